@@ -1,0 +1,97 @@
+"""python -m k2d <verb>: every verb by name, its module imported only when it is called."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from functools import partial
+from typing import cast
+
+from k2d.faults import K2DError, UsageError
+from k2d.paths import PROJECT_ROOT, shown
+
+# verb: (module with main(argv) -> exit code, what it does)
+TOOLS = {
+    "config": ("k2d.config.cli", "check an experiment's config and print it with every default"),
+    "data": ("k2d.data.cli", "validate, fix, subset, combine and copy Kaldi data directories"),
+    "stages": ("k2d.stages.listing", "the stages, what each reads and writes, what is done for a config"),
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a verb and return its exit code: 0 fine, 1 failed, 2 wrong call."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    if not words or words[0] in ("-h", "--help"):
+        print(overview())
+        return 0 if words else 2
+    try:
+        return _call(words[0], words[1:])
+    except K2DError as error:
+        print(f"python -m k2d {words[0]}: {error}", file=sys.stderr)
+        return 2 if isinstance(error, UsageError) else 1
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] == "k2d":
+            raise
+        print(_missing_package(error), file=sys.stderr)
+        return 2
+    except BrokenPipeError:  # the reader, such as head, has what it wanted
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+
+
+def _call(verb: str, rest: list[str]) -> int:
+    if verb in TOOLS:
+        run = importlib.import_module(TOOLS[verb][0]).main
+    else:
+        from k2d.stages.road import BY_VERB
+
+        if verb not in BY_VERB:
+            known = ", ".join([*TOOLS, *BY_VERB])
+            raise UsageError(f"unknown verb; expected one of {known}")
+        from k2d.stages.shell import main as run_stage
+
+        run = partial(run_stage, verb)
+    return cast(int, run(rest))
+
+
+def overview() -> str:
+    """The help of `python -m k2d`."""
+    from k2d.stages.road import ROAD
+
+    tools = [f"  {verb:<15} {what}" for verb, (_, what) in TOOLS.items()]
+    stages = [
+        f"  {s.verb:<15} {s.number:>2}: {s.reads} -> {s.writes}{'' if s.is_built else '  (not built yet)'}"
+        for s in ROAD
+    ]
+    return "\n".join(
+        [
+            "usage: python -m k2d VERB …    (VERB --help tells its options)",
+            "",
+            "tools:",
+            *tools,
+            "",
+            "stages:",
+            *stages,
+        ]
+    )
+
+
+def _missing_package(error: ModuleNotFoundError) -> str:
+    mine = PROJECT_ROOT / ".venv" / "bin" / "python"
+    how = (
+        f"use {shown(mine)}, or . .venv/bin/activate"
+        if mine.exists()
+        else "run tools/install.sh, then use .venv/bin/python"
+    )
+    return (
+        f"python -m k2d: {sys.executable} has no package {error.name!r}; {how} (K2D_PYTHON names another for ./run.sh)"
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

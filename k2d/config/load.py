@@ -1,0 +1,267 @@
+"""From a file, its `base:` files and `key=value` words to a checked Config, with all faults told at once."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, get_args, get_origin, get_type_hints
+
+import yaml
+from pydantic import TypeAdapter, ValidationError
+
+from k2d.config import strict_yaml
+from k2d.config.schema import SCHEMA_VERSION, Config, faults_between_fields
+from k2d.config.strict_yaml import KeyPath
+from k2d.faults import Fault, Treatment, UsageError
+from k2d.paths import PROJECT_ROOT, shown
+
+COMMAND_LINE = "command line"
+
+
+class ConfigError(UsageError):
+    """A config with faults, all of them."""
+
+    def __init__(self, faults: Sequence[Fault]) -> None:
+        self.faults = tuple(faults)
+        super().__init__("\n".join(str(fault) for fault in faults))
+
+
+@dataclasses.dataclass
+class _Merged:
+    """The raw data of a config, and the file and line from which each key comes."""
+
+    data: dict[str, Any] = dataclasses.field(default_factory=dict)
+    places: dict[KeyPath, tuple[str, int | None]] = dataclasses.field(default_factory=dict)
+    faults: list[Fault] = dataclasses.field(default_factory=list)
+    source: str = ""
+
+    def fault(self, at: KeyPath, found: str, expected: str, remedy: str = "") -> None:
+        """Note a fault at the nearest key above `at` that has a place."""
+        place = next((self.places[at[:n]] for n in range(len(at), 0, -1) if at[:n] in self.places), (self.source, None))
+        message = f"{'.'.join(at)}: found {found}, expected {expected}"
+        self.faults.append(Fault(Treatment.REJECT, "config", message, remedy, *place))
+
+
+def load_config(path: Path, overrides: Iterable[str] = ()) -> Config:
+    """Load an experiment; `overrides` are `key=value` words. Raises ConfigError with every fault found."""
+    merged = _Merged(source=shown(path))
+    _merge_file(merged, path, ())
+    merged.data.setdefault("name", path.stem)
+    if not merged.faults:
+        for word in overrides:
+            _merge_word(merged, word)
+        version = merged.data.get("schema_version", SCHEMA_VERSION)
+        if isinstance(version, int) and version > SCHEMA_VERSION:
+            merged.fault(
+                ("schema_version",),
+                str(version),
+                f"at most {SCHEMA_VERSION}",
+                "update K2D: the config is newer",
+            )
+            raise ConfigError(merged.faults)
+    config, wrong_sections = _validate(merged)
+    for key, found, expected in faults_between_fields(config):
+        at = tuple(key.split("."))
+        if not wrong_sections & {at[0], "auxiliaries" if at[0] == "select" else at[0]}:
+            merged.fault(at, _value(found), expected)
+    if merged.faults:
+        raise ConfigError(merged.faults)
+    return config
+
+
+def settings_of(section: object) -> Any:
+    """A part of a config as plain data: for stamps, records and printing.
+
+    >>> from k2d.config.schema import Chunk
+    >>> settings_of(Chunk())
+    {'max_s': None, 'duration': 'span'}
+    """
+    return TypeAdapter(type(section)).dump_python(section, mode="json")
+
+
+# --- merging ---------------------------------------------------------------------------------------------------
+
+
+def _merge_file(merged: _Merged, path: Path, derived: tuple[Path, ...]) -> None:
+    """Merge a file over its `base:` (found relative to the file itself)."""
+    document = strict_yaml.read(path, shown(path))
+    merged.faults += document.faults
+    base = document.data.pop("base", None)
+    if base is not None:
+        base_line = document.lines.get(("base",))
+        base_path = path.parent / str(base)
+        if not isinstance(base, str) or not base_path.is_file():
+            document.fault("base", f"base: found {base!r}, expected a file beside this one", "name it", base_line)
+            merged.faults.append(document.faults[-1])
+        elif base_path.resolve() in (p.resolve() for p in (*derived, path)):
+            document.fault("base", f"base: {base} leads back to this file", "remove one of the bases", base_line)
+            merged.faults.append(document.faults[-1])
+        else:
+            _merge_file(merged, base_path, (*derived, path))
+            merged.data.pop("name", None)  # an experiment's name is its own, never inherited
+    places: dict[KeyPath, tuple[str, int | None]] = {at: (document.path, n) for at, n in document.lines.items()}
+    _merge_mapping(merged, document.data, (), places)
+
+
+def _merge_mapping(merged: _Merged, new: Mapping[str, Any], at: KeyPath, places: Mapping[KeyPath, Any]) -> None:
+    """Mappings are merged key by key, everything else replaces. In a mapping of names, null removes the entry."""
+    target: Any = merged.data
+    for key in at:
+        target = target[key]
+    for key, value in new.items():
+        here = (*at, key)
+        for known in [k for k in merged.places if k[: len(here)] == here and not isinstance(value, dict)]:
+            del merged.places[known]
+        merged.places[here] = places.get(here, (COMMAND_LINE, None))
+        if isinstance(value, dict):
+            if not isinstance(target.get(key), dict):
+                target[key] = {}
+            _merge_mapping(merged, value, here, places)
+        elif value is None and isinstance(target.get(key), dict):
+            del target[key]
+        else:
+            target[key] = value
+
+
+def _merge_word(merged: _Merged, word: str) -> None:
+    key, equals, text = word.partition("=")
+    if not equals or not key:
+        merged.faults.append(_word_fault(word, "expected key=value"))
+        return
+    try:
+        value = strict_yaml.parse_value(text)
+    except yaml.YAMLError as error:
+        merged.faults.append(_word_fault(word, f"the value is not YAML ({error})".replace("\n", " ")))
+        return
+    at = tuple(key.split("."))
+    nested: Any = value
+    for part in reversed(at):
+        nested = {part: nested}
+    _merge_mapping(merged, nested, (), {})
+
+
+def _word_fault(word: str, problem: str) -> Fault:
+    return Fault(Treatment.REJECT, "override", f"{word}: {problem}", "for example select.alpha=0.3", COMMAND_LINE)
+
+
+# --- checking --------------------------------------------------------------------------------------------------
+
+
+def _validate(merged: _Merged) -> tuple[Config, set[str]]:
+    """Check names, types and ranges. Sections with faults are named and left at their defaults.
+
+    JSON stands between the raw data and the schema, so that lists become tuples without anything being guessed.
+    """
+    schema = TypeAdapter(Config)
+    try:
+        return schema.validate_json(json.dumps(merged.data)), set()
+    except ValidationError as error:
+        details = error.errors()
+    by_key: dict[KeyPath, list[Any]] = {}
+    for detail in details:
+        by_key.setdefault(_key_path(detail["loc"], merged.data), []).append(detail)
+    for at, found in by_key.items():
+        _add_schema_fault(merged, at, found)
+    wrong = {at[0] for at in by_key if at}
+    right = {key: value for key, value in merged.data.items() if key not in wrong}
+    return schema.validate_json(json.dumps({"name": "unnamed", **right})), wrong
+
+
+def _add_schema_fault(merged: _Merged, at: KeyPath, details: Sequence[Mapping[str, Any]]) -> None:
+    """One fault for a key; a field that may be of several types has one detail for each."""
+    kinds = {detail["type"] for detail in details}
+    if "unexpected_keyword_argument" in kinds:
+        merged.fault(at, "an unknown key", _nearest(at))
+    elif "missing" in kinds:
+        merged.fault(at, "nothing", "a value", "this key has no default")
+    else:
+        merged.fault(at, _value(details[0]["input"]), " or ".join(dict.fromkeys(map(_expected, details))))
+
+
+def _key_path(location: Sequence[str | int], data: Any) -> KeyPath:
+    """The keys of a location, without the marks that the schema adds for unions and dictionary keys."""
+    at: list[str] = []
+    for part in location:
+        if isinstance(data, dict) and part in data:
+            at, data = [*at, str(part)], data[str(part)]
+        elif isinstance(data, list) and isinstance(part, int) and part < len(data):
+            at, data = [*at, str(part)], data[part]
+        elif isinstance(data, dict) and part == location[-1] and part != "[key]":
+            at = [*at, str(part)]  # a missing key
+    return tuple(at)
+
+
+def _expected(detail: Mapping[str, Any]) -> str:
+    context = detail.get("ctx", {})
+    match detail["type"]:
+        case "literal_error":
+            return f"one of {context['expected']}"
+        case "string_pattern_mismatch" if "/" in context["pattern"]:
+            return "<corpus>/<split>, in letters, digits, . _ -"
+        case "string_pattern_mismatch":
+            return "a name in letters, digits, . _ - that begins with a letter or digit"
+        case "int_type" | "int_from_float":
+            return "a whole number"
+        case "float_type" | "finite_number":
+            return "a number"
+        case "bool_type":
+            return "true or false"
+        case "tuple_type" | "list_type":
+            return "a list"
+        case "dict_type" | "dataclass_type":
+            return "a mapping (key: value lines)"
+        case "string_type":
+            return "a word or text (put quotes around it)"
+    text = str(detail["msg"]).removeprefix("Input should be ").removeprefix("a valid ")
+    return text.replace("greater than or equal to", "at least").replace("less than or equal to", "at most")
+
+
+def _value(found: object) -> str:
+    text = json.dumps(found, ensure_ascii=False)
+    return text if len(text) <= 60 else text[:57] + "…"
+
+
+def _nearest(at: KeyPath) -> str:
+    """The known names that a mistyped key may stand for: those beside it first, then those elsewhere."""
+    beside = _names_at(at[:-1])
+    close = difflib.get_close_matches(at[-1], beside, n=1, cutoff=0.6)
+    if close:
+        return f"a known one; did you mean {'.'.join((*at[:-1], close[0]))}?"
+    deepest_first = sorted(known_keys(), key=lambda name: -name.count("."))
+    everywhere = {name.split(".")[-1]: name for name in deepest_first}  # so the shallowest stays
+    close = difflib.get_close_matches(at[-1], everywhere, n=1, cutoff=0.8)
+    hint = f"; did you mean {everywhere[close[0]]}?" if close else ""
+    return f"one of {', '.join(beside)}{hint}"
+
+
+def _names_at(at: KeyPath) -> list[str]:
+    kind: Any = Config
+    for key in at:
+        kind = get_args(kind)[1] if get_origin(kind) is dict else get_type_hints(kind)[key]
+    return [f.name for f in dataclasses.fields(kind)]
+
+
+def known_keys(kind: Any = Config, prefix: str = "") -> Iterator[str]:
+    """Every key of the schema, dotted; `*` stands for a name that the user chooses.
+
+    >>> "select.methods.*.rule" in set(known_keys())
+    True
+    """
+    for name, hint in get_type_hints(kind).items():
+        if name.startswith("__"):
+            continue
+        inner = get_args(hint)[1] if get_origin(hint) is dict else hint
+        dotted = f"{prefix}{name}.*" if get_origin(hint) is dict else f"{prefix}{name}"
+        if dataclasses.is_dataclass(inner):
+            yield from known_keys(inner, f"{dotted}.")
+        else:
+            yield dotted
+
+
+def resolve_conf(text: str) -> Path:
+    """A config named on the command line: as written, or (from anywhere) relative to the project."""
+    path = Path(text)
+    return path if path.exists() or not (PROJECT_ROOT / path).exists() else PROJECT_ROOT / path

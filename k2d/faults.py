@@ -1,0 +1,87 @@
+"""What is wrong, where, what was expected and what to do: collected, then shown together.
+
+Nothing here decides what happens next: a check adds faults to a report, a verb or a stage reads it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from enum import Enum
+
+
+class Treatment(Enum):
+    """What the toolkit does about a fault."""
+
+    REJECT = "error"  # nothing may be built on this directory or file
+    QUARANTINE = "bad item"  # the item goes to rejected.jsonl with a reason, the rest goes on
+    NORMALISE = "mended"  # read as if it were right; counted, and written right by `fix`
+    WARN = "warning"  # usable as it is, worth knowing
+
+
+class K2DError(Exception):
+    """A fault that the user can mend. Shown as its message alone, without a traceback; exit code 1."""
+
+
+class UsageError(K2DError):
+    """The call itself is wrong. Exit code 2."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One finding. `code` is for programs (and rejected.jsonl), `message` and `remedy` for people."""
+
+    treatment: Treatment
+    code: str
+    message: str
+    remedy: str = ""
+    path: str = ""
+    line: int | None = None
+    item: str = ""
+
+    def __str__(self) -> str:
+        where = f"{self.path}:{self.line}" if self.line is not None else self.path
+        text = f"{where}: {self.message}" if where else self.message
+        return f"{text}; {self.remedy}" if self.remedy else text
+
+
+@dataclass
+class FaultReport:
+    """Counts every fault, keeps the first `cap` of each code: a directory with a million faults fits in memory."""
+
+    cap: int = 10
+    counts: Counter[tuple[Treatment, str]] = field(default_factory=Counter)
+    kept: list[Fault] = field(default_factory=list)
+
+    def add(self, fault: Fault) -> None:
+        key = (fault.treatment, fault.code)
+        self.counts[key] += 1
+        if self.counts[key] <= self.cap:
+            self.kept.append(fault)
+
+    def extend(self, faults: Iterable[Fault]) -> None:
+        for fault in faults:
+            self.add(fault)
+
+    def count(self, *treatments: Treatment) -> int:
+        """How many faults were added, of these treatments or (none named) of all.
+
+        >>> report = FaultReport()
+        >>> report.add(Fault(Treatment.WARN, "one_speaker", "only one speaker"))
+        >>> report.count(Treatment.WARN), report.count(Treatment.REJECT), report.count()
+        (1, 0, 1)
+        """
+        return sum(n for (treatment, _), n in self.counts.items() if not treatments or treatment in treatments)
+
+    def lines(self, *treatments: Treatment) -> list[str]:
+        """The report as text: the kept faults by code, then how many more of that code there are."""
+        lines: list[str] = []
+        for (treatment, code), n in self.counts.items():
+            if treatments and treatment not in treatments:
+                continue
+            shown = [f for f in self.kept if (f.treatment, f.code) == (treatment, code)]
+            lines += [f"{treatment.value}: {fault} [{code}]" for fault in shown]
+            if n > len(shown):
+                lines.append(f"{treatment.value}: … and {n - len(shown):,} more of [{code}]")
+        return lines

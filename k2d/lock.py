@@ -1,0 +1,49 @@
+"""One run at a time on a folder: the second is told who holds it.
+
+The kernel drops an flock when its holder dies, however it dies, so that no stale lock can remain.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import socket
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from k2d.faults import K2DError
+from k2d.paths import shown
+
+
+@contextmanager
+def holding(folder: Path) -> Iterator[None]:
+    """Hold a folder (by a hidden file beside it) for the time of the block; K2DError names another holder."""
+    lock_file = folder.with_name(f".{folder.name}.lock")
+    lock_file.parent.mkdir(parents=True, exist_ok=True)
+    with lock_file.open("a+", encoding="utf-8") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise K2DError(f"{shown(folder)} is in use by {_holder(lock_file)}; wait until it has finished") from None
+        file.truncate(0)
+        file.write(json.dumps(_myself()))
+        file.flush()
+        yield
+        file.truncate(0)
+
+
+def _myself() -> dict[str, object]:
+    now = time.strftime("%Y-%m-%d %H:%M:%S")
+    return {"host": socket.gethostname(), "pid": os.getpid(), "since": now, "command": " ".join(sys.argv)}
+
+
+def _holder(lock_file: Path) -> str:
+    try:
+        who = json.loads(lock_file.read_text(encoding="utf-8"))
+        return f"process {who['pid']} on {who['host']} since {who['since']} ({who['command']})"
+    except (OSError, ValueError, KeyError):
+        return "another run"

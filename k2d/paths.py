@@ -1,0 +1,38 @@
+"""Where things live: the project, its data directories, an experiment's folders. The only place that knows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+PROJECT_ROOT = Path(__file__).resolve().parents[1]
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """The folders of one experiment: `exp/<name>/…`, and `data/` which experiments share."""
+
+    data: Path
+    exp: Path
+
+    @property
+    def log(self) -> Path:
+        return self.exp / "log"
+
+    def split(self, split: str) -> Path:
+        """The data directory of `<corpus>/<split>`."""
+        return self.data / split
+
+
+def places(data: str, exp: str, name: str) -> Places:
+    """The folders of experiment `name`; relative ones lie in the project."""
+    return Places(data=PROJECT_ROOT / data, exp=PROJECT_ROOT / exp / name)
+
+
+def shown(path: Path) -> str:
+    """A path for messages: relative to the project where it lies inside.
+
+    >>> shown(PROJECT_ROOT / "conf" / "mini.yaml")
+    'conf/mini.yaml'
+    """
+    return str(path.relative_to(PROJECT_ROOT)) if path.is_relative_to(PROJECT_ROOT) else str(path)

@@ -1,0 +1,57 @@
+"""What a stage is asked to do (Job), the folders it makes (Unit) and what it says it did (Counts)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from k2d.config import Config
+from k2d.paths import Places
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """The experiment, and how this run of it is to be carried out. Only `config` decides results."""
+
+    config: Config
+    places: Places
+    nj: int = 1
+    ngpu: int = 0
+    corpus: str | None = None
+    """Limit to this corpus, where a stage works by corpus."""
+    force: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """One output folder of a stage, with all that decides what it holds."""
+
+    output: Path
+    settings: Mapping[str, Any]
+    inputs: tuple[Path, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """`in = kept + dropped by reason`, checked when it is made."""
+
+    n_in: int
+    kept: int
+    dropped: Mapping[str, int] = field(default_factory=dict)
+    what: str = "items"
+
+    def __post_init__(self) -> None:
+        assert self.n_in == self.kept + sum(self.dropped.values()), f"items have got lost: {self}"
+
+    def __str__(self) -> str:
+        """
+        >>> print(Counts(10, 8, {"truncated": 2}, "recordings"))
+        in 10 recordings = kept 8 + truncated 2
+        """
+        parts = [
+            f"kept {self.kept:,}",
+            *(f"{reason} {n:,}" for reason, n in sorted(self.dropped.items()) if n),
+        ]
+        return f"in {self.n_in:,} {self.what} = {' + '.join(parts)}"

@@ -1,0 +1,51 @@
+"""python -m k2d stages (run.sh --list): the road, and how far it has been walked for a config."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+
+from k2d.faults import K2DError
+from k2d.paths import shown
+from k2d.stages.job import Job
+from k2d.stages.road import ROAD, Stage
+from k2d.stages.shell import add_experiment_options, job_from
+from k2d.stages.state import states
+
+
+def main(argv: Sequence[str]) -> int:
+    parser = argparse.ArgumentParser(prog="python -m k2d stages", description=__doc__)
+    add_experiment_options(parser)
+    options = parser.parse_args(argv)
+    job = job_from(options)
+    print(f"{options.conf}: experiment {shown(job.places.exp)}\n")
+    print(table([(str(s.number), s.verb, s.reads, s.writes, progress_of(s, job)) for s in ROAD]))
+    return 0
+
+
+def progress_of(stage: Stage, job: Job) -> str:
+    """How far a stage is, in a few words."""
+    if not stage.is_built:
+        return "not built yet"
+    try:
+        found = states(stage, job)
+    except K2DError as error:
+        return f"cannot tell: {error}".splitlines()[0]
+    changed = [state for state in found if state.changes]
+    if changed:
+        more = f" (and {len(changed[0].changes) - 1} more)" if len(changed[0].changes) > 1 else ""
+        return f"differs: {shown(changed[0].unit.output)}: {changed[0].changes[0]}{more}"
+    n_done = sum(state.is_done for state in found)
+    if n_done == len(found):
+        latest = max((str(state.stamp.made["at"]) for state in found if state.stamp), default="")
+        return f"done {latest[:16].replace('T', ' ')}" if found else "nothing to do"
+    return f"{n_done} of {len(found)} done" if n_done else "to do"
+
+
+def table(rows: Sequence[tuple[str, ...]]) -> str:
+    """Columns under a header, the last one left as long as it is."""
+    rows = [("stage", "verb", "reads", "writes", "state"), *rows]
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]) - 1)]
+    return "\n".join(
+        "  ".join([*(cell.ljust(w) for cell, w in zip(row[:-1], widths, strict=True)), row[-1]]) for row in rows
+    )

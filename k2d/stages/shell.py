@@ -1,0 +1,171 @@
+"""The shell around every stage: options, lock, log, stamps, time and counts."""
+
+from __future__ import annotations
+
+import argparse
+import faulthandler
+import logging
+import os
+import shutil
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import k2d
+from k2d.atomic import partial_folder, publish_folder
+from k2d.config import Config, load_config
+from k2d.config.load import resolve_conf
+from k2d.faults import K2DError, UsageError
+from k2d.lock import holding
+from k2d.paths import places, shown
+from k2d.progress import clock
+from k2d.stages.job import Job
+from k2d.stages.road import BY_VERB, Stage
+from k2d.stages.state import State, check_writable, refuse_changed, states
+from k2d.stamp import write_stamp
+
+log = logging.getLogger("k2d")
+
+DEFAULT_CONF = "conf/mini.yaml"
+
+
+def main(verb: str, argv: Sequence[str]) -> int:
+    """Run one stage: `python -m k2d <verb> --conf FILE …`."""
+    stage = BY_VERB[verb]
+    job = job_from(parser(verb).parse_args(argv))
+    log_file = job.places.log / f"{stage.number:02d}.{stage.verb}.log"
+    check_writable(job.places.log)
+    with holding(job.places.exp):
+        open_log(log_file)
+        try:
+            run_stage(stage, job)
+        except Exception as error:
+            # The traceback goes to the log; people get the message (or, for a bug, the traceback as well).
+            logging.getLogger("k2d.file").exception("stage %d (%s) failed", stage.number, stage.verb)
+            if isinstance(error, OSError):
+                raise K2DError(f"{error.filename or 'file system'}: {error.strerror or error}") from error
+            raise
+    return 0
+
+
+def parser(verb: str) -> argparse.ArgumentParser:
+    """The options of a stage verb; a test holds their list."""
+    made = argparse.ArgumentParser(prog=f"python -m k2d {verb}", description=describe(BY_VERB[verb]))
+    add_experiment_options(made)
+    made.add_argument("--ngpu", type=whole_number(0), default=0, metavar="N", help="GPUs to use (default: 0, the CPU)")
+    made.add_argument("--nj", type=whole_number(1), metavar="N", help="processes (default: one per core)")
+    made.add_argument(
+        "--max-bad", type=float, metavar="SHARE", help="bad items allowed (default: the config's max_bad)"
+    )
+    made.add_argument("--force", action="store_true", help="replace outputs that were made in another way")
+    return made
+
+
+def add_experiment_options(made: argparse.ArgumentParser) -> None:
+    made.add_argument("--conf", default=DEFAULT_CONF, metavar="FILE", help=f"experiment (default: {DEFAULT_CONF})")
+    made.add_argument("--corpus", metavar="NAME", help="limit stages that work by corpus to this one")
+    made.add_argument("overrides", nargs="*", metavar="key=value", help="settings to change, such as select.alpha=0.3")
+
+
+def describe(stage: Stage) -> str:
+    return f"Stage {stage.number}: {stage.reads} -> {stage.writes}"
+
+
+def whole_number(least: int) -> type:
+    """An argparse type for whole numbers of at least `least`."""
+
+    def number(text: str) -> int:
+        if not text.isascii() or not text.isdigit() or int(text) < least:
+            raise argparse.ArgumentTypeError(f"found {text!r}, expected a whole number of at least {least}")
+        return int(text)
+
+    return number  # type: ignore[return-value]
+
+
+def job_from(options: argparse.Namespace) -> Job:
+    """The job that the options ask for; all that can be checked without work is checked here."""
+    overrides = list(options.overrides)
+    if getattr(options, "max_bad", None) is not None:
+        overrides.append(f"max_bad={options.max_bad}")
+    config = load_config(resolve_conf(options.conf), overrides)
+    ngpu = getattr(options, "ngpu", 0)
+    if ngpu:
+        check_gpus(ngpu)
+    nj = getattr(options, "nj", None) or len(os.sched_getaffinity(0))
+    return make_job(config, nj=nj, ngpu=ngpu, corpus=options.corpus, force=getattr(options, "force", False))
+
+
+def make_job(config: Config, *, nj: int = 1, ngpu: int = 0, corpus: str | None = None, force: bool = False) -> Job:
+    where = places(config.data, config.exp, config.name)
+    return Job(config, where, nj=nj, ngpu=ngpu, corpus=corpus, force=force)
+
+
+def check_gpus(ngpu: int) -> None:
+    """Fail at once where fewer GPUs are there than asked for."""
+    import torch  # seconds to import: paid by those who ask for a GPU
+
+    found = torch.cuda.device_count()
+    if found < ngpu:
+        raise UsageError(
+            f"--ngpu {ngpu}: found {found} CUDA devices; use --ngpu {found}, or mend the CUDA installation"
+        )
+
+
+def run_stage(stage: Stage, job: Job) -> None:
+    """Make every unit of a stage that is not done."""
+    start = time.monotonic()
+    log.info("stage %d %s: start %s", stage.number, stage.verb, time.strftime("%Y-%m-%d %H:%M:%S"))
+    found = states(stage, job)
+    refuse_changed(stage, found, job)
+    for state in found:
+        if state.is_done:
+            log.info("%s: done already, skipped", shown(state.unit.output))
+        else:
+            make_unit(stage, state, job)
+    log.info("stage %d %s: finished in %s", stage.number, stage.verb, clock(time.monotonic() - start))
+
+
+def make_unit(stage: Stage, state: State, job: Job) -> None:
+    """Make one folder beside its place, stamp it, and put it in its place."""
+    output = state.unit.output
+    if state.changes:
+        log.info("%s: made anew, because %s", shown(output), "; ".join(state.changes))
+    check_writable(output.parent)
+    with holding(output):
+        partial = partial_folder(output)
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir()
+        start = time.time()
+        counts = stage.load().make(state.unit, job, partial)
+        made = {
+            "at": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+            "duration_s": round(time.time() - start, 3),
+            "command": " ".join(sys.argv[1:]),
+            "k2d": k2d.__version__,
+        }
+        write_stamp(partial, state.recipe, asdict(counts), made)
+        publish_folder(partial, output)
+    log.info("%s: %s", shown(output), counts)
+
+
+def open_log(path: Path) -> None:
+    """Say things to the terminal, and with times to the stage's log file, after what earlier runs wrote there."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    to_file = logging.FileHandler(path, encoding="utf-8")
+    to_file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    to_terminal = logging.StreamHandler(sys.stdout)
+    to_terminal.setFormatter(logging.Formatter("%(message)s"))
+    log.handlers = [to_terminal, to_file]
+    log.setLevel(logging.INFO)
+    log.propagate = False
+    only_file = logging.getLogger("k2d.file")
+    only_file.handlers, only_file.propagate = [to_file], False
+    faulthandler.enable(path.open("a"))  # a crash in a C library leaves its trace in the log
+    only_file.info(
+        "python -m k2d %s (K2D %s, Python %s)",
+        " ".join(sys.argv[1:]),
+        k2d.__version__,
+        sys.version.split()[0],
+    )

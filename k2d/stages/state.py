@@ -1,0 +1,73 @@
+"""How far a unit of work has come: not done, done, or done with something else than is asked for now."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from k2d.faults import K2DError
+from k2d.paths import shown
+from k2d.stages.job import Job, Unit
+from k2d.stages.road import Stage
+from k2d.stamp import Recipe, Stamp, damaged_files, differences, fingerprint, read_stamp
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """A unit, the recipe that is asked for, and what stands in its place."""
+
+    unit: Unit
+    recipe: Recipe
+    stamp: Stamp | None
+    changes: tuple[str, ...]
+    """Why what stands there is not what is asked for. Empty: it is done, or there is nothing."""
+    must_ask: bool = False
+    """Making it would destroy something that was not simply lost."""
+
+    @property
+    def is_done(self) -> bool:
+        return self.stamp is not None and not self.changes
+
+
+def state_of(stage: Stage, unit: Unit) -> State:
+    """Compare what stands in a unit's place with what is asked for. Inputs that do not exist yet count as new."""
+    inputs = {shown(path): fingerprint(path) if path.exists() else "" for path in unit.inputs}
+    recipe = Recipe(stage.verb, stage.load().VERSION, unit.settings, inputs)
+    stamp = read_stamp(unit.output)
+    if stamp is None:
+        foreign = unit.output.exists() and any(unit.output.iterdir())
+        return State(unit, recipe, None, ("it holds files without a stamp",) if foreign else (), must_ask=foreign)
+    if changes := differences(stamp.recipe, recipe):
+        return State(unit, recipe, stamp, tuple(changes), must_ask=True)
+    damage = tuple(damaged_files(unit.output, stamp))
+    return State(unit, recipe, stamp, damage, must_ask=any(not line.endswith("is missing") for line in damage))
+
+
+def states(stage: Stage, job: Job) -> list[State]:
+    """The state of every unit that a stage makes for a job."""
+    return [state_of(stage, unit) for unit in stage.load().units(job)]
+
+
+def refuse_changed(stage: Stage, found: list[State], job: Job) -> None:
+    """Refuse, before any work, to replace what was made in another way; all of it told at once."""
+    in_the_way = [state for state in found if state.must_ask]
+    if not in_the_way or job.force:
+        return
+    lines = [f"stage {stage.number} ({stage.verb}) would replace what was made in another way:"]
+    for state in in_the_way:
+        lines += [f"  {shown(state.unit.output)}", *(f"    {change}" for change in state.changes)]
+    lines.append("run it with --force to replace it, or give the experiment another name (name=…, data=… for corpora)")
+    raise K2DError("\n".join(lines))
+
+
+def check_writable(folder: Path) -> None:
+    """Fail before any work where nothing can be written."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / ".writable"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise K2DError(
+            f"{shown(folder)}: cannot be written ({error.strerror}); mend its permissions or space"
+        ) from error

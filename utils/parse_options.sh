@@ -1,0 +1,76 @@
+# Sourced by run.sh: reads its options into variables, tells everything that is wrong at once. No eval.
+# Needs $root. Sets: conf stage_from stage_to corpus ngpu nj force list overrides[]
+# shellcheck shell=bash disable=SC2034  # the variables are for run.sh and utils/stages.sh
+
+conf=conf/mini.yaml stage_from=1 stage_to='' corpus='' ngpu='' nj='' force='' list='' overrides=()
+last_stage=$(grep -c '^stage  *[0-9]' "$root/run.sh")
+faults=()
+
+whole_number() { # name value least most
+  if ! [[ $2 =~ ^[0-9]{1,9}$ ]] || ((10#$2 < $3)) || { [[ -n $4 ]] && ((10#$2 > $4)); }; then
+    faults+=("--$1: found '$2', expected a whole number $([[ -n $4 ]] && echo "from $3 to $4" || echo "of at least $3")")
+  fi
+}
+
+set_option() { # name value
+  case $1 in
+    conf) conf=$2; [[ -f $2 || -f $root/$2 ]] || faults+=("--conf: no such file: $2") ;;
+    stage) stage_from=$2; whole_number stage "$2" 1 "$last_stage" ;;
+    stop-stage) stage_to=$2; whole_number stop-stage "$2" 1 "$last_stage" ;;
+    corpus) corpus=$2; [[ $2 =~ ^[A-Za-z0-9_]+$ && -d $root/egs/$2 ]] || faults+=("--corpus: no such folder: egs/$2") ;;
+    ngpu) ngpu=$2; whole_number ngpu "$2" 0 '' ;;
+    nj) nj=$2; whole_number nj "$2" 1 '' ;;
+  esac
+}
+
+similar() { # name; prints the option that begins alike
+  local option
+  for option in conf stage stop-stage corpus ngpu nj force list; do
+    [[ ${option:0:3} != "${1:0:3}" ]] || { echo ", did you mean --$option?"; return; }
+  done
+}
+
+while (($#)); do
+  word=$1
+  shift
+  name=${word%%=*} # Kaldi and ESPnet spell --stop_stage, and --option=value is common
+  name=${name#--}
+  name=${name//_/-}
+  case $word in
+    -h | --help)
+      sed -n '2,/^[^#]/ { /^#/ s/^# \{0,1\}//p; }' "$root/run.sh"
+      exit 0
+      ;;
+    --force) force=1 ;;
+    --list) list=1 ;;
+    --*)
+      case $name in
+        conf | stage | stop-stage | corpus | ngpu | nj)
+          if [[ $word == *=* ]]; then
+            set_option "$name" "${word#*=}"
+          elif (($# == 0)) || [[ $1 == --* ]]; then
+            faults+=("--$name: a value is missing")
+          else
+            set_option "$name" "$1"
+            shift
+          fi
+          ;;
+        *)
+          faults+=("unknown option ${word%%=*}$(similar "$name")")
+          [[ $word == *=* || ${1:---} == --* || ${1-} == *=* ]] || shift # its value, most likely
+          ;;
+      esac
+      ;;
+    [A-Za-z]*=*) overrides+=("$word") ;;
+    *) faults+=("stray word '$word' (settings are written key=value)") ;;
+  esac
+done
+
+stage_to=${stage_to:-$last_stage}
+if ((${#faults[@]} == 0)) && ((10#$stage_from > 10#$stage_to)); then
+  faults+=("--stage $stage_from comes after --stop-stage $stage_to")
+fi
+if ((${#faults[@]})); then
+  printf 'run.sh: %s; ./run.sh -h tells the options\n' "${faults[@]}" >&2
+  exit 2
+fi

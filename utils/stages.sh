@@ -1,0 +1,48 @@
+# Sourced by run.sh: finds (or makes) the Python environment, checks the config, and defines `stage`.
+# Needs $root and what utils/parse_options.sh sets.
+# shellcheck shell=bash disable=SC2154  # those variables
+
+if [[ -n ${K2D_PYTHON:-} ]]; then
+  python=$K2D_PYTHON
+  command -v "$python" >/dev/null || { echo "run.sh: K2D_PYTHON: no such program: $python" >&2; exit 2; }
+else
+  "$root/tools/install.sh" --quiet
+  python=$root/.venv/bin/python
+fi
+export PYTHONPATH="$root${PYTHONPATH:+:$PYTHONPATH}"
+
+experiment=(--conf "$conf" ${corpus:+--corpus "$corpus"})
+settings=(${overrides[@]+"${overrides[@]}"})
+
+if [[ -n $list ]]; then
+  exec "$python" -m k2d stages "${experiment[@]}" ${settings[@]+"${settings[@]}"}
+fi
+
+# A wrong config dies here, before any stage.
+folder=$("$python" -m k2d config --conf "$conf" --get folder ${settings[@]+"${settings[@]}"})
+
+stage() { # number verb
+  local number=$1 verb=$2 code=0 log
+  ((number >= 10#$stage_from && number <= 10#$stage_to)) || return 0
+  if [[ ! -f $root/k2d/stages/$verb.py ]]; then
+    echo "stage $number $verb: not built yet in this version, skipped"
+    return 0
+  fi
+  "$python" -m k2d "$verb" "${experiment[@]}" ${nj:+--nj "$nj"} ${ngpu:+--ngpu "$ngpu"} ${force:+--force} \
+    ${settings[@]+"${settings[@]}"} || code=$?
+  ((code)) || return 0
+  log=$folder/log/$(printf '%02d' "$number").$verb.log
+  {
+    echo "stage $number ($verb) failed, exit code $code$( ((code > 128)) && echo " (signal $((code - 128)))")"
+    [[ ! -f $log ]] || echo "  log:    ${log#"$root"/}"
+    echo "  resume: $(resume_command "$number")"
+  } >&2
+  exit "$code"
+}
+
+resume_command() { # number; prints the command of this run with another first stage
+  local words=("$root/run.sh" --conf "$conf" --stage "$1")
+  ((10#$stage_to == last_stage)) || words+=(--stop-stage "$stage_to")
+  words+=(${corpus:+--corpus "$corpus"} ${ngpu:+--ngpu "$ngpu"} ${nj:+--nj "$nj"} ${settings[@]+"${settings[@]}"})
+  printf '%q ' "${words[@]}"
+}
