@@ -38,7 +38,7 @@ def holding(folder: Path) -> Iterator[None]:
 
 def _myself() -> dict[str, object]:
     now = time.strftime("%Y-%m-%d %H:%M:%S")
-    return {"host": socket.gethostname(), "pid": os.getpid(), "since": now, "command": " ".join(sys.argv)}
+    return {"host": socket.gethostname(), "pid": os.getpid(), "since": now, "command": " ".join(["k2d", *sys.argv[1:]])}
 
 
 def _holder(lock_file: Path) -> str:

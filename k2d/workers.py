@@ -6,6 +6,7 @@ new worker takes the next one. `concurrent.futures` breaks its whole pool in tha
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import signal
@@ -95,7 +96,8 @@ def _assign(function: Callable[[Item], Value], item: Item, idle: list[_Worker[It
     process = _SPAWN.Process(target=_serve, args=(function, theirs), daemon=True)
     process.start()
     theirs.close()
-    ours.send(item)
+    with contextlib.suppress(BrokenPipeError):  # it died at once: seen when it is collected
+        ours.send(item)
     return _Worker(process, ours, item)
 
 

@@ -2,7 +2,7 @@
 # Needs $root. Sets: conf stage_from stage_to corpus ngpu nj force list overrides[]
 # shellcheck shell=bash disable=SC2034  # the variables are for run.sh and utils/stages.sh
 
-conf=conf/mini.yaml stage_from=1 stage_to='' corpus='' ngpu='' nj='' force='' list='' overrides=()
+conf=$root/conf/mini.yaml stage_from=1 stage_to='' corpus='' ngpu='' nj='' force='' list='' overrides=()
 last_stage=$(grep -c '^stage  *[0-9]' "$root/run.sh")
 faults=()
 
@@ -12,9 +12,17 @@ whole_number() { # name value least most
   fi
 }
 
+find_conf() { # file; prints its path, seen from here or else from the project
+  local path
+  for path in "$1" "$root/$1"; do
+    [[ ! -f $path ]] || { (cd -P "$(dirname "$path")" && printf '%s/%s' "$PWD" "$(basename "$path")"); return; }
+  done
+  return 1
+}
+
 set_option() { # name value
   case $1 in
-    conf) conf=$2; [[ -f $2 || -f $root/$2 ]] || faults+=("--conf: no such file: $2") ;;
+    conf) conf=$(find_conf "$2") || faults+=("--conf: no such file: $2") ;;
     stage) stage_from=$2; whole_number stage "$2" 1 "$last_stage" ;;
     stop-stage) stage_to=$2; whole_number stop-stage "$2" 1 "$last_stage" ;;
     corpus) corpus=$2; [[ $2 =~ ^[A-Za-z0-9_]+$ && -d $root/egs/$2 ]] || faults+=("--corpus: no such folder: egs/$2") ;;

@@ -9,7 +9,7 @@ else
   "$root/tools/install.sh" --quiet
   python=$root/.venv/bin/python
 fi
-export PYTHONPATH="$root${PYTHONPATH:+:$PYTHONPATH}"
+cd "$root" # so that `-m k2d` is this checkout's, wherever run.sh is called from
 
 experiment=(--conf "$conf" ${corpus:+--corpus "$corpus"})
 settings=(${overrides[@]+"${overrides[@]}"})
@@ -41,7 +41,7 @@ stage() { # number verb
 }
 
 resume_command() { # number; prints the command of this run with another first stage
-  local words=("$root/run.sh" --conf "$conf" --stage "$1")
+  local words=("$root/run.sh" --conf "${conf#"$root"/}" --stage "$1")
   ((10#$stage_to == last_stage)) || words+=(--stop-stage "$stage_to")
   words+=(${corpus:+--corpus "$corpus"} ${ngpu:+--ngpu "$ngpu"} ${nj:+--nj "$nj"} ${settings[@]+"${settings[@]}"})
   printf '%q ' "${words[@]}"

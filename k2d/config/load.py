@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
@@ -49,7 +50,7 @@ def load_config(path: Path, overrides: Iterable[str] = ()) -> Config:
     """Load an experiment; `overrides` are `key=value` words. Raises ConfigError with every fault found."""
     merged = _Merged(source=shown(path))
     _merge_file(merged, path, ())
-    merged.data.setdefault("name", path.stem)
+    merged.data.setdefault("name", re.sub(r"[^A-Za-z0-9_.]+", "-", path.stem).strip("-."))
     if not merged.faults:
         for word in overrides:
             _merge_word(merged, word)

@@ -153,7 +153,8 @@ class _Reader:
     def _entries(self, node: yaml.MappingNode) -> Iterator[tuple[str, int, yaml.Node]]:
         for key_node, child in node.value:
             line = key_node.start_mark.line + 1
-            if isinstance(key_node, yaml.ScalarNode) and not key_node.tag.endswith((":null", ":merge")):
+            is_word = isinstance(key_node, yaml.ScalarNode) and not key_node.tag.endswith(":null")
+            if is_word and key_node.value != "<<":
                 yield key_node.value, line, child
             else:
                 self.document.fault("bad_key", "a key is not a word", "write `key: value`, for `<<` use base:", line)

@@ -1,0 +1,175 @@
+"""Loading a config: all faults at once, each with file, line, key, found, expected and the nearest known name."""
+
+from pathlib import Path
+
+import pytest
+
+from k2d.config import Config, ConfigError, load_config, settings_of
+from k2d.config.load import known_keys
+from k2d.config.schema import Method, Select
+from k2d.paths import PROJECT_ROOT
+
+CONFS = sorted((PROJECT_ROOT / "conf").glob("*.yaml"))
+
+
+def write(folder: Path, text: str, name: str = "exp.yaml") -> Path:
+    path = folder / name
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def faults_of(path: Path, *overrides: str) -> list[str]:
+    with pytest.raises(ConfigError) as caught:
+        load_config(path, overrides)
+    return [str(fault) for fault in caught.value.faults]
+
+
+def test_every_conf_loads_and_says_how_it_is_run():
+    loaded = [load_config(path).name for path in CONFS]
+    assert loaded == [path.stem for path in CONFS]
+    assert len(loaded) >= 4  # a glob that finds nothing must not pass
+    for path in CONFS:
+        command = f"--conf conf/{path.name}" if path.name != "mini.yaml" else "./run.sh"
+        assert command in "".join(path.read_text(encoding="utf-8").splitlines(keepends=True)[:3])
+
+
+def test_an_empty_file_is_the_defaults_under_the_files_name(tmp_path):
+    config = load_config(write(tmp_path, ""))
+    assert config == Config(name="exp")
+    assert (config.select.alpha, config.select.ngram, config.select.ngram_count) == (0.4, 6, 5)
+    assert config.distill.objective == {"ce": 0.8, "kl": 1.0}
+
+
+def test_all_faults_are_told_at_once_each_with_its_line(tmp_path):
+    path = write(
+        tmp_path,
+        "seed: x\n"
+        "select:\n"
+        "  aplha: 0.3\n"
+        "  ngram: 0\n"
+        "  methods:\n"
+        "    a: {rule: compsite}\n"
+        "corpora:\n"
+        "  dev: [mini/a]\n"
+        "  in_domain: [mini/a]\n"
+        "chnk: 1\n",
+    )
+    found = set(faults_of(path, "student.n_decoder_layers=0", "nonsense"))
+    assert found == {
+        f'{path}:1: seed: found "x", expected a whole number',
+        f"{path}:3: select.aplha: found an unknown key, expected a known one; did you mean select.alpha?",
+        f"{path}:4: select.ngram: found 0, expected at least 1",
+        f'{path}:6: select.methods.a.rule: found "compsite", '
+        "expected one of 'none', 'trivial', 'mer', 'per' or 'composite'",
+        f'{path}:9: corpora.in_domain: found "mini/a", expected one role per split (it is dev already)',
+        f"{path}:10: chnk: found an unknown key, expected a known one; did you mean chunk?",
+        "command line: student.n_decoder_layers: found 0, expected at least 1",
+        "command line: nonsense: expected key=value; for example select.alpha=0.3",
+    }
+
+
+def test_a_known_name_in_the_wrong_place_is_pointed_to(tmp_path):
+    (fault,) = faults_of(write(tmp_path, "alpha: 0.3\n"))
+    assert fault.endswith("did you mean select.alpha?")
+
+
+@pytest.mark.parametrize("alpha", ["-0.1", "1", "1.0", ".nan", ".inf", "'0.4'", "true", "[0.4]"])
+def test_bad_input_52_alpha_outside_its_range_or_no_number(tmp_path, alpha):
+    (fault,) = faults_of(write(tmp_path, f"select: {{alpha: {alpha}}}\n"))
+    assert ":1: select.alpha: found" in fault
+    assert "expected" in fault
+
+
+@pytest.mark.parametrize("alpha", ["0", "0.4", "0.999", "4e-1"])
+def test_alpha_inside_its_range(tmp_path, alpha):
+    assert load_config(write(tmp_path, f"select: {{alpha: {alpha}}}\n")).select.alpha == float(alpha)
+
+
+@pytest.mark.parametrize("key", ["ngram", "ngram_count"])
+@pytest.mark.parametrize("value", [0, -1, 2.5])
+def test_bad_input_54_n_and_c_are_whole_and_positive(tmp_path, key, value):
+    (fault,) = faults_of(write(tmp_path, f"select: {{{key}: {value}}}\n"))
+    assert f"select.{key}: found {value}, expected " in fault
+
+
+def test_bad_input_59_a_config_of_a_newer_toolkit(tmp_path):
+    (fault,) = faults_of(write(tmp_path, "schema_version: 99\nsomething_of_the_future: 1\n"))
+    assert "schema_version: found 99, expected at most 1; update K2D" in fault
+
+
+def test_base_is_merged_deeply_and_null_removes_a_named_entry(tmp_path):
+    write(tmp_path, "seed: 7\nselect: {alpha: 0.3, methods: {a: {rule: none}, b: {rule: trivial}}}\n", "base.yaml")
+    child = write(tmp_path, "base: base.yaml\nselect: {ngram: 4, methods: {a: null, c: {rule: none}}}\n", "child.yaml")
+    config = load_config(child)
+    assert config.name == "child"
+    assert config.seed == 7
+    assert config.select == Select(alpha=0.3, ngram=4, methods={"b": Method(rule="trivial"), "c": Method(rule="none")})
+
+
+def test_a_fault_in_a_base_names_the_base(tmp_path):
+    base = write(tmp_path, "\nseed: -1\n", "base.yaml")
+    (fault,) = faults_of(write(tmp_path, "base: base.yaml\n"))
+    assert fault.startswith(f"{base}:2: seed: found -1")
+
+
+def test_a_value_of_the_child_hides_the_fault_of_the_base(tmp_path):
+    write(tmp_path, "seed: -1\n", "base.yaml")
+    assert load_config(write(tmp_path, "base: base.yaml\nseed: 3\n")).seed == 3
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [("base: nowhere.yaml\n", "expected a file beside this one"), ("base: exp.yaml\n", "leads back to this file")],
+)
+def test_a_base_that_cannot_be(tmp_path, text, problem):
+    assert problem in faults_of(write(tmp_path, text))[0]
+
+
+def test_overrides_are_read_as_yaml_and_win(tmp_path):
+    config = load_config(
+        write(tmp_path, "select: {alpha: 0.3}\n"), ["select.alpha=0.2", "distill.seeds=[1, 2]", "name=x"]
+    )
+    assert (config.select.alpha, config.distill.seeds, config.name) == (0.2, (1, 2), "x")
+
+
+def test_fields_that_do_not_fit_together(tmp_path):
+    faults = faults_of(
+        write(
+            tmp_path,
+            "teacher: {model: a.yaml, checkpoint: b}\n"
+            "select: {methods: {x: {rule: mer, auxiliary: bsae}}}\n"
+            "distill: {seeds: [1, 1], training: {batch_size: 10, accumulate: 3}}\n",
+        )
+    )
+    assert [fault.split(": found")[0].split(": ")[1] for fault in faults] == [
+        "teacher.checkpoint",
+        "select.methods.x.auxiliary",
+        "select.methods.x.rule",
+        "distill.seeds",
+        "distill.training.accumulate",
+    ]
+
+
+@pytest.mark.parametrize("name", ["../x", "a/b", ".hidden", "-x", ""])
+def test_a_name_is_never_a_path(tmp_path, name):
+    assert "name: found" in faults_of(write(tmp_path, f"name: '{name}'\n"))[0]
+
+
+def test_a_missing_file_is_one_clear_line(tmp_path):
+    (fault,) = faults_of(tmp_path / "nothing.yaml")
+    assert fault == f"{tmp_path}/nothing.yaml: cannot be read: No such file or directory; name an existing YAML file"
+
+
+def test_what_is_printed_loads_to_the_same_config(tmp_path):
+    import yaml
+
+    config = load_config(PROJECT_ROOT / "conf" / "mini_table.yaml")
+    path = write(tmp_path, yaml.safe_dump(settings_of(config), allow_unicode=True))
+    assert load_config(path) == config
+
+
+def test_every_setting_is_explained_or_plain():
+    """A field without a docstring must speak for itself; new ones are added here knowingly."""
+    keys = set(known_keys())
+    assert {"select.methods.*.rule", "distill.objective.*", "teacher.training.lr", "corpora.labelled"} <= keys
+    assert len(keys) > 80

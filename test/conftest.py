@@ -1,0 +1,76 @@
+"""A copy of the project under a path with spaces, to be run from outside."""
+
+import os
+import shutil
+import subprocess
+import sys
+import textwrap
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from k2d.paths import PROJECT_ROOT
+
+TOY_STAGE = """
+    \"\"\"A stage for tests: writes the setting `seed` into a file, after doing what the environment says.\"\"\"
+    import os, signal, sys, time
+    from k2d.stages.job import Counts, Unit
+    VERSION = 1
+    def units(job):
+        return [Unit(job.places.exp / "{folder}", {{"seed": job.config.seed}})]
+    def make(unit, job, folder):
+        print("{verb} works", flush=True)
+        (folder / "half").write_text("half a result")
+        trouble = os.environ.get("TOY_{verb}")
+        if trouble == "raise":
+            raise RuntimeError("the toy broke")
+        if trouble == "killed":
+            os.kill(os.getpid(), signal.SIGKILL)
+        if trouble == "wait":
+            time.sleep(60)
+        (folder / "half").unlink()
+        (folder / "result").write_text(str(unit.settings["seed"]))
+        return Counts(3, 2, {{"too_short": 1}}, "toys")
+"""
+
+
+@dataclass
+class Project:
+    """A copied project, and how to run its commands."""
+
+    root: Path
+    environment: dict[str, str] = field(default_factory=lambda: {**os.environ, "K2D_PYTHON": sys.executable})
+
+    def run(self, *words: str, cwd: Path | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
+        """./run.sh WORD…"""
+        return self.command(str(self.root / "run.sh"), *words, cwd=cwd, **environment)
+
+    def k2d(self, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        """python -m k2d WORD…"""
+        return self.command(sys.executable, "-m", "k2d", *words, cwd=self.root, **environment)
+
+    def command(self, *words: str, cwd: Path | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
+        full = {**self.environment, "PYTHONPATH": str(self.root), **environment}
+        return subprocess.run(words, cwd=cwd or self.root, env=full, capture_output=True, text=True, timeout=120)
+
+    def add_toy_stage(self, verb: str, folder: str) -> None:
+        code = textwrap.dedent(TOY_STAGE).format(verb=verb, folder=folder)
+        (self.root / "k2d" / "stages" / f"{verb}.py").write_text(code)
+
+    def without_stages(self) -> None:
+        """Take the real stages away, so that a test sees only its toys."""
+        from k2d.stages.road import ROAD
+
+        for stage in ROAD:
+            (self.root / "k2d" / "stages" / f"{stage.verb}.py").unlink(missing_ok=True)
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    root = tmp_path / "a folder, with 'spaces' 課"
+    root.mkdir()
+    for name in ("k2d", "utils", "conf", "egs"):
+        shutil.copytree(PROJECT_ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(PROJECT_ROOT / "run.sh", root)
+    return Project(root)

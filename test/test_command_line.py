@@ -1,0 +1,63 @@
+"""The command line is frozen: a new knob is a field of the config, not an option."""
+
+import argparse
+
+import pytest
+
+from k2d.__main__ import TOOLS
+from k2d.stages.road import ROAD
+from k2d.stages.shell import parser
+
+STAGE_OPTIONS = ["--conf", "--corpus", "--force", "--help", "--max-bad", "--ngpu", "--nj", "-h"]
+
+
+def options(made: argparse.ArgumentParser) -> list[str]:
+    return sorted(option for action in made._actions for option in action.option_strings)
+
+
+def test_every_stage_has_the_same_options_and_no_others():
+    for stage in ROAD:
+        assert options(parser(stage.verb)) == STAGE_OPTIONS
+    assert len(ROAD) == 14
+
+
+def test_the_verbs_are_these():
+    assert list(TOOLS) == ["config", "data", "stages"]
+
+
+@pytest.mark.parametrize("words", [[], ["frobnicate"], ["config", "--frob"], ["tokens", "--nj", "0"], ["data"]])
+def test_a_wrong_call_exits_with_2(project, words):
+    done = project.k2d(*words)
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+
+
+def test_help_of_everything_exits_with_0(project):
+    for verb in TOOLS:
+        assert project.k2d(verb, "--help").returncode == 0
+    assert "usage: python -m k2d VERB" in project.k2d("--help").stdout
+
+
+def test_config_prints_what_is_in_force(project):
+    assert (
+        project.k2d("config", "--conf", "conf/mini.yaml", "--get", "select.alpha", "select.alpha=0.25").stdout
+        == "0.25\n"
+    )
+    wrong = project.k2d("config", "--get", "select.alhpa")
+    assert wrong.returncode == 2
+    assert "unknown key 'alhpa'; here there is alpha, ngram" in wrong.stderr
+
+
+def test_a_stage_that_is_not_built_says_so(project):
+    project.without_stages()
+    done = project.k2d("distill")
+    assert done.returncode == 2
+    assert "stage 10 (distill) is not built yet" in done.stderr
+
+
+def test_max_bad_is_the_configs_and_is_checked(project):
+    project.add_toy_stage("tokens", "tokens")
+    done = project.k2d("tokens", "--max-bad", "1.5")
+    assert done.returncode == 2
+    assert "max_bad: found 1.5, expected at most 1" in done.stderr
+    assert project.k2d("tokens", "--max-bad", "0.5").returncode == 0

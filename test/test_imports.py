@@ -1,0 +1,131 @@
+"""The import rule: stages -> everything else; among the rest only downward; pure rooms stay pure."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from k2d.paths import PROJECT_ROOT
+from k2d.stages.road import ROAD
+
+PACKAGE = PROJECT_ROOT / "k2d"
+
+# Each room may import the rooms before it, and itself. `base` is the files directly under k2d/.
+ORDER = [
+    "base",
+    "config",
+    "data",
+    "text",
+    "models",
+    "decode",
+    "select",
+    "objectives",
+    "train",
+    "score",
+    "report",
+    "stages",
+]
+# What a room may not import although it stands before it.
+FORBIDDEN = {
+    "config": {"data"},
+    "data": {"config"},
+    "text": {"data", "config"},
+    "select": {"models", "decode", "data"},
+    "objectives": {"models", "decode", "select", "data"},
+    "score": {"models", "decode", "train", "objectives"},
+}
+# A foreign library is imported by its one adapter alone.
+ADAPTERS = {
+    "espnet2": {"k2d/models/espnet_s2t.py"},
+    "whisper": {"k2d/models/whisper.py"},
+    "kaldiio": {"k2d/data/ark.py"},
+}
+
+
+def room(path: Path) -> str:
+    parts = path.relative_to(PACKAGE).parts
+    return parts[0] if len(parts) > 1 else "base"
+
+
+def imports(path: Path) -> list[str]:
+    """Every module that a file imports, anywhere in it."""
+    found = []
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: imports are absolute"
+            found.append(node.module or "")
+    return found
+
+
+def imported_room(module: str) -> str | None:
+    parts = module.split(".")
+    if parts[0] != "k2d" or len(parts) == 1:
+        return None
+    return parts[1] if (PACKAGE / parts[1]).is_dir() else "base"
+
+
+FILES = sorted(PACKAGE.rglob("*.py"))
+
+
+def test_imports_go_downward_only():
+    checked = 0
+    for path in FILES:
+        mine = room(path)
+        if path.name in ("__main__.py", "cli.py"):  # shells at the edge
+            continue
+        for module in imports(path):
+            theirs = imported_room(module)
+            if theirs is None or theirs == mine:
+                continue
+            checked += 1
+            assert ORDER.index(theirs) < ORDER.index(mine), f"{path}: {mine} may not import {module}"
+            assert theirs not in FORBIDDEN.get(mine, set()), f"{path}: {mine} may not import {module}"
+    assert checked >= 20
+
+
+def test_a_foreign_library_has_one_adapter():
+    for path in FILES:
+        name = str(path.relative_to(PROJECT_ROOT))
+        for module in imports(path):
+            allowed = ADAPTERS.get(module.split(".")[0])
+            assert allowed is None or name in allowed, f"{name} imports {module}; only {allowed} may"
+    assert len(FILES) >= 20
+
+
+def test_nothing_unsafe_is_imported_or_called():
+    for path in FILES:
+        assert not {"pickle", "dill", "marshal", "shelve"} & set(imports(path)), path
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call):
+                assert not (isinstance(node.func, ast.Name) and node.func.id in ("eval", "exec")), path
+                assert not any(k.arg == "shell" for k in node.keywords), path
+
+
+@pytest.mark.parametrize("words", [["--help"], ["config"], ["data", "--help"], ["stages"]])
+def test_light_verbs_import_nothing_heavy(words):
+    """No torch, espnet or kaldiio for what does not need them; nor noise about data that cannot be fetched."""
+    code = (
+        "import sys; from k2d.__main__ import main\n"
+        "try: main(sys.argv[1:])\n"
+        "except SystemExit: pass\n"
+        "heavy = {'torch', 'espnet2', 'espnet', 'kaldiio', 'transformers', 'matplotlib'} & set(sys.modules)\n"
+        "print('heavy:', heavy or 'none', file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, *words], cwd=PROJECT_ROOT, capture_output=True, text=True)
+    assert done.stderr.strip() == "heavy: none"
+
+
+def test_every_stage_module_fits_the_road_and_is_light():
+    built = [stage for stage in ROAD if stage.is_built]
+    for stage in built:
+        module = stage.load()
+        assert isinstance(module.VERSION, int)
+        assert callable(module.units)
+        assert callable(module.make)
+    code = "import sys; from k2d.stages.road import ROAD; [s.load() for s in ROAD if s.is_built]; "
+    code += "assert not {'torch', 'espnet2', 'kaldiio'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], cwd=PROJECT_ROOT, check=True)

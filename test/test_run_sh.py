@@ -1,0 +1,229 @@
+"""./run.sh from outside: its options, its failures, its logs, from anywhere."""
+
+import re
+import shlex
+import subprocess
+import time
+
+import pytest
+
+from k2d.paths import PROJECT_ROOT
+from k2d.stages.road import ROAD
+
+RUN_SH = (PROJECT_ROOT / "run.sh").read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def toys(project):
+    """Stages 2 and 3 are toys, there are no others."""
+    project.without_stages()
+    project.add_toy_stage("tokens", "tokens")
+    project.add_toy_stage("teacher", "models/teacher")
+    return project
+
+
+def test_its_lines_are_the_stages():
+    lines = re.findall(r"^stage +(\d+) (\w+) +# (.+?) +-> (.+)$", RUN_SH, flags=re.MULTILINE)
+    assert [(int(number), verb) for number, verb, _, _ in lines] == [(s.number, s.verb) for s in ROAD]
+    assert [s.number for s in ROAD] == list(range(1, 15))
+
+
+def test_it_is_a_table_of_contents():
+    assert len(RUN_SH.splitlines()) <= 42
+    assert not re.search(r"\b(if|for|while|case|eval)\b", re.sub("#.*", "", RUN_SH))
+
+
+def test_no_shell_script_evaluates_data():
+    scripts = [*PROJECT_ROOT.glob("utils/*.sh"), *PROJECT_ROOT.glob("tools/*.sh"), *PROJECT_ROOT.glob("egs/*/run.sh")]
+    assert len(scripts) >= 4
+    for script in scripts:
+        assert not re.search(r"\beval\b", re.sub("#.*", "", script.read_text(encoding="utf-8"))), script
+
+
+def test_help_is_the_header_and_names_every_option(project):
+    done = project.run("-h")
+    assert done.returncode == 0
+    for option in ("--conf", "--stage", "--stop-stage", "--corpus", "--ngpu", "--nj", "--force", "--list", "key=value"):
+        assert option in done.stdout
+    assert project.run("--help").stdout == done.stdout
+    assert "set -euo" not in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("--frobnicate", "unknown option --frobnicate;"),
+        ("--stag 3", "unknown option --stag, did you mean --stage?"),
+        ("--stage", "--stage: a value is missing"),
+        ("--conf --stage 1", "--conf: a value is missing"),
+        ("--conf nowhere.yaml", "--conf: no such file: nowhere.yaml"),
+        ("--stage 0", "--stage: found '0', expected a whole number from 1 to 14"),
+        ("--stage 15", "--stage: found '15', expected a whole number from 1 to 14"),
+        ("--stage two", "--stage: found 'two', expected a whole number from 1 to 14"),
+        ("--stop-stage -1", "--stop-stage: found '-1', expected a whole number"),
+        ("--stage 5 --stop_stage 4", "--stage 5 comes after --stop-stage 4"),
+        ("--nj 0", "--nj: found '0', expected a whole number of at least 1"),
+        ("--ngpu 1.5", "--ngpu: found '1.5', expected a whole number of at least 0"),
+        ("--corpus nothing", "--corpus: no such folder: egs/nothing"),
+        ("--corpus ../egs", "--corpus: no such folder: egs/../egs"),
+        ("word", "stray word 'word' (settings are written key=value)"),
+        ("--stage 99999999999999999999", "--stage: found '99999999999999999999', expected"),
+    ],
+)
+def test_a_wrong_call_is_one_clear_line_and_exit_2(project, words, message):
+    done = project.run(*words.split())
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"run.sh: {message}")
+    assert len(done.stderr.splitlines()) == 1
+    assert done.stdout == ""
+
+
+def test_all_that_is_wrong_is_told_at_once(project):
+    done = project.run("--nj", "0", "stray", "--frob", "x", "--stage", "99")
+    assert done.returncode == 2
+    assert len(done.stderr.splitlines()) == 4
+
+
+@pytest.mark.parametrize("value", ["$(touch pwned)", "`touch pwned`", "; touch pwned", "x\ntouch pwned"])
+def test_values_are_never_run(project, value):
+    for words in (["--conf", value], ["--nj", value], ["--corpus", value], [f"name={value}"], [value]):
+        assert project.run(*words, cwd=project.root).returncode == 2
+    assert not (project.root / "pwned").exists()
+
+
+def test_a_wrong_config_dies_before_any_stage(toys):
+    done = toys.run("select.alpha=3", "sede=1")
+    assert done.returncode == 2
+    assert "command line: select.alpha: found 3, expected less than 1" in done.stderr
+    assert "command line: sede: found an unknown key, expected a known one; did you mean seed?" in done.stderr
+    assert "works" not in done.stdout
+    assert not (toys.root / "exp").exists()
+
+
+def test_it_runs_what_is_asked_from_any_directory_and_says_what_it_did(toys, tmp_path):
+    conf = tmp_path / "my own.yaml"
+    conf.write_text("seed: 5\n")
+    done = toys.run("--conf", "my own.yaml", "--stage=2", "--stop_stage=3", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"stage 2 tokens: start 20\d\d-\d\d-\d\d \d\d:\d\d:\d\d\n", done.stdout)
+    assert "in 3 toys = kept 2 + too_short 1" in done.stdout
+    assert re.search(r"stage 3 teacher: finished in \d+ s\n", done.stdout)
+    assert (toys.root / "exp" / "my-own" / "tokens" / "result").read_text() == "5"
+    log = (toys.root / "exp" / "my-own" / "log" / "02.tokens.log").read_text()
+    assert "in 3 toys = kept 2 + too_short 1" in log
+
+
+def test_what_is_done_is_skipped_in_a_line_and_what_differs_is_refused(toys):
+    assert toys.run("name=x").returncode == 0
+    again = toys.run("name=x")
+    assert "exp/x/tokens: done already, skipped" in again.stdout
+    assert "works" not in again.stdout
+
+    other = toys.run("name=x", "seed=2")
+    assert other.returncode == 1
+    assert "exp/x/tokens\n    setting seed: 1 -> 2\n" in other.stderr
+    assert "run it with --force to replace it" in other.stderr
+    assert (toys.root / "exp/x/tokens/result").read_text() == "1"
+
+    assert toys.run("name=x", "seed=2", "--force").returncode == 0
+    assert (toys.root / "exp/x/tokens/result").read_text() == "2"
+
+
+def test_a_lost_output_is_made_again_and_an_edited_one_is_asked_about(toys):
+    toys.run("name=x", "--stop-stage", "2")
+    result = toys.root / "exp/x/tokens/result"
+    result.unlink()
+    assert "made anew, because result is missing" in toys.run("name=x", "--stop-stage", "2").stdout
+    result.write_text("my own words")
+    refused = toys.run("name=x", "--stop-stage", "2")
+    assert refused.returncode == 1
+    assert "result was edited" in refused.stderr
+    assert result.read_text() == "my own words"
+
+
+def test_bad_input_61_a_folder_that_is_not_ours_is_not_overwritten(toys):
+    mine = toys.root / "exp/x/tokens/thesis.tex"
+    mine.parent.mkdir(parents=True)
+    mine.write_text("mine")
+    refused = toys.run("name=x")
+    assert refused.returncode == 1
+    assert "it holds files without a stamp" in refused.stderr
+    assert mine.read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    ("trouble", "code", "how"), [("raise", 1, "exit code 1"), ("killed", 137, "exit code 137 (signal 9)")]
+)
+def test_a_failing_stage_stops_the_run_and_tells_how_to_go_on(toys, trouble, code, how):
+    done = toys.run("name=x y", "--nj", "1", "seed=3", TOY_tokens=trouble)
+    assert done.returncode == 2  # a name with a space is refused
+    done = toys.run("name=x", "--nj", "1", "seed=3", TOY_tokens=trouble)
+    assert done.returncode == code
+    assert f"stage 2 (tokens) failed, {how}" in done.stderr
+    assert "log:    exp/x/log/02.tokens.log" in done.stderr
+    assert "teacher works" not in done.stdout
+    if trouble == "raise":
+        assert "RuntimeError: the toy broke" in (toys.root / "exp/x/log/02.tokens.log").read_text()
+    assert not (toys.root / "exp/x/tokens").exists()
+
+    (resume,) = re.findall(r"resume: (.+)", done.stderr)
+    assert "--stage 2" in resume
+    resumed = toys.command(*shlex.split(resume))
+    assert resumed.returncode == 0, resumed.stderr
+    assert (toys.root / "exp/x/tokens/result").read_text() == "3"
+    assert [p.name for p in (toys.root / "exp/x/tokens").iterdir() if p.name == "half"] == []
+
+
+def test_the_second_run_on_an_experiment_is_told_who_holds_it(toys):
+    words = [str(toys.root / "run.sh"), "name=x"]
+    first = subprocess.Popen(words, env={**toys.environment, "TOY_tokens": "wait"}, stdout=subprocess.PIPE, text=True)
+    assert first.stdout is not None
+    assert any("works" in line for line in first.stdout)
+    second = toys.run("name=x")
+    elsewhere = toys.run("name=y")
+    subprocess.run(["pkill", "-KILL", "-P", str(first.pid)], check=True)
+    first.wait()
+    first.stdout.close()
+    assert second.returncode == 1
+    assert re.search(r"exp/x is in use by process \d+ on \S+ since 20.* \(k2d tokens --conf", second.stderr)
+    assert elsewhere.returncode == 0
+    time.sleep(0.2)
+    assert toys.run("name=x").returncode == 0  # the dead hold nothing
+
+
+def test_bad_input_61_a_folder_that_cannot_be_written_is_told_before_work(toys):
+    (toys.root / "exp").write_text("a file where a folder should be")
+    done = toys.run("name=x")
+    assert done.returncode == 1
+    assert "cannot be written" in done.stderr
+    assert "works" not in done.stdout
+
+
+def test_bad_input_60_more_gpus_than_there_are(toys):
+    done = toys.run("name=x", "--ngpu", "64")
+    assert done.returncode == 2
+    assert re.search(r"--ngpu 64: found \d+ CUDA devices", done.stderr)
+
+
+def test_bad_input_60_more_processes_than_items_is_no_fault(toys):
+    assert toys.run("name=x", "--nj", "500").returncode == 0
+
+
+def test_list_tells_the_road_and_how_far_it_is_walked(toys):
+    toys.run("name=x", "--stop-stage", "2")
+    done = toys.run("--list", "name=x")
+    assert done.returncode == 0
+    rows = [line.split("  ") for line in done.stdout.splitlines() if re.match(r"\d+ ", line)]
+    assert [row[0].strip() for row in rows] == [str(s.number) for s in ROAD]
+    state = {int(row[0]): row[-1] for row in rows}
+    assert re.fullmatch(r"done 20\d\d-\d\d-\d\d \d\d:\d\d", state[2].strip())
+    assert state[3].strip() == "to do"
+    assert state[4].strip() == "not built yet"
+    changed = toys.run("--list", "name=x", "seed=9").stdout
+    assert "differs: exp/x/tokens: setting seed: 1 -> 9" in changed
+
+
+def test_a_k2d_python_that_is_not_there_is_told(project):
+    done = project.run("--list", K2D_PYTHON="/no/such/python")
+    assert done.returncode == 2
+    assert "K2D_PYTHON: no such program: /no/such/python" in done.stderr

@@ -1,0 +1,90 @@
+"""Stamps: equal recipes are done, others are told apart in words, and damage is seen."""
+
+import os
+
+import pytest
+
+from k2d.faults import K2DError
+from k2d.stamp import Recipe, damaged_files, differences, fingerprint, read_stamp, write_stamp
+
+RECIPE = Recipe("select", 1, {"alpha": 0.4, "methods": {"a": {"rule": "per"}}}, {"chunks/x": "11", "opinions/x": "22"})
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "out" / "kept").mkdir(parents=True)
+    (tmp_path / "out" / "kept" / "text").write_text("a hello\n")
+    (tmp_path / "out" / "record.json").write_text("{}\n")
+    return tmp_path / "out"
+
+
+def test_a_stamp_is_read_back_as_it_was_written(folder):
+    written = write_stamp(folder, RECIPE, {"n_in": 1}, {"at": "now"})
+    assert read_stamp(folder) == written
+    assert sorted(written.files) == ["kept/text", "record.json"]
+    assert written.recipe.identity == RECIPE.identity
+
+
+def test_a_folder_without_a_stamp_has_none(folder):
+    assert read_stamp(folder) is None
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"recipe": 1}', "\x00\x00\x00"])
+def test_a_broken_stamp_is_never_taken_for_done(folder, text):
+    (folder / "stamp.json").write_text(text)
+    with pytest.raises(K2DError, match="not a stamp of this toolkit"):
+        read_stamp(folder)
+
+
+def test_differences_are_told_one_by_one():
+    new = Recipe(
+        "select",
+        2,
+        {"alpha": 0.3, "methods": {"a": {"rule": "mer"}, "b": {"rule": "none"}}},
+        {"chunks/x": "99", "y": "1"},
+    )
+    assert differences(RECIPE, new) == [
+        "code of stage select: version 1 -> 2",
+        "setting alpha: 0.4 -> 0.3",
+        'setting methods.a.rule: "per" -> "mer"',
+        'setting methods.b: null -> {"rule": "none"}',
+        "input chunks/x has changed",
+        "input opinions/x is gone",
+        "input y is new",
+    ]
+    assert differences(RECIPE, RECIPE) == []
+
+
+def test_the_identity_does_not_depend_on_the_order_of_settings():
+    turned = Recipe("select", 1, dict(reversed(RECIPE.settings.items())), dict(reversed(RECIPE.inputs.items())))
+    assert turned.identity == RECIPE.identity
+
+
+def test_damage_is_seen_and_a_mere_touch_is_not(folder):
+    stamp = write_stamp(folder, RECIPE, {}, {})
+    assert damaged_files(folder, stamp) == []
+    os.utime(folder / "record.json", (1, 1))
+    assert damaged_files(folder, stamp) == []
+    (folder / "record.json").write_text("{ }")
+    (folder / "kept" / "text").unlink()
+    (folder / "kept" / "more").write_text("")
+    assert damaged_files(folder, stamp) == ["kept/text is missing", "kept/more was added", "record.json was edited"]
+
+
+def test_content_replaced_by_zeros_of_the_same_size_is_seen(folder):
+    stamp = write_stamp(folder, RECIPE, {}, {})
+    (folder / "kept" / "text").write_bytes(b"\x00" * len("a hello\n"))
+    assert damaged_files(folder, stamp) == ["kept/text was edited"]
+
+
+def test_a_fingerprint_changes_with_the_content_and_with_the_maker(folder):
+    plain = fingerprint(folder / "kept")
+    assert plain == fingerprint(folder / "kept")
+    write_stamp(folder, RECIPE, {}, {})
+    made = fingerprint(folder / "kept")
+    assert made != plain
+    write_stamp(folder, Recipe("select", 2, RECIPE.settings, RECIPE.inputs), {}, {})
+    remade = fingerprint(folder / "kept")
+    assert remade != made  # the same files, made in another way
+    (folder / "kept" / "text").write_text("a hello there\n")
+    assert fingerprint(folder / "kept") != remade
