@@ -1,0 +1,36 @@
+"""TEMPLATE: a table and a folder of audio for each split.
+
+    <root>/train.tsv      path, speaker, text, with a header; paths are relative to <root>
+    <root>/train/…        the audio, in any format and at any rate that K2D reads
+
+Change what differs in your corpus. This function only says what is there: stage 1 looks at the audio, sorts, checks
+and writes. Clean the corpus's own markup here; leave case, script and punctuation as they are (scoring normalises).
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from pathlib import Path
+
+from k2d.data.rows import Utterance
+from k2d.faults import K2DError
+
+COLUMNS = ["path", "speaker", "text"]
+
+
+def prepare(root: Path, options: None, nj: int) -> Iterator[tuple[str, Utterance]]:
+    """Yield (split, utterance) for every line of every table."""
+    for table in sorted(root.glob("*.tsv")):
+        with table.open(encoding="utf-8", newline="") as file:
+            rows = csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
+            if rows.fieldnames != COLUMNS:
+                raise K2DError(f"{table}: found the columns {rows.fieldnames}, expected {COLUMNS}")
+            for row in rows:
+                yield table.stem, _utterance(root, row)
+
+
+def _utterance(root: Path, row: dict[str, str]) -> Utterance:
+    path = Path(row["path"])
+    utterance_id = f"{row['speaker']}-{path.stem}"  # the speaker first, as in every Kaldi directory
+    return Utterance(utterance_id, utterance_id, str(root / path), row["speaker"], row["text"])

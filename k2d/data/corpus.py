@@ -1,0 +1,177 @@
+"""A corpus is a folder under egs/: its card (corpus.yaml) and one function (prepare.py).
+
+prepare(root: Path, options: Options, nj: int) -> Iterator[tuple[str, Utterance]]    (split, utterance) pairs
+Options                                        optional: a pydantic dataclass of what can be asked of the corpus
+variant(options: Options) -> str | None        optional: which of the card's counts these options should give
+tables(root: Path, options: Options) -> Iterator[tuple[str, str, str, str]]    optional: (split, file, id, value)
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import json
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import field
+from pathlib import Path
+from types import ModuleType
+from typing import Annotated, Any, cast
+
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
+
+from k2d import strict_yaml
+from k2d.data.rows import Utterance
+from k2d.faults import K2DError, UsageError
+from k2d.paths import PROJECT_ROOT, shown
+
+DEFAULT_VARIANT = "default"
+HOURS_TOLERANCE = 0.01  # as a share: corpora are published with rounded hours
+
+_CARD_CONFIG = ConfigDict(extra="forbid", strict=True)
+
+
+@dataclass(frozen=True, config=_CARD_CONFIG)
+class Expected:
+    """How much of a split there should be."""
+
+    utterances: Annotated[int, Field(ge=1)]
+    hours: Annotated[float, Field(gt=0)]
+
+    def problem(self, utterances: int, hours: float) -> str:
+        """What differs from what was found; empty if nothing does.
+
+        >>> Expected(100, 2.0).problem(100, 2.01), Expected(100, 2.0).problem(99, 2.5)
+        ('', '99 utterances (expected 100), 2.50 h (expected 2.00)')
+        """
+        wrong = []
+        if utterances != self.utterances:
+            wrong.append(f"{utterances:,} utterances (expected {self.utterances:,})")
+        if abs(hours - self.hours) > max(HOURS_TOLERANCE * self.hours, 0.005):
+            wrong.append(f"{hours:.2f} h (expected {self.hours:.2f})")
+        return ", ".join(wrong)
+
+
+@dataclass(frozen=True, config=_CARD_CONFIG)
+class Card:
+    """corpus.yaml: what the corpus is and where to get it."""
+
+    name: str
+    title: str
+    languages: tuple[str, ...]
+    licence: str
+    source: str
+    """Where to get it."""
+    root_variable: str = ""
+    """Environment variable that names the raw corpus; empty: prepare.py makes it, under data/raw/."""
+    expected: dict[str, dict[str, Expected]] = field(default_factory=dict)
+    """By variant (`default` unless prepare.py names others) and split."""
+
+
+class Corpus:
+    """A folder under egs/, its card read and its prepare.py imported."""
+
+    def __init__(self, name: str) -> None:
+        self.name, self.folder = name, PROJECT_ROOT / "egs" / name
+        self.card = read_card(self.folder / "corpus.yaml")
+        if self.card.name != name:
+            raise K2DError(f"{shown(self.folder)}/corpus.yaml: name: found {self.card.name!r}, expected {name!r}")
+        self.module = _import_prepare(name)
+
+    def options(self, given: Mapping[str, Any]) -> Any:
+        """The corpus's own options, checked; corpora without any take none."""
+        kind = getattr(self.module, "Options", None)
+        where = f"prepare.options.{self.name}"
+        if kind is None:
+            if given:
+                raise UsageError(f"{where}: found {', '.join(given)}, expected nothing: this corpus has no options")
+            return None
+        try:
+            return TypeAdapter(kind).validate_json(json.dumps(dict(given)))
+        except ValidationError as error:
+            raise UsageError("\n".join(_option_faults(where, error, kind))) from error
+
+    def root(self, configured: str | None, data: Path) -> Path:
+        """The raw corpus: as configured, or from the environment, or made here."""
+        variable = self.card.root_variable
+        text = configured or (os.environ.get(variable, "") if variable else "")
+        if not text and not variable:
+            return data / "raw" / self.name
+        if not text:
+            how = f"set {variable}, or prepare.roots.{self.name}=/path/to/it"
+            raise UsageError(f"{self.name}: where is the raw corpus? {how} (to get it: {self.card.source})")
+        root = PROJECT_ROOT / Path(text).expanduser()
+        if not root.is_dir():
+            raise UsageError(f"{self.name}: the raw corpus {root} is not a folder; mend {variable} or prepare.roots")
+        return root
+
+    def rows(self, root: Path, options: Any, nj: int) -> Iterator[tuple[str, Utterance]]:
+        return cast("Iterator[tuple[str, Utterance]]", self.module.prepare(root, options, nj))
+
+    def tables(self, root: Path, options: Any) -> Iterator[tuple[str, str, str, str]]:
+        make = getattr(self.module, "tables", None)
+        return make(root, options) if make else iter(())
+
+    def expected(self, options: Any) -> Mapping[str, Expected] | None:
+        """The counts that these options should give, None where the card does not say."""
+        name = getattr(self.module, "variant", lambda _: DEFAULT_VARIANT)(options)
+        return self.card.expected.get(name) if name else None
+
+    def code(self) -> str:
+        """A digest of the recipe: whatever of the folder decides what is prepared, not its words about it."""
+        digest = hashlib.sha256()
+        for path in sorted(self.folder.rglob("*")):
+            if path.is_file() and "__pycache__" not in path.parts and path.suffix not in (".md", ".sh"):
+                digest.update(str(path.relative_to(self.folder)).encode() + b"\0" + path.read_bytes() + b"\0")
+        return digest.hexdigest()[:16]
+
+
+def known_corpora() -> list[str]:
+    """The folders under egs/ that are corpora."""
+    return sorted(card.parent.name for card in (PROJECT_ROOT / "egs").glob("*/corpus.yaml"))
+
+
+def read_card(path: Path) -> Card:
+    """Read and check a corpus.yaml; every fault at once."""
+    if not path.is_file():
+        known = ", ".join(known_corpora())
+        raise UsageError(f"{shown(path)}: no such file; the corpora are {known} (egs/README.md: how to add one)")
+    document = strict_yaml.read(path, shown(path))
+    faults = [str(fault) for fault in document.faults]
+    try:
+        card = TypeAdapter(Card).validate_json(json.dumps(document.data))
+    except ValidationError as error:
+        faults += _option_faults(shown(path), error, Card)
+    if faults:
+        raise K2DError("\n".join(faults))
+    return card
+
+
+def _import_prepare(name: str) -> ModuleType:
+    if str(PROJECT_ROOT) not in sys.path:  # egs/ is beside the package, not in it
+        sys.path.insert(0, str(PROJECT_ROOT))
+    try:
+        module = importlib.import_module(f"egs.{name}.prepare")
+    except ModuleNotFoundError as error:
+        if error.name != f"egs.{name}.prepare":
+            raise
+        raise K2DError(f"egs/{name}/prepare.py is missing; copy egs/TEMPLATE/prepare.py") from error
+    if not callable(getattr(module, "prepare", None)):
+        raise K2DError(f"egs/{name}/prepare.py: found no function `prepare`; see egs/README.md")
+    return module
+
+
+def _option_faults(where: str, error: ValidationError, kind: Any) -> list[str]:
+    faults = []
+    for detail in error.errors():
+        key = ".".join(str(part) for part in detail["loc"])
+        if detail["type"] == "unexpected_keyword_argument":
+            known = ", ".join(kind.__dataclass_fields__)
+            faults.append(f"{where}: {key}: found an unknown key, expected one of {known}")
+        elif detail["type"] == "missing":
+            faults.append(f"{where}: {key}: found nothing, expected a value")
+        else:
+            faults.append(f"{where}: {key}: found {detail['input']!r}; {detail['msg'].lower()}")
+    return faults

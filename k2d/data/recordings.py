@@ -1,0 +1,54 @@
+"""How long the recordings of a corpus are, and which of them cannot be used: looked at once, in workers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from k2d.data.external_sort import read_lines
+from k2d.data.joins import Row, split_row
+from k2d.data.rows import Rejected
+from k2d.progress import track
+from k2d.workers import Outcome, run_each
+
+LIMIT_S = 120.0  # for looking at one file
+
+
+@dataclass
+class Probed:
+    """Durations of the usable recordings, in a file (there may be millions), and the others with their reasons."""
+
+    durations: Path
+    bad: dict[str, Rejected] = field(default_factory=dict)
+
+    def durations_s(self) -> Iterator[tuple[str, float]]:
+        for key, seconds in map(split_row, read_lines(self.durations)):
+            yield key, float(seconds)
+
+
+def probe_recordings(recordings: Iterable[Row], scratch: Path, *, nj: int, label: str) -> Probed:
+    """Look at the audio of (recording id, audio value) pairs, each id once."""
+    probed = Probed(scratch / "durations")
+    with probed.durations.open("w", encoding="utf-8") as file:
+        for outcome in track(run_each(duration_s, recordings, nj=nj, limit_s=LIMIT_S), label, unit="recordings"):
+            if outcome.value is not None:
+                file.write(f"{outcome.item[0]} {outcome.value!r}\n")
+            else:
+                rejected = _rejected(outcome)
+                probed.bad[rejected.id] = rejected
+    return probed
+
+
+def duration_s(recording: Row) -> float:
+    """The duration of a sound recording; AudioError names what is wrong with another. Runs in a worker."""
+    from k2d.data.audio_probe import probe
+    from k2d.data.audio_source import resolve
+
+    return probe(resolve(recording[1])).duration_s
+
+
+def _rejected(outcome: Outcome[Row, float]) -> Rejected:
+    key, audio = outcome.item
+    reason = getattr(outcome.exception, "reason", "decoder_failed")
+    return Rejected(key, reason, outcome.error, audio)

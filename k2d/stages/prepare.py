@@ -1,0 +1,171 @@
+"""Stage 1: corpora under egs/ become Kaldi data directories, checked, under data/<corpus>/<split>/."""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+import tempfile
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import asdict, replace
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from k2d.atomic import writing
+from k2d.config import settings_of
+from k2d.data.corpus import Corpus
+from k2d.data.datadir_writer import write_datadir
+from k2d.data.external_sort import read_lines, sort_lines
+from k2d.data.fix import fix
+from k2d.data.joins import keep, split_row
+from k2d.data.recordings import Probed, probe_recordings
+from k2d.data.rows import Utterance
+from k2d.data.validation import AudioLevel, Checks
+from k2d.faults import K2DError
+from k2d.paths import shown
+from k2d.stages.job import Counts, Job, Unit
+from k2d.stages.quarantine import FILE as REJECTED
+from k2d.stages.quarantine import Quarantine
+
+VERSION = 1
+
+log = logging.getLogger("k2d")
+
+
+def units(job: Job) -> list[Unit]:
+    """A corpus is a unit: its splits are made together."""
+    names = [job.corpus] if job.corpus else job.config.corpora.names()
+    return [_unit(Corpus(name), job) for name in names]
+
+
+def _unit(corpus: Corpus, job: Job) -> Unit:
+    asked = job.config.prepare
+    options = corpus.options(asked.options.get(corpus.name, {}))
+    root = corpus.root(asked.roots.get(corpus.name), job.places.data)
+    settings = {
+        "corpus": corpus.name,
+        "root": shown(root),
+        "options": settings_of(options) if options is not None else {},
+        "recipe": corpus.code(),
+        "allow_count_mismatch": asked.allow_count_mismatch,
+    }
+    return Unit(job.places.data / corpus.name, settings)
+
+
+def make(unit: Unit, job: Job, folder: Path) -> Counts:
+    """Prepare one corpus: its rows are spooled by split, then each split is probed, written and checked."""
+    corpus = Corpus(str(unit.settings["corpus"]))
+    asked = job.config.prepare
+    options = corpus.options(asked.options.get(corpus.name, {}))
+    root = corpus.root(asked.roots.get(corpus.name), job.places.data)
+    with tempfile.TemporaryDirectory(prefix=".spool-", dir=folder) as spool:
+        _spool(corpus.rows(root, options, job.nj), Path(spool))
+        splits = sorted(path.name for path in Path(spool).iterdir())
+        if not splits:
+            raise K2DError(f"egs/{corpus.name}/prepare.py gave no utterances from {shown(root)}")
+        counts = {name: _make_split(folder / name, Path(spool) / name, job) for name in splits}
+    _write_tables(corpus.tables(root, options), folder)
+    _compare(corpus, corpus.expected(options), folder, counts, asked.allow_count_mismatch)
+    return sum_counts(list(counts.values()))
+
+
+def sum_counts(counts: list[Counts]) -> Counts:
+    dropped: Counter[str] = Counter()
+    for each in counts:
+        dropped.update(each.dropped)
+    return Counts(sum(c.n_in for c in counts), sum(c.kept for c in counts), dict(dropped), "utterances")
+
+
+def _spool(rows: Iterator[tuple[str, Utterance]], spool: Path) -> None:
+    """Write rows as they come into a file per split: a corpus need not fit in memory."""
+    files: dict[str, Any] = {}
+    try:
+        for split, row in rows:
+            if split not in files:
+                if not split.replace("_", "").replace("-", "").isalnum():
+                    raise K2DError(f"prepare.py gave the split {split!r}; use letters, digits, _ and -")
+                files[split] = (spool / split).open("w", encoding="utf-8", newline="\n")
+            files[split].write(json.dumps(asdict(row), ensure_ascii=False) + "\n")
+    finally:
+        for file in files.values():
+            file.close()
+
+
+def _spooled(path: Path) -> Iterator[Utterance]:
+    return (Utterance(**json.loads(line)) for line in read_lines(path))
+
+
+def _make_split(folder: Path, spool: Path, job: Job) -> Counts:
+    """One data directory: rows of unusable recordings are set aside, the rest written and checked."""
+    scratch = spool.with_name(f"{spool.name}.scratch")
+    scratch.mkdir()
+    probed = _probe(spool, scratch, job)
+    n_in = 0
+    with Quarantine(scratch) as quarantine:
+
+        def usable() -> Iterator[Utterance]:
+            nonlocal n_in
+            for row in _spooled(spool):
+                n_in += 1
+                bad = probed.bad.get(row.recording_id)
+                if bad is None:
+                    yield row
+                else:
+                    quarantine.add(replace(bad, id=row.id))
+
+        write_datadir(folder, usable(), durations_s=probed.durations_s())
+    if (scratch / REJECTED).exists():
+        shutil.move(scratch / REJECTED, folder / REJECTED)
+    fixed = fix(folder, Checks(audio=AudioLevel.NONE, need_text=False, nj=job.nj))
+    shutil.rmtree(folder / ".backup", ignore_errors=True)
+    dropped = quarantine.reasons + fixed.dropped
+    counts = Counts(n_in, fixed.n_kept, dict(dropped), "utterances")
+    log.info("%s: %s", folder.name, counts)
+    quarantine.reasons = dropped
+    quarantine.check(n_in, job.config.max_bad)
+    return counts
+
+
+def _probe(spool: Path, scratch: Path, job: Job) -> Probed:
+    pairs = sort_lines((f"{row.recording_id} {row.audio}" for row in _spooled(spool)), scratch)
+    recordings = (split_row(line) for line, _ in groupby(pairs))
+    return probe_recordings(recordings, scratch, nj=job.nj, label=f"{spool.name}: looking at the audio")
+
+
+def _write_tables(rows: Iterator[tuple[str, str, str, str]], folder: Path) -> None:
+    """Write a corpus's extra tables (`reco2…`, `utt2…`), each for the ids that were kept."""
+    tables: dict[tuple[str, str], list[tuple[str, str]]] = {}
+    for split, name, key, value in rows:
+        tables.setdefault((split, name), []).append((key, value))
+    for (split, name), pairs in tables.items():
+        of = {"reco2": "wav.scp", "utt2": "utt2spk"}.get(name.partition("2")[0] + "2")
+        if of is None or not (folder / split / of).is_file():
+            raise K2DError(f"prepare.py gave a table {name!r} for {split!r}; expected reco2… or utt2… of a split")
+        ids = (line.partition(" ")[0] for line in read_lines(folder / split / of))
+        with writing(folder / split / name) as file:
+            file.writelines(f"{key} {value}\n" for key, value in keep(sorted(pairs), ids))
+
+
+def _compare(corpus: Corpus, expected: Any, folder: Path, counts: dict[str, Counts], go_on: bool) -> None:
+    """Hold what was prepared against what corpus.yaml promises."""
+    if expected is None:
+        return
+    found = {name: (counts[name].kept, hours_of(folder / name)) for name in counts}
+    problems = [f"{name}: is not there" for name in expected if name not in found]
+    problems += [f"{name}: was not expected" for name in found if name not in expected]
+    for name in [name for name in expected if name in found]:
+        if problem := expected[name].problem(*found[name]):
+            problems.append(f"{name}: {problem}")
+    if not problems:
+        return
+    text = "\n  ".join([f"egs/{corpus.name}/corpus.yaml promises something else than was found:", *problems])
+    if not go_on:
+        raise K2DError(f"{text}\nis the raw corpus whole? To go on all the same: prepare.allow_count_mismatch=true")
+    log.warning("%s", text)
+
+
+def hours_of(folder: Path) -> float:
+    """Hours of speech in a data directory, by utt2dur."""
+    return sum(float(line.partition(" ")[2]) for line in read_lines(folder / "utt2dur")) / 3600

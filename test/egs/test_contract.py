@@ -1,0 +1,73 @@
+"""Every folder under egs/ keeps the contract of egs/README.md, and its four commands work as they stand."""
+
+import os
+import re
+
+import numpy as np
+import pytest
+import soundfile
+
+from k2d.data.corpus import Corpus, known_corpora
+from k2d.paths import PROJECT_ROOT
+
+FOLDERS = sorted(path.name for path in (PROJECT_ROOT / "egs").iterdir() if path.is_dir() and path.name[0] not in "_.")
+
+
+def test_all_folders_are_walked():
+    assert set(FOLDERS) == set(known_corpora())
+    assert {"TEMPLATE", "mini"} <= set(FOLDERS)
+
+
+@pytest.mark.parametrize("name", FOLDERS)
+def test_a_folder_keeps_the_contract(name):
+    corpus = Corpus(name)
+    folder = corpus.folder
+    assert callable(corpus.module.prepare)
+    assert corpus.card.licence
+    assert corpus.card.source
+    assert corpus.card.languages
+    assert (folder / "README.md").read_text(encoding="utf-8").startswith("# ")
+    run = (folder / "run.sh").read_text(encoding="utf-8").splitlines()
+    assert run == [
+        "#!/usr/bin/env bash",
+        "set -euo pipefail",
+        f'exec "$(dirname "${{BASH_SOURCE[0]}}")/../../run.sh" --corpus {name} "$@"',
+    ]
+    assert os.access(folder / "run.sh", os.X_OK)
+
+
+def test_the_table_of_corpora_names_every_folder():
+    table = (PROJECT_ROOT / "egs" / "README.md").read_text(encoding="utf-8")
+    assert [name for name in FOLDERS if f"| `{name}` |" not in table] == []
+
+
+def raw_corpus(root):
+    (root / "train").mkdir(parents=True)
+    lines = ["path\tspeaker\ttext"]
+    for n in range(3):
+        soundfile.write(root / "train" / f"u{n}.flac", np.full(16000 * (n + 1), 0.1), 16000)
+        lines.append(f'train/u{n}.flac\tspk{n % 2}\t這個 model "{n}')
+    (root / "train.tsv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def test_a_corpus_is_added_in_the_four_commands_of_the_readme(project, tmp_path):
+    """The commands are run as they stand, but for the place of the raw corpus and of Python."""
+    readme = (PROJECT_ROOT / "egs" / "README.md").read_text(encoding="utf-8")
+    block = re.search(r"four commands\n\n```\n(.*?)```", readme, flags=re.DOTALL)
+    assert block is not None
+    commands = block.group(1).strip().splitlines()
+    assert len(commands) == 4
+    raw_corpus(tmp_path / "raw")
+    before = {
+        path: path.read_bytes() for path in project.root.rglob("*") if path.is_file() and "__pycache__" not in str(path)
+    }
+    script = "\n".join(["set -e", *commands]).replace("/path/to/the/raw/corpus", str(tmp_path / "raw"))
+    done = project.command("bash", "-c", script.replace(".venv/bin/python", '"$K2D_PYTHON"'))
+    assert done.returncode == 0, done.stderr
+    assert "data/mycorpus: in 3 utterances = kept 3" in done.stdout
+    assert re.search(r"^train +0\.00 +0\.00 +3 +3 +2 +2\.0$", done.stdout, flags=re.MULTILINE)
+    text = (project.root / "data/mycorpus/train/text").read_text(encoding="utf-8")
+    assert text == 'spk0-u0 這個 model "0\nspk0-u2 這個 model "2\nspk1-u1 這個 model "1\n'
+    changed = [path for path, content in before.items() if path.read_bytes() != content]
+    assert changed == []
+    assert project.k2d("data", "validate", "data/mycorpus/train").returncode == 0

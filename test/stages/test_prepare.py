@@ -1,0 +1,136 @@
+"""Stage 1 from outside: what a corpus gives becomes data directories, checked and counted."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+import soundfile
+
+
+@pytest.fixture
+def corpus(project, tmp_path, monkeypatch):
+    """A copy of the template on a small raw corpus: 20 utterances in `train`."""
+    folder = project.root / "egs" / "lab"
+    shutil.copytree(project.root / "egs" / "TEMPLATE", folder)
+    for path in folder.iterdir():
+        if path.is_file():
+            path.write_text(path.read_text(encoding="utf-8").replace("TEMPLATE", "lab"), encoding="utf-8")
+    root = tmp_path / "raw"
+    (root / "train").mkdir(parents=True)
+    for n in range(20):
+        soundfile.write(root / "train" / f"u{n:02d}.wav", np.sin(np.arange(8000 + n)), 16000)
+    write_table(root, range(20))
+    project.environment["lab_ROOT"] = str(root)
+    return root
+
+
+def write_table(root, numbers, name="train"):
+    lines = [f"{'train'}/u{n:02d}.wav\tspk{n % 3}\t第 {n} 句 OK" for n in numbers]
+    (root / f"{name}.tsv").write_text("\n".join(["path\tspeaker\ttext", *lines]) + "\n", encoding="utf-8")
+
+
+def prepare(project, *words):
+    return project.run("--corpus", "lab", "--stage", "1", "--stop-stage", "1", "--nj", "2", *words)
+
+
+def lines(path):
+    return path.read_text(encoding="utf-8").splitlines()
+
+
+def test_it_writes_what_the_corpus_says(project, corpus):
+    done = prepare(project)
+    assert done.returncode == 0, done.stderr
+    assert "in 20 utterances = kept 20" in done.stdout
+    folder = project.root / "data" / "lab" / "train"
+    assert lines(folder / "text")[:2] == ["spk0-u00 第 0 句 OK", "spk0-u03 第 3 句 OK"]
+    assert lines(folder / "reco2dur")[0] == "spk0-u00 0.5"
+    assert len(lines(folder / "wav.scp")) == 20
+    assert not (folder / "rejected.jsonl").exists()
+    assert [path.name for path in (project.root / "data").iterdir() if path.suffix == ".partial"] == []
+
+
+def test_bad_audio_is_set_aside_with_a_reason_and_too_much_of_it_stops_the_stage(project, corpus):
+    (corpus / "train" / "u05.wav").write_bytes(b"")
+    (corpus / "train" / "u06.wav").write_text("<html>not found</html>")
+    (corpus / "train" / "u07.wav").unlink()
+    stopped = prepare(project)
+    assert stopped.returncode == 1
+    assert "3 of 20 items are bad, more than max_bad (1.0%):" in stopped.stderr
+    for reason in ("empty_file 1, such as spk2-u05", "not_audio 1, such as spk0-u06", "missing 1, such as spk1-u07"):
+        assert reason in stopped.stderr
+    assert not (project.root / "data" / "lab").exists()
+
+    went_on = prepare(project, "max_bad=0.2")
+    assert went_on.returncode == 0, went_on.stderr
+    assert "in 20 utterances = kept 17 + empty_file 1 + missing 1 + not_audio 1" in went_on.stdout
+    folder = project.root / "data" / "lab" / "train"
+    rejected = [json.loads(line) for line in lines(folder / "rejected.jsonl")]
+    assert {row["id"]: row["reason"] for row in rejected} == {
+        "spk2-u05": "empty_file",
+        "spk0-u06": "not_audio",
+        "spk1-u07": "missing",
+    }
+    assert len(lines(folder / "text")) == 17
+
+
+def test_counts_that_differ_from_the_card_stop_the_stage_unless_allowed(project, corpus):
+    card = project.root / "egs" / "lab" / "corpus.yaml"
+    text = card.read_text().replace(
+        "expected: {}", "expected: {default: {train: {utterances: 21, hours: 0.01}, test: {utterances: 1, hours: 1.0}}}"
+    )
+    card.write_text(text)
+    stopped = prepare(project)
+    assert stopped.returncode == 1
+    assert "test: is not there" in stopped.stderr
+    assert "train: 20 utterances (expected 21), 0.00 h (expected 0.01)" in stopped.stderr
+    assert "prepare.allow_count_mismatch=true" in stopped.stderr
+    allowed = prepare(project, "prepare.allow_count_mismatch=true")
+    assert allowed.returncode == 0
+    assert "train: 20 utterances (expected 21)" in allowed.stdout
+
+
+def test_an_edited_recipe_is_seen_and_an_edited_readme_is_not(project, corpus):
+    prepare(project)
+    (project.root / "egs" / "lab" / "README.md").write_text("# lab\nmore words\n")
+    assert "done already, skipped" in prepare(project).stdout
+    recipe = project.root / "egs" / "lab" / "prepare.py"
+    recipe.write_text(recipe.read_text().replace('["text"])', '["text"].upper())'))
+    refused = prepare(project)
+    assert refused.returncode == 1
+    assert "setting recipe: " in refused.stderr
+    assert prepare(project, "--force").returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda root: write_table(root, [1, 1]), "two utterances have the id 'spk1-u01'"),
+        (lambda root: (root / "train.tsv").write_text("a\tb\n"), "found the columns ['a', 'b'], expected"),
+        (lambda root: (root / "train.tsv").unlink(), "gave no utterances"),
+        (lambda root: write_table(root, [1], name="tr ain"), "prepare.py gave the split 'tr ain'"),
+        (lambda root: write_table(root, [1], name="x\u0000".strip("\0") + ";rm"), "prepare.py gave the split 'x;rm'"),
+    ],
+)
+def test_a_corpus_that_is_wrong_says_how(project, corpus, change, message):
+    change(corpus)
+    done = prepare(project)
+    assert done.returncode == 1
+    assert message in done.stderr
+    assert not (project.root / "data" / "lab").exists()
+
+
+def test_the_root_must_be_known_and_there(project, corpus):
+    without = prepare(project, "prepare.roots.lab=/no/such/folder")
+    assert without.returncode == 2
+    assert "the raw corpus /no/such/folder is not a folder" in without.stderr
+    del project.environment["lab_ROOT"]
+    unknown = prepare(project)
+    assert unknown.returncode == 2
+    assert "where is the raw corpus? set lab_ROOT, or prepare.roots.lab=" in unknown.stderr
+
+
+def test_options_for_a_corpus_without_any_are_refused(project, corpus):
+    done = prepare(project, "prepare.options.lab.size=3")
+    assert done.returncode == 2
+    assert "prepare.options.lab: found size, expected nothing" in done.stderr
