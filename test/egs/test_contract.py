@@ -58,9 +58,8 @@ def test_a_corpus_is_added_in_the_four_commands_of_the_readme(project, tmp_path)
     commands = block.group(1).strip().splitlines()
     assert len(commands) == 4
     raw_corpus(tmp_path / "raw")
-    before = {
-        path: path.read_bytes() for path in project.root.rglob("*") if path.is_file() and "__pycache__" not in str(path)
-    }
+    files = [path for path in project.root.rglob("*") if path.is_file() and "__pycache__" not in path.parts]
+    before = {path: path.read_bytes() for path in files}
     script = "\n".join(["set -e", *commands]).replace("/path/to/the/raw/corpus", str(tmp_path / "raw"))
     done = project.command("bash", "-c", script.replace(".venv/bin/python", '"$K2D_PYTHON"'))
     assert done.returncode == 0, done.stderr

@@ -76,10 +76,8 @@ def test_bad_audio_is_set_aside_with_a_reason_and_too_much_of_it_stops_the_stage
 
 def test_counts_that_differ_from_the_card_stop_the_stage_unless_allowed(project, corpus):
     card = project.root / "egs" / "lab" / "corpus.yaml"
-    text = card.read_text().replace(
-        "expected: {}", "expected: {default: {train: {utterances: 21, hours: 0.01}, test: {utterances: 1, hours: 1.0}}}"
-    )
-    card.write_text(text)
+    promised = "{train: {utterances: 21, hours: 0.01}, test: {utterances: 1, hours: 1.0}}"
+    card.write_text(card.read_text().replace("expected: {}", f"expected: {{default: {promised}}}"))
     stopped = prepare(project)
     assert stopped.returncode == 1
     assert "test: is not there" in stopped.stderr
