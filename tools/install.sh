@@ -12,8 +12,9 @@ die() { echo "tools/install.sh: $*" >&2; exit 1; }
 is_current() { [[ -x $venv/bin/python ]] && cmp -s "$lock" "$installed"; }
 
 find_python() { # the first Python from 3.10 to 3.12 that can make environments
-  local candidate
-  for candidate in ${PYTHON:-python3.12 python3.11 python3.10 python3}; do
+  local candidate candidates=(python3.12 python3.11 python3.10 python3)
+  [[ -z ${PYTHON:-} ]] || candidates=("$PYTHON")
+  for candidate in "${candidates[@]}"; do
     if "$candidate" -c 'import sys, venv, ensurepip; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 12))' 2>/dev/null; then
       echo "$candidate"
       return
