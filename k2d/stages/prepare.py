@@ -18,7 +18,7 @@ from k2d.config import settings_of
 from k2d.data.corpus import Corpus
 from k2d.data.datadir_writer import write_datadir
 from k2d.data.external_sort import read_lines, sort_lines
-from k2d.data.fix import fix
+from k2d.data.fix import BACKUP, fix
 from k2d.data.joins import keep, split_row
 from k2d.data.recordings import Probed, probe_recordings
 from k2d.data.rows import Utterance
@@ -27,7 +27,7 @@ from k2d.faults import K2DError
 from k2d.paths import shown
 from k2d.stages.job import Counts, Job, Unit
 from k2d.stages.quarantine import FILE as REJECTED
-from k2d.stages.quarantine import Quarantine
+from k2d.stages.quarantine import check_bad, write_rejected
 
 VERSION = 1
 
@@ -102,29 +102,20 @@ def _make_split(folder: Path, spool: Path, job: Job) -> Counts:
     scratch = spool.with_name(f"{spool.name}.scratch")
     scratch.mkdir()
     probed = _probe(spool, scratch, job)
-    n_in = 0
-    with Quarantine(scratch) as quarantine:
-
-        def usable() -> Iterator[Utterance]:
-            nonlocal n_in
-            for row in _spooled(spool):
-                n_in += 1
-                bad = probed.bad.get(row.recording_id)
-                if bad is None:
-                    yield row
-                else:
-                    quarantine.add(replace(bad, id=row.id))
-
-        write_datadir(folder, usable(), durations_s=probed.durations_s())
+    good = (row for row in _spooled(spool) if row.recording_id not in probed.bad)
+    bad = (
+        replace(probed.bad[row.recording_id], id=row.id) for row in _spooled(spool) if row.recording_id in probed.bad
+    )
+    n_in = sum(1 for _ in _spooled(spool))
+    write_rejected(scratch, bad)
+    check_bad(scratch, n_in, job.config.max_bad)  # before a directory that might be left with nothing
+    write_datadir(folder, good, durations_s=probed.durations_s())
     if (scratch / REJECTED).exists():
         shutil.move(scratch / REJECTED, folder / REJECTED)
     fixed = fix(folder, Checks(audio=AudioLevel.NONE, need_text=False, nj=job.nj))
-    shutil.rmtree(folder / ".backup", ignore_errors=True)
-    dropped = quarantine.reasons + fixed.dropped
-    counts = Counts(n_in, fixed.n_kept, dict(dropped), "utterances")
+    shutil.rmtree(folder / BACKUP, ignore_errors=True)
+    counts = Counts(n_in, fixed.n_kept, check_bad(folder, n_in, job.config.max_bad), "utterances")
     log.info("%s: %s", folder.name, counts)
-    quarantine.reasons = dropped
-    quarantine.check(n_in, job.config.max_bad)
     return counts
 
 

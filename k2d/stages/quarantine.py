@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
-from types import TracebackType
 
 from k2d.data.rows import Rejected
 from k2d.faults import K2DError
@@ -14,36 +14,37 @@ from k2d.faults import K2DError
 FILE = "rejected.jsonl"
 
 
-class Quarantine:
-    """Writes rejected.jsonl as items are found bad, and counts them by reason."""
+def write_rejected(folder: Path, items: Iterable[Rejected]) -> None:
+    """Write rejected.jsonl into a folder; no file where there is nothing to tell."""
+    path = folder / FILE
+    with path.open("w", encoding="utf-8", newline="\n") as file:
+        file.writelines(json.dumps(asdict(item), ensure_ascii=False) + "\n" for item in items)
+    if path.stat().st_size == 0:
+        path.unlink()
 
-    def __init__(self, folder: Path) -> None:
-        self.path = folder / FILE
-        self.reasons: Counter[str] = Counter()
-        self._examples: dict[str, Rejected] = {}
 
-    def __enter__(self) -> Quarantine:
-        self._file = self.path.open("w", encoding="utf-8", newline="\n")
-        return self
+def read_rejected(folder: Path) -> Iterator[Rejected]:
+    """What was left out of a folder."""
+    path = folder / FILE
+    if path.exists():
+        with path.open(encoding="utf-8") as file:
+            for line in file:
+                yield Rejected(**json.loads(line))
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self._file.close()
-        if not self.reasons:
-            self.path.unlink()
 
-    def add(self, rejected: Rejected) -> None:
-        self.reasons[rejected.reason] += 1
-        self._examples.setdefault(rejected.reason, rejected)
-        self._file.write(json.dumps(asdict(rejected), ensure_ascii=False) + "\n")
-
-    def check(self, n_in: int, max_bad: float) -> None:
-        """Stop if more than the share `max_bad` of the items is bad."""
-        n_bad = sum(self.reasons.values())
-        if n_bad <= max_bad * n_in:
-            return
-        lines = [f"{n_bad:,} of {n_in:,} items are bad, more than max_bad ({max_bad:.1%}):"]
-        for reason, n in self.reasons.most_common():
-            example = self._examples[reason]
-            lines.append(f"  {reason} {n:,}, such as {example.id}: {example.detail}")
-        lines.append("mend them at the source, or allow more with --max-bad SHARE (max_bad=SHARE in the config)")
-        raise K2DError("\n".join(lines))
+def check_bad(folder: Path, n_in: int, max_bad: float) -> Counter[str]:
+    """How many items were left out for which reason; K2DError if they are more than the share `max_bad`."""
+    reasons: Counter[str] = Counter()
+    examples: dict[str, Rejected] = {}
+    for item in read_rejected(folder):
+        reasons[item.reason] += 1
+        examples.setdefault(item.reason, item)
+    if reasons.total() <= max_bad * n_in:
+        return reasons
+    lines = [f"{folder.name}: {reasons.total():,} of {n_in:,} items are bad, more than max_bad ({max_bad:.1%}):"]
+    lines += [
+        f"  {reason} {n:,}, such as {examples[reason].id}: {examples[reason].detail}"
+        for reason, n in reasons.most_common()
+    ]
+    lines.append("mend them at the source, or allow more with --max-bad SHARE (max_bad=SHARE in the config)")
+    raise K2DError("\n".join(lines))

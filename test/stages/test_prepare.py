@@ -56,7 +56,7 @@ def test_bad_audio_is_set_aside_with_a_reason_and_too_much_of_it_stops_the_stage
     (corpus / "train" / "u07.wav").unlink()
     stopped = prepare(project)
     assert stopped.returncode == 1
-    assert "3 of 20 items are bad, more than max_bad (1.0%):" in stopped.stderr
+    assert "train: 3 of 20 items are bad, more than max_bad (1.0%):" in stopped.stderr
     for reason in ("empty_file 1, such as spk2-u05", "not_audio 1, such as spk0-u06", "missing 1, such as spk1-u07"):
         assert reason in stopped.stderr
     assert not (project.root / "data" / "lab").exists()
@@ -132,3 +132,25 @@ def test_options_for_a_corpus_without_any_are_refused(project, corpus):
     done = prepare(project, "prepare.options.lab.size=3")
     assert done.returncode == 2
     assert "prepare.options.lab: found size, expected nothing" in done.stderr
+
+
+def test_segments_are_held_against_the_audio(project, corpus):
+    """An end a little beyond the recording's is clamped, one far beyond it is set aside."""
+    recipe = project.root / "egs" / "lab" / "prepare.py"
+    code = recipe.read_text().replace(
+        'return Utterance(utterance_id, utterance_id, str(root / path), row["speaker"], row["text"])',
+        'end = {"u01": 0.9, "u02": 5.0}.get(path.stem, 0.4)\n'
+        '    return Utterance(utterance_id, utterance_id + "-r", str(root / path), row["speaker"], row["text"], 0.1, end)',
+    )
+    recipe.write_text(code)
+    stopped = prepare(project)
+    assert stopped.returncode == 1
+    assert "segment_beyond_end 1, such as spk2-u02" in stopped.stderr
+    done = prepare(project, "max_bad=0.05")
+    assert done.returncode == 0, done.stderr
+    folder = project.root / "data" / "lab" / "train"
+    segments = dict(line.split(" ", 1) for line in lines(folder / "segments"))
+    assert len(segments) == 19
+    assert segments["spk0-u00"] == "spk0-u00-r 0.1 0.4"
+    assert segments["spk1-u01"] == "spk1-u01-r 0.1 0.5000625"  # its 8,001 samples
+    assert float(dict(line.split(" ") for line in lines(folder / "utt2dur"))["spk1-u01"]) == pytest.approx(0.4000625)
