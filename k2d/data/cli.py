@@ -1,0 +1,206 @@
+"""python -m k2d data VERB: validate, fix, subset, combine and copy Kaldi data directories.
+
+Options are spelled as in Kaldi's scripts of these names, so that the wrappers in utils/ only pass them on.
+Exit codes: 0 fine, 1 faults found, 2 wrong call.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from k2d.data.combine import Prefixes, combine, copy
+from k2d.data.fix import fix
+from k2d.data.subset import By, subset, subset_of_ids
+from k2d.data.validate import validate
+from k2d.data.validation import AudioLevel, Checks, Validation
+from k2d.faults import K2DError, Treatment, UsageError
+from k2d.paths import PROJECT_ROOT
+
+Arguments = argparse.Namespace
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run one verb and return its exit code."""
+    arguments = _parser().parse_args(argv)
+    run: Callable[[Arguments], int] = arguments.run
+    return run(arguments)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m k2d data", description="Kaldi data directories.")
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+    _add_validate(verbs)
+    _add_fix(verbs)
+    _add_subset(verbs)
+    _add_combine(verbs)
+    _add_copy(verbs)
+    return parser
+
+
+def _add_verb(verbs: Any, name: str, run: Callable[[Arguments], int], what: str) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = verbs.add_parser(name, help=what, description=what, allow_abbrev=False)
+    parser.set_defaults(run=run)
+    return parser
+
+
+def _add_checks(parser: argparse.ArgumentParser) -> None:
+    levels = [level.value for level in AudioLevel]
+    parser.add_argument(
+        "--root", type=Path, default=PROJECT_ROOT, help="where relative audio paths start (default: the project)"
+    )
+    parser.add_argument("--audio", choices=levels, default="header", help="how closely to look (default: header)")
+    parser.add_argument("--nj", type=int, help="worker processes (default: all cores)")
+    parser.add_argument("--no-text", action="store_true", help="text may be missing")
+    parser.add_argument("--no-wav", action="store_true", help="wav.scp may be missing")
+
+
+def _add_force(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--force", action="store_true", help="replace a data directory that is there already")
+
+
+def _add_validate(verbs: Any) -> None:
+    parser = _add_verb(verbs, "validate", _validate, "check data directories; nothing is changed")
+    parser.add_argument("folders", metavar="DIR", type=Path, nargs="+")
+    _add_checks(parser)
+    parser.add_argument("--json", action="store_true", help="print the findings as JSON")
+    for kaldi in ("--no-feats", "--non-print", "--no-spk-sort"):  # what they switch off is never demanded here
+        parser.add_argument(kaldi, action="store_true", help="accepted as in Kaldi, without effect")
+
+
+def _add_fix(verbs: Any) -> None:
+    what = "sort, mend, and keep what all files have; bad items go to rejected.jsonl, old files to .backup/"
+    parser = _add_verb(verbs, "fix", _fix, what)
+    parser.add_argument("folder", metavar="DIR", type=Path)
+    _add_checks(parser)
+
+
+def _add_subset(verbs: Any) -> None:
+    parser = _add_verb(verbs, "subset", _subset, "write N utterances, or those of a list, as a new directory")
+    how = parser.add_mutually_exclusive_group()
+    for by in By:
+        how.add_argument(f"--{by.value}", dest="by", action="store_const", const=by, help=_BY_HELP[by])
+    how.add_argument("--utt-list", type=Path, metavar="FILE", help="the utterances of which FILE has the ids")
+    how.add_argument("--spk-list", type=Path, metavar="FILE", help="the utterances of the speakers in FILE")
+    parser.add_argument("source", metavar="SRC", type=Path)
+    parser.add_argument("rest", metavar="N DEST", nargs="+", help="with a list: DEST alone")
+    _add_force(parser)
+
+
+_BY_HELP = {
+    By.EVEN: "N spread evenly over the directory (the default)",
+    By.FIRST: "the first N",
+    By.LAST: "the last N",
+    By.SHORTEST: "the N shortest",
+    By.SPEAKERS: "all utterances of as many speakers as make up N",
+    By.PER_SPEAKER: "N of each speaker",
+}
+
+
+def _add_combine(verbs: Any) -> None:
+    parser = _add_verb(verbs, "combine", _combine, "write the union of directories as a new one")
+    parser.add_argument("destination", metavar="DEST", type=Path)
+    parser.add_argument("sources", metavar="SRC", type=Path, nargs="+")
+    _add_force(parser)
+
+
+def _add_copy(verbs: Any) -> None:
+    parser = _add_verb(verbs, "copy", _copy, "copy a directory, with prefixes on its ids")
+    parser.add_argument("source", metavar="SRC", type=Path)
+    parser.add_argument("destination", metavar="DEST", type=Path)
+    for option in ("--utt-prefix", "--spk-prefix", "--reco-prefix"):
+        parser.add_argument(option, metavar="P", default="")
+    _add_force(parser)
+
+
+def _checks(arguments: Arguments) -> Checks:
+    if arguments.nj is not None and arguments.nj < 1:
+        raise UsageError(f"--nj is {arguments.nj}, it must be at least 1")
+    if not arguments.root.is_dir():
+        raise UsageError(f"--root {arguments.root}: no such folder")
+    return Checks(
+        root=arguments.root.resolve(),
+        audio=AudioLevel(arguments.audio),
+        need_text=not arguments.no_text,
+        need_wav=not arguments.no_wav,
+        **({} if arguments.nj is None else {"nj": arguments.nj}),
+    )
+
+
+def _validate(arguments: Arguments) -> int:
+    checks = _checks(arguments)
+    found = [validate(folder, checks) for folder in arguments.folders]
+    if arguments.json:
+        print(json.dumps([_as_json(each) for each in found], ensure_ascii=False, indent=2))
+    else:
+        for each in found:
+            print("\n".join([*each.report.lines(), each.summary()]))
+    return 0 if all(each.is_sound for each in found) else 1
+
+
+def _as_json(found: Validation) -> dict[str, Any]:
+    return {
+        "folder": str(found.folder),
+        "valid": found.is_sound,
+        "utterances": found.n_utterances,
+        "recordings": found.n_recordings,
+        "speakers": found.n_speakers,
+        "counts": {t.name.lower(): _counts(found, t) for t in Treatment},
+        "examples": [{**asdict(f), "treatment": f.treatment.name.lower()} for f in found.report.kept],
+    }
+
+
+def _counts(found: Validation, treatment: Treatment) -> dict[str, int]:
+    return {code: n for (t, code), n in sorted(found.report.counts.items(), key=str) if t is treatment}
+
+
+def _fix(arguments: Arguments) -> int:
+    print(fix(arguments.folder, _checks(arguments)).summary())
+    return 0
+
+
+def _subset(arguments: Arguments) -> int:
+    source, rest, force = arguments.source, arguments.rest, arguments.force
+    id_list = arguments.utt_list or arguments.spk_list
+    if len(rest) != (1 if id_list else 2):
+        raise UsageError("expected SRC N DEST, or with --utt-list or --spk-list SRC DEST")
+    destination = Path(rest[-1])
+    if id_list:
+        of_speakers = arguments.spk_list is not None
+        made = subset_of_ids(source, destination, _ids_in(id_list), of_speakers=of_speakers, force=force)
+    elif rest[0].isdecimal():
+        made = subset(source, destination, int(rest[0]), arguments.by or By.EVEN, force=force)
+    else:
+        raise UsageError(f"the number of utterances is {rest[0]!r}, expected a whole number")
+    if made.n_unknown:
+        print(f"{id_list}: {made.n_unknown:,} of its ids are not in {source}")
+    print(f"{destination}: in {made.n_in:,} = kept {made.n_kept:,} + not chosen {made.n_in - made.n_kept:,}")
+    return 0
+
+
+def _ids_in(path: Path) -> Iterator[str]:
+    """The first column of a file."""
+    try:
+        with path.open(encoding="utf-8") as file:
+            for line in file:
+                if fields := line.split(None, 1):
+                    yield fields[0]
+    except (OSError, UnicodeDecodeError) as problem:
+        raise K2DError(f"{path}: cannot be read: {problem}") from None
+
+
+def _combine(arguments: Arguments) -> int:
+    made = combine(arguments.destination, arguments.sources, force=arguments.force)
+    print("\n".join([*made.notes, f"{arguments.destination}: {made.n_utterances:,} utterances"]))
+    return 0
+
+
+def _copy(arguments: Arguments) -> int:
+    prefixes = Prefixes(arguments.utt_prefix, arguments.spk_prefix, arguments.reco_prefix)
+    made = copy(arguments.source, arguments.destination, prefixes, force=arguments.force)
+    print("\n".join([*made.notes, f"{arguments.destination}: {made.n_utterances:,} utterances"]))
+    return 0

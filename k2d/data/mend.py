@@ -1,0 +1,101 @@
+"""One line of a table in its canonical form: what can be mended is mended and told, the rest is refused."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from k2d.data.ids import character_name, id_fault
+from k2d.data.kinds import RESERVED_SYMBOLS, Kind, Style
+from k2d.faults import Treatment
+
+_ASCII_SPACE = " \t\v\f\r"
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_ODD_SPACE = re.compile(r"[^\S\x00-\x20\x7f-\x9f]")  # Unicode's white space beyond ASCII
+
+
+class Finding(NamedTuple):
+    """Something told about a line."""
+
+    treatment: Treatment
+    code: str
+    message: str
+    remedy: str = ""
+
+
+def _mend(code: str, message: str) -> Finding:
+    return Finding(Treatment.NORMALISE, code, message)
+
+
+def _refuse(code: str, message: str, remedy: str) -> Finding:
+    return Finding(Treatment.REJECT, code, message, remedy)
+
+
+def mend_line(raw: str, kind: Kind) -> tuple[str | None, list[Finding]]:
+    """A line in canonical form (None if it has no usable id), and what was found on the way.
+
+    >>> from k2d.data.kinds import KINDS
+    >>> line, findings = mend_line("utt1 \\t cafe\\u0301  noir\\r", KINDS["text"])
+    >>> line, [finding.code for finding in findings]
+    ('utt1 café noir', ['crlf', 'spacing', 'spacing', 'nfc'])
+    """
+    findings: list[Finding] = []
+    if raw.endswith("\r"):
+        findings.append(_mend("crlf", "the line ends in CR LF"))
+        raw = raw[:-1]
+    body = raw.strip(_ASCII_SPACE)
+    if not body:
+        return None, [*findings, _mend("blank_line", "empty line")]
+    raw_id, value = _cut(body)
+    if body != raw or body != f"{raw_id} {value}".rstrip(" "):
+        findings.append(_mend("spacing", "the id and its value are not parted by one space"))
+    key = unicodedata.normalize("NFC", raw_id)
+    if key != raw_id:
+        findings.append(_mend("nfc", "the id is not in Unicode form NFC"))
+    if reason := id_fault(key):
+        shown = key if len(key) <= 80 else f"{key[:80]}…"
+        findings.append(_refuse("bad_id", f"the {kind.key.value} id {shown!r} {reason}", "choose another id"))
+        return None, findings
+    value = _mend_value(value, kind, findings)
+    return f"{key} {value}" if value else key, findings
+
+
+def _cut(body: str) -> tuple[str, str]:
+    parts = re.split(rf"[{_ASCII_SPACE}]+", body, maxsplit=1)
+    return parts[0], parts[1] if len(parts) > 1 else ""
+
+
+def _mend_value(value: str, kind: Kind, findings: list[Finding]) -> str:
+    if kind.style is not Style.PATH:
+        value = _mend_spaces(value, kind, findings)
+        if not unicodedata.is_normalized("NFC", value):
+            findings.append(_mend("nfc", "the value is not in Unicode form NFC"))
+            value = unicodedata.normalize("NFC", value)
+    if bad := _CONTROL.search(value):
+        message = f"control character {character_name(bad.group())} after the id"
+        findings.append(_refuse("control_character", message, "remove it"))
+    elif kind.style is Style.TEXT:
+        findings += _text_findings(value)
+    elif problem := kind.problem(value):
+        findings.append(_refuse(*problem))
+    return value
+
+
+def _mend_spaces(value: str, kind: Kind, findings: list[Finding]) -> str:
+    if kind.style is Style.TEXT and (odd := _ODD_SPACE.search(value)):
+        findings.append(_mend("unicode_space", f"{character_name(odd.group())} as a space"))
+        value = _ODD_SPACE.sub(" ", value).strip(" ")
+    single = re.sub(r"[ \t]+", " ", value)
+    if single != value:
+        findings.append(_mend("spacing", "more than one space, or a tab, between words"))
+    return single
+
+
+def _text_findings(value: str) -> Iterator[Finding]:
+    for word in sorted(set(value.split(" ")) & set(RESERVED_SYMBOLS)):
+        yield _refuse("reserved_symbol", f"the transcript has Kaldi's own symbol {word}", "remove it")
+    if not value.isprintable():
+        odd = next(c for c in value if not c.isprintable())
+        yield Finding(Treatment.WARN, "invisible_character", f"the transcript has {character_name(odd)}")
