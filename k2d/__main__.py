@@ -15,7 +15,7 @@ from k2d.paths import PROJECT_ROOT, shown
 # verb: (module with main(argv) -> exit code, what it does)
 TOOLS = {
     "config": ("k2d.config.cli", "check an experiment's config and print it with every default"),
-    "data": ("k2d.data.cli", "validate, fix, subset, combine and copy Kaldi data directories"),
+    "data": ("k2d.data.cli", "validate, fix, subset, combine, copy and sum up Kaldi data directories"),
     "stages": ("k2d.stages.listing", "the stages, what each reads and writes, what is done for a config"),
 }
 

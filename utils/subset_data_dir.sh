@@ -1,4 +1,4 @@
 #!/usr/bin/env bash
 # Make a smaller one: subset_data_dir.sh [--first|--last|--shortest|--speakers|--per-spk] SRC N DEST
 root=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd) || exit 2
-PYTHONPATH="$root${PYTHONPATH:+:$PYTHONPATH}" exec "${K2D_PYTHON:-$root/.venv/bin/python}" -m k2d data subset "$@"
+PYTHONSAFEPATH=1 PYTHONPATH="$root${PYTHONPATH:+:$PYTHONPATH}" exec "${K2D_PYTHON:-$root/.venv/bin/python}" -m k2d data subset "$@"

@@ -15,9 +15,9 @@ from pydantic import TypeAdapter, ValidationError
 
 from k2d import strict_yaml
 from k2d.config.schema import SCHEMA_VERSION, Config, faults_between_fields
-from k2d.strict_yaml import KeyPath
 from k2d.faults import Fault, Treatment, UsageError
 from k2d.paths import PROJECT_ROOT, shown
+from k2d.strict_yaml import KeyPath
 
 COMMAND_LINE = "command line"
 

@@ -1,4 +1,4 @@
-"""python -m k2d data VERB: validate, fix, subset, combine and copy Kaldi data directories.
+"""python -m k2d data VERB: validate, fix, subset, combine, copy and sum up Kaldi data directories.
 
 Options are spelled as in Kaldi's scripts of these names, so that the wrappers in utils/ only pass them on.
 Exit codes: 0 fine, 1 faults found, 2 wrong call.
@@ -39,6 +39,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_subset(verbs)
     _add_combine(verbs)
     _add_copy(verbs)
+    _add_summary(verbs)
     return parser
 
 
@@ -115,6 +116,12 @@ def _add_copy(verbs: Any) -> None:
     for option in ("--utt-prefix", "--spk-prefix", "--reco-prefix"):
         parser.add_argument(option, metavar="P", default="")
     _add_force(parser)
+
+
+def _add_summary(verbs: Any) -> None:
+    parser = _add_verb(verbs, "summary", _summary, "hours, speakers, lengths, languages and switching")
+    parser.add_argument("folders", metavar="DIR", type=Path, nargs="+")
+    parser.add_argument("--by", choices=["course"], help="also the hours by course, where reco2course is there")
 
 
 def _checks(arguments: Arguments) -> Checks:
@@ -203,4 +210,15 @@ def _copy(arguments: Arguments) -> int:
     prefixes = Prefixes(arguments.utt_prefix, arguments.spk_prefix, arguments.reco_prefix)
     made = copy(arguments.source, arguments.destination, prefixes, force=arguments.force)
     print("\n".join([*made.notes, f"{arguments.destination}: {made.n_utterances:,} utterances"]))
+    return 0
+
+
+def _summary(arguments: Arguments) -> int:
+    from k2d.data.summary import render, summarise
+
+    folders = [folder for folder in arguments.folders if folder.is_dir()]  # data/mini/* names its stamp too
+    missing = [str(folder) for folder in arguments.folders if not folder.exists()]
+    if missing or not folders:
+        raise UsageError(f"no such data directory: {', '.join(missing) or arguments.folders[0]}")
+    print(render([summarise(folder) for folder in folders], by_course=arguments.by == "course"))
     return 0

@@ -107,9 +107,7 @@ def _stage(tables: Tables, found: Validation, fixed: Fixed, folders: tuple[Path,
         raise K2DError(f"{fixed.counts()}; nothing would remain, so nothing was changed")
     write_selection(tables, kept, staged, scratch)
     if found.clamped_ends_s:
-        rows = map(split_row, read_lines(staged / "segments"))
-        write_rows(staged / "segments.clamped", _clamped(rows, found.clamped_ends_s))
-        (staged / "segments.clamped").replace(staged / "segments")
+        _clamp(staged, found.clamped_ends_s)
 
 
 def _add_incomplete(tables: Tables, found: Validation, scratch: Path) -> None:
@@ -155,12 +153,26 @@ def _reason(key: str, values: dict[str, str], needed: list[str], found: Validati
     return None
 
 
-def _clamped(rows: Iterable[Row], ends_s: dict[str, float]) -> Iterator[Row]:
-    for key, value in rows:
-        if key in ends_s:
-            recording_id, start, _ = value.split(" ")
-            value = f"{recording_id} {start} {ends_s[key]!r}"
-        yield key, value
+def _clamp(staged: Path, ends_s: dict[str, float]) -> None:
+    """Shorten segments to the end of their recordings, and with them their durations."""
+    durations: dict[str, str] = {}
+
+    def shortened(rows: Iterable[Row]) -> Iterator[Row]:
+        for key, value in rows:
+            if key in ends_s:
+                recording_id, start, _ = value.split(" ")
+                value = f"{recording_id} {start} {ends_s[key]!r}"
+                durations[key] = str(round(ends_s[key] - float(start), 6))
+            yield key, value
+
+    def shorter(rows: Iterable[Row]) -> Iterator[Row]:
+        return ((key, durations.get(key, value)) for key, value in rows)
+
+    for name, change in (("segments", shortened), ("utt2dur", shorter)):
+        if (staged / name).exists():
+            changed = staged / f"{name}.clamped"
+            write_rows(changed, change(map(split_row, read_lines(staged / name))))
+            changed.replace(staged / name)
 
 
 def _replace_changed(folder: Path, staged: Path, fixed: Fixed) -> None:

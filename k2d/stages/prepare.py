@@ -103,18 +103,16 @@ def _make_split(folder: Path, spool: Path, job: Job) -> Counts:
     scratch.mkdir()
     probed = _probe(spool, scratch, job)
     good = (row for row in _spooled(spool) if row.recording_id not in probed.bad)
-    bad = (
-        replace(probed.bad[row.recording_id], id=row.id) for row in _spooled(spool) if row.recording_id in probed.bad
-    )
+    lost = (row for row in _spooled(spool) if row.recording_id in probed.bad)
     n_in = sum(1 for _ in _spooled(spool))
-    write_rejected(scratch, bad)
-    check_bad(scratch, n_in, job.config.max_bad)  # before a directory that might be left with nothing
+    write_rejected(scratch, (replace(probed.bad[row.recording_id], id=row.id) for row in lost))
+    check_bad(scratch, folder.name, n_in, job.config.max_bad)  # before a directory that might be left with nothing
     write_datadir(folder, good, durations_s=probed.durations_s())
     if (scratch / REJECTED).exists():
         shutil.move(scratch / REJECTED, folder / REJECTED)
     fixed = fix(folder, Checks(audio=AudioLevel.NONE, need_text=False, nj=job.nj))
     shutil.rmtree(folder / BACKUP, ignore_errors=True)
-    counts = Counts(n_in, fixed.n_kept, check_bad(folder, n_in, job.config.max_bad), "utterances")
+    counts = Counts(n_in, fixed.n_kept, check_bad(folder, folder.name, n_in, job.config.max_bad), "utterances")
     log.info("%s: %s", folder.name, counts)
     return counts
 

@@ -32,7 +32,7 @@ def read_rejected(folder: Path) -> Iterator[Rejected]:
                 yield Rejected(**json.loads(line))
 
 
-def check_bad(folder: Path, n_in: int, max_bad: float) -> Counter[str]:
+def check_bad(folder: Path, name: str, n_in: int, max_bad: float) -> Counter[str]:
     """How many items were left out for which reason; K2DError if they are more than the share `max_bad`."""
     reasons: Counter[str] = Counter()
     examples: dict[str, Rejected] = {}
@@ -41,10 +41,8 @@ def check_bad(folder: Path, n_in: int, max_bad: float) -> Counter[str]:
         examples.setdefault(item.reason, item)
     if reasons.total() <= max_bad * n_in:
         return reasons
-    lines = [f"{folder.name}: {reasons.total():,} of {n_in:,} items are bad, more than max_bad ({max_bad:.1%}):"]
-    lines += [
-        f"  {reason} {n:,}, such as {examples[reason].id}: {examples[reason].detail}"
-        for reason, n in reasons.most_common()
-    ]
+    lines = [f"{name}: {reasons.total():,} of {n_in:,} items are bad, more than max_bad ({max_bad:.1%}):"]
+    for reason, n in reasons.most_common():
+        lines.append(f"  {reason} {n:,}, such as {examples[reason].id}: {examples[reason].detail}")
     lines.append("mend them at the source, or allow more with --max-bad SHARE (max_bad=SHARE in the config)")
     raise K2DError("\n".join(lines))

@@ -140,7 +140,8 @@ def test_segments_are_held_against_the_audio(project, corpus):
     code = recipe.read_text().replace(
         'return Utterance(utterance_id, utterance_id, str(root / path), row["speaker"], row["text"])',
         'end = {"u01": 0.9, "u02": 5.0}.get(path.stem, 0.4)\n'
-        '    return Utterance(utterance_id, utterance_id + "-r", str(root / path), row["speaker"], row["text"], 0.1, end)',
+        '    reco = utterance_id + "-r"\n'
+        '    return Utterance(utterance_id, reco, str(root / path), row["speaker"], row["text"], 0.1, end)',
     )
     recipe.write_text(code)
     stopped = prepare(project)
