@@ -13,11 +13,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from k2d.data.combine import Prefixes, combine, copy
-from k2d.data.fix import fix
-from k2d.data.subset import By, subset, subset_of_ids
-from k2d.data.validate import validate
-from k2d.data.validation import AudioLevel, Checks, Validation
+from k2d.data.kaldi.combine import Prefixes, combine, copy
+from k2d.data.kaldi.fix import fix
+from k2d.data.kaldi.subset import By, subset, subset_of_ids
+from k2d.data.kaldi.validate import validate
+from k2d.data.kaldi.validation import AudioLevel, Checks, Validation
 from k2d.faults import K2DError, Treatment, UsageError
 from k2d.paths import PROJECT_ROOT
 

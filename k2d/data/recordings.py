@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from k2d.data.external_sort import read_lines
-from k2d.data.joins import Row, split_row
+from k2d.data.kaldi.external_sort import read_lines
+from k2d.data.kaldi.joins import Row, split_row
 from k2d.data.rows import Rejected
 from k2d.progress import track
 from k2d.workers import Outcome, run_each

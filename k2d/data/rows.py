@@ -24,6 +24,15 @@ class Utterance:
 
 
 @dataclass(frozen=True, slots=True)
+class Recording:
+    """A line of `wav.scp`, with its duration where `reco2dur` (or, without segments, `utt2dur`) states it."""
+
+    id: str
+    audio: str
+    duration_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Rejected:
     """An item that was left out, and why: a line of rejected.jsonl."""
 

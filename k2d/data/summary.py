@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 
-from k2d.data.datadir import read_recordings, read_utterances
-from k2d.data.external_sort import read_lines
-from k2d.data.joins import split_row
+from k2d.data.kaldi.datadir import read_recordings, read_utterances
+from k2d.data.kaldi.external_sort import read_lines
+from k2d.data.kaldi.joins import split_row
 from k2d.data.rows import Utterance
 from k2d.text.tokens import Script, Token, mixed_tokens
 

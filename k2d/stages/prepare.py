@@ -16,13 +16,13 @@ from typing import Any
 from k2d.atomic import writing
 from k2d.config import settings_of
 from k2d.data.corpus import Corpus
-from k2d.data.datadir_writer import write_datadir
-from k2d.data.external_sort import read_lines, sort_lines
-from k2d.data.fix import BACKUP, fix
-from k2d.data.joins import keep, split_row
+from k2d.data.kaldi.datadir_writer import write_datadir
+from k2d.data.kaldi.external_sort import read_lines, sort_lines
+from k2d.data.kaldi.fix import BACKUP, fix
+from k2d.data.kaldi.joins import keep, split_row
+from k2d.data.kaldi.validation import AudioLevel, Checks
 from k2d.data.recordings import Probed, probe_recordings
 from k2d.data.rows import Utterance
-from k2d.data.validation import AudioLevel, Checks
 from k2d.faults import K2DError
 from k2d.paths import shown
 from k2d.stages.job import Counts, Job, Unit

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from k2d.data.validate import validate
-from k2d.data.validation import AudioLevel, Checks, Validation
+from k2d.data.kaldi.validate import validate
+from k2d.data.kaldi.validation import AudioLevel, Checks, Validation
 
 MakeDir = Callable[..., Path]
 

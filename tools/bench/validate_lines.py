@@ -43,8 +43,8 @@ def main() -> None:
 
 def _validate(folder: Path) -> None:
     sys.path.insert(0, str(PROJECT_ROOT))
-    from k2d.data.validate import validate
-    from k2d.data.validation import AudioLevel, Checks
+    from k2d.data.kaldi.validate import validate
+    from k2d.data.kaldi.validation import AudioLevel, Checks
 
     n_lines = sum(_count_lines(path) for path in folder.iterdir())
     started = time.perf_counter()

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import NamedTuple
 
-from k2d.data.ids import PLAIN_ID
+from k2d.data.kaldi.ids import PLAIN_ID
 
 
 class Key(Enum):

@@ -12,11 +12,11 @@ from pathlib import Path
 
 from k2d.data.audio import AudioCheck, AudioError, AudioSource, check, probe, resolve
 from k2d.data.audio_source import stat_regular
-from k2d.data.external_sort import read_lines, sort_lines
-from k2d.data.joins import Row, split_row
-from k2d.data.kinds import Key
-from k2d.data.tables import Table
-from k2d.data.validation import AudioLevel, Work
+from k2d.data.kaldi.external_sort import read_lines, sort_lines
+from k2d.data.kaldi.joins import Row, split_row
+from k2d.data.kaldi.kinds import Key
+from k2d.data.kaldi.tables import Table
+from k2d.data.kaldi.validation import AudioLevel, Work
 from k2d.faults import Fault, Treatment
 from k2d.progress import track
 from k2d.workers import Outcome, run_each

@@ -7,8 +7,8 @@ import unicodedata
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from k2d.data.ids import character_name, id_fault
-from k2d.data.kinds import RESERVED_SYMBOLS, Kind, Style
+from k2d.data.kaldi.ids import character_name, id_fault
+from k2d.data.kaldi.kinds import RESERVED_SYMBOLS, Kind, Style
 from k2d.faults import Treatment
 
 _ASCII_SPACE = " \t\v\f\r"
@@ -36,7 +36,7 @@ def _refuse(code: str, message: str, remedy: str) -> Finding:
 def mend_line(raw: str, kind: Kind) -> tuple[str | None, list[Finding]]:
     """A line in canonical form (None if it has no usable id), and what was found on the way.
 
-    >>> from k2d.data.kinds import KINDS
+    >>> from k2d.data.kaldi.kinds import KINDS
     >>> line, findings = mend_line("utt1 \\t cafe\\u0301  noir\\r", KINDS["text"])
     >>> line, [finding.code for finding in findings]
     ('utt1 café noir', ['crlf', 'spacing', 'spacing', 'nfc'])

@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import TextIO
 
 from k2d.atomic import partial_folder, publish_folder
-from k2d.data.datadir import InvalidData
-from k2d.data.external_sort import read_lines, sort_lines
-from k2d.data.ids import id_fault
-from k2d.data.joins import Row, differences, split_row
-from k2d.data.kinds import KINDS
-from k2d.data.mend import mend_line
+from k2d.data.kaldi.datadir import InvalidData
+from k2d.data.kaldi.external_sort import read_lines, sort_lines
+from k2d.data.kaldi.ids import id_fault
+from k2d.data.kaldi.joins import Row, differences, split_row
+from k2d.data.kaldi.kinds import KINDS
+from k2d.data.kaldi.mend import mend_line
 from k2d.data.rows import Utterance
 from k2d.faults import Fault, FaultReport, K2DError, Treatment, UsageError
 

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from k2d.data.external_sort import sort_lines
-from k2d.data.ids import MAX_BYTES, id_fault
-from k2d.data.kinds import KINDS
-from k2d.data.mend import mend_line
-from k2d.data.tables import Table, open_table
+from k2d.data.kaldi.external_sort import sort_lines
+from k2d.data.kaldi.ids import MAX_BYTES, id_fault
+from k2d.data.kaldi.kinds import KINDS
+from k2d.data.kaldi.mend import mend_line
+from k2d.data.kaldi.tables import Table, open_table
 from k2d.faults import FaultReport, Treatment
 
 

@@ -8,11 +8,11 @@ from enum import Enum
 from itertools import islice
 from pathlib import Path
 
-from k2d.data.datadir import Tables
-from k2d.data.joins import differences
-from k2d.data.kinds import KINDS, Key
+from k2d.data.kaldi.datadir import Tables
+from k2d.data.kaldi.joins import differences
+from k2d.data.kaldi.kinds import KINDS, Key
 from k2d.data.rows import Rejected
-from k2d.data.tables import Table, find_lines
+from k2d.data.kaldi.tables import Table, find_lines
 from k2d.faults import Fault, FaultReport, Treatment
 from k2d.paths import PROJECT_ROOT
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from k2d.data.kinds import KINDS, Key
-from k2d.data.validate import validate
-from k2d.data.validation import AudioLevel, Checks
+from k2d.data.kaldi.kinds import KINDS, Key
+from k2d.data.kaldi.validate import validate
+from k2d.data.kaldi.validation import AudioLevel, Checks
 from k2d.faults import Treatment
 from k2d.paths import PROJECT_ROOT
 
@@ -296,8 +296,8 @@ def test_item_23_memory_does_not_grow_with_one_long_line_per_speaker(tmp_path):
     program = """
 import sys
 from pathlib import Path
-from k2d.data.validate import validate
-from k2d.data.validation import AudioLevel, Checks
+from k2d.data.kaldi.validate import validate
+from k2d.data.kaldi.validation import AudioLevel, Checks
 found = validate(Path(sys.argv[1]), Checks(audio=AudioLevel.NONE, need_text=False))
 assert found.is_sound, found.report.lines()
 print(next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")))

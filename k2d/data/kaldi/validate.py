@@ -9,14 +9,14 @@ from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
 
-from k2d.data.datadir import open_tables
-from k2d.data.datadir_writer import speaker_pairs
-from k2d.data.external_sort import read_lines, sort_lines
-from k2d.data.joins import Row, differences, split_row
-from k2d.data.kinds import Key
-from k2d.data.tables import Table
-from k2d.data.validate_segments import check_segments, check_stated_durations
-from k2d.data.validation import (
+from k2d.data.kaldi.datadir import open_tables
+from k2d.data.kaldi.datadir_writer import speaker_pairs
+from k2d.data.kaldi.external_sort import read_lines, sort_lines
+from k2d.data.kaldi.joins import Row, differences, split_row
+from k2d.data.kaldi.kinds import Key
+from k2d.data.kaldi.tables import Table
+from k2d.data.kaldi.validate_segments import check_segments, check_stated_durations
+from k2d.data.kaldi.validation import (
     FIX,
     N_LISTED,
     AudioLevel,
@@ -55,7 +55,7 @@ def _check_folder(work: Work) -> None:
         work.result.n_recordings = sum(1 for _ in wav.lines())
         _check_shared_audio(work, wav)
         if work.checks.audio is not AudioLevel.NONE:
-            from k2d.data.validate_audio import check_audio  # brings in the audio libraries
+            from k2d.data.kaldi.validate_audio import check_audio  # brings in the audio libraries
 
             work.real_durations = check_audio(work, wav)
     check_stated_durations(work)

@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from k2d.data.datadir import InvalidData, Recording, read_recordings, read_utterances
-from k2d.data.datadir_writer import write_datadir
-from k2d.data.ids import id_fault
+from k2d.data.kaldi.datadir import InvalidData, Recording, read_recordings, read_utterances
+from k2d.data.kaldi.datadir_writer import write_datadir
+from k2d.data.kaldi.ids import id_fault
+from k2d.data.kaldi.validate import validate
+from k2d.data.kaldi.validation import AudioLevel, Checks
 from k2d.data.rows import Utterance
-from k2d.data.validate import validate
-from k2d.data.validation import AudioLevel, Checks
 from k2d.faults import K2DError
 from k2d.paths import PROJECT_ROOT
 
@@ -164,7 +164,7 @@ def test_a_kill_while_writing_leaves_nothing_that_looks_like_a_result(tmp_path, 
     program = """
 import sys
 from pathlib import Path
-from k2d.data.datadir_writer import write_datadir
+from k2d.data.kaldi.datadir_writer import write_datadir
 from k2d.data.rows import Utterance
 def rows():
     print("started", flush=True)

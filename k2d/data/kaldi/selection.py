@@ -6,13 +6,13 @@ from collections.abc import Iterable, Iterator
 from itertools import groupby
 from pathlib import Path
 
-from k2d.data.datadir import InvalidData, Tables, open_tables
-from k2d.data.datadir_writer import write_spk2utt
-from k2d.data.external_sort import read_lines, sort_lines
-from k2d.data.joins import Row, joined_row, keep, split_row
-from k2d.data.kinds import Key
-from k2d.data.validate import validate
-from k2d.data.validation import AudioLevel, Checks
+from k2d.data.kaldi.datadir import InvalidData, Tables, open_tables
+from k2d.data.kaldi.datadir_writer import write_spk2utt
+from k2d.data.kaldi.external_sort import read_lines, sort_lines
+from k2d.data.kaldi.joins import Row, joined_row, keep, split_row
+from k2d.data.kaldi.kinds import Key
+from k2d.data.kaldi.validate import validate
+from k2d.data.kaldi.validation import AudioLevel, Checks
 from k2d.faults import FaultReport, Treatment
 
 

@@ -12,11 +12,11 @@ from itertools import groupby, islice
 from operator import itemgetter
 from pathlib import Path
 
-from k2d.data.datadir import Tables, parse_segment
-from k2d.data.datadir_writer import new_datadir, speaker_pairs
-from k2d.data.external_sort import read_lines, sort_lines
-from k2d.data.joins import differences, keep, split_row
-from k2d.data.selection import open_valid, unique, write_lines, write_selection
+from k2d.data.kaldi.datadir import Tables, parse_segment
+from k2d.data.kaldi.datadir_writer import new_datadir, speaker_pairs
+from k2d.data.kaldi.external_sort import read_lines, sort_lines
+from k2d.data.kaldi.joins import differences, keep, split_row
+from k2d.data.kaldi.selection import open_valid, unique, write_lines, write_selection
 from k2d.faults import K2DError, UsageError
 
 

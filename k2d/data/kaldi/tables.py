@@ -15,9 +15,9 @@ from itertools import islice
 from operator import lt
 from pathlib import Path
 
-from k2d.data.external_sort import read_lines, sort_lines
-from k2d.data.kinds import RESERVED_SYMBOLS, Kind, Style
-from k2d.data.mend import mend_line
+from k2d.data.kaldi.external_sort import read_lines, sort_lines
+from k2d.data.kaldi.kinds import RESERVED_SYMBOLS, Kind, Style
+from k2d.data.kaldi.mend import mend_line
 from k2d.faults import Fault, FaultReport, K2DError, Treatment
 
 BLOCK_BYTES = 1 << 20

@@ -15,15 +15,15 @@ from operator import itemgetter
 from pathlib import Path
 
 from k2d.atomic import partial_folder, publish_folder, sync_folder, sync_tree
-from k2d.data.datadir import InvalidData, Tables, open_tables, parse_segment
-from k2d.data.external_sort import read_lines, sort_lines
-from k2d.data.joins import Row, differences, split_row
-from k2d.data.kinds import Key
+from k2d.data.kaldi.datadir import InvalidData, Tables, open_tables, parse_segment
+from k2d.data.kaldi.external_sort import read_lines, sort_lines
+from k2d.data.kaldi.joins import Row, differences, split_row
+from k2d.data.kaldi.kinds import Key
 from k2d.data.rows import Rejected
-from k2d.data.selection import unique, write_lines, write_rows, write_selection
-from k2d.data.tables import Table
-from k2d.data.validate import validate
-from k2d.data.validation import Checks, Validation
+from k2d.data.kaldi.selection import unique, write_lines, write_rows, write_selection
+from k2d.data.kaldi.tables import Table
+from k2d.data.kaldi.validate import validate
+from k2d.data.kaldi.validation import Checks, Validation
 from k2d.faults import FaultReport, K2DError, Treatment
 
 REJECTED = "rejected.jsonl"

@@ -10,13 +10,13 @@ from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
 
-from k2d.data.datadir import InvalidData, Tables
-from k2d.data.datadir_writer import new_datadir
-from k2d.data.ids import id_fault
-from k2d.data.joins import Row
-from k2d.data.kinds import KINDS, Key
-from k2d.data.selection import open_valid, write_rows, write_speakers
-from k2d.data.tables import Table
+from k2d.data.kaldi.datadir import InvalidData, Tables
+from k2d.data.kaldi.datadir_writer import new_datadir
+from k2d.data.kaldi.ids import id_fault
+from k2d.data.kaldi.joins import Row
+from k2d.data.kaldi.kinds import KINDS, Key
+from k2d.data.kaldi.selection import open_valid, write_rows, write_speakers
+from k2d.data.kaldi.tables import Table
 from k2d.faults import Fault, FaultReport, K2DError, Treatment, UsageError
 
 

@@ -13,11 +13,11 @@ from itertools import repeat
 from pathlib import Path
 from typing import NamedTuple
 
-from k2d.data.external_sort import sort_lines
-from k2d.data.joins import differences, look_up, split_row
-from k2d.data.kinds import KINDS
-from k2d.data.rows import Utterance
-from k2d.data.tables import Table, open_table
+from k2d.data.kaldi.external_sort import sort_lines
+from k2d.data.kaldi.joins import differences, look_up, split_row
+from k2d.data.kaldi.kinds import KINDS
+from k2d.data.rows import Recording, Utterance
+from k2d.data.kaldi.tables import Table, open_table
 from k2d.faults import FaultReport, K2DError, Treatment
 
 Tables = dict[str, Table]  # by file name
@@ -33,15 +33,6 @@ class InvalidData(K2DError):
 
     def __reduce__(self) -> tuple[type[InvalidData], tuple[Path, FaultReport]]:
         return InvalidData, (self.folder, self.report)
-
-
-@dataclass(frozen=True, slots=True)
-class Recording:
-    """A line of `wav.scp`, with its duration where `reco2dur` (or, without segments, `utt2dur`) states it."""
-
-    id: str
-    audio: str
-    duration_s: float | None = None
 
 
 class Segment(NamedTuple):

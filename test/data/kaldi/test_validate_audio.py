@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import soundfile
 
-from k2d.data.fix import fix
-from k2d.data.kinds import Key
-from k2d.data.validate import validate
-from k2d.data.validate_segments import TOLERANCE_S
-from k2d.data.validation import AudioLevel, Checks
+from k2d.data.kaldi.fix import fix
+from k2d.data.kaldi.kinds import Key
+from k2d.data.kaldi.validate import validate
+from k2d.data.kaldi.validate_segments import TOLERANCE_S
+from k2d.data.kaldi.validation import AudioLevel, Checks
 from k2d.faults import Treatment
 from k2d.paths import PROJECT_ROOT
 

@@ -1,0 +1,1 @@
+"""Kaldi data directories: read, written, checked, mended, parted and joined, in bounded memory."""
