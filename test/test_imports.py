@@ -31,7 +31,7 @@ ORDER = [
 FORBIDDEN = {
     "config": {"data"},
     "data": {"config"},
-    "text": {"data", "config"},
+    "text": {"config"},
     "select": {"models", "decode", "data"},
     "objectives": {"models", "decode", "select", "data"},
     "score": {"models", "decode", "train", "objectives"},

@@ -55,6 +55,7 @@ def test_a_python_that_does_not_fit_is_refused(place):
     assert not (place.root / ".venv").exists()
 
 
+@pytest.mark.slow
 def test_a_failed_installation_is_told_and_not_taken_for_done(place, tmp_path):
     (place.root / "requirements.lock").write_text("no-such-package-of-k2d==1.0 --hash=sha256:" + "0" * 64 + "\n")
     done = install(place, PYTHON=place.environment["K2D_PYTHON"], PIP_NO_INDEX="1")
