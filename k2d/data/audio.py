@@ -1,0 +1,31 @@
+"""Audio of the corpora: what a file is, whether it is sound, its samples. Import from here; the parts lie beside it.
+
+`resolve` a wav.scp value, `probe` it once, then `read` segments (with `expect=` the probed facts) or `stream` it.
+`check` decodes everything. All trouble is an AudioError with a named reason.
+"""
+
+from k2d.data.audio_check import AudioCheck, check, clipped_share
+from k2d.data.audio_probe import MAX_RATE_HZ, MIN_DURATION_S, MIN_RATE_HZ, AudioInfo, probe
+from k2d.data.audio_read import END_TOLERANCE_S, RATE_HZ, clamp, read, stream
+from k2d.data.audio_source import AudioError, AudioSource, resolve
+from k2d.data.audio_write import write
+
+__all__ = [
+    "END_TOLERANCE_S",
+    "MAX_RATE_HZ",
+    "MIN_DURATION_S",
+    "MIN_RATE_HZ",
+    "RATE_HZ",
+    "AudioCheck",
+    "AudioError",
+    "AudioInfo",
+    "AudioSource",
+    "check",
+    "clamp",
+    "clipped_share",
+    "probe",
+    "read",
+    "resolve",
+    "stream",
+    "write",
+]

@@ -1,0 +1,188 @@
+"""Open audio and hand out its frames: float32, one row a frame, one column a channel. All of libsndfile is here."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from typing import Protocol
+
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+
+from k2d.data import ark
+from k2d.data.audio_content import last_ogg_page_at, read_wav_layout, recognise
+from k2d.data.audio_mp3 import PREROLL_S, hushed
+from k2d.data.audio_source import AudioError, AudioSource, from_os_error, stat_regular
+
+Samples = NDArray[np.float32]
+BLOCK_FRAMES = 1 << 16
+_VORBIS_BLOCK_FRAMES = 1 << 13  # the longest block of the format
+
+_AGAIN = "fetch or make the file again"
+
+
+class Decoder(Protocol):
+    """An open recording. `read` gives exactly as many frames as asked, or raises."""
+
+    container: str
+    subtype: str
+    rate_hz: int
+    n_channels: int
+    n_frames: int
+    n_complaints: int  # of an MP3 decoder that met damage and went on
+
+    def seek(self, frame: int) -> None: ...
+
+    def read(self, n_frames: int) -> Samples: ...
+
+
+@contextmanager
+def open_decoder(source: AudioSource) -> Iterator[Decoder]:
+    """Open a file or an archive entry; whatever is wrong with it raises an AudioError."""
+    if source.ark_offset is not None:
+        yield _EntryDecoder(source)
+        return
+    with open_raw(source) as raw:
+        container = recognise(raw, str(source))
+        last_page_at = last_ogg_page_at(raw) if container == "ogg" else None
+        with _open_libsndfile(raw, container, str(source)) as file:  # from here on, the position of `raw` is its own
+            yield _FileDecoder(file, container, str(source), last_page_at)
+
+
+@contextmanager
+def open_raw(source: AudioSource) -> Iterator[io.FileIO]:
+    """The bytes of a regular file, unbuffered (libsndfile goes on from the position of the descriptor)."""
+    stat_regular(source)
+    try:
+        raw = io.FileIO(source.path, "rb")
+    except OSError as error:
+        raise from_os_error(error, source) from error
+    with raw:
+        try:
+            yield raw
+        except OSError as error:
+            raise from_os_error(error, source) from error
+
+
+class _Sequential(soundfile.SoundFile):  # type: ignore[misc]  # soundfile has no types
+    """A SoundFile that does not seek after every read, which is how soundfile keeps its position.
+
+    In an MP3 such a seek throws the bit reservoir away, and the next block begins with wrong samples.
+    """
+
+    def seekable(self) -> bool:
+        return False
+
+
+class _UnsizedWav(io.FileIO):
+    """A WAV file whose data size is 0, shown as 0xFFFFFFFF: libsndfile then takes the length from the file."""
+
+    def __init__(self, descriptor: int, size_at: int) -> None:
+        super().__init__(descriptor, "rb", closefd=False)
+        self._size_at = size_at
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        at = self.tell()
+        n_read = super().readinto(buffer) or 0
+        for i in range(max(at, self._size_at), min(at + n_read, self._size_at + 4)):
+            buffer[i - at : i - at + 1] = b"\xff"
+        return n_read
+
+
+def _open_libsndfile(raw: io.FileIO, container: str, name: str) -> _Sequential:
+    target: int | io.FileIO = raw.fileno()
+    if container == "wav" and (layout := read_wav_layout(raw, name)).size_is_zero:
+        target = _UnsizedWav(raw.fileno(), layout.size_at)
+    os.lseek(raw.fileno(), 0, os.SEEK_SET)
+    try:
+        with hushed() if container == "mp3" else nullcontext():
+            file = _Sequential(target, closefd=False)
+    except soundfile.LibsndfileError as error:
+        raise AudioError("unreadable", name, f"cannot be decoded: {error.error_string}", _AGAIN) from error
+    if not soundfile.SoundFile.seekable(file):
+        message = f"is encoded as {file.subtype}, in which libsndfile cannot seek"
+        raise AudioError("unsupported_encoding", name, message, "convert it to FLAC or PCM WAV")
+    return file
+
+
+class _FileDecoder:
+    def __init__(self, file: _Sequential, container: str, name: str, last_page_at: int | None) -> None:
+        self.container, self.subtype = container, str(file.subtype)
+        self.rate_hz, self.n_channels = int(file.samplerate), int(file.channels)
+        self.n_frames = int(file.frames)
+        self._file, self._name, self._at = file, name, 0
+        self.n_complaints = 0
+        self._last_page_at = last_page_at if file.subtype == "VORBIS" else None
+
+    def seek(self, frame: int) -> None:
+        if frame == self._at:
+            return
+        start = self._start_for(frame)
+        with hushed() if self.container == "mp3" else nullcontext():
+            self._seek_exactly(start)
+            self._read(frame - start)  # thrown away, and with it what the decoder says about it
+
+    def _start_for(self, frame: int) -> int:
+        """Where to begin decoding so that `frame` comes out as it would from a decode of everything."""
+        if self.container == "mp3":
+            return max(0, frame - int(PREROLL_S * self.rate_hz))
+        if self._last_page_at is not None and frame >= self._last_page_at:
+            # A seek into the last page of a Vorbis file gives samples shifted by what was cut off that page.
+            return max(0, self._last_page_at - _VORBIS_BLOCK_FRAMES)
+        return frame
+
+    def _seek_exactly(self, frame: int) -> None:
+        try:
+            self._file.seek(frame)
+        except soundfile.LibsndfileError as error:
+            raise self._damaged(frame, error) from error
+        self._at = frame
+
+    def read(self, n_frames: int) -> Samples:
+        if self.container != "mp3":
+            return self._read(n_frames)
+        with hushed() as complaints:
+            samples = self._read(n_frames)
+        self.n_complaints += len(complaints)
+        return samples
+
+    def _read(self, n_frames: int) -> Samples:
+        try:
+            samples: Samples = self._file.read(n_frames, dtype="float32", always_2d=True)
+        except soundfile.LibsndfileError as error:
+            raise self._damaged(self._at, error) from error
+        if len(samples) < n_frames:
+            at_s, there_s = (frames / self.rate_hz for frames in (self._at + n_frames, self._at + len(samples)))
+            message = f"is cut off: frames up to {at_s:.3f} s are promised, they end at {there_s:.3f} s"
+            raise AudioError("truncated", self._name, message, _AGAIN)
+        self._at += n_frames
+        return samples
+
+    def _damaged(self, frame: int, error: soundfile.LibsndfileError) -> AudioError:
+        message = f"is damaged: decoding fails after {frame / self.rate_hz:.3f} s ({error.error_string})"
+        return AudioError("damaged", self._name, message, _AGAIN)
+
+
+class _EntryDecoder:
+    """An archive entry, decoded whole: kaldiio offers no other way."""
+
+    container = "ark"
+    n_complaints = 0
+
+    def __init__(self, source: AudioSource) -> None:
+        with open_raw(source) as raw:
+            entry = ark.read_entry(raw, source)
+        self.subtype, self.rate_hz, self._samples = entry.kind, entry.rate_hz, entry.samples
+        self.n_frames, self.n_channels = entry.samples.shape
+        self._at = 0
+
+    def seek(self, frame: int) -> None:
+        self._at = frame
+
+    def read(self, n_frames: int) -> Samples:
+        self._at += n_frames
+        assert self._at <= self.n_frames
+        return self._samples[self._at - n_frames : self._at]

@@ -1,0 +1,139 @@
+"""What an audio file holds and whether it is sound, from its header and its last block, without decoding it."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+
+from k2d.data.audio_content import check_ogg_end, read_wav_layout, recognise
+from k2d.data.audio_decode import Decoder, open_decoder, open_raw
+from k2d.data.audio_mp3 import counted_length
+from k2d.data.audio_source import AudioError, AudioSource, stat_regular
+
+MIN_DURATION_S = 0.025  # one analysis frame
+MIN_RATE_HZ, MAX_RATE_HZ = 4_000, 384_000
+_MAX_MIXED_CHANNELS = 2
+_TAIL_FRAMES = 4_096
+_UNKNOWN_LENGTH = 1 << 62  # a FLAC written into a pipe
+
+
+@dataclass(frozen=True, slots=True)
+class AudioInfo:
+    """Facts of a recording. `size_bytes` and `mtime_ns` are the file's (or archive's), to see that it changed."""
+
+    container: str
+    subtype: str
+    sample_rate_hz: int
+    n_channels: int
+    n_frames: int
+    size_bytes: int
+    mtime_ns: int
+
+    @property
+    def duration_s(self) -> float:
+        return self.n_frames / self.sample_rate_hz
+
+
+def probe(source: AudioSource, *, channel: int | None = None) -> AudioInfo:
+    """Facts of a recording that can be used; raises AudioError with a named reason for one that cannot.
+
+    An archive entry has to be decoded for it; a file does not.
+    """
+    facts = stat_regular(source)
+    stated = None if source.ark_offset is not None else _check_file(source)
+    with open_decoder(source) as decoder:
+        n_frames = decoder.n_frames if stated is None else stated
+        info = AudioInfo(
+            decoder.container,
+            decoder.subtype,
+            decoder.rate_hz,
+            decoder.n_channels,
+            n_frames,
+            facts.st_size,
+            facts.st_mtime_ns,
+        )
+        _check_rate(info.sample_rate_hz, str(source))
+        _check_length(info, str(source))
+        check_channel(info, channel, str(source))
+        if info.container in ("flac", "mp3", "ogg"):
+            _check_tail(decoder, info, str(source))
+    return info
+
+
+def check_unchanged(source: AudioSource, expect: AudioInfo) -> None:
+    """Raise `changed` if the file is gone or no longer the one that was probed."""
+    remedy = "run the earlier stages again, or restore the file"
+    try:
+        facts = stat_regular(source)
+    except AudioError as error:
+        message = f"was there when it was planned, and now {error.message}"
+        raise AudioError("changed", str(source), message, remedy) from error
+    if (facts.st_size, facts.st_mtime_ns) != (expect.size_bytes, expect.mtime_ns):
+        message = (
+            "was changed since it was planned: "
+            f"{expect.size_bytes:,} bytes then, {facts.st_size:,} now, or another time of change"
+        )
+        raise AudioError("changed", str(source), message, remedy)
+
+
+def check_channel(info: AudioInfo, channel: int | None, name: str) -> None:
+    """Raise unless the channel is there, or (none chosen) there are few enough to mix."""
+    if channel is None and info.n_channels > _MAX_MIXED_CHANNELS:
+        message = f"has {info.n_channels} channels; at most {_MAX_MIXED_CHANNELS} are mixed"
+        raise AudioError("too_many_channels", name, message, "choose a channel")
+    if channel is not None and not 0 <= channel < info.n_channels:
+        message = f"has no channel {channel}: its channels are 0 to {info.n_channels - 1}"
+        raise AudioError("no_such_channel", name, message, "choose another")
+
+
+def _check_file(source: AudioSource) -> int | None:
+    """Look at the bytes of a file, before or beside libsndfile; its length if only this look tells it."""
+    name = str(source)
+    with open_raw(source) as raw:
+        container = recognise(raw, name)
+        if container in ("wav", "rf64"):
+            _check_wav(raw, name)
+        elif container == "ogg":
+            check_ogg_end(raw, name)
+        elif container == "mp3":
+            return counted_length(raw, name)
+    return None
+
+
+def _check_wav(raw: io.FileIO, name: str) -> None:
+    layout = read_wav_layout(raw, name)
+    _check_rate(layout.rate_hz, name)  # libsndfile refuses a rate of 0 with an "internal error"
+    if layout.data_bytes == 0:
+        raise _no_samples(name)
+
+
+def _check_rate(rate_hz: int, name: str) -> None:
+    if not MIN_RATE_HZ <= rate_hz <= MAX_RATE_HZ:
+        message = f"has a sample rate of {rate_hz:,} Hz; between {MIN_RATE_HZ:,} and {MAX_RATE_HZ:,} is expected"
+        raise AudioError("bad_rate", name, message, "its header is wrong: make the file again")
+
+
+def _check_length(info: AudioInfo, name: str) -> None:
+    if info.n_frames >= _UNKNOWN_LENGTH:
+        message = "was written into a pipe: its header states no length"
+        raise AudioError("no_length", name, message, "write it again to a file, for instance with ffmpeg")
+    if info.n_frames <= 0:
+        raise _no_samples(name)
+    if info.duration_s < MIN_DURATION_S:
+        message = f"lasts {info.duration_s * 1000:.1f} ms, shorter than one frame of {MIN_DURATION_S * 1000:g} ms"
+        raise AudioError("too_short", name, message, "leave it out")
+
+
+def _no_samples(name: str) -> AudioError:
+    return AudioError("no_samples", name, "has a header and no samples", "make the file again from its source")
+
+
+def _check_tail(decoder: Decoder, info: AudioInfo, name: str) -> None:
+    """Decode the last block: a compressed file that was cut off fails here."""
+    n_frames = min(_TAIL_FRAMES, info.n_frames)
+    try:
+        decoder.seek(info.n_frames - n_frames)
+        decoder.read(n_frames)
+    except AudioError as error:
+        message = f"is cut off or damaged: its last block, before {info.duration_s:.3f} s, cannot be decoded"
+        raise AudioError("truncated", name, message, "fetch or make the file again") from error

@@ -1,0 +1,124 @@
+"""What a wav.scp value points at, and the one exception that all trouble with audio becomes."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+
+from k2d.faults import K2DError
+from k2d.paths import PROJECT_ROOT
+
+_ARK_OFFSET = re.compile(r"(?P<path>.+):(?P<offset>\d+)")
+_ARK_RANGE = re.compile(r".+:\d+\[[^\]]*\]")
+_KINDS = {
+    stat.S_IFDIR: "a directory",
+    stat.S_IFIFO: "a named pipe",
+    stat.S_IFCHR: "a character device",
+    stat.S_IFBLK: "a block device",
+    stat.S_IFSOCK: "a socket",
+}
+
+
+class AudioError(K2DError):
+    """Audio that cannot be used: `reason` is for programs (and rejected.jsonl), the rest for people."""
+
+    def __init__(self, reason: str, source: str, message: str, remedy: str = "") -> None:
+        super().__init__(reason, source, message, remedy)  # these args make it picklable
+        self.reason, self.source, self.message, self.remedy = reason, source, message, remedy
+
+    def __str__(self) -> str:
+        text = f"{self.source}: {self.message} [{self.reason}]"
+        return f"{text}; {self.remedy}" if self.remedy else text
+
+
+@dataclass(frozen=True, slots=True)
+class AudioSource:
+    """An audio file, or (with an offset) the entry of a Kaldi archive that starts at that byte."""
+
+    path: Path
+    ark_offset: int | None = None
+
+    def __str__(self) -> str:
+        return str(self.path) if self.ark_offset is None else f"{self.path}:{self.ark_offset}"
+
+
+def resolve(value: str, root: Path = PROJECT_ROOT) -> AudioSource:
+    """Turn a wav.scp value into a source; a relative path is taken from `root`. Nothing is opened.
+
+    `file:123` is byte 123 of an archive, unless a file of that very name exists.
+
+    >>> resolve("wav/a b.flac", Path("/corpus")).path.as_posix()
+    '/corpus/wav/a b.flac'
+    >>> resolve("feats.ark:17", Path("/corpus")).ark_offset
+    17
+    """
+    _refuse_what_is_no_path(value)
+    path = root / value
+    if os.path.lexists(path):
+        return AudioSource(path)
+    if _ARK_RANGE.fullmatch(value):
+        raise AudioError(
+            "ark_range",
+            value,
+            "a range of an archive entry is not read here",
+            "name the entry without [...] and put the times into segments",
+        )
+    if entry := _ARK_OFFSET.fullmatch(value):
+        return AudioSource(root / entry["path"], int(entry["offset"]))
+    return AudioSource(path)
+
+
+def _refuse_what_is_no_path(value: str) -> None:
+    text = value.strip()
+    if not text:
+        raise AudioError("missing", repr(value), "no audio path is given", "give the path of an audio file")
+    if text == "-" or text.startswith("|") or text.endswith("|"):
+        raise AudioError(
+            "pipe",
+            value,
+            "commands and standard input are not run or read",
+            "write the command's output to a file and name that file",
+        )
+    if text.startswith("~"):
+        raise AudioError("tilde", value, "`~` is not expanded", "write the path in full, or relative to the root")
+    if any(ord(char) < 32 or ord(char) == 127 for char in value):
+        raise AudioError("bad_path", repr(value), "the path holds a control character", "rename the file")
+
+
+def stat_regular(source: AudioSource) -> os.stat_result:
+    """Facts of the file; raises for whatever is not a regular file, without opening it."""
+    try:
+        facts = source.path.stat()
+    except (OSError, ValueError) as error:
+        raise _from_stat_error(error, source) from error
+    if not stat.S_ISREG(facts.st_mode):
+        kind = _KINDS.get(stat.S_IFMT(facts.st_mode), "no regular file")
+        raise AudioError("not_regular_file", str(source), f"is {kind}, not a file", "name an audio file")
+    return facts
+
+
+def _from_stat_error(error: OSError | ValueError, source: AudioSource) -> AudioError:
+    code = error.errno if isinstance(error, OSError) else None
+    if code == errno.ELOOP:
+        return AudioError("not_regular_file", str(source), "symbolic links form a loop", "mend the link")
+    if code in (errno.ENOENT, errno.ENOTDIR):
+        if source.path.is_symlink():
+            target = source.path.readlink()
+            return AudioError("missing", str(source), f"is a link to {target}, which does not exist", "mend it")
+        return AudioError(
+            "missing",
+            str(source),
+            "there is no such file",
+            "check the path; a relative one starts at the project root (or at --root)",
+        )
+    return from_os_error(error, source)
+
+
+def from_os_error(error: OSError | ValueError, source: AudioSource) -> AudioError:
+    """A failure of the operating system in words."""
+    words = (error.strerror if isinstance(error, OSError) else None) or str(error)
+    return AudioError("unreadable", str(source), f"cannot be read: {words}", "check permissions and the disk")

@@ -1,0 +1,52 @@
+"""Write audio so that the final name never holds a part of it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+from k2d.atomic import PARTIAL, sync_folder
+from k2d.data.audio_decode import BLOCK_FRAMES, Samples
+from k2d.data.audio_source import AudioError
+from k2d.faults import UsageError
+
+_FORMATS = {".flac": "FLAC", ".wav": "WAV"}
+
+
+def write(path: Path, samples: Samples, rate_hz: int) -> None:
+    """Write one channel as PCM16 FLAC or WAV, by the suffix; what exceeds full scale is clipped."""
+    if (container := _FORMATS.get(path.suffix.lower())) is None:
+        raise UsageError(f"{path}: audio is written as .flac or .wav, not as {path.suffix or 'a bare name'}")
+    if samples.ndim != 1 or not len(samples):
+        raise AudioError("no_samples", str(path), f"cannot be written from an array of shape {samples.shape}")
+    if not np.isfinite(samples).all():
+        raise AudioError("nan_samples", str(path), "is not written: some samples are NaN or infinite")
+    partial = path.with_name(f".{path.name}.{os.getpid()}{PARTIAL}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _write_blocks(partial, samples, rate_hz, container)
+        partial.replace(path)
+    except soundfile.LibsndfileError as error:
+        message = f"cannot be written: {error.error_string}"
+        raise AudioError("unwritable", str(path), message, "check the free space") from error
+    except OSError as error:
+        message = f"cannot be written: {error.strerror or error}"
+        raise AudioError("unwritable", str(path), message, "check the free space and the permissions") from error
+    finally:
+        if partial.parent.is_dir():
+            partial.unlink(missing_ok=True)
+    sync_folder(path.parent)
+
+
+def _write_blocks(path: Path, samples: Samples, rate_hz: int, container: str) -> None:
+    """Block by block (libsndfile's encoders can overflow the stack on one huge call), then flush to the disk."""
+    with path.open("wb") as raw:
+        with soundfile.SoundFile(raw.fileno(), "w", rate_hz, 1, "PCM_16", None, container, closefd=False) as file:
+            for at in range(0, len(samples), BLOCK_FRAMES):
+                file.write(samples[at : at + BLOCK_FRAMES])
+        os.fsync(raw.fileno())
+    if (n_there := soundfile.info(path).frames) != len(samples):
+        raise OSError(f"{n_there:,} of {len(samples):,} samples reached the disk")

@@ -1,0 +1,119 @@
+"""MP3: segments that equal the whole decode, lengths without a header, and no noise on the terminal."""
+
+import os
+
+import numpy as np
+import pytest
+import soundfile
+from made_audio import speechlike, write_audio
+
+from k2d.data.audio import AudioError, AudioSource, check, probe, read, stream
+from k2d.data.audio_mp3 import hushed
+
+BITRATES = [  # rate, mode, level: the last ones lean on the bit reservoir as far as it goes
+    (44_100, "CONSTANT", 0.5),
+    (44_100, "VARIABLE", 0.5),
+    (48_000, "VARIABLE", 0.99),
+    (44_100, "CONSTANT", 0.99),
+    (22_050, "CONSTANT", 0.99),
+    (24_000, "CONSTANT", 0.99),
+]
+
+
+def mp3(path, duration_s=8.0, rate_hz=44_100, mode="VARIABLE", level=0.5) -> AudioSource:
+    samples = speechlike(duration_s, rate_hz)
+    return AudioSource(write_audio(path, samples, rate_hz, bitrate_mode=mode, compression_level=level))
+
+
+def without_length(content: bytes) -> bytes:
+    """Take away the first frame of a 44.1 kHz file, which holds the length and no audio."""
+    kbps = (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)[content[2] >> 4]
+    return content[144_000 * kbps // 44_100 + (content[2] >> 1 & 1) :]
+
+
+@pytest.mark.parametrize(("rate_hz", "mode", "level"), BITRATES)
+def test_segments_equal_the_slice_of_a_whole_decode_and_say_nothing(tmp_path, capfd, rate_hz, mode, level):
+    source = mp3(tmp_path / "a.mp3", 12.0, rate_hz, mode, level)
+    info = probe(source)
+    whole, _ = soundfile.read(source.path, dtype="float32")  # one call, no seeking: the truth
+    assert info.n_frames == len(whole)
+    for start_s in np.random.default_rng(0).uniform(0, 11, 12):
+        segment = read(source, start_s, start_s + 0.5, rate_hz=rate_hz, expect=info)
+        at = round(start_s * rate_hz)
+        np.testing.assert_allclose(segment, whole[at : at + len(segment)], rtol=0, atol=1e-5)
+    assert capfd.readouterr().err == ""
+
+
+def test_blocks_of_a_stream_do_not_lose_the_bit_reservoir(tmp_path):
+    """soundfile seeks after each read; in an MP3 that spoils the start of every block."""
+    source = mp3(tmp_path / "a.mp3", 20.0, 48_000, "VARIABLE", 0.99)
+    whole, _ = soundfile.read(source.path, dtype="float32")
+    np.testing.assert_allclose(np.concatenate(list(stream(source, 1, rate_hz=48_000))), whole, atol=1e-6)
+    with soundfile.SoundFile(source.path) as file:
+        naive = np.concatenate([file.read(1 << 16, dtype="float32") for _ in range(15)])
+    assert np.abs(naive - whole[: len(naive)]).max() > 0.01  # if this fails, the work-around may go
+
+
+@pytest.mark.parametrize("tag_bytes", [10, 2_048, 200_000])
+def test_item_45_an_id3_tag_in_front_changes_nothing(tmp_path, tag_bytes):
+    source = mp3(tmp_path / "a.mp3")
+    plain = read(source)
+    size = bytes([0, tag_bytes >> 14 & 127, tag_bytes >> 7 & 127, tag_bytes & 127])
+    tag = b"ID3\x04\x00\x00" + size + bytes(tag_bytes)
+    source.path.write_bytes(tag + source.path.read_bytes() + b"TAG" + bytes(125))
+    np.testing.assert_array_equal(read(source), plain)
+
+
+def test_item_45_constant_rate_without_a_length_header_is_counted(tmp_path):
+    source = mp3(tmp_path / "a.mp3", mode="CONSTANT")
+    source.path.write_bytes(without_length(source.path.read_bytes()) + b"TAG" + bytes(125))
+    info = probe(source)
+    assert info.n_frames % 1_152 == 0
+    assert 8 * 44_100 <= info.n_frames < 8 * 44_100 + 3 * 1_152
+    assert len(read(source, rate_hz=44_100)) == info.n_frames
+
+
+def test_item_45_variable_rate_without_a_length_header_is_refused(tmp_path):
+    """libsndfile would read 2 s of these 8 and report no error."""
+    source = mp3(tmp_path / "a.mp3", mode="VARIABLE")
+    source.path.write_bytes(without_length(source.path.read_bytes()))
+    assert soundfile.info(source.path).duration < 4
+    with pytest.raises(AudioError, match="only a part of it would be read") as caught:
+        probe(source)
+    assert caught.value.reason == "no_length"
+
+
+def test_item_33_a_cut_is_seen_without_a_length_header_too(tmp_path):
+    source = mp3(tmp_path / "a.mp3", mode="CONSTANT")
+    source.path.write_bytes(without_length(source.path.read_bytes())[:-1])
+    with pytest.raises(AudioError, match="its last frame needs") as caught:
+        probe(source)
+    assert caught.value.reason == "truncated"
+
+
+def test_damage_is_counted_and_not_printed(tmp_path, capfd):
+    source = mp3(tmp_path / "a.mp3", mode="CONSTANT")
+    assert check(source).n_complaints == 0
+    content = bytearray(source.path.read_bytes())
+    for frame in range(100, 110):  # spoil the insides of ten frames of 522 bytes and more, not their headers
+        at = content.index(content[:2], frame * 522)
+        content[at + 4 : at + 20] = bytes([0xEE]) * 16
+    source.path.write_bytes(content)
+    assert check(source).n_complaints > 0
+    assert capfd.readouterr().err == ""
+
+
+def test_hushing_passes_on_what_others_write(capfd):
+    with hushed() as complaints:
+        os.write(2, b"[src/libmpg123/layer3.c:1] error: part2_3_length\nWarning: Xing stream size off\n")
+        os.write(2, b"something serious\n")
+    os.write(2, b"afterwards\n")
+    assert capfd.readouterr().err == "something serious\nafterwards\n"
+    assert len(complaints) == 2
+
+
+def test_hushing_ends_when_the_block_raises(capfd):
+    with pytest.raises(KeyError), hushed():
+        raise KeyError
+    os.write(2, b"heard\n")
+    assert capfd.readouterr().err == "heard\n"

@@ -1,0 +1,127 @@
+"""What wav.scp values mean, and files that are no files."""
+
+import os
+import pickle
+import socket
+
+import pytest
+from made_audio import speechlike, wav_bytes, write_audio
+
+from k2d.data.audio import AudioError, AudioSource, probe, read, resolve
+from k2d.data.audio_source import from_os_error
+from k2d.paths import PROJECT_ROOT
+
+
+def reason(value, root):
+    with pytest.raises(AudioError) as caught:
+        probe(resolve(str(value), root))
+    return caught.value.reason
+
+
+@pytest.mark.parametrize(
+    "name", ["with a space.wav", 'it\'s "quoted".wav', "课堂/录音一.wav", "smile😀.wav", "a|b.wav", "$(x);`y`.wav"]
+)
+def test_item_19_odd_paths_work(tmp_path, name):
+    write_audio(tmp_path / name, speechlike(0.1))
+    assert len(read(resolve(name, tmp_path))) == 1600
+
+
+def test_item_19_a_newline_is_refused(tmp_path):
+    (tmp_path / "two\nlines.wav").write_bytes(wav_bytes())
+    assert reason("two\nlines.wav", tmp_path) == "bad_path"
+
+
+@pytest.mark.parametrize(
+    ("make", "expected", "words"),
+    [
+        (lambda p: None, "missing", "there is no such file"),
+        (lambda p: p.mkdir(), "not_regular_file", "is a directory"),
+        (os.mkfifo, "not_regular_file", "is a named pipe"),
+        (lambda p: p.symlink_to("nowhere.wav"), "missing", "is a link to nowhere.wav, which does not exist"),
+        (lambda p: p.symlink_to(p.name), "not_regular_file", "symbolic links form a loop"),
+        (lambda p: p.symlink_to("/dev/zero"), "not_regular_file", "is a character device"),
+        (lambda p: socket.socket(socket.AF_UNIX).bind(p.name), "not_regular_file", "is a socket"),
+    ],
+    ids=["missing", "directory", "fifo", "dangling", "loop", "dev-zero", "socket"],
+)
+def test_item_20_what_is_no_regular_file_is_named_and_never_opened(tmp_path, monkeypatch, make, expected, words):
+    monkeypatch.chdir(tmp_path)  # a socket's path has to be short, so it is bound by its bare name
+    make(tmp_path / "a.wav")
+    monkeypatch.setattr("io.FileIO", None)  # opening it would hang on a FIFO; here it would fail loudly
+    with pytest.raises(AudioError, match=words) as caught:
+        probe(AudioSource(tmp_path / "a.wav"))
+    assert caught.value.reason == expected
+
+
+def test_item_20_a_link_to_a_good_file_is_followed(tmp_path):
+    write_audio(tmp_path / "a.wav", speechlike(0.1))
+    (tmp_path / "b.wav").symlink_to("a.wav")
+    assert probe(resolve("b.wav", tmp_path)).n_frames == 1600
+
+
+def test_item_20_an_unreadable_file_says_why(tmp_path):
+    error = from_os_error(PermissionError(13, "Permission denied"), AudioSource(tmp_path / "a.wav"))
+    assert error.reason == "unreadable"
+    assert str(error).endswith("a.wav: cannot be read: Permission denied [unreadable]; check permissions and the disk")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_item_20_a_file_without_permission(tmp_path):
+    (tmp_path / "a.wav").write_bytes(wav_bytes())
+    (tmp_path / "a.wav").chmod(0)
+    assert reason("a.wav", tmp_path) == "unreadable"
+
+
+@pytest.mark.parametrize("value", ["sox a.wav -t wav - |", "cat a.wav|", " | tee b", "-"])
+def test_item_21_pipes_are_refused_and_not_run(tmp_path, value):
+    assert reason(value, tmp_path) == "pipe"
+
+
+def test_item_21_a_pipe_that_would_leave_a_trace_leaves_none(tmp_path):
+    assert reason(f"touch {tmp_path}/trace |", tmp_path) == "pipe"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_item_22_tilde_is_refused(tmp_path):
+    assert reason("~/a.wav", tmp_path) == "tilde"
+    assert reason("~someone/a.wav", tmp_path) == "tilde"
+
+
+def test_item_22_relative_paths_start_at_the_root_and_by_default_at_the_project(tmp_path):
+    assert resolve("wav/a.wav", tmp_path).path == tmp_path / "wav" / "a.wav"
+    assert resolve("wav/a.wav").path == PROJECT_ROOT / "wav" / "a.wav"
+    assert resolve("/corpus/a.wav", tmp_path).path.as_posix() == "/corpus/a.wav"
+
+
+def test_an_offset_makes_an_archive_entry(tmp_path):
+    assert resolve("data/wav.ark:1234", tmp_path) == AudioSource(tmp_path / "data" / "wav.ark", 1234)
+    assert str(resolve("/x/wav.ark:1234", tmp_path)) == "/x/wav.ark:1234"
+
+
+def test_a_file_whose_name_ends_like_an_offset_wins(tmp_path):
+    write_audio(tmp_path / "t 12:30", speechlike(0.1), format="WAV", subtype="PCM_16")
+    assert resolve("t 12:30", tmp_path) == AudioSource(tmp_path / "t 12:30")
+    assert probe(resolve("t 12:30", tmp_path)).n_frames == 1600
+
+
+def test_a_kaldi_range_is_refused_with_the_remedy(tmp_path):
+    with pytest.raises(AudioError, match=r"put the times into segments") as caught:
+        resolve("wav.ark:17[0:10]", tmp_path)
+    assert caught.value.reason == "ark_range"
+
+
+@pytest.mark.parametrize("value", ["", "  "])
+def test_an_empty_value_is_refused(tmp_path, value):
+    assert reason(value, tmp_path) == "missing"
+
+
+def test_an_error_travels_between_processes():
+    error = AudioError("truncated", "a b.wav", "is cut off", "fetch it again")
+    twin = pickle.loads(pickle.dumps(error))  # noqa: S301 - our own bytes
+    assert (twin.reason, twin.source, twin.message, twin.remedy) == (
+        "truncated",
+        "a b.wav",
+        "is cut off",
+        "fetch it again",
+    )
+    assert str(twin) == "a b.wav: is cut off [truncated]; fetch it again"
