@@ -16,8 +16,8 @@ PACKAGE = PROJECT_ROOT / "k2d"
 ORDER = [
     "base",
     "config",
-    "data",
     "text",
+    "data",
     "models",
     "decode",
     "select",
@@ -40,7 +40,7 @@ FORBIDDEN = {
 ADAPTERS = {
     "espnet2": {"k2d/models/espnet_s2t.py"},
     "whisper": {"k2d/models/whisper.py"},
-    "kaldiio": {"k2d/data/ark.py"},
+    "kaldiio": {"k2d/data/audio/ark.py"},
 }
 
 

@@ -42,8 +42,8 @@ def probe_recordings(recordings: Iterable[Row], scratch: Path, *, nj: int, label
 
 def duration_s(recording: Row) -> float:
     """The duration of a sound recording; AudioError names what is wrong with another. Runs in a worker."""
-    from k2d.data.audio_probe import probe
-    from k2d.data.audio_source import resolve
+    from k2d.data.audio.probe import probe
+    from k2d.data.audio.source import resolve
 
     return probe(resolve(recording[1])).duration_s
 

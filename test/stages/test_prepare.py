@@ -154,4 +154,5 @@ def test_segments_are_held_against_the_audio(project, corpus):
     assert len(segments) == 19
     assert segments["spk0-u00"] == "spk0-u00-r 0.1 0.4"
     assert segments["spk1-u01"] == "spk1-u01-r 0.1 0.5000625"  # its 8,001 samples
-    assert float(dict(line.split(" ") for line in lines(folder / "utt2dur"))["spk1-u01"]) == pytest.approx(0.4000625, abs=1e-6)
+    durations = dict(line.split(" ") for line in lines(folder / "utt2dur"))
+    assert float(durations["spk1-u01"]) == pytest.approx(0.4000625, abs=1e-6)

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from k2d.data.audio import AudioCheck, AudioError, AudioSource, check, probe, resolve
-from k2d.data.audio_source import stat_regular
+from k2d.data.audio.source import stat_regular
 from k2d.data.kaldi.external_sort import read_lines, sort_lines
 from k2d.data.kaldi.joins import Row, split_row
 from k2d.data.kaldi.kinds import Key
@@ -118,6 +118,8 @@ def _warnings(found: AudioCheck) -> dict[str, str]:
     warnings = {}
     if found.is_silent:
         warnings["silent"] = "is silent: every sample is the same"
+    if found.n_complaints:
+        warnings["decoder_complained"] = f"made its decoder complain {found.n_complaints:,} times: it may be damaged"
     if found.peak > 1.0:
         warnings["over_full_scale"] = f"reaches {found.peak:g}, above full scale"
     elif found.clipped_share > CLIPPED_SHARE:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from k2d.data.audio_source import AudioError, AudioSource
+from k2d.data.audio.source import AudioError, AudioSource
 
 MAX_ENTRY_BYTES = 1 << 28  # 2.3 hours of 16 kHz PCM16; an entry is decoded whole, so its memory must have a bound
 

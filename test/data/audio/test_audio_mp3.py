@@ -8,7 +8,7 @@ import soundfile
 from made_audio import speechlike, write_audio
 
 from k2d.data.audio import AudioError, AudioSource, check, probe, read, stream
-from k2d.data.audio_mp3 import hushed
+from k2d.data.audio.mp3 import hushed
 
 BITRATES = [  # rate, mode, level: the last ones lean on the bit reservoir as far as it goes
     (44_100, "CONSTANT", 0.5),

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from k2d.data.audio_decode import Samples, open_decoder
-from k2d.data.audio_probe import AudioInfo, probe
-from k2d.data.audio_read import blocks_of
-from k2d.data.audio_source import AudioError, AudioSource
+from k2d.data.audio.decode import Samples, open_decoder
+from k2d.data.audio.probe import AudioInfo, probe
+from k2d.data.audio.read import blocks_of
+from k2d.data.audio.source import AudioError, AudioSource
 
 FULL_SCALE = 32767 / 32768  # the largest sample of PCM16
 

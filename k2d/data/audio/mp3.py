@@ -13,8 +13,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from k2d.data.audio_content import audio_start, is_mpeg_audio
-from k2d.data.audio_source import AudioError
+from k2d.data.audio.content import audio_start, is_mpeg_audio
+from k2d.data.audio.source import AudioError
 
 # A frame may need main data from up to 511 bytes back. At 8 kbit/s and 24 kHz that is 24 frames and more (0.6 s
 # and up): two seconds of decoding before the wanted sample gave the samples of a whole decode in every case tried.

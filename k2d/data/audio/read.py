@@ -14,9 +14,9 @@ import numpy as np
 import soxr
 from numpy.typing import NDArray
 
-from k2d.data.audio_decode import BLOCK_FRAMES, Decoder, Samples, open_decoder
-from k2d.data.audio_probe import MIN_DURATION_S, AudioInfo, check_channel, check_unchanged, probe
-from k2d.data.audio_source import AudioError, AudioSource
+from k2d.data.audio.decode import BLOCK_FRAMES, Decoder, Samples, open_decoder
+from k2d.data.audio.probe import MIN_DURATION_S, AudioInfo, check_channel, check_unchanged, probe
+from k2d.data.audio.source import AudioError, AudioSource
 
 RATE_HZ = 16_000
 END_TOLERANCE_S = 0.5  # a segment that ends this little after its recording is cut there; more is a fault

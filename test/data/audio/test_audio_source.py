@@ -8,7 +8,7 @@ import pytest
 from made_audio import speechlike, wav_bytes, write_audio
 
 from k2d.data.audio import AudioError, AudioSource, probe, read, resolve
-from k2d.data.audio_source import from_os_error
+from k2d.data.audio.source import from_os_error
 from k2d.paths import PROJECT_ROOT
 
 

@@ -4,11 +4,11 @@
 `check` decodes everything. All trouble is an AudioError with a named reason.
 """
 
-from k2d.data.audio_check import AudioCheck, check, clipped_share
-from k2d.data.audio_probe import MAX_RATE_HZ, MIN_DURATION_S, MIN_RATE_HZ, AudioInfo, probe
-from k2d.data.audio_read import END_TOLERANCE_S, RATE_HZ, clamp, read, stream
-from k2d.data.audio_source import AudioError, AudioSource, resolve
-from k2d.data.audio_write import write
+from k2d.data.audio.check import AudioCheck, check, clipped_share
+from k2d.data.audio.probe import MAX_RATE_HZ, MIN_DURATION_S, MIN_RATE_HZ, AudioInfo, probe
+from k2d.data.audio.read import END_TOLERANCE_S, RATE_HZ, clamp, read, stream
+from k2d.data.audio.source import AudioError, AudioSource, resolve
+from k2d.data.audio.write import write
 
 __all__ = [
     "END_TOLERANCE_S",

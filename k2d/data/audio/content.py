@@ -11,7 +11,7 @@ import struct
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from k2d.data.audio_source import AudioError
+from k2d.data.audio.source import AudioError
 
 HEAD_BYTES = 64
 _OGG_MAGIC = b"OggS"

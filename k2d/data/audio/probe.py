@@ -5,10 +5,10 @@ from __future__ import annotations
 import io
 from dataclasses import dataclass
 
-from k2d.data.audio_content import check_ogg_end, read_wav_layout, recognise
-from k2d.data.audio_decode import Decoder, open_decoder, open_raw
-from k2d.data.audio_mp3 import counted_length
-from k2d.data.audio_source import AudioError, AudioSource, stat_regular
+from k2d.data.audio.content import check_ogg_end, read_wav_layout, recognise
+from k2d.data.audio.decode import Decoder, open_decoder, open_raw
+from k2d.data.audio.mp3 import counted_length
+from k2d.data.audio.source import AudioError, AudioSource, stat_regular
 
 MIN_DURATION_S = 0.025  # one analysis frame
 MIN_RATE_HZ, MAX_RATE_HZ = 4_000, 384_000

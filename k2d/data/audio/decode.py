@@ -12,10 +12,10 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from k2d.data import ark
-from k2d.data.audio_content import last_ogg_page_at, read_wav_layout, recognise
-from k2d.data.audio_mp3 import PREROLL_S, hushed
-from k2d.data.audio_source import AudioError, AudioSource, from_os_error, stat_regular
+from k2d.data.audio import ark
+from k2d.data.audio.content import last_ogg_page_at, read_wav_layout, recognise
+from k2d.data.audio.mp3 import PREROLL_S, hushed
+from k2d.data.audio.source import AudioError, AudioSource, from_os_error, stat_regular
 
 Samples = NDArray[np.float32]
 BLOCK_FRAMES = 1 << 16

@@ -9,8 +9,8 @@ import numpy as np
 import soundfile
 
 from k2d.atomic import PARTIAL, sync_folder
-from k2d.data.audio_decode import BLOCK_FRAMES, Samples
-from k2d.data.audio_source import AudioError
+from k2d.data.audio.decode import BLOCK_FRAMES, Samples
+from k2d.data.audio.source import AudioError
 from k2d.faults import UsageError
 
 _FORMATS = {".flac": "FLAC", ".wav": "WAV"}
