@@ -1,0 +1,139 @@
+"""How large the corpus is, and how difficult."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import ConfigDict, Field, model_validator
+from pydantic.dataclasses import dataclass
+from pydantic_core import ArgsKwargs
+from typing_extensions import Self
+
+_STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+
+Count = Annotated[int, Field(ge=1)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[float, Field(gt=0)]
+Seconds = Annotated[float, Field(ge=0)]
+
+
+@dataclass(frozen=True, config=_STRICT)
+class Range:
+    """Drawn evenly between the two."""
+
+    low: Annotated[float, Field(ge=0)]
+    high: Annotated[float, Field(ge=0)]
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.low > self.high:
+            raise ValueError(f"low {self.low:g} is above high {self.high:g}")
+        return self
+
+
+@dataclass(frozen=True, config=_STRICT)
+class Long:
+    """Long recordings: how many, and about how long each."""
+
+    recordings: Count
+    shortest_s: Positive
+    longest_s: Positive
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.shortest_s > self.longest_s:
+            raise ValueError(f"shortest_s {self.shortest_s:g} is above longest_s {self.longest_s:g}")
+        return self
+
+
+SMOKE: Mapping[str, Any] = {
+    "pool": 120,
+    "pool_dev": 10,
+    "read_test": 10,
+    "lectures": Long(2, 30.0, 40.0),
+    "lectures_dev": Long(1, 20.0, 20.0),
+    "talk_dev": Long(1, 20.0, 20.0),
+    "lectures_test": Long(1, 20.0, 20.0),
+    "course_test": Long(1, 20.0, 20.0),
+    "talk_test": Long(1, 20.0, 20.0),
+    "clean_snr_db": Range(60.0, 60.0),
+    "lecture_snr_db": Range(60.0, 60.0),
+    "talk_snr_db": Range(60.0, 60.0),
+    "reverb_s": Range(0.0, 0.0),
+    "pause_s": Range(0.3, 0.6),
+    "pace": Range(1.0, 1.0),
+    "stammer_rate": 0.0,
+    "hesitation_rate": 0.0,
+    "event_rate": 0.0,
+}
+
+
+@dataclass(frozen=True, config=_STRICT)
+class Options:
+    """The defaults are the preset `mini`; the preset `smoke` has other ones (SMOKE), and a world of twelve words."""
+
+    preset: Literal["mini", "smoke"] = "mini"
+    """`smoke`: a dozen words, one voice, no noise, a few minutes in all; what a small model learns in a minute."""
+    seed: Annotated[int, Field(ge=0)] = 1
+    """Another seed gives another corpus of the same kind."""
+
+    pool: Count = 2600
+    """Utterances of labelled general speech."""
+    random_share: Share = 0.5
+    """Share of the pool (and of pool_dev) that is random words in a row, where a decoder has to listen."""
+    pool_voices: Count = 24
+    """Speakers of the pool."""
+    lecturers: Count = 16
+    """Speakers of the lectures."""
+    pool_dev: Count = 100
+    """Utterances like the pool's, to tune with."""
+    read_test: Count = 150
+    """Utterances of read Mandarin."""
+    lectures: Long = Long(40, 130.0, 340.0)
+    """Unlabelled lectures; short ones are more frequent than long ones."""
+    lectures_dev: Long = Long(2, 150.0, 150.0)
+    """Lectures to tune with."""
+    talk_dev: Long = Long(6, 50.0, 50.0)
+    """Conversations to tune with."""
+    lectures_test: Long = Long(12, 90.0, 90.0)
+    """The same courses as in the lectures."""
+    course_test: Long = Long(10, 60.0, 60.0)
+    """A course and a speaker of its own."""
+    talk_test: Long = Long(12, 50.0, 50.0)
+    """Conversations: fast, several speakers in turn."""
+
+    clean_snr_db: Range = Range(25.0, 40.0)
+    """Speech over noise in pool, pool_dev and read_test."""
+    lecture_snr_db: Range = Range(10.0, 25.0)
+    """Speech over noise in lectures."""
+    talk_snr_db: Range = Range(12.0, 25.0)
+    """Speech over noise in conversations."""
+    reverb_s: Range = Range(0.15, 0.5)
+    """Time in which a room's echo falls by 60 dB, in lectures and conversations."""
+    pause_s: Range = Range(0.3, 1.5)
+    """Silence between two utterances of a lecture; of a conversation, a third of it."""
+    pace: Range = Range(0.92, 1.08)
+    """Speed of an utterance over its speaker's own."""
+    stammer_rate: Share = 0.12
+    """Share of the utterances in lectures and conversations in which a word is repeated."""
+    hesitation_rate: Share = 0.08
+    """Share of the utterances (the pool's sentences too) with a filler."""
+    event_rate: Share = 0.02
+    """Share of the pauses in lectures that hold applause or music."""
+    event_s: Range = Range(3.0, 8.0)
+    """How long applause or music lasts."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_preset(cls, given: Any) -> Any:
+        if isinstance(given, ArgsKwargs) and (given.kwargs or {}).get("preset") == "smoke":
+            return ArgsKwargs(given.args, {**SMOKE, **(given.kwargs or {})})
+        if isinstance(given, dict) and given.get("preset") == "smoke":
+            return {**SMOKE, **given}
+        return given
+
+    def long_splits(self) -> Mapping[str, Long]:
+        """The splits of long recordings, the tests first: what they say, nobody else says."""
+        names = ("lectures_test", "course_test", "talk_test", "lectures_dev", "talk_dev", "lectures")
+        return {name: getattr(self, name) for name in names}

@@ -1,0 +1,139 @@
+"""From a unit to its audio files and its record. Runs in a fresh process, so what it imports must be light."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import soundfile
+import soxr
+
+from egs.mini import rooms
+from egs.mini.records import Made, Record, Span, write_record
+from egs.mini.rooms import PEAK, SAMPLE_RATE, Samples
+from egs.mini.sentences import spoken
+from egs.mini.speak import Espeak, installed_version
+from egs.mini.units import Line, Recording, Unit
+from k2d import atomic
+
+MAKERS = ("render.py", "rooms.py", "speak.py", "sentences.py")  # the files whose code decides how a unit sounds
+
+_SILENT = 0.002  # of full scale
+_GRID = SAMPLE_RATE // 1000  # speech begins and ends on whole milliseconds
+EVENT_AFTER_S = 0.2  # from the end of speech to an event
+_EVENT_DB = {"applause": -4.0, "music": -8.0}  # against speech
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A unit to be made under `root`."""
+
+    root: Path
+    unit: Unit
+    spec: str
+
+
+def makers() -> list[str]:
+    """What decides, besides a unit's description, how it sounds: code and versions of libraries."""
+    folder = Path(__file__).parent
+    code = [hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in MAKERS]
+    return [*code, installed_version(), np.__version__, soxr.__version__, soundfile.__libsndfile_version__]
+
+
+def audio_path(split: str, recording_id: str) -> str:
+    """Where a recording lies, relative to the root. Ids here are the plan's own: letters, digits and hyphens."""
+    return f"audio/{split}/{recording_id}.flac"
+
+
+def record_path(root: Path, unit: Unit) -> Path:
+    return root / "units" / unit.split / f"{unit.id}.json"
+
+
+def render(job: Job) -> float:
+    """Make a unit: its audio, then the record that says that it is whole. Returns the seconds of audio."""
+    espeak = Espeak()
+    made = []
+    n_samples = 0
+    (job.root / "audio" / job.unit.split).mkdir(parents=True, exist_ok=True)
+    for recording in job.unit.recordings:
+        speech = [_say(espeak, line) for line in recording.lines]
+        samples, spans = mixed(recording, speech)
+        path = audio_path(job.unit.split, recording.id)
+        made.append(Made(path, _write_flac(job.root / path, samples), spans))
+        n_samples += len(samples)
+    atomic.sync_folder(job.root / "audio" / job.unit.split)
+    write_record(record_path(job.root, job.unit), Record(job.spec, tuple(made)))
+    return n_samples / SAMPLE_RATE
+
+
+def mixed(recording: Recording, speech: Sequence[Samples]) -> tuple[Samples, tuple[Span, ...]]:
+    """The recording's samples, and where in them each line is said."""
+    scene = recording.scene
+    rng = np.random.default_rng(scene.seed)
+    room = rooms.echo(scene.reverb_s, rng)
+    level = rooms.db(scene.level_db)
+    pauses = [_on_grid(line.pause_s) for line in recording.lines]
+    n_samples = sum(pauses) + sum(map(len, speech)) + _on_grid(recording.tail_s)
+    mix = np.zeros(n_samples + len(room), dtype=np.float32)
+    spans = []
+    now = 0
+    for line, pause, words in zip(recording.lines, pauses, speech, strict=True):
+        if line.event:
+            _add(mix, now + _on_grid(EVENT_AFTER_S), _event(line, level, rng))
+        now += pause
+        _add(mix, now, rooms.in_room(rooms.scaled_to(words, level), room))
+        spans.append(Span(now / SAMPLE_RATE, (now + len(words)) / SAMPLE_RATE))
+        now += len(words)
+    mix = mix[:n_samples] + rooms.noise(n_samples, rng) * np.float32(level * rooms.db(-scene.snr_db))
+    mix *= np.float32(min(1.0, PEAK / max(float(np.abs(mix).max()), 1e-9)))
+    return mix, tuple(spans)
+
+
+def _say(espeak: Espeak, line: Line) -> Samples:
+    """A line's speech at SAMPLE_RATE, without the silence around it, on whole milliseconds."""
+    native = espeak.say(spoken(line.text), line.voice, line.speed_wpm)
+    samples = soxr.resample(native, espeak.sample_rate, SAMPLE_RATE)
+    loud = np.flatnonzero(np.abs(samples) > _SILENT)
+    speech: Samples = samples[loud[0] : loud[-1] + 1]
+    padded: Samples = np.concatenate([speech, np.zeros(-len(speech) % _GRID, dtype=np.float32)])
+    return padded
+
+
+def _event(line: Line, level: float, rng: np.random.Generator) -> Samples:
+    assert line.event is not None, "asked for by a line with an event"
+    make = {"applause": rooms.applause, "music": rooms.music}[line.event.kind]
+    heard = make(_on_grid(line.event.duration_s), rng)
+    return rooms.scaled_to(heard, level * rooms.db(_EVENT_DB[line.event.kind]))
+
+
+def _on_grid(duration_s: float) -> int:
+    """A number of samples that is a whole number of milliseconds."""
+    return round(duration_s * 1000) * _GRID
+
+
+def _add(mix: Samples, at: int, samples: Samples) -> None:
+    end = min(len(mix), at + len(samples))
+    mix[at:end] += samples[: end - at]
+
+
+def _write_flac(path: Path, samples: Samples) -> str:
+    """Write a file that is whole or not there; returns its checksum."""
+    buffer = io.BytesIO()
+    soundfile.write(buffer, samples, SAMPLE_RATE, format="FLAC", subtype="PCM_16")
+    data = buffer.getvalue()
+    partial = path.with_name(f".{path.name}.{os.getpid()}{atomic.PARTIAL}")
+    try:
+        with partial.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
+    return hashlib.sha256(data).hexdigest()
