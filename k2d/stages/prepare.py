@@ -24,7 +24,7 @@ from k2d.data.kaldi.validation import AudioLevel, Checks
 from k2d.data.recordings import Probed, probe_recordings
 from k2d.data.rows import Utterance
 from k2d.faults import K2DError
-from k2d.paths import shown
+from k2d.paths import PROJECT_ROOT, shown
 from k2d.stages.job import Counts, Job, Unit
 from k2d.stages.quarantine import FILE as REJECTED
 from k2d.stages.quarantine import check_bad, write_rejected
@@ -87,7 +87,9 @@ def _spool(rows: Iterator[tuple[str, Utterance]], spool: Path) -> None:
                 if not split.replace("_", "").replace("-", "").isalnum():
                     raise K2DError(f"prepare.py gave the split {split!r}; use letters, digits, _ and -")
                 files[split] = (spool / split).open("w", encoding="utf-8", newline="\n")
-            files[split].write(json.dumps(asdict(row), ensure_ascii=False) + "\n")
+            # Audio inside the project is named from its root, so that the project can be moved.
+            movable = replace(row, audio=row.audio.removeprefix(f"{PROJECT_ROOT}/"))
+            files[split].write(json.dumps(asdict(movable), ensure_ascii=False) + "\n")
     finally:
         for file in files.values():
             file.close()
