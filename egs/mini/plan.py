@@ -26,7 +26,7 @@ TRAINING = ("lectures", "pool")
 SHORT = {"lectures": "lec", "lectures_dev": "lecdev", "lectures_test": "lectest", "course_test": "crs"}
 SHORT |= {"pool": "pool", "pool_dev": "pooldev", "read_test": "read", "talk_dev": "talkdev", "talk_test": "talk"}
 
-SMOKE_VOICE = Allotment(("m1",), pitch=(50, 50), speed_wpm=(170, 170))
+SMOKE_VOICE = Allotment(("m1",), pitch=(50, 50), speed_wpm=(170, 170), n_voices=1)
 
 
 def plan(options: Options) -> list[Unit]:
@@ -48,8 +48,10 @@ class _Writer:
         self.split, self.options, self.texts, self.taken = split, options, texts, taken
         self.rng = Random(f"{options.seed}/{split}")
         self.is_talk = split.startswith("talk")
-        allotment = SMOKE_VOICE if options.preset == "smoke" else ALLOTMENTS[split]
-        self.voices = make_voices(allotment, 1 if options.preset == "smoke" else self._n_voices(), self.rng)
+        is_smoke = options.preset == "smoke"
+        allotment = SMOKE_VOICE if is_smoke else ALLOTMENTS[split]
+        asked = {} if is_smoke else {"pool": options.pool_voices, "lectures": options.lecturers}
+        self.voices = make_voices(allotment, asked.get(split, allotment.n_voices), self.rng)
 
     def long_units(self, size: Long) -> Iterator[Unit]:
         """A unit for each long recording; the courses take turns, each with its own lecturers."""
@@ -73,10 +75,6 @@ class _Writer:
             part = is_random[index * n_utterances // n_blocks : (index + 1) * n_utterances // n_blocks]
             made = tuple(self._short_recording(f"{voice.id}-{name}-{n:03d}", voice, r) for n, r in enumerate(part))
             yield Unit(name, self.split, made)
-
-    def _n_voices(self) -> int:
-        wanted = {"pool": self.options.pool_voices, "lectures": self.options.lecturers, "course_test": 1}
-        return wanted.get(self.split, {"read_test": 6, "talk_test": 8, "lectures_test": 6}.get(self.split, 4))
 
     def _short_recording(self, name: str, voice: Voice, is_random: bool) -> Recording:
         draw = self.texts.random_words if is_random else self.texts.sentences(self.split, "")

@@ -126,7 +126,7 @@ def _write_flac(path: Path, samples: Samples) -> str:
     buffer = io.BytesIO()
     soundfile.write(buffer, samples, SAMPLE_RATE, format="FLAC", subtype="PCM_16")
     data = buffer.getvalue()
-    partial = path.with_name(f".{path.name}.{os.getpid()}{atomic.PARTIAL}")
+    partial = path.with_name(f".{path.name}{atomic.PARTIAL}")
     try:
         with partial.open("wb") as file:
             file.write(data)

@@ -32,6 +32,7 @@ class Allotment:
     variants: tuple[str, ...]
     pitch: tuple[int, int]
     speed_wpm: tuple[int, int]
+    n_voices: int = 4  # unless the options say
 
 
 TRAINING = ("m1", "f1", "m2", "f2", "m3", "m4")
@@ -43,10 +44,10 @@ ALLOTMENTS: Mapping[str, Allotment] = {
     "pool_dev": Allotment(DEVELOPMENT, pitch=(30, 70), speed_wpm=(150, 200)),
     "lectures_dev": Allotment(DEVELOPMENT, pitch=(30, 70), speed_wpm=(145, 190)),
     "talk_dev": Allotment(DEVELOPMENT, pitch=(30, 70), speed_wpm=(200, 240)),
-    "lectures_test": Allotment(("m6", "f4"), pitch=(35, 65), speed_wpm=(145, 190)),
-    "course_test": Allotment(("m7",), pitch=(40, 60), speed_wpm=(155, 180)),
-    "read_test": Allotment(("m8", "f5"), pitch=(35, 65), speed_wpm=(150, 180)),
-    "talk_test": Allotment(("m6", "f4", "m8", "f5"), pitch=(30, 70), speed_wpm=(200, 240)),
+    "lectures_test": Allotment(("m6", "f4"), pitch=(35, 65), speed_wpm=(145, 190), n_voices=6),
+    "course_test": Allotment(("m7",), pitch=(40, 60), speed_wpm=(155, 180), n_voices=1),
+    "read_test": Allotment(("m8", "f5"), pitch=(35, 65), speed_wpm=(150, 180), n_voices=6),
+    "talk_test": Allotment(("m6", "f4", "m8", "f5"), pitch=(30, 70), speed_wpm=(200, 240), n_voices=8),
 }
 
 

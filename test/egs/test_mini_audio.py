@@ -1,7 +1,6 @@
 """The audio of egs/mini: what is heard is what was planned, and it is the same however it was made."""
 
 import hashlib
-import json
 import os
 import shutil
 import signal
@@ -15,17 +14,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
 from egs.mini import prepare as mini
 from egs.mini import rooms
 from egs.mini.options import Long, Options, Range
 from egs.mini.plan import plan
-from egs.mini.prepare import prepare, tables, variant
+from egs.mini.prepare import prepare, tables
 from egs.mini.records import read_record
-from egs.mini.render import Job, mixed, record_path, render
-from egs.mini.units import Event, Line, Recording, Scene
-from egs.mini.voices import Voice
+from egs.mini.render import Job, record_path, render
 from k2d.data.rows import Utterance
 from k2d.faults import K2DError
 from k2d.paths import PROJECT_ROOT
@@ -154,20 +151,6 @@ def test_speech_is_where_the_truth_says_and_as_much_above_the_noise_as_the_table
     assert checked >= 5
 
 
-@pytest.mark.parametrize("snr_db", [0.0, 10.0, 20.0])
-def test_the_noise_is_as_far_below_speech_as_configured(snr_db):
-    words = speech_like(3.0)
-    line = Line("a", Voice("m1", 50, 170), 170, "x", 2.0)
-    recording = Recording("r", "", Scene(snr_db, 0.0, -26.0, 7), (line,), 1.0)
-    mix, (span,) = mixed(recording, [words])
-    assert (span.start_s, span.end_s, len(mix)) == (2.0, 5.0, 6 * 16000)
-    noise = rooms.rms(mix[: 2 * 16000])
-    both = rooms.rms(mix[2 * 16000 : 5 * 16000])
-    speech = np.sqrt(both**2 - noise**2)
-    assert 20 * np.log10(speech) == pytest.approx(-26.0, abs=0.3)
-    assert 20 * np.log10(speech / noise) == pytest.approx(snr_db, abs=0.5)
-
-
 def test_pauses_are_quiet_and_speech_fills_its_span(tmp_path):
     quiet = Options(**TINY, talk_snr_db=Range(50.0, 50.0), reverb_s=Range(0.0, 0.0))
     unit = next(unit for unit in plan(quiet) if unit.split == "talk_test")
@@ -188,42 +171,9 @@ def test_pauses_are_quiet_and_speech_fills_its_span(tmp_path):
     assert all(shares)
 
 
-@pytest.mark.parametrize("kind", ["applause", "music"])
-def test_an_event_is_heard_in_its_pause_alone(kind):
-    line = Line("a", Voice("m1", 50, 170), 170, "x", 4.0, Event(kind, 3.0))
-    recording = Recording("r", "", Scene(40.0, 0.0, -26.0, 7), (line,), 1.0)
-    mix, (span,) = mixed(recording, [speech_like(1.0)])
-    assert span.start_s == 4.0
-    event, after = rooms.rms(mix[round(0.2 * 16000) : round(3.2 * 16000)]), rooms.rms(mix[round(3.3 * 16000) : 63000])
-    assert -40 < 20 * np.log10(event) < -26
-    assert after < 0.05 * event
-
-
-def test_an_echo_goes_on_after_speech_and_dies_away():
-    line = Line("a", Voice("m1", 50, 170), 170, "x", 0.5)
-    dry = Recording("r", "", Scene(80.0, 0.0, -26.0, 7), (line,), 1.0)
-    wet = replace(dry, scene=replace(dry.scene, reverb_s=0.5))
-    tails = [rooms.rms(mixed(recording, [speech_like(1.0)])[0][24000:25600]) for recording in (dry, wet)]
-    assert tails[1] > 20 * tails[0]
-    late = rooms.rms(mixed(wet, [speech_like(1.0)])[0][24000 + 6400 : 24000 + 8000])
-    assert 20 * np.log10(late / tails[1]) < -30  # 0.4 of 0.5 s later: about 48 dB lower
-
-
-def test_nothing_is_clipped(rows):
-    loud = speech_like(1.0)
-    loud[100] = 40.0  # a click far above the speech
-    line = Line("a", Voice("m1", 50, 170), 170, "x", 0.1)
-    mix, _ = mixed(Recording("r", "", Scene(20.0, 0.2, -10.0, 7), (line,), 0.1), [loud])
-    assert np.abs(mix).max() == pytest.approx(rooms.PEAK, abs=1e-3)
+def test_no_file_is_clipped(rows):
     for _, row in rows:
         assert np.abs(soundfile.read(row.audio)[0]).max() < 0.99
-
-
-def speech_like(duration_s: float) -> rooms.Samples:
-    """Noise, swelling four times a second."""
-    n = round(duration_s * 16000)
-    swell = 1 + np.sin(2 * np.pi * 4 * np.arange(n) / 16000)
-    return (np.random.default_rng(0).standard_normal(n) * swell * 0.1).astype(np.float32)
 
 
 # --- the same, however made ------------------------------------------------------------------------------------
@@ -243,10 +193,10 @@ def test_a_voice_with_breath_is_the_same_at_another_time_of_day():
         "print([hashlib.sha256(samples).hexdigest() for samples in said])"
     )
     heard = set()
-    for _ in range(2):
+    for pause_s in (1.01, 0.0):  # the second begins in the next second
         done = subprocess.run([sys.executable, "-c", script], cwd=PROJECT_ROOT, capture_output=True, check=True)
         heard.add(done.stdout)
-        time.sleep(1.1 - time.time() % 1)  # the next second
+        time.sleep(pause_s)
     assert len(heard) == 1
 
 
@@ -316,40 +266,3 @@ def test_tables_of_a_corpus_that_is_not_made_say_so(tmp_path):
         K2DError, match=r"crs000.json: is missing or cannot be read; prepare the corpus again|lectest000"
     ):
         list(tables(tmp_path, OPTIONS))
-
-
-# --- options ---------------------------------------------------------------------------------------------------
-
-
-def test_a_preset_is_a_set_of_defaults():
-    read = TypeAdapter(Options).validate_json
-    smoke = read('{"preset": "smoke", "pool": 7}')
-    assert (smoke.pool, smoke.event_rate, smoke.lectures.recordings) == (7, 0.0, 2)
-    assert smoke == Options(preset="smoke", pool=7)
-    assert read("{}") == Options()
-    assert read('{"lecture_snr_db": {"low": 0, "high": 5}}').lecture_snr_db == Range(0.0, 5.0)
-
-
-@pytest.mark.parametrize(
-    ("given", "message"),
-    [
-        ({"pol": 3}, "pol"),
-        ({"pool": 0}, "greater than or equal to 1"),
-        ({"random_share": 1.5}, "less than or equal to 1"),
-        ({"preset": "maxi"}, "'mini' or 'smoke'"),
-        ({"pause_s": {"low": 2, "high": 1}}, "low 2 is above high 1"),
-        ({"lectures": {"recordings": 1, "shortest_s": 9, "longest_s": 8}}, "shortest_s 9 is above longest_s 8"),
-        ({"pool": "many"}, "valid integer"),
-        ({"event_rate": float("nan")}, "finite number|less than or equal|greater than or equal"),
-    ],
-)
-def test_wrong_options_are_refused(given, message):
-    with pytest.raises(ValidationError, match=message):
-        TypeAdapter(Options).validate_json(json.dumps(given))
-
-
-def test_expected_counts_hold_for_a_preset_as_it_stands():
-    assert variant(Options()) == "mini"
-    assert variant(Options(preset="smoke")) == "smoke"
-    assert variant(Options(seed=2)) is None
-    assert variant(OPTIONS) is None

@@ -152,3 +152,10 @@ def test_there_are_homophones(espeak: Espeak):
     sounds = Counter(espeak.phonemes(c) for c in characters)
     assert sum(n > 1 for n in sounds.values()) >= 100
     assert espeak.phonemes("公事") == espeak.phonemes("公式")
+
+
+def test_the_synthesiser_is_known_to_its_adapter_alone():
+    """It is GPL-3, the project is not."""
+    files = [path for folder in ("egs", "k2d") for path in (FOLDER.parents[2] / folder).rglob("*.py")]
+    assert len(files) > 20
+    assert [p.name for p in files if "import espeakng_loader" in p.read_text(encoding="utf-8")] == ["speak.py"]
