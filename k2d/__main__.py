@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import cast
 
-from k2d.faults import K2DError, UsageError
+from k2d.faults import K2DError, MissingInput, UsageError
 from k2d.paths import PROJECT_ROOT, shown
 
 # verb: (module with main(argv) -> exit code, what it does)
@@ -21,7 +21,7 @@ TOOLS = {
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a verb and return its exit code: 0 fine, 1 failed, 2 wrong call."""
+    """Run a verb and return its exit code: 0 fine, 1 failed, 2 wrong call, 3 an earlier stage's output is missing."""
     words = list(sys.argv[1:] if argv is None else argv)
     if not words or words[0] in ("-h", "--help"):
         print(overview())
@@ -30,7 +30,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _call(words[0], words[1:])
     except K2DError as error:
         print(f"python -m k2d {words[0]}: {error}", file=sys.stderr)
-        return 2 if isinstance(error, UsageError) else 1
+        return 2 if isinstance(error, UsageError) else 3 if isinstance(error, MissingInput) else 1
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] == "k2d":
             raise

@@ -28,6 +28,10 @@ class UsageError(K2DError):
     """The call itself is wrong. Exit code 2."""
 
 
+class MissingInput(K2DError):
+    """What an earlier stage makes is not there. Exit code 3."""
+
+
 @dataclass(frozen=True, slots=True)
 class Fault:
     """One finding. `code` is for programs (and rejected.jsonl), `message` and `remedy` for people."""

@@ -18,7 +18,8 @@ TOY_STAGE = """
     from k2d.stages.job import Counts, Unit
     VERSION = 1
     def units(job):
-        return [Unit(job.places.exp / "{folder}", {{"seed": job.config.seed}})]
+        reads = tuple(job.places.exp / name for name in {reads})
+        return [Unit(job.places.exp / "{folder}", {{"seed": job.config.seed}}, reads)]
     def make(unit, job, folder):
         print("{verb} works", flush=True)
         (folder / "half").write_text("half a result")
@@ -54,8 +55,8 @@ class Project:
         full = {**self.environment, "PYTHONPATH": str(self.root), **environment}
         return subprocess.run(words, cwd=cwd or self.root, env=full, capture_output=True, text=True, timeout=120)
 
-    def add_toy_stage(self, verb: str, folder: str) -> None:
-        code = textwrap.dedent(TOY_STAGE).format(verb=verb, folder=folder)
+    def add_toy_stage(self, verb: str, folder: str, reads: tuple[str, ...] = ()) -> None:
+        code = textwrap.dedent(TOY_STAGE).format(verb=verb, folder=folder, reads=reads)
         (self.root / "k2d" / "stages" / f"{verb}.py").write_text(code)
 
     def without_stages(self) -> None:

@@ -227,3 +227,22 @@ def test_a_k2d_python_that_is_not_there_is_told(project):
     done = project.run("--list", K2D_PYTHON="/no/such/python")
     assert done.returncode == 2
     assert "K2D_PYTHON: no such program: /no/such/python" in done.stderr
+
+
+def test_a_stage_without_its_inputs_says_what_is_missing(project):
+    project.without_stages()
+    project.add_toy_stage("tokens", "tokens", reads=("somewhere/text",))
+    done = project.run("name=x", "--stage", "2", "--stop-stage", "2")
+    assert done.returncode == 3
+    assert "stage 2 (tokens) reads labelled text, and these are not there:\n  exp/x/somewhere/text\n" in done.stderr
+    assert "works" not in done.stdout
+    assert project.run("name=x").returncode == 0  # on the whole road it waits for stage 1, which is not built
+
+
+def test_a_changed_input_makes_what_was_made_from_it_differ(toys):
+    toys.add_toy_stage("teacher", "models/teacher", reads=("tokens",))
+    assert toys.run("name=x").returncode == 0
+    assert toys.run("name=x", "seed=2", "--stop-stage", "2", "--force").returncode == 0
+    refused = toys.run("name=x", "seed=1", "--stage", "3")
+    assert refused.returncode == 1
+    assert "exp/x/models/teacher\n    input exp/x/tokens has changed" in refused.stderr

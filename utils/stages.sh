@@ -21,16 +21,23 @@ fi
 # A wrong config dies here, before any stage.
 folder=$("$python" -m k2d config --conf "$conf" --get folder ${settings[@]+"${settings[@]}"})
 
+unbuilt='' # the stages that this run passed over
+
 stage() { # number verb
   local number=$1 verb=$2 code=0 log
   ((number >= 10#$stage_from && number <= 10#$stage_to)) || return 0
   if [[ ! -f $root/k2d/stages/$verb.py ]]; then
     echo "stage $number $verb: not built yet in this version, skipped"
+    unbuilt+=" $verb"
     return 0
   fi
   "$python" -m k2d "$verb" "${experiment[@]}" ${nj:+--nj "$nj"} ${ngpu:+--ngpu "$ngpu"} ${force:+--force} \
     ${settings[@]+"${settings[@]}"} || code=$?
   ((code)) || return 0
+  if ((code == 3)) && [[ -n $unbuilt ]]; then
+    echo "stage $number $verb: skipped, it waits for what is not built yet:$unbuilt"
+    return 0
+  fi
   log=$folder/log/$(printf '%02d' "$number").$verb.log
   {
     echo "stage $number ($verb) failed, exit code $code$( ((code > 128)) && echo " (signal $((code - 128)))")"

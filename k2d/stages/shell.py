@@ -23,7 +23,7 @@ from k2d.paths import places, shown
 from k2d.progress import clock
 from k2d.stages.job import Job
 from k2d.stages.road import BY_VERB, Stage
-from k2d.stages.state import State, check_writable, refuse_changed, states
+from k2d.stages.state import State, check_writable, refuse_changed, refuse_missing, states
 from k2d.stamp import write_stamp
 
 log = logging.getLogger("k2d")
@@ -118,6 +118,7 @@ def run_stage(stage: Stage, job: Job) -> None:
     start = time.monotonic()
     log.info("stage %d %s: start %s", stage.number, stage.verb, time.strftime("%Y-%m-%d %H:%M:%S"))
     found = states(stage, job)
+    refuse_missing(stage, found)
     refuse_changed(stage, found, job)
     for state in found:
         if state.is_done:

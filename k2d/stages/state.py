@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from k2d.faults import K2DError
+from k2d.faults import K2DError, MissingInput
 from k2d.paths import shown
 from k2d.stages.job import Job, Unit
 from k2d.stages.road import Stage
@@ -46,6 +46,17 @@ def state_of(stage: Stage, unit: Unit) -> State:
 def states(stage: Stage, job: Job) -> list[State]:
     """The state of every unit that a stage makes for a job."""
     return [state_of(stage, unit) for unit in stage.load().units(job)]
+
+
+def refuse_missing(stage: Stage, found: list[State]) -> None:
+    """Refuse, before any work, to begin without what earlier stages make."""
+    missing = {path: None for state in found for path in state.unit.inputs if not path.exists()}
+    if missing:
+        lines = [f"stage {stage.number} ({stage.verb}) reads {stage.reads}, and these are not there:"]
+        lines += [f"  {shown(path)}" for path in missing]
+        raise MissingInput(
+            "\n".join([*lines, "run the stages before it first (./run.sh --list tells how far they are)"])
+        )
 
 
 def refuse_changed(stage: Stage, found: list[State], job: Job) -> None:
