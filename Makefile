@@ -23,6 +23,7 @@ lint: environment
 
 types: environment
 	$(PYTHON) -m mypy
+	$(PYTHON) -m mypy --explicit-package-bases egs tools
 
 format: environment
 	$(PYTHON) -m ruff check --fix .
