@@ -19,7 +19,9 @@ TOY_STAGE = """
     VERSION = 1
     def units(job):
         reads = tuple(job.places.exp / name for name in {reads})
-        return [Unit(job.places.exp / "{folder}", {{"seed": job.config.seed}}, reads)]
+        made = job.places.exp / "{folder}"
+        copy = Unit(made.with_name("{verb}-copy"), {{"seed": 0}}, (made,))
+        return [Unit(made, {{"seed": job.config.seed}}, reads), copy]
     def make(unit, job, folder):
         print("{verb} works", flush=True)
         (folder / "half").write_text("half a result")

@@ -23,7 +23,7 @@ from k2d.paths import places, shown
 from k2d.progress import clock
 from k2d.stages.job import Job
 from k2d.stages.road import BY_VERB, Stage
-from k2d.stages.state import State, check_writable, refuse_changed, refuse_missing, states
+from k2d.stages.state import State, check_writable, refuse_changed, refuse_missing, settled, state_of, states
 from k2d.stamp import write_stamp
 
 log = logging.getLogger("k2d")
@@ -119,8 +119,10 @@ def run_stage(stage: Stage, job: Job) -> None:
     log.info("stage %d %s: start %s", stage.number, stage.verb, time.strftime("%Y-%m-%d %H:%M:%S"))
     found = states(stage, job)
     refuse_missing(stage, found)
-    refuse_changed(stage, found, job)
-    for state in found:
+    refuse_changed(stage, settled(found), job)
+    for unit in [state.unit for state in found]:
+        state = state_of(stage, unit)  # anew: a unit may read what one before it made
+        refuse_changed(stage, [state], job)
         if state.is_done:
             log.info("%s: done already, skipped", shown(state.unit.output))
         else:

@@ -50,13 +50,21 @@ def states(stage: Stage, job: Job) -> list[State]:
 
 def refuse_missing(stage: Stage, found: list[State]) -> None:
     """Refuse, before any work, to begin without what earlier stages make."""
-    missing = {path: None for state in found for path in state.unit.inputs if not path.exists()}
+    own = [state.unit.output for state in found]
+    inputs = dict.fromkeys(path for state in found for path in state.unit.inputs)
+    missing = [path for path in inputs if not path.exists() and not any(path.is_relative_to(out) for out in own)]
     if missing:
         lines = [f"stage {stage.number} ({stage.verb}) reads {stage.reads}, and these are not there:"]
         lines += [f"  {shown(path)}" for path in missing]
         raise MissingInput(
             "\n".join([*lines, "run the stages before it first (./run.sh --list tells how far they are)"])
         )
+
+
+def settled(found: list[State]) -> list[State]:
+    """The states that will not change by what this very stage is about to make."""
+    to_do = [state.unit.output for state in found if not state.is_done]
+    return [s for s in found if not any(path.is_relative_to(out) for path in s.unit.inputs for out in to_do)]
 
 
 def refuse_changed(stage: Stage, found: list[State], job: Job) -> None:
