@@ -36,6 +36,8 @@ FORBIDDEN = {
     "objectives": {"models", "decode", "select", "data"},
     "score": {"models", "decode", "train", "objectives"},
 }
+# Verbs of the command line: they read files for the pure parts beside them.
+SHELLS = {"__main__.py", "cli.py", "compare.py", "publish.py", "sweep.py"}
 # A foreign library is imported by its one adapter alone.
 ADAPTERS = {
     "espnet2": {"k2d/models/espnet_s2t.py"},
@@ -75,11 +77,11 @@ def test_imports_go_downward_only():
     checked = 0
     for path in FILES:
         mine = room(path)
-        if path.name in ("__main__.py", "cli.py"):  # shells at the edge
+        if path.name in SHELLS:
             continue
         for module in imports(path):
             theirs = imported_room(module)
-            if theirs is None or theirs == mine:
+            if theirs is None or theirs == mine or module == "k2d.data.rows":  # rows are what all rooms speak of
                 continue
             checked += 1
             assert ORDER.index(theirs) < ORDER.index(mine), f"{path}: {mine} may not import {module}"
