@@ -12,6 +12,7 @@
 #   --ngpu N           GPUs (default: 0, the CPU)
 #   --nj N             processes (default: one per core)
 #   --force            replace outputs that were made with other settings
+#   --allow-count-mismatch   stage 1: go on when a corpus is not as large as its corpus.yaml promises
 #   --list             the stages, what each reads and writes, what is done; nothing is run
 #   -h, --help         this text
 #   key=value          change a setting of the config, as often as needed

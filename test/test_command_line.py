@@ -17,7 +17,8 @@ def options(made: argparse.ArgumentParser) -> list[str]:
 
 def test_every_stage_has_the_same_options_and_no_others():
     for stage in ROAD:
-        assert options(parser(stage.verb)) == STAGE_OPTIONS
+        of_its_own = ["--allow-count-mismatch"] if stage.verb == "prepare" else []
+        assert options(parser(stage.verb)) == sorted([*STAGE_OPTIONS, *of_its_own])
     assert len(ROAD) == 14
 
 

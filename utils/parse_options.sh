@@ -33,7 +33,7 @@ set_option() { # name value
 
 similar() { # name; prints the option that begins alike
   local option
-  for option in conf stage stop-stage corpus ngpu nj force list; do
+  for option in conf stage stop-stage corpus ngpu nj force list allow-count-mismatch; do
     [[ ${option:0:3} != "${1:0:3}" ]] || { echo ", did you mean --$option?"; return; }
   done
 }
@@ -51,6 +51,7 @@ while (($#)); do
       ;;
     --force) force=1 ;;
     --list) list=1 ;;
+    --allow-count-mismatch | --allow_count_mismatch) overrides+=(prepare.allow_count_mismatch=true) ;;
     --*)
       case $name in
         conf | stage | stop-stage | corpus | ngpu | nj)

@@ -49,7 +49,6 @@ def _unit(corpus: Corpus, job: Job) -> Unit:
         "root": shown(root),
         "options": settings_of(options) if options is not None else {},
         "recipe": corpus.code(),
-        "allow_count_mismatch": asked.allow_count_mismatch,
     }
     return Unit(job.places.data / corpus.name, settings)
 
@@ -153,7 +152,7 @@ def _compare(corpus: Corpus, expected: Any, folder: Path, counts: dict[str, Coun
         return
     text = "\n  ".join([f"egs/{corpus.name}/corpus.yaml promises something else than was found:", *problems])
     if not go_on:
-        raise K2DError(f"{text}\nis the raw corpus whole? To go on all the same: prepare.allow_count_mismatch=true")
+        raise K2DError(f"{text}\nis the raw corpus whole? To go on all the same: --allow-count-mismatch")
     log.warning("%s", text)
 
 

@@ -60,6 +60,8 @@ def parser(verb: str) -> argparse.ArgumentParser:
         "--max-bad", type=float, metavar="SHARE", help="bad items allowed (default: the config's max_bad)"
     )
     made.add_argument("--force", action="store_true", help="replace outputs that were made in another way")
+    if verb == "prepare":
+        made.add_argument("--allow-count-mismatch", action="store_true", help="go on when corpus.yaml promises else")
     return made
 
 
@@ -89,6 +91,8 @@ def job_from(options: argparse.Namespace) -> Job:
     overrides = list(options.overrides)
     if getattr(options, "max_bad", None) is not None:
         overrides.append(f"max_bad={options.max_bad}")
+    if getattr(options, "allow_count_mismatch", False):
+        overrides.append("prepare.allow_count_mismatch=true")
     config = load_config(resolve_conf(options.conf), overrides)
     ngpu = getattr(options, "ngpu", 0)
     if ngpu:

@@ -82,8 +82,8 @@ def test_counts_that_differ_from_the_card_stop_the_stage_unless_allowed(project,
     assert stopped.returncode == 1
     assert "test: is not there" in stopped.stderr
     assert "train: 20 utterances (expected 21), 0.00 h (expected 0.01)" in stopped.stderr
-    assert "prepare.allow_count_mismatch=true" in stopped.stderr
-    allowed = prepare(project, "prepare.allow_count_mismatch=true")
+    assert "--allow-count-mismatch" in stopped.stderr
+    allowed = prepare(project, "--allow-count-mismatch")
     assert allowed.returncode == 0
     assert "train: 20 utterances (expected 21)" in allowed.stdout
 
