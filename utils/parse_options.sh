@@ -1,6 +1,6 @@
 # Sourced by run.sh: reads its options into variables, tells everything that is wrong at once. No eval.
 # Needs $root. Sets: conf stage_from stage_to corpus ngpu nj force list overrides[]
-# shellcheck shell=bash disable=SC2034  # the variables are for run.sh and utils/stages.sh
+# shellcheck shell=bash disable=SC2034,SC2154  # variables of run.sh and utils/stages.sh
 
 conf=$root/conf/mini.yaml stage_from=1 stage_to='' corpus='' ngpu='' nj='' force='' list='' overrides=()
 last_stage=$(grep -c '^stage  *[0-9]' "$root/run.sh")

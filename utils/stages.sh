@@ -9,7 +9,7 @@ else
   "$root/tools/install.sh" --quiet
   python=$root/.venv/bin/python
 fi
-cd "$root" # so that `-m k2d` is this checkout's, wherever run.sh is called from
+cd "$root" || exit # so that `-m k2d` is this checkout's, wherever run.sh is called from
 
 experiment=(--conf "$conf" ${corpus:+--corpus "$corpus"})
 settings=(${overrides[@]+"${overrides[@]}"})
