@@ -222,6 +222,7 @@ def test_only_what_is_planned_differently_is_made_again(copy, monkeypatch):
     assert made_again(monkeypatch, copy, noisier) == ["talk000", "talkdev000"]
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_where_it_was(root, tmp_path):
     script = (
         "import sys; from pathlib import Path; from egs.mini.prepare import prepare;"

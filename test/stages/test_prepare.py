@@ -88,6 +88,7 @@ def test_counts_that_differ_from_the_card_stop_the_stage_unless_allowed(project,
     assert "train: 20 utterances (expected 21)" in allowed.stdout
 
 
+@pytest.mark.slow
 def test_an_edited_recipe_is_seen_and_an_edited_readme_is_not(project, corpus):
     prepare(project)
     (project.root / "egs" / "lab" / "README.md").write_text("# lab\nmore words\n")

@@ -76,6 +76,7 @@ def test_its_options_are_checked_all_at_once(project):
         assert f"prepare.options.mini: {fault}" in done.stderr
 
 
+@pytest.mark.slow
 def test_other_options_are_another_corpus_and_refused_without_force(project):
     assert prepare(project).returncode == 0
     other = prepare(project, "prepare.options.mini.seed=2")
