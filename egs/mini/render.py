@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +17,7 @@ from egs.mini.rooms import PEAK, SAMPLE_RATE, Samples
 from egs.mini.sentences import spoken
 from egs.mini.speak import Espeak, installed_version
 from egs.mini.units import Line, Recording, Unit
-from k2d import atomic
+from k2d.data.audio import write
 
 MAKERS = ("render.py", "rooms.py", "speak.py", "sentences.py")  # the files whose code decides how a unit sounds
 
@@ -66,7 +64,6 @@ def render(job: Job) -> float:
         path = audio_path(job.unit.split, recording.id)
         made.append(Made(path, _write_flac(job.root / path, samples), spans))
         n_samples += len(samples)
-    atomic.sync_folder(job.root / "audio" / job.unit.split)
     write_record(record_path(job.root, job.unit), Record(job.spec, tuple(made)))
     return n_samples / SAMPLE_RATE
 
@@ -123,17 +120,5 @@ def _add(mix: Samples, at: int, samples: Samples) -> None:
 
 def _write_flac(path: Path, samples: Samples) -> str:
     """Write a file that is whole or not there; returns its checksum."""
-    buffer = io.BytesIO()
-    soundfile.write(buffer, samples, SAMPLE_RATE, format="FLAC", subtype="PCM_16")
-    data = buffer.getvalue()
-    partial = path.with_name(f".{path.name}{atomic.PARTIAL}")
-    try:
-        with partial.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    except BaseException:
-        partial.unlink(missing_ok=True)
-        raise
-    return hashlib.sha256(data).hexdigest()
+    write(path, samples, SAMPLE_RATE)
+    return hashlib.sha256(path.read_bytes()).hexdigest()
