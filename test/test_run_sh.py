@@ -246,3 +246,13 @@ def test_a_changed_input_makes_what_was_made_from_it_differ(toys):
     refused = toys.run("name=x", "seed=1", "--stage", "3")
     assert refused.returncode == 1
     assert "exp/x/models/teacher\n    input exp/x/tokens has changed" in refused.stderr
+
+
+def test_a_disposable_output_is_made_anew_without_asking_unless_it_was_edited(toys):
+    stage = toys.root / "k2d/stages/tokens.py"
+    stage.write_text(stage.read_text() + "\nDISPOSABLE = True\n")
+    toys.run("name=x", "--stop-stage", "2")
+    anew = toys.run("name=x", "--stop-stage", "2", "seed=2")
+    assert "made anew, because setting seed: 1 -> 2" in anew.stdout
+    (toys.root / "exp/x/tokens/result").write_text("my own words")
+    assert toys.run("name=x", "--stop-stage", "2", "seed=2").returncode == 1

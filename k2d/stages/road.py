@@ -18,6 +18,8 @@ class StageModule(Protocol):
 
     VERSION: int
     """Raised by hand when the same settings would give another result."""
+    # DISPOSABLE = True, if the stage has it: its output is made in seconds from other stages' files, so that it is
+    # replaced without asking when these have changed (not when somebody edited it).
     units: Callable[[Job], list[Unit]]
     """The folders that this stage makes for a job, in order."""
     make: Callable[[Unit, Job, Path], Counts]
