@@ -16,7 +16,16 @@ from k2d.paths import PROJECT_ROOT, shown
 TOOLS = {
     "config": ("k2d.config.cli", "check an experiment's config and print it with every default"),
     "data": ("k2d.data.cli", "validate, fix, subset, combine, copy and sum up Kaldi data directories"),
+    "distance": ("k2d.select.cli", "loops and distances of two opinions: two Kaldi `text` files, joined by id"),
+    "compare": ("k2d.score.compare", "scored tables of experiments side by side"),
     "stages": ("k2d.stages.listing", "the stages, what each reads and writes, what is done for a config"),
+}
+
+# Verbs of stages that are tools as well when called with this option.
+FORMS = {
+    ("select", "--sweep"): "k2d.select.sweep",
+    ("score", "--ref"): "k2d.score.cli",
+    ("report", "--publish"): "k2d.report.publish",
 }
 
 
@@ -45,7 +54,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _call(verb: str, rest: list[str]) -> int:
-    if verb in TOOLS:
+    options = {word.partition("=")[0] for word in rest}
+    form = next((module for (name, option), module in FORMS.items() if name == verb and option in options), None)
+    if form is not None:
+        run = importlib.import_module(form).main
+    elif verb in TOOLS:
         run = importlib.import_module(TOOLS[verb][0]).main
     else:
         from k2d.stages.road import BY_VERB

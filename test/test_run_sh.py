@@ -129,6 +129,7 @@ def test_what_is_done_is_skipped_in_a_line_and_what_differs_is_refused(toys):
     assert (toys.root / "exp/x/tokens/result").read_text() == "2"
 
 
+@pytest.mark.slow
 def test_a_lost_output_is_made_again_and_an_edited_one_is_asked_about(toys):
     toys.run("name=x", "--stop-stage", "2")
     result = toys.root / "exp/x/tokens/result"
@@ -239,6 +240,7 @@ def test_a_stage_without_its_inputs_says_what_is_missing(project):
     assert project.run("name=x").returncode == 0  # on the whole road it waits for stage 1, which is not built
 
 
+@pytest.mark.slow
 def test_a_changed_input_makes_what_was_made_from_it_differ(toys):
     toys.add_toy_stage("teacher", "models/teacher", reads=("tokens",))
     assert toys.run("name=x").returncode == 0
@@ -248,6 +250,7 @@ def test_a_changed_input_makes_what_was_made_from_it_differ(toys):
     assert "exp/x/models/teacher\n    input exp/x/tokens has changed" in refused.stderr
 
 
+@pytest.mark.slow
 def test_a_disposable_output_is_made_anew_without_asking_unless_it_was_edited(toys):
     stage = toys.root / "k2d/stages/tokens.py"
     stage.write_text(stage.read_text() + "\nDISPOSABLE = True\n")

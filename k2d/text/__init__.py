@@ -1,1 +1,1 @@
-"""What is said: tokens of mixed text. Knows nothing of audio, files or models."""
+"""What is said: made comparable, in mixed tokens, in phonemes. Knows nothing of audio, files or models."""

@@ -1,10 +1,14 @@
-"""Mixed tokens: a Han character is one, a run of Latin letters, digits and apostrophes is one."""
+"""Mixed tokens: a Han character is one, a run of Latin letters, digits and apostrophes is one.
+
+In the mode `paper`, tokens are counted as the paper's authors do: Han is U+4E00 to U+9FFF alone, and every run of other
+letters and digits, of whatever script, is an English word.
+"""
 
 from __future__ import annotations
 
 import re
 from enum import Enum
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 
 class Script(Enum):
@@ -21,7 +25,12 @@ class Token(NamedTuple):
     script: Script
 
 
-_HAN = "々〇㐀-䶿一-鿿豈-﫿\U00020000-\U0002fa1f\U00030000-\U000323af"
+# By numbers: an editor that normalises text would turn U+F900 into U+8C48, and Hangul into Han.
+_HAN = (
+    r"\u3005\u3007"  # 々 and 〇
+    r"\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"  # Extension A, the main block, compatibility forms
+    r"\U00020000-\U0002fa1f\U00030000-\U000323af"  # Extensions B to H, compatibility supplement
+)
 _LATIN = "A-Za-zÀ-ÖØ-öø-ɏ"
 _TOKEN = re.compile(
     rf"(?P<zh>[{_HAN}])"
@@ -31,7 +40,21 @@ _TOKEN = re.compile(
 )
 
 
-def mixed_tokens(text: str) -> list[Token]:
+_PAPER_HAN = r"\u4e00-\u9fff"
+_PAPER_WORD = rf"[^\W_{_PAPER_HAN}]+"
+_PAPER_TOKEN = re.compile(rf"(?P<zh>[{_PAPER_HAN}])|(?P<en>{_PAPER_WORD}(?:['-]{_PAPER_WORD})*)")
+
+# The same without scripts, for texts without apostrophes and hyphens, as `basic` leaves them.
+_PLAIN_TOKEN = re.compile(rf"[{_HAN}]|[{_LATIN}0-9]+|(?:(?![{_HAN}{_LATIN}0-9_])\w)+")
+_PLAIN_PAPER_TOKEN = re.compile(rf"[{_PAPER_HAN}]|{_PAPER_WORD}")
+
+Mode = Literal["default", "paper"]
+_TOKENS: dict[Mode, re.Pattern[str]] = {"default": _TOKEN, "paper": _PAPER_TOKEN}
+_PLAIN_TOKENS: dict[Mode, re.Pattern[str]] = {"default": _PLAIN_TOKEN, "paper": _PLAIN_PAPER_TOKEN}
+_JOINERS = {"default": "'’", "paper": "'-"}
+
+
+def mixed_tokens(text: str, *, mode: Mode = "default") -> list[Token]:
     """The tokens of a text, in order; spaces and punctuation part them and are none.
 
     >>> [token.text for token in mixed_tokens("我們用 GPU 跑 3 個 model，don't 等。")]
@@ -39,4 +62,27 @@ def mixed_tokens(text: str) -> list[Token]:
     >>> [token.script.value for token in mixed_tokens("跑 3 個 model")]
     ['zh', 'num', 'zh', 'en']
     """
-    return [Token(match.group(), Script(match.lastgroup)) for match in _TOKEN.finditer(text)]
+    return [Token(match.group(), Script(match.lastgroup)) for match in _TOKENS[mode].finditer(text)]
+
+
+def token_texts(text: str, *, mode: Mode = "default") -> list[str]:
+    """The same tokens without their scripts, several times faster on a normalised text.
+
+    >>> token_texts("跑 3 個 model")
+    ['跑', '3', '個', 'model']
+    """
+    if any(joiner in text for joiner in _JOINERS[mode]):
+        return [token.text for token in mixed_tokens(text, mode=mode)]
+    return _PLAIN_TOKENS[mode].findall(text)
+
+
+def script_of(token: str, *, mode: Mode = "default") -> Script:
+    """What a token is written in.
+
+    >>> script_of("3"), script_of("3", mode="paper")
+    (<Script.NUM: 'num'>, <Script.EN: 'en'>)
+    """
+    match = _TOKENS[mode].fullmatch(token)
+    if match is None:
+        raise ValueError(f"{token!r} is not one token")
+    return Script(match.lastgroup)

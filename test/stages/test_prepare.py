@@ -74,6 +74,7 @@ def test_bad_audio_is_set_aside_with_a_reason_and_too_much_of_it_stops_the_stage
     assert len(lines(folder / "text")) == 17
 
 
+@pytest.mark.slow
 def test_counts_that_differ_from_the_card_stop_the_stage_unless_allowed(project, corpus):
     card = project.root / "egs" / "lab" / "corpus.yaml"
     promised = "{train: {utterances: 21, hours: 0.01}, test: {utterances: 1, hours: 1.0}}"
@@ -135,6 +136,7 @@ def test_options_for_a_corpus_without_any_are_refused(project, corpus):
     assert "prepare.options.lab: found size, expected nothing" in done.stderr
 
 
+@pytest.mark.slow
 def test_segments_are_held_against_the_audio(project, corpus):
     """An end a little beyond the recording's is clamped, one far beyond it is set aside."""
     recipe = project.root / "egs" / "lab" / "prepare.py"

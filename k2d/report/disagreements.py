@@ -1,0 +1,118 @@
+"""The chunks on which two opinions differ most: both texts side by side, differences marked, with their sound."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from itertools import groupby, islice
+from operator import itemgetter
+from pathlib import Path
+
+from rapidfuzz.distance import Levenshtein
+
+from k2d.data.kaldi.datadir import Segment, parse_segment
+from k2d.data.kaldi.external_sort import read_lines
+from k2d.data.kaldi.joins import split_row
+from k2d.paths import Places
+from k2d.report.clips import Clips
+from k2d.report.distances import kind_of
+from k2d.report.document import Clip, Pair, Stretch
+from k2d.select.rows import ChunkRow
+
+MAX_TOKENS = 300  # shown of one text: a loop can be a hundred thousand tokens long
+
+_EAST_ASIAN = "\u2e80"  # from here on, scripts are written without spaces
+
+Tokens = Callable[[str], list[str]]
+
+
+def pairs(rows: Sequence[ChunkRow], auxiliary: str, places: Places, tokens: Tokens) -> list[Pair]:
+    """Each chunk with both texts and its sound, as far as there is room for it."""
+    clips = Clips()
+    of_split: dict[str, list[ChunkRow]] = {}
+    for row in rows:
+        of_split.setdefault(row.split, []).append(row)
+    found: dict[str, _Sources] = {}
+    for split, members in of_split.items():
+        found[split] = _Sources(places, split, auxiliary, {row.chunk_id for row in members})
+    return [_pair(row, found[row.split], tokens, clips) for row in rows]
+
+
+def stretches(mine: Sequence[str], other: Sequence[str]) -> tuple[Stretch, ...]:
+    """One text as stretches of tokens that the other text has too, or lacks.
+
+    >>> [(s.text, s.is_shared) for s in stretches(["我", "用", "GPU", "跑"], ["我", "用", "CPU", "跑"])]
+    [('我用', True), ('GPU', False), ('跑', True)]
+    """
+    opcodes = Levenshtein.opcodes(list(mine), list(other))
+    spans = [(code.tag == "equal", code.src_start, code.src_end) for code in opcodes if code.src_end > code.src_start]
+    found = []
+    for is_shared, group in groupby(spans, itemgetter(0)):
+        edges = [edge for _, *span in group for edge in span]
+        found.append(Stretch(joined(mine[edges[0] : edges[-1]]), is_shared))
+    return tuple(found)
+
+
+def joined(tokens: Iterable[str]) -> str:
+    """Tokens as people write them: a space only between two that are not Han.
+
+    >>> joined(["我", "用", "the", "GPU", "跑"])
+    '我用 the GPU 跑'
+    """
+    text = ""
+    for token in tokens:
+        unspaced = not text or (text[-1] >= _EAST_ASIAN and token[:1] >= _EAST_ASIAN)
+        text += token if unspaced else f" {token}"
+    return text
+
+
+class _Sources:
+    """The lines of two data directories that belong to some chunks of a split."""
+
+    def __init__(self, places: Places, split: str, auxiliary: str, ids: set[str]) -> None:
+        chunks = places.exp / "chunks" / split
+        self.teacher = wanted(chunks / "text", ids)
+        self.auxiliary = wanted(places.exp / "opinions" / auxiliary / split / "text", ids)
+        spans = {key: parse_segment(value) for key, value in wanted(chunks / "segments", ids).items()}
+        self.spans = {key: span for key, span in spans.items() if span is not None}
+        self.audio = wanted(chunks / "wav.scp", {span.recording_id for span in self.spans.values()} | ids)
+
+    def span(self, key: str) -> tuple[str, Segment | None]:
+        """The audio of a chunk and its place in it; without segments it is the whole recording."""
+        span = self.spans.get(key)
+        return self.audio.get(key if span is None else span.recording_id, ""), span
+
+
+def wanted(path: Path, ids: set[str]) -> dict[str, str]:
+    """The values of some ids in a table; nothing where there is no such table."""
+    if not path.is_file():
+        return {}
+    return {key: value for key, value in map(split_row, read_lines(path)) if key in ids}
+
+
+def _pair(row: ChunkRow, sources: _Sources, tokens: Tokens, clips: Clips) -> Pair:
+    key = row.chunk_id
+    teacher, auxiliary = (tokens(text.get(key, "")) for text in (sources.teacher, sources.auxiliary))
+    far = row.distances
+    parts = [f"{row.duration_s:.1f} s", kind_of(row), f"MER {far.mer:.2f}", f"PER {far.per:.2f}"]
+    parts.append(f"composite {far.composite:.2f}")
+    parts += [f"{who}'s text is not there" for who, text in _texts(sources) if key not in text]
+    parts += [f"first {MAX_TOKENS} of {len(t):,} tokens" for t in (teacher, auxiliary) if len(t) > MAX_TOKENS]
+    teacher, auxiliary = (list(islice(text, MAX_TOKENS)) for text in (teacher, auxiliary))
+    return Pair(
+        row.id,
+        " · ".join(parts),
+        stretches(teacher, auxiliary),
+        stretches(auxiliary, teacher),
+        _clip(key, sources, clips),
+    )
+
+
+def _texts(sources: _Sources) -> tuple[tuple[str, dict[str, str]], ...]:
+    return ("teacher", sources.teacher), ("auxiliary", sources.auxiliary)
+
+
+def _clip(key: str, sources: _Sources, clips: Clips) -> Clip:
+    audio, span = sources.span(key)
+    if not audio:
+        return Clip(why_not="its chunk directory does not name its audio")
+    return clips.cut(audio, None if span is None else (span.start_s, span.end_s))

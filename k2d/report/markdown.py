@@ -1,0 +1,61 @@
+"""A report as Markdown: its tables and texts. Plots and sounds are the page's."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+from k2d.report.document import Block, Bullets, Cell, Paragraph, Section, Table
+
+# What would be read as markup, or as HTML, in names that come from others.
+_SPECIAL = re.compile(r"[\\`*\[\]|]")
+_HTML = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
+
+
+def markdown(title: str, sections: Sequence[Section]) -> str:
+    """The whole report; sections without a table or text are left out."""
+    parts = [f"# {escaped(title)}"]
+    for section in sections:
+        if written := [text for block in section.blocks for text in _block(block)]:
+            parts += [f"## {escaped(section.title)}", *written]
+    return "\n\n".join(parts) + "\n"
+
+
+def escaped(text: str) -> str:
+    r"""Text that Markdown shows as it is, on one line.
+
+    >>> print(escaped("a|b *c* <script>"))
+    a\|b \*c\* &lt;script&gt;
+    """
+    return _SPECIAL.sub(r"\\\g<0>", " ".join(text.split()).translate(_HTML))
+
+
+def table_markdown(table: Table) -> str:
+    """
+    >>> print(table_markdown(Table("MER", ("system", "MER %"), ((Cell("teacher"), Cell("9.1", best=True)),))))
+    | system | MER % |
+    |---|--:|
+    | teacher | **9.1** |
+    """
+    rule = ["---"] * table.n_names + ["--:"] * (len(table.header) - table.n_names)
+    lines = [_line(map(escaped, table.header)), "|" + "|".join(rule) + "|"]
+    return "\n".join([*lines, *(_line(map(_cell, row)) for row in table.rows)])
+
+
+def _block(block: Block) -> Iterator[str]:
+    if isinstance(block, Table):
+        yield f"**{escaped(block.caption)}**"
+        yield table_markdown(block)
+        yield from map(escaped, block.notes)
+    elif isinstance(block, Paragraph):
+        yield f"**Note:** {escaped(block.text)}" if block.warning else escaped(block.text)
+    elif isinstance(block, Bullets):
+        yield "\n".join(f"- {escaped(line)}" for line in block.lines)
+
+
+def _cell(cell: Cell) -> str:
+    return f"**{escaped(cell.text)}**" if cell.best else escaped(cell.text)
+
+
+def _line(cells: Iterator[str]) -> str:
+    return "| " + " | ".join(cells) + " |"

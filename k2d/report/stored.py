@@ -1,0 +1,215 @@
+"""Find and read the stored results of an experiment. What is not there, or cannot be read, is told and stepped over."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from k2d.config import Config
+from k2d.faults import K2DError
+from k2d.paths import Places, shown
+from k2d.report.distances import Distances, summed_up
+from k2d.report.rows import Score, Selection, ValidatorStudy, score_of, selection_of, study_of
+from k2d.select.rows import read_distances
+from k2d.stamp import STAMP, Stamp, read_stamp
+
+TEACHER = "teacher"
+VALIDATORS = "validator"  # folder below score/ that is no system's
+SCORED_ROLES = ("dev", "in_domain", "out_domain")
+DISTANCES = "distances"  # folder below select/ that is no method's
+
+_SEED = re.compile(r"-s\d+$")
+
+Row = TypeVar("Row")
+
+
+@dataclass(frozen=True, slots=True)
+class Experiment:
+    """Everything that a report tells of, by name. Systems, sets and methods come in the order of the config."""
+
+    roles: Mapping[str, str]
+    """Role of every set that is decoded, by set."""
+    systems: tuple[str, ...]
+    scores: Mapping[tuple[str, str], Score]
+    """By system and set."""
+    parameters: Mapping[str, int]
+    selections: Mapping[str, Selection]
+    studies: Mapping[str, ValidatorStudy]
+    distances: Mapping[str, Distances]
+    stamps: tuple[tuple[str, Stamp], ...]
+    """Of every finished folder, with its name."""
+    missing: tuple[str, ...]
+    """What the config asks for and is not there yet."""
+
+    def sets(self, *roles: str) -> list[str]:
+        """The sets of these roles for which any system has a score."""
+        scored = {name for _, name in self.scores}
+        return [name for name, role in self.roles.items() if role in roles and name in scored]
+
+    def selection_behind(self, system: str) -> Selection | None:
+        """The selection that a student learned from, by its name."""
+        return self.selections.get(method_of(system))
+
+
+def method_of(system: str) -> str:
+    """
+    >>> method_of("k2d_composite-s1"), method_of("teacher")
+    ('k2d_composite', 'teacher')
+    """
+    return _SEED.sub("", system)
+
+
+@dataclass
+class Shelf:
+    """Reads files one after the other and remembers which of them could not be read."""
+
+    unreadable: list[str] = field(default_factory=list)
+
+    def read(self, path: Path, stage: int, of: Callable[[Any], Row]) -> Row | None:
+        """A JSON file as a row, None (and a line for people) if it is damaged."""
+        try:
+            return of(json.loads(path.read_text(encoding="utf-8")))
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as problem:
+            what = f"{shown(path)}: cannot be read ({type(problem).__name__}: {problem})"
+            self.unreadable.append(f"{what}; make it again: ./run.sh --stage {stage} --stop-stage {stage} --force")
+            return None
+
+    def rows(self, paths: list[Path], stage: int, of: Callable[[Any], Row]) -> Iterator[tuple[Path, Row]]:
+        for path in sorted(paths):
+            if (row := self.read(path, stage, of)) is not None:
+                yield path, row
+
+
+def read_experiment(config: Config, places: Places) -> Experiment:
+    """Read whatever is there."""
+    shelf, exp = Shelf(), places.exp
+    scores = {(row.model, row.set): row for _, row in shelf.rows(score_files(exp), 12, score_of)}
+    selections = {row.method: row for _, row in shelf.rows(selection_files(exp), 8, selection_of)}
+    studies = {row.auxiliary: row for _, row in shelf.rows(study_files(exp), 12, study_of)}
+    parameters = dict(_parameters(exp, shelf))
+    distances = dict(_distances(exp, config, shelf))
+    stamps = tuple(_stamps(exp, shelf))
+    missing = [*_missing_scores(config, scores), *_missing_parameters(scores, parameters)]
+    missing += _missing_others(config, selections, studies, distances)
+    return Experiment(
+        roles=_roles(config, scores),
+        systems=_in_order({model for model, _ in scores}, expected_systems(config)),
+        scores=scores,
+        parameters=parameters,
+        selections={name: selections[name] for name in _in_order(set(selections), list(config.select.methods))},
+        studies={name: studies[name] for name in _in_order(set(studies), list(config.auxiliaries))},
+        distances=distances,
+        stamps=stamps,
+        missing=(*missing, *shelf.unreadable),
+    )
+
+
+def score_files(exp: Path) -> list[Path]:
+    return [path for path in exp.glob("score/*/*/*/score.json") if _is_published(path, exp)]
+
+
+def selection_files(exp: Path) -> list[Path]:
+    return [path for path in exp.glob("select/*/record.json") if _is_published(path, exp)]
+
+
+def study_files(exp: Path) -> list[Path]:
+    found = exp.glob(f"score/{VALIDATORS}/*.json")
+    return [path for path in found if path.name != STAMP and _is_published(path, exp)]
+
+
+def distance_files(exp: Path) -> list[Path]:
+    """Of every auxiliary; where there is none, stage 8 writes a table whose folder's name begins with `_`."""
+    return [path for path in exp.glob(f"select/{DISTANCES}/[!_]*/distances.tsv") if _is_published(path, exp)]
+
+
+def parameter_files(exp: Path) -> list[Path]:
+    return [path for path in exp.glob("models/*/params.json") if _is_published(path, exp)]
+
+
+def expected_systems(config: Config) -> list[str]:
+    """The systems that the paper's table has: the teacher, and a student per method and seed."""
+    students = [f"{method}-s{seed}" for method in config.select.methods for seed in config.distill.seeds]
+    return [TEACHER, *students]
+
+
+def _is_published(path: Path, exp: Path) -> bool:
+    """Whether no folder on the way is still being made (or being replaced)."""
+    return not any(part.startswith(".") for part in path.relative_to(exp).parts)
+
+
+def _parameters(exp: Path, shelf: Shelf) -> Iterator[tuple[str, int]]:
+    for path, total in shelf.rows(parameter_files(exp), 10, lambda raw: int(raw["total"])):
+        yield path.parent.name, total
+
+
+def _distances(exp: Path, config: Config, shelf: Shelf) -> Iterator[tuple[str, Distances]]:
+    found = {path.parent.name: path for path in distance_files(exp)}
+    for auxiliary in _in_order(set(found), list(config.auxiliaries)):
+        try:
+            yield auxiliary, summed_up(read_distances(found[auxiliary]), config.report.worst_disagreements)
+        except (K2DError, OSError, ValueError) as problem:
+            shelf.unreadable.append(str(problem))
+
+
+def _stamps(exp: Path, shelf: Shelf) -> Iterator[tuple[str, Stamp]]:
+    for path in sorted(exp.rglob(STAMP)):
+        name = path.parent.relative_to(exp)
+        if not _is_published(path, exp) or name.parts[:1] == ("report",):
+            continue
+        try:
+            stamp = read_stamp(path.parent)
+        except K2DError as problem:
+            shelf.unreadable.append(str(problem))
+            continue
+        if stamp is not None:
+            yield name.as_posix(), stamp
+
+
+def _roles(config: Config, scores: Mapping[tuple[str, str], Score]) -> dict[str, str]:
+    """Roles by set: those of the config, then those of sets that joined by --corpus, out of domain unless they say."""
+    roles = {name: role for name, role in config.corpora.roles().items() if role in SCORED_ROLES}
+    for score in scores.values():
+        roles.setdefault(score.set, score.role if score.role in SCORED_ROLES else "out_domain")
+    return roles
+
+
+def _in_order(found: set[str], expected: list[str]) -> tuple[str, ...]:
+    known = [name for name in expected if name in found]
+    return (*known, *sorted(found.difference(expected)))
+
+
+def _missing_scores(config: Config, scores: Mapping[tuple[str, str], Score]) -> Iterator[str]:
+    """Systems that lack the same sets are told together."""
+    sets = [*config.corpora.dev, *config.corpora.in_domain, *config.corpora.out_domain]
+    without: dict[tuple[str, ...], list[str]] = {}
+    for system in expected_systems(config):
+        if lacking := tuple(name for name in sets if (system, name) not in scores):
+            without.setdefault(lacking, []).append(system)
+    for lacking, systems in without.items():
+        where = "" if len(lacking) == len(sets) else f" on {', '.join(lacking)}"
+        yield f"not there yet: scores of {', '.join(systems)}{where} (stage 12)"
+
+
+def _missing_parameters(scores: Mapping[tuple[str, str], Score], parameters: Mapping[str, int]) -> Iterator[str]:
+    if unknown := sorted({model for model, _ in scores} - set(parameters)):
+        yield f"not there yet: the number of parameters of {', '.join(unknown)} (models/<model>/params.json)"
+
+
+def _missing_others(
+    config: Config,
+    selections: Mapping[str, Selection],
+    studies: Mapping[str, ValidatorStudy],
+    distances: Mapping[str, Distances],
+) -> Iterator[str]:
+    for method in config.select.methods:
+        if method not in selections:
+            yield f"not there yet: what the method {method} kept (stage 8)"
+    for auxiliary in config.auxiliaries:
+        if auxiliary not in distances:
+            yield f"not there yet: distances to the auxiliary {auxiliary} (stage 8)"
+        if auxiliary not in studies:
+            yield f"not there yet: the validator study of {auxiliary} (stage 12, if the truth is known)"

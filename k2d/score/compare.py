@@ -1,0 +1,157 @@
+"""python -m k2d compare exp/a exp/b …: scored tables side by side, the best in bold, real differences marked.
+
+Exit codes: 0 fine, 1 the scores cannot be compared, 2 wrong call.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from k2d.faults import K2DError
+from k2d.score.cli import NAMES, PART_NAMES, percent
+from k2d.score.comparison import Against, System, against, best, conflicts, sets_of, systems_in
+from k2d.score.layout import markdown_table, text_table
+
+_MARK = "†"
+_LABELS = {**NAMES, **PART_NAMES}
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """What is printed, in whatever format."""
+
+    figure: str
+    systems: Sequence[System]
+    differences: Sequence[Against]
+    notes: Sequence[str]
+
+    @property
+    def sets(self) -> list[str]:
+        return sets_of(self.systems)
+
+
+def main(argv: Sequence[str]) -> int:
+    """Print the systems of the named experiments side by side."""
+    asked = parser().parse_args(argv)
+    systems = systems_in(asked.folders)
+    notes = conflicts(systems)
+    if notes and not asked.mixed_signatures:
+        advice = (
+            "score them alike (./run.sh --stage 12 --stop-stage 12), or print them all the same: --mixed-signatures"
+        )
+        raise K2DError("\n  ".join(["these scores came about in different ways:", *notes, advice]))
+    notes = [f"different signatures: {note}" for note in notes]
+    shown = Comparison(asked.metric, systems, list(against(systems)), notes)
+    print("\n".join(as_json(shown) if asked.format == "json" else as_tables(shown, is_markdown=asked.format == "md")))
+    return 0
+
+
+def parser() -> argparse.ArgumentParser:
+    what = "Scored experiments side by side; the teacher, or else the first system, is what others are held against."
+    made = argparse.ArgumentParser(prog="python -m k2d compare", description=what, allow_abbrev=False)
+    made.add_argument("folders", type=Path, nargs="+", metavar="EXP", help="experiments (exp/a), or folders of scores")
+    made.add_argument("--format", choices=["text", "json", "md"], default="text", help="default: text")
+    made.add_argument("--metric", choices=list(_LABELS), default="mer", help="figure in the table (default: mer)")
+    made.add_argument("--mixed-signatures", action="store_true", help="also where signatures differ")
+    return made
+
+
+def as_tables(comparison: Comparison, *, is_markdown: bool) -> Iterator[str]:
+    """The figures, then every system against the baseline, then what must be known to read them."""
+    table = markdown_table if is_markdown else text_table
+    yield f"{_LABELS[comparison.figure]} (%)"
+    yield ""
+    yield from table(figure_rows(comparison, bold="**" if is_markdown else "*"))
+    if comparison.differences:
+        yield ""
+        yield f"MER against {comparison.systems[0].name}"
+        yield ""
+        yield from table(difference_rows(comparison.differences))
+    yield ""
+    lead = "- " if is_markdown else ""
+    yield from (lead + line for line in [*legend(comparison), *comparison.notes])
+
+
+def figure_rows(comparison: Comparison, *, bold: str) -> list[list[str]]:
+    """Systems down, sets across."""
+    marked = {(row.system, row.set) for row in comparison.differences if row.is_significant()}
+    lowest = {name: best(comparison.systems, name, comparison.figure) for name in comparison.sets}
+    rows = [["system", *comparison.sets]]
+    for system in comparison.systems:
+        cells = []
+        for name in comparison.sets:
+            stored = system.scores.get(name)
+            value = stored.rate(comparison.figure).percent if stored else None
+            cell = f"{bold}{percent(value)}{bold}" if value is not None and value == lowest[name] else percent(value)
+            has_mark = comparison.figure == "mer" and (system.name, name) in marked
+            cells.append(cell + _MARK if has_mark else cell)
+        rows.append([system.name, *cells])
+    return rows
+
+
+def difference_rows(differences: Sequence[Against]) -> list[list[str]]:
+    rows = [["system", "set", "change", "relative", "P(better)", "MAPSSWE p", "speed"]]
+    for row in differences:
+        p = row.pairs.p if row.pairs else None
+        rows.append(
+            [
+                row.system,
+                row.set,
+                "–" if row.change is None else f"{row.change:+.2f}",
+                "–" if row.relative is None else f"{row.relative:+.1f} %",
+                "–" if row.p_better is None else f"{row.p_better:.3f}",
+                "–" if p is None else f"{p:.3f}",
+                "–" if row.speed_up is None else f"×{row.speed_up:.1f}",
+            ]
+        )
+    return rows
+
+
+def legend(comparison: Comparison) -> Iterator[str]:
+    """How to read the tables, and what is missing or doubtful in them."""
+    yield "bold or *starred*: the best on the set; –: not known"
+    if comparison.differences:
+        yield f"{_MARK}: differs from {comparison.systems[0].name} in the paired bootstrap, at the 95 % level"
+    for row in comparison.differences:
+        if row.note:
+            yield f"{row.system} on {row.set}: {row.note}"
+    for system in comparison.systems:
+        for name, stored in system.scores.items():
+            if stored.record["missing"]:
+                yield f"{system.name} on {name}: {len(stored.record['missing'])} hypotheses are missing"
+    for line in dict.fromkeys(stored.signature for system in comparison.systems for stored in system.scores.values()):
+        yield f"signature: {line}"
+
+
+def _best_names(comparison: Comparison, name: str) -> list[str]:
+    lowest = best(comparison.systems, name, comparison.figure)
+    scored = [system for system in comparison.systems if name in system.scores and lowest is not None]
+    return [system.name for system in scored if system.scores[name].rate(comparison.figure).percent == lowest]
+
+
+def as_json(comparison: Comparison) -> Iterator[str]:
+    """Everything, for programs."""
+    systems = [
+        {
+            "name": system.name,
+            "sets": {
+                name: {"signature": stored.signature, **stored.rate(comparison.figure).as_figure()}
+                for name, stored in system.scores.items()
+            },
+        }
+        for system in comparison.systems
+    ]
+    differences = [{**asdict(row), "significant": row.is_significant()} for row in comparison.differences]
+    record = {
+        "metric": comparison.figure,
+        "baseline": comparison.systems[0].name,
+        "systems": systems,
+        "best": {name: _best_names(comparison, name) for name in comparison.sets},
+        "against_baseline": differences,
+        "notes": list(comparison.notes),
+    }
+    yield json.dumps(record, ensure_ascii=False, indent=1)

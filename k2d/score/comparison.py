@@ -1,0 +1,161 @@
+"""Systems side by side: which scores may stand in one table, which is best, and which differences are real."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import zip_longest
+from pathlib import Path
+
+from k2d.faults import K2DError
+from k2d.paths import shown
+from k2d.score.align import edits
+from k2d.score.confidence import (
+    FEW_SEGMENTS,
+    USUAL,
+    Draws,
+    MatchedPairs,
+    improvement,
+    matched_pairs,
+    segment_differences,
+)
+from k2d.score.signature import differing_fields
+from k2d.score.store import HYP, REF, SCORE, StoredScore, read_score
+from k2d.score.timing import speed_up
+
+TEACHER = "teacher"
+
+
+@dataclass(frozen=True)
+class System:
+    """A model's scores by set."""
+
+    name: str
+    scores: Mapping[str, StoredScore]
+
+
+@dataclass(frozen=True, slots=True)
+class Against:
+    """A system against the baseline on one set."""
+
+    system: str
+    set: str
+    change: float | None
+    """Points of MER more than the baseline (fewer: below 0)."""
+    relative: float | None
+    """The same as a share of the baseline's, in percent."""
+    p_better: float | None
+    """Paired bootstrap: the probability that it makes fewer errors than the baseline."""
+    pairs: MatchedPairs | None
+    speed_up: float | None
+    note: str = ""
+
+    def is_significant(self, level: float = USUAL.level) -> bool:
+        """Whether the paired bootstrap leaves less than the level's tail to the other direction."""
+        tail = (1 - level) / 2
+        return self.p_better is not None and not tail < self.p_better < 1 - tail
+
+
+def systems_in(folders: Sequence[Path]) -> list[System]:
+    """Every system below the folders (experiments, or folders with scores), the teacher first."""
+    found: dict[str, dict[str, StoredScore]] = {}
+    for folder in folders:
+        for stored in _scores_below(folder):
+            model, name = str(stored.record["model"]), str(stored.record["set"])
+            system = model if len(folders) == 1 else f"{folder.resolve().name}/{model}"
+            if other := found.setdefault(system, {}).get(name):
+                message = f"{shown(stored.folder)} and {shown(other.folder)} are both the score of {system} on {name}"
+                raise K2DError(f"{message}; name one of them")
+            found[system][name] = stored
+    ordered = sorted(found.items(), key=lambda item: item[0].split("/")[-1] != TEACHER)  # stable otherwise
+    return [System(name, scores) for name, scores in ordered]
+
+
+def _scores_below(folder: Path) -> list[StoredScore]:
+    root = folder / "score" if (folder / "score").is_dir() else folder
+    paths = sorted(path for path in root.rglob(SCORE) if not _is_hidden(path.relative_to(root)))
+    if not paths:
+        raise K2DError(f"{shown(folder)}: no {SCORE} below it; expected an experiment after stage 12 (score)")
+    return [read_score(path.parent) for path in paths]
+
+
+def _is_hidden(path: Path) -> bool:
+    return any(part.startswith(".") for part in path.parts)
+
+
+def sets_of(systems: Sequence[System]) -> list[str]:
+    """The sets that any system was scored on, in the order of their roles and names."""
+    roles = {name: stored.record.get("role") or "" for system in systems for name, stored in system.scores.items()}
+    order = ["dev", "in_domain", "out_domain", ""]
+    return sorted(roles, key=lambda name: (order.index(roles[name]) if roles[name] in order else len(order), name))
+
+
+def conflicts(systems: Sequence[System]) -> list[str]:
+    """Why the scores do not belong into one table, in words; empty if they do.
+
+    On one set the signatures must be equal; between sets they may differ in the set alone.
+    """
+    lines: dict[str, None] = {}
+    first: tuple[str, str] | None = None
+    by_set: dict[str, tuple[str, str]] = {}
+    for system in systems:
+        for name, stored in system.scores.items():
+            cell = (f"{system.name} on {name}", stored.signature)
+            first = first or cell
+            by_set.setdefault(name, cell)
+            for other, same_set in ((by_set[name], True), (first, False)):
+                fields = differing_fields(other[1], cell[1])
+                told = [field for field in fields if same_set or not field.startswith("set:")]
+                if told:
+                    lines[f"{other[0]} and {cell[0]} differ in {'; '.join(told)}"] = None
+    return list(lines)
+
+
+def best(systems: Sequence[System], name: str, figure: str) -> float | None:
+    """The lowest rate on a set."""
+    rates = [system.scores[name].rate(figure).percent for system in systems if name in system.scores]
+    return min((rate for rate in rates if rate is not None), default=None)
+
+
+def against(systems: Sequence[System], draws: Draws = USUAL) -> Iterator[Against]:
+    """Every system against the first, set by set, where both were scored."""
+    baseline = systems[0]
+    for system in systems[1:]:
+        for name in sets_of([baseline, system]):
+            if name in baseline.scores and name in system.scores:
+                yield _against(system.name, name, (baseline.scores[name], system.scores[name]), draws)
+
+
+def _against(system: str, name: str, scores: tuple[StoredScore, StoredScore], draws: Draws) -> Against:
+    before, after = (stored.rate("mer").percent for stored in scores)
+    change = after - before if before is not None and after is not None else None
+    relative = 100 * change / before if change is not None and before else None
+    factors = [stored.rtf() for stored in scores]
+    faster = speed_up(factors[0], factors[1]) if factors[0] and factors[1] else None
+    p_better, pairs, note = None, None, ""
+    lacking = [name for stored in scores for name in stored.lacking()]
+    if lacking:
+        note = f"not tested: {', '.join(lacking)} is gone"
+    elif _same_references(*scores):
+        p_better, pairs = _probability(*scores, draws), matched_pairs(_differences(*scores))
+        if pairs.n_segments < FEW_SEGMENTS:
+            note = f"{pairs.n_segments} segments: too few to trust MAPSSWE"
+    else:
+        note = "not tested: the references or their tokens differ"
+    return Against(system, name, change, relative, p_better, pairs, faster, note)
+
+
+def _same_references(one: StoredScore, other: StoredScore) -> bool:
+    sizes = [[(group, rate.n) for group, rate in stored.groups().items()] for stored in (one, other)]
+    return sizes[0] == sizes[1] and all(a == b for a, b in zip_longest(one.tokens(REF), other.tokens(REF)))
+
+
+def _probability(one: StoredScore, other: StoredScore, draws: Draws) -> float | None:
+    return improvement(list(one.groups().values()), list(other.groups().values()), draws)
+
+
+def _differences(one: StoredScore, other: StoredScore) -> list[int]:
+    found: list[int] = []
+    for (_, ref), (_, first), (_, second) in zip(one.tokens(REF), one.tokens(HYP), other.tokens(HYP), strict=True):
+        found += segment_differences(len(ref), edits(ref, first), edits(ref, second))
+    return found

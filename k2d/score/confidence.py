@@ -1,0 +1,136 @@
+"""How sure a score is: bootstrap over recordings or speakers, and two tests for pairs of systems.
+
+Utterances of one recording share a speaker, a room and a topic; resampling them one by one would make every
+interval too narrow. So whole groups are drawn (Bisani and Ney, ICASSP 2004).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from k2d.score.align import Edit
+from k2d.score.rates import ErrorRate
+
+RESAMPLES = 1000
+LEVEL = 0.95
+FEW_SEGMENTS = 50  # below this the normal approximation of MAPSSWE is not to be trusted
+
+_DRAWN_AT_ONCE = 1 << 20
+
+Counts = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Draws:
+    """How groups are resampled."""
+
+    resamples: int = RESAMPLES
+    level: float = LEVEL
+    seed: int = 1
+
+
+USUAL = Draws()
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """Between which percentages the error rate lies, with probability `level`."""
+
+    level: float
+    low: float
+    high: float
+
+
+def bootstrap(groups: Sequence[ErrorRate], draws: Draws = USUAL) -> Interval | None:
+    """The percentile interval of the error rate; None where fewer than two groups have reference tokens."""
+    if sum(group.n > 0 for group in groups) < 2:
+        return None
+    n, errors = _resampled([np.array([g.n for g in groups]), np.array([g.errors for g in groups])], draws)
+    rates = 100 * errors[n > 0] / n[n > 0]
+    tail = (1 - draws.level) / 2
+    low, high = np.quantile(rates, [tail, 1 - tail])
+    return Interval(draws.level, float(low), float(high))
+
+
+def improvement(before: Sequence[ErrorRate], after: Sequence[ErrorRate], draws: Draws = USUAL) -> float | None:
+    """The probability that `after` makes fewer errors than `before` on the same groups, resampled jointly.
+
+    Ties count half, so that the probabilities of both directions add up to 1. None with fewer than two groups.
+    """
+    assert [group.n for group in before] == [group.n for group in after], "not the same groups"
+    if sum(group.n > 0 for group in before) < 2:
+        return None
+    (change,) = _resampled([np.array([b.errors - a.errors for a, b in zip(before, after, strict=True)])], draws)
+    return float(np.mean(change < 0) + np.mean(change == 0) / 2)
+
+
+def _resampled(columns: Sequence[Counts], draws: Draws) -> list[Counts]:
+    """The sums of each column over the groups that were drawn, per resample; the same draw for all columns."""
+    random = np.random.default_rng(draws.seed)
+    n_groups = len(columns[0])
+    at_once = max(1, _DRAWN_AT_ONCE // n_groups)
+    sums: list[list[Counts]] = [[] for _ in columns]
+    for start in range(0, draws.resamples, at_once):
+        drawn = random.integers(n_groups, size=(min(at_once, draws.resamples - start), n_groups))
+        for column, parts in zip(columns, sums, strict=True):
+            parts.append(column[drawn].sum(axis=1))
+    return [np.concatenate(parts) for parts in sums]
+
+
+@dataclass(frozen=True, slots=True)
+class MatchedPairs:
+    """The matched-pairs sentence-segment word-error test (MAPSSWE, Gillick and Cox 1989; as NIST counts)."""
+
+    n_segments: int
+    mean: float
+    """Errors more per segment in the second system than in the first."""
+    p: float | None
+    """Two-sided; None where there are fewer than two segments."""
+
+
+def matched_pairs(differences: Sequence[int]) -> MatchedPairs:
+    """The test on differences of errors per segment."""
+    n = len(differences)
+    if n < 2:
+        return MatchedPairs(n, float(sum(differences)), None)
+    mean = sum(differences) / n
+    variance = sum((difference - mean) ** 2 for difference in differences) / (n - 1)
+    if variance == 0:
+        return MatchedPairs(n, mean, 1.0 if mean == 0 else 0.0)
+    z = mean / math.sqrt(variance / n)
+    return MatchedPairs(n, mean, math.erfc(abs(z) / math.sqrt(2)))
+
+
+def segment_differences(n_ref: int, first: Sequence[Edit], second: Sequence[Edit]) -> list[int]:
+    """Errors of the second less those of the first system in every segment of an utterance that has any.
+
+    A segment is bounded by the utterance's ends and by two or more tokens in a row that both systems have right.
+    """
+    errors = [0] * (2 * n_ref + 1)  # gap, token, gap, token, …, gap
+    change = list(errors)
+    for found, sign in ((first, -1), (second, 1)):
+        for kind, ref_at, _ in found:
+            at = 2 * ref_at + (kind != "i")
+            errors[at] += 1
+            change[at] += sign
+    return _bounded_sums(errors, change)
+
+
+def _bounded_sums(errors: Sequence[int], change: Sequence[int]) -> list[int]:
+    sums: list[int] = []
+    n_right, is_open = 0, False
+    for at, n_errors in enumerate(errors):
+        if n_errors:
+            if not is_open:
+                sums.append(0)
+            sums[-1] += change[at]
+            n_right, is_open = 0, True
+        elif at % 2:
+            n_right += 1
+            is_open = is_open and n_right < 2
+    return sums

@@ -1,0 +1,72 @@
+"""A hypothesis file against a reference file: read, joined, scored, written. What the stage and the verb share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from k2d.paths import shown
+from k2d.score.confidence import USUAL, Draws
+from k2d.score.scoring import USUAL_CONVENTIONS, Conventions, SetScore, Tally, scored
+from k2d.score.signature import signature, texts_digest
+from k2d.score.store import Heading, Record, record_of, write_record, written
+from k2d.score.texts import JoinedSet, joined, read_references, read_texts
+from k2d.score.timing import RealTimeFactor, read_timing, real_time_factor
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What is to be scored, and how."""
+
+    ref: Path
+    hyp: Path
+    model: str
+    set: str
+    role: str | None = None
+    conventions: Conventions = USUAL_CONVENTIONS
+    draws: Draws = USUAL
+    decode: str = ""
+    """A fingerprint of how the hypotheses were decoded, for the signature."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """A finished score, and what was mended to read the texts."""
+
+    score: SetScore
+    record: Record
+    notes: tuple[str, ...]
+
+
+def score_files(task: Task, folder: Path | None) -> Scored:
+    """Score a pair of files; with a folder, all that it was counted from is written there."""
+    references, hypotheses = read_texts(task.ref), read_texts(task.hyp)
+    pairs = joined(read_references(references), hypotheses, shown(task.ref))
+    score = _tallied(pairs, task, folder)
+    references_digest = texts_digest((pair.id, pair.reference) for pair in pairs.pairs)
+    scored_set = f"{pairs.unit}-{references_digest}"
+    line = signature(task.conventions.normaliser, task.conventions.tokens, scored_set, task.decode)
+    heading = Heading(task.model, task.set, task.role, line, pairs.over, pairs.unit, _speed(task.hyp))
+    record = record_of(score, heading)
+    if folder is not None:
+        write_record(folder, record)
+    notes = tuple(f"{shown(texts.path)}: {note}" for texts in (references, hypotheses) for note in texts.mended)
+    return Scored(score, record, notes)
+
+
+def _tallied(pairs: JoinedSet, task: Task, folder: Path | None) -> SetScore:
+    tally = Tally(task.draws)
+    utterances = scored(pairs.pairs, task.conventions)
+    if folder is None:
+        for utterance in utterances:
+            tally.add(utterance)
+    else:
+        with written(folder, utterances) as passing:
+            for utterance in passing:
+                tally.add(utterance)
+    return tally.score()
+
+
+def _speed(hyp: Path) -> RealTimeFactor | None:
+    path = hyp.parent / "timing.json"
+    return real_time_factor(read_timing(path)) if path.exists() else None

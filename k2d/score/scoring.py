@@ -1,0 +1,153 @@
+"""From pairs of texts to the figures of a test set: each utterance alone, then sums."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Literal
+
+from k2d.score.align import Alignment, align
+from k2d.score.confidence import USUAL, Draws, Interval, bootstrap
+from k2d.score.measures import MEASURES, PARTS, Measure, Part, measures, part_of
+from k2d.score.rates import ErrorRate
+from k2d.score.texts import Pair
+from k2d.select.loops import count_repetitions
+from k2d.text.normalise import Normaliser
+from k2d.text.tokens import mixed_tokens
+
+ScriptConversion = Literal["t2s", "per_char", "none"]
+TokenMode = Literal["default", "paper"]
+
+MAX_TOKENS_PER_S = 12.0  # twice as fast as people lecture; what is longer was not spoken
+SLACK_TOKENS = 5  # short utterances may burst
+
+
+@dataclass(frozen=True)
+class Conventions:
+    """How texts become tokens."""
+
+    script: ScriptConversion = "t2s"
+    tokens: TokenMode = "default"
+
+    @cached_property
+    def normaliser(self) -> Normaliser:
+        return Normaliser(script=self.script)
+
+
+USUAL_CONVENTIONS = Conventions()
+
+
+@dataclass(frozen=True, slots=True)
+class ScoredUtterance:
+    """One pair, aligned and counted."""
+
+    id: str
+    group: str
+    part: Part
+    alignment: Alignment
+    rates: dict[Measure, ErrorRate]
+    repetitions: int
+    is_missing: bool
+    is_empty: bool
+    """The hypothesis has no token, the reference has."""
+    is_too_long: bool | None
+    """The hypothesis has more tokens than could be spoken in the time; None where that is not known."""
+
+
+def scored(pairs: Iterable[Pair], conventions: Conventions) -> Iterator[ScoredUtterance]:
+    """Score each pair; a missing hypothesis counts as one without words."""
+    for pair in pairs:
+        yield score_pair(pair, conventions)
+
+
+def score_pair(pair: Pair, conventions: Conventions) -> ScoredUtterance:
+    """Normalise, tokenise, align and count one pair."""
+    hypothesis = conventions.normaliser(pair.hypothesis or "")
+    hyp = mixed_tokens(hypothesis, mode=conventions.tokens)
+    ref = mixed_tokens(conventions.normaliser(pair.reference), mode=conventions.tokens)
+    alignment = align(ref, hyp)
+    return ScoredUtterance(
+        pair.id,
+        pair.group,
+        part_of(ref),
+        alignment,
+        measures(alignment),
+        repetitions=count_repetitions(hypothesis),
+        is_missing=pair.hypothesis is None,
+        is_empty=pair.hypothesis is not None and bool(ref) and not hyp,
+        is_too_long=None if pair.duration_s is None else is_too_long(len(hyp), pair.duration_s),
+    )
+
+
+def is_too_long(n_tokens: int, duration_s: float) -> bool:
+    """Whether nobody could have said so much in the time.
+
+    >>> is_too_long(65, 5.0), is_too_long(66, 5.0)
+    (False, True)
+    """
+    return n_tokens > MAX_TOKENS_PER_S * duration_s + SLACK_TOKENS
+
+
+@dataclass(frozen=True, slots=True)
+class SetScore:
+    """The figures of a test set."""
+
+    n_utterances: int
+    rates: dict[Measure, ErrorRate]
+    parts: dict[Part, ErrorRate]
+    interval: Interval | None
+    repetitions: int
+    empty: int
+    too_long: int
+    timed: int
+    """How many references have a known duration: what `too_long` is counted among."""
+    missing: tuple[str, ...]
+    empty_references: int
+
+
+@dataclass
+class Tally:
+    """Sums up utterances as they come."""
+
+    draws: Draws = USUAL
+    n_utterances: int = 0
+    rates: dict[Measure, ErrorRate] = field(default_factory=lambda: dict.fromkeys(MEASURES, ErrorRate()))
+    parts: dict[Part, ErrorRate] = field(default_factory=lambda: dict.fromkeys(PARTS, ErrorRate()))
+    groups: dict[str, ErrorRate] = field(default_factory=dict)
+    repetitions: int = 0
+    empty: int = 0
+    too_long: int = 0
+    timed: int = 0
+    missing: list[str] = field(default_factory=list)
+    empty_references: int = 0
+
+    def add(self, utterance: ScoredUtterance) -> None:
+        mer = utterance.rates["mer"]
+        self.n_utterances += 1
+        for measure in MEASURES:
+            self.rates[measure] += utterance.rates[measure]
+        self.parts[utterance.part] += mer
+        self.groups[utterance.group] = self.groups.get(utterance.group, ErrorRate()) + mer
+        self.repetitions += utterance.repetitions
+        self.empty += utterance.is_empty
+        self.empty_references += mer.n == 0
+        self.too_long += utterance.is_too_long or 0
+        self.timed += utterance.is_too_long is not None
+        if utterance.is_missing:
+            self.missing.append(utterance.id)
+
+    def score(self) -> SetScore:
+        assert sum(self.parts[part].n for part in PARTS) == self.rates["mer"].n, "parts have got lost"
+        return SetScore(
+            self.n_utterances,
+            self.rates,
+            self.parts,
+            bootstrap(list(self.groups.values()), self.draws),
+            self.repetitions,
+            self.empty,
+            self.too_long,
+            self.timed,
+            tuple(self.missing),
+            self.empty_references,
+        )

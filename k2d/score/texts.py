@@ -1,0 +1,178 @@
+"""What was said and what was recognised: Kaldi `text` files, read strictly and joined by id."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from k2d.data.kaldi.datadir import parse_segment
+from k2d.data.kaldi.kinds import KINDS
+from k2d.data.kaldi.tables import open_table
+from k2d.data.kaldi.validation import N_LISTED, listed, with_line_numbers
+from k2d.faults import FaultReport, K2DError, Treatment
+from k2d.paths import shown
+
+TABLES_BESIDE = ("segments", "utt2spk", "utt2dur", "reco2dur")  # of a data directory: what is known of its text
+MIN_BLOCKS = 10
+LONGEST_BLOCK = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Texts:
+    """The lines of a `text` file by id, in order of id, and what had to be mended to read them."""
+
+    path: Path
+    rows: Mapping[str, str]
+    mended: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Spoken:
+    """A reference: an utterance or a whole recording, with what is known of it."""
+
+    id: str
+    text: str
+    recording_id: str | None = None
+    speaker: str | None = None
+    start_s: float = 0.0
+    duration_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A reference and its hypothesis (None: there is none), and the group it is resampled with."""
+
+    id: str
+    group: str
+    reference: str
+    hypothesis: str | None
+    duration_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class JoinedSet:
+    """All pairs of a test set, in order of id."""
+
+    pairs: tuple[Pair, ...]
+    over: str
+    """What the groups are, for people: `12 recordings`."""
+    unit: str
+    """What a pair is: `utterances` or `recordings`."""
+
+
+def read_texts(path: Path) -> Texts:
+    """A `text` file; K2DError with every fault in it. What can be read as if it were right is counted."""
+    return _read(path, "text")
+
+
+def _read(path: Path, kind: str) -> Texts:
+    report = FaultReport()
+    with tempfile.TemporaryDirectory(prefix="k2d-text-") as scratch:
+        table = open_table(path, KINDS[kind], Path(scratch), report)
+        rows = dict(table.rows()) if table is not None else {}
+    if report.count(Treatment.REJECT):
+        with_line_numbers(report)
+        lines = report.lines(Treatment.REJECT)
+        raise K2DError("\n".join([f"{shown(path)}: {report.count(Treatment.REJECT)} faults", *lines]))
+    return Texts(path, rows, tuple(_told(report)))
+
+
+def _told(report: FaultReport) -> list[str]:
+    """What was mended, counted by kind, with the first place."""
+    first = {fault.code: fault for fault in reversed(report.kept)}
+    counts = {code: n for (treatment, code), n in report.counts.items() if treatment is Treatment.NORMALISE}
+    return [f"mended {n:,} × [{code}], first {first[code]}" for code, n in sorted(counts.items())]
+
+
+def read_references(texts: Texts) -> list[Spoken]:
+    """The references, with recording, speaker and times where a data directory's tables lie beside the text.
+
+    The audio is not looked at: a directory whose `wav.scp` is of another machine can be scored.
+    """
+    beside = [texts.path.with_name(name) for name in TABLES_BESIDE if texts.path.name == "text"]
+    tables = {path.name: _read(path, path.name).rows for path in beside if path.exists()}
+    for name in ("segments", "utt2spk"):
+        if missing := sorted(texts.rows.keys() - tables.get(name, texts.rows).keys()):
+            message = f"{len(missing):,} ids are in text but not in {name}: {listed(missing[:N_LISTED], len(missing))}"
+            raise K2DError(f"{shown(texts.path.parent)}: {message}; `python -m k2d data fix` keeps what all files have")
+    return [_spoken(key, text, tables, texts.path) for key, text in texts.rows.items()]
+
+
+def _spoken(key: str, text: str, tables: Mapping[str, Mapping[str, str]], path: Path) -> Spoken:
+    speaker = tables.get("utt2spk", {}).get(key)
+    segment = parse_segment(tables["segments"][key]) if "segments" in tables else None
+    if segment is None:
+        stated = tables.get("utt2dur", tables.get("reco2dur", {})).get(key)
+        return Spoken(key, text, speaker=speaker, duration_s=None if stated is None else float(stated))
+    recording_id, start_s, end_s = segment
+    if end_s <= start_s:
+        message = f"{shown(path.with_name('segments'))}: {key!r} ends at {end_s:g} s, not after its start"
+        raise K2DError(f"{message}; `python -m k2d data fix` leaves it out")
+    return Spoken(key, text, recording_id, speaker, start_s, end_s - start_s)
+
+
+def whole_recordings(spoken: Iterable[Spoken]) -> list[Spoken]:
+    """The utterances of each recording as one, joined in the order of time; its end is its last utterance's."""
+    by_recording: dict[str, list[Spoken]] = {}
+    for row in spoken:
+        by_recording.setdefault(row.recording_id or row.id, []).append(row)
+    return [_one_recording(key, by_recording[key]) for key in sorted(by_recording)]
+
+
+def _one_recording(recording_id: str, parts: list[Spoken]) -> Spoken:
+    parts = sorted(parts, key=lambda row: (row.start_s, row.id))
+    speakers = {row.speaker for row in parts}
+    ends_s = [row.start_s + row.duration_s for row in parts if row.duration_s is not None]
+    return Spoken(
+        recording_id,
+        " ".join(row.text for row in parts if row.text),
+        recording_id,
+        speakers.pop() if len(speakers) == 1 else None,
+        duration_s=max(ends_s) if len(ends_s) == len(parts) else None,
+    )
+
+
+def joined(references: list[Spoken], hypotheses: Texts, name: str) -> JoinedSet:
+    """References and hypotheses joined by id: of utterances, or, if that is what was recognised, of recordings.
+
+    A reference without hypothesis stays; a hypothesis without reference is an error. `name` is the reference's.
+    """
+    unit = "utterances"
+    recordings = {row.recording_id for row in references}
+    if not hypotheses.rows.keys() & {row.id for row in references} and hypotheses.rows.keys() & recordings:
+        references, unit = whole_recordings(references), "recordings"
+    references = sorted(references, key=lambda row: row.id)
+    _refuse_extra(references, hypotheses, name)
+    over, groups = grouping(references, unit)
+    pairs = [
+        Pair(row.id, group, row.text, hypotheses.rows.get(row.id), row.duration_s)
+        for row, group in zip(references, groups, strict=True)
+    ]
+    return JoinedSet(tuple(pairs), over, unit)
+
+
+def _refuse_extra(references: list[Spoken], hypotheses: Texts, name: str) -> None:
+    extra = sorted(hypotheses.rows.keys() - {row.id for row in references})
+    if extra:
+        message = f"{len(extra):,} of {len(hypotheses.rows):,} ids are not in the reference {name}"
+        example = f"{listed(extra[:N_LISTED], len(extra))} (the reference has {references[0].id}, …)"
+        remedy = "score them against the set that they were decoded from, or take them out"
+        raise K2DError(f"{shown(hypotheses.path)}: {message}: {example}; {remedy}")
+
+
+def grouping(references: list[Spoken], unit: str) -> tuple[str, list[str]]:
+    """What is resampled, and the group of each reference: recordings, else speakers, else neighbours by id."""
+    if unit == "recordings":
+        return f"{len(references)} recordings", [row.id for row in references]
+    for what, keys in (
+        ("recordings", [row.recording_id or "" for row in references]),
+        ("speakers", [row.speaker or "" for row in references]),
+    ):
+        if 2 <= len(set(keys)) < len(keys):
+            return f"{len(set(keys))} {what}", keys
+    length = min(LONGEST_BLOCK, max(1, len(references) // MIN_BLOCKS))
+    blocks = [f"block {at // length + 1}" for at in range(len(references))]
+    what = f"blocks of {length} utterances" if length > 1 else "utterances"
+    return f"{len(set(blocks))} {what} (recordings and speakers are not known, or one each)", blocks

@@ -1,0 +1,86 @@
+"""How fast a system is: the real-time factor of its runs, and how many times faster it is than another."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from k2d.faults import K2DError
+from k2d.paths import shown
+
+_FORM = '{"audio_s": 3600.0, "runs_s": [301.2, …], "batch_size": 16, "threads": 8, "dtype": "fp32", "device": "cpu"}'
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """What decoding a set took, run by run, and under which conditions: a timing.json."""
+
+    audio_s: float
+    runs_s: tuple[float, ...]
+    batch_size: int
+    threads: int
+    dtype: str
+    device: str
+
+    def __post_init__(self) -> None:
+        times = (self.audio_s, *self.runs_s)
+        if not self.runs_s or not all(math.isfinite(time) and time > 0 for time in times):
+            raise ValueError("audio_s and every one of runs_s must be above 0")
+
+    @property
+    def conditions(self) -> tuple[int, int, str, str]:
+        return self.batch_size, self.threads, self.dtype, self.device
+
+
+@dataclass(frozen=True, slots=True)
+class RealTimeFactor:
+    """Seconds of work per second of audio over several runs, and their conditions."""
+
+    mean: float
+    min: float
+    max: float
+    runs: int
+    batch_size: int
+    threads: int
+    dtype: str
+    device: str
+
+
+def read_timing(path: Path) -> Timing:
+    """A timing.json; K2DError if it is not one."""
+    try:
+        raw: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        return Timing(**{**raw, "audio_s": float(raw["audio_s"]), "runs_s": tuple(map(float, raw["runs_s"]))})
+    except (OSError, ValueError, KeyError, TypeError) as problem:
+        message = f"{shown(path)}: not a record of decoding times ({problem}); expected {_FORM}"
+        raise K2DError(f"{message}; decode the set again, or remove the file") from problem
+
+
+def real_time_factor(timing: Timing) -> RealTimeFactor:
+    """
+    >>> factor = real_time_factor(Timing(100.0, (10.0, 30.0), 16, 8, "fp32", "cpu"))
+    >>> factor.mean, factor.min, factor.max, factor.runs
+    (0.2, 0.1, 0.3, 2)
+    """
+    factors = [run_s / timing.audio_s for run_s in timing.runs_s]
+    return RealTimeFactor(sum(factors) / len(factors), min(factors), max(factors), len(factors), *timing.conditions)
+
+
+def speed_up(baseline: RealTimeFactor, other: RealTimeFactor) -> float | None:
+    """How many times faster the other is; None where they ran under different conditions."""
+    mine, theirs = (asdict(f) for f in (baseline, other))
+    same = all(mine[name] == theirs[name] for name in ("batch_size", "threads", "dtype", "device"))
+    return baseline.mean / other.mean if same else None
+
+
+def summed(timings: Iterable[Timing]) -> Timing | None:
+    """The cost of several sets together, by their mean runs; None without any, or with different conditions."""
+    found = list(timings)
+    if len({timing.conditions for timing in found}) != 1:
+        return None
+    seconds = sum(sum(timing.runs_s) / len(timing.runs_s) for timing in found)
+    return Timing(sum(timing.audio_s for timing in found), (seconds,), *found[0].conditions)

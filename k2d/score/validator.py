@@ -1,0 +1,136 @@
+"""The validator study: of the labels that are truly bad, how many would a second opinion have sorted out.
+
+Needs the truth about recordings that are otherwise without transcripts, so it is a study, not a part of selecting.
+"""
+
+from __future__ import annotations
+
+import csv
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from k2d.data.rows import Utterance
+from k2d.faults import K2DError
+from k2d.paths import shown
+from k2d.score.align import align
+from k2d.score.rates import ErrorRate
+from k2d.score.scoring import Conventions
+from k2d.text.tokens import mixed_tokens
+
+Metric = Literal["mer", "per", "composite"]
+METRICS: tuple[Metric, ...] = ("mer", "per", "composite")
+ALPHAS = tuple(tenth / 10 for tenth in range(1, 10))
+
+_COLUMNS = ("id", "duration_s", "n_teacher", *METRICS)
+
+
+@dataclass(frozen=True, slots=True)
+class Distances:
+    """What selection knows of a chunk: a row of distances.tsv."""
+
+    id: str
+    duration_s: float
+    n_teacher: int
+    by_metric: dict[Metric, float]
+
+    def is_dropped(self, metric: Metric, alpha: float) -> bool:
+        """As selection decides: an empty label always goes."""
+        return self.n_teacher == 0 or self.by_metric[metric] > alpha
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedChunk:
+    """A chunk, and the errors that its label truly has."""
+
+    distances: Distances
+    errors: ErrorRate
+
+    def is_bad(self, bad_label_mer: float) -> bool:
+        """Whether the true MER is above the limit; words where nothing was said are always."""
+        return self.errors.errors > bad_label_mer * self.errors.n
+
+
+def read_distances(path: Path, prefixes: Sequence[str] = ("",)) -> Iterator[Distances]:
+    """The rows of a distances.tsv whose id starts with one of the prefixes."""
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = csv.DictReader(file, dialect="excel-tab", quoting=csv.QUOTE_NONE)
+        if missing := [name for name in _COLUMNS if name not in (rows.fieldnames or ())]:
+            raise K2DError(f"{shown(path)}:1: the columns {', '.join(missing)} are missing; run stage 8 (select) again")
+        for row in rows:
+            if row["id"].startswith(tuple(prefixes)):
+                yield _distances(row, path, rows.line_num)
+
+
+def _distances(row: dict[str, str], path: Path, line: int) -> Distances:
+    try:
+        by_metric = {metric: float(row[metric]) for metric in METRICS}
+        return Distances(row["id"], float(row["duration_s"]), int(row["n_teacher"]), by_metric)
+    except (ValueError, TypeError) as problem:
+        raise K2DError(f"{shown(path)}:{line}: not a row of distances ({problem}); run stage 8 again") from problem
+
+
+def truth_of(chunks: Iterable[Utterance], truth: Iterable[Utterance]) -> Iterator[tuple[str, str]]:
+    """Each chunk with what was truly said in it: the utterances whose midpoint lies within the chunk, in order.
+
+    An utterance that a chunk's border cuts belongs to the chunk that has the larger part of it.
+    """
+    said: dict[str, list[tuple[float, str]]] = {}
+    for row in truth:
+        said.setdefault(row.recording_id, []).append((_midpoint_s(row), row.text or ""))
+    for rows in said.values():
+        rows.sort()
+    for chunk in chunks:
+        rows = said.get(chunk.recording_id, [])
+        first, last = (bisect_left(rows, (time or 0.0,)) for time in (chunk.start_s, chunk.end_s))
+        yield chunk.id, " ".join(text for _, text in rows[first : None if chunk.end_s is None else last])
+
+
+def _midpoint_s(row: Utterance) -> float:
+    if row.start_s is None or row.end_s is None:
+        raise K2DError(f"{row.id!r} has no times: the truth about recordings needs `segments`")
+    return (row.start_s + row.end_s) / 2
+
+
+def true_errors(truth: str, label: str, conventions: Conventions) -> ErrorRate:
+    """The errors in a label."""
+    ref, hyp = (mixed_tokens(conventions.normaliser(text), mode=conventions.tokens) for text in (truth, label))
+    return align(ref, hyp).counts
+
+
+def study(chunks: Sequence[JudgedChunk], bad_label_mer: float) -> dict[str, Any]:
+    """Recall of bad labels and share of the audio kept, per metric and alpha."""
+    bad = [chunk for chunk in chunks if chunk.is_bad(bad_label_mer)]
+    return {
+        "bad_label_mer": bad_label_mer,
+        "n_chunks": len(chunks),
+        "n_bad": len(bad),
+        "by_metric": {metric: _curve(chunks, bad, metric) for metric in METRICS},
+    }
+
+
+def _curve(chunks: Sequence[JudgedChunk], bad: Sequence[JudgedChunk], metric: Metric) -> dict[str, Any]:
+    recalls = [_share([c.distances.is_dropped(metric, alpha) for c in bad]) for alpha in ALPHAS]
+    kept = [_kept_share(chunks, metric, alpha) for alpha in ALPHAS]
+    found = [recall for recall in recalls if recall is not None]
+    of_half = [r for r, k in zip(recalls, kept, strict=True) if r is not None and k is not None and k > 0.5]
+    return {
+        "alphas": list(ALPHAS),
+        "recall": recalls,
+        "kept_share": kept,
+        "max_recall": max(of_half, default=None),
+        "mean_recall": sum(found) / len(found) if found else None,
+    }
+
+
+def _share(marks: Sequence[bool]) -> float | None:
+    return sum(marks) / len(marks) if marks else None
+
+
+def _kept_share(chunks: Sequence[JudgedChunk], metric: Metric, alpha: float) -> float | None:
+    """The share of the audio that is kept, by duration."""
+    kept_s = sum(c.distances.duration_s for c in chunks if not c.distances.is_dropped(metric, alpha))
+    all_s = sum(c.distances.duration_s for c in chunks)
+    return kept_s / all_s if all_s else None

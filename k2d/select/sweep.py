@@ -1,0 +1,113 @@
+"""python -m k2d select --sweep: how much data each distance would keep at each α, from the distances that are there."""
+
+from __future__ import annotations
+
+import argparse
+import math
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+
+from k2d.config.load import load_config, resolve_conf
+from k2d.faults import MissingInput, UsageError
+from k2d.paths import places, shown
+from k2d.select.record import Amount
+from k2d.select.rows import DISTANCES, ChunkRow, read_distances
+from k2d.select.rules import RULES
+
+METRICS = ("mer", "per", "composite")
+
+_MOST_STEPS = 1000
+
+
+def main(argv: Sequence[str]) -> int:
+    """Print a table for each auxiliary of the experiment."""
+    parser = argparse.ArgumentParser(prog="python -m k2d select", description=__doc__, allow_abbrev=False)
+    parser.add_argument("--sweep", required=True, metavar="FROM:TO:STEP", help="values of α, such as 0.1:0.9:0.1")
+    parser.add_argument("--conf", default="conf/mini.yaml", metavar="FILE", help="experiment (default: conf/mini.yaml)")
+    parser.add_argument("overrides", nargs="*", metavar="key=value", help="settings to change, such as name=other")
+    options = parser.parse_args(argv)
+    alphas = alphas_of(options.sweep)
+    config = load_config(resolve_conf(options.conf), options.overrides)
+    if not config.auxiliaries:
+        raise UsageError(f"{options.conf}: auxiliaries is empty, so there are no distances to sweep over")
+    folder = places(config.data, config.exp, config.name).exp / "select" / "distances"
+    for number, auxiliary in enumerate(config.auxiliaries):
+        print(end="\n" if number else "")
+        print("\n".join(_table(auxiliary, sweep(_rows(folder / auxiliary / DISTANCES), alphas))))
+    return 0
+
+
+def _rows(path: Path) -> Iterator[ChunkRow]:
+    if not path.is_file():
+        raise MissingInput(f"{shown(path)} is not there; stage 8 makes it: ./run.sh --stage 8 --stop-stage 8")
+    return read_distances(path)
+
+
+def alphas_of(text: str) -> list[float]:
+    """The values from:to:step, both ends included.
+
+    >>> alphas_of("0.1:0.9:0.1")
+    [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9]
+    """
+    try:
+        first, last, step = map(Decimal, text.split(":"))
+    except (ValueError, InvalidOperation):
+        raise UsageError(f"--sweep: found {text!r}, expected FROM:TO:STEP, such as 0.1:0.9:0.1") from None
+    if not all(map(math.isfinite, (first, last, step))) or not (0 <= first <= last < 1 and step > 0):
+        raise UsageError(f"--sweep: found {text!r}, expected 0 <= FROM <= TO < 1 and STEP above 0")
+    n_steps = int((last - first) / step) + 1
+    if n_steps > _MOST_STEPS:
+        raise UsageError(f"--sweep: found {n_steps:,} values of α, expected at most {_MOST_STEPS:,}")
+    return [float(first + step * number) for number in range(n_steps)]
+
+
+@dataclass
+class Sweep:
+    """What there is, and what each metric would keep at each α."""
+
+    alphas: Sequence[float]
+    total: Amount = field(default_factory=Amount)
+    empty_teacher: Amount = field(default_factory=Amount)
+    kept: dict[str, list[Amount]] = field(default_factory=dict)
+
+
+def sweep(rows: Iterable[ChunkRow], alphas: Sequence[float]) -> Sweep:
+    """Read the rows once: each counts for the first α that keeps it, and so for all later ones."""
+    found = Sweep(alphas)
+    first_kept = {metric: [Amount() for _ in range(len(alphas) + 1)] for metric in METRICS}
+    for row in rows:
+        found.total.add(row.duration_s)
+        if row.distances.n_a == 0:
+            found.empty_teacher.add(row.duration_s)
+            continue
+        for metric in METRICS:
+            distance = RULES[metric](row.distances).distance
+            first_kept[metric][bisect_left(alphas, distance)].add(row.duration_s)
+    found.kept = {metric: list(_sums(amounts[:-1])) for metric, amounts in first_kept.items()}
+    return found
+
+
+def _sums(amounts: Iterable[Amount]) -> Iterator[Amount]:
+    total = Amount()
+    for amount in amounts:
+        total = Amount(total.n_chunks + amount.n_chunks, total.duration_ms + amount.duration_ms)
+        yield total
+
+
+def _table(auxiliary: str, found: Sweep) -> Iterator[str]:
+    """The sweep for people: share of the chunks, and hours."""
+    total = found.total
+    yield f"auxiliary {auxiliary}: {total.n_chunks:,} chunks, {total.hours:,.2f} h; kept, by distance and α"
+    if found.empty_teacher.n_chunks:
+        yield f"(empty labels, never kept: {found.empty_teacher.n_chunks:,})"
+    yield "alpha" + "".join(f"{metric:>24}" for metric in METRICS)
+    for number, alpha in enumerate(found.alphas):
+        yield f"{alpha:<5g}" + "".join(f"{_cell(found.kept[metric][number], total):>24}" for metric in METRICS)
+
+
+def _cell(kept: Amount, total: Amount) -> str:
+    share = 100 * kept.n_chunks / total.n_chunks if total.n_chunks else 0.0
+    return f"{kept.n_chunks:,}  {share:.1f} %  {kept.hours:,.2f} h"

@@ -1,0 +1,91 @@
+"""Stage 13: scores and selection records become RESULTS.md and report.html. From stored files only."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from k2d.atomic import write_text
+from k2d.config import settings_of
+from k2d.report import stored
+from k2d.report.contents import sections
+from k2d.report.disagreements import Tokens, pairs
+from k2d.report.document import Paragraph, Section
+from k2d.report.markdown import markdown
+from k2d.report.page import page
+from k2d.report.publish import RESULTS
+from k2d.report.stored import Experiment, read_experiment
+from k2d.stages.job import Counts, Job, Unit
+from k2d.text.normalise import Normaliser
+from k2d.text.tokens import token_texts
+
+VERSION = 1
+DISPOSABLE = True
+PAGE = "report.html"
+
+# The results that a report stands on.
+_RESULTS = (
+    stored.score_files,
+    stored.study_files,
+    stored.selection_files,
+    stored.distance_files,
+    stored.parameter_files,
+)
+
+log = logging.getLogger("k2d")
+
+
+def units(job: Job) -> list[Unit]:
+    """The report is one folder, made anew when any result behind it is another."""
+    files = (find(job.places.exp) for find in _RESULTS)
+    return [Unit(job.places.exp / "report", _settings(job), tuple(sorted(chain.from_iterable(files))))]
+
+
+def _settings(job: Job) -> dict[str, Any]:
+    """What decides the report beside the results: which systems and sets are asked for, in which order."""
+    config = job.config
+    return {
+        "report": settings_of(config.report),
+        "roles": config.corpora.roles(),
+        "systems": stored.expected_systems(config),
+        "auxiliaries": list(config.auxiliaries),
+        "alpha": config.select.alpha,
+        "script": config.select.script,
+    }
+
+
+def make(unit: Unit, job: Job, folder: Path) -> Counts:
+    """Write both forms of the report."""
+    experiment = read_experiment(job.config, job.places)
+    title = job.config.report.title or f"Results of {job.config.name}"
+    told = list(sections(experiment, job.config))
+    heard = list(_listening(experiment, job))
+    hint = Paragraph("Plots, and the worst disagreements to listen to, are in report.html beside this file.")
+    write_text(folder / RESULTS, markdown(title, [Section("About", (hint,)), *told]))
+    write_text(folder / PAGE, page(title, [*told, *heard]))
+    for line in experiment.missing:
+        log.warning("%s", line)
+    n = len(experiment.scores)
+    return Counts(n, n, what="scores")
+
+
+def _listening(experiment: Experiment, job: Job) -> Iterator[Section]:
+    """The worst disagreements with the first auxiliary that has distances."""
+    for auxiliary, distances in list(experiment.distances.items())[:1]:
+        found = pairs(distances.worst, auxiliary, job.places, _tokens(job))
+        n_silent = sum(not pair.clip.uri for pair in found)
+        intro = (
+            f"The chunks with the largest MER between the teacher and {auxiliary}, in turn of those where the teacher "
+            "loops, where only the auxiliary does, and where neither does. Texts are normalised; what one has alone is "
+            f"marked and underlined. Chunks on which one says nothing are not listed. {len(found)} are here, "
+            f"{n_silent} of them without sound."
+        )
+        yield Section("Worst disagreements", (Paragraph(intro), *found))
+
+
+def _tokens(job: Job) -> Tokens:
+    normalise = Normaliser(script=job.config.select.script)
+    return lambda text: token_texts(normalise(text))

@@ -1,0 +1,196 @@
+"""Stage 12: hypotheses are held against references, and the selection's distances against the truth."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator
+from dataclasses import asdict
+from itertools import chain
+from pathlib import Path
+
+from k2d.atomic import write_text
+from k2d.config import settings_of
+from k2d.data.kaldi.datadir import read_utterances
+from k2d.data.rows import Utterance
+from k2d.faults import K2DError, MissingInput
+from k2d.paths import shown
+from k2d.score.confidence import Draws
+from k2d.score.files import Task, score_files
+from k2d.score.scoring import Conventions
+from k2d.score.signature import settings_digest
+from k2d.score.texts import TABLES_BESIDE
+from k2d.score.timing import read_timing, summed
+from k2d.score.validator import Distances, JudgedChunk, read_distances, study, true_errors, truth_of
+from k2d.stages.job import Counts, Job, Unit
+
+VERSION = 1
+VALIDATOR = "validator"  # score/validator/ holds the study; no model may be called so
+TRUTH = "_truth"  # <corpus>/<split>_truth: what is said in <corpus>/<split>
+
+_TEST_ROLES = ("dev", "in_domain", "out_domain")
+
+log = logging.getLogger("k2d")
+
+
+def units(job: Job) -> list[Unit]:
+    """A model on a test set is a unit; the validator study is one more where the truth is known."""
+    sets = sets_to_score(job)
+    scores = [_score_unit(model, split, role, job) for model in models(job) for split, role in sets.items()]
+    return [*scores, *_study_units(job)]
+
+
+def models(job: Job) -> list[str]:
+    """Every model that was decoded; before any was, the teacher, so that its absence is told."""
+    folder = job.places.exp / "decode"
+    found = sorted(path.name for path in folder.glob("[!.]*") if path.is_dir())
+    if VALIDATOR in found:
+        raise K2DError(f"{shown(folder / VALIDATOR)}: a model may not be called {VALIDATOR!r}; rename it in the config")
+    return found or ["teacher"]
+
+
+def sets_to_score(job: Job) -> dict[str, str]:
+    """The splits to score with their roles; those of a corpus that the config does not know are `out_domain`."""
+    named = {split: role for split, role in job.config.corpora.roles().items() if role in _TEST_ROLES}
+    if job.corpus is None:
+        return named
+    if job.corpus in job.config.corpora.names():
+        return {split: role for split, role in named.items() if split.split("/")[0] == job.corpus}
+    decoded = (job.places.exp / "decode").glob(f"*/{job.corpus}/[!.]*/text")
+    found = sorted({f"{job.corpus}/{path.parent.name}" for path in decoded})
+    if not found:
+        raise MissingInput(f"no set of the corpus {job.corpus!r} has been decoded; run stage 11 (decode) on it first")
+    return dict.fromkeys(found, "out_domain")
+
+
+def make(unit: Unit, job: Job, folder: Path) -> Counts:
+    """Fill the folder of a score, or of the study."""
+    return _make_score(unit, job, folder) if "model" in unit.settings else _make_study(job, folder)
+
+
+# --- a model on a test set ---
+
+
+def _score_unit(model: str, split: str, role: str, job: Job) -> Unit:
+    score = settings_of(job.config.score)
+    for other in ("bad_label_mer", "speed_runs"):  # of the study and of decoding
+        del score[other]
+    settings = {
+        "model": model,
+        "set": split,
+        "role": role,
+        "seed": job.config.seed,
+        "score": score,
+        "normaliser": _conventions(job).normaliser.signature,
+        "decode": _decode(job),
+    }
+    data, decoded = job.places.split(split), job.places.exp / "decode" / model / split
+    optional = [*(data / name for name in TABLES_BESIDE), decoded / "timing.json"]
+    inputs = (data / "text", decoded / "text", *(path for path in optional if path.exists()))
+    return Unit(job.places.exp / "score" / model / split, settings, inputs)
+
+
+def _conventions(job: Job) -> Conventions:
+    return Conventions(job.config.score.script, job.config.score.tokens)
+
+
+def _decode(job: Job) -> str:
+    """How the sets were decoded, for the signature: what decides results, not what decides speed."""
+    settings = settings_of(job.config.decode)
+    del settings["batch_size"]
+    return f"beam-{settings['beam']}-{settings_digest(settings)}"
+
+
+def _make_score(unit: Unit, job: Job, folder: Path) -> Counts:
+    model, split, role = (str(unit.settings[name]) for name in ("model", "set", "role"))
+    score = job.config.score
+    task = Task(
+        job.places.split(split) / "text",
+        job.places.exp / "decode" / model / split / "text",
+        model,
+        split,
+        role,
+        _conventions(job),
+        Draws(score.bootstrap_resamples, score.confidence, job.config.seed),
+        decode=_decode(job),
+    )
+    done = score_files(task, folder)
+    for note in done.notes:
+        log.info("%s", note)
+    n_missing = len(done.score.missing)
+    if n_missing:
+        named = ", ".join(done.score.missing[:5])
+        log.warning("%s on %s: %d hypotheses are missing and count as deletions: %s", model, split, n_missing, named)
+    percent = done.score.rates["mer"].percent
+    log.info("%s on %s: MER %s %%", model, split, "–" if percent is None else f"{percent:.2f}")
+    return Counts(done.score.n_utterances, done.score.n_utterances, {}, done.record["unit"])
+
+
+# --- the validator study ---
+
+
+def _study_units(job: Job) -> list[Unit]:
+    """The study needs distances and, for at least one unlabelled split, the truth; without them there is none."""
+    splits = [split for split in job.config.corpora.unlabelled if _truth(split, job).is_dir()]
+    tables = {name: _table(name, job) for name in job.config.auxiliaries if _table(name, job).exists()}
+    if job.corpus is not None or not splits or not tables:
+        return []
+    score = job.config.score
+    settings = {
+        "splits": splits,
+        "auxiliaries": list(tables),
+        "bad_label_mer": score.bad_label_mer,
+        "normaliser": _conventions(job).normaliser.signature,
+        "tokens": score.tokens,
+    }
+    chunks = [job.places.exp / "chunks" / split / name for split in splits for name in ("text", "segments")]
+    truth = [_truth(split, job) / name for split in splits for name in ("text", "segments")]
+    timings = [path for name in tables for split in splits if (path := _timing(name, split, job)).exists()]
+    inputs = (*tables.values(), *chunks, *truth, *timings)
+    return [Unit(job.places.exp / "score" / VALIDATOR, settings, inputs)]
+
+
+def _truth(split: str, job: Job) -> Path:
+    return job.places.split(f"{split}{TRUTH}")
+
+
+def _table(auxiliary: str, job: Job) -> Path:
+    return job.places.exp / "select" / "distances" / auxiliary / "distances.tsv"
+
+
+def _timing(auxiliary: str, split: str, job: Job) -> Path:
+    return job.places.exp / "opinions" / auxiliary / split / "timing.json"
+
+
+def _make_study(job: Job, folder: Path) -> Counts:
+    splits = [split for split in job.config.corpora.unlabelled if _truth(split, job).is_dir()]
+    labels = {f"{split}/{row.id}": row for split in splits for row in read_utterances(_chunks(split, job))}
+    said = dict(chain.from_iterable(_said(split, job) for split in splits))
+    errors = {key: true_errors(said[key], row.text or "", _conventions(job)) for key, row in labels.items()}
+    for auxiliary in [name for name in job.config.auxiliaries if _table(name, job).exists()]:
+        distances = {row.id: row for row in read_distances(_table(auxiliary, job), [f"{s}/" for s in splits])}
+        _demand_same_chunks(labels, distances, _table(auxiliary, job))
+        judged = [JudgedChunk(distances[key], errors[key]) for key in labels]
+        paths = [_timing(auxiliary, split, job) for split in splits]
+        cost = summed(read_timing(path) for path in paths) if all(path.exists() for path in paths) else None
+        figures = {"auxiliary": auxiliary, **study(judged, job.config.score.bad_label_mer)}
+        record = {**figures, "cost": None if cost is None else asdict(cost)}
+        write_text(folder / f"{auxiliary}.json", json.dumps(record, ensure_ascii=False, indent=1) + "\n")
+    return Counts(len(labels), len(labels), {}, "chunks")
+
+
+def _chunks(split: str, job: Job) -> Path:
+    return job.places.exp / "chunks" / split
+
+
+def _said(split: str, job: Job) -> Iterator[tuple[str, str]]:
+    truth: Iterator[Utterance] = read_utterances(_truth(split, job))
+    return ((f"{split}/{key}", text) for key, text in truth_of(read_utterances(_chunks(split, job)), truth))
+
+
+def _demand_same_chunks(labels: dict[str, Utterance], distances: dict[str, Distances], table: Path) -> None:
+    differing = sorted(labels.keys() ^ distances.keys())
+    if differing:
+        named = ", ".join(differing[:5])
+        message = f"{len(differing):,} chunks are only here or only in chunks/: {named}"
+        raise K2DError(f"{shown(table)}: {message}; run stage 8 (select) again")

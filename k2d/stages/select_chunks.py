@@ -1,0 +1,141 @@
+"""The chunks of one split as stage 8 reads them: with their opinions, their labels, their courses; always by id."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from functools import cached_property
+from itertools import groupby, islice, repeat
+from operator import itemgetter
+from pathlib import Path
+
+from k2d.data.kaldi.datadir import Tables, parse_segment
+from k2d.data.kaldi.external_sort import read_lines, sort_lines
+from k2d.data.kaldi.joins import Row, differences, look_up, split_row
+from k2d.data.kaldi.kinds import KINDS
+from k2d.data.kaldi.selection import open_valid, write_selection
+from k2d.data.kaldi.tables import Table, open_table
+from k2d.faults import FaultReport, K2DError, Treatment
+from k2d.paths import shown
+from k2d.select.bulk import Pair
+from k2d.select.labels import Label
+
+COURSES = "reco2course"
+NO_COURSE = "(none)"  # where a directory tells the courses of other recordings
+LOGPROBS = "utt2logprob"  # mean log-probability of a label's tokens, where the teacher gave it
+
+_SHOWN = 5  # ids in a message
+
+Chunk = tuple[str, str, float, str]  # id within the split, recording, seconds, label
+
+
+class Chunks:
+    """A data directory of chunks, open for reading; mended copies and lists of ids go to `scratch`."""
+
+    def __init__(self, split: str, folder: Path, scratch: Path) -> None:
+        scratch.mkdir()
+        self.split, self.folder, self.scratch = split, folder, scratch
+        self.kept_ids = scratch / "kept_ids"
+        self._tables: Tables = open_valid(folder, scratch)
+        if "text" not in self._tables:
+            raise K2DError(f"{shown(folder)}: text is missing, which holds the teacher's labels")
+
+    @cached_property
+    def n_chunks(self) -> int:
+        return sum(1 for _ in self._text.lines())
+
+    @property
+    def _text(self) -> Table:
+        return self._tables["text"]
+
+    def pairs(self, opinion: Path | None) -> Iterator[Pair]:
+        """Each chunk with an auxiliary's opinion, which is empty where there is no auxiliary."""
+        others: Iterator[str] = repeat("")
+        if opinion is not None:
+            table = self._open_opinion(opinion)
+            others = (value for _, value in table.rows())
+        for (key, recording, duration_s, text), other in zip(self._chunks(), others, strict=False):
+            yield Pair(f"{self.split}/{key}", recording, duration_s, text, other)
+
+    def labels(self, normalise: Callable[[str], str]) -> Iterator[Label]:
+        """Each chunk's label with what else is known of it."""
+        identical = self._identical(normalise)
+        logprobs = self._logprobs()
+        for (key, _, duration_s, text), (_, counts), logprob in zip(self._chunks(), identical, logprobs, strict=False):
+            n_identical, n_in_recording = map(int, counts.split(" "))
+            mean_logprob = None if logprob is None else float(logprob)
+            yield Label(f"{self.split}/{key}", normalise(text), duration_s, n_identical, n_in_recording, mean_logprob)
+
+    def courses(self) -> Callable[[str], str | None]:
+        """The course of a recording; None if the directory tells no courses."""
+        path = self.folder / COURSES
+        if not path.exists():
+            return lambda _: None
+        courses = dict(map(split_row, read_lines(path)))
+        return lambda recording: courses.get(recording, NO_COURSE)
+
+    def write_kept(self, destination: Path) -> None:
+        """Write the data directory of the chunks in `kept_ids`; a split of which nothing is kept gets none."""
+        destination.parent.mkdir(parents=True, exist_ok=True)
+        if self.kept_ids.stat().st_size:
+            destination.mkdir()
+            write_selection(self._tables, self.kept_ids, destination, self.scratch)
+
+    def _chunks(self) -> Iterator[Chunk]:
+        for (key, text), (recording, duration_s) in zip(self._text.rows(), self._spans(), strict=True):
+            yield key, recording, duration_s, text
+
+    def _spans(self) -> Iterator[tuple[str, float]]:
+        """Recording and duration of each chunk, by id."""
+        segments, stated = self._tables.get("segments"), self._tables.get("utt2dur")
+        durations: Iterator[Row] | None = stated.rows() if stated else None
+        if segments is None:
+            if durations is None:
+                raise K2DError(f"{shown(self.folder)}: expected segments or utt2dur, which tell how long a chunk is")
+            yield from ((key, float(value)) for key, value in durations)
+            return
+        for _, value in segments.rows():
+            segment = parse_segment(value)
+            assert segment is not None, f"a valid directory has valid segments: {value}"
+            duration_s = float(next(durations)[1]) if durations else segment.end_s - segment.start_s
+            yield segment.recording_id, duration_s
+
+    def _open_opinion(self, path: Path) -> Table:
+        """The auxiliary's text, which must be of these very chunks."""
+        scratch = self.scratch / "opinion"
+        scratch.mkdir(exist_ok=True)
+        report = FaultReport()
+        table = open_table(path, KINDS["text"], scratch, report)
+        if table is None or report.count(Treatment.REJECT):
+            raise K2DError("\n".join(report.lines(Treatment.REJECT)))
+        ours = self._text.source
+        for here, there, in_chunks in ((ours, path, True), (path, ours, False)):
+            alone = (key for key, is_chunk in differences(self._text.ids(), table.ids()) if is_chunk is in_chunks)
+            if first := list(islice(alone, _SHOWN)):
+                n_alone = len(first) + sum(1 for _ in alone)
+                message = f"{n_alone:,} ids are in {shown(here)} but not in {shown(there)}: {', '.join(first)}"
+                raise K2DError(f"{message}; run stage 7 (second_opinion) again on these chunks")
+        return table
+
+    def _identical(self, normalise: Callable[[str], str]) -> Iterator[Row]:
+        """How many chunks of its recording have the label of each chunk, and how many chunks there are, by id."""
+        lines = (f"{recording}\t{normalise(text).strip()}\t{key}" for key, recording, _, text in self._chunks())
+        counted = (line for group in _by_recording(sort_lines(lines, self.scratch)) for line in _counts(group))
+        return map(split_row, sort_lines(counted, self.scratch))
+
+    def _logprobs(self) -> Iterator[str | None]:
+        path = self.folder / LOGPROBS
+        if not path.exists():
+            return repeat(None)
+        stated = map(split_row, sort_lines(read_lines(path), self.scratch))
+        return (value for _, _, value in look_up(self._text.rows(), stated))
+
+
+def _by_recording(lines: Iterable[str]) -> Iterator[list[list[str]]]:
+    for _, group in groupby((line.split("\t") for line in lines), key=itemgetter(0)):
+        yield list(group)
+
+
+def _counts(chunks_of_recording: list[list[str]]) -> Iterator[str]:
+    n_of_label = Counter(label for _, label, _ in chunks_of_recording)
+    return (f"{key} {n_of_label[label]} {len(chunks_of_recording)}" for _, label, key in chunks_of_recording)

@@ -1,0 +1,119 @@
+"""From texts to figures: golden texts, hallucinations, sums."""
+
+import time
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from k2d.score.confidence import Draws
+from k2d.score.rates import ErrorRate
+from k2d.score.scoring import Conventions, Tally, score_pair, scored
+from k2d.score.texts import Pair
+
+USUAL, PAPER = Conventions(), Conventions("per_char", "paper")
+TEXT = st.text(st.sampled_from("我們用gpu run3五 ，'。"), max_size=25)
+
+
+def mer(ref, hyp, conventions=USUAL):
+    return score_pair(Pair("u", "g", ref, hyp), conventions).rates["mer"]
+
+
+def tallied(*pairs):
+    tally = Tally(Draws(resamples=50))
+    for utterance in scored(pairs, USUAL):
+        tally.add(utterance)
+    return tally.score()
+
+
+@pytest.mark.parametrize(
+    ("ref", "hyp", "expected"),
+    [
+        ("我們說國語", "我们说国语", ErrorRate(5)),  # Traditional, Simplified
+        ("ＧＰＵ １２", "gpu 12", ErrorRate(2)),  # full width, half width
+        ("I don't know", "I don t know", ErrorRate(4)),  # Whisper's basic normaliser parts don't
+        ("I don't know", "I dont know", ErrorRate(4, s=1, d=1)),
+        ("大約 3.14", "大約 3 14", ErrorRate(4)),
+        ("50%", "50", ErrorRate(1)),
+        ("用 GPU 跑", "用gpu跑", ErrorRate(3)),
+        ("嗯 好", "好", ErrorRate(2, d=1)),  # fillers count
+        ("3個", "三個", ErrorRate(2, s=1)),  # digits next to Han
+        ("我😀好", "我好", ErrorRate(2)),  # emoji are no tokens
+        ("好", "好 カナ", ErrorRate(1, i=1)),  # a run of kana is a word
+        ("<0.00>今天<1.20><1.20>run<2.40>it", "今天 run it", ErrorRate(4)),  # timestamps part words
+        ("", "", ErrorRate(0)),
+        ("好 ok", "", ErrorRate(2, d=2)),
+        ("", "好 ok", ErrorRate(0, i=2)),
+        ("。，", "<0.00>", ErrorRate(0)),  # as empty
+    ],
+)
+def test_golden_texts(ref, hyp, expected):
+    assert mer(ref, hyp) == expected
+
+
+def test_digits_are_english_in_paper_mode():
+    ours, theirs = (score_pair(Pair("u", "g", "跑 3 個", "跑 4 個"), c).rates for c in (USUAL, PAPER))
+    assert ours["mer"] == theirs["mer"] == ErrorRate(3, s=1)
+    assert (ours["en_split"], theirs["en_split"]) == (ErrorRate(0), ErrorRate(1, s=1))
+    assert theirs["en_joint"] == ErrorRate(1, s=1)
+
+
+def test_script_can_be_left_alone():
+    assert mer("說", "说", Conventions("none")) == ErrorRate(1, s=1)
+
+
+def test_missing_empty_and_right_to_say_nothing():
+    score = tallied(Pair("a", "g", "好", None), Pair("b", "g", "ok 好", ""), Pair("c", "g", "", ""))
+    assert score.rates["mer"] == ErrorRate(3, d=3)
+    assert (score.missing, score.empty, score.empty_references) == (("a",), 1, 1)
+
+
+def test_a_hallucination_is_seen_by_its_length_and_by_its_repetitions():
+    """謝謝觀看 ten times has 4 different 6-grams in turn; after 17 of its 35 the first comes a fifth time."""
+    looping = Pair("a", "g", "好", "謝謝觀看" * 10, duration_s=2.0)
+    fine = Pair("b", "g", "我們用 GPU", "我們用 GPU", duration_s=1.0)
+    score = tallied(looping, fine)
+    assert (score.too_long, score.timed, score.repetitions) == (1, 2, 2)
+    untimed = tallied(Pair("c", "g", "好", "謝謝觀看" * 10))
+    assert (untimed.too_long, untimed.timed) == (0, 0)
+
+
+def test_parts_and_measures_are_sums_and_parts_lose_nothing():
+    score = tallied(
+        Pair("a", "g1", "我 run", "我 ran"),
+        Pair("b", "g1", "我們", "我"),
+        Pair("c", "g2", "run it", "run it now"),
+        Pair("d", "g2", "3", "4"),
+    )
+    assert score.parts == {
+        "mixed": ErrorRate(2, s=1),
+        "zh": ErrorRate(2, d=1),
+        "en": ErrorRate(2, i=1),
+        "other": ErrorRate(1, s=1),
+    }
+    assert score.rates["mer"] == ErrorRate(7, s=2, d=1, i=1)
+    assert score.interval is not None
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(TEXT, TEXT), min_size=1, max_size=6), st.randoms())
+def test_the_order_of_utterances_does_not_matter_and_joint_adds_up(texts, random):
+    pairs = [Pair(f"u{at}", f"g{at % 2}", ref, hyp) for at, (ref, hyp) in enumerate(texts)]
+    shuffled = random.sample(pairs, len(pairs))
+    one, other = tallied(*pairs), tallied(*shuffled)
+    assert (one.rates, one.parts) == (other.rates, other.parts)
+    assert one.rates["zh_joint"] + one.rates["en_joint"] == one.rates["mer"]
+
+
+@settings(deadline=None)
+@given(TEXT)
+def test_a_text_against_itself_has_no_errors(text):
+    assert mer(text, text).errors == 0
+
+
+def test_a_megabyte_on_both_sides_is_scored_in_bounded_time():
+    """A looping hypothesis of 100,000 tokens against a reference of as many others."""
+    start = time.perf_counter()
+    counts = mer("我們今天講 deep learning 的課" * 10_000, "謝謝觀看" * 25_000)
+    assert counts.errors >= 100_000
+    assert time.perf_counter() - start < 60

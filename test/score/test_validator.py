@@ -1,0 +1,122 @@
+"""The validator study: the truth of a chunk, bad labels, recall and share kept, by hand."""
+
+import pytest
+
+from k2d.data.rows import Utterance
+from k2d.faults import K2DError
+from k2d.score.rates import ErrorRate
+from k2d.score.scoring import Conventions
+from k2d.score.validator import ALPHAS, Distances, JudgedChunk, read_distances, study, true_errors, truth_of
+
+HEADER = "id recording duration_s loops_teacher loops_auxiliary n_teacher n_auxiliary mer per composite"
+
+
+def span(key, start_s, end_s, text=None, recording="r1"):
+    return Utterance(key, recording, "a.wav", "spk", text, start_s, end_s)
+
+
+def chunk(key, distance, errors, *, duration_s=10.0, n_teacher=5):
+    by_metric = {"mer": distance, "per": distance / 2, "composite": distance / 2}
+    return JudgedChunk(Distances(key, duration_s, n_teacher, by_metric), errors)
+
+
+def test_words_belong_to_the_chunk_that_has_their_middle():
+    truth = [
+        span("t1", 0.0, 4.0, "一"),
+        span("t2", 4.0, 12.0, "二"),  # middle 8: before the border at 10
+        span("t3", 9.0, 13.0, "三"),  # middle 11: after it
+        span("t4", 18.0, 22.0, "四"),  # middle 20: the end of the second chunk is not in it
+        span("t5", 1.0, 2.0, "別", recording="r2"),
+    ]
+    chunks = [
+        span("c1", 0.0, 10.0),
+        span("c2", 10.0, 20.0),
+        span("c3", 30.0, 40.0),
+        span("c4", 0.0, 9.0, recording="r2"),
+    ]
+    assert dict(truth_of(chunks, reversed(truth))) == {"c1": "一 二", "c2": "三", "c3": "", "c4": "別"}
+
+
+def test_truth_without_times_is_refused():
+    with pytest.raises(K2DError, match="'t1' has no times: the truth about recordings needs `segments`"):
+        list(truth_of([span("c", 0.0, 1.0)], [Utterance("t1", "t1", "a.wav", "spk", "好")]))
+
+
+@pytest.mark.parametrize(
+    ("truth", "label", "is_bad"),
+    [
+        ("一二三四五", "<0.00>一二三<2.00>", False),  # 2 of 5 is 0.4: not above
+        ("一二三四五", "<0.00>一二<2.00>", True),  # 3 of 5
+        ("一二", "", True),
+        ("", "<0.00>謝謝<2.00>", True),  # words where nothing was said
+        ("", "<0.00><2.00>", False),
+    ],
+)
+def test_a_label_is_bad_above_the_limit(truth, label, is_bad):
+    judged = chunk("c", 0.0, true_errors(truth, label, Conventions()))
+    assert judged.is_bad(0.4) is is_bad
+
+
+def test_recall_and_share_kept_by_hand():
+    """Ten chunks, 0.05 to 0.95 apart by MER; the three farthest and the nearest are truly bad."""
+    bad, good = ErrorRate(10, s=9), ErrorRate(10)
+    chunks = [chunk(f"c{n}", n / 10 + 0.05, bad if n in (0, 7, 8, 9) else good) for n in range(10)]
+    found = study(chunks, 0.4)
+    assert (found["n_chunks"], found["n_bad"], found["bad_label_mer"]) == (10, 4, 0.4)
+    mer = found["by_metric"]["mer"]
+    assert mer["alphas"] == [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9]
+    assert mer["kept_share"] == pytest.approx([0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9])
+    assert mer["recall"] == [0.75] * 7 + [0.5, 0.25]  # the nearest is never dropped
+    assert mer["mean_recall"] == pytest.approx((7 * 0.75 + 0.5 + 0.25) / 9)
+    assert mer["max_recall"] == 0.75  # at 0.6 and 0.7; at 0.5 no more than half is kept
+    assert found["by_metric"]["per"]["recall"] == [0.75] * 3 + [0.5, 0.0] + [0.0] * 4
+
+
+def test_max_recall_heeds_how_much_is_kept():
+    """At 0.1 both bad labels would go, but with them two thirds of the data: by duration, not by chunks."""
+    long_good = chunk("a", 0.15, ErrorRate(10), duration_s=30.0)
+    chunks = [
+        long_good,
+        chunk("b", 0.15, ErrorRate(10, s=9)),
+        chunk("c", 0.95, ErrorRate(10, s=9)),
+        chunk("d", 0.0, ErrorRate(10)),
+    ]
+    mer = study(chunks, 0.4)["by_metric"]["mer"]
+    assert mer["recall"][:2] == [1.0, 0.5]
+    assert mer["kept_share"][:2] == [pytest.approx(10 / 60), pytest.approx(50 / 60)]
+    assert mer["max_recall"] == 0.5
+
+
+def test_an_empty_label_is_dropped_whatever_its_distance():
+    found = study([chunk("a", 0.0, ErrorRate(5, d=5), n_teacher=0)], 0.4)
+    assert found["by_metric"]["mer"]["recall"] == [1.0] * 9
+    assert found["by_metric"]["mer"]["max_recall"] is None  # nothing is kept at any alpha
+
+
+def test_without_bad_labels_there_is_no_recall():
+    mer = study([chunk("a", 0.0, ErrorRate(5))], 0.4)["by_metric"]["mer"]
+    assert (mer["recall"], mer["max_recall"], mer["mean_recall"]) == ([None] * 9, None, None)
+    assert mer["kept_share"] == [1.0] * len(ALPHAS)
+
+
+def test_distances_are_read_by_column_name(tmp_path):
+    path = tmp_path / "distances.tsv"
+    rows = ["lab/a/c1 r1 10.0 0 0 5 6 0.1000 0.2000 0.3000", "lab/b/c1 r1 9.5 1 0 5 6 0.4000 0.5000 1.0000"]
+    path.write_text("\n".join([HEADER, *rows, ""]).replace(" ", "\t"))
+    assert [row.id for row in read_distances(path)] == ["lab/a/c1", "lab/b/c1"]
+    (row,) = read_distances(path, ["lab/b/"])
+    assert row == Distances("lab/b/c1", 9.5, 5, {"mer": 0.4, "per": 0.5, "composite": 1.0})
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("id duration_s", r"distances.tsv:1: the columns n_teacher, mer, per, composite are missing"),
+        (f"{HEADER}\nc1 r1 ten 0 0 5 6 0.1 0.2 0.3", r"distances.tsv:2: not a row of distances \(could not convert"),
+        (f"{HEADER}\nc1 r1 10.0", r"distances.tsv:2: not a row of distances"),
+    ],
+)
+def test_a_broken_table_is_told_with_its_line(tmp_path, content, message):
+    (tmp_path / "distances.tsv").write_text(content.replace(" ", "\t"))
+    with pytest.raises(K2DError, match=message):
+        list(read_distances(tmp_path / "distances.tsv"))

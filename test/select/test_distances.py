@@ -1,0 +1,166 @@
+"""Distances between two opinions, worked out by hand, and what must hold for any texts."""
+
+import json
+import time
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from k2d.config.load import settings_of
+from k2d.config.schema import Select
+from k2d.select.distances import Comparer, Measuring, error_rate
+from k2d.select.rows import Distances
+
+COMPARER = Comparer(Measuring())
+
+GOLDEN = [  # teacher, auxiliary, mixed errors, auxiliary's tokens
+    ("繁體中文", "繁体中文", 0, 4),
+    ("ＧＰＵ　１２", "gpu 12", 0, 2),
+    ("don't", "don t", 0, 2),  # the normaliser parts them, on both sides
+    ("圓周率是 3.14", "圓周率是 3 14", 0, 6),
+    ("50%", "50", 0, 1),
+    ("用 GPU 跑", "用 CPU 跑", 1, 3),
+    ("嗯 我們走", "我們走", 1, 3),
+    ("カラオケ", "", 1, 0),
+    ("很好 😀", "很好", 0, 2),
+    ("2021年", "2021 年", 0, 2),  # digits next to Han
+    ("<0.00>so<1.20>我們<2.40>", "so 我們", 0, 3),  # marks part words, they do not glue them
+    ("<0.00> hello<0.50>world <1.00>", "hello world", 0, 2),
+    ("我們喜歡 machine learning", "我喜歡 machine earning 嗎", 3, 6),  # 們 lost, learning misheard, 嗎 invented
+]
+
+
+@pytest.mark.parametrize(("teacher", "auxiliary", "errors", "n_auxiliary"), GOLDEN)
+def test_mixed_errors_worked_out_by_hand(teacher, auxiliary, errors, n_auxiliary):
+    found = COMPARER.compare(teacher, auxiliary)
+    assert found.n_b == n_auxiliary
+    assert found.mer == (round(errors / n_auxiliary, 4) if n_auxiliary else 1.0)
+
+
+def test_phonemes_forgive_what_sounds_alike_and_nothing_else():
+    assert COMPARER.compare("他在", "她再").per == 0.0
+    # ㄊㄚ ㄗㄞ against ㄊㄚ ㄗㄠ: one of four
+    assert COMPARER.compare("他在", "他早").per == 0.25
+    assert COMPARER.compare("嗯", "恩").mer == 1.0  # and 嗯 has a sound, it does not vanish
+    assert COMPARER.compare("嗯好", "好").per > 0
+
+
+def test_an_unknown_english_word_costs_something_unless_it_is_dropped():
+    assert COMPARER.compare("我用 zzyzx", "我用").per > 0
+    drop = Comparer(Measuring(out_of_vocabulary="drop"))
+    assert drop.compare("我用 zzyzxqq", "我用").per == 0.0  # the authors' way: an error on it is free
+
+
+@pytest.mark.parametrize("nothing", ["", " ", "。，…", "<0.00> <30.00>", "<0.00> ！ <2.00>"])
+def test_a_side_without_words_is_empty(nothing):
+    assert COMPARER.compare(nothing, "好") == Distances(False, False, 0, 1, 1.0, 1.0)
+    assert COMPARER.compare("好", nothing) == Distances(False, False, 1, 0, 1.0, 1.0)
+    both = COMPARER.compare(nothing, "<1.00>")
+    assert (both.n_a, both.n_b, both.mer, both.per, both.composite) == (0, 0, 0.0, 0.0, 0.0)
+
+
+def test_an_empty_validator_is_kept_or_dropped_as_asked():
+    kept = Comparer(Measuring(empty_validator_distance=0.0)).compare("好的", "")
+    assert (kept.mer, kept.per, kept.composite) == (0.0, 0.0, 0.0)
+
+
+@pytest.mark.parametrize(("denominator", "expected"), [("validator", 1.0), ("teacher", 0.5), ("longer", 0.5)])
+def test_the_denominator_is_an_option(denominator, expected):
+    # 一二三四 against 一二: two errors over two, four and four tokens
+    assert Comparer(Measuring(denominator=denominator)).compare("一二三四", "一二").mer == expected
+
+
+def test_script_is_an_option():
+    assert Comparer(Measuring(script="none")).compare("體", "体").mer == 1.0
+    assert Comparer(Measuring(script="per_char")).compare("瞭解", "了解").mer == 0.5
+    assert COMPARER.compare("瞭解", "了解").mer == 0.0
+
+
+@pytest.mark.parametrize(
+    ("loops_a", "loops_b", "per", "expected"),
+    [
+        (False, False, 0.3, 0.3),
+        (False, False, 1.7, 1.0),  # never above 1
+        (True, False, 0.0, 1.0),  # a looping teacher is always dropped
+        (True, True, 0.0, 1.0),
+        (False, True, 0.9, 0.0),  # a looping auxiliary never causes a drop
+    ],
+)
+def test_composite_is_the_formula_of_the_paper(loops_a, loops_b, per, expected):
+    assert Distances(loops_a, loops_b, 9, 9, 0.5, per).composite == expected
+
+
+def test_seven_repeats_against_five():
+    found = COMPARER.compare("謝謝觀看。" * 7, "謝謝觀看。" * 5)
+    assert (found.loops_a, found.loops_b) == (True, False)
+    assert found.mer == 0.4  # 8 of 20
+    assert found.composite == 1.0
+
+
+def test_a_label_of_100_000_tokens_and_one_of_a_megabyte_take_bounded_time():
+    loop = "<0.00> " + "thank you very much 謝謝 " * 20_000
+    megabyte = "我們今天來看一個新的例子" * 28_000  # 1 MB in UTF-8
+    started = time.perf_counter()
+    assert COMPARER.compare(loop, "謝謝大家").composite == 1.0
+    assert COMPARER.compare(megabyte, "我們今天").loops_a
+    assert time.perf_counter() - started < 10.0  # 2 s on one idle core
+
+
+def test_the_defaults_are_the_configs():
+    section = settings_of(Select())
+    measuring = json.loads(json.dumps({name: getattr(Measuring(), name) for name in Measuring.__slots__}))
+    assert measuring == {name: section[name] for name in measuring}
+    assert len(measuring) == 6
+
+
+def test_the_signature_names_all_that_decides():
+    plain = Comparer(Measuring()).signature
+    for other in (
+        Measuring(ngram=5),
+        Measuring(ngram_count=4),
+        Measuring(denominator="longer"),
+        Measuring(empty_validator_distance=0.0),
+        Measuring(script="none"),
+        Measuring(out_of_vocabulary="drop"),
+    ):
+        assert Comparer(other).signature != plain
+
+
+WORDS = st.lists(st.sampled_from([*"我你他她在再好的", " gpu ", " model ", " 3 ", "。", "<1.00>"]), max_size=25)
+
+
+@settings(deadline=None)
+@given(WORDS.map("".join), WORDS.map("".join))
+def test_a_text_is_like_itself_and_errors_are_symmetric(a, b):
+    same, there, back = COMPARER.compare(a, a), COMPARER.compare(a, b), COMPARER.compare(b, a)
+    assert (same.mer, same.per) == (0.0, 0.0)
+    if there.n_a and there.n_b:
+        assert there.mer * there.n_b == pytest.approx(back.mer * back.n_b, abs=1e-2)
+        assert (
+            abs(there.n_a - there.n_b) / there.n_b - 1e-4 <= there.mer <= max(there.n_a, there.n_b) / there.n_b + 1e-4
+        )
+
+
+def edits(a: str, b: str) -> int:
+    """The textbook's dynamic programme."""
+    row = list(range(len(b) + 1))
+    for i, x in enumerate(a, 1):
+        left_up, row[0] = row[0], i
+        for j, y in enumerate(b, 1):
+            left_up, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, left_up + (x != y))
+    return row[-1]
+
+
+@given(st.text("abc", min_size=1, max_size=12), st.text("abc", min_size=1, max_size=12))
+def test_the_error_rate_is_the_textbooks(a, b):
+    assert error_rate(a, b, Measuring()) == round(edits(a, b) / len(b), 4)
+
+
+def test_order_and_company_of_pairs_do_not_matter():
+    pairs = [(teacher, auxiliary) for teacher, auxiliary, _, _ in GOLDEN]
+    forward = Comparer(Measuring())
+    backward = Comparer(Measuring())
+    there = [forward.compare(*pair) for pair in pairs]
+    assert there == [backward.compare(*pair) for pair in reversed(pairs)][::-1]
+    assert there == [COMPARER.compare(*pair) for pair in pairs]

@@ -1,0 +1,100 @@
+"""Rules that keep or drop, on rows worked out by hand; and further rules on the label alone."""
+
+from typing import get_args, get_type_hints
+
+import pytest
+
+from k2d.config.schema import Method
+from k2d.faults import K2DError, UsageError
+from k2d.select import labels
+from k2d.select.labels import LABEL_RULES, Label, label_rules, objection
+from k2d.select.rows import Distances
+from k2d.select.rules import RULES, judge
+
+#                          loops_a, loops_b, n_a, n_b, mer, per
+CLEAN = Distances(False, False, 9, 9, 0.4, 0.3)
+FAR = Distances(False, False, 9, 9, 0.41, 0.41)
+LOOPING_TEACHER = Distances(True, False, 60, 9, 0.0, 0.0)
+LOOPING_AUXILIARY = Distances(False, True, 9, 60, 0.9, 0.9)
+BOTH_LOOP = Distances(True, True, 60, 60, 0.0, 0.0)
+EMPTY_TEACHER = Distances(False, False, 0, 9, 1.0, 1.0)
+BOTH_EMPTY = Distances(False, False, 0, 0, 0.0, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("rule", "clean", "far", "looping_teacher", "looping_auxiliary", "both_loop"),
+    [
+        ("none", "", "", "", "", ""),
+        ("trivial", "", "", "loop", "", "loop"),
+        ("mer", "", "distance", "", "distance", ""),
+        ("per", "", "distance", "", "distance", ""),
+        ("composite", "", "distance", "loop", "", "loop"),
+    ],
+)
+def test_each_rule_of_the_paper_at_its_alpha(rule, clean, far, looping_teacher, looping_auxiliary, both_loop):
+    rows = (CLEAN, FAR, LOOPING_TEACHER, LOOPING_AUXILIARY, BOTH_LOOP)
+    found = [judge(row, RULES[rule], 0.4).reason for row in rows]
+    assert found == [clean, far, looping_teacher, looping_auxiliary, both_loop]
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_an_empty_label_is_dropped_by_every_rule(rule):
+    assert judge(EMPTY_TEACHER, RULES[rule], 0.4).reason == "empty_teacher"
+    assert judge(BOTH_EMPTY, RULES[rule], 0.4).reason == "empty_teacher"
+
+
+def test_the_config_offers_these_rules():
+    assert get_args(get_type_hints(Method)["rule"]) == tuple(RULES)
+
+
+@pytest.mark.parametrize(
+    ("rule", "label", "keeps"),
+    [
+        ("characters_per_second", Label("c", "我们今天来看 gpu", 2.0), True),
+        ("characters_per_second", Label("c", "我们", 30.0), False),  # two in half a minute
+        ("characters_per_second", Label("c", "好" * 51, 2.0), False),
+        ("compression_ratio", Label("c", "我们今天来看一个新的例子 transformer 怎么训练", 9.0), True),
+        ("compression_ratio", Label("c", "谢谢大家 " * 20, 9.0), False),
+        ("mean_logprob", Label("c", "好", 1.0, mean_logprob=-0.4), True),
+        ("mean_logprob", Label("c", "好", 1.0, mean_logprob=-1.1), False),
+        ("phrase_blacklist", Label("c", "今天的 subtitle 很好", 3.0), True),
+        ("phrase_blacklist", Label("c", "请不吝点赞 订阅 转发", 3.0), False),
+        ("phrase_blacklist", Label("c", " thanks for watching ", 3.0), False),
+        ("identical_labels", Label("c", "好", 1.0, n_identical=2, n_in_recording=4), True),  # twice is chance
+        ("identical_labels", Label("c", "好", 1.0, n_identical=3, n_in_recording=30), True),
+        ("identical_labels", Label("c", "好", 1.0, n_identical=4, n_in_recording=30), False),
+        ("language_gate", Label("c", "我们用 gpu 3 个", 2.0), True),
+        ("language_gate", Label("c", "ご視聴ありがとうございました", 2.0), False),
+        ("language_gate", Label("c", "спасибо за просмотр", 2.0), False),
+        ("language_gate", Label("c", "시청해 주셔서 감사합니다", 2.0), False),
+    ],
+)
+def test_rules_on_the_label(rule, label, keeps):
+    assert LABEL_RULES[rule](label) is keeps
+
+
+def test_han_alone_upsets_no_rule():
+    """Peers part at spaces, or ask for lower-case letters: all of Mandarin falls."""
+    label = Label("c", "我们今天要讲的是深度学习里面最重要的一个方法", 6.0, mean_logprob=-0.2)
+    assert objection(label, label_rules(LABEL_RULES)) == ""
+
+
+def test_the_first_rule_that_objects_gives_its_name():
+    label = Label("c", "请不吝点赞" * 20, 60.0)
+    assert objection(label, label_rules(["phrase_blacklist", "compression_ratio"])) == "phrase_blacklist"
+    assert objection(label, label_rules(["compression_ratio", "phrase_blacklist"])) == "compression_ratio"
+
+
+def test_a_log_probability_that_is_not_known_is_an_error_and_not_a_verdict():
+    with pytest.raises(K2DError, match=r"c: the rule mean_logprob needs .* add a table utt2logprob"):
+        LABEL_RULES["mean_logprob"](Label("c", "好", 1.0))
+
+
+def test_unknown_rules_are_named():
+    with pytest.raises(UsageError, match="also: found 'compresion_ratio', expected one of characters_per_second, comp"):
+        label_rules(["compresion_ratio"])
+
+
+def test_every_rule_has_a_version_to_be_recorded():
+    assert isinstance(labels.VERSION, int)
+    assert len(LABEL_RULES) == 6

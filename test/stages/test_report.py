@@ -1,0 +1,170 @@
+"""Stage 13 from outside: made from stored files alone, made again when they change, honest about gaps."""
+
+import json
+import random
+import time
+
+import pytest
+from made_audio import speechlike, write_audio
+from made_experiment import CONF, fabricate, made_row, rtf, write_chunks, write_distances, write_record, write_score
+
+from k2d.config import load_config
+from k2d.stages.report import make, units
+from k2d.stages.shell import make_job
+
+pytestmark = pytest.mark.slow  # each test runs the command line several times
+
+EXP = "exp/made"
+
+
+@pytest.fixture
+def made(project):
+    (project.root / "conf/made.yaml").write_text(CONF)
+    return project
+
+
+def made_job(folder):
+    (folder / "made.yaml").write_text(CONF)
+    return make_job(load_config(folder / "made.yaml", [f"exp={folder / 'exp'}"]))
+
+
+def report(project, *words):
+    done = project.run("--conf", "conf/made.yaml", "--stage", "13", "--stop-stage", "13", *words)
+    folder = project.root / EXP / "report"
+    texts = [(folder / name).read_text() if (folder / name).exists() else "" for name in ("RESULTS.md", "report.html")]
+    return done, *texts
+
+
+def test_a_whole_experiment_in_both_forms_within_seconds(made):
+    fabricate(made.root / EXP, n_chunks=400, n_heard=8)
+    start = time.monotonic()
+    done, results, page = report(made)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert time.monotonic() - start < 30  # on a busy machine; alone it takes 3
+    assert "in 30 scores = kept 30" in done.stdout
+    row = next(line for line in results.splitlines() if line.startswith("| k2d_composite-s1 | 2.1 |"))
+    assert row.count("**") == 8  # the best on all four test sets
+    for heading in ("(Table 2)", "(Table 3)", "(Table 4)", "Parts of the sets", "Selection", "(Table 5)", "Signatures"):
+        assert heading in results
+        assert heading in page
+    assert "not there yet" not in results
+    assert page.count("<audio controls") == 8
+    assert page.count("<svg") == 4 + 5 + 3
+    assert page.count("<article") == 30
+    assert "線性代數" in page
+    assert results.startswith("# Results of made\n")
+    assert not (made.root / "RESULTS.md").exists()  # the project's own is written by --publish alone
+
+
+def test_nothing_yet_is_a_report_that_says_so(made):
+    done, results, page = report(made)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "No scores are there yet: stages 11 and 12 make them." in results
+    assert "- not there yet: scores of teacher, kd_all-s1, " in results
+    assert "<li>not there yet: what the method k2d_mer kept (stage 8)</li>" in page
+    assert "not there yet: scores of teacher, kd_all-s1, " in done.stdout
+
+
+def test_the_same_results_are_skipped_and_new_ones_are_reported_unasked(made):
+    write_score(made.root / EXP, "teacher", "mini/read_test", 0.1)
+    report(made)
+    again, *_ = report(made)
+    assert f"{EXP}/report: done already, skipped" in again.stdout
+    write_score(made.root / EXP, "kd_all-s1", "mini/read_test", 0.05)
+    anew, results, _ = report(made)
+    assert anew.returncode == 0
+    assert "score/kd_all-s1/mini/read_test/score.json is new" in anew.stdout
+    assert "| kd_all-s1 | – | – | – | **5.00 (50.0)** |" in results
+
+
+def test_the_same_files_make_the_same_report(tmp_path):
+    job = made_job(tmp_path)
+    for system in ("teacher", "kd_all-s1"):
+        write_score(job.places.exp, system, "mini/read_test", rtf=rtf(0.2))
+    write_record(job.places.exp, "kd_all")
+    write_distances(job.places.exp, [made_row("mini/lectures/c1", 0, True, random.Random(1))])
+    reports = []
+    for folder in (tmp_path / "first", tmp_path / "second"):
+        folder.mkdir()
+        make(units(job)[0], job, folder)
+        reports.append([(folder / name).read_bytes() for name in ("RESULTS.md", "report.html")])
+    assert reports[0] == reports[1]
+
+
+def test_a_damaged_score_does_not_stop_the_report(made):
+    write_score(made.root / EXP, "teacher", "mini/read_test", 0.1)
+    write_score(made.root / EXP, "teacher", "mini/talk_test", 0.2).write_text("{}")
+    done, results, _ = report(made)
+    assert done.returncode == 0
+    assert "| teacher | – | – | – | **10.00** |" in results
+    assert "teacher/mini/talk_test/score.json: cannot be read (KeyError: 'rtf')" in results
+
+
+def test_names_from_others_are_shown_as_text(made):
+    evil = "<img src=x onerror=alert(1)>"
+    path = write_score(made.root / EXP, "teacher", "mini/read_test", 0.1, signature=evil)
+    assert json.loads(path.read_text())["signature"] == evil
+    _, results, page = report(made)
+    assert evil not in results
+    assert evil not in page
+    assert "&lt;img src=x onerror=alert(1)&gt;" in page
+
+
+def test_commands_are_told(made):
+    made.add_toy_stage("tokens", "tokens")
+    assert made.run("--conf", "conf/made.yaml", "--stage", "2", "--stop-stage", "2").returncode == 0
+    _, results, _ = report(made)
+    assert "| tokens | python -m k2d tokens --conf conf/made.yaml" in results
+
+
+def test_texts_are_compared_as_in_selection(tmp_path):
+    """Traditional against simplified is no difference, and timestamps are none."""
+    job = made_job(tmp_path)
+    audio = write_audio(tmp_path / "a.wav", speechlike(11.0), subtype="PCM_16")
+    write_chunks(job.places.exp, {"c1": ("我們用 GPU", "我们用<4.20>Gpu")}, str(audio))
+    write_distances(job.places.exp, [made_row("mini/lectures/c1", 0, True, random.Random(1))])
+    make(units(job)[0], job, tmp_path)
+    page = (tmp_path / "report.html").read_text()
+    assert "<mark>" not in page
+    assert page.count(">我们用 gpu</dd>") == 2
+
+
+@pytest.mark.slow
+def test_what_stages_8_and_12_write_is_what_this_one_reads(made):
+    """The three stages in a row on a few lines of hand-made text."""
+    exp, data = made.root / EXP, made.root / "data/mini/read_test"
+    audio = write_audio(made.root / "lecture.wav", speechlike(31.0), subtype="PCM_16")
+    said = {
+        "r1-1": ("我們 用 GPU", "我們 用 CPU"),
+        "r1-2": ("這個 model 很 好", "這個 model 很 好"),
+        "r1-3": ("謝謝", ""),
+    }
+    write_chunks(exp, said, str(audio))
+    chunks = exp / "chunks/mini/lectures"
+    (chunks / "utt2spk").write_text("".join(f"{key} r1\n" for key in said))
+    (chunks / "spk2utt").write_text(f"r1 {' '.join(said)}\n")
+    (chunks / "reco2dur").write_text("r1 31.0\n")
+    (chunks / "reco2course").write_text("r1 代數\n")
+    data.mkdir(parents=True)
+    for name, line in (("wav.scp", f"u1 {audio}"), ("utt2spk", "u1 s1"), ("spk2utt", "s1 u1"), ("utt2dur", "u1 31.0")):
+        (data / name).write_text(line + "\n")
+    (data / "text").write_text("u1 今天 我們 用 GPU 跑 model\n")
+    for model, hypothesis in (("teacher", "今天 我們 用 CPU 跑 模"), ("kd_all-s1", "今天 我們 用 GPU 跑 model")):
+        decoded = exp / "decode" / model / "mini/read_test"
+        decoded.mkdir(parents=True)
+        (decoded / "text").write_text(f"u1 {hypothesis}\n")
+        timing = {"audio_s": 31.0, "runs_s": [3.1 if model == "teacher" else 0.62], "batch_size": 1, "threads": 1}
+        (decoded / "timing.json").write_text(json.dumps({**timing, "dtype": "fp32", "device": "cpu"}))
+    small = ("corpora.dev=[]", "corpora.in_domain=[]", "corpora.out_domain=[mini/read_test]")
+    for stage in ("8", "12"):
+        done = made.run("--conf", "conf/made.yaml", "--stage", stage, "--stop-stage", stage, *small)
+        assert done.returncode == 0, done.stdout + done.stderr
+    done, results, page = report(made, *small)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "cannot be read" not in results
+    assert "| teacher | – | ×1.0 | – | 25.00 |" in results  # 2 of 8 tokens: GPU and model
+    assert "| kd_all-s1 | – | ×5.0 | 100.0 % | **0.00 (100.0)** |" in results
+    assert "| k2d_composite | composite | 0.4 | base |" in results
+    assert "代數" in results
+    assert "mini/lectures/r1-1" in page
+    assert "<mark>gpu</mark>" in page

@@ -1,0 +1,135 @@
+"""Phonemes of mixed text: answers by hand, the policy for unknown words, memory and cache."""
+
+import multiprocessing
+import time
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from k2d.faults import K2DError
+from k2d.text import english, phonemes
+from k2d.text.normalise import Normaliser
+from k2d.text.phonemes import Phonemiser
+from k2d.text.tokens import token_texts
+
+
+@pytest.fixture(scope="session")
+def phonemiser():
+    return Phonemiser()
+
+
+def spoken(phonemiser, text):
+    return " ".join(phonemiser.phonemes(token_texts(text)))
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("我们用 model", "ㄨ ㄛ ㄇ ㄣ ㄩ ㄥ m ɑ d ə l"),
+        ("校长的 长度", "ㄒ ㄧ ㄠ ㄓ ㄤ ㄉ ㄜ ㄔ ㄤ ㄉ ㄨ"),  # polyphones, across a space too
+        ("嗯", "ㄣ"),
+        ("don't", "d oʊ n t"),
+        ("don’t", "d oʊ n t"),
+        ("gpu GPU", "d͡ʒ i p i j u " * 2),
+        ("g p u", "d͡ʒ i p i j u"),  # spelt or spoken letter by letter: the same sounds
+        ("softmax", "s ɔ f t m æ k s"),  # by the model
+        ("naïve café", "n aɪ i v k æ f eɪ"),
+        ("3.14", "ㄙ ㄢ ㄧ ㄙ"),
+        ("三一四", "ㄙ ㄢ ㄧ ㄙ"),
+        ("2021", "ㄦ ㄌ ㄧ ㄥ ㄦ ㄧ"),
+        ("第3课", "ㄉ ㄧ ㄙ ㄢ ㄎ ㄜ"),
+        ("covid-19", "k oʊ v ɪ d ㄧ ㄐ ㄧ ㄡ"),
+        ("mp3", "ɛ m p i ㄙ ㄢ"),
+        ("ひカ мир", "ひ カ м и р"),  # each character for itself
+        ("々", "々"),
+        ("𠀀", "ㄏ ㄜ"),
+        ("😀，", ""),
+        ("", ""),
+    ],
+)
+def test_golden(phonemiser, text, expected):
+    assert spoken(phonemiser, text) == expected.strip()
+
+
+def test_drop_is_as_the_authors_do(tmp_path):
+    dropping = Phonemiser("drop")
+    assert spoken(dropping, "我 softmax gpu 3 ひ model") == "ㄨ ㄛ m ɑ d ə l"
+    assert dropping.unknown == {"softmax", "gpu", "3", "ひ"}
+
+
+def test_unknown_words_are_remembered():
+    phonemiser = Phonemiser()
+    phonemiser.phonemes(token_texts("我 model softmax 42 softmax ひ"))
+    assert phonemiser.unknown == {"softmax", "42", "ひ"}
+
+
+def test_the_users_lexicon_wins(tmp_path):
+    lexicon = tmp_path / "lexicon.tsv"
+    lexicon.write_text("Model\tM AO1\nsoftmax\tS M\n")
+    for policy in ("letters", "drop"):
+        phonemiser = Phonemiser(policy, lexicon)
+        assert spoken(phonemiser, "model softmax the") == "M AO S M ð ə"
+        assert phonemiser.unknown == set()
+    lexicon.write_text("bad")
+    with pytest.raises(K2DError, match=r"lexicon.tsv:1: found 'bad'"):
+        Phonemiser(lexicon=lexicon).phonemes(["model"])
+
+
+def test_the_signature_names_all_that_decides(tmp_path):
+    lexicon = tmp_path / "lexicon.tsv"
+    lexicon.write_text("model\tM\n")
+    one = Phonemiser(lexicon=lexicon).signature
+    lexicon.write_text("model\tN\n")
+    lines = [Phonemiser().signature, Phonemiser("drop").signature, one, Phonemiser(lexicon=lexicon).signature]
+    assert len(set(lines)) == 4
+    assert lines[0].startswith("phonemes-1+pypinyin-")
+    assert Phonemiser(cache=tmp_path).signature == lines[0]  # where guesses are kept decides nothing
+
+
+def test_sounds_are_the_phonemes_a_character_each(phonemiser, lecture_lines):
+    normalise = Normaliser()
+    for line in lecture_lines[::20]:
+        tokens = token_texts(normalise(line))
+        assert len(phonemiser.sounds(tokens)) == len(phonemiser.phonemes(tokens))
+    assert phonemiser.sounds(["judge"]) != phonemiser.sounds(["dudge"])
+
+
+@settings(max_examples=50, deadline=None)
+@given(data=st.data())
+def test_any_text_has_phonemes_and_always_the_same(phonemiser, any_text, data):
+    tokens = token_texts(Normaliser()(data.draw(any_text)))
+    found = phonemiser.phonemes(tokens)
+    assert found == phonemiser.phonemes(tokens)
+    assert len(found) >= len([token for token in tokens if token])  # nothing is said by silence
+    assert all(found)
+
+
+def test_guesses_are_kept_on_disk(tmp_path, monkeypatch):
+    assert spoken(Phonemiser(cache=tmp_path), "softmax") == "s ɔ f t m æ k s"
+    monkeypatch.setattr(english, "guess", None)
+    assert spoken(Phonemiser(cache=tmp_path), "softmax") == "s ɔ f t m æ k s"
+    with pytest.raises(TypeError):
+        Phonemiser().phonemes(["softmax"])
+
+
+def test_memory_is_bounded(monkeypatch):
+    monkeypatch.setattr(phonemes, "_MAX_WORDS", 50)
+    phonemiser = Phonemiser()
+    for number in range(500):
+        assert phonemiser.sounds([str(number)])
+        assert len(phonemiser._words) <= 50
+
+
+def test_it_can_be_sent_to_another_process(phonemiser):
+    phonemiser.phonemes(["softmax"])
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        assert pool.apply(phonemiser.phonemes, (["软", "model"],)) == ["ㄖ", "ㄨ", "ㄢ", "m", "ɑ", "d", "ə", "l"]
+
+
+@pytest.mark.parametrize("piece", ["谢谢大家", "a", "1", "长", "model ", "ひ"])
+def test_a_loop_of_100_000_tokens_takes_bounded_time(phonemiser, piece):
+    tokens = token_texts(piece * 100_000)
+    started = time.perf_counter()
+    assert phonemiser.phonemes(tokens)
+    assert time.perf_counter() - started < 3
