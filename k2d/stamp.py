@@ -126,7 +126,8 @@ def _changed_settings(old: Any, new: Any, at: Sequence[str] = ()) -> list[str]:
     if isinstance(old, Mapping) and isinstance(new, Mapping):
         names = list(dict.fromkeys([*old, *new]))
         return [line for n in names for line in _changed_settings(old.get(n), new.get(n), (*at, n))]
-    return [] if old == new else [f"setting {'.'.join(at)}: {json.dumps(old)} -> {json.dumps(new)}"]
+    before, now = json.dumps(old), json.dumps(new)  # as they are stored: a tuple is a list there
+    return [] if before == now else [f"setting {'.'.join(at)}: {before} -> {now}"]
 
 
 def _files_below(folder: Path) -> list[str]:

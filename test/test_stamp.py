@@ -55,6 +55,13 @@ def test_differences_are_told_one_by_one():
     assert differences(RECIPE, RECIPE) == []
 
 
+def test_a_tuple_is_the_list_that_it_is_stored_as(folder):
+    made = Recipe("select", 1, {"steps": ("tags",), "none": ()}, {})
+    write_stamp(folder, made, {}, {})
+    assert differences(read_stamp(folder).recipe, made) == []
+    assert read_stamp(folder).recipe.identity == made.identity
+
+
 def test_the_identity_does_not_depend_on_the_order_of_settings():
     turned = Recipe("select", 1, dict(reversed(RECIPE.settings.items())), dict(reversed(RECIPE.inputs.items())))
     assert turned.identity == RECIPE.identity

@@ -26,6 +26,7 @@ Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
 Alpha = Annotated[float, Field(ge=0, lt=1)]
 Precision = Literal["fp32", "bf16"]
+Step = Literal["tags", "numerals", "variants", "fillers"]
 
 ROLES = ("labelled", "unlabelled", "dev", "in_domain", "out_domain")
 
@@ -155,7 +156,7 @@ class Method:
     auxiliary: Name | None = None
     """Who gives the second opinion; default: the first of the auxiliaries."""
     also: tuple[Name, ...] = ()
-    """Further rules that must agree, such as a range of characters per second."""
+    """Further rules on the label that must agree, by their names in k2d/select/labels.py."""
 
 
 @dataclass(frozen=True, config=_STRICT)
@@ -173,6 +174,8 @@ class Select:
     """Distance where the auxiliary says nothing: 1.0 drops the chunk, 0.0 keeps it."""
     script: Literal["t2s", "per_char", "none"] = "t2s"
     """How Han script is unified before comparing."""
+    steps: tuple[Step, ...] = ()
+    """Optional steps of the normaliser, each named in the signature."""
     out_of_vocabulary: Literal["letters", "drop"] = "letters"
     """Phonemes of an English word that no lexicon has."""
     allow_empty: bool = False
@@ -220,6 +223,8 @@ class Score:
 
     normaliser: Literal["basic"] = "basic"
     script: Literal["t2s", "per_char", "none"] = "t2s"
+    steps: tuple[Step, ...] = ()
+    """Optional steps of the normaliser, each named in the signature."""
     tokens: Literal["default", "paper"] = "default"
     """`paper` counts digits as English words and knows U+4E00–9FFF as Han only."""
     bad_label_mer: NotNegative = 0.4

@@ -19,6 +19,7 @@ from k2d.score.layout import markdown_table, text_table
 from k2d.score.rates import Figure
 from k2d.score.scoring import Conventions
 from k2d.score.store import Record
+from k2d.text.steps import STEPS
 
 NAMES = {
     "mer": "MER",
@@ -47,7 +48,7 @@ def main(argv: Sequence[str]) -> int:
         asked.hyp,
         model=asked.hyp.absolute().parent.name,
         set=asked.ref.absolute().parent.name,
-        conventions=Conventions(asked.script, asked.mode),
+        conventions=Conventions(asked.script, asked.mode, tuple(asked.step)),
         draws=Draws(asked.resamples),
     )
     if asked.out is not None:
@@ -67,6 +68,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--format", choices=["text", "json", "md"], default="text", help="default: text")
     made.add_argument("--mode", choices=["default", "paper"], default="default", help="tokens (default: default)")
     made.add_argument("--script", choices=["t2s", "per_char", "none"], default="t2s", help="Han script (default: t2s)")
+    made.add_argument("--step", action="append", default=[], choices=STEPS, help="optional step of the normaliser")
     made.add_argument("--resamples", type=int, default=RESAMPLES, metavar="N", help=f"default: {RESAMPLES}")
     made.add_argument("--out", type=Path, metavar="DIR", help="also write score.json, per_utt.jsonl, trn, align.txt")
     return made

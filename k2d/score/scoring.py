@@ -29,10 +29,11 @@ class Conventions:
 
     script: ScriptConversion = "t2s"
     tokens: TokenMode = "default"
+    steps: tuple[str, ...] = ()
 
     @cached_property
     def normaliser(self) -> Normaliser:
-        return Normaliser(script=self.script)
+        return Normaliser(script=self.script, steps=self.steps)
 
 
 USUAL_CONVENTIONS = Conventions()

@@ -18,6 +18,7 @@ from k2d.faults import FaultReport, K2DError, Treatment, UsageError
 from k2d.select.distances import Comparer, Measuring
 from k2d.select.rows import Distances, distance_text
 from k2d.select.rules import RULES, judge
+from k2d.text.steps import STEPS
 
 HEADER = ("id", "loops_a", "loops_b", "mer", "per", "composite", "keep")
 
@@ -35,6 +36,7 @@ def main(argv: Sequence[str]) -> int:
         empty_validator_distance=options.empty,
         script=options.script,
         out_of_vocabulary=options.oov,
+        steps=tuple(options.step),
     )
     comparer, rule = Comparer(measuring), RULES[options.metric]
     with tempfile.TemporaryDirectory(prefix="k2d-distance-") as scratch:
@@ -61,6 +63,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--denominator", choices=["validator", "teacher", "longer"], default=default.denominator)
     add("--empty", type=float, default=1.0, metavar="DISTANCE", help="where only b is empty (default: 1.0)")
     add("--script", choices=["t2s", "per_char", "none"], default=default.script, help="how Han script is unified")
+    add("--step", action="append", default=[], choices=STEPS, help="optional step of the normaliser (repeatable)")
     add("--oov", choices=["letters", "drop"], default=default.out_of_vocabulary, help="phonemes of unknown words")
     return parser
 

@@ -35,6 +35,7 @@ class Measuring:
     empty_validator_distance: float = 1.0
     script: Literal["t2s", "per_char", "none"] = "t2s"
     out_of_vocabulary: Literal["letters", "drop"] = "letters"
+    steps: tuple[str, ...] = ()
 
 
 class Opinion(NamedTuple):
@@ -50,7 +51,7 @@ class Comparer:
 
     def __init__(self, measuring: Measuring, cache: Path | None = None) -> None:
         self.measuring = measuring
-        self.normalise = Normaliser(script=measuring.script)
+        self.normalise = Normaliser(script=measuring.script, steps=measuring.steps)
         self._phonemiser = Phonemiser(measuring.out_of_vocabulary, cache=cache)
 
     @property

@@ -87,5 +87,5 @@ def _listening(experiment: Experiment, job: Job) -> Iterator[Section]:
 
 
 def _tokens(job: Job) -> Tokens:
-    normalise = Normaliser(script=job.config.select.script)
+    normalise = Normaliser(script=job.config.select.script, steps=job.config.select.steps)
     return lambda text: token_texts(normalise(text))

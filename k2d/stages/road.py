@@ -52,7 +52,7 @@ ROAD = (
     Stage(5, "pseudo_label", "long recordings, teacher", "pseudo/<corpus>/<split>/"),
     Stage(6, "chunk", "pseudo-labels", "chunks/<corpus>/<split>/"),
     Stage(7, "second_opinion", "chunks, auxiliary", "opinions/<auxiliary>/<corpus>/<split>/"),
-    Stage(8, "select", "two opinions per chunk", "select/distances.tsv, select/<method>/"),
+    Stage(8, "select", "two opinions per chunk", "select/distances/<auxiliary>/, select/<method>/"),
     Stage(9, "init_student", "teacher", "models/student_init/"),
     Stage(10, "distill", "kept chunks, teacher, student", "models/<method>-s<seed>/"),
     Stage(11, "decode", "test and dev sets, every model", "decode/<model>/<corpus>/<split>/"),

@@ -91,7 +91,8 @@ def _score_unit(model: str, split: str, role: str, job: Job) -> Unit:
 
 
 def _conventions(job: Job) -> Conventions:
-    return Conventions(job.config.score.script, job.config.score.tokens)
+    score = job.config.score
+    return Conventions(score.script, score.tokens, score.steps)
 
 
 def _decode(job: Job) -> str:

@@ -117,6 +117,7 @@ def _measuring(select: Select) -> Measuring:
         empty_validator_distance=select.empty_validator_distance,
         script=select.script,
         out_of_vocabulary=select.out_of_vocabulary,
+        steps=select.steps,
     )
 
 

@@ -20,7 +20,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 from random import Random
@@ -48,7 +48,11 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=200_000, help="for the memory (default: 200,000)")
     parser.add_argument("--part", choices=["speed", "cold", "memory"], help="one part alone (each is a new process)")
     arguments = parser.parse_args()
-    parts = {"speed": _speed, "cold": _cold, "memory": lambda: _memory(arguments.pairs)}
+    parts: dict[str, Callable[[], None]] = {
+        "speed": _speed,
+        "cold": _cold,
+        "memory": lambda: _memory(arguments.pairs),
+    }
     if arguments.part:
         parts[arguments.part]()
         return
@@ -70,7 +74,7 @@ def pairs(seed: int) -> Iterator[Pair]:
         number += 1
 
 
-def _chunk(grammar: dict[str, tuple[str, ...]], words: list[str], rng: Random) -> str:
+def _chunk(grammar: Mapping[str, tuple[str, ...]], words: list[str], rng: Random) -> str:
     """Sentences of a lecture with other words between them, so that no chunk is like another."""
     parts: list[str] = []
     wanted = rng.randint(100, 150)
