@@ -178,6 +178,8 @@ class Select:
     """Optional steps of the normaliser, each named in the signature."""
     out_of_vocabulary: Literal["letters", "drop"] = "letters"
     """Phonemes of an English word that no lexicon has."""
+    lexicon: str | None = None
+    """The user's own pronunciations (a word, a tab, its phonemes), which win over all others."""
     allow_empty: bool = False
     """Go on when a method keeps nothing."""
     methods: dict[Name, Method] = field(default_factory=dict)

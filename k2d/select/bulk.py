@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
+from k2d.atomic import write_text
 from k2d.faults import K2DError
 from k2d.progress import Progress
 from k2d.select.distances import Comparer, Measuring
@@ -27,19 +30,29 @@ class Pair(NamedTuple):
     auxiliary: str
 
 
+class Keeping(NamedTuple):
+    """Folders for what would be a pity to do again: guessed pronunciations, and blocks of an interrupted run."""
+
+    guesses: Path | None = None
+    blocks: Path | None = None
+
+
+NOTHING_KEPT = Keeping()
+
+
 class Block(NamedTuple):
     """What a worker measures at once."""
 
     measuring: Measuring
-    cache: Path | None
+    keeping: Keeping
     pairs: list[Pair]
 
 
 def measured_lines(
-    pairs: Iterable[Pair], measuring: Measuring, *, nj: int, total: int, cache: Path | None = None
+    pairs: Iterable[Pair], measuring: Measuring, *, nj: int, total: int, keeping: Keeping = NOTHING_KEPT
 ) -> Iterator[str]:
     """A line of distances.tsv for each pair, block by block in the order in which they are done."""
-    done = run_each(measure, (Block(measuring, cache, block) for block in blocks(pairs)), nj=nj)
+    done = run_each(measure, (Block(measuring, keeping, block) for block in blocks(pairs)), nj=nj)
     with Progress("distances", total, "chunks") as progress:
         for outcome in done:
             yield from _lines(outcome)
@@ -61,18 +74,30 @@ def blocks(pairs: Iterable[Pair]) -> Iterator[list[Pair]]:
 
 
 def measure(block: Block) -> list[str]:
-    """The lines of a block. Runs in a worker."""
-    compare = _comparer(block.measuring, block.cache).compare
-    return [
-        chunk_line(ChunkRow(pair.id, pair.recording, pair.duration_s, compare(pair.teacher, pair.auxiliary)))
+    """The lines of a block: as an interrupted run has left them, or measured now. Runs in a worker."""
+    comparer = _comparer(block.measuring, block.keeping.guesses)
+    left = block.keeping.blocks / f"{_digest(block, comparer)}.tsv" if block.keeping.blocks else None
+    if left is not None and left.exists():
+        return left.read_text(encoding="utf-8").split("\n")[:-1]
+    lines = [
+        chunk_line(ChunkRow(pair.id, pair.recording, pair.duration_s, comparer.compare(pair.teacher, pair.auxiliary)))
         for pair in block.pairs
     ]
+    if left is not None:
+        write_text(left, "".join(f"{line}\n" for line in lines))
+    return lines
+
+
+def _digest(block: Block, comparer: Comparer) -> str:
+    """Of all that decides the lines of a block."""
+    content = json.dumps([comparer.signature, block.pairs], ensure_ascii=False)
+    return hashlib.sha256(content.encode()).hexdigest()
 
 
 @lru_cache(maxsize=1)
-def _comparer(measuring: Measuring, cache: Path | None) -> Comparer:
+def _comparer(measuring: Measuring, guesses: Path | None) -> Comparer:
     """One for all blocks of a worker, so that it learns each word once."""
-    return Comparer(measuring, cache)
+    return Comparer(measuring, guesses)
 
 
 def _lines(outcome: Outcome[Block, list[str]]) -> list[str]:

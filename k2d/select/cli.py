@@ -37,6 +37,7 @@ def main(argv: Sequence[str]) -> int:
         script=options.script,
         out_of_vocabulary=options.oov,
         steps=tuple(options.step),
+        lexicon=None if options.lexicon is None else str(options.lexicon.absolute()),
     )
     comparer, rule = Comparer(measuring), RULES[options.metric]
     with tempfile.TemporaryDirectory(prefix="k2d-distance-") as scratch:
@@ -64,6 +65,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--empty", type=float, default=1.0, metavar="DISTANCE", help="where only b is empty (default: 1.0)")
     add("--script", choices=["t2s", "per_char", "none"], default=default.script, help="how Han script is unified")
     add("--step", action="append", default=[], choices=STEPS, help="optional step of the normaliser (repeatable)")
+    add("--lexicon", type=Path, metavar="FILE", help="your own pronunciations: a word, a tab, its phonemes")
     add("--oov", choices=["letters", "drop"], default=default.out_of_vocabulary, help="phonemes of unknown words")
     return parser
 

@@ -14,6 +14,7 @@ from typing import Literal, NamedTuple
 import rapidfuzz
 from rapidfuzz.distance import Levenshtein
 
+from k2d.paths import PROJECT_ROOT
 from k2d.select.loops import ngram_loops
 from k2d.select.rows import DECIMALS, Distances
 from k2d.text.normalise import Normaliser
@@ -36,6 +37,7 @@ class Measuring:
     script: Literal["t2s", "per_char", "none"] = "t2s"
     out_of_vocabulary: Literal["letters", "drop"] = "letters"
     steps: tuple[str, ...] = ()
+    lexicon: str | None = None
 
 
 class Opinion(NamedTuple):
@@ -52,7 +54,8 @@ class Comparer:
     def __init__(self, measuring: Measuring, cache: Path | None = None) -> None:
         self.measuring = measuring
         self.normalise = Normaliser(script=measuring.script, steps=measuring.steps)
-        self._phonemiser = Phonemiser(measuring.out_of_vocabulary, cache=cache)
+        lexicon = PROJECT_ROOT / measuring.lexicon if measuring.lexicon else None
+        self._phonemiser = Phonemiser(measuring.out_of_vocabulary, lexicon, cache)
 
     @property
     def signature(self) -> str:

@@ -7,6 +7,7 @@ directories), its decision on every chunk, and the record of both.
 from __future__ import annotations
 
 import json
+import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
@@ -19,7 +20,8 @@ from k2d.atomic import write_text
 from k2d.config.schema import Method, Select
 from k2d.data.kaldi.external_sort import sort_lines
 from k2d.faults import K2DError, UsageError
-from k2d.select.bulk import measured_lines
+from k2d.paths import PROJECT_ROOT
+from k2d.select.bulk import Keeping, measured_lines
 from k2d.select.distances import VERSION as MEASURING_VERSION
 from k2d.select.distances import Comparer, Measuring
 from k2d.select.labels import VERSION as LABELS_VERSION
@@ -91,6 +93,8 @@ def _distances_unit(auxiliary: str, job: Job) -> Unit:
     }
     opinions = (_opinion(auxiliary, split, job) for split in splits)
     inputs = [*(_chunks_folder(split, job) for split in splits), *(path for path in opinions if path is not None)]
+    if job.config.select.lexicon:
+        inputs.append(PROJECT_ROOT / job.config.select.lexicon)
     return Unit(_distances_folder(auxiliary, job), settings, tuple(inputs))
 
 
@@ -118,6 +122,7 @@ def _measuring(select: Select) -> Measuring:
         script=select.script,
         out_of_vocabulary=select.out_of_vocabulary,
         steps=select.steps,
+        lexicon=select.lexicon,
     )
 
 
@@ -128,9 +133,11 @@ def _make_distances(unit: Unit, job: Job, chunks: list[Chunks], folder: Path) ->
     auxiliary = str(unit.settings["auxiliary"])
     total = sum(each.n_chunks for each in chunks)
     pairs = (pair for each in chunks for pair in each.pairs(_opinion(auxiliary, each.split, job)))
-    cache = job.places.exp / "cache" / "phonemes"  # of the model's guesses: saves time and decides nothing
-    lines = measured_lines(pairs, _measuring(job.config.select), nj=job.nj, total=total, cache=cache)
+    cache = job.places.exp / "cache"  # saves time and decides nothing
+    keeping = Keeping(guesses=cache / "phonemes", blocks=cache / "distances" / auxiliary)
+    lines = measured_lines(pairs, _measuring(job.config.select), nj=job.nj, total=total, keeping=keeping)
     n_rows = write_distances(folder / DISTANCES, sort_lines(lines, chunks[0].scratch))
+    shutil.rmtree(cache / "distances" / auxiliary, ignore_errors=True)
     return Counts(total, n_rows, {}, "chunks")
 
 

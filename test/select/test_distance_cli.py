@@ -107,3 +107,12 @@ def test_a_megabyte_in_a_line_is_measured(texts, capsys):
     rows = run(capsys, *texts(a=f"u1 {long}\n", b="u1 今天的天氣很好\n"))
     assert rows[1][1] == "1"
     assert float(rows[1][3]) > 10_000
+
+
+def test_ones_own_lexicon_wins(texts, capsys, tmp_path):
+    lexicon = tmp_path / "lexicon.tsv"
+    lexicon.write_text("kubeflow\tk u b\ncubeflow\tk u b\n")
+    words = texts("u1 kubeflow\n", "u1 cubeflow\n")
+    assert run(capsys, *words, "--lexicon", str(lexicon))[1][3:5] == ["1.0000", "0.0000"]
+    lexicon.write_text("kubeflow\tk u b\ncubeflow\ts i d\n")
+    assert run(capsys, *words, "--lexicon", str(lexicon))[1][3:5] == ["1.0000", "1.0000"]

@@ -111,7 +111,7 @@ def test_the_defaults_are_the_configs():
     section = settings_of(Select())
     measuring = json.loads(json.dumps({name: getattr(Measuring(), name) for name in Measuring.__slots__}))
     assert measuring == {name: section[name] for name in measuring}
-    assert len(measuring) == 7
+    assert len(measuring) == 8
 
 
 def test_the_signature_names_all_that_decides():

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from k2d.faults import K2DError, MissingInput, UsageError
-from k2d.select.bulk import Pair, blocks, measured_lines
+from k2d.select.bulk import Keeping, Pair, blocks, measured_lines
 from k2d.select.distances import Measuring
 from k2d.select.record import Tally
 from k2d.select.rows import ChunkRow, Decision, Distances, chunk_line, read_distances, write_decisions, write_distances
@@ -138,3 +138,18 @@ def test_workers_give_a_line_for_every_pair():
     assert lines[0] == "a/b/0\tr\t1.500\t0\t0\t4\t0\t1.0000\t1.0000\t1.0000"
     assert lines[1] == "a/b/1\tr\t1.500\t0\t0\t4\t4\t0.0000\t0.0000\t0.0000"
     assert len(lines) == 9
+
+
+def test_an_interrupted_run_goes_on_from_its_blocks_and_other_settings_do_not_take_them(tmp_path):
+    """What a block has left is taken as it stands: marked here, so that it can be told from what is measured anew."""
+    pairs = [Pair(f"a/b/{n}", "r", 1.5, "我們用 model", "我們") for n in range(3)]
+    keeping = Keeping(blocks=tmp_path / "blocks")
+    first = list(measured_lines(pairs, Measuring(), nj=1, total=3, keeping=keeping))
+    (left,) = (tmp_path / "blocks").iterdir()
+    assert left.read_text(encoding="utf-8").split("\n") == [*first, ""]
+    left.write_text("marked\n", encoding="utf-8")
+    assert list(measured_lines(pairs, Measuring(), nj=1, total=3, keeping=keeping)) == ["marked"]
+    other = list(measured_lines(pairs, Measuring(denominator="longer"), nj=1, total=3, keeping=keeping))
+    assert [line.split("\t")[7] for line in other] == ["0.5000"] * 3  # two of four tokens
+    changed = [pair._replace(auxiliary="我們用") for pair in pairs]
+    assert "marked" not in list(measured_lines(changed, Measuring(), nj=1, total=3, keeping=keeping))

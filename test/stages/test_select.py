@@ -249,3 +249,17 @@ def test_rules_that_need_no_second_opinion_need_no_auxiliary(lab):
     assert (
         "corpora.unlabelled: found no split, expected at least one for select.methods" in nothing_to_choose_from.stderr
     )
+
+
+@pytest.mark.slow
+def test_ones_own_lexicon_is_an_input_and_a_missing_one_is_named(lab):
+    missing = select(lab, "select.lexicon=conf/lexicon.tsv")
+    assert missing.returncode == 3
+    assert "conf/lexicon.tsv" in missing.stderr
+    (lab.root / "conf" / "lexicon.tsv").write_text("model\tm o\n")
+    assert select(lab, "select.lexicon=conf/lexicon.tsv").returncode == 0
+    (lab.root / "conf" / "lexicon.tsv").write_text("model\tm a\n")
+    changed = select(lab, "select.lexicon=conf/lexicon.tsv")
+    assert changed.returncode == 1
+    assert "input conf/lexicon.tsv has changed" in changed.stderr
+    assert list((lab.root / "exp/x/cache/distances").glob("*/*")) == []  # blocks go once the table is there
