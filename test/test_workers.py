@@ -20,13 +20,13 @@ def test_every_item_comes_back_once(nj):
 
 
 def test_crash_exception_and_hang_cost_one_item_each():
-    outcomes = {o.item: o for o in run_each(troubled, range(2, 10), nj=2, limit_s=4)}
+    outcomes = {o.item: o for o in run_each(troubled, range(2, 10), nj=2, limit_s=3)}
     assert sorted(outcomes) == [2, 3, 4, 5, 6, 7, 8, 9]
     assert {n: o.value for n, o in outcomes.items() if not o.error} == {n: n * n for n in (2, 4, 6, 9)}
     assert outcomes[3].error == "the worker process died (signal SIGSEGV)"
     assert outcomes[5].error == "ValueError: five is refused"
     assert isinstance(outcomes[5].exception, ValueError)
-    assert outcomes[7].error == "took longer than 4 s and was stopped"
+    assert outcomes[7].error == "took longer than 3 s and was stopped"
     assert outcomes[8].error == "the worker process died (signal SIGKILL)"
 
 

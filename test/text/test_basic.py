@@ -27,6 +27,7 @@ def test_equals_whispers_and_changes_nothing_twice(whisper, any_text, data):
     assert basic(basic(text)) == basic(text)
 
 
+@pytest.mark.slow
 def test_equals_whispers_on_every_character(whisper):
     """In blocks, each character between two letters; about 1.1 million."""
     points = [point for point in range(sys.maxunicode + 1) if not 0xD800 <= point < 0xE000]
