@@ -173,3 +173,8 @@ def test_every_setting_is_explained_or_plain():
     keys = set(known_keys())
     assert {"select.methods.*.rule", "distill.objective.*", "teacher.training.lr", "corpora.labelled"} <= keys
     assert len(keys) > 80
+
+
+def test_bad_input_51_a_mistyped_key_is_refused_with_a_suggestion(tmp_path):
+    (fault,) = faults_of(write(tmp_path, "select:\n  aplha: 0.3\n"))
+    assert fault.endswith(":2: select.aplha: found an unknown key, expected a known one; did you mean select.alpha?")
