@@ -6,7 +6,6 @@ Nothing here decides what happens next: a check adds faults to a report, a verb 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -63,10 +62,6 @@ class FaultReport:
         self.counts[key] += 1
         if self.counts[key] <= self.cap:
             self.kept.append(fault)
-
-    def extend(self, faults: Iterable[Fault]) -> None:
-        for fault in faults:
-            self.add(fault)
 
     def count(self, *treatments: Treatment) -> int:
         """How many faults were added, of these treatments or (none named) of all.

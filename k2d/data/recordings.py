@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -27,11 +27,13 @@ class Probed:
             yield key, float(seconds)
 
 
-def probe_recordings(recordings: Iterable[Row], scratch: Path, *, nj: int, label: str) -> Probed:
-    """Look at the audio of (recording id, audio value) pairs, each id once."""
+def probe_recordings(recordings: Path, scratch: Path, *, nj: int, label: str) -> Probed:
+    """Look at the audio of a file's recordings: a line `recording audio` for each."""
     probed = Probed(scratch / "durations")
+    total = sum(1 for _ in read_lines(recordings))
+    outcomes = run_each(duration_s, map(split_row, read_lines(recordings)), nj=nj, limit_s=LIMIT_S)
     with probed.durations.open("w", encoding="utf-8") as file:
-        for outcome in track(run_each(duration_s, recordings, nj=nj, limit_s=LIMIT_S), label, unit="recordings"):
+        for outcome in track(outcomes, label, total, "recordings"):
             if outcome.value is not None:
                 file.write(f"{outcome.item[0]} {outcome.value!r}\n")
             else:
@@ -51,4 +53,4 @@ def duration_s(recording: Row) -> float:
 def _rejected(outcome: Outcome[Row, float]) -> Rejected:
     key, audio = outcome.item
     reason = getattr(outcome.exception, "reason", "decoder_failed")
-    return Rejected(key, reason, outcome.error, audio)
+    return Rejected(key, reason, str(outcome.exception or outcome.error), audio)

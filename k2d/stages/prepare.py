@@ -19,7 +19,7 @@ from k2d.data.corpus import Corpus
 from k2d.data.kaldi.datadir_writer import write_datadir
 from k2d.data.kaldi.external_sort import read_lines, sort_lines
 from k2d.data.kaldi.fix import BACKUP, fix
-from k2d.data.kaldi.joins import keep, split_row
+from k2d.data.kaldi.joins import keep
 from k2d.data.kaldi.validation import AudioLevel, Checks
 from k2d.data.recordings import Probed, probe_recordings
 from k2d.data.rows import Utterance
@@ -120,7 +120,9 @@ def _make_split(folder: Path, spool: Path, job: Job) -> Counts:
 
 def _probe(spool: Path, scratch: Path, job: Job) -> Probed:
     pairs = sort_lines((f"{row.recording_id} {row.audio}" for row in _spooled(spool)), scratch)
-    recordings = (split_row(line) for line, _ in groupby(pairs))
+    recordings = scratch / "recordings"
+    with recordings.open("w", encoding="utf-8") as file:
+        file.writelines(f"{line}\n" for line, _ in groupby(pairs))
     return probe_recordings(recordings, scratch, nj=job.nj, label=f"{spool.name}: looking at the audio")
 
 

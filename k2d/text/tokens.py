@@ -74,15 +74,3 @@ def token_texts(text: str, *, mode: Mode = "default") -> list[str]:
     if any(joiner in text for joiner in _JOINERS[mode]):
         return [token.text for token in mixed_tokens(text, mode=mode)]
     return _PLAIN_TOKENS[mode].findall(text)
-
-
-def script_of(token: str, *, mode: Mode = "default") -> Script:
-    """What a token is written in.
-
-    >>> script_of("3"), script_of("3", mode="paper")
-    (<Script.NUM: 'num'>, <Script.EN: 'en'>)
-    """
-    match = _TOKENS[mode].fullmatch(token)
-    if match is None:
-        raise ValueError(f"{token!r} is not one token")
-    return Script(match.lastgroup)

@@ -66,6 +66,7 @@ def test_bad_audio_is_set_aside_with_a_reason_and_too_much_of_it_stops_the_stage
     assert "in 20 utterances = kept 17 + empty_file 1 + missing 1 + not_audio 1" in went_on.stdout
     folder = project.root / "data" / "lab" / "train"
     rejected = [json.loads(line) for line in lines(folder / "rejected.jsonl")]
+    assert "AudioError" not in "".join(row["detail"] for row in rejected)  # words for people
     assert {row["id"]: row["reason"] for row in rejected} == {
         "spk2-u05": "empty_file",
         "spk0-u06": "not_audio",

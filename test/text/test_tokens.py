@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from k2d.text.normalise import Normaliser
-from k2d.text.tokens import Script, mixed_tokens, script_of, token_texts
+from k2d.text.tokens import Script, mixed_tokens, token_texts
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def test_han_is_what_unicode_calls_so():
     letters = [chr(point) for point in range(0x2E80, 0x32400) if chr(point).isalnum()]
     han = [c for c in letters if unicodedata.name(c, "").startswith(("CJK UNIFIED", "CJK COMPATIBILITY IDEOGRAPH"))]
     named = {*han, "々", "〇"}
-    assert [c for c in letters if (script_of(c) is Script.ZH) != (c in named)] == []
+    assert [c for c in letters if (mixed_tokens(c)[0].script is Script.ZH) != (c in named)] == []
     assert len(han) > 90_000
 
 
@@ -64,13 +64,6 @@ def test_the_fast_tokens_are_the_same(any_text, data, mode, normal):
     text = Normaliser()(text) if normal else text
     tokens = mixed_tokens(text, mode=mode)
     assert token_texts(text, mode=mode) == [token.text for token in tokens]
-    assert [script_of(token.text, mode=mode) for token in tokens] == [token.script for token in tokens]
-
-
-@pytest.mark.parametrize("text", ["", " ", "我們", "a b", "，"])
-def test_script_of_takes_one_token(text):
-    with pytest.raises(ValueError, match="is not one token"):
-        script_of(text)
 
 
 @given(st.text(), st.sampled_from(["default", "paper"]))
