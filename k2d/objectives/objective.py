@@ -1,0 +1,89 @@
+"""The weighted sum of terms that a student is trained on, computed in pieces so that a large vocabulary fits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+from torch.utils.checkpoint import checkpoint
+
+from k2d.faults import UsageError
+from k2d.objectives.terms import NEEDS_LOGITS, TERMS, Tokens
+
+CTC = "ctc"
+CHUNK_ELEMENTS = 1 << 25
+"""Logits that are alive at once, per decoder: 128 MiB in fp32."""
+
+OutputLayer = Callable[[Tensor], Tensor]
+
+
+@dataclass(frozen=True, slots=True)
+class Sides:
+    """Both decoders' last hidden states at the N places with a label, and their output layers."""
+
+    targets_N: Tensor
+    student_hidden_ND: Tensor
+    student_output: OutputLayer
+    teacher_hidden_ND: Tensor
+    teacher_output: OutputLayer
+    n_vocabulary: int
+
+
+@dataclass(frozen=True, slots=True)
+class Objective:
+    """What is minimised. `token_mean` divides by the number of tokens; `sum` with T = 1 is the formula as printed."""
+
+    weights: Mapping[str, float]
+    temperature: float = 2.0
+    reduction: Literal["token_mean", "sum"] = "token_mean"
+    chunk_elements: int = CHUNK_ELEMENTS
+
+    def __post_init__(self) -> None:
+        unknown = [name for name in self.weights if name not in TERMS and name != CTC]
+        if unknown:
+            known = ", ".join([*TERMS, CTC])
+            raise UsageError(f"distill.objective: unknown term {', '.join(map(repr, unknown))}; there are {known}")
+        if not any(weight > 0 for weight in self.weights.values()):
+            raise UsageError("distill.objective: no term has a weight above 0, so there is nothing to learn")
+
+    @property
+    def token_terms(self) -> tuple[str, ...]:
+        """The terms per token that count, in the order of the config."""
+        return tuple(name for name, weight in self.weights.items() if weight > 0 and name != CTC)
+
+    def sums(self, sides: Sides) -> dict[str, Tensor]:
+        """Each term summed over the tokens, unweighted, with gradients to the student.
+
+        One piece at a time is turned into logits; a piece is computed anew in the backward pass where there are
+        several, so that no more than one is ever kept.
+        """
+        names = self.token_terms
+        n = sides.targets_N.shape[0]
+        n_chunk = max(1, self.chunk_elements // sides.n_vocabulary)
+        if n <= n_chunk:
+            return dict(zip(names, self._piece(sides, slice(0, n)), strict=True))
+        totals = [sides.student_hidden_ND.new_zeros((), dtype=torch.float32) for _ in names]
+        for start in range(0, n, n_chunk):
+            piece = checkpoint(self._piece, sides, slice(start, min(start + n_chunk, n)), use_reentrant=False)
+            totals = [total + part for total, part in zip(totals, piece, strict=True)]
+        return dict(zip(names, totals, strict=True))
+
+    def total(self, sums: Mapping[str, Tensor], n_tokens: float | Tensor) -> Tensor:
+        """The loss to be minimised from the sums of the terms; `n_tokens` counts all processes' tokens."""
+        weighted = torch.stack([self.weights[name] * value for name, value in sums.items()]).sum()
+        return weighted / n_tokens if self.reduction == "token_mean" else weighted
+
+    def _piece(self, sides: Sides, rows: slice) -> list[Tensor]:
+        student, teacher = sides.student_hidden_ND[rows], sides.teacher_hidden_ND[rows]
+        nothing = student.new_zeros((student.shape[0], 0))
+        student_logits = sides.student_output(student) if self._needs(0) else nothing
+        with torch.no_grad():
+            teacher_logits = sides.teacher_output(teacher) if self._needs(1) else nothing
+        tokens = Tokens(sides.targets_N[rows], student, student_logits, teacher, teacher_logits, self.temperature)
+        return [TERMS[name](tokens).sum() for name in self.token_terms]
+
+    def _needs(self, side: int) -> bool:
+        return any(NEEDS_LOGITS[name][side] for name in self.token_terms)

@@ -1,0 +1,170 @@
+"""Losses against answers worked out by hand, and against the formulas written out naively."""
+
+import math
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from k2d.faults import UsageError
+from k2d.objectives.objective import Objective, Sides
+from k2d.objectives.terms import NEEDS_LOGITS, TERMS, Tokens, ce, ctc, dkd, hidden_mse, kl
+
+
+pytestmark = pytest.mark.slow  # for the seconds that importing torch takes
+
+
+def tokens(student, teacher, targets, temperature=1.0, hidden=((0.0,), (0.0,))):
+    return Tokens(
+        torch.tensor(targets),
+        torch.tensor(hidden[0]),
+        torch.tensor(student).log(),
+        torch.tensor(hidden[1]),
+        torch.tensor(teacher).log(),
+        temperature,
+    )
+
+
+# Two tokens, three classes; probabilities, so that everything can be done on paper.
+STUDENT = [[0.5, 0.25, 0.25], [0.25, 0.5, 0.25]]
+TEACHER = [[0.25, 0.5, 0.25], [0.25, 0.5, 0.25]]
+
+
+def test_cross_entropy_is_minus_the_log_of_the_labels_probability():
+    assert ce(tokens(STUDENT, TEACHER, [0, 2])).tolist() == pytest.approx([math.log(2), math.log(4)])
+
+
+def test_kl_goes_from_teacher_to_student():
+    # 0.25 ln(0.25 / 0.5) + 0.5 ln(0.5 / 0.25) + 0.25 ln 1 = 0.25 ln 2; the second token is the same on both sides
+    assert kl(tokens(STUDENT, TEACHER, [0, 0])).tolist() == pytest.approx([0.25 * math.log(2), 0.0], abs=1e-7)
+
+
+def test_a_temperature_of_2_takes_the_roots_and_multiplies_by_4():
+    # at T = 2 probabilities are proportional to their roots: student √½ : ½ : ½, teacher ½ : √½ : ½
+    a, b = math.sqrt(0.5), 0.5
+    total = a + 2 * b
+    expected = 4 * ((b / total) * math.log(b / a) + (a / total) * math.log(a / b))
+    assert kl(tokens(STUDENT[:1], TEACHER[:1], [0], temperature=2.0)).tolist() == pytest.approx([expected])
+
+
+def test_decoupled_distillation_by_hand():
+    # the label is class 0: sure of it 0.5 against the teacher's 0.25; of the rest the student gives ½ : ½, the
+    # teacher ⅔ : ⅓
+    sure = 0.25 * math.log(0.25 / 0.5) + 0.75 * math.log(0.75 / 0.5)
+    rest = (2 / 3) * math.log((2 / 3) / (1 / 2)) + (1 / 3) * math.log((1 / 3) / (1 / 2))
+    assert dkd(tokens(STUDENT[:1], TEACHER[:1], [0])).tolist() == pytest.approx([sure + rest])
+
+
+def test_kl_is_the_sure_part_and_the_rest_times_the_teachers_doubt():
+    torch.manual_seed(0)
+    student, teacher = torch.randn(5, 7).softmax(-1), torch.randn(5, 7).softmax(-1)
+    target = torch.tensor([0, 3, 6, 2, 1])
+    sure_s, sure_t = (p.gather(1, target[:, None])[:, 0] for p in (student, teacher))
+    sure = sure_t * (sure_t / sure_s).log() + (1 - sure_t) * ((1 - sure_t) / (1 - sure_s)).log()
+    both = tokens(student.tolist(), teacher.tolist(), target.tolist())
+    rest = dkd(both) - sure
+    assert torch.allclose(kl(both), sure + (1 - sure_t) * rest, atol=1e-6)
+
+
+def test_hidden_states_are_compared_by_their_mean_squared_difference():
+    both = tokens(STUDENT[:1], TEACHER[:1], [0], hidden=([[1.0, 2.0]], [[3.0, 2.0]]))
+    assert hidden_mse(both).tolist() == [2.0]
+
+
+def test_ctc_sums_over_all_alignments():
+    # two frames, blank 0 and label 1, each with probability ½: "1", "1-" and "-1" of four paths, so ¾
+    log_probs = torch.full((1, 2, 2), 0.5).log()
+    assert ctc(log_probs, [torch.tensor([1])], 0).item() == pytest.approx(-math.log(0.75))
+
+
+def test_a_certain_teacher_gives_no_nan():
+    certain = tokens([[1.0, 0.0, 0.0]], [[1.0, 0.0, 0.0]], [0])
+    sure = Tokens(
+        certain.targets_N,
+        certain.student_hidden_ND,
+        torch.tensor([[50.0, -50.0, -50.0]], requires_grad=True),
+        certain.teacher_hidden_ND,
+        torch.tensor([[60.0, -60.0, -60.0]]),
+        2.0,
+    )
+    for name in ("ce", "kl", "dkd"):
+        loss = TERMS[name](sure).sum()
+        (gradient,) = torch.autograd.grad(loss, sure.student_logits_NV)
+        assert torch.isfinite(loss), name
+        assert torch.isfinite(gradient).all(), name
+
+
+# --- the weighted sum ---
+
+ALL = {"ce": 0.8, "kl": 1.0, "hidden_mse": 0.5, "dkd": 0.3}
+
+
+def sides(n=37, d=8, v=11):
+    torch.manual_seed(1)
+    student, teacher = torch.nn.Linear(d, v), torch.nn.Linear(d, v)
+    hidden = torch.randn(n, d, requires_grad=True)
+    return Sides(torch.randint(v, (n,)), hidden, student, torch.randn(n, d), teacher, v), student
+
+
+def test_every_term_says_which_logits_it_needs():
+    assert list(NEEDS_LOGITS) == list(TERMS)
+
+
+@pytest.mark.parametrize("n_tokens_per_piece", [1, 5, 36, 37, 1000])
+@pytest.mark.parametrize("weights", [ALL, {"ce": 0.8, "kl": 1.0}, {"hidden_mse": 1.0}])
+def test_in_pieces_it_is_the_naive_formula_in_value_and_gradient(weights, n_tokens_per_piece):
+    both, layer = sides()
+    objective = Objective(weights, 2.0, chunk_elements=n_tokens_per_piece * both.n_vocabulary)
+    loss = objective.total(objective.sums(both), 37)
+    got = torch.autograd.grad(loss, [both.student_hidden_ND, *layer.parameters()], allow_unused=True)
+    naive = naive_loss(weights, both)
+    expected = torch.autograd.grad(naive, [both.student_hidden_ND, *layer.parameters()], allow_unused=True)
+    assert loss.item() == pytest.approx(naive.item(), abs=1e-5)
+    for mine, theirs in zip(got, expected, strict=True):
+        assert (mine is None) == (theirs is None)
+        assert mine is None or torch.allclose(mine, theirs, atol=1e-5)
+
+
+def naive_loss(weights, both, t=2.0):
+    student, teacher = both.student_output(both.student_hidden_ND), both.teacher_output(both.teacher_hidden_ND).detach()
+    parts = {
+        "ce": F.cross_entropy(student, both.targets_N),
+        "kl": F.kl_div((student / t).log_softmax(-1), (teacher / t).softmax(-1), reduction="batchmean") * t * t,
+        "hidden_mse": F.mse_loss(both.student_hidden_ND, both.teacher_hidden_ND),
+    }
+    if "dkd" in weights:
+        whole = Tokens(both.targets_N, both.student_hidden_ND, student, both.teacher_hidden_ND, teacher, t)
+        parts["dkd"] = dkd(whole).mean()
+    return sum(weight * parts[name] for name, weight in weights.items())
+
+
+def test_the_printed_formula_is_the_sum_at_temperature_1():
+    both, _ = sides(n=3)
+    objective = Objective({"ce": 0.8, "kl": 1.0}, temperature=1.0, reduction="sum")
+    student, teacher = both.student_output(both.student_hidden_ND), both.teacher_output(both.teacher_hidden_ND)
+    p, q = student.softmax(-1).tolist(), teacher.softmax(-1).tolist()
+    printed = 0.0
+    for n, target in enumerate(both.targets_N.tolist()):
+        kl_sum = sum(b * math.log(b / a) for a, b in zip(p[n], q[n], strict=True))
+        printed += 0.8 * -math.log(p[n][target]) + kl_sum
+    assert objective.total(objective.sums(both), 3).item() == pytest.approx(printed, rel=1e-5)
+
+
+def test_the_teacher_gets_no_gradient_and_unused_logits_are_not_computed():
+    both, _ = sides()
+    teacher = both.teacher_output
+    Objective({"kl": 1.0}).sums(both)["kl"].backward()
+    assert teacher.weight.grad is None
+
+    def fail(hidden):
+        raise AssertionError("nobody asked for these logits")
+
+    without = Sides(both.targets_N, both.student_hidden_ND, both.student_output, both.teacher_hidden_ND, fail, 11)
+    Objective({"ce": 1.0}).sums(without)
+
+
+def test_wrong_terms_die_at_once():
+    with pytest.raises(UsageError, match=r"unknown term 'kll'; there are ce, kl, hidden_mse, dkd, ctc"):
+        Objective({"kll": 1.0})
+    with pytest.raises(UsageError, match="nothing to learn"):
+        Objective({"ce": 0.0})
