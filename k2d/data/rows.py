@@ -40,3 +40,41 @@ class Rejected:
     reason: str
     detail: str
     source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A stretch of a recording with what a recogniser heard in it."""
+
+    start_s: float
+    end_s: float
+    text: str
+    mean_logprob: float | None = None
+    """Of the window that it was heard in, rounded to two decimals."""
+    loop: bool = False
+    """The window was stopped because its text ran in circles."""
+    language: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DecodedWindow:
+    """One look at a recording: where, how much was said, and why it ended."""
+
+    start_s: float
+    advance_s: float
+    n_tokens: int
+    ended: str
+    """`end` (the model ended it), `budget` (too many tokens), `loop`, `silence` (skipped), `empty` (nothing heard)."""
+    moved_by: str
+    """`timestamps`, `window` (all of it), `minimum` (the timestamps said less than the smallest advance)."""
+    mean_logprob: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Hypothesis:
+    """What a recogniser heard in one recording: a line of hyp.jsonl."""
+
+    recording_id: str
+    duration_s: float
+    segments: tuple[Segment, ...]
+    windows: tuple[DecodedWindow, ...]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from torch import Tensor
@@ -34,11 +33,10 @@ class Sides:
 
 @dataclass(frozen=True, slots=True)
 class Objective:
-    """What is minimised. `token_mean` divides by the number of tokens; `sum` with T = 1 is the formula as printed."""
+    """What is minimised: terms by name with their weights. At T = 1, `ce` and `kl` are the formula as printed."""
 
     weights: Mapping[str, float]
     temperature: float = 2.0
-    reduction: Literal["token_mean", "sum"] = "token_mean"
     chunk_elements: int = CHUNK_ELEMENTS
 
     def __post_init__(self) -> None:
@@ -70,11 +68,6 @@ class Objective:
             piece = checkpoint(self._piece, sides, slice(start, min(start + n_chunk, n)), use_reentrant=False)
             totals = [total + part for total, part in zip(totals, piece, strict=True)]
         return dict(zip(names, totals, strict=True))
-
-    def total(self, sums: Mapping[str, Tensor], n_tokens: float | Tensor) -> Tensor:
-        """The loss to be minimised from the sums of the terms; `n_tokens` counts all processes' tokens."""
-        weighted = torch.stack([self.weights[name] * value for name, value in sums.items()]).sum()
-        return weighted / n_tokens if self.reduction == "token_mean" else weighted
 
     def _piece(self, sides: Sides, rows: slice) -> list[Tensor]:
         student, teacher = sides.student_hidden_ND[rows], sides.teacher_hidden_ND[rows]

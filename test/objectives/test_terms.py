@@ -10,7 +10,6 @@ from k2d.faults import UsageError
 from k2d.objectives.objective import Objective, Sides
 from k2d.objectives.terms import NEEDS_LOGITS, TERMS, Tokens, ce, ctc, dkd, hidden_mse, kl
 
-
 pytestmark = pytest.mark.slow  # for the seconds that importing torch takes
 
 
@@ -115,7 +114,7 @@ def test_every_term_says_which_logits_it_needs():
 def test_in_pieces_it_is_the_naive_formula_in_value_and_gradient(weights, n_tokens_per_piece):
     both, layer = sides()
     objective = Objective(weights, 2.0, chunk_elements=n_tokens_per_piece * both.n_vocabulary)
-    loss = objective.total(objective.sums(both), 37)
+    loss = weighted(objective, both) / 37
     got = torch.autograd.grad(loss, [both.student_hidden_ND, *layer.parameters()], allow_unused=True)
     naive = naive_loss(weights, both)
     expected = torch.autograd.grad(naive, [both.student_hidden_ND, *layer.parameters()], allow_unused=True)
@@ -123,6 +122,10 @@ def test_in_pieces_it_is_the_naive_formula_in_value_and_gradient(weights, n_toke
     for mine, theirs in zip(got, expected, strict=True):
         assert (mine is None) == (theirs is None)
         assert mine is None or torch.allclose(mine, theirs, atol=1e-5)
+
+
+def weighted(objective, both):
+    return sum(objective.weights[name] * value for name, value in objective.sums(both).items())
 
 
 def naive_loss(weights, both, t=2.0):
@@ -140,14 +143,14 @@ def naive_loss(weights, both, t=2.0):
 
 def test_the_printed_formula_is_the_sum_at_temperature_1():
     both, _ = sides(n=3)
-    objective = Objective({"ce": 0.8, "kl": 1.0}, temperature=1.0, reduction="sum")
+    objective = Objective({"ce": 0.8, "kl": 1.0}, temperature=1.0)
     student, teacher = both.student_output(both.student_hidden_ND), both.teacher_output(both.teacher_hidden_ND)
     p, q = student.softmax(-1).tolist(), teacher.softmax(-1).tolist()
     printed = 0.0
     for n, target in enumerate(both.targets_N.tolist()):
         kl_sum = sum(b * math.log(b / a) for a, b in zip(p[n], q[n], strict=True))
         printed += 0.8 * -math.log(p[n][target]) + kl_sum
-    assert objective.total(objective.sums(both), 3).item() == pytest.approx(printed, rel=1e-5)
+    assert weighted(objective, both).item() == pytest.approx(printed, rel=1e-5)
 
 
 def test_the_teacher_gets_no_gradient_and_unused_logits_are_not_computed():

@@ -1,0 +1,217 @@
+"""Timestamped segments of long recordings become chunks that a recogniser hears in one window. Pure functions.
+
+Segments are taken in order, each whole and in one chunk, the last ones too. A chunk never reaches over a segment
+that was rejected for a fault: its audio would hold speech that its label lacks. Three readings of "at most so long":
+
+- `span`: last end minus first start; the silence between segments is part of the chunk.
+- `sum`: the segments alone; what lies between them is cut out, so a chunk is several pieces of the recording.
+- `authors`: windows of the clock, the first from 0; the next one starts with the segment that did not fit. If more
+  than a second of that segment lies in the old window, its start is the old label's last timestamp, without an end:
+  speech goes on there. (No family of recognisers has a token that says so in another way.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import Literal
+
+from k2d.data.label_segments import EMPTY, LabelSegment, end_of, hundredths, label_segments
+from k2d.data.rows import Hypothesis, Rejected, Segment
+from k2d.data.timed_text import timed_text
+
+Duration = Literal["span", "sum", "authors"]
+Piece = tuple[float, float]  # start and end, in seconds
+
+CONTINUED_S = 1.0
+"""`authors`: what is cut off at the end of a window is announced if more than this much of it can be heard."""
+
+_ID_DIGITS = 7  # hundredths of a second, enough for 27 hours
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """A stretch of a recording with its label, whose times count from the chunk's start."""
+
+    id: str
+    recording_id: str
+    start_s: float
+    end_s: float
+    pieces: tuple[Piece, ...]
+    """What of the recording is heard: all from start to end, but for `sum`."""
+    text: str
+    n_segments: int
+    mean_logprob: float | None
+    """Mean over its segments, by their durations."""
+    loop: bool
+    """A segment of it comes from a window that was stopped in a loop."""
+    continued: bool = False
+    """The label ends in the start of a segment that the window cuts off."""
+
+    @property
+    def duration_s(self) -> float:
+        return round(sum(end_s - start_s for start_s, end_s in self.pieces), 2)
+
+
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """What became of the segments of one recording."""
+
+    chunks: tuple[Chunk, ...]
+    rejected: tuple[Rejected, ...]
+    n_moved: int
+    """Segments whose start or end was drawn in: slight overlaps, ends slightly beyond the recording's."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """Segments with none between them that was rejected for a fault, and the stretch of the clock that is theirs."""
+
+    segments: Sequence[LabelSegment]
+    start_cs: int
+    end_cs: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """Segments that go into one chunk, and the stretch of the clock that it covers."""
+
+    segments: Sequence[LabelSegment]
+    start_cs: int
+    end_cs: int
+    continued_cs: int | None = None
+
+
+def pack(hypothesis: Hypothesis, max_s: float, duration: Duration = "span") -> Packed:
+    """The chunks of a recording, and its segments that are in none.
+
+    >>> segments = (Segment(1.0, 4.0, "你好"), Segment(4.5, 9.0, "world"), Segment(9.0, 12.0, "再見"))
+    >>> for chunk in pack(Hypothesis("r1", 20.0, segments, ()), max_s=10.0).chunks:
+    ...     print(chunk.id, chunk.text)
+    r1-0000100-0000900 <0.00>你好<3.00><3.50>world<8.00>
+    r1-0000900-0001200 <0.00>再見<3.00>
+    """
+    found = list(label_segments(hypothesis, max_s))
+    groups = (group for run in _runs(found, end_of(hypothesis)) for group in _PACKERS[duration](run, hundredths(max_s)))
+    make = _cut_chunk if duration == "sum" else _whole_chunk
+    return Packed(
+        tuple(make(group, hypothesis) for group in groups),
+        tuple(each for each in found if isinstance(each, Rejected)),
+        sum(isinstance(each, LabelSegment) and each.was_moved for each in found),
+    )
+
+
+def _runs(found: Sequence[LabelSegment | Rejected], recording_end_cs: int) -> Iterator[_Run]:
+    """The segments, parted where one was rejected for a fault."""
+    runs: list[list[LabelSegment]] = [[]]
+    for each in found:
+        if isinstance(each, LabelSegment):
+            runs[-1].append(each)
+        elif each.reason != EMPTY:
+            runs.append([])
+    for number, run in enumerate(runs):
+        if run:
+            start_cs = run[0].start_cs if number else 0
+            end_cs = run[-1].end_cs if number < len(runs) - 1 else recording_end_cs
+            yield _Run(run, start_cs, end_cs)
+
+
+# --- the three readings ---
+
+
+def _by_span(run: _Run, max_cs: int) -> Iterator[_Group]:
+    return _greedy(run, max_cs, lambda group: group[-1].end_cs - group[0].start_cs)
+
+
+def _by_sum(run: _Run, max_cs: int) -> Iterator[_Group]:
+    return _greedy(run, max_cs, lambda group: sum(segment.duration_cs for segment in group))
+
+
+def _greedy(run: _Run, max_cs: int, length_cs: Callable[[list[LabelSegment]], int]) -> Iterator[_Group]:
+    """Add the next segment unless that would be too long; then begin anew with it."""
+    group: list[LabelSegment] = []
+    for segment in run.segments:
+        if group and length_cs([*group, segment]) > max_cs:
+            yield _Group(group, group[0].start_cs, group[-1].end_cs)
+            group = []
+        group.append(segment)
+    yield _Group(group, group[0].start_cs, group[-1].end_cs)
+
+
+def _by_clock(run: _Run, max_cs: int) -> Iterator[_Group]:
+    """Windows of the clock; one in which no segment ends has no label and makes no chunk."""
+    group: list[LabelSegment] = []
+    start_cs = run.start_cs
+    for segment in run.segments:
+        window_end_cs = start_cs + max_cs
+        if segment.end_cs > window_end_cs:
+            if group:
+                is_heard = window_end_cs - segment.start_cs > hundredths(CONTINUED_S)
+                yield _Group(group, start_cs, window_end_cs, segment.start_cs if is_heard else None)
+            group, start_cs = [], segment.start_cs
+        group.append(segment)
+    yield _Group(group, start_cs, min(start_cs + max_cs, run.end_cs))
+
+
+_PACKERS: Mapping[Duration, Callable[[_Run, int], Iterator[_Group]]] = {
+    "span": _by_span,
+    "sum": _by_sum,
+    "authors": _by_clock,
+}
+
+
+# --- chunks of groups ---
+
+
+def _whole_chunk(group: _Group, hypothesis: Hypothesis) -> Chunk:
+    """A chunk that is all of the recording from its start to its end."""
+    text = _text(group.segments, [segment.start_cs - group.start_cs for segment in group.segments])
+    if group.continued_cs is not None:
+        text += f"<{(group.continued_cs - group.start_cs) / 100:.2f}>"
+    return _chunk(group, hypothesis, text, ((group.start_cs / 100, group.end_cs / 100),))
+
+
+def _cut_chunk(group: _Group, hypothesis: Hypothesis) -> Chunk:
+    """A chunk of the segments alone, put together without what lies between them."""
+    durations_cs = [segment.duration_cs for segment in group.segments]
+    pieces: list[Piece] = []
+    for segment in group.segments:
+        start_s = pieces.pop()[0] if pieces and pieces[-1][1] == segment.start_cs / 100 else segment.start_cs / 100
+        pieces.append((start_s, segment.end_cs / 100))
+    text = _text(group.segments, list(accumulate(durations_cs[:-1], initial=0)))
+    return _chunk(group, hypothesis, text, tuple(pieces))
+
+
+def _text(segments: Sequence[LabelSegment], starts_cs: Sequence[int]) -> str:
+    return timed_text(
+        Segment(start_cs / 100, (start_cs + segment.duration_cs) / 100, segment.text)
+        for segment, start_cs in zip(segments, starts_cs, strict=True)
+    )
+
+
+def _chunk(group: _Group, hypothesis: Hypothesis, text: str, pieces: tuple[Piece, ...]) -> Chunk:
+    return Chunk(
+        id=_id(group, hypothesis),
+        recording_id=hypothesis.recording_id,
+        start_s=group.start_cs / 100,
+        end_s=group.end_cs / 100,
+        pieces=pieces,
+        text=text,
+        n_segments=len(group.segments),
+        mean_logprob=_mean_logprob(group.segments),
+        loop=any(each.segment.loop for each in group.segments),
+        continued=group.continued_cs is not None,
+    )
+
+
+def _id(group: _Group, hypothesis: Hypothesis) -> str:
+    """The recording and the times, with as many digits everywhere in the recording: ids sort as the chunks do."""
+    n_digits = max(_ID_DIGITS, len(str(end_of(hypothesis))))
+    return f"{hypothesis.recording_id}-{group.start_cs:0{n_digits}}-{group.end_cs:0{n_digits}}"
+
+
+def _mean_logprob(segments: Sequence[LabelSegment]) -> float | None:
+    known = [(s.segment.mean_logprob, s.duration_cs) for s in segments if s.segment.mean_logprob is not None]
+    total_cs = sum(duration_cs for _, duration_cs in known)
+    return round(sum(logprob * cs for logprob, cs in known) / total_cs, 2) if known else None

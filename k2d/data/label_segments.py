@@ -1,0 +1,123 @@
+"""Which segments of a hypothesis can become training labels, and why others cannot. Pure functions.
+
+Times are counted in hundredths of a second from here on, so that what is compared is exact and a label's times stay
+on the teacher's grid.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from k2d.data.audio.probe import MIN_DURATION_S
+from k2d.data.audio.read import END_TOLERANCE_S
+from k2d.data.kaldi.kinds import KINDS
+from k2d.data.kaldi.mend import mend_line
+from k2d.data.rows import Hypothesis, Rejected, Segment
+from k2d.faults import Treatment
+from k2d.text.timestamps import strip_timestamps
+
+OVERLAP_TOLERANCE_S = 0.05
+"""A segment that begins this little before the end of the last one was rounded so; its start is moved."""
+
+EMPTY = "empty"
+"""The reason that is no fault: a stretch in which the recogniser heard nothing."""
+
+_SURROGATE = re.compile("[\ud800-\udfff]")  # what JSON can hold and UTF-8 cannot
+_SHOWN = 40  # characters of a text in a message
+
+
+@dataclass(frozen=True, slots=True)
+class LabelSegment:
+    """A segment that can be part of a label: later than all before it, inside the recording, its text in one line."""
+
+    start_cs: int
+    end_cs: int
+    text: str
+    segment: Segment
+    """As it was read."""
+
+    @property
+    def duration_cs(self) -> int:
+        return self.end_cs - self.start_cs
+
+    @property
+    def was_moved(self) -> bool:
+        """Whether its start or end was drawn in, by more than rounding."""
+        return self.start_cs - 100 * self.segment.start_s > 1 or 100 * self.segment.end_s - self.end_cs > 1
+
+
+@dataclass(frozen=True, slots=True)
+class _Fault:
+    reason: str
+    detail: str
+
+
+def hundredths(seconds: float) -> int:
+    return round(seconds * 100)
+
+
+def end_of(hypothesis: Hypothesis) -> int:
+    """The last hundredth of a second that lies within the recording."""
+    return math.floor(hypothesis.duration_s * 100 + 1e-6)  # 0.29 * 100 is 28.999…
+
+
+def segment_id(recording_id: str, number: int) -> str:
+    """The name of a segment in rejected.jsonl: its recording, and its place there counted from 0."""
+    return f"{recording_id}#{number:04}"
+
+
+def label_segments(hypothesis: Hypothesis, max_s: float) -> Iterator[LabelSegment | Rejected]:
+    """Each segment in order: as part of a label, or rejected with its reason.
+
+    An overlap of more than OVERLAP_TOLERANCE_S rejects the later segment. An end beyond the recording's is drawn back
+    to it, unless by more than a reader of the audio would accept.
+    """
+    previous_end_cs = 0
+    for number, segment in enumerate(hypothesis.segments):
+        found = _judged(segment, previous_end_cs, hypothesis, max_s)
+        if isinstance(found, LabelSegment):
+            previous_end_cs = found.end_cs
+            yield found
+        else:
+            heard = segment.text if len(segment.text) <= _SHOWN else f"{segment.text[:_SHOWN]}…"
+            times = f"{segment.start_s:.2f} to {segment.end_s:.2f} s"
+            detail = f"segment {number}, {times}, {heard!r}: {found.detail}"
+            recording_id = hypothesis.recording_id
+            yield Rejected(segment_id(recording_id, number), found.reason, detail, recording_id)
+
+
+def _judged(segment: Segment, previous_end_cs: int, recording: Hypothesis, max_s: float) -> LabelSegment | _Fault:
+    text = _label_text(segment.text)
+    if isinstance(text, _Fault):
+        return text
+    if not (math.isfinite(segment.start_s) and math.isfinite(segment.end_s)):
+        return _Fault("bad_times", "a time is no number")
+    start_cs, end_cs = hundredths(segment.start_s), hundredths(segment.end_s)
+    if start_cs < 0 or end_cs <= start_cs:
+        return _Fault("bad_times", "expected 0 <= start < end")
+    if segment.end_s > recording.duration_s + END_TOLERANCE_S or start_cs >= end_of(recording):
+        return _Fault("beyond_the_end", f"the recording ends at {recording.duration_s:.2f} s")
+    if previous_end_cs - start_cs > hundredths(OVERLAP_TOLERANCE_S):
+        return _Fault("overlaps", f"the segment before it ends at {previous_end_cs / 100:.2f} s")
+    start_cs, end_cs = max(start_cs, previous_end_cs), min(end_cs, end_of(recording))
+    if end_cs - start_cs < MIN_DURATION_S * 100:
+        return _Fault("too_short", f"no words fit into less than {MIN_DURATION_S * 1000:g} ms")
+    if end_cs - start_cs > hundredths(max_s):
+        return _Fault("too_long", f"expected at most {max_s:g} s")
+    return LabelSegment(start_cs, end_cs, text, segment)
+
+
+def _label_text(text: str) -> str | _Fault:
+    """The text in the canonical form of a transcript."""
+    if _SURROGATE.search(text):
+        return _Fault("encoding", "the text is not Unicode")
+    if strip_timestamps(text) != text:
+        return _Fault("stray_timestamp", "the text holds a timestamp")
+    line, findings = mend_line(f"x {' '.join(text.split())}", KINDS["text"])
+    if refused := next((found for found in findings if found.treatment is Treatment.REJECT), None):
+        return _Fault(refused.code, refused.message)
+    assert line is not None, "the id is good"
+    return line.partition(" ")[2] or _Fault(EMPTY, "nothing was heard")

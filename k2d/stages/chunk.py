@@ -1,0 +1,219 @@
+"""Stage 6: the teacher's segments of long recordings become training chunks, a Kaldi directory for each split.
+
+Chunks are lines in `segments` over the original recordings; only `chunk.duration: sum`, which cuts silence out, has
+audio of its own. Any number of recordings passes through in bounded memory.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from k2d.atomic import write_text
+from k2d.data.chunk_audio import Cutting, Labelled, cut, file_of
+from k2d.data.chunks import Duration, Packed, pack
+from k2d.data.hypotheses import FILE as HYPOTHESES
+from k2d.data.hypotheses import read_hypotheses
+from k2d.data.kaldi.datadir import read_recordings
+from k2d.data.kaldi.datadir_writer import write_datadir
+from k2d.data.kaldi.external_sort import read_lines, sort_lines
+from k2d.data.kaldi.joins import look_up, split_row
+from k2d.data.kaldi.selection import write_lines
+from k2d.data.label_segments import segment_id
+from k2d.data.rows import Hypothesis, Rejected, Utterance
+from k2d.faults import K2DError, UsageError
+from k2d.paths import shown
+from k2d.progress import track
+from k2d.stages.chunk_tally import Tally
+from k2d.stages.job import Counts, Job, Unit
+from k2d.stages.quarantine import check_bad, write_rejected
+from k2d.stages.select_chunks import COURSES, LOGPROBS
+from k2d.workers import Outcome, run_each
+
+VERSION = 1
+
+RECORD = "record.json"
+AUDIO = "audio"  # of `sum`
+READINGS: dict[Duration, str] = {
+    "span": "our reading of the paper: last end minus first start",
+    "sum": "the paper's letter: the durations of the segments summed, what lies between them cut out",
+    "authors": "the authors' code: windows of the clock; but the last one of a recording is written too",
+}
+
+_ROWS, _REJECTED, _DURATIONS = "rows", "rejected", "durations"  # spooled
+
+log = logging.getLogger("k2d")
+
+
+# --- units ---
+
+
+def units(job: Job) -> list[Unit]:
+    """A split of long recordings is a unit."""
+    return [_unit(split, job) for split in job.config.corpora.unlabelled]
+
+
+def _unit(split: str, job: Job) -> Unit:
+    pseudo, data = _pseudo(split, job), job.places.split(split)
+    record, courses = pseudo / RECORD, data / COURSES
+    inputs = [pseudo / HYPOTHESES, data / "wav.scp", *([courses] if courses.exists() else [])]
+    settings = {"split": split, "duration": job.config.chunk.duration, "max_s": job.config.chunk.max_s}
+    if record.exists():  # how long decoding took stands in it too, and decides nothing here
+        settings["max_s"] = _max_s(record, job)
+    else:
+        inputs.append(record)
+    return Unit(job.places.exp / "chunks" / split, settings, tuple(inputs))
+
+
+def _pseudo(split: str, job: Job) -> Path:
+    return job.places.exp / "pseudo" / split
+
+
+def _max_s(record: Path, job: Job) -> float:
+    """What the config asks for, or the teacher's window: no chunk can be longer than that."""
+    try:
+        window_s = float(json.loads(record.read_text(encoding="utf-8"))["window_s"])
+    except (ValueError, KeyError, TypeError) as error:
+        message = f"{shown(record)}: expected window_s, the length of the teacher's window ({error!r})"
+        raise K2DError(f"{message}; run stage 5 (pseudo_label) again") from error
+    max_s = job.config.chunk.max_s
+    if max_s is not None and max_s > window_s:
+        raise UsageError(f"chunk.max_s: found {max_s:g}, expected at most {window_s:g}, the teacher's window")
+    return window_s if max_s is None else max_s
+
+
+# --- making one ---
+
+
+def make(unit: Unit, job: Job, folder: Path) -> Counts:
+    """Pack the segments of one split and write the chunks."""
+    split, tally = str(unit.settings["split"]), Tally(unit.settings["max_s"])
+    with tempfile.TemporaryDirectory(prefix=".scratch-", dir=folder) as made:
+        scratch = Path(made)
+        _spool(_labelled(unit, job, folder), unit, tally, scratch)
+        rejected = (Rejected(**json.loads(line)) for line in sort_lines(read_lines(scratch / _REJECTED), scratch))
+        write_rejected(folder, rejected)
+        reasons = dict(check_bad(folder, split, tally.n_segments, job.config.max_bad))
+        counts = Counts(tally.n_segments, tally.n_kept, reasons, "segments")
+        if not tally.n_chunks:
+            raise K2DError(f"{split}: there is nothing to make a chunk of: {counts}; look at what stage 5 wrote")
+        _write_tables(folder, scratch)
+        _write_courses(folder, job.places.split(split) / COURSES, scratch)
+    write_text(folder / RECORD, json.dumps(_record(unit, tally, reasons), ensure_ascii=False, indent=1) + "\n")
+    log.info("%s: %s", split, tally)
+    return counts
+
+
+def _record(unit: Unit, tally: Tally, reasons: dict[str, int]) -> dict[str, Any]:
+    reading = READINGS[unit.settings["duration"]]
+    return {**unit.settings, "reading": reading, **tally.as_json(), "rejected": dict(sorted(reasons.items()))}
+
+
+def _labelled(unit: Unit, job: Job, folder: Path) -> Iterator[Labelled]:
+    """Each recording that the teacher has heard, with its chunks."""
+    split, max_s, duration = (unit.settings[key] for key in ("split", "max_s", "duration"))
+    heard = _heard(_pseudo(split, job) / HYPOTHESES, job.places.split(split))
+    total = sum(1 for _ in read_lines(_pseudo(split, job) / HYPOTHESES))
+    packed = (Labelled(each, audio, pack(each, max_s, duration)) for each, audio in heard)
+    labelled = _with_audio(packed, folder / AUDIO, job.nj) if duration == "sum" else packed
+    return track(labelled, f"{split}: packing segments", total, "recordings")
+
+
+def _heard(path: Path, data: Path) -> Iterator[tuple[Hypothesis, str]]:
+    """Each hypothesis with the audio of its recording."""
+    recordings = read_recordings(data)
+    recording = next(recordings, None)
+    for hypothesis in read_hypotheses(path):
+        while recording is not None and recording.id < hypothesis.recording_id:
+            recording = next(recordings, None)
+        if recording is None or recording.id != hypothesis.recording_id:
+            message = f"{shown(path)}: {hypothesis.recording_id!r} is no recording of {shown(data / 'wav.scp')}"
+            raise K2DError(f"{message}; run stage 5 (pseudo_label) again on these data")
+        yield hypothesis, recording.audio
+
+
+def _with_audio(labelled: Iterable[Labelled], folder: Path, nj: int) -> Iterator[Labelled]:
+    """Write the audio of the chunks; a recording that cannot be read any more loses all of its segments."""
+    for outcome in run_each(cut, (Cutting(each, folder) for each in labelled), nj=nj):
+        yield _without_chunks(outcome) if outcome.error else outcome.item.labelled
+
+
+def _without_chunks(outcome: Outcome[Cutting, None]) -> Labelled:
+    labelled = outcome.item.labelled
+    key, n_segments = labelled.hypothesis.recording_id, len(labelled.hypothesis.segments)
+    reason = getattr(outcome.exception, "reason", "decoder_failed")
+    detail = str(outcome.exception or outcome.error)
+    rejected = (Rejected(segment_id(key, n), reason, detail, labelled.audio) for n in range(n_segments))
+    return replace(labelled, packed=Packed((), tuple(rejected), 0))
+
+
+# --- spool and tables ---
+
+
+def _spool(found: Iterable[Labelled], unit: Unit, tally: Tally, scratch: Path) -> None:
+    """Write down, recording by recording, what the tables are made from: there may be millions of chunks."""
+    with ExitStack() as stack:
+        names = (_ROWS, _REJECTED, _DURATIONS, LOGPROBS)
+        files = {n: stack.enter_context((scratch / n).open("w", encoding="utf-8", newline="\n")) for n in names}
+        for each in found:
+            tally.add(each)
+            rows = list(_utterances(each, unit))
+            lines = {
+                _ROWS: (json.dumps(asdict(row), ensure_ascii=False) for row in rows),
+                _REJECTED: (json.dumps(asdict(row), ensure_ascii=False) for row in each.packed.rejected),
+                _DURATIONS: _durations(each, rows),
+                LOGPROBS: (f"{c.id} {c.mean_logprob:.2f}" for c in each.packed.chunks if c.mean_logprob is not None),
+            }
+            for name in names:
+                files[name].writelines(f"{line}\n" for line in lines[name])
+
+
+def _utterances(labelled: Labelled, unit: Unit) -> Iterator[Utterance]:
+    """The chunks as rows of a data directory; the speaker is the recording."""
+    is_cut = unit.settings["duration"] == "sum"
+    for chunk in labelled.packed.chunks:
+        if is_cut:
+            audio = shown(unit.output / AUDIO / file_of(chunk.id))
+            yield Utterance(chunk.id, chunk.id, audio, chunk.recording_id, chunk.text)
+        else:
+            key, audio = chunk.recording_id, labelled.audio
+            yield Utterance(chunk.id, key, audio, key, chunk.text, chunk.start_s, chunk.end_s)
+
+
+def _durations(labelled: Labelled, rows: list[Utterance]) -> Iterator[str]:
+    """Recordings of the chunks' directory (which are the chunks themselves, where each has its own audio)."""
+    if rows and rows[0].start_s is not None:
+        yield f"{labelled.hypothesis.recording_id} {labelled.hypothesis.duration_s}"
+    else:
+        yield from (f"{chunk.id} {chunk.duration_s}" for chunk in labelled.packed.chunks)
+
+
+def _write_tables(folder: Path, scratch: Path) -> None:
+    rows = (Utterance(**json.loads(line)) for line in read_lines(scratch / _ROWS))
+    durations = map(split_row, read_lines(scratch / _DURATIONS))
+    write_datadir(scratch / "tables", rows, durations_s=((key, float(value)) for key, value in durations))
+    for path in (scratch / "tables").iterdir():
+        path.rename(folder / path.name)
+    if (scratch / LOGPROBS).stat().st_size:
+        write_lines(folder / LOGPROBS, sort_lines(read_lines(scratch / LOGPROBS), scratch))
+
+
+def _write_courses(folder: Path, courses: Path, scratch: Path) -> None:
+    """Tell the course of each recording of the chunks' directory, where it is known."""
+    if courses.exists():
+        own_audio = not (folder / "segments").exists()
+        known = map(split_row, sort_lines(read_lines(courses), scratch))
+        found = look_up(map(split_row, read_lines(folder / "spk2utt")), known)
+        lines = (
+            f"{key} {course}"
+            for recording, chunks, course in found
+            if course is not None
+            for key in (chunks.split(" ") if own_audio else [recording])
+        )
+        write_lines(folder / COURSES, sort_lines(lines, scratch))

@@ -1,0 +1,15 @@
+"""The examples in the docstrings of what the teacher heard are true."""
+
+import doctest
+import importlib
+
+import pytest
+
+ROOMS = ["hypotheses", "timed_text", "chunks", "chunk_audio", "subtitles"]
+
+
+@pytest.mark.parametrize("name", ROOMS)
+def test_examples(name):
+    result = doctest.testmod(importlib.import_module(f"k2d.data.{name}"))
+    assert result.failed == 0
+    assert result.attempted >= 1

@@ -1,0 +1,267 @@
+"""Stage 6 on made-up hypotheses: what it writes for each reading of the duration, what it rejects, when it stops."""
+
+import json
+import shutil
+from collections import Counter
+
+import numpy as np
+import pytest
+import soundfile
+
+from k2d.config import load_config
+from k2d.data.hypotheses import hypothesis_line
+from k2d.data.kaldi.validate import validate
+from k2d.data.kaldi.validation import AudioLevel, Checks
+from k2d.data.rows import Hypothesis, Segment
+from k2d.faults import K2DError, MissingInput, UsageError
+from k2d.stages.quarantine import read_rejected
+from k2d.stages.road import BY_VERB
+from k2d.stages.select_chunks import Chunks
+from k2d.stages.shell import make_job, run_stage
+
+DURATION_S = 12.0
+N_SAMPLES = round(DURATION_S * 16_000)
+HEARD = {
+    "r1": [(0.5, 2.0, "我們", -0.2), (3.0, 5.5, "so 好", -0.4), (5.5, 9.0, "再見", -0.3, True)],
+    "r2": [(1.0, 4.0, "甲"), (4.0, 4.0, "錯"), (4.5, 6.0, "乙"), (6.0, 7.0, " ")],
+    "r3": [],
+}
+
+
+def ramp(n):
+    """Samples that tell where they were in the n-th recording."""
+    return (np.arange(N_SAMPLES) + n).astype(np.int16)
+
+
+class Lab:
+    """A data directory of three recordings, and what the teacher heard in two of them."""
+
+    def __init__(self, folder):
+        self.folder, self.data, self.pseudo = folder, folder / "data/lab/talks", folder / "exp/x/pseudo/lab/talks"
+        self.chunks = folder / "exp/x/chunks/lab/talks"
+        for each in (self.data, self.pseudo):
+            each.mkdir(parents=True)
+        (folder / "x.yaml").write_text("corpora: {unlabelled: [lab/talks]}\nmax_bad: 0.5\n")
+        self.write_data(["r0", *HEARD])
+        self.write_heard(HEARD)
+        (self.pseudo / "record.json").write_text('{"window_s": 6.0}')
+
+    def write_data(self, recordings):
+        self.audio = {key: self.folder / f"{key}, 課.wav" for key in recordings}
+        for n, path in enumerate(self.audio.values()):
+            soundfile.write(path, ramp(n), 16_000, subtype="PCM_16")
+        (self.data / "wav.scp").write_text("".join(f"{key} {path}\n" for key, path in self.audio.items()))
+        (self.data / "utt2spk").write_text("".join(f"{key} {key}\n" for key in self.audio))
+        (self.data / "reco2course").write_text("r0 algebra\nr1 音樂 history\n")
+
+    def write_heard(self, heard):
+        lines = (
+            hypothesis_line(Hypothesis(key, DURATION_S, tuple(Segment(*row) for row in rows), ()))
+            for key, rows in heard.items()
+        )
+        (self.pseudo / "hyp.jsonl").write_text("".join(f"{line}\n" for line in lines))
+
+    def job(self, *overrides, **how):
+        places = [f"exp={self.folder / 'exp'}", f"data={self.folder / 'data'}"]
+        return make_job(load_config(self.folder / "x.yaml", [*places, *overrides]), **how)
+
+    def chunk(self, *overrides, **how):
+        job = self.job(*overrides, **how)
+        job.places.exp.mkdir(exist_ok=True)
+        run_stage(BY_VERB["chunk"], job)
+        return self.chunks
+
+    def lines(self, name):
+        return (self.chunks / name).read_text(encoding="utf-8").splitlines()
+
+
+@pytest.fixture
+def lab(tmp_path):
+    return Lab(tmp_path)
+
+
+def assert_valid(folder, audio=AudioLevel.HEADER):
+    found = validate(folder, Checks(audio=audio))
+    assert found.report.lines() == []
+    return found
+
+
+def test_chunks_are_lines_in_segments_over_the_recordings(lab):
+    folder = lab.chunk()
+    assert_valid(folder)
+    assert lab.lines("segments") == [
+        "r1-0000050-0000550 r1 0.5 5.5",
+        "r1-0000550-0000900 r1 5.5 9.0",
+        "r2-0000100-0000400 r2 1.0 4.0",
+        "r2-0000450-0000600 r2 4.5 6.0",
+    ]
+    assert lab.lines("text")[:2] == [
+        "r1-0000050-0000550 <0.00>我們<1.50><2.50>so 好<5.00>",
+        "r1-0000550-0000900 <0.00>再見<3.50>",
+    ]
+    assert lab.lines("wav.scp") == [f"r1 {lab.audio['r1']}", f"r2 {lab.audio['r2']}"]
+    assert lab.lines("utt2spk")[0] == "r1-0000050-0000550 r1"
+    assert lab.lines("spk2utt")[1] == "r2 r2-0000100-0000400 r2-0000450-0000600"
+    assert lab.lines("reco2dur") == ["r1 12.0", "r2 12.0"]
+    assert lab.lines("utt2logprob") == ["r1-0000050-0000550 -0.33", "r1-0000550-0000900 -0.30"]
+    assert lab.lines("reco2course") == ["r1 音樂 history"]
+    assert not (folder / "audio").exists()
+    assert not list(folder.glob(".*"))
+
+
+def test_what_is_left_out_is_told_and_the_counts_add_up(lab):
+    folder = lab.chunk()
+    assert [(each.id, each.reason) for each in read_rejected(folder)] == [
+        ("r2#0001", "bad_times"),
+        ("r2#0003", "empty"),
+    ]
+    stamp = json.loads((folder / "stamp.json").read_text())
+    assert stamp["counts"] == {
+        "n_in": 7,
+        "kept": 5,
+        "dropped": {"bad_times": 1, "empty": 1},
+        "what": "segments",
+    }
+    record = json.loads((folder / "record.json").read_text())
+    assert record["reading"] == "our reading of the paper: last end minus first start"
+    assert (record["duration"], record["max_s"]) == ("span", 6.0)
+    assert record["recordings"] == {"in": 3, "with_chunks": 2}
+    assert record["segments"] == {"in": 7, "kept": 5, "moved": 0}
+    assert record["chunks"] == {"n": 4, "hours": round(13.0 / 3600, 6), "with_loop": 1, "continued": 0}
+    assert record["rejected"] == {"bad_times": 1, "empty": 1}
+    by_length = {key: n for key, n in record["chunks_by_length"].items() if n}
+    assert by_length == {"from 1.2 s": 1, "from 3 s": 2, "from 4.8 s": 1}
+
+
+def test_stage_8_reads_what_this_stage_writes(lab, tmp_path):
+    chunks = Chunks("lab/talks", lab.chunk(), tmp_path / "scratch")
+    pairs = list(chunks.pairs(None))
+    assert [(pair.recording, pair.duration_s) for pair in pairs] == [("r1", 5.0), ("r1", 3.5), ("r2", 3.0), ("r2", 1.5)]
+    assert [label.mean_logprob for label in chunks.labels(str)] == [-0.33, -0.30, None, None]
+    assert [chunks.courses()(key) for key in ("r1", "r2")] == ["音樂 history", "(none)"]
+
+
+def test_sum_writes_audio_of_which_the_gaps_are_cut_out(lab):
+    folder = lab.chunk("chunk.duration=sum", nj=2)
+    assert_valid(folder)
+    assert not (folder / "segments").exists()
+    assert lab.lines("text")[0] == "r1-0000050-0000550 <0.00>我們<1.50><1.50>so 好<4.00>"
+    assert lab.lines("utt2dur")[0] == "r1-0000050-0000550 4.0"
+    assert lab.lines("reco2course") == ["r1-0000050-0000550 音樂 history", "r1-0000550-0000900 音樂 history"]
+    path = lab.lines("wav.scp")[0].partition(" ")[2]
+    assert path.startswith(str(folder / "audio"))
+    assert "r1" not in path.removeprefix(str(lab.folder))
+    cut, rate_hz = soundfile.read(path, dtype="int16")
+    expected = np.concatenate([ramp(1)[8_000:32_000], ramp(1)[48_000:88_000]])  # 0.5 to 2 s and 3 to 5.5 s
+    assert rate_hz == 16_000
+    assert np.array_equal(cut, expected)
+    record = json.loads((folder / "record.json").read_text())
+    assert "summed" in record["reading"]
+
+
+@pytest.mark.slow
+def test_sum_rejects_the_segments_of_a_recording_that_cannot_be_read_any_more(lab):
+    lab.audio["r2"].unlink()
+    folder = lab.chunk("chunk.duration=sum", "max_bad=0.6")
+    assert [key.split()[0] for key in lab.lines("utt2spk")] == ["r1-0000050-0000550", "r1-0000550-0000900"]
+    assert Counter(each.reason for each in read_rejected(folder)) == {"missing": 4}
+    assert "there is no such file" in next(read_rejected(folder)).detail
+
+
+@pytest.mark.slow
+def test_sum_does_not_depend_on_the_number_of_processes(lab):
+    def made(nj):
+        shutil.rmtree(lab.chunks, ignore_errors=True)
+        lab.chunk("chunk.duration=sum", nj=nj)
+        return {
+            path.name: path.read_bytes()
+            for path in lab.chunks.rglob("*")
+            if path.is_file() and path.name != "stamp.json"
+        }
+
+    one = made(1)
+    assert len(one) == 4 + 10
+    assert made(2) == one
+
+
+def test_authors_windows_overlap_and_say_so(lab):
+    folder = lab.chunk("chunk.duration=authors")
+    assert_valid(folder, AudioLevel.NONE)
+    assert lab.lines("segments")[:2] == ["r1-0000000-0000600 r1 0.0 6.0", "r1-0000550-0001150 r1 5.5 11.5"]
+    lab.write_heard({"r1": [(0, 2, "甲"), (4, 8, "乙")]})
+    lab.chunk("chunk.duration=authors", force=True)
+    assert lab.lines("text") == ["r1-0000000-0000600 <0.00>甲<2.00><4.00>", "r1-0000400-0001000 <0.00>乙<4.00>"]
+    assert json.loads((folder / "record.json").read_text())["chunks"]["continued"] == 1
+
+
+def test_ids_that_sort_oddly_end_in_order(lab):
+    ids = ["a", "a+", "a-0", "a-0000000-0000100", "課"]
+    lab.write_data(ids)
+    lab.write_heard({key: [(0, 1, "x"), (1, 6.5, "y")] for key in ids})
+    found = validate(lab.chunk(), Checks(audio=AudioLevel.NONE))
+    assert found.report.count() == found.report.counts.total()
+    assert {code for _, code in found.report.counts} <= {"speakers_unsorted"}
+    keys = [line.split()[0] for line in lab.lines("text")]
+    assert keys == sorted(set(keys))
+    assert len(keys) == 10
+
+
+def test_the_window_of_the_teacher_is_the_longest_chunk(lab):
+    with pytest.raises(UsageError, match=r"chunk\.max_s: found 6\.5, expected at most 6, the teacher's window"):
+        lab.chunk("chunk.max_s=6.5")
+    lab.chunk("chunk.max_s=3.5")
+    assert [line.split()[0] for line in lab.lines("segments")][:3] == [
+        "r1-0000050-0000200",
+        "r1-0000300-0000550",
+        "r1-0000550-0000900",
+    ]
+    (lab.pseudo / "record.json").write_text("{}")
+    with pytest.raises(K2DError, match=r"record\.json: expected window_s, the length of the teacher's window"):
+        lab.chunk()
+    (lab.pseudo / "record.json").unlink()
+    with pytest.raises(MissingInput, match=r"pseudo/lab/talks/record\.json"):
+        lab.chunk()
+
+
+def test_done_is_skipped_and_what_decides_is_noticed(lab, capsys):
+    lab.chunk()
+    before = (lab.chunks / "stamp.json").read_bytes()
+    (lab.pseudo / "record.json").write_text('{"window_s": 6.0, "work_s": 7.5}')  # decides nothing
+    lab.chunk()
+    assert (lab.chunks / "stamp.json").read_bytes() == before
+    with pytest.raises(K2DError, match='setting duration: "span" -> "authors"'):
+        lab.chunk("chunk.duration=authors")
+    lab.write_heard({"r1": HEARD["r1"]})
+    with pytest.raises(K2DError, match=r"pseudo/lab/talks/hyp\.jsonl has changed"):
+        lab.chunk()
+
+
+def test_too_much_that_is_bad_stops_the_stage_with_examples(lab):
+    with pytest.raises(K2DError) as told:
+        lab.chunk("max_bad=0.2")
+    assert "lab/talks: 2 of 7 items are bad, more than max_bad (20.0%):" in str(told.value)
+    assert "bad_times 1, such as r2#0001: segment 1, 4.00 to 4.00 s, '錯': expected 0 <= start < end" in str(told.value)
+    assert not lab.chunks.exists()
+
+
+def test_nothing_to_make_a_chunk_of_is_an_error(lab):
+    lab.write_heard({"r1": [], "r2": []})
+    with pytest.raises(K2DError, match="lab/talks: there is nothing to make a chunk of: in 0 segments = kept 0; look"):
+        lab.chunk()
+
+
+def test_a_hypothesis_of_an_unknown_recording_is_refused(lab):
+    lab.write_heard({"r1": [], "r2-old": []})
+    with pytest.raises(K2DError, match=r"hyp\.jsonl: 'r2-old' is no recording of .*wav\.scp; run stage 5"):
+        lab.chunk()
+
+
+@pytest.mark.slow
+def test_from_the_command_line(project):
+    lab = Lab(project.root / "lab")
+    (project.root / "conf" / "x.yaml").write_text((lab.folder / "x.yaml").read_text())
+    words = (f"exp={lab.folder / 'exp'}", f"data={lab.folder / 'data'}", "name=x")
+    done = project.run("--conf", "conf/x.yaml", "--stage", "6", "--stop-stage", "6", *words)
+    assert done.returncode == 0, done.stderr
+    assert "lab/talks: 4 chunks, 0.00 h, 3.2 s on average" in done.stdout
+    assert "in 7 segments = kept 5 + bad_times 1 + empty 1" in done.stdout

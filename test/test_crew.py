@@ -1,0 +1,28 @@
+"""Workers that stay from one piece of work to the next."""
+
+from seated import at_seat
+
+from k2d.crew import Crew
+
+
+def test_the_processes_stay_and_a_dead_one_is_replaced():
+    crew = Crew(at_seat, ["left", "right"])
+    first = list(crew.map(["a", "b", "c", "d"]))
+    assert sorted(o.item for o in first) == ["a", "b", "c", "d"]
+    processes = {o.value for o in first}
+    assert {seat for seat, _ in processes} <= {"left", "right"}
+    assert {o.value for o in crew.map(["e", "f", "g", "h"])} <= processes | {o.value for o in crew.map(["i", "j"])}
+
+    troubled = {o.item: o for o in crew.map(["die", "raise", "k"])}
+    assert "signal SIGKILL" in troubled["die"].error
+    assert troubled["raise"].error == "ValueError: refused"
+    assert troubled["k"].value is not None
+    assert all(not o.error for o in crew.map("lmno"))
+
+
+def test_answers_of_work_that_was_left_early_are_not_found_by_the_next():
+    crew = Crew(at_seat, ["only"])
+    work = crew.map(["a", "b", "c"])
+    assert next(work).item == "a"
+    work.close()
+    assert [o.item for o in crew.map(["d"])] == ["d"]
