@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import repeat
 from pathlib import Path
 from typing import NamedTuple
@@ -16,8 +15,8 @@ from typing import NamedTuple
 from k2d.data.kaldi.external_sort import sort_lines
 from k2d.data.kaldi.joins import differences, look_up, split_row
 from k2d.data.kaldi.kinds import KINDS
-from k2d.data.rows import Recording, Utterance
 from k2d.data.kaldi.tables import Table, open_table
+from k2d.data.rows import Recording, Utterance
 from k2d.faults import FaultReport, K2DError, Treatment
 
 Tables = dict[str, Table]  # by file name

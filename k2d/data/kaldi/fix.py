@@ -19,11 +19,11 @@ from k2d.data.kaldi.datadir import InvalidData, Tables, open_tables, parse_segme
 from k2d.data.kaldi.external_sort import read_lines, sort_lines
 from k2d.data.kaldi.joins import Row, differences, split_row
 from k2d.data.kaldi.kinds import Key
-from k2d.data.rows import Rejected
 from k2d.data.kaldi.selection import unique, write_lines, write_rows, write_selection
 from k2d.data.kaldi.tables import Table
 from k2d.data.kaldi.validate import validate
 from k2d.data.kaldi.validation import Checks, Validation
+from k2d.data.rows import Rejected
 from k2d.faults import FaultReport, K2DError, Treatment
 
 REJECTED = "rejected.jsonl"

@@ -11,8 +11,8 @@ from pathlib import Path
 from k2d.data.kaldi.datadir import Tables
 from k2d.data.kaldi.joins import differences
 from k2d.data.kaldi.kinds import KINDS, Key
-from k2d.data.rows import Rejected
 from k2d.data.kaldi.tables import Table, find_lines
+from k2d.data.rows import Rejected
 from k2d.faults import Fault, FaultReport, Treatment
 from k2d.paths import PROJECT_ROOT
 
