@@ -18,6 +18,7 @@ TOOLS = {
     "data": ("k2d.data.cli", "validate, fix, subset, combine, copy and sum up Kaldi data directories"),
     "distance": ("k2d.select.cli", "loops and distances of two opinions: two Kaldi `text` files, joined by id"),
     "compare": ("k2d.score.compare", "scored tables of experiments side by side"),
+    "transcribe": ("k2d.decode.cli", "recordings to text, subtitles or JSON with a model folder"),
     "stages": ("k2d.stages.listing", "the stages, what each reads and writes, what is done for a config"),
 }
 

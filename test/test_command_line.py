@@ -23,7 +23,7 @@ def test_every_stage_has_the_same_options_and_no_others():
 
 
 def test_the_verbs_are_these():
-    assert list(TOOLS) == ["config", "data", "distance", "compare", "stages"]
+    assert list(TOOLS) == ["config", "data", "distance", "compare", "transcribe", "stages"]
 
 
 @pytest.mark.parametrize("words", [[], ["frobnicate"], ["config", "--frob"], ["tokens", "--nj", "0"], ["data"]])

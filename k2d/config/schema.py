@@ -78,26 +78,81 @@ class Tokens:
 
 
 @dataclass(frozen=True, config=_STRICT)
-class Training:
-    """How a model is trained, wherever one is."""
+class Steps:
+    """How many steps, of what, how large."""
 
     steps: Count = 1000
     batch_size: Count = 24
-    """Windows per step, over all processes."""
+    """Windows (or utterances) per step, over all processes."""
     accumulate: Count = 1
     """Backward passes per step; batch_size is divided by it."""
     lr: Positive = 2e-3
     warmup_steps: Whole = 100
     schedule: Literal["constant", "linear", "cosine", "inverse_sqrt"] = "constant"
     """After the warm-up."""
+
+
+@dataclass(frozen=True, config=_STRICT)
+class Augment:
+    """What is done to the audio of a sample."""
+
+    gain_db: NotNegative = 6.0
+    """It is made louder or quieter by at most this much."""
+    noise: Share = 0.5
+    """How often noise is added: white, pink, or other voices."""
+    snr_db: tuple[float, float] = (5.0, 30.0)
+    """Least and greatest distance of the noise."""
+    echo: Share = 0.3
+    """How often it sounds as in a room."""
+
+
+@dataclass(frozen=True, config=_STRICT)
+class Phase(Steps):
+    """A stretch of a training, with data and weights of its own."""
+
+    data: Literal["utterances", "windows"] = "windows"
+    """Single utterances in batches of like length, or windows composed of several with pauses between them."""
+    window_s: Positive | None = None
+    """Length of composed windows; default: the recogniser's."""
+    train: Literal["encoder", "decoder", "all"] = "all"
+    """The encoder learns by CTC alone; the decoder from a fixed encoder."""
+    ctc_weight: Share = 0.3
+    """Share of the CTC loss where both parts learn."""
+    label_smoothing: Alpha = 0.1
+    token_noise: Share = 0.0
+    """Share of the decoder's input words that are replaced by others, so that it has to listen."""
+    timestamps: bool = True
+    cut_share: Share = 0.2
+    """How often a window ends in the middle of an utterance where it could."""
+    augment: Augment = field(default_factory=Augment)
+
+
+@dataclass(frozen=True, config=_STRICT)
+class Running:
+    """What holds for a training as a whole."""
+
     weight_decay: NotNegative = 0.01
     gradient_clip: Positive = 1.0
-    ctc_weight: Share = 0.3
-    """Share of the CTC loss where the model has a CTC head and learns from labels."""
     precision: Precision = "fp32"
     checkpoint_every_steps: Count = 200
+    evaluations: Count = 5
+    """How often free-running decoding of the development sets is measured in a phase that trains the decoder (or in
+    the last one): at equal distances, the last time at its end."""
     average_best: Count = 3
-    """How many of the best checkpoints are averaged into the model."""
+    """How many of the last phase's best checkpoints are averaged into the model, if that is better than the best."""
+
+
+@dataclass(frozen=True, config=_STRICT)
+class Training(Running):
+    """How a teacher or an auxiliary is trained: phase after phase."""
+
+    phases: dict[Name, Phase] = field(default_factory=lambda: {"all": Phase()})
+    """In their order. A phase begins with the weights of the one before, and with a new optimiser."""
+
+
+@dataclass(frozen=True, config=_STRICT)
+class StudentTraining(Steps, Running):
+    """How a student is trained."""
 
 
 @dataclass(frozen=True, config=_STRICT)
@@ -216,7 +271,7 @@ class Distill:
     """One student per method and seed."""
     controls: tuple[Literal["teacher_more", "student_pool"], ...] = ()
     """Rows that would show if the gain came from something else."""
-    training: Training = field(default_factory=Training)
+    training: StudentTraining = field(default_factory=StudentTraining)
 
 
 @dataclass(frozen=True, config=_STRICT)
@@ -296,8 +351,7 @@ def faults_between_fields(config: Config) -> Iterator[tuple[str, object, str]]:
                 model.checkpoint,
                 f"only one of model and checkpoint (model is {model.model})",
             )
-        if model.training.batch_size % model.training.accumulate:
-            yield f"{key}.training.accumulate", model.training.accumulate, "a divisor of batch_size"
+        yield from _training_faults(f"{key}.training", model.training)
     for name, method in config.select.methods.items():
         if method.auxiliary is not None and method.auxiliary not in config.auxiliaries:
             known = ", ".join(config.auxiliaries) or "none is defined"
@@ -310,8 +364,22 @@ def faults_between_fields(config: Config) -> Iterator[tuple[str, object, str]]:
             )
     if len(set(config.distill.seeds)) < len(config.distill.seeds):
         yield "distill.seeds", list(config.distill.seeds), "each seed once"
-    if config.distill.training.batch_size % config.distill.training.accumulate:
-        yield "distill.training.accumulate", config.distill.training.accumulate, "a divisor of batch_size"
+    yield from _steps_faults("distill.training", config.distill.training)
+
+
+def _training_faults(key: str, training: Training) -> Iterator[tuple[str, object, str]]:
+    if not training.phases:
+        yield f"{key}.phases", {}, "at least one phase"
+    for name, phase in training.phases.items():
+        yield from _steps_faults(f"{key}.phases.{name}", phase)
+        low, high = phase.augment.snr_db
+        if low > high:
+            yield f"{key}.phases.{name}.augment.snr_db", [low, high], "the least before the greatest"
+
+
+def _steps_faults(key: str, steps: Steps) -> Iterator[tuple[str, object, str]]:
+    if steps.batch_size % steps.accumulate:
+        yield f"{key}.accumulate", steps.accumulate, "a divisor of batch_size"
 
 
 def _role_faults(corpora: Corpora) -> Iterator[tuple[str, object, str]]:

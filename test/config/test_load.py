@@ -136,13 +136,16 @@ def test_fields_that_do_not_fit_together(tmp_path):
     faults = faults_of(
         write(
             tmp_path,
-            "teacher: {model: a.yaml, checkpoint: b}\n"
+            "teacher: {model: a.yaml, checkpoint: b, training: {phases: {one: {batch_size: 9, accumulate: 2, "
+            "augment: {snr_db: [9, 3]}}}}}\n"
             "select: {methods: {x: {rule: mer, auxiliary: bsae}}}\n"
             "distill: {seeds: [1, 1], training: {batch_size: 10, accumulate: 3}}\n",
         )
     )
     assert [fault.split(": found")[0].split(": ")[1] for fault in faults] == [
         "teacher.checkpoint",
+        "teacher.training.phases.one.accumulate",
+        "teacher.training.phases.one.augment.snr_db",
         "select.methods.x.auxiliary",
         "select.methods.x.rule",
         "distill.seeds",
@@ -160,6 +163,20 @@ def test_a_missing_file_is_one_clear_line(tmp_path):
     assert fault == f"{tmp_path}/nothing.yaml: cannot be read: No such file or directory; name an existing YAML file"
 
 
+def test_phases_keep_their_order_and_are_overridden_by_name(tmp_path):
+    path = write(tmp_path, "teacher: {training: {phases: {encoder: {train: encoder}, all: {lr: 1e-3}}}}\n")
+    phases = load_config(path, ["teacher.training.phases.encoder.steps=7"]).teacher.training.phases
+    assert [(name, phase.train, phase.steps) for name, phase in phases.items()] == [
+        ("encoder", "encoder", 7),
+        ("all", "all", 1000),
+    ]
+
+
+def test_a_training_without_phases_is_refused(tmp_path):
+    (fault,) = faults_of(write(tmp_path, "teacher: {training: {phases: {}}}\n"))
+    assert fault.endswith("teacher.training.phases: found {}, expected at least one phase")
+
+
 def test_what_is_printed_loads_to_the_same_config(tmp_path):
     import yaml
 
@@ -171,7 +188,7 @@ def test_what_is_printed_loads_to_the_same_config(tmp_path):
 def test_every_setting_is_explained_or_plain():
     """A field without a docstring must speak for itself; new ones are added here knowingly."""
     keys = set(known_keys())
-    assert {"select.methods.*.rule", "distill.objective.*", "teacher.training.lr", "corpora.labelled"} <= keys
+    assert {"select.methods.*.rule", "distill.objective.*", "teacher.training.phases.*.lr", "corpora.labelled"} <= keys
     assert len(keys) > 80
 
 

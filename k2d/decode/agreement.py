@@ -1,0 +1,68 @@
+"""How far two decodings of the same recordings agree, window by window: batch sizes, precisions, devices."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from k2d.data.rows import DecodedWindow, Hypothesis, Segment
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A window that only one side has in this form."""
+
+    recording_id: str
+    start_s: float
+    one: str
+    """What was heard, with times; empty where there is no window at this time."""
+    other: str
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """How many windows (those that either side has) were compared, and where they differ."""
+
+    n_windows: int
+    differences: tuple[Difference, ...]
+
+    @property
+    def share(self) -> float:
+        """Of the windows that are alike.
+
+        >>> Agreement(1000, (Difference("a", 0.0, "<0.00>a<1.00>", ""),)).share
+        0.999
+        """
+        return 1 - len(self.differences) / self.n_windows if self.n_windows else 1.0
+
+
+def agreement(one: Iterable[Hypothesis], other: Iterable[Hypothesis]) -> Agreement:
+    """Compare text, times and reasons of every window; log-probabilities may differ."""
+    ones, others = _by_place(one), _by_place(other)
+    places = sorted(ones | others)
+    pairs = ((place, ones.get(place, ""), others.get(place, "")) for place in places)
+    return Agreement(len(places), tuple(Difference(*place, a, b) for place, a, b in pairs if a != b))
+
+
+def _by_place(hypotheses: Iterable[Hypothesis]) -> dict[tuple[str, float], str]:
+    return {
+        (hypothesis.recording_id, window.start_s): _shown(window, segments)
+        for hypothesis in hypotheses
+        for window, segments in segments_by_window(hypothesis)
+    }
+
+
+def segments_by_window(hypothesis: Hypothesis) -> Iterator[tuple[DecodedWindow, list[Segment]]]:
+    """The windows, each with the segments that start before the next one does."""
+    remaining = list(hypothesis.segments)
+    for window, following in zip(hypothesis.windows, [*hypothesis.windows[1:], None], strict=True):
+        n = len(remaining)
+        if following is not None:
+            n = sum(segment.start_s < following.start_s for segment in remaining)
+        yield window, remaining[:n]
+        remaining = remaining[n:]
+
+
+def _shown(window: DecodedWindow, segments: Iterable[Segment]) -> str:
+    text = "".join(f"<{segment.start_s:.2f}>{segment.text}<{segment.end_s:.2f}>" for segment in segments)
+    return f"{text} ({window.ended}, {window.n_tokens} tokens, on by {window.advance_s:g} s)"

@@ -1,0 +1,70 @@
+"""Greedy search: the best token of every row at every step, without any bookkeeping of beams."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from k2d.decode.search import Decoded, Search, refuse_nan
+from k2d.models.recogniser import Decoding
+
+# Taking rows out of a batch copies the caches of all others, so it waits until this share of them has ended.
+_ENDED_SHARE = 0.25
+
+
+@dataclass(slots=True)
+class _Row:
+    """A window on its way."""
+
+    window: int
+    ids: list[int] = field(default_factory=list)
+    logprob: float = 0.0
+    ended: str | None = None
+
+    def take(self, token: int, logprob: float, search: Search) -> None:
+        if logprob == -math.inf:  # the rules let nothing follow
+            self.ended = "end"
+            return
+        self.logprob += logprob
+        if search.is_end(token):
+            self.ended = "end"
+        else:
+            self.ids.append(token)
+            self.ended = search.why_stopped(self.window, self.ids)
+
+    def decoded(self) -> Decoded:
+        return Decoded(tuple(self.ids), self.ended or "end", self.logprob)
+
+
+def greedy(decoding: Decoding, logits_RV: Tensor, search: Search) -> list[Decoded]:
+    """Decode all windows of a batch to their ends; one transfer to the host per step."""
+    rows = [_Row(window) for window in range(len(logits_RV))]
+    present = rows
+    generated_RL = logits_RV.new_zeros((len(rows), max(search.budgets)), dtype=torch.long)
+    for n_tokens in range(max(search.budgets)):
+        best = search.log_probs(logits_RV, generated_RL[:, :n_tokens]).max(dim=-1)
+        generated_RL[:, n_tokens] = best.indices
+        tokens, logprobs = torch.stack((best.indices.double(), best.values.double())).tolist()
+        _take(present, tokens, logprobs, search)
+        live = [place for place, row in enumerate(present) if row.ended is None]
+        if not live:
+            break
+        chosen_R = best.indices
+        if len(live) <= (1 - _ENDED_SHARE) * len(present):
+            index = torch.tensor(live, device=chosen_R.device)
+            decoding.keep(index)
+            chosen_R, generated_RL = chosen_R[index], generated_RL[index]
+            present = [present[place] for place in live]
+        logits_RV = decoding.step(chosen_R)
+    return [row.decoded() for row in rows]
+
+
+def _take(present: Sequence[_Row], tokens: list[float], logprobs: list[float], search: Search) -> None:
+    refuse_nan(logprobs)
+    for row, token, logprob in zip(present, tokens, logprobs, strict=True):
+        if row.ended is None:
+            row.take(int(token), logprob, search)

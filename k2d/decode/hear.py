@@ -1,0 +1,123 @@
+"""A batch of windows through a recogniser: encode once, then search. What long-form decoding and clips share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+
+from k2d.data.audio.decode import Samples
+from k2d.decode.beam import beam_search
+from k2d.decode.ctc import PrefixScorer, best_paths
+from k2d.decode.greedy import greedy
+from k2d.decode.options import Options
+from k2d.decode.search import Decoded, IsLoop, LoopWatch, Search
+from k2d.faults import UsageError
+from k2d.models.recogniser import Memory, Recogniser, Request, Started
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """A window of audio (mono, at the model's rate), and the ids of the text before it."""
+
+    samples: Samples
+    previous_ids: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Hearing:
+    """A recogniser with the options of decoding; call it on a batch of windows."""
+
+    recogniser: Recogniser
+    options: Options
+    is_loop: IsLoop | None = None
+
+    @property
+    def previous_room(self) -> int:
+        """How many ids of previous text a prompt may hold: half of the decoder's positions."""
+        return self.recogniser.max_tokens // 2
+
+    @torch.inference_mode()
+    def __call__(self, looks: Sequence[Look]) -> list[Decoded]:
+        memory = self.recogniser.encode(self._speech(looks))
+        if self.options.mode == "ctc":
+            return best_paths(*self._ctc(memory))
+        previous = [look.previous_ids for look in looks]
+        started = self.recogniser.start(memory, self._request, previous if any(previous) else None)
+        speaking = self._speaking(started, len(looks))
+        decoded = [Decoded((), "silence")] * len(looks)
+        if speaking:
+            found = self._searched([looks[place] for place in speaking], *_only(started, memory, speaking))
+            for place, heard in zip(speaking, found, strict=True):
+                decoded[place] = heard
+        languages = started.languages or [""] * len(looks)
+        return [replace(heard, language=language) for heard, language in zip(decoded, languages, strict=True)]
+
+    @property
+    def _request(self) -> Request:
+        return Request(self.options.languages, self.options.timestamps)
+
+    def _speech(self, looks: Sequence[Look]) -> Tensor:
+        samples = [torch.from_numpy(look.samples) for look in looks]
+        return pad_sequence(samples, batch_first=True).to(self.recogniser.device)
+
+    def _speaking(self, started: Started, n_windows: int) -> list[int]:
+        """The windows in which somebody speaks, as far as the model can tell and was asked."""
+        if started.silence_B is None or self.options.silence_threshold is None:
+            return list(range(n_windows))
+        return [n for n, p in enumerate(started.silence_B.tolist()) if p <= self.options.silence_threshold]
+
+    def _searched(self, looks: Sequence[Look], started: Started, memory: Memory) -> list[Decoded]:
+        search = Search(self.recogniser, self._request, self._budgets(looks), self._loop_watch(looks))
+        if self.options.mode == "joint":
+            prefixes = self._prefixes(memory)
+            return beam_search(started.decoding, started.logits_RV, search, self.options.beam, prefixes)
+        if self.options.beam > 1:
+            return beam_search(started.decoding, started.logits_RV, search, self.options.beam)
+        return greedy(started.decoding, started.logits_RV, search)
+
+    def _budgets(self, looks: Sequence[Look]) -> list[int]:
+        """Tokens that a window may have: the option's, or what the decoder has room for behind the prompt."""
+        room = self.recogniser.max_tokens - self._n_prompt
+        rooms = [room - len(look.previous_ids) - bool(look.previous_ids) for look in looks]
+        return [max(1, min(self.options.max_tokens, room)) for room in rooms]
+
+    @property
+    def _n_prompt(self) -> int:
+        return self.recogniser.codec.label("", self._request)[1]
+
+    def _loop_watch(self, looks: Sequence[Look]) -> LoopWatch | None:
+        if self.is_loop is None:
+            return None
+        audio_s = [len(look.samples) / self.recogniser.window.rate_hz for look in looks]
+        return LoopWatch(self.recogniser.codec, self.is_loop, audio_s)
+
+    def _prefixes(self, memory: Memory) -> PrefixScorer:
+        log_probs_BTV, blank_id = self._ctc(memory)
+        return PrefixScorer(
+            log_probs_BTV,
+            self.options.beam,
+            blank_id=blank_id,
+            eos_id=self.recogniser.codec.eos_id,
+            weight=self.options.ctc_weight,
+            first_frame=self._n_prompt - 1,
+        )
+
+    def _ctc(self, memory: Memory) -> tuple[Tensor, int]:
+        log_probs_BTV, blank_id = self.recogniser.ctc_log_probs(memory), self.recogniser.ctc_blank_id
+        if log_probs_BTV is None or blank_id is None:
+            message = f"decoding: mode {self.options.mode} needs a CTC head, and this model has none"
+            raise UsageError(f"{message} (family {self.recogniser.family}); use mode attention")
+        return log_probs_BTV, blank_id
+
+
+def _only(started: Started, memory: Memory, windows: Sequence[int]) -> tuple[Started, Memory]:
+    """Go on with these windows."""
+    if len(windows) == len(started.logits_RV):
+        return started, memory
+    index = torch.tensor(windows, device=started.logits_RV.device)
+    started.decoding.keep(index)
+    return replace(started, logits_RV=started.logits_RV[index]), memory.rows(index)

@@ -1,0 +1,114 @@
+"""Long recordings: sequential windows that move by the model's own timestamps, those of many recordings as one batch.
+
+A recording's windows depend on each other, so at any moment `batch_size` recordings are under way, each at its own
+place. Without conditioning on previous text the result of one does not depend on the others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import chain
+
+from k2d.data.audio import AudioError
+from k2d.data.rows import DecodedWindow, Hypothesis, Segment
+from k2d.decode.guards import Place, heard, tidy
+from k2d.decode.hear import Hearing, Look
+from k2d.decode.options import MIN_WINDOW_S, Options
+from k2d.decode.search import Decoded, IsLoop
+from k2d.decode.sources import Failed, OpenAudio, Source
+from k2d.models.recogniser import Recogniser
+
+OnWindow = Callable[[DecodedWindow], None]
+
+
+def decode_recordings(
+    recogniser: Recogniser,
+    recordings: Iterable[Source],
+    options: Options,
+    is_loop: IsLoop | None = None,
+    on_window: OnWindow | None = None,
+) -> Iterator[Hypothesis | Failed]:
+    """Yield each recording as it is finished, the longest begun first; one that cannot be read does not stop others.
+
+    `is_loop` gets plain text and tells whether the selection would call it a loop; None: no window is stopped.
+    """
+    hearing = Hearing(recogniser, options, is_loop)
+    under_way: list[_Walk] = []
+    waiting = iter(_longest_first(recordings))
+    while True:
+        walks, looks = [], []
+        for walk in chain(under_way, waiting):
+            try:
+                looks.append(walk.look(recogniser.window.length_s, recogniser.window.rate_hz))
+                walks.append(walk)
+            except AudioError as error:
+                yield Failed.of(walk.source.id, error)
+            if len(walks) == options.batch_size:
+                break
+        if not walks:
+            return
+        for walk, decoded in zip(walks, hearing(looks), strict=True):
+            walk.take(decoded, hearing)
+            if on_window is not None:
+                on_window(walk.windows[-1])
+        yield from (walk.hypothesis() for walk in walks if walk.is_over)
+        under_way = [walk for walk in walks if not walk.is_over]
+
+
+@dataclass(slots=True)
+class _Walk:
+    """A recording on its way: what was heard of it, and where its next window starts."""
+
+    source: Source
+    audio: OpenAudio | None = None
+    start_s: float = 0.0
+    audio_s: float = 0.0
+    segments: list[Segment] = field(default_factory=list)
+    windows: list[DecodedWindow] = field(default_factory=list)
+    previous_ids: tuple[int, ...] = ()
+
+    def opened(self) -> OpenAudio:
+        if self.audio is None:
+            self.audio = OpenAudio.of(self.source)
+        return self.audio
+
+    def look(self, window_s: float, rate_hz: int) -> Look:
+        """Read the next window; raises AudioError."""
+        audio = self.opened()
+        self.audio_s = tidy(min(window_s, audio.duration_s - self.start_s))
+        samples = audio.samples(self.start_s, self.start_s + self.audio_s, rate_hz)
+        return Look(samples, self.previous_ids)
+
+    def take(self, decoded: Decoded, hearing: Hearing) -> None:
+        """Add what was heard in the window, and move on."""
+        place = Place(self.start_s, self.audio_s, hearing.options.min_advance_s)
+        found = heard(decoded, hearing.recogniser.codec, place)
+        self.segments += found.segments
+        self.windows.append(found.window)
+        self.start_s = found.next_start_s
+        if hearing.options.condition_on_previous_text:
+            # A loop in the prompt would call forth the next one.
+            self.previous_ids = () if decoded.ended == "loop" else found.ids[-hearing.previous_room :]
+
+    @property
+    def is_over(self) -> bool:
+        return self.opened().duration_s - self.start_s < MIN_WINDOW_S
+
+    def hypothesis(self) -> Hypothesis:
+        return Hypothesis(self.source.id, self.opened().duration_s, tuple(self.segments), tuple(self.windows))
+
+
+def _longest_first(recordings: Iterable[Source]) -> list[_Walk]:
+    """By duration, then id. One that cannot be opened comes last, where it fails by name."""
+    walks = [_Walk(source) for source in recordings]
+    return sorted(walks, key=lambda walk: (-_duration_s(walk), walk.source.id))
+
+
+def _duration_s(walk: _Walk) -> float:
+    if walk.source.duration_s is not None:
+        return walk.source.duration_s
+    try:
+        return walk.opened().duration_s
+    except AudioError:
+        return 0.0

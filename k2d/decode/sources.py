@@ -1,0 +1,69 @@
+"""What is decoded: recordings and clips of them, opened once and read by seeking."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from k2d.data.audio import AudioError, AudioInfo, AudioSource, clamp, probe, read, resolve
+from k2d.data.audio.decode import Samples
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A recording of any length; `audio` is its value in `wav.scp`."""
+
+    id: str
+    audio: str
+    duration_s: float | None = None
+    """As reco2dur states it; only the order of work depends on it."""
+    start_s: float | None = None
+    end_s: float | None = None
+    """With these, a stretch of the file that is taken for a recording: its own times count from its start."""
+
+
+@dataclass(frozen=True, slots=True)
+class Clip:
+    """A stretch of a recording that fits into one window; without times it is the whole file."""
+
+    id: str
+    audio: str
+    start_s: float | None = None
+    end_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A recording (or clip, by its own id) that could not be decoded; the others go on."""
+
+    recording_id: str
+    reason: str
+    detail: str
+
+    @classmethod
+    def of(cls, recording_id: str, error: AudioError) -> Failed:
+        return cls(recording_id, error.reason, str(error))
+
+
+@dataclass(frozen=True, slots=True)
+class OpenAudio:
+    """A file whose header has been looked at, or a stretch of it; times count from the start of the stretch."""
+
+    source: AudioSource
+    info: AudioInfo
+    start_s: float
+    end_s: float
+
+    @classmethod
+    def of(cls, item: Source | Clip) -> OpenAudio:
+        """Look at the file; raises AudioError if it, or the stretch, cannot be read."""
+        source = resolve(item.audio)
+        info = probe(source)
+        return cls(source, info, *clamp(source, info, item.start_s, item.end_s))
+
+    @property
+    def duration_s(self) -> float:
+        return self.end_s - self.start_s
+
+    def samples(self, start_s: float, end_s: float, rate_hz: int) -> Samples:
+        times = (self.start_s + start_s, self.start_s + end_s)
+        return read(self.source, *times, rate_hz=rate_hz, expect=self.info)

@@ -1,0 +1,1 @@
+"""Recognisers: one interface (recogniser.py), one adapter per family."""

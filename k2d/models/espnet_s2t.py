@@ -1,0 +1,67 @@
+"""ESPnet itself: the only module that imports it. Its defaults for a training config, and networks built from one."""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import io
+import logging
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from typing import Any
+
+from torch import nn
+
+from k2d.faults import K2DError
+
+
+def default_config() -> dict[str, Any]:
+    """Every key of a training config with ESPnet's default."""
+    with _quiet():
+        parser = _task().get_parser()
+        config = vars(parser.parse_args([]))
+    return {key: copy.deepcopy(value) for key, value in config.items() if key not in ("config", "required")}
+
+
+def build_network(config: Mapping[str, Any]) -> nn.Module:
+    """The network of a complete config, with random weights, ready for inference."""
+    with _quiet():
+        try:
+            network: nn.Module = _task().build_model(argparse.Namespace(**copy.deepcopy(dict(config))))
+        except Exception as error:
+            raise K2DError(f"ESPnet cannot build the model of this config: {type(error).__name__}: {error}") from error
+    for module in network.modules():
+        if "attn" in vars(module):  # the tensor; a part of that name is a module
+            module.register_forward_hook(_forget_attention)
+    return network.eval()
+
+
+def _forget_attention(module: Any, *_: Any) -> None:
+    """ESPnet keeps the attention of the last batch for plots: much memory, and a network that cannot be copied."""
+    module.attn = None
+
+
+def _task() -> Any:
+    import nltk  # type: ignore[import-untyped]
+
+    # ESPnet's g2p fetches dictionaries when it is imported, and S2T never uses them.
+    download, nltk.download = nltk.download, lambda *_, **__: False
+    try:
+        from espnet2.tasks.s2t import S2TTask  # type: ignore[import-untyped]
+    finally:
+        nltk.download = download
+    warnings.filterwarnings("ignore", category=FutureWarning, module="espnet2")
+    return S2TTask
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """ESPnet prints and logs much that is of no use to whoever only builds a network."""
+    disabled = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
+            yield
+    finally:
+        logging.disable(disabled)

@@ -1,0 +1,133 @@
+"""A model folder of ESPnet: config.yaml, weights, tokens and the sentencepiece model."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from torch import Tensor
+
+from k2d.atomic import write_text
+from k2d.faults import K2DError
+from k2d.models.espnet_s2t_config import written_path
+from k2d.paths import shown
+
+CONFIG, WEIGHTS, TOKENS, PIECES, PARAMETERS, STATISTICS = (
+    "config.yaml",
+    "model.pth",
+    "tokens.txt",
+    "bpe.model",
+    "params.json",
+    "feats_stats.npz",
+)
+_ESPNETS_BEST = "valid.acc.ave.pth"
+_LISTED = 5
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFiles:
+    """What a network is built from."""
+
+    config: Mapping[str, Any]
+    """Complete, with the token list."""
+    statistics: bytes | None = None
+    """The file of the features' mean and variance, where the config has global_mvn."""
+
+    def with_decoder_layers(self, n_layers: int) -> ModelFiles:
+        of_decoder = {**(self.config.get("decoder_conf") or {}), "num_blocks": n_layers}
+        return replace(self, config={**self.config, "decoder_conf": of_decoder})
+
+
+def write_folder(
+    folder: Path, state: Mapping[str, Tensor], files: ModelFiles, pieces_model: bytes, n_parameters: Mapping[str, int]
+) -> None:
+    """Write a folder that loads here and in plain ESPnet; config.yaml, without which it is no model, comes last."""
+    folder.mkdir(parents=True, exist_ok=True)
+    config = {**files.config, "bpemodel": written_path(folder / PIECES)}
+    if files.statistics is not None:
+        (folder / STATISTICS).write_bytes(files.statistics)
+        config["normalize_conf"] = {**config["normalize_conf"], "stats_file": written_path(folder / STATISTICS)}
+    torch.save({name: _kept(tensor) for name, tensor in state.items()}, folder / WEIGHTS)
+    (folder / PIECES).write_bytes(pieces_model)
+    write_text(folder / TOKENS, "".join(f"{token}\n" for token in config["token_list"]))
+    counts = {"total": sum(n_parameters.values()), **n_parameters}
+    write_text(folder / PARAMETERS, json.dumps(counts, indent=1) + "\n")
+    dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+    write_text(folder / CONFIG, yaml.dump(config, Dumper=dumper, allow_unicode=True, sort_keys=False, width=120))
+
+
+def _kept(tensor: Tensor) -> Tensor:
+    """On the CPU, in float32, as ESPnet's own files are."""
+    return tensor.detach().to("cpu", torch.float32 if tensor.is_floating_point() else tensor.dtype)
+
+
+def weights_of(folder: Path) -> Path:
+    """The file with a folder's weights: ours, the average that ESPnet makes at the end, or the only one."""
+    for name in (WEIGHTS, _ESPNETS_BEST):
+        if (folder / name).is_file():
+            return folder / name
+    found = sorted({path.resolve() for path in folder.glob("*.pth")})
+    if len(found) != 1:
+        names = ", ".join(path.name for path in found) or "none"
+        raise K2DError(f"{shown(folder)}: expected one file of weights (*.pth), found {names}; name the file itself")
+    return found[0]
+
+
+def check_tokens_file(path: Path, tokens: list[str]) -> None:
+    """tokens.txt says for people what config.yaml says for programs: when they differ, one belongs to another model."""
+    if not path.is_file():
+        return
+    written = path.read_text(encoding="utf-8").splitlines()
+    if written != tokens:
+        line = next((n for n, (a, b) in enumerate(zip(written, tokens, strict=False)) if a != b), len(written))
+        raise K2DError(
+            f"{shown(path)}: line {line + 1} differs from token_list in {CONFIG} "
+            f"({len(written)} tokens here, {len(tokens)} there); put the files of one model together"
+        )
+
+
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """Tensors by name, and nothing else: a file that holds more could run code."""
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise K2DError(f"{shown(path)}: there is no such file of weights") from None
+    except Exception as error:  # torch raises whatever its readers raise
+        if type(error).__name__ == "UnpicklingError":
+            reason = "it holds more than weights, and such files can run code; have it saved as a plain state dict"
+        else:
+            reason = "truncated, or not written by torch.save; copy or make it again"
+        raise K2DError(f"{shown(path)}: cannot be read as weights: {reason}") from error
+    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
+        raise K2DError(f"{shown(path)}: not a plain state dict (names and tensors); name the model file, no checkpoint")
+    return state
+
+
+def check_weights(state: Mapping[str, Tensor], expected: Mapping[str, Tensor], where: str) -> None:
+    """Refuse weights that are not those of the network of the config, all of them, and numbers."""
+    shapes = [
+        f"{name} {tuple(state[name].shape)} instead of {tuple(expected[name].shape)}"
+        for name in expected
+        if name in state and state[name].shape != expected[name].shape
+    ]
+    problems = [
+        _listed("missing", [name for name in expected if name not in state]),
+        _listed("unexpected", [name for name in state if name not in expected]),
+        _listed("of another shape", shapes),
+    ]
+    if told := "; ".join(filter(None, problems)):
+        raise K2DError(f"{where}: not the weights of this {CONFIG}: {told}; put the files of one model together")
+    if bad := _listed("with NaN or infinity", [n for n, t in state.items() if not torch.isfinite(t).all()]):
+        raise K2DError(f"{where}: broken weights: {bad}; take another checkpoint")
+
+
+def _listed(what: str, names: list[str]) -> str:
+    if not names:
+        return ""
+    more = ", …" if len(names) > _LISTED else ""
+    return f"{len(names)} {what} ({', '.join(names[:_LISTED])}{more})"

@@ -1,0 +1,79 @@
+"""ESPnet S2T recognisers from a model folder, or new ones from a training config."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from k2d.faults import K2DError, MissingInput
+from k2d.models.espnet_s2t import build_network, default_config
+from k2d.models.espnet_s2t_codec import S2TCodec
+from k2d.models.espnet_s2t_config import check_config, completed, find_file, read_config, tokens_of
+from k2d.models.espnet_s2t_folder import (
+    CONFIG,
+    PIECES,
+    STATISTICS,
+    TOKENS,
+    ModelFiles,
+    check_tokens_file,
+    check_weights,
+    read_weights,
+    weights_of,
+)
+from k2d.models.espnet_s2t_layout import layout_of, preprocessor_conf
+from k2d.models.espnet_s2t_recogniser import S2TRecogniser
+from k2d.paths import shown
+
+
+def load_s2t(path: Path, language: str | None = None) -> S2TRecogniser:
+    """A model folder, or a file of weights in one; made here or by ESPnet's own recipe."""
+    if not path.exists():
+        raise MissingInput(f"{shown(path)}: there is no such model; name a model folder of ESPnet, or weights in one")
+    folder = path if path.is_dir() else path.parent
+    where = shown(folder / CONFIG)
+    config = read_config(folder / CONFIG)
+    check_config(config, where)
+    tokens = tokens_of(config, where)
+    check_tokens_file(folder / TOKENS, tokens)
+    pieces = find_file(config.get("bpemodel"), folder, [PIECES], "sentencepiece model")
+    codec = S2TCodec(tokens, _read_pieces(pieces), layout_of(config), language)
+    weights = weights_of(folder) if path.is_dir() else path
+    state = read_weights(weights)
+    recogniser = _built(config, codec, folder)
+    check_weights(state, recogniser.network.state_dict(), shown(weights))
+    recogniser.network.load_state_dict(state)
+    return recogniser
+
+
+def new_s2t(config: Mapping[str, Any], tokens: Sequence[str], pieces_model: Path, *, seed: int) -> S2TRecogniser:
+    """A network with random weights from a config in ESPnet's format, which may leave its defaults out."""
+    where = "model config"
+    complete = completed(config, default_config(), where)
+    layout = layout_of(complete)
+    complete["token_list"] = list(tokens)
+    complete["preprocessor_conf"] = {**preprocessor_conf(layout.window), **complete["preprocessor_conf"]}
+    check_config(complete, where)
+    codec = S2TCodec(tokens, _read_pieces(pieces_model), layout)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return _built(complete, codec, pieces_model.parent)
+
+
+def _built(config: Mapping[str, Any], codec: S2TCodec, folder: Path) -> S2TRecogniser:
+    """The recogniser of a config; the statistics of global_mvn are looked for in the folder first."""
+    if config.get("normalize") != "global_mvn":
+        return S2TRecogniser(build_network(config), codec, ModelFiles(config))
+    of_normalize = config.get("normalize_conf") or {}
+    found = find_file(of_normalize.get("stats_file"), folder, [STATISTICS], "statistics of the features")
+    network = build_network({**config, "normalize_conf": {**of_normalize, "stats_file": str(found)}})
+    return S2TRecogniser(network, codec, ModelFiles(config, found.read_bytes()))
+
+
+def _read_pieces(path: Path) -> bytes:
+    content = path.read_bytes()
+    if not content:
+        raise K2DError(f"{shown(path)}: empty; expected a sentencepiece model")
+    return content

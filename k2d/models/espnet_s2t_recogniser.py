@@ -1,0 +1,173 @@
+"""ESPnet's S2T models behind the one interface."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from k2d.models.codec import Request
+from k2d.models.espnet_s2t_cache import CachedDecoding
+from k2d.models.espnet_s2t_codec import S2TCodec
+from k2d.models.espnet_s2t_folder import ModelFiles, write_folder
+from k2d.models.espnet_s2t_rules import TimeRules
+from k2d.models.espnet_s2t_weights import Weights
+from k2d.models.recogniser import Memory, Started
+
+# So much audio at once stays in a CPU's cache; a batch of eight windows of 30 s takes half as long again as one by one.
+_TOGETHER_S = 40.0
+
+
+class S2TRecogniser:
+    """An ESPnet S2T network, the files that it was built from, and its codec."""
+
+    family = "espnet_s2t"
+    network: Any  # ESPnet's modules have no types
+
+    def __init__(self, network: Any, codec: S2TCodec, files: ModelFiles) -> None:
+        self.network = network
+        self.codec = codec
+        self.files = files
+        self.window = codec.layout.window
+        self.max_tokens: int = self.network.decoder.embed[1].pe.shape[1]
+        self._rules = TimeRules(
+            first_time=codec.first_time_id,
+            last_time=codec.last_time_id,
+            no_times=codec.id_of(codec.layout.no_times),
+            start=codec.id_of(codec.layout.start),
+            end=codec.eos_id,
+        )
+
+    @property
+    def device(self) -> torch.device:
+        device: torch.device = self.network.decoder.embed[0].weight.device
+        return device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        dtype: torch.dtype = self.network.decoder.embed[0].weight.dtype
+        return dtype
+
+    @property
+    def width(self) -> int:
+        """Features of the encoder's output, which are the decoder's too."""
+        width: int = self.network.encoder.output_size()
+        return width
+
+    def to(self, device: str | torch.device, dtype: torch.dtype) -> S2TRecogniser:
+        """Move the network. Features of the audio are computed in float32 at least: bfloat16 has no STFT."""
+        self.network.to(device=device, dtype=dtype)
+        if dtype not in (torch.float32, torch.float64):
+            for module in (self.network.frontend, self.network.normalize):
+                if module is not None:
+                    module.float()
+            self.network.encoder.register_forward_pre_hook(_in_dtype_of_module)
+        return self
+
+    def encode(self, speech_BN: Tensor) -> Memory:
+        """Samples to the encoder's output, of the whole window."""
+        n_samples = speech_BN.shape[1]
+        assert n_samples <= self.window.n_samples, f"{n_samples} samples do not fit a window"
+        whole_BN = nn.functional.pad(speech_BN, (0, self.window.n_samples - n_samples))
+        lengths_B = torch.full((len(speech_BN),), self.window.n_samples, device=speech_BN.device)
+        if self.device.type != "cpu" or torch.is_grad_enabled():
+            return self.encode_unpadded(whole_BN, lengths_B)[0]
+        n_together = max(1, int(_TOGETHER_S // self.window.length_s))
+        pieces = zip(torch.split(whole_BN, n_together), torch.split(lengths_B, n_together), strict=True)
+        return Memory(torch.cat([self.encode_unpadded(*piece)[0].states_BTD for piece in pieces]))
+
+    def encode_unpadded(self, speech_BN: Tensor, n_samples_B: Tensor) -> tuple[Memory, Tensor]:
+        """The encoder's output of utterances as long as they are (zeros behind), and how many frames of each count."""
+        network = self.network
+        network.training = network.encoder.training  # ESPnet asks the whole network whether to apply SpecAugment
+        speech_BN = speech_BN.to(self.device, torch.promote_types(self.dtype, torch.float32))
+        states, n_frames_B = network.encode(speech_BN, n_samples_B.to(self.device))
+        states_BTD = states[0] if isinstance(states, tuple) else states  # with intermediate outputs for CTC behind
+        return Memory(states_BTD), n_frames_B
+
+    def hidden(self, memory: Memory, tokens_BL: Tensor) -> Tensor:
+        """As ESPnet's decoder, but without the output layer, whose logits of a whole batch can be too large."""
+        decoder, length = self.network.decoder, tokens_BL.shape[1]
+        x_BLD = decoder.embed(tokens_BL)
+        is_seen_1LL = torch.ones(1, length, length, dtype=torch.bool, device=tokens_BL.device).tril()
+        for layer in decoder.decoders:
+            x_BLD = layer(x_BLD, is_seen_1LL, memory.states_BTD, None)[0]
+        hidden_BLD: Tensor = decoder.after_norm(x_BLD) if decoder.normalize_before else x_BLD
+        return hidden_BLD
+
+    def output(self, hidden_ND: Tensor) -> Tensor:
+        logits_NV: Tensor = self.network.decoder.output_layer(hidden_ND)
+        return logits_NV
+
+    def logits(self, memory: Memory, tokens_BL: Tensor) -> Tensor:
+        return self.output(self.hidden(memory, tokens_BL))
+
+    def ctc_log_probs(self, memory: Memory) -> Tensor | None:
+        if self.network.ctc is None:
+            return None
+        logits_BTV: Tensor = self.network.ctc.ctc_lo(memory.states_BTD)
+        return logits_BTV.log_softmax(-1, torch.promote_types(logits_BTV.dtype, torch.float32))
+
+    @property
+    def ctc_blank_id(self) -> int | None:
+        return None if self.network.ctc is None else self.codec.id_of(self.codec.layout.blank)
+
+    @torch.no_grad()
+    def start(self, memory: Memory, request: Request, previous_ids: Sequence[Sequence[int]] | None = None) -> Started:
+        """Read the prompts into a new cache."""
+        codec, n_windows = self.codec, len(memory)
+        decoding = CachedDecoding(Weights.of(self.network.decoder), memory.states_BTD)
+        prompts = [codec.prompt(request, ids) for ids in previous_ids or [()] * n_windows]
+        hidden_BLD = decoding.prompt(prompts)
+        return Started(
+            decoding,
+            decoding.logits(hidden_BLD[:, -1]),
+            self._silence(decoding.logits(hidden_BLD[:, -len(codec.prompt(request))])),
+            (codec.language(request),) * n_windows,
+        )
+
+    def _silence(self, logits_BV: Tensor) -> Tensor | None:
+        """OWSM says that nobody speaks where it would name the language."""
+        symbol = self.codec.layout.no_speech
+        if symbol not in self.codec.tokens:
+            return None
+        return logits_BV.float().softmax(-1)[:, self.codec.id_of(symbol)]
+
+    @torch.no_grad()
+    def constrain(self, logits_RV: Tensor, generated_RL: Tensor, request: Request) -> Tensor:
+        """ESPnet's ScoreFilter."""
+        return self._rules.constrain(logits_RV, generated_RL, request.timestamps)
+
+    def parts(self) -> Mapping[Literal["encoder", "decoder"], Sequence[nn.Module]]:
+        """The network's modules by part: `encoder` is all before the decoder, with the CTC head."""
+        network = self.network
+        before = (network.frontend, network.specaug, network.normalize, network.encoder, network.ctc)
+        return {"encoder": [module for module in before if module is not None], "decoder": [network.decoder]}
+
+    def n_parameters(self) -> Mapping[str, int]:
+        counts = {name: sum(p.numel() for p in module.parameters()) for name, module in self.network.named_children()}
+        return {name: count for name, count in counts.items() if count}
+
+    @property
+    def n_decoder_layers(self) -> int:
+        return len(self.network.decoder.decoders)
+
+    def with_decoder_layers(self, layers: Sequence[int]) -> S2TRecogniser:
+        """A copy that has only these layers of the decoder."""
+        network = copy.deepcopy(self.network)
+        own = network.decoder.decoders
+        network.decoder.decoders = type(own)(*(own[n] for n in layers), layer_drop_rate=own.layer_drop_rate)
+        return S2TRecogniser(network, self.codec, self.files.with_decoder_layers(len(layers)))
+
+    def save(self, folder: Path) -> None:
+        """Write a folder that loads here and in plain ESPnet."""
+        write_folder(folder, self.network.state_dict(), self.files, self.codec.pieces_model, self.n_parameters())
+
+
+def _in_dtype_of_module(module: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Features come in float32 to an encoder that has another dtype."""
+    return (inputs[0].to(next(module.parameters()).dtype), *inputs[1:])

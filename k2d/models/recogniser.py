@@ -1,0 +1,137 @@
+"""What decoding and distillation ask of a recogniser. Nothing outside an adapter knows its family.
+
+Shapes are in the names: B windows, R rows being decoded (B windows × beams), L tokens, T frames of the encoder,
+D features, V vocabulary.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+
+from k2d.models.codec import Codec, Reading, Request, Window, WindowSegment
+
+__all__ = [
+    "Codec",
+    "Decoding",
+    "Memory",
+    "Reading",
+    "Recogniser",
+    "Request",
+    "Started",
+    "Window",
+    "WindowSegment",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """What the encoder made of a batch of windows (all of the full window's length: padding counts as silence)."""
+
+    states_BTD: Tensor
+
+    def __len__(self) -> int:
+        return self.states_BTD.shape[0]
+
+    def rows(self, index_B: Tensor) -> Memory:
+        return Memory(self.states_BTD.index_select(0, index_B))
+
+
+class Decoding(Protocol):
+    """Windows in the middle of being decoded: everything that is computed once and kept.
+
+    Cross-attention keys and values are kept once per window, however many beams share them; self-attention's once
+    per row. Rows are grouped by window: row = window × n_beams + beam. One window has one beam until `fan_out`.
+    """
+
+    def step(self, tokens_R: Tensor) -> Tensor:
+        """Append one token to every row; return the logits_RV of the next."""
+        ...
+
+    def keep(self, windows: Tensor) -> None:
+        """Go on with these windows only (indices among the present ones, ascending)."""
+        ...
+
+    def fan_out(self, n_beams: int) -> None:
+        """Repeat every row n_beams times."""
+        ...
+
+    def reorder(self, rows_R: Tensor) -> None:
+        """Row i goes on from what row rows_R[i] was; both belong to one window."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """A batch of windows whose prompts have been read."""
+
+    decoding: Decoding
+    logits_RV: Tensor
+    """Of the first token after the prompt; one row per window."""
+    silence_B: Tensor | None
+    """Probability that nobody speaks, where the family has a token for it."""
+    languages: tuple[str, ...]
+    """Language of each window as the prompt has it: asked for, or guessed; empty where the family has none."""
+
+
+class Recogniser(Protocol):
+    """A trained network with its window, its codec and its rules. Ready for inference (`eval` mode) once loaded."""
+
+    family: str
+    window: Window
+    network: nn.Module
+    max_tokens: int
+    """Longest sequence the decoder has positions for, prompt included."""
+
+    @property
+    def codec(self) -> Codec: ...
+
+    @property
+    def device(self) -> torch.device: ...
+
+    @property
+    def dtype(self) -> torch.dtype: ...
+
+    def encode(self, speech_BN: Tensor) -> Memory:
+        """Samples (float32 in -1…1, at most a window; shorter is padded to it) to the encoder's output."""
+        ...
+
+    def logits(self, memory: Memory, tokens_BL: Tensor) -> Tensor:
+        """Teacher-forced: logits_BLV, where position i predicts token i + 1. Causal, so right padding is harmless."""
+        ...
+
+    def hidden(self, memory: Memory, tokens_BL: Tensor) -> Tensor:
+        """The decoder's last hidden_BLD, such that `output(hidden)` are the logits."""
+        ...
+
+    def output(self, hidden_ND: Tensor) -> Tensor:
+        """The output layer alone: logits_NV."""
+        ...
+
+    def ctc_log_probs(self, memory: Memory) -> Tensor | None:
+        """log_probs_BTV of the CTC head (blank is id `ctc_blank_id`), or None without one."""
+        ...
+
+    @property
+    def ctc_blank_id(self) -> int | None: ...
+
+    def start(self, memory: Memory, request: Request, previous_ids: Sequence[Sequence[int]] | None = None) -> Started:
+        """Read the prompts (with the ids of the text before, per window, where given) into a new cache."""
+        ...
+
+    def constrain(self, logits_RV: Tensor, generated_RL: Tensor, request: Request) -> Tensor:
+        """Log-probabilities of the next token by the family's rules; -inf for what may not follow the generated ids."""
+        ...
+
+    def n_parameters(self) -> Mapping[str, int]:
+        """Number of parameters by part (`encoder`, `decoder`, `ctc`, …), adding up to the total."""
+        ...
+
+    def save(self, folder: Path) -> None:
+        """Write a model folder of the family, which loads here and in the family's own library."""
+        ...

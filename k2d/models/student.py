@@ -1,0 +1,45 @@
+"""A student: the teacher with fewer decoder layers, and what both must share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from k2d.faults import K2DError, UsageError
+from k2d.models.recogniser import Recogniser
+
+
+class Shrinkable(Recogniser, Protocol):
+    """A recogniser whose decoder can lose layers."""
+
+    @property
+    def n_decoder_layers(self) -> int: ...
+
+    @property
+    def width(self) -> int:
+        """Features of the encoder's output."""
+        ...
+
+    def with_decoder_layers(self, layers: Sequence[int]) -> Shrinkable:
+        """A copy that has only these layers of the decoder, and all else."""
+        ...
+
+
+def shrink(teacher: Shrinkable, layers: Sequence[int]) -> Shrinkable:
+    """The teacher with these decoder layers only (numbers from 0, ascending)."""
+    n_layers = teacher.n_decoder_layers
+    if not layers or list(layers) != sorted(set(layers)) or layers[0] < 0 or layers[-1] >= n_layers:
+        asked = ", ".join(map(str, layers)) or "none"
+        raise UsageError(f"student: decoder layers {asked}; expected some of 0 to {n_layers - 1}, each once, ascending")
+    return teacher.with_decoder_layers(layers)
+
+
+def check_pair(teacher: Shrinkable, student: Shrinkable) -> None:
+    """Refuse a student that cannot learn from the teacher token by token, or from its encoder."""
+    if teacher.codec.vocabulary_hash != student.codec.vocabulary_hash:
+        raise K2DError("student and teacher: their vocabularies differ; make the student from this teacher (stage 9)")
+    if teacher.window != student.window:
+        raise K2DError(f"student and teacher: windows differ ({student.window} and {teacher.window})")
+    if teacher.width != student.width:
+        widths = f"{student.width} and {teacher.width}"
+        raise K2DError(f"student and teacher: encoders differ in width ({widths}); make the student from this teacher")

@@ -1,0 +1,187 @@
+"""What a decoding worker does: load a model once, decode its share, write a line per item as it finishes."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from k2d.atomic import write_text
+from k2d.data.rows import Rejected
+from k2d.select.loops import ngram_loops
+from k2d.stages.decoding import FACTS, Answer, Item, LoopTest, Seat, Share, Speed, write_answer
+from k2d.stages.speed import in_pieces
+from k2d.text.normalise import Normaliser
+
+if TYPE_CHECKING:
+    from k2d.decode.sources import Source
+    from k2d.models.recogniser import Recogniser
+
+HEARD_EVERY_S = 0.5
+
+Found = Iterator[tuple[str, dict[str, Any] | None, Rejected | None]]
+
+
+def do(task: tuple[Seat, Share | Speed]) -> dict[str, Any] | None:
+    """Carry out a task of a decoding stage."""
+    seat, what = task
+    if isinstance(what, Speed):
+        return _speed(what, seat)
+    _share(what, seat)
+    return None
+
+
+def _share(share: Share, seat: Seat) -> None:
+    """Decode a share; every answer is on disk before the next is waited for. Short of memory: in smaller batches."""
+    import torch
+
+    torch.set_num_threads(seat.threads)
+    _model_of(share, seat)  # before the clock runs
+    finished: set[str] = set()
+    batch_size = share.work.options["batch_size"]
+    with share.part.open("a", encoding="utf-8", newline="\n") as file:
+        while True:
+            left = replace(share, items=tuple(item for item in share.items if item.id not in finished))
+            left = replace(left, work=replace(share.work, options={**share.work.options, "batch_size": batch_size}))
+            try:
+                for answer in _timed(_answers(left, seat)):
+                    file.write(write_answer(answer))
+                    file.flush()
+                    finished.add(answer.id)
+                return
+            except torch.OutOfMemoryError:
+                if batch_size == 1:
+                    raise
+                batch_size = max(1, batch_size // 2)
+                torch.cuda.empty_cache()
+
+
+def _timed(found: Found) -> Iterator[Answer]:
+    last = time.monotonic()
+    for item_id, heard, failed in found:
+        now = time.monotonic()
+        yield Answer(item_id, now - last, heard, failed)
+        last = now
+
+
+def _answers(share: Share, seat: Seat) -> Found:
+    heard = _Heard(share.part.with_suffix(".heard"))
+    return _clips(share, seat, heard) if share.work.clips else _recordings(share, seat, heard)
+
+
+def _speed(speed: Speed, seat: Seat) -> dict[str, Any]:
+    import torch
+
+    from k2d.decode.options import Options
+    from k2d.decode.speed import measure
+
+    torch.set_num_threads(speed.n_threads)
+    work = speed.work
+    model = load(work.model, work.family, seat.device, work.precision, work.languages)
+    items = list(speed.items) if speed.batch_size == 1 else in_pieces(speed.items, model.window.length_s)
+    batch_size = min(speed.batch_size, len(items))
+    options = Options(**{**work.options, "batch_size": batch_size})
+    runs_s = measure(model, _sources(items), options, loop_test(work.loop), speed.n_runs)
+    facts = device_facts(replace(seat, threads=speed.n_threads))
+    audio_s = round(sum(item.length_s for item in items), 3)
+    return {"audio_s": audio_s, "runs_s": runs_s, "batch_size": batch_size, "dtype": work.precision, **facts}
+
+
+def loop_test(test: LoopTest | None) -> Callable[[str], bool] | None:
+    """Whether selection would call a text a loop."""
+    if test is None:
+        return None
+    normalise = Normaliser(script=test.script, steps=test.steps)  # type: ignore[arg-type]
+    return lambda text: ngram_loops(normalise(text), test.ngram, test.count)
+
+
+def _recordings(share: Share, seat: Seat, heard: _Heard) -> Found:
+    from k2d.data.hypotheses import hypothesis_record
+    from k2d.decode.longform import decode_recordings
+    from k2d.decode.options import Options
+    from k2d.decode.sources import Failed
+
+    work, model = share.work, _model_of(share, seat)
+    results = decode_recordings(
+        model,
+        _sources(share.items),
+        Options(**work.options),
+        is_loop=loop_test(work.loop),
+        on_window=lambda window: heard.add(window.advance_s),
+    )
+    audio = {item.id: item.audio for item in share.items}
+    for result in results:
+        if isinstance(result, Failed):
+            rejected = Rejected(result.recording_id, result.reason, result.detail, audio[result.recording_id])
+            yield result.recording_id, None, rejected
+        else:
+            yield result.recording_id, hypothesis_record(result), None
+
+
+def _clips(share: Share, seat: Seat, heard: _Heard) -> Found:
+    from k2d.decode.clips import decode_clips
+    from k2d.decode.options import Options
+    from k2d.decode.sources import Clip, Failed
+
+    work, model = share.work, _model_of(share, seat)
+    clips = [Clip(item.id, item.audio, item.start_s, item.end_s) for item in share.items]
+    by_id = {item.id: item for item in share.items}
+    for result in decode_clips(model, clips, Options(**work.options), is_loop=loop_test(work.loop)):
+        if isinstance(result, Failed):
+            item = by_id[result.recording_id]
+            yield item.id, None, Rejected(item.id, result.reason, result.detail, item.audio)
+        else:
+            heard.add(by_id[result.id].length_s)
+            yield result.id, asdict(result), None
+
+
+def _sources(items: Iterable[Item]) -> list[Source]:
+    from k2d.decode.sources import Source
+
+    return [Source(item.id, item.audio, item.duration_s, item.start_s, item.end_s) for item in items]
+
+
+def _model_of(share: Share, seat: Seat) -> Recogniser:
+    work = share.work
+    model = load(work.model, work.family, seat.device, work.precision, work.languages)
+    facts = {
+        "window_s": model.window.length_s,
+        "time_step_s": model.window.time_step_s,
+        "parameters": sum(model.n_parameters().values()),
+        **device_facts(seat),
+    }
+    write_text(share.part.parent / FACTS, json.dumps(facts))
+    return model
+
+
+def device_facts(seat: Seat) -> dict[str, Any]:
+    """The hardware, for records: a figure of speed says nothing without it."""
+    import torch
+
+    name = torch.cuda.get_device_name(seat.device) if seat.device.startswith("cuda") else "cpu"
+    return {"device": name, "threads": seat.threads}
+
+
+@lru_cache(maxsize=1)
+def load(path: Path, family: str, device: str, precision: str, languages: tuple[str, ...]) -> Recogniser:
+    """The model, kept from one share to the next."""
+    from k2d.models.loading import load_recogniser
+
+    return load_recogniser(path, family=family, device=device, precision=precision, languages=languages)
+
+
+class _Heard:
+    """Seconds of audio that this worker has heard, in a file for whoever shows progress."""
+
+    def __init__(self, path: Path) -> None:
+        self._path, self._seconds, self._written = path, 0.0, 0.0
+
+    def add(self, seconds: float) -> None:
+        self._seconds += seconds
+        if time.monotonic() - self._written > HEARD_EVERY_S:
+            self._path.write_text(f"{self._seconds:.1f}")
+            self._written = time.monotonic()

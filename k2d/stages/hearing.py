@@ -1,0 +1,127 @@
+"""What stages 5, 7 and 11 write of what was heard: hyp.jsonl, a Kaldi `text`, rejected.jsonl and a record."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from k2d.atomic import write_text
+from k2d.data.hypotheses import FILE as HYPOTHESES
+from k2d.data.hypotheses import TEXT, hypothesis_from, hypothesis_line, plain_text
+from k2d.data.kaldi.joins import joined_row
+from k2d.data.rows import Hypothesis, Recording, Rejected
+from k2d.stages.decoding import Answer, Item, Work, decode_items, model_facts
+from k2d.stages.job import Counts, Job
+from k2d.stages.quarantine import check_bad, write_rejected
+
+RECORD = "record.json"
+
+
+@dataclass
+class Tally:
+    """What decoding a set came to."""
+
+    n_in: int = 0
+    seconds: float = 0.0
+    audio_s: float = 0.0
+    n_tokens: int = 0
+    ended: Counter[str] = field(default_factory=Counter)
+    moved_by: Counter[str] = field(default_factory=Counter)
+    rejected: list[Rejected] = field(default_factory=list)
+
+    def add(self, hypothesis: Hypothesis) -> None:
+        self.audio_s += hypothesis.duration_s
+        for window in hypothesis.windows:
+            self.n_tokens += window.n_tokens
+            self.ended[window.ended] += 1
+            self.moved_by[window.moved_by] += 1
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "audio_s": round(self.audio_s, 3),
+            "work_s": round(self.seconds, 3),
+            "n_windows": self.ended.total(),
+            "n_tokens": self.n_tokens,
+            "windows_ended": dict(sorted(self.ended.items())),
+            "windows_moved_by": dict(sorted(self.moved_by.items())),
+        }
+
+
+def hear_recordings(recordings: Iterable[Recording], work: Work, cache: Path, job: Job, folder: Path) -> Counts:
+    """Decode recordings whole and write what was heard; those that could not be read are set aside."""
+    items = [Item(row.id, row.audio, duration_s=row.duration_s) for row in recordings]
+    tally = Tally()
+    answers = decode_items(work, items, cache, job, f"{folder.parent.name}/{output_name(folder)}")
+    with (
+        (folder / HYPOTHESES).open("w", encoding="utf-8", newline="\n") as hypotheses,
+        (folder / TEXT).open("w", encoding="utf-8", newline="\n") as texts,
+    ):
+        for hypothesis in _heard(answers, tally):
+            hypotheses.write(f"{hypothesis_line(hypothesis)}\n")
+            texts.write(f"{joined_row(hypothesis.recording_id, plain_text(hypothesis))}\n")
+    facts = model_facts(cache)
+    write_record(folder, {**how(work, facts, job), **tally.as_json()})
+    return close(folder, tally, cache, job, "recordings")
+
+
+def _heard(answers: Iterable[Answer], tally: Tally) -> Iterator[Hypothesis]:
+    for answer in answers:
+        tally.n_in += 1
+        tally.seconds += answer.seconds
+        if answer.heard is None:
+            assert answer.failed is not None
+            tally.rejected.append(answer.failed)
+            continue
+        hypothesis = hypothesis_from(answer.heard)
+        tally.add(hypothesis)
+        yield hypothesis
+
+
+def output_name(folder: Path) -> str:
+    """The name that a folder being made will bear."""
+    return folder.name.lstrip(".").removesuffix(".partial")
+
+
+def how(work: Work, facts: Mapping[str, Any], job: Job) -> dict[str, Any]:
+    """By what and how it was decoded: the beginning of a record."""
+    return {
+        "model": work.model.name,
+        "family": work.family,
+        **facts,
+        "options": dict(work.options),
+        "precision": work.precision,
+        "loop_test": None if work.loop is None else f"{work.loop.ngram}-gram>{work.loop.count}",
+        "processes": job.ngpu or job.nj,
+    }
+
+
+def write_record(folder: Path, record: Mapping[str, Any]) -> None:
+    write_text(folder / RECORD, json.dumps(record, ensure_ascii=False, indent=1) + "\n")
+
+
+def close(folder: Path, tally: Tally, cache: Path, job: Job, what: str) -> Counts:
+    """Write down what failed, see that it is not too much, and clear the answers kept for a rerun away."""
+    write_rejected(folder, tally.rejected)
+    reasons = dict(check_bad(folder, output_name(folder), tally.n_in, job.config.max_bad))
+    shutil.rmtree(cache.parent, ignore_errors=True)
+    return Counts(tally.n_in, tally.n_in - sum(reasons.values()), reasons, what)
+
+
+def write_timing(folder: Path, tally: Tally, record: Mapping[str, Any]) -> None:
+    """What decoding the set cost, once, as stage 12 reads it."""
+    if tally.audio_s <= 0 or tally.seconds <= 0:
+        return
+    timing = {
+        "audio_s": round(tally.audio_s, 3),
+        "runs_s": [round(tally.seconds, 3)],
+        "batch_size": record["options"]["batch_size"],
+        "threads": record["threads"],
+        "dtype": record["precision"],
+        "device": record["device"],
+    }
+    write_text(folder / "timing.json", json.dumps(timing) + "\n")

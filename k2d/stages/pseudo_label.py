@@ -1,0 +1,33 @@
+"""Stage 5: the teacher says what it hears in the long recordings, with timestamps."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from k2d.data.kaldi.datadir import read_recordings
+from k2d.stages.decoding import VERSION as DECODER_VERSION
+from k2d.stages.decoding import cache_of, settings_of_work, work_of
+from k2d.stages.hearing import hear_recordings
+from k2d.stages.job import Counts, Job, Unit
+
+VERSION = DECODER_VERSION
+
+TEACHER = "teacher"
+
+
+def units(job: Job) -> list[Unit]:
+    """Each unlabelled split is a unit."""
+    return [_unit(split, job) for split in job.config.corpora.unlabelled]
+
+
+def _unit(split: str, job: Job) -> Unit:
+    work = work_of(TEACHER, job.config.teacher, job)
+    inputs = (work.model, job.places.split(split) / "wav.scp")
+    return Unit(job.places.exp / "pseudo" / split, {"split": split, **settings_of_work(work)}, inputs)
+
+
+def make(unit: Unit, job: Job, folder: Path) -> Counts:
+    """Decode one split."""
+    split = str(unit.settings["split"])
+    recordings = read_recordings(job.places.split(split))
+    return hear_recordings(recordings, work_of(TEACHER, job.config.teacher, job), cache_of(unit, job), job, folder)

@@ -1,0 +1,80 @@
+"""Stage 7: each auxiliary says what it hears in each chunk, as plain text."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from k2d.data.hypotheses import FILE as HYPOTHESES
+from k2d.data.hypotheses import TEXT, one_line
+from k2d.data.kaldi.datadir import read_utterances
+from k2d.data.kaldi.joins import joined_row
+from k2d.stages.decoding import VERSION as DECODER_VERSION
+from k2d.stages.decoding import Item, Work, cache_of, decode_items, model_facts, settings_of_work, work_of
+from k2d.stages.hearing import Tally, close, how, write_record, write_timing
+from k2d.stages.job import Counts, Job, Unit
+
+VERSION = DECODER_VERSION
+
+
+def units(job: Job) -> list[Unit]:
+    """An auxiliary on the chunks of a split is a unit."""
+    splits = job.config.corpora.unlabelled
+    return [_unit(auxiliary, split, job) for auxiliary in job.config.auxiliaries for split in splits]
+
+
+def _unit(auxiliary: str, split: str, job: Job) -> Unit:
+    work = _work(auxiliary, job)
+    settings = {"auxiliary": auxiliary, "split": split, **settings_of_work(work)}
+    inputs = (work.model, job.places.exp / "chunks" / split)
+    return Unit(job.places.exp / "opinions" / auxiliary / split, settings, inputs)
+
+
+def _work(auxiliary: str, job: Job) -> Work:
+    recogniser = job.config.auxiliaries[auxiliary]
+    return work_of(auxiliary, recogniser, job, clips=True, timestamps=False, mode=recogniser.decode)
+
+
+def make(unit: Unit, job: Job, folder: Path) -> Counts:
+    """Decode every chunk of a split once by one auxiliary. One that cannot be heard has an empty opinion."""
+    work = _work(str(unit.settings["auxiliary"]), job)
+    cache, tally = cache_of(unit, job), Tally()
+    items = _chunks(job.places.exp / "chunks" / str(unit.settings["split"]), tally)
+    with (
+        (folder / HYPOTHESES).open("w", encoding="utf-8", newline="\n") as hypotheses,
+        (folder / TEXT).open("w", encoding="utf-8", newline="\n") as texts,
+    ):
+        for answer in decode_items(work, items, cache, job, f"{work.model.name}: second opinions"):
+            tally.n_in += 1
+            tally.seconds += answer.seconds
+            heard = answer.heard or {}
+            if answer.failed is not None:
+                tally.rejected.append(answer.failed)
+            else:
+                _count(heard, tally)
+                hypotheses.write(json.dumps(heard, ensure_ascii=False) + "\n")
+            texts.write(f"{joined_row(answer.id, one_line(heard.get('text', '')))}\n")
+    record = how(work, model_facts(cache), job)
+    write_record(folder, {**record, "decode": work.options["mode"], "note": _note(work), **tally.as_json()})
+    write_timing(folder, tally, record)
+    return close(folder, tally, cache, job, "chunks")
+
+
+def _chunks(folder: Path, tally: Tally) -> Iterator[Item]:
+    for row in read_utterances(folder):
+        item = Item(row.id, row.audio, row.start_s, row.end_s)
+        tally.audio_s += item.length_s
+        yield item
+
+
+def _count(heard: Mapping[str, Any], tally: Tally) -> None:
+    tally.n_tokens += heard["n_tokens"]
+    tally.ended[heard["ended"]] += 1
+
+
+def _note(work: Work) -> str:
+    if work.options["mode"] == "ctc":
+        return "a CTC decoder never loops: the composite rule is blind on this side"
+    return ""

@@ -1,0 +1,75 @@
+"""Stage 2: the vocabulary of the models that are trained here: sentencepiece on labelled text, no character unknown.
+
+Teacher and auxiliaries share it. A teacher that comes ready brings its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from k2d.atomic import write_text
+from k2d.config import settings_of
+from k2d.config.schema import Config, Recogniser
+from k2d.data.kaldi.datadir import read_utterances
+from k2d.faults import UsageError
+from k2d.models.codec import Window
+from k2d.models.espnet_s2t_config import read_config
+from k2d.models.espnet_s2t_layout import layout_of, special_symbols, token_list
+from k2d.paths import PROJECT_ROOT
+from k2d.stages.job import Counts, Job, Unit
+
+VERSION = 1
+
+TOKENS, PIECES = "tokens.txt", "bpe.model"
+
+
+def units(job: Job) -> list[Unit]:
+    """One, if anything is trained here."""
+    trained = trained_here(job.config)
+    if not trained:
+        return []
+    window = _common_window(trained)
+    settings = {
+        **settings_of(job.config.tokens),
+        "splits": list(job.config.corpora.labelled),
+        "window": [window.length_s, window.rate_hz, window.time_step_s],
+    }
+    inputs = tuple(job.places.split(split) for split in job.config.corpora.labelled)
+    return [Unit(job.places.exp / "tokens", settings, inputs)]
+
+
+def make(unit: Unit, job: Job, folder: Path) -> Counts:
+    """Train the pieces and write the token list."""
+    from k2d.models.pieces import pieces_of, train_pieces
+
+    window = _common_window(trained_here(job.config))
+    found = [row.text or "" for path in unit.inputs for row in read_utterances(path)]
+    texts = [text for text in found if text.strip()]
+    options = job.config.tokens
+    model = train_pieces(texts, special_symbols(window), vocab_size=options.vocab_size, model_type=options.model_type)
+    (folder / PIECES).write_bytes(model)
+    write_text(folder / TOKENS, "".join(f"{token}\n" for token in token_list(pieces_of(model), window)))
+    return Counts(len(found), len(texts), {"empty_text": len(found) - len(texts)}, "texts")
+
+
+def trained_here(config: Config) -> dict[str, Recogniser]:
+    """The recognisers that are trained from a model config, by their keys in the config."""
+    keyed = {"teacher": config.teacher, **{f"auxiliaries.{name}": a for name, a in config.auxiliaries.items()}}
+    return {key: recogniser for key, recogniser in keyed.items() if recogniser.model is not None}
+
+
+def _common_window(trained: Mapping[str, Recogniser]) -> Window:
+    """The window that all of them hear: the timestamps among the tokens are its."""
+    windows = {
+        key: layout_of(read_config(PROJECT_ROOT / str(recogniser.model))).window for key, recogniser in trained.items()
+    }
+    first = next(iter(windows))
+    for key, window in windows.items():
+        if window != windows[first]:
+            raise UsageError(
+                f"{key}.model: its window is {window.length_s:g} s in steps of {window.time_step_s:g} s at "
+                f"{window.rate_hz} Hz, that of {first} is {windows[first].length_s:g} s in steps of "
+                f"{windows[first].time_step_s:g} s at {windows[first].rate_hz} Hz; they share a vocabulary, so use one"
+            )
+    return windows[first]

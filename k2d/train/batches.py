@@ -1,0 +1,228 @@
+"""From the pool to tensors: the sample at a position of a step, and the loader that makes the steps in order."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+from torch.utils.data import DataLoader, Dataset
+
+from k2d.config.schema import Phase
+from k2d.faults import K2DError
+from k2d.models.codec import Codec, Request, Window
+from k2d.text.timestamps import strip_timestamps
+from k2d.train.augment import Augmenter
+from k2d.train.bucketing import LengthBatches
+from k2d.train.keys import StepKey
+from k2d.train.pool import Pool, Samples
+from k2d.train.windows import Layout, Placed, compose, timed_text
+
+IGNORED = -100  # a target without loss
+_AHEAD = 4  # batches that a worker prepares before they are asked for
+
+
+class Batch(NamedTuple):
+    """What one backward pass needs. B samples, N audio samples, L tokens, C tokens without times."""
+
+    ids: tuple[str, ...]
+    """The utterances of each sample, joined by `+`."""
+    speech_BN: Tensor
+    n_samples_B: Tensor
+    inputs_BL: Tensor
+    """What the decoder reads: the label without its end, some of its words replaced."""
+    targets_BL: Tensor
+    """What it is to say next; IGNORED within the prompt and behind the end."""
+    text_BC: Tensor
+    """For CTC: the text alone, zeros behind."""
+    n_text_B: Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One line of a batch."""
+
+    id: str
+    speech: Samples
+    inputs: NDArray[np.int64]
+    targets: NDArray[np.int64]
+    text: NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Material:
+    """What all phases of a training draw from."""
+
+    pool: Pool
+    codec: Codec
+    window: Window
+    request: Request = field(default_factory=Request)
+
+    def words(self) -> NDArray[np.int64]:
+        """The ids of which the pool's texts are made."""
+        return np.unique([token for text in self.pool.texts for token in self.codec.ids(text)])
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """Which of the processes that train together this is."""
+
+    rank: int = 0
+    world: int = 1
+
+
+class StepBatches(Dataset[list[Batch]]):
+    """Item `step` is this process's share of the step's batch, in as many parts as it has backward passes."""
+
+    def __init__(self, material: Material, phase: Phase, key: tuple[int, int], share: Share) -> None:
+        self._material, self._phase, self._share = material, phase, share
+        self._seed, self._number = key
+        window = material.window
+        self._layout = Layout(phase.window_s or window.length_s, window.time_step_s, phase.cut_share)
+        self._fitting = _fitting(material.pool, self._layout.length_s)
+        self._augment = Augmenter(phase.augment, material.pool)
+        self._words = material.words()
+        self._by_length = LengthBatches(material.pool.n_samples, phase.batch_size, key)
+
+    def __getitem__(self, step: int) -> list[Batch]:
+        phase, share = self._phase, self._share
+        samples = [self.sample(step, at) for at in range(share.rank, self._n_samples(), share.world)]
+        size = -(-len(samples) // phase.accumulate)
+        return [collate(samples[at : at + size]) for at in range(0, len(samples), size)]
+
+    def sample(self, step: int, position: int) -> Sample:
+        """The sample at a position of a step's whole batch."""
+        material, pool = self._material, self._material.pool
+        rng = StepKey(self._seed, self._number, step).generator(position)
+        if self._phase.data == "windows":
+            drawn = compose(rng, pool.durations_s[self._fitting], self._layout)
+            placed = tuple(replace(p, utterance=int(self._fitting[p.utterance])) for p in drawn)
+            speech = render(pool, placed, self._layout)
+        else:
+            utterance = int(self._by_length.batch(step)[position])
+            speech = pool.samples(utterance)
+            n_steps = round(float(pool.durations_s[utterance]) / self._layout.time_step_s)
+            placed = (Placed(utterance, 0, n_steps),)
+        label = timed_text(placed, pool.texts, self._layout.time_step_s)
+        inputs, targets = self._sequence(rng, label)
+        return Sample(
+            "+".join(pool.ids[p.utterance] for p in placed),
+            self._augment(rng, speech),
+            inputs,
+            targets,
+            np.array(material.codec.ids(plain(label)), dtype=np.int64),
+        )
+
+    def _n_samples(self) -> int:
+        return self._phase.batch_size if self._phase.data == "windows" else len(self._by_length.batch(0))
+
+    def _sequence(self, rng: np.random.Generator, label: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """What the decoder reads and what it is to say, from a timed text."""
+        timestamps = self._phase.timestamps
+        request = Request(self._material.request.languages, timestamps)
+        ids, n_prompt = self._material.codec.label(label if timestamps else plain(label), request)
+        sequence = np.array(ids, dtype=np.int64)
+        targets = sequence[1:].copy()
+        targets[: n_prompt - 1] = IGNORED
+        return self._with_noise(rng, sequence[:-1], n_prompt), targets
+
+    def _with_noise(self, rng: np.random.Generator, inputs: NDArray[np.int64], n_prompt: int) -> NDArray[np.int64]:
+        """Some words replaced by others of the pool; prompt and times stay."""
+        chosen = (rng.random(len(inputs)) < self._phase.token_noise) & np.isin(inputs, self._words)
+        chosen[:n_prompt] = False
+        return np.where(chosen, rng.choice(self._words, len(inputs)), inputs)
+
+
+def plain(label: str) -> str:
+    """A timed text without its times, its segments parted by a space.
+
+    >>> plain("<0.00>你好<1.20><2.00>so what<3.00>")
+    '你好 so what'
+    """
+    return " ".join(strip_timestamps(label).split())
+
+
+def _fitting(pool: Pool, length_s: float) -> NDArray[np.int64]:
+    """The utterances that a window can hold."""
+    fitting = np.flatnonzero(pool.durations_s <= length_s + 1e-9)
+    if not len(fitting):
+        raise K2DError(f"window_s is {length_s:g}, and every utterance of the pool is longer; set it higher")
+    return fitting
+
+
+def render(pool: Pool, placed: Sequence[Placed], layout: Layout) -> Samples:
+    """The audio of a composed window; what lies beyond its end is cut."""
+    speech = np.zeros(round(layout.length_s * pool.rate_hz), np.float32)
+    for p in placed:
+        start = round(p.start * layout.time_step_s * pool.rate_hz)
+        utterance = pool.samples(p.utterance)[: len(speech) - start]
+        speech[start : start + len(utterance)] = utterance
+    return speech
+
+
+def collate(samples: Sequence[Sample]) -> Batch:
+    """Samples side by side. Inputs are filled up with zeros, which a causal decoder never sees in time."""
+    return Batch(
+        ids=tuple(sample.id for sample in samples),
+        speech_BN=_padded([sample.speech for sample in samples], 0),
+        n_samples_B=torch.tensor([len(sample.speech) for sample in samples]),
+        inputs_BL=_padded([sample.inputs for sample in samples], 0),
+        targets_BL=_padded([sample.targets for sample in samples], IGNORED),
+        text_BC=_padded([sample.text for sample in samples], 0),
+        n_text_B=torch.tensor([len(sample.text) for sample in samples]),
+    )
+
+
+def singles(batch: Batch) -> list[Batch]:
+    """Each sample as a batch of its own."""
+    ids, *tensors = batch
+    return [Batch(ids[at : at + 1], *(tensor[at : at + 1] for tensor in tensors)) for at in range(len(ids))]
+
+
+def _padded(rows: Sequence[NDArray[np.generic]], value: int) -> Tensor:
+    return pad_sequence([torch.from_numpy(row) for row in rows], batch_first=True, padding_value=value)
+
+
+def _as_it_is(batches: list[Batch]) -> list[Batch]:
+    return batches
+
+
+def _leave_signals_to_the_parent(_worker: int) -> None:
+    """A job that is asked to end still needs its last batches."""
+    for number in (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)
+
+
+class StepLoader:
+    """The steps from `first` to `last` (not included), in order, with the time spent waiting for them."""
+
+    def __init__(self, batches: Dataset[list[Batch]], first: int, last: int, n_workers: int) -> None:
+        self._loader = DataLoader(
+            batches,
+            batch_size=None,
+            sampler=range(first, last),
+            num_workers=n_workers,
+            prefetch_factor=_AHEAD if n_workers else None,
+            pin_memory=torch.cuda.is_available(),
+            collate_fn=_as_it_is,
+            worker_init_fn=_leave_signals_to_the_parent,
+        )
+        self._n_steps = last - first
+        self.waited_s = 0.0
+
+    def __len__(self) -> int:
+        return self._n_steps
+
+    def __iter__(self) -> Iterator[list[Batch]]:
+        started = time.perf_counter()
+        for batch in self._loader:
+            self.waited_s += time.perf_counter() - started
+            yield batch
+            started = time.perf_counter()

@@ -1,0 +1,139 @@
+"""Kept chunks as training data: audio read from the long recordings by seeking, labels with their timestamps."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from torch.utils.data import Dataset
+
+from k2d.data.audio import read, resolve
+from k2d.data.kaldi.datadir import read_utterances
+from k2d.data.rows import Utterance
+from k2d.faults import K2DError
+from k2d.models.recogniser import Codec, Request, Window
+from k2d.paths import shown
+from k2d.train.batches import IGNORED, Batch, Sample, Share, collate, plain
+from k2d.train.bucketing import LengthBatches
+from k2d.train.keys import StepKey
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """A stretch of a recording with what the teacher heard in it."""
+
+    id: str
+    audio: str
+    start_s: float | None
+    end_s: float | None
+    label: str
+    previous: str = ""
+    """The text of the chunk before it in the recording, without times."""
+
+
+@dataclass(frozen=True, slots=True)
+class Labelling:
+    """How a chunk's label is shown to the student."""
+
+    timestamps_probability: float = 1.0
+    previous_text_probability: float = 0.0
+    languages: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkMaterial:
+    """What a student's training draws from."""
+
+    chunks: Sequence[Chunk]
+    codec: Codec
+    window: Window
+    labelling: Labelling = field(default_factory=Labelling)
+
+
+def heldout_recordings(recordings: Iterable[str], share: float, seed: int) -> frozenset[str]:
+    """The recordings that no student learns from, to choose its checkpoints by: at least one, if any share is wanted.
+
+    It depends on names and seed alone, so that it is the same for every method, and grows with the share.
+
+    >>> sorted(heldout_recordings(["a", "b", "c"], 0.02, 1)) == sorted(heldout_recordings(["c", "b", "a"], 0.02, 1))
+    True
+    >>> len(heldout_recordings(["a", "b", "c"], 0.7, 1)), len(heldout_recordings(["a", "b", "c"], 0.0, 1))
+    (2, 0)
+    """
+    ordered = sorted(recordings, key=lambda name: hashlib.sha256(f"{seed} {name}".encode()).digest())
+    n_held = max(1, round(share * len(ordered))) if share > 0 else 0
+    return frozenset(ordered[:n_held])
+
+
+def read_chunks(folders: Sequence[Path], without: Collection[str]) -> list[Chunk]:
+    """The chunks of data directories, but those of the recordings to do without; K2DError if none is left."""
+    found = [chunk for folder in folders for chunk in _with_previous(read_utterances(folder), without)]
+    if not found:
+        where = ", ".join(shown(folder) for folder in folders) or "no folder"
+        raise K2DError(f"{where}: holds no chunk to learn from beside those held out; keep more of them (select.alpha)")
+    return found
+
+
+def _with_previous(rows: Iterable[Utterance], without: Collection[str]) -> Iterator[Chunk]:
+    """Chunks of a recording follow one another by id, but need not be neighbours once some were dropped."""
+    nothing = Utterance("", "", "", "")
+    for before, row in pairwise([nothing, *rows]):
+        if row.recording_id not in without:
+            previous = plain(before.text or "") if _are_neighbours(before, row) else ""
+            yield Chunk(row.id, row.audio, row.start_s, row.end_s, row.text or "", previous)
+
+
+def _are_neighbours(before: Utterance, row: Utterance) -> bool:
+    if before.recording_id != row.recording_id or before.end_s is None or row.start_s is None:
+        return False
+    return row.start_s - before.end_s < _NEIGHBOURS_S
+
+
+_NEIGHBOURS_S = 5.0  # further apart, what was said before is no context
+
+
+class ChunkBatches(Dataset[list[Batch]]):
+    """Item `step` is this process's share of the step's batch, in as many parts as it has backward passes."""
+
+    def __init__(
+        self, material: ChunkMaterial, batch_size: int, accumulate: int, key: tuple[int, int], share: Share
+    ) -> None:
+        self._material, self._accumulate, self._share, self._key = material, accumulate, share, key
+        lengths = np.array([len(material.codec.ids(chunk.label)) for chunk in material.chunks], dtype=np.int64)
+        self._by_length = LengthBatches(lengths, batch_size, key)
+
+    def __getitem__(self, step: int) -> list[Batch]:
+        numbers = self._by_length.batch(step)
+        places = range(self._share.rank, len(numbers), self._share.world)
+        samples = [self._sample(step, place, int(numbers[place])) for place in places]
+        size = -(-len(samples) // self._accumulate)
+        return [collate(samples[at : at + size]) for at in range(0, len(samples), size)]
+
+    def _sample(self, step: int, place: int, number: int) -> Sample:
+        """A chunk as the step wants it."""
+        chunk, material = self._material.chunks[number], self._material
+        rng = StepKey(*self._key, step).generator(place)
+        window = material.window
+        speech = read(resolve(chunk.audio), chunk.start_s, chunk.end_s, rate_hz=window.rate_hz)
+        inputs, targets = self._sequence(rng, chunk)
+        text = np.array(material.codec.ids(plain(chunk.label)), dtype=np.int64)
+        padded = np.zeros(window.n_samples, np.float32)
+        padded[: len(speech)] = speech[: window.n_samples]
+        return Sample(chunk.id, padded, inputs, targets, text)
+
+    def _sequence(self, rng: np.random.Generator, chunk: Chunk) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """What the decoders read and what they are to say; the prompt carries no loss."""
+        labelling = self._material.labelling
+        timestamps = rng.random() < labelling.timestamps_probability
+        previous = chunk.previous if rng.random() < labelling.previous_text_probability else ""
+        request = Request(labelling.languages, timestamps)
+        ids, n_prompt = self._material.codec.label(chunk.label if timestamps else plain(chunk.label), request, previous)
+        sequence = np.array(ids, dtype=np.int64)
+        targets = sequence[1:].copy()
+        targets[: n_prompt - 1] = IGNORED
+        return sequence[:-1], targets

@@ -1,0 +1,85 @@
+"""What a student learns from its teacher: the terms of the loss, from the one encoder that both decoders share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from k2d.faults import UsageError
+from k2d.models.recogniser import Memory, Recogniser
+from k2d.objectives.objective import CTC, Objective, Sides
+from k2d.objectives.terms import ctc
+from k2d.train.batches import IGNORED, Batch
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A student and its teacher."""
+
+    student: Recogniser
+    teacher: Recogniser
+    shares_encoder: bool
+    """The student's encoder is the teacher's and stays so: what it hears is computed once, for both."""
+
+
+class Distilling:
+    """The terms of the loss, each a sum over tokens: the step divides by the tokens of the whole batch."""
+
+    def __init__(self, pair: Pair, objective: Objective, reduction: Literal["token_mean", "sum"]) -> None:
+        self._pair, self._objective, self._reduction = pair, objective, reduction
+        self.weights: Mapping[str, float] = {name: weight for name, weight in objective.weights.items() if weight}
+        pair.teacher.network.requires_grad_(False).eval()
+        if pair.student.codec.vocabulary_hash != pair.teacher.codec.vocabulary_hash:
+            raise UsageError("student and teacher have different vocabularies, so that no token of one is the other's")
+        if CTC in self.weights and pair.student.ctc_blank_id is None:
+            raise UsageError("distill.objective.ctc: the student has no CTC head; leave the term out")
+
+    def counts(self, batch: Batch) -> dict[str, int]:
+        """How many tokens each term is a sum over; 1 where sums are what is wanted."""
+        if self._reduction == "sum":
+            return dict.fromkeys(self.weights, 1)
+        n_tokens = int((batch.targets_BL != IGNORED).sum())
+        return {name: int(batch.n_text_B.sum()) if name == CTC else n_tokens for name in self.weights}
+
+    def sums(self, batch: Batch) -> dict[str, Tensor]:
+        """The terms, from the audio on."""
+        student_memory, teacher_memory = self._memories(batch.speech_BN)
+        terms = self._objective.sums(self._sides(batch, student_memory, teacher_memory))
+        if CTC in self.weights:
+            terms[CTC] = self._ctc(student_memory, batch)
+        return {name: terms[name] for name in self.weights}
+
+    def _memories(self, speech_BN: Tensor) -> tuple[Memory, Memory]:
+        """What each decoder attends to. A frozen encoder is in `eval` mode, so that its noise does not teach."""
+        with torch.no_grad():
+            teacher_memory = self._pair.teacher.encode(speech_BN)
+        if self._pair.shares_encoder:
+            return teacher_memory, teacher_memory
+        return self._pair.student.encode(speech_BN), teacher_memory
+
+    def _sides(self, batch: Batch, student_memory: Memory, teacher_memory: Memory) -> Sides:
+        """Both decoders on the same input; only places that carry loss go further."""
+        student, teacher = self._pair.student, self._pair.teacher
+        counted_BL = batch.targets_BL != IGNORED
+        student_hidden_BLD = student.hidden(student_memory, batch.inputs_BL)
+        with torch.no_grad():
+            teacher_hidden_BLD = teacher.hidden(teacher_memory, batch.inputs_BL)
+        return Sides(
+            batch.targets_BL[counted_BL],
+            student_hidden_BLD[counted_BL],
+            student.output,
+            teacher_hidden_BLD[counted_BL],
+            teacher.output,
+            teacher.codec.n_tokens,
+        )
+
+    def _ctc(self, memory: Memory, batch: Batch) -> Tensor:
+        log_probs_BTV, blank_id = self._pair.student.ctc_log_probs(memory), self._pair.student.ctc_blank_id
+        assert log_probs_BTV is not None
+        assert blank_id is not None
+        labels = [text[:n] for text, n in zip(batch.text_BC, batch.n_text_B.tolist(), strict=True)]
+        return ctc(log_probs_BTV, labels, blank_id)

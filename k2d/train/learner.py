@@ -1,0 +1,123 @@
+"""One training step, spelled out: forward, the terms of the loss, backward, clip, update. For every objective."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+import lightning as L
+import torch
+from lightning.pytorch.core.optimizer import LightningOptimizer
+from torch import Tensor, nn
+
+from k2d.config.schema import Running, Steps
+from k2d.faults import K2DError
+from k2d.train.batches import Batch, Share, StepLoader, singles
+from k2d.train.keys import StepKey
+from k2d.train.schedule import learning_rate
+
+
+class Objective(Protocol):
+    """What is minimised: terms that are sums over tokens, and how much each weighs."""
+
+    weights: Mapping[str, float]
+
+    def counts(self, batch: Batch) -> dict[str, int]: ...
+
+    def sums(self, batch: Batch) -> dict[str, Tensor]: ...
+
+
+class Diverged(K2DError):
+    """The loss or its gradient is no number any more."""
+
+
+class Learner(L.LightningModule):
+    """A phase of a training. `step` counts the steps of the phase that are done, also those before a resume."""
+
+    def __init__(self, network: nn.Module, objective: Objective, steps: Steps, running: Running, key: StepKey) -> None:
+        super().__init__()
+        self.automatic_optimization = False  # so that the step below is all there is
+        self.network, self.objective = network, objective
+        self._steps, self._running, self._key = steps, running, key
+        self.step = key.step
+        self.values: dict[str, float] = {}
+        """Of the last step: each term per token, loss, gradient_norm, lr."""
+        self.resume_from: dict[str, Any] | None = None
+        """The optimiser's state, where the phase had begun before."""
+        self.make_loader: Callable[[Share], StepLoader] | None = None
+
+    def train_dataloader(self) -> StepLoader:
+        assert self.make_loader is not None
+        return self.make_loader(Share(self.global_rank, self.trainer.world_size))
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        learning = [parameter for parameter in self.network.parameters() if parameter.requires_grad]
+        optimizer = torch.optim.AdamW(
+            learning, lr=self._steps.lr, weight_decay=self._running.weight_decay, betas=(0.9, 0.98), fused=True
+        )
+        if self.resume_from is not None:
+            optimizer.load_state_dict(self.resume_from)
+        return optimizer
+
+    def optimizer(self) -> LightningOptimizer:
+        made = self.optimizers()
+        assert isinstance(made, LightningOptimizer)
+        return made
+
+    def training_step(self, parts: list[Batch], _index: int) -> None:
+        StepKey(self._key.seed, self._key.phase, self.step).set_global(self.global_rank)
+        weights_K = torch.tensor(list(self.objective.weights.values()), device=self.device)
+        counts_K = self._over_all_processes(self._counts(parts)).clamp(min=1)
+        sums_K = torch.zeros_like(weights_K)
+        for part in parts:
+            terms = self.objective.sums(part)
+            part_K = torch.stack([terms[name] for name in self.objective.weights])
+            # Processes average their gradients; the loss is the mean over the tokens of all of them.
+            self.manual_backward((weights_K * part_K / counts_K).sum() * self.trainer.world_size)
+            sums_K += part_K.detach()
+        means_K = self._over_all_processes(sums_K) / counts_K
+        norm = nn.utils.clip_grad_norm_(self._learning(), self._running.gradient_clip)
+        self._note(torch.cat([means_K, (weights_K * means_K).sum()[None], norm.detach()[None]]), parts)
+        self._update()
+
+    def _update(self) -> None:
+        optimizer = self.optimizer()
+        for group in optimizer.param_groups:
+            group["lr"] = self.values["lr"]
+        optimizer.step()
+        optimizer.zero_grad()
+        self.step += 1
+
+    def _note(self, numbers: Tensor, parts: list[Batch]) -> None:
+        """Bring the step's numbers over, in one go, and look at them before the weights are touched."""
+        names = [*self.objective.weights, "loss", "gradient_norm"]
+        self.values = dict(zip(names, numbers.tolist(), strict=True))
+        self.values["lr"] = learning_rate(self._steps, self.step)
+        bad = [name for name in names if not math.isfinite(self.values[name])]
+        if bad:
+            raise Diverged(
+                f"step {self.step + 1}: {', '.join(bad)} no longer finite; {self._culprits(parts)}; look at these "
+                "utterances (CTC is infinite where a text is too long for its audio), or lower lr or gradient_clip; "
+                "the last checkpoint is from before"
+            )
+
+    @torch.no_grad()
+    def _culprits(self, parts: list[Batch]) -> str:
+        """The samples whose own loss is not finite, or the whole batch where there is none."""
+        alone = [batch for part in parts for batch in singles(part)]
+        guilty = [b.ids[0] for b in alone if not all(bool(t.isfinite()) for t in self.objective.sums(b).values())]
+        return f"samples {', '.join(guilty)}" if guilty else f"batch {', '.join(b.ids[0] for b in alone)}"
+
+    def _counts(self, parts: list[Batch]) -> Tensor:
+        counts = [self.objective.counts(part) for part in parts]
+        summed = [sum(count[name] for count in counts) for name in self.objective.weights]
+        return torch.tensor(summed, device=self.device, dtype=torch.float32)
+
+    def _over_all_processes(self, values_K: Tensor) -> Tensor:
+        summed = self.trainer.strategy.reduce(values_K, reduce_op="sum")
+        assert isinstance(summed, Tensor)
+        return summed
+
+    def _learning(self) -> list[nn.Parameter]:
+        return [parameter for parameter in self.network.parameters() if parameter.requires_grad]

@@ -1,0 +1,40 @@
+"""Numbers that follow from the step alone: the learning rate, and when the model is measured."""
+
+from __future__ import annotations
+
+import math
+
+from k2d.config.schema import Phase, Steps, Training
+
+
+def learning_rate(steps: Steps, step: int) -> float:
+    """The learning rate of a step (counted from 0): a straight warm-up, then by the schedule.
+
+    >>> [learning_rate(Steps(steps=8, lr=1.0, warmup_steps=4, schedule="linear"), step) for step in (0, 3, 4, 6)]
+    [0.25, 1.0, 1.0, 0.5]
+    """
+    if step < steps.warmup_steps:
+        return steps.lr * (step + 1) / steps.warmup_steps
+    gone = (step - steps.warmup_steps) / max(1, steps.steps - steps.warmup_steps)
+    match steps.schedule:
+        case "constant":
+            return steps.lr
+        case "linear":
+            return steps.lr * (1 - gone)
+        case "cosine":
+            return steps.lr * (1 + math.cos(math.pi * gone)) / 2
+        case "inverse_sqrt":
+            return steps.lr * math.sqrt(max(1, steps.warmup_steps) / (step + 1))
+
+
+def measured_steps(training: Training, phase: Phase, is_last: bool) -> frozenset[int]:
+    """After how many steps of a phase free-running decoding is measured.
+
+    >>> sorted(measured_steps(Training(evaluations=3), Phase(steps=100), is_last=True))
+    [33, 67, 100]
+    >>> sorted(measured_steps(Training(), Phase(steps=100, train="encoder"), is_last=False))
+    []
+    """
+    if phase.train == "encoder" and not is_last:
+        return frozenset()
+    return frozenset(max(1, round(phase.steps * (n + 1) / training.evaluations)) for n in range(training.evaluations))

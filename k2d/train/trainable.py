@@ -1,0 +1,51 @@
+"""What training asks of a recogniser beyond what decoding does."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Literal, Protocol
+
+from torch import Tensor, nn
+
+from k2d.models.recogniser import Memory, Recogniser
+
+Part = Literal["encoder", "decoder"]
+
+
+class Trainable(Recogniser, Protocol):
+    """A recogniser whose `encode`, `logits` and `ctc_log_probs` give gradients, and obey `network.train()`."""
+
+    def encode_unpadded(self, speech_BN: Tensor, n_samples_B: Tensor) -> tuple[Memory, Tensor]:
+        """The encoder's output of utterances as long as they are (zeros behind), and how many frames of each count."""
+        ...
+
+    def parts(self) -> Mapping[Part, Sequence[nn.Module]]:
+        """The network's modules by part, each once: `encoder` is all before the decoder, with the CTC head."""
+        ...
+
+
+def learning_parts(recogniser: Trainable, train: Literal["encoder", "decoder", "all"]) -> set[Part]:
+    """Which parts learn where `train` says so."""
+    return {part for part in recogniser.parts() if train in (part, "all")}
+
+
+def let_learn(recogniser: Trainable, learning: set[Part]) -> None:
+    """Gradients for these parts alone."""
+    for part, modules in recogniser.parts().items():
+        for module in modules:
+            module.requires_grad_(part in learning)
+
+
+def set_modes(recogniser: Trainable, learning: set[Part]) -> None:
+    """A part that does not learn is as in inference: no dropout, no SpecAugment, no moving statistics."""
+    recogniser.network.train("encoder" in learning)  # ESPnet asks the whole network before it masks the features
+    for part, modules in recogniser.parts().items():
+        for module in modules:
+            module.train(part in learning)
+
+
+def names_of(recogniser: Trainable, parts: set[Part]) -> list[str]:
+    """The names of these parts' weights and buffers in the network's state."""
+    wanted = {id(module) for part, modules in recogniser.parts().items() if part in parts for module in modules}
+    prefixes = tuple(f"{name}." for name, module in recogniser.network.named_modules() if id(module) in wanted)
+    return [name for name in recogniser.network.state_dict() if name.startswith(prefixes)]

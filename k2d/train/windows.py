@@ -1,0 +1,85 @@
+"""Windows of several utterances with pauses between them, whose times are exact. Pure: numbers in, numbers out."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+_LEAST_HEARD_S = 0.5  # an utterance of which less is heard is left out rather than cut
+_WORD = re.compile(r"[A-Za-z0-9'’.-]+|\S")
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """How a window is filled."""
+
+    length_s: float
+    time_step_s: float
+    cut_share: float = 0.0
+    """How often the utterance that goes beyond the end is begun all the same."""
+    longest_pause_s: float = 2.0
+
+    @property
+    def n_steps(self) -> int:
+        return round(self.length_s / self.time_step_s)
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """An utterance in a window: where it begins and ends, in steps of the time grid."""
+
+    utterance: int
+    start: int
+    end: int
+    heard: float = 1.0
+    """The share of it that lies within the window."""
+
+
+def compose(rng: np.random.Generator, durations_s: NDArray[np.float64], layout: Layout) -> tuple[Placed, ...]:
+    """Draw utterances, each as likely as any other, until the window is full. None is longer than the window."""
+    placed: list[Placed] = []
+    longest_pause = round(layout.longest_pause_s / layout.time_step_s)
+    end = 0
+    while True:
+        utterance = int(rng.integers(len(durations_s)))
+        length = math.ceil(round(durations_s[utterance] / layout.time_step_s, 6))
+        start = end + int(rng.integers(longest_pause + 1))
+        if not placed:
+            start = min(start, layout.n_steps - length)
+        end = start + length
+        if end > layout.n_steps:
+            break
+        placed.append(Placed(utterance, start, end))
+    n_heard = layout.n_steps - start
+    if rng.random() < layout.cut_share and n_heard * layout.time_step_s >= _LEAST_HEARD_S:
+        placed.append(Placed(utterance, start, layout.n_steps, n_heard * layout.time_step_s / durations_s[utterance]))
+    return tuple(placed)
+
+
+def timed_text(placed: Sequence[Placed], texts: Sequence[str], time_step_s: float) -> str:
+    """The label of a window.
+
+    >>> timed_text([Placed(1, 2, 14), Placed(0, 20, 30)], ["hello", "你好"], 0.1)
+    '<0.20>你好<1.40><2.00>hello<3.00>'
+    """
+    return "".join(
+        f"<{p.start * time_step_s:.2f}>{heard_text(texts[p.utterance], p.heard)}<{p.end * time_step_s:.2f}>"
+        for p in placed
+    )
+
+
+def heard_text(text: str, heard: float) -> str:
+    """The words that are over when this share of an utterance has been heard, if all letters took as long.
+
+    >>> heard_text("我們 like music", 0.6), heard_text("我們 like music", 1.0), heard_text("music", 0.9)
+    ('我們 like', '我們 like music', '')
+    """
+    if heard >= 1:
+        return text
+    ends = [word.end() for word in _WORD.finditer(text) if word.end() <= heard * len(text)]
+    return text[: ends[-1]] if ends else ""

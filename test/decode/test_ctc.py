@@ -1,0 +1,114 @@
+"""CTC: the best path, and prefix scores against every path there is, and against ESPnet's."""
+
+import itertools
+import math
+
+import pytest
+import torch
+from espnet.nets.ctc_prefix_score import CTCPrefixScoreTH
+from hypothesis import given
+from hypothesis import strategies as st
+
+from k2d.decode.ctc import PrefixScorer, best_paths, collapsed
+
+BLANK, EOS = 0, 3
+
+
+def log_probs(n_windows: int, n_frames: int, n_ids: int, seed: int = 0) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    logits = 2 * torch.randn(n_windows, n_frames, n_ids, generator=generator, dtype=torch.double)
+    return logits.log_softmax(-1)
+
+
+def total(log_probs_TV: torch.Tensor, is_meant) -> float:
+    """Probability of all paths with such a text, by trying them all."""
+    n_frames, n_ids = log_probs_TV.shape
+    paths = itertools.product(range(n_ids), repeat=n_frames)
+    return sum(
+        math.exp(sum(log_probs_TV[t, token].item() for t, token in enumerate(path)))
+        for path in paths
+        if is_meant(collapsed(list(path), BLANK))
+    )
+
+
+@given(st.lists(st.integers(1, 4), max_size=6), st.data())
+def test_collapsing_undoes_repetitions_and_blanks(ids, data):
+    path = []
+    for before, token in zip([None, *ids], ids, strict=False):
+        path += [BLANK] * data.draw(st.integers(1 if token == before else 0, 3))
+        path += [token] * data.draw(st.integers(1, 3))
+    assert collapsed(path + [BLANK] * data.draw(st.integers(0, 2)), BLANK) == tuple(ids)
+
+
+def test_best_paths_by_hand():
+    probabilities = torch.tensor([[[0.1, 0.9], [0.6, 0.4], [0.2, 0.8]], [[0.7, 0.3], [0.9, 0.1], [0.5, 0.5]]])
+    one, other = best_paths(probabilities.log(), blank_id=0)
+    assert (one.ids, other.ids) == ((1, 1), ())
+    assert one.logprob == pytest.approx(math.log(0.9 * 0.6 * 0.8))
+    assert one.mean_logprob == round(math.log(0.9 * 0.6 * 0.8) / 3, 2)
+
+
+def test_prefix_scores_are_those_of_all_paths():
+    """Two beams take other ways through 5 frames; each score is the change in the probability of the prefix."""
+    log_probs_TV = log_probs(1, 5, 4)[0]
+    scorer = PrefixScorer(log_probs_TV[None], 2, blank_id=BLANK, eos_id=EOS, weight=0.5)
+    attention_RV = torch.zeros(2, 4, dtype=torch.double)
+    attention_RV[:, BLANK] = -9.0  # all but the blank are candidates
+    prefixes, checked = [(), ()], 0
+    for tokens in ([1, 2], [1, 1], [2, 1], [1, 2]):
+        mixed_RV = scorer.mixed(attention_RV)
+        for row, prefix in enumerate(prefixes):
+            before = total(log_probs_TV, lambda text, p=prefix: text[: len(p)] == p)
+            ended = total(log_probs_TV, lambda text, p=prefix: text == p)
+            assert mixed_RV[row, EOS].item() == pytest.approx(0.5 * math.log(ended / before))
+            for token in (1, 2):
+                longer = (*prefix, token)
+                begun = total(log_probs_TV, lambda text, p=longer: text[: len(p)] == p)
+                if begun > 0:
+                    assert mixed_RV[row, token].item() == pytest.approx(0.5 * math.log(begun / before))
+                    checked += 1
+        scorer.follow(torch.tensor([0, 1]), torch.tensor(tokens))
+        prefixes = [(*prefix, token) for prefix, token in zip(prefixes, tokens, strict=True)]
+    assert checked >= 12
+
+
+@pytest.mark.parametrize("n_prompt", [1, 4])
+def test_prefix_scores_are_those_of_espnet(n_prompt):
+    """Three beams along random ways through 60 frames, in a batch with another window that leaves on the way."""
+    n_ids, n_beams, eos = 12, 3, 11
+    log_probs_WTV = log_probs(2, 60, n_ids, seed=1)
+    generator = torch.Generator().manual_seed(2)
+    ours = PrefixScorer(log_probs_WTV, n_beams, blank_id=BLANK, eos_id=eos, weight=0.3, first_frame=n_prompt - 1)
+    theirs = CTCPrefixScoreTH(log_probs_WTV[1:].clone(), torch.tensor([60]), BLANK, eos)
+    prefixes_KL, state = torch.full((n_beams, n_prompt), eos), None
+    for step, n_windows in enumerate((2, 2, 2, 1, 1, 1, 1)):
+        if step == 3:
+            ours.keep(torch.tensor([1]))
+        scores_WKV = attention(n_windows * n_beams, n_ids, generator).view(n_windows, n_beams, n_ids)
+        mixed_KV = ours.mixed(scores_WKV.flatten(0, 1)).view(scores_WKV.shape)[-1]
+        candidates_KS = scores_WKV[-1].topk(4).indices
+        prefix_KV, offered = theirs(prefixes_KL, state, candidates_KS)
+        is_possible_KV = prefix_KV > -1e9
+        assert torch.equal(is_possible_KV, mixed_KV > -1e9)
+        expected_KV = 0.7 * scores_WKV[-1] + 0.3 * prefix_KV
+        assert torch.allclose(mixed_KV[is_possible_KV], expected_KV[is_possible_KV], atol=1e-9)
+        parents_K = torch.randint(n_beams, (n_beams,), generator=generator)
+        tokens_K = candidates_KS[parents_K, torch.randint(4, (n_beams,), generator=generator)]
+        follow(ours, scores_WKV, parents_K, tokens_K)
+        state = theirs.index_select_state(offered, (parents_K * n_ids + tokens_K)[None])
+        prefixes_KL = torch.cat((prefixes_KL[parents_K], tokens_K[:, None]), dim=1)
+
+
+def attention(n_rows: int, n_ids: int, generator: torch.Generator) -> torch.Tensor:
+    """Scores of a decoder that offers neither the blank nor the end."""
+    scores_RV = torch.randn(n_rows, n_ids, generator=generator, dtype=torch.double)
+    scores_RV[:, [BLANK, n_ids - 1]] = -50.0
+    return scores_RV
+
+
+def follow(ours: PrefixScorer, scores_WKV: torch.Tensor, parents_K: torch.Tensor, tokens_K: torch.Tensor) -> None:
+    """The last window goes the ways given, one before it goes on with the best token of each beam."""
+    n_windows, n_beams, _ = scores_WKV.shape
+    n_others = (n_windows - 1) * n_beams
+    best_R = scores_WKV.flatten(0, 1)[:n_others].argmax(-1)
+    ours.follow(torch.cat((torch.arange(n_others), parents_K + n_others)), torch.cat((best_R, tokens_K)))

@@ -1,0 +1,65 @@
+"""Who decodes what, and what of it is found again after a crash: without any model."""
+
+from pathlib import Path
+
+from k2d.data.rows import Rejected
+from k2d.stages.decoding import (
+    Answer,
+    Item,
+    Work,
+    _dealt,
+    _dealt_clips,
+    read_answers,
+    set_of_finished,
+    settings_of_work,
+    write_answer,
+)
+
+
+def items(*lengths_s):
+    return [Item(f"r{n}", "a.wav", duration_s=length_s) for n, length_s in enumerate(lengths_s)]
+
+
+def test_recordings_are_dealt_longest_first_and_evenly():
+    shares = _dealt(items(10, 50, 20, 40, 30), 2)
+    assert [[item.duration_s for item in share] for share in shares] == [[50, 30, 10], [40, 20]]
+
+
+def test_no_worker_gets_an_endless_share_and_none_an_empty_one():
+    shares = _dealt(items(*range(300)), 2)
+    assert len(shares) == 6
+    assert {len(share) for share in shares} == {50}
+    assert len(_dealt(items(1), 4)) == 1
+    assert _dealt([], 4) == []
+
+
+def test_clips_stay_in_their_order():
+    shares = list(_dealt_clips(items(*range(1300)), 2))
+    assert [len(share) for share in shares] == [512, 512, 276]
+    assert [item.id for share in shares for item in share] == [f"r{n}" for n in range(1300)]
+
+
+def test_half_a_line_and_a_second_answer_do_no_harm(tmp_path):
+    failed = Rejected("b", "truncated", "ends in the middle", "b.wav")
+    (tmp_path / "part-000000.lines").write_text(
+        write_answer(Answer("c", 0.5, {"text": "三"}, None))
+        + write_answer(Answer("b", 0.1, None, failed))
+        + 'a {"s": 0'
+    )
+    (tmp_path / "part-000001.lines").write_text(
+        write_answer(Answer("a", 1.0, {"text": "一"}, None)) + write_answer(Answer("c", 0.5, {"text": "三"}, None))
+    )
+    assert set_of_finished(tmp_path) == {"a", "b", "c"}
+    answers = list(read_answers(tmp_path))
+    assert [answer.id for answer in answers] == ["a", "b", "c"]
+    assert answers[0] == Answer("a", 1.0, {"text": "一"}, None)
+    assert answers[1].failed == failed
+
+
+def test_the_batch_decides_nothing_and_everything_else_does():
+    def settings(**options):
+        chosen = {"batch_size": 16, "beam": 1, **options}
+        return settings_of_work(Work(Path("m"), "espnet_s2t", (), chosen, "fp32", None))
+
+    assert settings(batch_size=4) == settings()
+    assert settings(beam=2) != settings()

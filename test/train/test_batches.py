@@ -1,0 +1,121 @@
+"""Samples and batches: a function of seed, phase, step and position, whoever makes them."""
+
+import doctest
+
+import numpy as np
+import pytest
+
+from k2d.config.schema import Augment, Phase
+from k2d.faults import K2DError
+
+pytestmark = pytest.mark.slow
+
+PLAIN = Augment(gain_db=0.0, noise=0.0, echo=0.0)
+
+
+@pytest.fixture
+def batches(fake):
+    from k2d.train.batches import Share, StepBatches
+
+    def make(seed=1, number=0, rank=0, world=1, pool=None, **phase):
+        return StepBatches(fake.material(**(pool or {})), Phase(**phase), (seed, number), Share(rank, world))
+
+    return make
+
+
+def same(one, other):
+    return one.ids == other.ids and all(a.equal(b) for a, b in zip(one[1:], other[1:], strict=True))
+
+
+def test_one_utterance_worked_out_by_hand(batches, fake):
+    made = batches(data="utterances", batch_size=1, augment=PLAIN, pool={"texts": ["ba"], "durations_s": [0.52]})
+    (batch,) = made[0]
+    a, b = fake.FIRST_LETTER, fake.FIRST_LETTER + 1
+    begin, end = fake.FIRST_TIME, fake.FIRST_TIME + 5
+    assert batch.ids == ("u0",)
+    assert batch.n_samples_B.tolist() == [520]
+    assert batch.inputs_BL.tolist() == [[fake.SOS, begin, b, a, end]]
+    assert batch.targets_BL.tolist() == [[begin, b, a, end, fake.EOS]]
+    assert (batch.text_BC.tolist(), batch.n_text_B.tolist()) == ([[b, a]], [2])
+
+
+def test_a_longer_prompt_carries_no_loss_and_needs_no_times(batches, fake):
+    made = batches(
+        data="utterances", batch_size=1, timestamps=False, augment=PLAIN, pool={"texts": ["b"], "durations_s": [0.5]}
+    )
+    (batch,) = made[0]
+    b = fake.FIRST_LETTER + 1
+    assert batch.inputs_BL.tolist() == [[fake.SOS, fake.NO_TIMES, b]]
+    assert batch.targets_BL.tolist() == [[-100, b, fake.EOS]]
+
+
+def test_windows_sound_where_their_label_says(batches, fake):
+    made = batches(batch_size=8, augment=PLAIN, cut_share=1.0)
+    for step in range(5):
+        (batch,) = made[step]
+        assert batch.speech_BN.shape == (8, fake.WINDOW.n_samples)
+        for speech, targets in zip(batch.speech_BN.numpy(), batch.targets_BL.tolist(), strict=True):
+            times = [t - fake.FIRST_TIME for t in targets if fake.FIRST_TIME <= t < fake.FIRST_LETTER]
+            heard = np.zeros(len(speech), bool)
+            for start, end in zip(times[::2], times[1::2], strict=True):
+                heard[start * 100 : end * 100] = True
+                assert np.abs(speech[start * 100 : start * 100 + 60]).max() > 0.1
+            assert not speech[~heard].any()
+
+
+def test_shorter_windows_hold_what_fits_in_them(batches):
+    (batch,) = batches(batch_size=20, window_s=0.6, augment=PLAIN)[0]
+    assert batch.speech_BN.shape == (20, 600)
+    assert {key for ids in batch.ids for key in ids.split("+")} == {"u0", "u2", "u3"}  # not u1 (0.9 s), u4 (0.62 s)
+
+
+def test_windows_shorter_than_all_utterances_are_refused(batches):
+    with pytest.raises(K2DError, match=r"window_s is 0.3, and every utterance of the pool is longer; set it higher"):
+        batches(window_s=0.3)
+
+
+def test_parts_and_processes_share_out_the_same_samples(batches):
+    whole = batches(batch_size=12, token_noise=0.3)[7][0]
+    parts = batches(batch_size=12, token_noise=0.3, accumulate=3)[7]
+    assert [len(part.ids) for part in parts] == [4, 4, 4]
+    assert tuple(key for part in parts for key in part.ids) == whole.ids
+    ranks = [batches(batch_size=12, token_noise=0.3, rank=rank, world=2)[7][0] for rank in range(2)]
+    assert tuple(key for pair in zip(*(r.ids for r in ranks), strict=True) for key in pair) == whole.ids
+    assert ranks[1].speech_BN[2].equal(whole.speech_BN[5])
+
+
+@pytest.mark.parametrize("data", ["windows", "utterances"])
+def test_workers_make_what_the_process_itself_makes(batches, data):
+    from k2d.train.batches import StepLoader
+
+    made = batches(batch_size=4, data=data)
+    for_all = [list(StepLoader(made, 3, 9, n_workers)) for n_workers in (0, 2)]
+    assert len(for_all[0]) == 6
+    for alone, by_workers in zip(*for_all, strict=True):
+        assert same(alone[0], by_workers[0])
+    assert same(for_all[0][2][0], made[5][0])  # wherever it begins
+
+
+@pytest.mark.parametrize("other", [{"seed": 2}, {"number": 1}])
+def test_seeds_and_phases_have_other_data(batches, other):
+    assert not same(batches(batch_size=4)[0][0], batches(batch_size=4, **other)[0][0])
+    assert not same(batches(batch_size=4)[0][0], batches(batch_size=4)[1][0])
+
+
+def test_noise_replaces_words_alone(batches, fake):
+    clean, noisy = (batches(batch_size=64, token_noise=share, augment=PLAIN)[0][0] for share in (0.0, 0.5))
+    assert clean.targets_BL.equal(noisy.targets_BL)
+    is_word = clean.inputs_BL >= fake.FIRST_LETTER
+    changed = clean.inputs_BL != noisy.inputs_BL
+    assert not changed[~is_word].any()
+    assert 0.35 < changed[is_word].float().mean() < 0.5  # a word may be replaced by itself
+    known = set(fake.material().words().tolist())
+    assert set(noisy.inputs_BL[is_word].tolist()) <= known
+
+
+def test_examples():
+    from k2d.train import batches, keys
+
+    results = [doctest.testmod(module) for module in (batches, keys)]
+    assert sum(result.failed for result in results) == 0
+    assert sum(result.attempted for result in results) >= 2

@@ -1,0 +1,42 @@
+"""Batches by length: no utterance twice in an epoch, little padding, and each step on its own."""
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from k2d.train.bucketing import LengthBatches
+
+
+@given(st.lists(st.integers(1, 9), min_size=1, max_size=80), st.integers(1, 12), st.integers(0, 99))
+def test_an_epoch_has_every_utterance_at_most_once(lengths, batch_size, seed):
+    made = LengthBatches(np.array(lengths), batch_size, (seed, 0))
+    epoch = np.concatenate([made.batch(step) for step in range(made.n_per_epoch)])
+    assert len(set(epoch)) == len(epoch) == made.n_per_epoch * min(batch_size, len(lengths))
+    assert len(lengths) - len(epoch) < batch_size
+
+
+@given(st.permutations(range(30)))
+def test_a_step_does_not_depend_on_those_before_it(order):
+    lengths = np.arange(1, 41)
+    first, second = (LengthBatches(lengths, 7, (3, 1)) for _ in range(2))
+    in_order = [first.batch(step).tolist() for step in range(30)]
+    assert all(second.batch(step).tolist() == in_order[step] for step in order)
+
+
+def test_epochs_phases_and_seeds_differ():
+    lengths = np.arange(1, 101)
+
+    def epoch(key, number):
+        made = LengthBatches(lengths, 10, key)
+        return [made.batch(number * made.n_per_epoch + at).tolist() for at in range(made.n_per_epoch)]
+
+    kinds = [epoch((1, 0), 0), epoch((1, 0), 1), epoch((1, 1), 0), epoch((2, 0), 0)]
+    assert all(a != b for n, a in enumerate(kinds) for b in kinds[:n])
+
+
+def test_a_batch_holds_utterances_of_like_length():
+    lengths = np.random.default_rng(0).integers(10, 1000, 1000)
+    made = LengthBatches(lengths, 10, (0, 0))
+    filled = [lengths[made.batch(step)].mean() / lengths[made.batch(step)].max() for step in range(100)]
+    assert np.mean(filled) > 0.9  # one half if they were not sorted
+    assert np.corrcoef(np.arange(100), [lengths[made.batch(step)].mean() for step in range(100)])[0, 1] < 0.3

@@ -1,0 +1,150 @@
+"""Checkpoints: whole or not there, the right ones kept, the one before taken when the last is damaged."""
+
+import json
+import shutil
+
+import pytest
+
+from k2d.faults import K2DError
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def torch():
+    return pytest.importorskip("torch")
+
+
+@pytest.fixture
+def store(tmp_path, torch):
+    from k2d.train.checkpoints import Checkpoints
+
+    return Checkpoints(tmp_path / "checkpoints", kept_best=2)
+
+
+@pytest.fixture
+def save(store, torch):
+    def save(step, error_rate=None, phase="all"):
+        store.save({"weight": torch.full((100,), float(step))}, step=step, phase=phase, error_rate=error_rate)
+
+    return save
+
+
+def steps(store):
+    return [seal.step for seal in store.seals()]
+
+
+def test_the_last_two_and_the_best_are_kept(store, save, tmp_path):
+    for step, error_rate in enumerate([0.5, 0.2, None, 0.3, 0.9, None], start=1):
+        save(step, error_rate)
+    assert steps(store) == [2, 4, 5, 6]
+    assert [seal.step for seal in store.best("all")] == [2, 4]
+    assert len(list((tmp_path / "checkpoints").iterdir())) == 8  # a seal each, and nothing else
+
+
+def test_the_best_of_an_earlier_phase_are_let_go(store, save):
+    for step in (1, 2, 3):
+        save(step, 0.1, phase="first")
+    for step in (4, 5, 6):
+        save(step, 0.9, phase="second")
+    assert steps(store) == [5, 6]
+
+
+def test_of_equal_ones_the_later_is_better(store, save):
+    for step in (1, 2, 3):
+        save(step, 0.2)
+    assert [seal.step for seal in store.best("all")] == [3, 2]
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda path: path.write_bytes(path.read_bytes()[:-100]),
+        lambda path: path.write_bytes(bytes(len(path.read_bytes()))),  # what a power cut leaves
+        lambda path: path.unlink(),
+    ],
+)
+def test_a_damaged_checkpoint_is_told_of_and_the_one_before_is_taken(store, save, tmp_path, damage, caplog):
+    save(1)
+    save(2)
+    damage(tmp_path / "checkpoints" / "step-00000002.pt")
+    assert store.latest()["weight"][0] == 1
+    assert "step-00000002.pt: the checkpoint is" in caplog.text
+    assert caplog.text.strip().endswith("the checkpoint before it is taken")
+
+
+def test_a_seal_that_is_cut_off_is_left_aside(store, save, tmp_path, caplog):
+    save(1)
+    save(2)
+    (tmp_path / "checkpoints" / "step-00000002.json").write_text('{"step": 2, "ph')
+    assert store.latest()["weight"][0] == 1
+    assert "not the seal of a checkpoint" in caplog.text
+
+
+def test_when_all_are_damaged_it_says_so(store, save, tmp_path):
+    save(1)
+    (tmp_path / "checkpoints" / "step-00000001.pt").write_bytes(b"")
+    with pytest.raises(K2DError, match="no checkpoint can be read; remove the folder to train anew"):
+        store.latest()
+
+
+def test_none_at_all_is_no_trouble(store):
+    assert store.latest() is None
+
+
+def test_a_write_that_is_cut_off_leaves_what_was(store, save, tmp_path, torch, monkeypatch):
+    save(1)
+    written = torch.save
+
+    def dies(state, file):
+        written(state, file)
+        file.truncate(50)
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(torch, "save", dies)
+    with pytest.raises(OSError, match="No space left"):
+        save(2)
+    monkeypatch.undo()
+    assert store.latest()["weight"][0] == 1
+    assert sorted(path.name for path in (tmp_path / "checkpoints").iterdir()) == [
+        "step-00000001.json",
+        "step-00000001.pt",
+    ]
+
+
+def test_a_checkpoint_without_its_seal_was_never_finished(store, save, tmp_path):
+    save(1)
+    folder = tmp_path / "checkpoints"
+    shutil.copy(folder / "step-00000001.pt", folder / "step-00000009.pt")  # killed between the two
+    (folder / ".step-00000009.pt.123.partial").write_bytes(b"half")
+    assert store.latest()["weight"][0] == 1
+    save(2)
+    assert not list(folder.glob("*00000009*")) + list(folder.glob(".*"))
+
+
+def test_a_full_disk_is_told_before_anything_is_written(store, save, monkeypatch, tmp_path):
+    usage = type("Usage", (), {"free": 700})
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: usage)
+    with pytest.raises(K2DError, match=r"0 MB free, 0 MB needed for a checkpoint; make room and run"):
+        save(1)  # 400 bytes of weights, twice
+    assert not list((tmp_path / "checkpoints").iterdir())
+    usage.free = 800
+    save(1)
+
+
+def test_nothing_but_numbers_is_ever_loaded(store, save, tmp_path, torch):
+    """A checkpoint that would run code is refused, even with the right checksum."""
+    from k2d.train.checkpoints import _sha256
+
+    save(1)
+    path = tmp_path / "checkpoints" / "step-00000001.pt"
+    torch.save({"weight": Harmful()}, path)
+    seal = path.with_suffix(".json")
+    seal.write_text(json.dumps({**json.loads(seal.read_text()), "sha256": _sha256(path)}))
+    with pytest.raises(Exception, match=r"weights_only|Weights only"):
+        store.latest()
+
+
+class Harmful:
+    def __reduce__(self):
+        return print, ("this must not be printed",)

@@ -1,0 +1,91 @@
+"""The pool's audio in one file: the same samples as in the corpus, made once, nothing lost unsaid."""
+
+import numpy as np
+import pytest
+import soundfile
+
+from k2d.faults import K2DError
+from k2d.train.pool import open_pool
+
+RATE_HZ = 16_000
+
+
+@pytest.fixture
+def corpus(tmp_path):
+    """A data directory of FLAC files with the given texts and durations."""
+
+    def make(name, texts, durations_s, first=0):
+        folder = tmp_path / name
+        folder.mkdir(exist_ok=True)
+        rng = np.random.default_rng(first)
+        ids = [f"s-{first + k}" for k in range(len(texts))]
+        for key, duration_s in zip(ids, durations_s, strict=True):
+            audio = rng.integers(-32768, 32768, round(duration_s * RATE_HZ)).astype(np.int16)
+            soundfile.write(folder / f"{key}.flac", audio, RATE_HZ)
+        tables = {
+            "wav.scp": [folder / f"{key}.flac" for key in ids],
+            "text": texts,
+            "utt2spk": ["s"] * len(ids),
+        }
+        for table, values in tables.items():
+            lines = (f"{key} {value}".rstrip() for key, value in zip(ids, values, strict=True))
+            (folder / table).write_text("\n".join(lines) + "\n", encoding="utf-8")
+        (folder / "spk2utt").write_text(f"s {' '.join(ids)}\n")
+        return folder
+
+    return make
+
+
+def test_the_samples_are_those_of_the_files(corpus, tmp_path):
+    folder = corpus("a", ["你好", "so what"], [0.5, 0.3])
+    pool = open_pool([folder], tmp_path / "cache", rate_hz=RATE_HZ, max_s=10.0)
+    assert (list(pool.ids), list(pool.texts)) == (["s-0", "s-1"], ["你好", "so what"])
+    assert pool.durations_s.tolist() == [0.5, 0.3]
+    for number in range(2):
+        assert np.array_equal(pool.samples(number), soundfile.read(folder / f"s-{number}.flac", dtype="float32")[0])
+
+
+def test_it_is_made_once_and_again_when_the_corpus_changes(corpus, tmp_path):
+    folder, cache = corpus("a", ["a", "b"], [0.5, 0.3]), tmp_path / "cache"
+    open_pool([folder], cache, rate_hz=RATE_HZ, max_s=10.0)
+    (folder / "s-0.flac").rename(folder / "elsewhere")
+    (folder / "elsewhere").rename(folder / "s-0.flac")
+    made_at = (cache / "audio.int16").stat().st_mtime_ns
+    open_pool([folder], cache, rate_hz=RATE_HZ, max_s=10.0)
+    assert (cache / "audio.int16").stat().st_mtime_ns == made_at
+    (folder / "text").write_text("s-0 a\ns-1 c\n")
+    assert list(open_pool([folder], cache, rate_hz=RATE_HZ, max_s=10.0).texts) == ["a", "c"]
+    assert (cache / "audio.int16").stat().st_mtime_ns != made_at
+
+
+def test_what_does_not_fit_is_counted(corpus, tmp_path):
+    folder = corpus("a", ["a", "b", "c", ""], [0.5, 0.8, 0.51, 0.3])
+    pool = open_pool([folder], tmp_path / "cache", rate_hz=RATE_HZ, max_s=0.5)
+    assert list(pool.ids) == ["s-0"]
+    assert pool.dropped == {"too_long": 2, "empty_text": 1}
+
+
+def test_several_corpora_are_one_pool(corpus, tmp_path):
+    folders = [corpus("b", ["c"], [0.2], first=5), corpus("a", ["a", "b"], [0.2, 0.2])]
+    pool = open_pool(folders, tmp_path / "cache", rate_hz=RATE_HZ, max_s=1.0)
+    assert list(pool.ids) == ["s-0", "s-1", "s-5"]
+
+
+def test_an_utterance_in_two_corpora_is_refused(corpus, tmp_path):
+    folders = [corpus("a", ["a"], [0.2]), corpus("b", ["a"], [0.2])]
+    with pytest.raises(K2DError, match=r"utterance 's-0' is in two of them; train on each utterance once"):
+        open_pool(folders, tmp_path / "cache", rate_hz=RATE_HZ, max_s=1.0)
+
+
+def test_nothing_to_train_on_is_refused(corpus, tmp_path):
+    folder = corpus("a", ["a"], [0.6])
+    with pytest.raises(K2DError, match=r"no utterance with a text of at most 0.5 s to train on, {'too_long': 1} left"):
+        open_pool([folder], tmp_path / "cache", rate_hz=RATE_HZ, max_s=0.5)
+    assert not (tmp_path / "cache").exists()
+
+
+def test_background_voices_come_from_anywhere(corpus, tmp_path):
+    pool = open_pool([corpus("a", ["a"], [0.2])], tmp_path / "cache", rate_hz=RATE_HZ, max_s=1.0)
+    rng = np.random.default_rng(0)
+    assert len({pool.anywhere(rng, 100).tobytes() for _ in range(20)}) == 20
+    assert len(pool.anywhere(rng, 5000)) == 5000  # longer than all there is: silence behind

@@ -1,0 +1,98 @@
+"""A training that is killed goes on exactly: the same losses, bit by bit, and the same weights."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from k2d.config.schema import Training
+from k2d.faults import K2DError
+from k2d.paths import PROJECT_ROOT
+
+pytestmark = pytest.mark.slow
+
+
+def start(folder, n_workers=0, **environment):
+    support = PROJECT_ROOT / "test" / "support"
+    environment = {**os.environ, "PYTHONPATH": f"{PROJECT_ROOT}:{support}", **environment}
+    words = [sys.executable, str(support / "train_fake.py"), str(folder), str(n_workers)]
+    return subprocess.Popen(words, env=environment, stderr=subprocess.PIPE, text=True)
+
+
+def finish(folder, n_workers=0):
+    process = start(folder, n_workers)
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 0, errors
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("undisturbed")
+    finish(folder)
+    return folder
+
+
+def same_result(folder, other):
+    import torch
+
+    assert (folder / "curves.csv").read_bytes() == (other / "curves.csv").read_bytes()
+    one, two = (torch.load(f / "final.pt", weights_only=True) for f in (folder, other))
+    assert all(one[name].equal(two[name]) for name in one)
+
+
+@pytest.mark.parametrize(("stop_at", "n_workers"), [(5, 0), (11, 0), (19, 2)])
+def test_killed_and_taken_up_again(undisturbed, tmp_path, stop_at, n_workers):
+    process = start(tmp_path, n_workers, STOP_AT=str(stop_at), STOP_BY="KILL")
+    process.communicate(timeout=120)
+    assert process.returncode == -signal.SIGKILL
+    assert not (tmp_path / "training.json").exists()
+    finish(tmp_path, n_workers)
+    same_result(undisturbed, tmp_path)
+    record = json.loads((tmp_path / "training.json").read_text())
+    (resumed_after,) = record["resumed_after"]
+    assert stop_at - 3 < resumed_after < stop_at
+
+
+@pytest.mark.parametrize("name", ["TERM", "USR1"])
+def test_asked_to_end_it_saves_first_and_loses_no_step(undisturbed, tmp_path, name):
+    process = start(tmp_path, STOP_AT="13", STOP_BY=name)
+    process.communicate(timeout=120)
+    assert process.returncode == 128 + getattr(signal, f"SIG{name}")
+    assert (tmp_path / "checkpoints" / "step-00000013.json").exists()
+    finish(tmp_path)
+    same_result(undisturbed, tmp_path)
+    assert json.loads((tmp_path / "training.json").read_text())["resumed_after"] == [13]
+
+
+def test_a_damaged_last_checkpoint_costs_only_the_steps_since_the_one_before(undisturbed, tmp_path):
+    process = start(tmp_path, STOP_AT="11", STOP_BY="KILL")
+    process.communicate(timeout=120)
+    last = max((tmp_path / "checkpoints").glob("*.pt"))
+    last.write_bytes(last.read_bytes()[:-7])
+    finish(tmp_path)
+    same_result(undisturbed, tmp_path)
+
+
+def test_a_finished_training_is_not_done_again(undisturbed, tmp_path, fake):
+    before = (undisturbed / "curves.csv").read_bytes()
+    started = time.monotonic()
+    finish(undisturbed)
+    assert (undisturbed / "curves.csv").read_bytes() == before
+    assert time.monotonic() - started < 60
+    record = json.loads((undisturbed / "training.json").read_text())
+    assert record["phases"]["all"]["steps"] == 12
+
+
+def test_other_settings_are_refused_by_name(undisturbed, fake):
+    from k2d.train.engine import Setting
+    from k2d.train.supervised import train_recogniser
+
+    training = Training(phases=fake.PHASES, checkpoint_every_steps=3, weight_decay=0.5)
+    with pytest.raises(
+        K2DError, match=r"other settings \(setting training.weight_decay: 0.01 -> 0.5\); remove the folder"
+    ):
+        train_recogniser(fake.FakeRecogniser(seed=5), training, fake.material(), Setting(undisturbed, seed=5))

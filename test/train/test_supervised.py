@@ -1,0 +1,200 @@
+"""The losses, worked out by hand and against each other; what learns and what does not; what stops a training."""
+
+import math
+
+import pytest
+
+from k2d.config.schema import Augment, Phase, Training
+
+pytestmark = pytest.mark.slow
+
+STILL = {"augment": Augment(gain_db=0.0, noise=0.0, echo=0.0), "warmup_steps": 0}
+
+
+@pytest.fixture
+def run(fake, tmp_path):
+    """Train the tiny recogniser in these phases; returns it, the record and the lines of its curves."""
+    from k2d.train.engine import Setting
+    from k2d.train.supervised import train_recogniser
+
+    def run(phases, name="run", material=None, dropout=0.0, measure=None, **training):
+        recogniser = fake.FakeRecogniser(seed=3, dropout=dropout)
+        setting = Setting(tmp_path / name, seed=2, n_workers=0)
+        record = train_recogniser(
+            recogniser, Training(phases=phases, **training), material or fake.material(), setting, measure
+        )
+        header, *lines = (tmp_path / name / "curves.csv").read_text().splitlines()
+        return recogniser, record, [dict(zip(header.split(","), line.split(","), strict=True)) for line in lines]
+
+    return run
+
+
+def test_the_attention_loss_by_hand(fake):
+    """Two tokens and padding: the mean of -log p of what is said next, whatever stands behind."""
+    import torch
+
+    from k2d.train.batches import IGNORED, Batch
+    from k2d.train.supervised import Supervised
+
+    recogniser = fake.FakeRecogniser(dropout=0.0)
+    logits_BLV = torch.zeros(1, 3, fake.VOCABULARY)
+    logits_BLV[0, 0, 7] = math.log(fake.VOCABULARY - 1)  # one half
+    logits_BLV[0, 2] = torch.nan  # padding
+    recogniser.logits = lambda memory, inputs_BL: logits_BLV
+    nothing = torch.zeros(1, 1, dtype=torch.int64)
+    targets_BL = torch.tensor([[7, fake.EOS, IGNORED]])
+    batch = Batch(("u",), torch.zeros(1, 100), torch.tensor([100]), nothing, targets_BL, nothing, torch.tensor([1]))
+    objective = Supervised(recogniser, Phase(train="decoder", label_smoothing=0.0))
+    assert objective.counts(batch) == {"attention": 2}
+    expected = math.log(2) + math.log(fake.VOCABULARY)
+    assert objective.sums(batch)["attention"].item() == pytest.approx(expected, abs=1e-5)
+
+
+def test_the_ctc_loss_by_hand(fake):
+    """Two frames and one letter: a-, -a or aa."""
+    import torch
+
+    from k2d.train.supervised import Supervised
+
+    recogniser = fake.FakeRecogniser(dropout=0.0)
+    probabilities_TV = torch.full((2, fake.VOCABULARY), 1e-30)
+    probabilities_TV[:, fake.BLANK], probabilities_TV[:, fake.FIRST_LETTER] = 0.75, 0.25
+    recogniser.ctc_log_probs = lambda memory: probabilities_TV.log()[None]
+    pool = {"texts": ["a"], "durations_s": [0.1]}  # two frames of 50 ms
+    objective = Supervised(recogniser, Phase(data="utterances", train="encoder"))
+    from k2d.train.batches import Share, StepBatches
+
+    phase = Phase(data="utterances", train="encoder", batch_size=1)
+    (batch,) = StepBatches(fake.material(**pool), phase, (0, 0), Share())[0]
+    assert objective.counts(batch) == {"ctc": 1}
+    assert objective.sums(batch)["ctc"].item() == pytest.approx(-math.log(2 * 0.75 * 0.25 + 0.25**2), abs=1e-5)
+
+
+@pytest.mark.parametrize(("train", "still"), [("encoder", "decoder"), ("decoder", "encoder")])
+def test_only_what_is_to_learn_changes(run, fake, train, still):
+    from k2d.train.trainable import names_of
+
+    before = fake.FakeRecogniser(seed=3).network.state_dict()
+    after = run({"one": Phase(train=train, steps=2, batch_size=2, **STILL)}, dropout=0.5)[0]
+    state = after.network.state_dict()
+    assert all(state[name].equal(before[name]) for name in names_of(after, {still}))
+    assert any(not state[name].equal(before[name]) for name in names_of(after, {train}))
+
+
+def test_a_fixed_encoder_runs_once_a_step(run):
+    clean = run({"one": Phase(train="decoder", steps=3, batch_size=2, **STILL)}, name="clean")
+    assert clean[0].n_encoded == 3
+
+    noisy = run({"one": Phase(train="decoder", steps=3, batch_size=2, **STILL)}, name="noisy", dropout=0.5)
+    assert noisy[2] != clean[2]  # the decoder's dropout is at work
+
+
+@pytest.mark.parametrize(("learning", "encoder", "decoder"), [({"decoder"}, False, True), (set(), False, False)])
+def test_what_does_not_learn_is_in_inference(fake, learning, encoder, decoder):
+    from k2d.train.trainable import set_modes
+
+    recogniser = fake.FakeRecogniser()
+    set_modes(recogniser, learning)
+    assert recogniser.network.training is False  # ESPnet's SpecAugment looks here
+    assert [module.training for module in recogniser.parts()["encoder"]] == [encoder] * 3
+    assert [module.training for module in recogniser.parts()["decoder"]] == [decoder] * 3
+
+
+def test_several_backward_passes_are_as_one(run):
+    """Also where their parts have different numbers of tokens: the loss is the mean over all of them."""
+    phase = {"steps": 4, "batch_size": 6, "lr": 1e-2, **STILL}
+    one = run({"one": Phase(**phase)}, "one")
+    three = run({"one": Phase(accumulate=3, **phase)}, "three")
+    for a, b in zip(one[2], three[2], strict=True):
+        for name in ("loss", "ctc", "attention", "gradient_norm"):
+            assert float(a[name]) == pytest.approx(float(b[name]), rel=1e-5)
+    weights = zip(one[0].network.parameters(), three[0].network.parameters(), strict=True)
+    assert all(a.allclose(b, atol=1e-5) for a, b in weights)
+
+
+def test_it_learns(run):
+    phases = {
+        "encoder": Phase(data="utterances", train="encoder", steps=60, batch_size=4, lr=2e-2, **STILL),
+        "decoder": Phase(train="decoder", steps=60, batch_size=8, lr=2e-2, timestamps=False, **STILL),
+    }
+    _, record, lines = run(phases, dropout=0.1)
+    assert record.phases["encoder"].last["ctc"] < 0.5 * record.phases["encoder"].first["ctc"]
+    assert record.phases["decoder"].last["attention"] < 0.8 * record.phases["decoder"].first["attention"]
+    assert [line["phase"] for line in lines] == ["encoder"] * 60 + ["decoder"] * 60
+    assert [int(line["total_step"]) for line in lines] == list(range(1, 121))
+    assert lines[0]["attention"] == lines[-1]["ctc"] == ""
+
+
+def test_a_text_too_long_for_its_audio_stops_the_training_and_is_named(run, fake):
+    from k2d.train.learner import Diverged
+
+    pool = {"texts": ["ab", "abcdefgh", "fg"], "durations_s": [0.5, 0.2, 0.5]}
+    phases = {"one": Phase(data="utterances", train="encoder", steps=3, batch_size=3, **STILL)}
+    with pytest.raises(Diverged, match=r"step 1: ctc, loss, gradient_norm no longer finite; samples u1; look at"):
+        run(phases, material=fake.material(**pool))
+
+
+def test_when_the_weights_are_to_blame_the_whole_batch_is_named(run, fake, monkeypatch):
+    import torch
+
+    from k2d.train.learner import Diverged
+
+    monkeypatch.setattr(torch.nn.utils, "clip_grad_norm_", lambda *_: torch.tensor(torch.inf))
+    phases = {"one": Phase(data="utterances", train="encoder", steps=3, batch_size=2, **STILL)}
+    pool = {"texts": ["ab", "cd"], "durations_s": [0.5, 0.5]}
+    with pytest.raises(Diverged, match=r"step 1: gradient_norm no longer finite; batch (u0, u1|u1, u0); "):
+        run(phases, material=fake.material(**pool))
+
+
+def test_the_best_are_averaged_where_that_is_better(run):
+    """Measured at 2, 4, 6, 8, 10; the two best are 8 and 4, and their mean is better still."""
+    rates = iter([0.6, 0.3, 0.5, 0.25, 0.4, 0.2])
+    recogniser, record, _ = run(
+        {"one": Phase(steps=10, batch_size=2, **STILL)},
+        measure=lambda recogniser: next(rates),
+        average_best=2,
+        checkpoint_every_steps=100,
+    )
+    assert record.error_rates == {2: 0.6, 4: 0.3, 6: 0.5, 8: 0.25, 10: 0.4}
+    assert (record.chosen_steps, record.final_error_rate, record.undertrained) == ([8, 4], 0.2, False)
+    assert not recogniser.network.training
+
+
+def test_the_best_alone_is_taken_where_the_mean_is_worse(run, fake, tmp_path):
+    import torch
+
+    rates = iter([0.6, 0.3, 0.5, 0.25, 0.2, 0.7])
+    recogniser, record, _ = run(
+        {"one": Phase(steps=10, batch_size=2, **STILL)},
+        measure=lambda recogniser: next(rates),
+        checkpoint_every_steps=100,
+    )
+    assert (record.chosen_steps, record.final_error_rate, record.undertrained) == ([10], 0.2, True)
+    state = torch.load(tmp_path / "run/checkpoints/step-00000010.pt", weights_only=True)["network"]
+    assert all(value.equal(state[name]) for name, value in recogniser.network.state_dict().items())
+
+
+def test_measuring_does_not_disturb_the_training(run):
+    """It is done without dropout and gradients, and draws no random number that a step would miss."""
+    import torch
+
+    seen = []
+
+    def measure(recogniser):
+        seen.append((recogniser.network.training, torch.is_grad_enabled(), torch.rand(1).item())[:2])
+        return 0.5
+
+    phases = {"one": Phase(steps=10, batch_size=2, **STILL)}
+    measured = run(phases, "measured", dropout=0.3, measure=measure)
+    plain = run(phases, "plain", dropout=0.3)
+    assert measured[2] == plain[2]
+    assert set(seen[:5]) == {(False, False)}
+
+
+def test_the_mean_of_weights():
+    import torch
+
+    from k2d.train.engine import mean_of
+
+    states = [{"w": torch.tensor([float(n)]), "n": torch.tensor(n)} for n in (1, 2, 6)]
+    assert mean_of(states) == {"w": torch.tensor([3.0]), "n": torch.tensor(1)}
