@@ -1,4 +1,4 @@
-"""Who speaks: eSpeak's thirteen variants, with a pitch and a speed each, allotted so that tests have their own."""
+"""Who speaks: variants of eSpeak's voice, with a pitch and a speed each, allotted so that tests have their own."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from random import Random
 
 @dataclass(frozen=True, slots=True)
 class Voice:
-    """A speaker: a variant of eSpeak's `cmn` voice (m1 to m8, f1 to f5), pitch 0 to 99, words a minute."""
+    """A speaker: a variant of eSpeak's `cmn` voice (such as m1 or linda), pitch 0 to 99, words a minute."""
 
     variant: str
     pitch: int

@@ -71,10 +71,9 @@ class Prepare:
 class Tokens:
     """Stage 2: the vocabulary, unless the teacher brings its own."""
 
-    vocab_size: Count = 1200
-    model_type: Literal["unigram", "bpe", "char"] = "unigram"
-    character_coverage: Share = 1.0
-    byte_fallback: bool = True
+    vocab_size: Count = 1400
+    """All ids: symbols and timestamps, 256 bytes, every character of the texts, and what is made of them."""
+    model_type: Literal["unigram", "bpe", "char"] = "bpe"
 
 
 @dataclass(frozen=True, config=_STRICT)
@@ -118,6 +117,9 @@ class Phase(Steps):
     """The encoder learns by CTC alone; the decoder from a fixed encoder."""
     ctc_weight: Share = 0.3
     """Share of the CTC loss where both parts learn."""
+    flat_start: Share = 0.0
+    """Share of a loss that wants each token about where it would be if all were equally long, beside CTC where the
+    encoder learns alone. Without it a new encoder says nothing (the blank) for hundreds of steps."""
     label_smoothing: Alpha = 0.1
     token_noise: Share = 0.0
     """Share of the decoder's input words that are replaced by others, so that it has to listen."""
@@ -125,6 +127,8 @@ class Phase(Steps):
     cut_share: Share = 0.2
     """How often a window ends in the middle of an utterance where it could."""
     augment: Augment = field(default_factory=Augment)
+    spec_augment: bool = True
+    """Mask stretches of time and of frequency as the model's config says. In a first phase it keeps CTC on blanks."""
 
 
 @dataclass(frozen=True, config=_STRICT)

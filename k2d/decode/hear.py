@@ -18,6 +18,8 @@ from k2d.decode.search import Decoded, IsLoop, LoopWatch, Search
 from k2d.faults import UsageError
 from k2d.models.recogniser import Memory, Recogniser, Request, Started
 
+_ENCODED_AT_ONCE_S = 60.0
+
 
 @dataclass(frozen=True, slots=True)
 class Look:
@@ -42,7 +44,7 @@ class Hearing:
 
     @torch.inference_mode()
     def __call__(self, looks: Sequence[Look]) -> list[Decoded]:
-        memory = self.recogniser.encode(self._speech(looks))
+        memory = self._encoded(looks)
         if self.options.mode == "ctc":
             return best_paths(*self._ctc(memory))
         previous = [look.previous_ids for look in looks]
@@ -59,6 +61,14 @@ class Hearing:
     @property
     def _request(self) -> Request:
         return Request(self.options.languages, self.options.timestamps)
+
+    def _encoded(self, looks: Sequence[Look]) -> Memory:
+        """On a CPU a few windows at a time: as fast, and sixteen of half a minute would take gigabytes at once."""
+        size = len(looks)
+        if self.recogniser.device.type == "cpu":
+            size = max(1, round(_ENCODED_AT_ONCE_S / self.recogniser.window.length_s))
+        parts = [looks[first : first + size] for first in range(0, len(looks), size)]
+        return Memory(torch.cat([self.recogniser.encode(self._speech(part)).states_BTD for part in parts]))
 
     def _speech(self, looks: Sequence[Look]) -> Tensor:
         samples = [torch.from_numpy(look.samples) for look in looks]

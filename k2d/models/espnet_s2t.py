@@ -7,13 +7,16 @@ import copy
 import io
 import logging
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from typing import Any
 
-from torch import nn
+import numpy as np
+import torch
+from torch import Tensor, nn
 
 from k2d.faults import K2DError
+from k2d.models.espnet_s2t_quick import quicken
 
 
 def default_config() -> dict[str, Any]:
@@ -31,10 +34,28 @@ def build_network(config: Mapping[str, Any]) -> nn.Module:
             network: nn.Module = _task().build_model(argparse.Namespace(**copy.deepcopy(dict(config))))
         except Exception as error:
             raise K2DError(f"ESPnet cannot build the model of this config: {type(error).__name__}: {error}") from error
+    quicken(network.encoder)
     for module in network.modules():
         if "attn" in vars(module):  # the tensor; a part of that name is a module
             module.register_forward_hook(_forget_attention)
     return network.eval()
+
+
+def feature_statistics(config: Mapping[str, Any], speech: Iterable[Tensor]) -> bytes:
+    """What `normalize: global_mvn` needs: sums over the front end's features of some speech, as ESPnet stores them."""
+    with _quiet():
+        (choices,) = (each for each in _task().class_choices_list if each.name == "frontend")
+        frontend = choices.get_class(config["frontend"])(**(config.get("frontend_conf") or {}))
+    count, total, squares = 0, 0.0, 0.0
+    for samples_N in speech:
+        features_TF = frontend(samples_N[None], torch.tensor([len(samples_N)]))[0][0].double()
+        count += len(features_TF)
+        total, squares = total + features_TF.sum(0), squares + features_TF.square().sum(0)
+    if not count:
+        raise K2DError("there is no speech to take the statistics of the features from")
+    file = io.BytesIO()
+    np.savez(file, count=np.array(count), sum=np.asarray(total), sum_square=np.asarray(squares))
+    return file.getvalue()
 
 
 def _forget_attention(module: Any, *_: Any) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from k2d.faults import K2DError, MissingInput
+from k2d.faults import K2DError
 from k2d.models.espnet_s2t import build_network, default_config
 from k2d.models.espnet_s2t_codec import S2TCodec
 from k2d.models.espnet_s2t_config import check_config, completed, find_file, read_config, tokens_of
@@ -25,13 +25,12 @@ from k2d.models.espnet_s2t_folder import (
 )
 from k2d.models.espnet_s2t_layout import layout_of, preprocessor_conf
 from k2d.models.espnet_s2t_recogniser import S2TRecogniser
+from k2d.models.espnet_s2t_start import prepare
 from k2d.paths import shown
 
 
 def load_s2t(path: Path, language: str | None = None) -> S2TRecogniser:
     """A model folder, or a file of weights in one; made here or by ESPnet's own recipe."""
-    if not path.exists():
-        raise MissingInput(f"{shown(path)}: there is no such model; name a model folder of ESPnet, or weights in one")
     folder = path if path.is_dir() else path.parent
     where = shown(folder / CONFIG)
     config = read_config(folder / CONFIG)
@@ -52,14 +51,16 @@ def new_s2t(config: Mapping[str, Any], tokens: Sequence[str], pieces_model: Path
     """A network with random weights from a config in ESPnet's format, which may leave its defaults out."""
     where = "model config"
     complete = completed(config, default_config(), where)
-    layout = layout_of(complete)
     complete["token_list"] = list(tokens)
-    complete["preprocessor_conf"] = {**preprocessor_conf(layout.window), **complete["preprocessor_conf"]}
+    symbols = preprocessor_conf(layout_of(complete).window)
+    complete["preprocessor_conf"] = {**symbols, **complete["preprocessor_conf"]}
     check_config(complete, where)
-    codec = S2TCodec(tokens, _read_pieces(pieces_model), layout)
+    codec = S2TCodec(tokens, _read_pieces(pieces_model), layout_of(complete))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return _built(complete, codec, pieces_model.parent)
+        recogniser = _built(complete, codec, pieces_model.parent)
+    prepare(recogniser.network)
+    return recogniser
 
 
 def _built(config: Mapping[str, Any], codec: S2TCodec, folder: Path) -> S2TRecogniser:

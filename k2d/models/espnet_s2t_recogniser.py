@@ -33,6 +33,7 @@ class S2TRecogniser:
         self.codec = codec
         self.files = files
         self.window = codec.layout.window
+        self.spec_augment = True  # in training
         self.max_tokens: int = self.network.decoder.embed[1].pe.shape[1]
         self._rules = TimeRules(
             first_time=codec.first_time_id,
@@ -83,7 +84,8 @@ class S2TRecogniser:
     def encode_unpadded(self, speech_BN: Tensor, n_samples_B: Tensor) -> tuple[Memory, Tensor]:
         """The encoder's output of utterances as long as they are (zeros behind), and how many frames of each count."""
         network = self.network
-        network.training = network.encoder.training  # ESPnet asks the whole network whether to apply SpecAugment
+        # ESPnet asks the whole network whether to apply SpecAugment.
+        network.training = network.encoder.training and self.spec_augment
         speech_BN = speech_BN.to(self.device, torch.promote_types(self.dtype, torch.float32))
         states, n_frames_B = network.encode(speech_BN, n_samples_B.to(self.device))
         states_BTD = states[0] if isinstance(states, tuple) else states  # with intermediate outputs for CTC behind

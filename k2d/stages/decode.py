@@ -12,7 +12,7 @@ from k2d.config.schema import Recogniser
 from k2d.data.kaldi.datadir import read_recordings
 from k2d.faults import MissingInput
 from k2d.stages.decoding import VERSION as DECODER_VERSION
-from k2d.stages.decoding import Speed, Work, cache_of, measure_speed, settings_of_work, work_of
+from k2d.stages.decoding import Speed, Work, cache_of, longform_work, measure_speed, settings_of_work
 from k2d.stages.hearing import hear_recordings
 from k2d.stages.job import Counts, Job, Unit
 from k2d.stages.pseudo_label import TEACHER
@@ -64,7 +64,7 @@ def sets(job: Job) -> dict[str, str]:
 
 
 def _unit(model: str, split: str, role: str, job: Job) -> Unit:
-    work = work_of(model, models(job)[model], job)
+    work = longform_work(model, models(job)[model], job)
     speed = {"speed_runs": job.config.score.speed_runs, "speed_s": SPEED_S} if role in _TESTS else {}
     settings = {"model": model, "set": split, **settings_of_work(work), **speed}
     return Unit(job.places.exp / "decode" / model / split, settings, (work.model, job.places.split(split) / "wav.scp"))
@@ -73,7 +73,7 @@ def _unit(model: str, split: str, role: str, job: Job) -> Unit:
 def make(unit: Unit, job: Job, folder: Path) -> Counts:
     """Decode a set by a model; then, alone on the machine, parts of it again for the time it takes."""
     model, split = str(unit.settings["model"]), str(unit.settings["set"])
-    work = work_of(model, models(job)[model], job)
+    work = longform_work(model, models(job)[model], job)
     data = job.places.split(split)
     counts = hear_recordings(read_recordings(data), work, cache_of(unit, job), job, folder)
     if "speed_runs" in unit.settings:

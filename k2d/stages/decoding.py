@@ -145,6 +145,13 @@ def work_of(model: str, recogniser: Recogniser, job: Job, *, clips: bool = False
     return Work(folder, recogniser.family, recogniser.language, chosen, decode.precision, loop, clips)
 
 
+def longform_work(model: str, recogniser: Recogniser, job: Job) -> Work:
+    """How a model hears whole recordings: one that is decoded by CTC has no timestamps to move on by."""
+    if recogniser.decode == "attention":
+        return work_of(model, recogniser, job)
+    return work_of(model, recogniser, job, mode=recogniser.decode, timestamps=False)
+
+
 def settings_of_work(work: Work) -> dict[str, Any]:
     """What of it decides the result: for the stamp. The batch does not."""
     settings = asdict(work)

@@ -21,6 +21,8 @@ from k2d.stages.job import Counts, Job, Unit
 
 VERSION = 1
 
+LANGUAGE = "zho"  # of the prompt, where no recogniser names one
+
 TOKENS, PIECES = "tokens.txt", "bpe.model"
 
 
@@ -34,6 +36,7 @@ def units(job: Job) -> list[Unit]:
         **settings_of(job.config.tokens),
         "splits": list(job.config.corpora.labelled),
         "window": [window.length_s, window.rate_hz, window.time_step_s],
+        "languages": _languages(trained),
     }
     inputs = tuple(job.places.split(split) for split in job.config.corpora.labelled)
     return [Unit(job.places.exp / "tokens", settings, inputs)]
@@ -47,9 +50,11 @@ def make(unit: Unit, job: Job, folder: Path) -> Counts:
     found = [row.text or "" for path in unit.inputs for row in read_utterances(path)]
     texts = [text for text in found if text.strip()]
     options = job.config.tokens
-    model = train_pieces(texts, special_symbols(window), vocab_size=options.vocab_size, model_type=options.model_type)
+    languages = _languages(trained_here(job.config))
+    symbols = special_symbols(window, languages)
+    model = train_pieces(texts, symbols, vocab_size=options.vocab_size, model_type=options.model_type)
     (folder / PIECES).write_bytes(model)
-    write_text(folder / TOKENS, "".join(f"{token}\n" for token in token_list(pieces_of(model), window)))
+    write_text(folder / TOKENS, "".join(f"{token}\n" for token in token_list(pieces_of(model), window, languages)))
     return Counts(len(found), len(texts), {"empty_text": len(found) - len(texts)}, "texts")
 
 
@@ -57,6 +62,11 @@ def trained_here(config: Config) -> dict[str, Recogniser]:
     """The recognisers that are trained from a model config, by their keys in the config."""
     keyed = {"teacher": config.teacher, **{f"auxiliaries.{name}": a for name, a in config.auxiliaries.items()}}
     return {key: recogniser for key, recogniser in keyed.items() if recogniser.model is not None}
+
+
+def _languages(trained: Mapping[str, Recogniser]) -> list[str]:
+    """Every language that a prompt names has a symbol."""
+    return sorted({language for recogniser in trained.values() for language in recogniser.language}) or [LANGUAGE]
 
 
 def _common_window(trained: Mapping[str, Recogniser]) -> Window:

@@ -20,6 +20,8 @@ from k2d.train.records import TrainingRecord
 from k2d.train.schedule import measured_steps
 from k2d.train.trainable import Trainable
 
+FLAT_FRAMES = 2.0  # how far from its place a token may be in a flat start, as a standard deviation
+
 VERSION = 1  # raised by hand when the same settings would train another model
 
 
@@ -58,16 +60,19 @@ class Supervised:
 
     def counts(self, batch: Batch) -> dict[str, int]:
         """How many tokens each term is a sum over."""
-        both = {"ctc": int(batch.n_text_B.sum()), "attention": int((batch.targets_BL != IGNORED).sum())}
-        return {name: both[name] for name in self.weights}
+        n_text, n_targets = int(batch.n_text_B.sum()), int((batch.targets_BL != IGNORED).sum())
+        return {name: n_targets if name == "attention" else n_text for name in self.weights}
 
     def sums(self, batch: Batch) -> dict[str, Tensor]:
         """The terms, from the audio on."""
+        self._recogniser.spec_augment = self._phase.spec_augment
         with torch.set_grad_enabled(self._phase.train != "decoder"):
             memory, n_frames_B = self._encode(batch)
         terms = {}
         if "ctc" in self.weights:
             terms["ctc"] = self._ctc(memory, n_frames_B, batch)
+        if "flat" in self.weights:
+            terms["flat"] = flat_start(self._ctc_log_probs(memory), n_frames_B, batch.text_BC, batch.n_text_B)
         if "attention" in self.weights:
             terms["attention"] = self._attention(memory, batch)
         return terms
@@ -81,12 +86,15 @@ class Supervised:
 
     def _ctc(self, memory: Memory, n_frames_B: Tensor, batch: Batch) -> Tensor:
         """A text that does not fit in its frames has an infinite loss: the step stops and names it."""
-        log_probs_BTV = self._recogniser.ctc_log_probs(memory)
+        log_probs_TBV = self._ctc_log_probs(memory).transpose(0, 1)
         blank = self._recogniser.ctc_blank_id
-        assert log_probs_BTV is not None
         assert blank is not None
-        log_probs_TBV = log_probs_BTV.float().transpose(0, 1)
         return F.ctc_loss(log_probs_TBV, batch.text_BC, n_frames_B, batch.n_text_B, blank=blank, reduction="sum")
+
+    def _ctc_log_probs(self, memory: Memory) -> Tensor:
+        log_probs_BTV = self._recogniser.ctc_log_probs(memory)
+        assert log_probs_BTV is not None
+        return log_probs_BTV.float()
 
     def _attention(self, memory: Memory, batch: Batch) -> Tensor:
         logits_BLV = self._recogniser.logits(memory, batch.inputs_BL)
@@ -99,9 +107,21 @@ class Supervised:
         )
 
 
+def flat_start(log_probs_BTV: Tensor, n_frames_B: Tensor, text_BC: Tensor, n_text_B: Tensor) -> Tensor:
+    """How unlikely each token is near its place, were all equally long: -log of its mean probability there, summed."""
+    n_tokens, n_frames = text_BC.shape[1], log_probs_BTV.shape[1]
+    place_C = torch.arange(n_tokens, device=log_probs_BTV.device) + 0.5
+    centre_BC = place_C * (n_frames_B / n_text_B.clamp(min=1)).unsqueeze(1)
+    frame_T = torch.arange(n_frames, device=log_probs_BTV.device) + 0.5
+    near_BCT = -0.5 * ((frame_T - centre_BC.unsqueeze(2)) / FLAT_FRAMES).square()
+    said_BCT = log_probs_BTV.gather(2, text_BC.unsqueeze(1).expand(-1, n_frames, -1)).transpose(1, 2)
+    losses_BC = -torch.logsumexp(said_BCT + near_BCT.log_softmax(2), 2)
+    return losses_BC.masked_fill(place_C > n_text_B.unsqueeze(1), 0.0).sum()
+
+
 def _weights(phase: Phase) -> dict[str, float]:
     if phase.train == "encoder":
-        return {"ctc": 1.0}
+        return {"ctc": 1 - phase.flat_start, "flat": phase.flat_start}
     if phase.train == "decoder":
         return {"attention": 1.0}
     return {"ctc": phase.ctc_weight, "attention": 1 - phase.ctc_weight}

@@ -15,6 +15,9 @@ Part = Literal["encoder", "decoder"]
 class Trainable(Recogniser, Protocol):
     """A recogniser whose `encode`, `logits` and `ctc_log_probs` give gradients, and obey `network.train()`."""
 
+    spec_augment: bool
+    """Whether the encoder masks what it hears while it is trained."""
+
     def encode_unpadded(self, speech_BN: Tensor, n_samples_B: Tensor) -> tuple[Memory, Tensor]:
         """The encoder's output of utterances as long as they are (zeros behind), and how many frames of each count."""
         ...

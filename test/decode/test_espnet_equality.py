@@ -118,11 +118,14 @@ def test_windows_do_not_depend_on_their_batch(beam, folder, audio):
 
 
 def test_long_recordings_are_those_of_decode_long(bench, shape, folder, tmp_path):
-    """Both made to talk in two segments per window, which move on by 89 % of it."""
+    """Both made to talk in two segments per window, the second of which reaches past ESPnet's threshold and is heard
+    again: three recordings of six windows in fp32, together and one by one.
+    """
     import argparse
 
     import soundfile
 
+    from k2d.decode.agreement import agreement
     from k2d.decode.longform import decode_recordings
     from k2d.decode.options import Options
     from k2d.models.loading import load_recogniser
@@ -131,7 +134,10 @@ def test_long_recordings_are_those_of_decode_long(bench, shape, folder, tmp_path
     ours = load_recogniser(folder, languages=("zho",))
     bench.force_ours(ours, bench.force_espnet(theirs, shape))
     sources = bench.make_recordings(tmp_path, shape, argparse.Namespace(recordings=3, windows=3))
-    found = {one.recording_id: bench.spans(one) for one in decode_recordings(ours, sources, Options(batch_size=2))}
+    hypotheses = list(decode_recordings(ours, sources, Options(batch_size=2)))
+    alone = agreement(decode_recordings(ours, sources, Options(batch_size=1)), hypotheses)
+    assert (alone.n_windows, alone.share) == (18, 1.0)
+    found = {one.recording_id: bench.spans(one) for one in hypotheses}
     for source in sources:
         speech, _ = soundfile.read(source.audio, dtype="float32")
         expected = theirs.decode_long(speech, end_time_threshold=f"<{shape.window_s - 1:.2f}>")

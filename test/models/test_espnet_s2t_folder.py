@@ -8,7 +8,7 @@ import pytest
 import yaml
 from models_made import MINI, made_codec, made_config, made_vocabulary
 
-from k2d.faults import K2DError, MissingInput, UsageError
+from k2d.faults import K2DError, UsageError
 from k2d.models.loading import load_recogniser
 
 pytestmark = pytest.mark.slow
@@ -193,7 +193,7 @@ def test_a_config_that_would_run_code_is_not_read(folder, tmp_path):
 
 
 def test_a_model_that_is_not_there(tmp_path):
-    with pytest.raises(MissingInput, match="nowhere: there is no such model; name a model folder of ESPnet"):
+    with pytest.raises(UsageError, match="nowhere: there is no such model; expected a model folder or a file of one"):
         load_recogniser(tmp_path / "nowhere")
 
 

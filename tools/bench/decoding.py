@@ -3,11 +3,11 @@
     python tools/bench/decoding.py [--shape mini] [--pairs 5] [--threads 2] [--recordings 16] [--windows 2]
 
 Makes an ESPnet model folder with random weights by ESPnet's own task code, and noise to listen to. Both sides load
-that folder. So that random weights talk for as long as speech does, both are made to say 50 tokens per window in two
-segments: which kind of token comes where is dictated to both in the same way, which one it is the network says. The
-ways are timed in turns, so that other load on the machine meets all; medians of the ratios are printed, and whether
-all of them heard the same text at the same times. On a machine that is busy with other things, `--processor-time
---threads 1` counts the time that the processor spent on this process.
+that folder. So that random weights talk as much as speakers do, both are made to say 5 tokens per second in two
+segments per window: which kind of token comes where is dictated to both in the same way, which one it is the network
+says. The ways are timed in turns, so that other load on the machine meets all; medians of the ratios are printed, and
+whether all of them heard the same text at the same times. On a machine that is busy with other things,
+`--processor-time --threads 1` counts the time that the processor spent on this process.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ from k2d.models.loading import load_recogniser
 from k2d.models.recogniser import Recogniser, Request
 
 RATE_HZ = 16_000
-TOKENS_PER_WINDOW = 50
+TOKENS_PER_S = 5
 N_PROMPT = 3  # <sos> <zho> <asr>
 
 
@@ -64,6 +64,11 @@ class Shape:
     hop: int
     n_mels: int
     vocabulary: int
+
+    @property
+    def n_tokens(self) -> int:
+        """Of a window, the times included."""
+        return round(self.window_s * TOKENS_PER_S)
 
     def at(self, share: float) -> float:
         """A time on the grid, at this share of the window."""
@@ -293,12 +298,12 @@ def force_espnet(theirs: Any, shape: Shape) -> Tensor:
     """Add to ESPnet's filter which kinds of tokens may stand where; return what is added, a row per position."""
     token_list = theirs.s2t_model.token_list
     first_text = token_list.index(theirs.preprocessor_conf["last_time_symbol"]) + 1
-    added_LV = torch.full((TOKENS_PER_WINDOW + 1, len(token_list)), -torch.inf)
+    added_LV = torch.full((shape.n_tokens + 1, len(token_list)), -torch.inf)
     added_LV[:, first_text:-3] = 0.0
-    half = TOKENS_PER_WINDOW // 2
-    times_s = {0: 0.0, half - 1: shape.at(0.44), half: shape.at(0.44), TOKENS_PER_WINDOW - 1: shape.at(0.89)}
+    half = shape.n_tokens // 2
+    times_s = {0: 0.0, half - 1: shape.at(0.44), half: shape.at(0.44), shape.n_tokens - 1: shape.at(0.89)}
     only = {place: token_list.index(f"<{time_s:.2f}>") for place, time_s in times_s.items()}
-    for place, token in {**only, TOKENS_PER_WINDOW: theirs.s2t_model.eos}.items():
+    for place, token in {**only, shape.n_tokens: theirs.s2t_model.eos}.items():
         added_LV[place] = -torch.inf
         added_LV[place, token] = 0.0
     rules = theirs.beam_search.full_scorers["scorefilter"]

@@ -1,0 +1,26 @@
+"""Stage 4: the auxiliaries, small recognisers that give second opinions, trained on labelled data or taken ready."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from k2d.faults import UsageError
+from k2d.stages.job import Counts, Job, Unit
+from k2d.stages.pseudo_label import TEACHER
+from k2d.stages.training import VERSION as TRAINING_VERSION
+from k2d.stages.training import make_model, unit_of
+
+VERSION = TRAINING_VERSION
+
+
+def units(job: Job) -> list[Unit]:
+    """One for each, in the order of the config."""
+    auxiliaries = job.config.auxiliaries
+    if TEACHER in auxiliaries:
+        raise UsageError(f"auxiliaries.{TEACHER}: this name is the teacher's; give the auxiliary another")
+    return [unit_of(name, recogniser, f"auxiliaries.{name}", job) for name, recogniser in auxiliaries.items()]
+
+
+def make(unit: Unit, job: Job, folder: Path) -> Counts:
+    """Make an auxiliary's folder."""
+    return make_model(unit, job.config.auxiliaries[str(unit.settings["name"])], job, folder)

@@ -1,0 +1,21 @@
+"""Stage 3: the teacher, trained on labelled data or taken ready."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from k2d.stages.job import Counts, Job, Unit
+from k2d.stages.pseudo_label import TEACHER
+from k2d.stages.training import VERSION as TRAINING_VERSION
+from k2d.stages.training import make_model, unit_of
+
+VERSION = TRAINING_VERSION
+
+
+def units(job: Job) -> list[Unit]:
+    return [unit_of(TEACHER, job.config.teacher, "teacher", job)]
+
+
+def make(unit: Unit, job: Job, folder: Path) -> Counts:
+    """Make the teacher's folder."""
+    return make_model(unit, job.config.teacher, job, folder)

@@ -1,0 +1,163 @@
+"""What stages 3 and 4 share: a recogniser is trained from a model config, or taken ready from a checkpoint."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from k2d.config import settings_of
+from k2d.config.schema import Recogniser
+from k2d.data.kaldi.datadir import read_recordings, read_utterances
+from k2d.faults import UsageError
+from k2d.paths import PROJECT_ROOT, shown
+from k2d.stages.job import Counts, Job, Unit
+from k2d.stages.tokens import PIECES, TOKENS
+
+if TYPE_CHECKING:
+    from k2d.models.espnet_s2t_recogniser import S2TRecogniser
+    from k2d.stages.measuring import Held
+    from k2d.train.pool import Pool
+
+VERSION = 1
+
+N_FOR_STATISTICS = 500
+"""Utterances that the statistics of the features are taken from."""
+
+
+def unit_of(name: str, recogniser: Recogniser, key: str, job: Job) -> Unit:
+    """The folder of a model; `key` is where the config speaks of it."""
+    output = job.places.exp / "models" / name
+    if recogniser.checkpoint is not None:
+        path = PROJECT_ROOT / recogniser.checkpoint
+        taken = {"name": name, "family": recogniser.family, "language": list(recogniser.language)}
+        return Unit(output, taken, (path,))
+    if recogniser.model is None:
+        raise UsageError(
+            f"{key}: expected {key}.model (a config under conf/models/, to train it) or {key}.checkpoint (a model "
+            "folder to take as it is), found neither"
+        )
+    config = PROJECT_ROOT / recogniser.model
+    if not config.is_file():
+        raise UsageError(f"{key}.model: {shown(config)} is not there; expected a model config such as conf/models/…")
+    settings: dict[str, Any] = {
+        "name": name,
+        "language": list(recogniser.language),
+        "seed": seed_of(recogniser, job),
+        "training": settings_of(recogniser.training),
+    }
+    corpora = job.config.corpora
+    data = tuple(job.places.split(split) for split in (*corpora.labelled, *corpora.dev))
+    return Unit(output, settings, (config, job.places.exp / "tokens", *data))
+
+
+def seed_of(recogniser: Recogniser, job: Job) -> int:
+    return job.config.seed if recogniser.seed is None else recogniser.seed
+
+
+def make_model(unit: Unit, recogniser: Recogniser, job: Job, folder: Path) -> Counts:
+    """Train the model, or take it, and write its folder."""
+    if recogniser.checkpoint is not None:
+        return _take(recogniser, job, folder)
+    return _train(str(unit.settings["name"]), recogniser, job, folder)
+
+
+def _take(recogniser: Recogniser, job: Job, folder: Path) -> Counts:
+    """Load the checkpoint, which looks at all of it, and write it as this toolkit does."""
+    from k2d.models.loading import load_recogniser
+
+    path = PROJECT_ROOT / str(recogniser.checkpoint)
+    load_recogniser(path, family=recogniser.family, languages=recogniser.language).save(folder)
+    return Counts(1, 1, {}, "checkpoints")
+
+
+def _train(name: str, recogniser: Recogniser, job: Job, folder: Path) -> Counts:
+    import torch
+
+    from k2d.models.recogniser import Request
+    from k2d.train.batches import Material
+    from k2d.train.engine import Setting
+    from k2d.train.pool import open_pool
+    from k2d.train.records import CURVES, RECORD
+    from k2d.train.supervised import train_recogniser
+
+    torch.set_num_threads(job.nj)
+    work = job.places.exp / "work" / name  # outside the folder being made, which a rerun begins anew
+    window = _window(recogniser)
+    labelled = [job.places.split(split) for split in job.config.corpora.labelled]
+    pool = open_pool(labelled, job.places.exp / "cache" / "pool", rate_hz=window.rate_hz, max_s=window.length_s)
+    model = _new(recogniser, pool, work, job)
+    setting = Setting(work, seed_of(recogniser, job), job.ngpu, n_workers=1)
+    material = Material(pool, model.codec, model.window, Request(recogniser.language))
+    record = train_recogniser(model, recogniser.training, material, setting, _measure(recogniser, job))
+    model.save(folder)
+    record.write(folder)
+    shutil.copy(work / CURVES, folder / CURVES)
+    assert (folder / RECORD).exists()
+    shutil.rmtree(work)
+    n_dropped = sum(pool.dropped.values())
+    return Counts(len(pool) + n_dropped, len(pool), dict(pool.dropped), "utterances")
+
+
+def _window(recogniser: Recogniser) -> Any:
+    from k2d.models.espnet_s2t_config import read_config
+    from k2d.models.espnet_s2t_layout import layout_of
+
+    return layout_of(read_config(PROJECT_ROOT / str(recogniser.model))).window
+
+
+def _new(recogniser: Recogniser, pool: Pool, work: Path, job: Job) -> S2TRecogniser:
+    """The network with random weights; the statistics of its features are taken from the pool."""
+    from k2d.models.espnet_s2t import feature_statistics
+    from k2d.models.espnet_s2t_config import read_config
+    from k2d.models.espnet_s2t_folder import STATISTICS
+    from k2d.models.espnet_s2t_loading import new_s2t
+
+    config = read_config(PROJECT_ROOT / str(recogniser.model))
+    tokens = (job.places.exp / "tokens" / TOKENS).read_text(encoding="utf-8").splitlines()
+    work.mkdir(parents=True, exist_ok=True)
+    shutil.copy(job.places.exp / "tokens" / PIECES, work / PIECES)
+    if config.get("normalize") == "global_mvn":
+        (work / STATISTICS).write_bytes(feature_statistics(config, _some_speech(pool)))
+    return new_s2t(config, tokens, work / PIECES, seed=seed_of(recogniser, job))
+
+
+def _some_speech(pool: Pool) -> Any:
+    import numpy as np
+    import torch
+
+    chosen = np.linspace(0, len(pool) - 1, min(N_FOR_STATISTICS, len(pool))).astype(int)
+    return (torch.from_numpy(pool.samples(int(n))) for n in chosen)
+
+
+def _measure(recogniser: Recogniser, job: Job) -> Any:
+    """Free-running decoding of all development sets together; None without any."""
+    from k2d.stages.decoding import longform_work
+    from k2d.stages.decoding_worker import loop_test
+    from k2d.stages.measuring import measure_on
+
+    held = held_of(job.config.corpora.dev, job)
+    if not held.texts:
+        return None
+    from k2d.decode.options import Options
+
+    work = longform_work("", recogniser, job)
+    return measure_on(held, Options(**work.options), loop_test(work.loop))
+
+
+def held_of(splits: tuple[str, ...], job: Job) -> Held:
+    """The recordings of labelled splits with all that is said in each."""
+    from k2d.decode.sources import Source
+    from k2d.stages.measuring import Held
+
+    sources: list[Source] = []
+    said: dict[str, list[str]] = {}
+    for split in splits:
+        folder = job.places.split(split)
+        sources += [Source(f"{split}/{row.id}", row.audio, row.duration_s) for row in read_recordings(folder)]
+        in_order = sorted(read_utterances(folder), key=lambda row: (row.recording_id, row.start_s or 0.0))
+        for row in in_order:
+            said.setdefault(f"{split}/{row.recording_id}", []).append(row.text or "")
+    texts: Mapping[str, str] = {key: " ".join(parts) for key, parts in said.items()}
+    return Held(sources, texts)

@@ -1,0 +1,75 @@
+"""The quicker encoder says what ESPnet's own says, and learns as it does."""
+
+import copy
+
+import pytest
+from models_made import made_config
+
+pytestmark = pytest.mark.slow
+
+
+def plain_copy(encoder):
+    """The encoder as ESPnet wrote it."""
+    plain = copy.deepcopy(encoder)
+    changed = [module for module in plain.modules() if "plain_forward" in vars(module)]
+    assert changed
+    for module in changed:
+        del module.forward, module.plain_forward
+    return plain
+
+
+@pytest.fixture(scope="module", params=["rel_selfattn", "selfattn"])
+def encoder(request):
+    import torch
+
+    from k2d.models.espnet_s2t import build_network, default_config
+
+    relative = request.param == "rel_selfattn"
+    of_encoder = {
+        **made_config()["encoder_conf"],
+        "attention_layer_type": request.param,
+        "pos_enc_layer_type": "rel_pos" if relative else "abs_pos",
+        "rel_pos_type": "latest",
+        "input_layer": "conv2d" if relative else "conv1d3",
+    }
+    torch.manual_seed(0)
+    config = {**default_config(), **made_config(), "encoder_conf": of_encoder, "token_list": list("abcdef<>")}
+    config["token_list"] = ["<blank>", "<unk>", "<na>", "a", "<sos>", "<eos>", "<sop>"]
+    made = build_network(config).encoder
+    for module in made.modules():  # the gates of cgMLP begin closed
+        if isinstance(module, torch.nn.Conv1d):
+            torch.nn.init.normal_(module.weight)
+    return made
+
+
+def test_the_result_is_the_same(encoder):
+    import torch
+
+    features = torch.randn(3, 167, 20)
+    whole, cut = torch.tensor([167, 167, 167]), torch.tensor([167, 90, 41])
+    plain = plain_copy(encoder)
+    for lengths in (whole, cut):
+        with torch.inference_mode():
+            got, expected = encoder(features, lengths)[0], plain(features, lengths)[0]
+        for n, length in enumerate(expected.shape[1] * lengths // 167):
+            assert torch.allclose(got[n, : length - 2], expected[n, : length - 2], atol=2e-5)
+
+
+def test_gradients_are_the_same(encoder):
+    import torch
+
+    torch.manual_seed(1)
+    features, lengths = torch.randn(2, 100, 20), torch.tensor([100, 80])
+    gradients = []
+    for each in (encoder, plain_copy(encoder)):
+        each.zero_grad()
+        each.requires_grad_(True)
+        out = each(features, lengths)[0]
+        (out * torch.linspace(-1, 1, out.numel()).view(out.shape)).sum().backward()
+        gradients.append({name: p.grad.clone() for name, p in each.named_parameters() if p.grad is not None})
+    mine, theirs = gradients
+    assert list(mine) == list(theirs)
+    assert len(mine) > 10
+    largest = max(float(gradient.abs().max()) for gradient in theirs.values())
+    for name in mine:
+        assert torch.allclose(mine[name], theirs[name], rtol=1e-3, atol=1e-5 * largest), name
