@@ -45,7 +45,7 @@ def feature_statistics(config: Mapping[str, Any], speech: Iterable[Tensor]) -> b
     """What `normalize: global_mvn` needs: sums over the front end's features of some speech, as ESPnet stores them."""
     with _quiet():
         (choices,) = (each for each in _task().class_choices_list if each.name == "frontend")
-        frontend = choices.get_class(config["frontend"])(**(config.get("frontend_conf") or {}))
+        frontend = choices.get_class(config.get("frontend") or choices.default)(**(config.get("frontend_conf") or {}))
     count, total, squares = 0, 0.0, 0.0
     for samples_N in speech:
         features_TF = frontend(samples_N[None], torch.tensor([len(samples_N)]))[0][0].double()

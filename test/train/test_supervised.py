@@ -29,6 +29,20 @@ def run(fake, tmp_path):
     return run
 
 
+def test_a_flat_start_wants_each_token_about_its_place():
+    """One token in three frames: its place is the middle one; the others count by e^(-1/8) of it (2 frames = σ)."""
+    import torch
+
+    from k2d.train.supervised import FLAT_FRAMES, flat_start
+
+    probabilities_TV = torch.tensor([[0.5, 0.5], [0.2, 0.8], [0.9, 0.1]])
+    side = math.exp(-0.5 / FLAT_FRAMES**2)
+    mean = (side * 0.5 + 0.8 + side * 0.1) / (1 + 2 * side)
+    padded = torch.tensor([[1, 0]])  # what stands behind the text does not count
+    loss = flat_start(probabilities_TV.log()[None], torch.tensor([3]), padded, torch.tensor([1]))
+    assert loss.item() == pytest.approx(-math.log(mean))
+
+
 def test_the_attention_loss_by_hand(fake):
     """Two tokens and padding: the mean of -log p of what is said next, whatever stands behind."""
     import torch

@@ -1,0 +1,86 @@
+"""Stages 3 and 4: a model is trained from a config, or taken from a checkpoint, or refused in one sentence."""
+
+import json
+
+import pytest
+from decoded_project import write_models, write_set
+from made_audio import speechlike, write_audio
+
+CONF = """
+max_bad: 0.5
+corpora: {labelled: [lab/pool], dev: [lab/dev]}
+tokens: {vocab_size: 380}
+teacher: {language: [zho], model: conf/models/tiny.yaml, training: &training {evaluations: 1, phases: {
+  start: {data: utterances, train: encoder, steps: 3, batch_size: 2, flat_start: 0.5},
+  windows: {steps: 2, batch_size: 2}}}}
+auxiliaries: {base: {language: [zho], seed: 5, model: conf/models/tiny.yaml, training: *training}}
+"""
+
+MODEL = """
+frontend_conf: {n_fft: 512, hop_length: 320, n_mels: 20}
+normalize: global_mvn
+encoder: e_branchformer
+encoder_conf: {output_size: 16, attention_heads: 2, num_blocks: 1, linear_units: 16, cgmlp_linear_units: 32,
+  cgmlp_conv_kernel: 7, merge_conv_kernel: 3, input_layer: conv1d3, attention_layer_type: selfattn,
+  pos_enc_layer_type: abs_pos}
+decoder: transformer
+decoder_conf: {attention_heads: 2, linear_units: 16, num_blocks: 2}
+preprocessor_conf: {fs: 16000, speech_length: 10.0, speech_resolution: 0.1}
+"""
+
+
+@pytest.fixture
+def lab(project):
+    (project.root / "conf" / "x.yaml").write_text(CONF, encoding="utf-8")
+    (project.root / "conf" / "models" / "tiny.yaml").write_text(MODEL, encoding="utf-8")
+    write_set(project.root, "lab/pool", {"pa": 2.0, "pb": 2.5, "pc": 3.0})
+    write_set(project.root, "lab/dev", {"da": 4.0})
+    write_audio(project.root / "audio" / "pd.wav", speechlike(2.0))
+    return project
+
+
+@pytest.mark.slow
+def test_models_are_trained_and_measured(lab):
+    done = lab.run("--conf", "conf/x.yaml", "--stage", "2", "--stop-stage", "4", "--nj", "1")
+    assert done.returncode == 0, done.stdout + done.stderr
+    models = lab.root / "exp" / "x" / "models"
+    for name in ("teacher", "base"):
+        files = {path.name for path in (models / name).iterdir()}
+        assert files >= {"config.yaml", "model.pth", "tokens.txt", "bpe.model", "params.json", "feats_stats.npz"}
+        record = json.loads((models / name / "training.json").read_text())
+        assert list(record["error_rates"]) == ["5"]
+        assert [phase["steps"] for phase in record["phases"].values()] == [3, 2]
+        assert len((models / name / "curves.csv").read_text().splitlines()) == 6
+    assert (models / "teacher" / "model.pth").read_bytes() != (models / "base" / "model.pth").read_bytes()
+    assert not (lab.root / "exp" / "x" / "work" / "teacher").exists()
+    assert "<zho>" in (models / "teacher" / "tokens.txt").read_text().splitlines()
+    again = lab.run("--conf", "conf/x.yaml", "--stage", "2", "--stop-stage", "4", "--nj", "1")
+    assert again.stdout.count("done already") == 3
+
+
+@pytest.mark.slow
+def test_a_ready_checkpoint_is_looked_at_and_taken(lab):
+    write_models(lab.root / "elsewhere")
+    taken = ["--stage", "3", "--stop-stage", "3", "teacher.model=null", "teacher.checkpoint=elsewhere/teacher"]
+    done = lab.run("--conf", "conf/x.yaml", *taken)
+    assert done.returncode == 0, done.stdout + done.stderr
+    made = lab.root / "exp" / "x" / "models" / "teacher"
+    assert (made / "tokens.txt").read_text() == (lab.root / "elsewhere" / "teacher" / "tokens.txt").read_text()
+    weights = lab.root / "elsewhere" / "teacher" / "model.pth"
+    weights.write_bytes(weights.read_bytes()[:1000])
+    done = lab.run("--conf", "conf/x.yaml", *taken, "--force")
+    assert done.returncode == 1
+    assert "elsewhere/teacher/model.pth" in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (["teacher.model=null"], "teacher: expected teacher.model (a config under conf/models/, to train it)"),
+        (["teacher.model=conf/models/none.yaml"], "teacher.model: conf/models/none.yaml is not there"),
+    ],
+)
+def test_a_teacher_without_a_source_is_refused_at_once(lab, settings, message):
+    done = lab.k2d("teacher", "--conf", "conf/x.yaml", *settings)
+    assert done.returncode == 2
+    assert message in done.stderr
