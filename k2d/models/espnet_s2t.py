@@ -64,12 +64,12 @@ def _forget_attention(module: Any, *_: Any) -> None:
 
 
 def _task() -> Any:
-    import nltk  # type: ignore[import-untyped]
+    import nltk
 
     # ESPnet's g2p fetches dictionaries when it is imported, and S2T never uses them.
     download, nltk.download = nltk.download, lambda *_, **__: False
     try:
-        from espnet2.tasks.s2t import S2TTask  # type: ignore[import-untyped]
+        from espnet2.tasks.s2t import S2TTask
     finally:
         nltk.download = download
     warnings.filterwarnings("ignore", category=FutureWarning, module="espnet2")

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from functools import cached_property
 from itertools import pairwise
 
-from sentencepiece import SentencePieceProcessor  # type: ignore[import-untyped]
+from sentencepiece import SentencePieceProcessor
 
 from k2d.faults import K2DError, UsageError
 from k2d.models.codec import Reading, Request, WindowSegment

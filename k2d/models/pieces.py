@@ -6,7 +6,7 @@ import io
 import re
 from collections.abc import Iterable, Sequence
 
-from sentencepiece import SentencePieceProcessor, SentencePieceTrainer  # type: ignore[import-untyped]
+from sentencepiece import SentencePieceProcessor, SentencePieceTrainer
 
 from k2d.faults import K2DError, UsageError
 

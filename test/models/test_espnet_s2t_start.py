@@ -45,7 +45,9 @@ def test_the_statistics_are_those_of_all_frames_together(tmp_path):
 
     from k2d.models.espnet_s2t import feature_statistics
 
-    (tmp_path / "s.npz").write_bytes(feature_statistics({"frontend": "default"}, [torch.randn(n) for n in (8000, 4000)]))
+    (tmp_path / "s.npz").write_bytes(
+        feature_statistics({"frontend": "default"}, [torch.randn(n) for n in (8000, 4000)])
+    )
     with np.load(tmp_path / "s.npz") as found:
         count, total, squares = found["count"], found["sum"], found["sum_square"]
     assert int(count) == (8000 // 128 + 1) + (4000 // 128 + 1)

@@ -322,7 +322,8 @@ def force_ours(ours: Any, added_LV: Tensor) -> None:
     constrain = ours.constrain
 
     def forced(logits_RV: Tensor, generated_RL: Tensor, request: Request) -> Tensor:
-        return constrain(logits_RV, generated_RL, request) + added_LV[generated_RL.shape[1]]
+        log_probs_RV: Tensor = constrain(logits_RV, generated_RL, request) + added_LV[generated_RL.shape[1]]
+        return log_probs_RV
 
     ours.constrain = forced
 
