@@ -126,6 +126,8 @@ class Phase(Steps):
     timestamps: bool = True
     cut_share: Share = 0.2
     """How often a window ends in the middle of an utterance where it could."""
+    short_share: Share = 0.2
+    """How often nothing is said after one of a window's first utterances, as at the end of a recording."""
     augment: Augment = field(default_factory=Augment)
     spec_augment: bool = True
     """Mask stretches of time and of frequency as the model's config says. In a first phase it keeps CTC on blanks."""

@@ -30,18 +30,19 @@ log = logging.getLogger("k2d")
 
 def units(job: Job) -> list[Unit]:
     """A model on a set is a unit."""
-    return [_unit(model, split, role, job) for model in models(job) for split, role in sets(job).items()]
+    found = models(job)
+    if student_names(job) and not set(student_names(job)) & set(found):
+        log.info("no student is trained yet: the teacher and the auxiliaries alone are decoded")
+    return [_unit(model, split, role, job) for model in found for split, role in sets(job).items()]
 
 
 def models(job: Job) -> dict[str, Recogniser]:
-    """The models that are to be decoded, with how: a student is decoded as its teacher is."""
+    """The models that are to be decoded, with how: a student is decoded as its teacher is, once any is trained."""
     config = job.config
     trained = {TEACHER: config.teacher, **config.auxiliaries}
     students = dict.fromkeys(student_names(job), config.teacher)
-    if students and not any((job.places.exp / "models" / name).is_dir() for name in students):
-        log.info("no student is trained yet: decoding the teacher and the auxiliaries alone")
-        students = {}
-    return {**trained, **students}
+    is_any_trained = any((job.places.exp / "models" / name).is_dir() for name in students)
+    return {**trained, **(students if is_any_trained else {})}
 
 
 def student_names(job: Job) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import platform
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, replace
@@ -162,8 +163,14 @@ def device_facts(seat: Seat) -> dict[str, Any]:
     """The hardware, for records: a figure of speed says nothing without it."""
     import torch
 
-    name = torch.cuda.get_device_name(seat.device) if seat.device.startswith("cuda") else "cpu"
+    name = torch.cuda.get_device_name(seat.device) if seat.device.startswith("cuda") else f"cpu ({_cpu_name()})"
     return {"device": name, "threads": seat.threads}
+
+
+def _cpu_name() -> str:
+    with Path("/proc/cpuinfo").open(encoding="utf-8", errors="replace") as file:
+        names = (line.partition(":")[2].strip() for line in file if line.startswith("model name"))
+        return next(names, platform.machine())
 
 
 @lru_cache(maxsize=1)

@@ -85,7 +85,8 @@ class StepBatches(Dataset[list[Batch]]):
         self._material, self._phase, self._share = material, phase, share
         self._seed, self._number = key
         window = material.window
-        self._layout = Layout(phase.window_s or window.length_s, window.time_step_s, phase.cut_share)
+        length_s = phase.window_s or window.length_s
+        self._layout = Layout(length_s, window.time_step_s, phase.cut_share, short_share=phase.short_share)
         self._fitting = _fitting(material.pool, self._layout.length_s)
         self._augment = Augmenter(phase.augment, material.pool)
         self._words = material.words()

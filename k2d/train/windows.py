@@ -23,6 +23,8 @@ class Layout:
     cut_share: float = 0.0
     """How often the utterance that goes beyond the end is begun all the same."""
     longest_pause_s: float = 2.0
+    short_share: float = 0.0
+    """How often nothing is said any more after one of the first utterances, as at the end of a recording."""
 
     @property
     def n_steps(self) -> int:
@@ -55,6 +57,8 @@ def compose(rng: np.random.Generator, durations_s: NDArray[np.float64], layout: 
         if end > layout.n_steps:
             break
         placed.append(Placed(utterance, start, end))
+    if layout.short_share and rng.random() < layout.short_share:
+        return tuple(placed[: 1 + int(rng.integers(len(placed)))])
     n_heard = layout.n_steps - start
     if rng.random() < layout.cut_share and n_heard * layout.time_step_s >= _LEAST_HEARD_S:
         placed.append(Placed(utterance, start, layout.n_steps, n_heard * layout.time_step_s / durations_s[utterance]))

@@ -56,6 +56,18 @@ def test_less_than_half_a_second_is_not_worth_a_cut():
     assert len(compose(np.random.default_rng(0), np.array([9.5]), layout)) == 2
 
 
+def test_a_short_window_is_the_beginning_of_a_full_one():
+    durations_s = np.array([1.0, 2.0])
+    lengths = set()
+    for seed in range(40):
+        full = compose(np.random.default_rng(seed), durations_s, Layout(10.0, 0.1))
+        short = compose(np.random.default_rng(seed), durations_s, Layout(10.0, 0.1, short_share=1.0))
+        assert short == full[: len(short)]
+        lengths.add(len(short))
+    assert min(lengths) == 1
+    assert len(lengths) > 2
+
+
 def test_pauses_reach_from_none_to_the_longest():
     layout = Layout(10.0, 0.1, longest_pause_s=0.5)
     pauses = set()

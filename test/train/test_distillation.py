@@ -1,0 +1,154 @@
+"""What a student learns from: kept chunks read by seeking, and terms from the one encoder that both decoders share."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from made_audio import speechlike, write_audio
+from models_made import made_codec, made_recogniser
+
+from k2d.faults import K2DError, UsageError
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def teacher(tmp_path_factory):
+    import torch
+
+    torch.set_num_threads(1)
+    return made_recogniser(tmp_path_factory.mktemp("teacher"))
+
+
+@pytest.fixture(scope="module")
+def chunks_folder(tmp_path_factory):
+    """Three chunks of a long recording, the third far from the others, and one of another."""
+    root = tmp_path_factory.mktemp("kept")
+    write_audio(root / "r1.wav", speechlike(40.0))
+    write_audio(root / "r2.wav", speechlike(8.0, seed=1))
+    tables = {
+        "wav.scp": f"r1 {root / 'r1.wav'}\nr2 {root / 'r2.wav'}\n",
+        "segments": "r1-a r1 1.0 9.0\nr1-b r1 9.5 15.0\nr1-c r1 30.0 38.0\nr2-a r2 0.0 7.5\n",
+        "text": "r1-a <0.00>我們 today<7.90>\nr1-b <0.00>hello<5.50>\n"
+        "r1-c <0.00>你好<3.00>\nr2-a <0.00>the park<7.00>\n",
+        "utt2spk": "r1-a r1\nr1-b r1\nr1-c r1\nr2-a r2\n",
+        "spk2utt": "r1 r1-a r1-b r1-c\nr2 r2-a\n",
+    }
+    for name, text in tables.items():
+        (root / name).write_text(text, encoding="utf-8")
+    return root
+
+
+def batches_of(folder, **how):
+    from k2d.train.batches import Share
+    from k2d.train.chunks import ChunkBatches, ChunkMaterial, Labelling, read_chunks
+
+    codec = made_codec()
+    found = read_chunks([folder], how.pop("without", ()))
+    material = ChunkMaterial(found, codec, codec.layout.window, Labelling(**how))
+    return ChunkBatches(material, len(found), 1, (1, 0), Share())
+
+
+def test_a_batch_is_the_chunks_audio_and_labels(chunks_folder):
+    from k2d.train.batches import IGNORED
+
+    (batch,) = batches_of(chunks_folder)[0]
+    codec = made_codec()
+    place = batch.ids.index("r1-b")
+    whole, _ = soundfile.read(chunks_folder / "r1.wav", dtype="float32")
+    heard = batch.speech_BN[place].numpy()
+    assert heard.shape == (160_000,)
+    assert np.array_equal(heard[:88_000], whole[152_000:240_000])
+    assert not heard[88_000:].any()
+    label = codec.ids("<0.00>hello<5.50>")
+    targets = [token for token in batch.targets_BL[place].tolist() if token != IGNORED]
+    assert targets == [*label, codec.eos_id]
+    assert batch.inputs_BL[place].tolist()[: 3 + len(label)] == [*codec.prompt(_request()), *label]
+
+
+def _request():
+    from k2d.models.codec import Request
+
+    return Request()
+
+
+def test_times_and_previous_text_come_as_often_as_asked(chunks_folder):
+    (plain,) = batches_of(chunks_folder, timestamps_probability=0.0)[0]
+    codec = made_codec()
+    times = set(range(codec.first_time_id, codec.last_time_id + 1))
+    assert not times & set(plain.inputs_BL.flatten().tolist())
+    (with_previous,) = batches_of(chunks_folder, previous_text_probability=1.0)[0]
+    start_of_previous = codec.id_of(codec.layout.start_of_previous)
+    first_B = with_previous.inputs_BL[:, 0].tolist()
+    began = {key: first == start_of_previous for key, first in zip(with_previous.ids, first_B, strict=True)}
+    assert began == {"r1-a": False, "r1-b": True, "r1-c": False, "r2-a": False}  # r1-c is too far behind r1-b
+
+
+def test_held_out_recordings_teach_nothing(chunks_folder):
+    from k2d.train.chunks import read_chunks
+
+    assert [chunk.id for chunk in read_chunks([chunks_folder], {"r1"})] == ["r2-a"]
+    with pytest.raises(K2DError, match="holds no chunk to learn from"):
+        read_chunks([chunks_folder], {"r1", "r2"})
+
+
+def test_a_student_with_all_layers_has_nothing_to_learn_from_its_teacher(teacher, chunks_folder):
+    from k2d.objectives.objective import Objective
+    from k2d.train.distillation import Distilling, Pair
+
+    (batch,) = batches_of(chunks_folder)[0]
+    student = teacher.with_decoder_layers([0, 1, 2])
+    n_encoded = []
+    teacher.network.encoder.register_forward_hook(lambda *_: n_encoded.append("teacher"))
+    student.network.encoder.register_forward_hook(lambda *_: n_encoded.append("student"))
+    distilling = Distilling(
+        Pair(student, teacher, shares_encoder=True), Objective({"ce": 0.8, "kl": 1.0}), "token_mean"
+    )
+    sums = distilling.sums(batch)
+    assert sums["kl"].item() == pytest.approx(0.0, abs=1e-4)
+    assert n_encoded == ["teacher"]
+    assert distilling.counts(batch) == dict.fromkeys(("ce", "kl"), _n_targets(batch))
+    smaller = teacher.with_decoder_layers([0, 2])
+    smaller.network.requires_grad_(True)
+    terms = Distilling(Pair(smaller, teacher, True), Objective({"ce": 0.8, "kl": 1.0, "ctc": 0.1}), "sum")
+    sums = terms.sums(batch)
+    assert sums["kl"].item() > 0.1
+    assert list(sums) == ["ce", "kl", "ctc"]
+    assert terms.counts(batch) == {"ce": 1, "kl": 1, "ctc": 1}
+    sums["kl"].backward()
+    assert all(p.grad is None for p in teacher.network.parameters())
+    assert any(p.grad is not None for p in smaller.network.decoder.parameters())
+
+
+def _n_targets(batch):
+    from k2d.train.batches import IGNORED
+
+    return int((batch.targets_BL != IGNORED).sum())
+
+
+def test_padding_never_leaks_into_the_loss(teacher, chunks_folder):
+    from k2d.objectives.objective import Objective
+    from k2d.train.batches import singles
+    from k2d.train.distillation import Distilling, Pair
+
+    (batch,) = batches_of(chunks_folder)[0]
+    student = teacher.with_decoder_layers([0, 2])
+    terms = Distilling(Pair(student, teacher, True), Objective({"ce": 1.0, "kl": 1.0}), "token_mean")
+    together = terms.sums(batch)
+    alone = [terms.sums(one) for one in singles(batch)]
+    for name in ("ce", "kl"):
+        assert together[name].item() == pytest.approx(sum(one[name].item() for one in alone), rel=1e-4)
+
+
+def test_two_vocabularies_are_refused(teacher, tmp_path: Path):
+    from k2d.objectives.objective import Objective
+    from k2d.train.distillation import Distilling, Pair
+
+    class Other:
+        vocabulary_hash = "another"
+
+    student = teacher.with_decoder_layers([0])
+    student.codec = Other()
+    with pytest.raises(UsageError, match="different vocabularies"):
+        Distilling(Pair(student, teacher, True), Objective({"ce": 1.0}), "token_mean")
