@@ -130,7 +130,7 @@ def test_after_kill_9_only_what_is_missing_is_decoded(lab, verb, kind):
     part.write_text("".join([marked, *rest, f"{before[0]} {{half a li"]))
     stages(lab, number, number, "--nj", "1")
     assert {name: (output.parent / name).read_bytes() for name in undisturbed} == undisturbed
-    assert 1000 < json.loads((output.parent / "record.json").read_text())["work_s"] < 1900
+    assert 1000 <= json.loads((output.parent / "record.json").read_text())["work_s"] < 1900
 
 
 def test_a_bad_recording_costs_itself_alone(lab):
