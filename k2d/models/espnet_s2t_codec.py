@@ -76,7 +76,9 @@ class S2TCodec:
             return request.languages[0]
         if self.default_language is None:
             known = ", ".join(name[1:-1] for name in self.layout.languages(self.tokens)[:10])
-            raise UsageError(f"this model knows several languages ({known}, …) and has no default; name one")
+            raise UsageError(
+                f"this model knows several languages ({known}, …) and has no default; name one with --language, or language: [NAME] in the config"
+            )
         return self.default_language
 
     def ids(self, timed_text: str) -> list[int]:

@@ -31,6 +31,8 @@ def unit_of(name: str, recogniser: Recogniser, key: str, job: Job) -> Unit:
     output = job.places.exp / "models" / name
     if recogniser.checkpoint is not None:
         path = PROJECT_ROOT / recogniser.checkpoint
+        if not path.exists():
+            raise UsageError(f"{key}.checkpoint: {shown(path)} is not there; expected a model folder or a file of one")
         taken = {"name": name, "family": recogniser.family, "language": list(recogniser.language)}
         return Unit(output, taken, (path,))
     if recogniser.model is None:
@@ -79,7 +81,7 @@ def _train(name: str, recogniser: Recogniser, job: Job, folder: Path) -> Counts:
     from k2d.train.batches import Material
     from k2d.train.engine import Setting
     from k2d.train.pool import open_pool
-    from k2d.train.records import CURVES, RECORD
+    from k2d.train.records import CURVES
     from k2d.train.supervised import train_recogniser
 
     torch.set_num_threads(job.nj)
@@ -94,7 +96,6 @@ def _train(name: str, recogniser: Recogniser, job: Job, folder: Path) -> Counts:
     model.save(folder)
     record.write(folder)
     shutil.copy(work / CURVES, folder / CURVES)
-    assert (folder / RECORD).exists()
     shutil.rmtree(work)
     n_dropped = sum(pool.dropped.values())
     return Counts(len(pool) + n_dropped, len(pool), dict(pool.dropped), "utterances")

@@ -77,6 +77,7 @@ def test_a_ready_checkpoint_is_looked_at_and_taken(lab):
     ("settings", "message"),
     [
         (["teacher.model=null"], "teacher: expected teacher.model (a config under conf/models/, to train it)"),
+        (["teacher.model=null", "teacher.checkpoint=no/where"], "teacher.checkpoint: no/where is not there"),
         (["teacher.model=conf/models/none.yaml"], "teacher.model: conf/models/none.yaml is not there"),
     ],
 )
