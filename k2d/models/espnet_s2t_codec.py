@@ -77,7 +77,8 @@ class S2TCodec:
         if self.default_language is None:
             known = ", ".join(name[1:-1] for name in self.layout.languages(self.tokens)[:10])
             raise UsageError(
-                f"this model knows several languages ({known}, …) and has no default; name one with --language, or language: [NAME] in the config"
+                f"this model knows several languages ({known}, …) and has no default; "
+                "name one with --language, or language: [NAME] in the config"
             )
         return self.default_language
 
