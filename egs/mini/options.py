@@ -78,7 +78,7 @@ class Options:
     seed: Annotated[int, Field(ge=0)] = 1
     """Another seed gives another corpus of the same kind."""
 
-    pool: Count = 4000
+    pool: Count = 8000
     """Utterances of labelled general speech."""
     random_share: Share = 0.5
     """Share of the pool (and of pool_dev) that is random words in a row, where a decoder has to listen."""
@@ -105,11 +105,11 @@ class Options:
 
     clean_snr_db: Range = Range(25.0, 40.0)
     """Speech over noise in pool, pool_dev and read_test."""
-    lecture_snr_db: Range = Range(15.0, 30.0)
+    lecture_snr_db: Range = Range(18.0, 32.0)
     """Speech over noise in lectures."""
-    talk_snr_db: Range = Range(15.0, 30.0)
+    talk_snr_db: Range = Range(18.0, 32.0)
     """Speech over noise in conversations."""
-    reverb_s: Range = Range(0.1, 0.35)
+    reverb_s: Range = Range(0.05, 0.25)
     """Time in which a room's echo falls by 60 dB, in lectures and conversations."""
     pause_s: Range = Range(0.3, 1.5)
     """Silence between two utterances of a lecture; of a conversation, a third of it."""

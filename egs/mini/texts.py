@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from random import Random
 
 from egs.mini.sentences import Deck, Draw, Language, sentence, word_row
-from egs.mini.words import COURSES, UNSEEN_COURSE, Grammar, read_deck, read_grammar
+from egs.mini.words import COURSES, SLOT, UNSEEN_COURSE, Grammar, read_deck, read_grammar
 
 Shares = Mapping[Language, float]  # how often an utterance of a language is drawn
+
+POOL_WORLDS: Mapping[str, float] = {"everyday": 0.4, "lectures": 0.3, "talk": 0.15, "read": 0.15}
+"""What the pool's sentences are about: a large teacher has heard of everything, if not in every room."""
 
 SHARES: Mapping[str, Shares] = {
     "pool": {"zh": 0.4, "en": 0.2, "mixed": 0.4},
@@ -30,18 +34,34 @@ class Texts:
 
 def scripted_texts() -> Texts:
     """The world of the preset `mini`."""
-    grammars = {"": read_grammar("everyday"), "talk": read_grammar("everyday", "talk")}
+    grammars = {"everyday": read_grammar("everyday"), "talk": read_grammar("everyday", "talk")}
     grammars["read"] = read_grammar("everyday", "read")
     for course in (*COURSES, UNSEEN_COURSE):
         grammars[course] = read_grammar("everyday", "lecture", f"courses/{course}")
-    decks = Deck(read_deck("mandarin")), Deck(read_deck("english"))
+    decks = Deck(read_deck("mandarin")), Deck(english_words())
 
     def sentences(split: str, course: str) -> Draw:
         manner = "lectures" if course else split.partition("_")[0]
-        grammar = grammars[course or (manner if manner in grammars else "")]
-        return functools.partial(_sentence, grammar, SHARES[manner])
+        if manner == "pool":
+            return functools.partial(_pool_sentence, grammars)
+        return functools.partial(_sentence, grammars[course or manner], SHARES[manner])
 
     return Texts(sentences, functools.partial(_word_row, *decks, SHARES["pool"]))
+
+
+@functools.cache
+def english_words() -> tuple[str, ...]:
+    """The deck of English words: the file's, and what the courses have besides, the unseen one's left out."""
+    known = dict.fromkeys(read_deck("english"))
+    lowered = {word.lower() for word in known}
+    for course in COURSES:
+        grammar = read_grammar("everyday", "lecture", f"courses/{course}")
+        for slot in ("term", "verb", "fact", "fact_en"):
+            for word in re.findall("[A-Za-z]{3,}", SLOT.sub(" ", " ".join(grammar[slot]))):
+                if word.lower() not in lowered:
+                    lowered.add(word.lower())
+                    known[word] = None
+    return tuple(known)
 
 
 def smoke_texts() -> Texts:
@@ -51,6 +71,12 @@ def smoke_texts() -> Texts:
     english = Deck([word for word in words if word.isascii()])
     draw = functools.partial(_word_row, mandarin, english, SHARES["pool"])
     return Texts(lambda split, course: draw, draw)
+
+
+def _pool_sentence(grammars: Mapping[str, Grammar], rng: Random) -> str:
+    world = rng.choices(list(POOL_WORLDS), list(POOL_WORLDS.values()))[0]
+    shares = SHARES.get(world, SHARES["pool"])
+    return _sentence(grammars[rng.choice(COURSES) if world == "lectures" else world], shares, rng)
 
 
 def _sentence(grammar: Grammar, shares: Shares, rng: Random) -> str:

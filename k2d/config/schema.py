@@ -71,9 +71,11 @@ class Prepare:
 class Tokens:
     """Stage 2: the vocabulary, unless the teacher brings its own."""
 
-    vocab_size: Count = 1400
+    vocab_size: Count = 1800
     """All ids: symbols and timestamps, 256 bytes, every character of the texts, and what is made of them."""
-    model_type: Literal["unigram", "bpe", "char"] = "bpe"
+    model_type: Literal["unigram", "bpe", "char"] = "unigram"
+    split_han: bool = True
+    """Each Han character is a piece of its own, so that pieces of several letters are left to other scripts."""
 
 
 @dataclass(frozen=True, config=_STRICT)
@@ -103,6 +105,8 @@ class Augment:
     """Least and greatest distance of the noise."""
     echo: Share = 0.3
     """How often it sounds as in a room."""
+    speed: tuple[Positive, Positive] = (1.0, 1.0)
+    """Slowest and fastest at which it is played, which raises the voice as well: as if by somebody else."""
 
 
 @dataclass(frozen=True, config=_STRICT)
@@ -115,6 +119,12 @@ class Phase(Steps):
     """Length of composed windows; default: the recogniser's."""
     train: Literal["encoder", "decoder", "all"] = "all"
     """The encoder learns by CTC alone; the decoder from a fixed encoder."""
+    keep_batches: Whole = 0
+    """Where the decoder learns alone: so many batches are encoded, once, and gone through again and again. 0: always
+    new ones."""
+    decoder_layers: Count | None = None
+    """Only the first ones and the last take part, so many in all; those between must not have learnt yet, and pass
+    on what they are given (k2d/models/espnet_s2t_start.py). Default: all."""
     ctc_weight: Share = 0.3
     """Share of the CTC loss where both parts learn."""
     flat_start: Share = 0.0
@@ -193,6 +203,9 @@ class Decode:
     stop_loops: bool = True
     """Stop a window once its text fails the n-gram test of selection."""
     condition_on_previous_text: bool = False
+    ctc_rows: bool = False
+    """Decode teacher and auxiliaries by their CTC heads as well: rows `<model>_ctc`, which tell the encoder's part of
+    an error from the decoder's."""
     engine: Literal["torch", "ctranslate2"] = "torch"
     precision: Precision = "fp32"
 
@@ -370,7 +383,14 @@ def faults_between_fields(config: Config) -> Iterator[tuple[str, object, str]]:
             )
     if len(set(config.distill.seeds)) < len(config.distill.seeds):
         yield "distill.seeds", list(config.distill.seeds), "each seed once"
+    yield from _distill_faults(config)
+
+
+def _distill_faults(config: Config) -> Iterator[tuple[str, object, str]]:
     yield from _steps_faults("distill.training", config.distill.training)
+    ctc = config.distill.objective.get("ctc", 0.0)
+    if ctc and config.student.freeze_encoder:
+        yield "distill.objective.ctc", ctc, "0, as CTC teaches the encoder alone, or student.freeze_encoder: false"
 
 
 def _training_faults(key: str, training: Training) -> Iterator[tuple[str, object, str]]:
@@ -378,9 +398,12 @@ def _training_faults(key: str, training: Training) -> Iterator[tuple[str, object
         yield f"{key}.phases", {}, "at least one phase"
     for name, phase in training.phases.items():
         yield from _steps_faults(f"{key}.phases.{name}", phase)
-        low, high = phase.augment.snr_db
-        if low > high:
-            yield f"{key}.phases.{name}.augment.snr_db", [low, high], "the least before the greatest"
+        for limits in ("snr_db", "speed"):
+            low, high = getattr(phase.augment, limits)
+            if low > high:
+                yield f"{key}.phases.{name}.augment.{limits}", [low, high], "the least before the greatest"
+        if phase.keep_batches and phase.train != "decoder":
+            yield f"{key}.phases.{name}.keep_batches", phase.keep_batches, "0, as the encoder learns (train: decoder)"
 
 
 def _steps_faults(key: str, steps: Steps) -> Iterator[tuple[str, object, str]]:

@@ -15,6 +15,7 @@ from k2d.models.espnet_s2t_cache import CachedDecoding
 from k2d.models.espnet_s2t_codec import S2TCodec
 from k2d.models.espnet_s2t_folder import ModelFiles, write_folder
 from k2d.models.espnet_s2t_rules import TimeRules
+from k2d.models.espnet_s2t_start import awake
 from k2d.models.espnet_s2t_weights import Weights
 from k2d.models.recogniser import Memory, Started
 
@@ -34,6 +35,7 @@ class S2TRecogniser:
         self.files = files
         self.window = codec.layout.window
         self.spec_augment = True  # in training
+        self.n_awake_layers: int | None = None  # in training; None: all
         self.max_tokens: int = self.network.decoder.embed[1].pe.shape[1]
         self._rules = TimeRules(
             first_time=codec.first_time_id,
@@ -96,7 +98,7 @@ class S2TRecogniser:
         decoder, length = self.network.decoder, tokens_BL.shape[1]
         x_BLD = decoder.embed(tokens_BL)
         is_seen_1LL = torch.ones(1, length, length, dtype=torch.bool, device=tokens_BL.device).tril()
-        for layer in decoder.decoders:
+        for layer in awake(list(decoder.decoders), self.n_awake_layers):
             x_BLD = layer(x_BLD, is_seen_1LL, memory.states_BTD, None)[0]
         hidden_BLD: Tensor = decoder.after_norm(x_BLD) if decoder.normalize_before else x_BLD
         return hidden_BLD

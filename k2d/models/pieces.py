@@ -16,20 +16,31 @@ _N_OF_ITS_OWN = 3 + 256  # <unk>, <s>, </s>, and a piece for every byte
 _MORE_THAN_ANY = 1 << 24
 
 
+_BORDER = "\x1f"  # a text has no such character
+_HAN = re.compile(r"([\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U000323af])")
+
+
 def train_pieces(
-    texts: Sequence[str], symbols: Sequence[str], *, vocab_size: int, model_type: str = "unigram"
+    texts: Sequence[str],
+    symbols: Sequence[str],
+    *,
+    vocab_size: int,
+    model_type: str = "unigram",
+    split_han: bool = True,
 ) -> bytes:
     """A sentencepiece model trained on plain texts, the same for the same texts.
 
     The symbols are kept whole wherever they stand. Every character of the texts is a piece (coverage 1.0), every
     other one is spelt in bytes, so that no character is unknown. `vocab_size` counts symbols, bytes and pieces.
+    With `split_han` no piece has several Han characters.
     """
     if not any(text.strip() for text in texts):
         raise UsageError("tokens: there is no text to train pieces on; check the labelled splits")
+    learnt = [_HAN.sub(rf"{_BORDER}\1{_BORDER}", text) for text in texts] if split_han else texts
     try:
-        model = _trained(texts, symbols, vocab_size, model_type)
+        model = _trained(learnt, symbols, vocab_size, model_type)
     except RuntimeError as error:
-        raise UsageError(_explained(str(error), texts, symbols, vocab_size, model_type)) from error
+        raise UsageError(_explained(str(error), learnt, symbols, vocab_size, model_type)) from error
     processor = SentencePieceProcessor(model_proto=model)
     _check_characters(processor, texts)
     _check_round_trip(processor, texts)
@@ -54,6 +65,7 @@ def _trained(texts: Iterable[str], symbols: Sequence[str], vocab_size: int, mode
         user_defined_symbols=list(symbols),
         normalization_rule_name="identity",  # texts come normalised, and ids must give back what was written
         max_sentence_length=1 << 20,  # longer ones are skipped without a word
+        pretokenization_delimiter=_BORDER,
         num_threads=1,
         minloglevel=2,
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Literal, Protocol
 
 from k2d.faults import K2DError, UsageError
 from k2d.models.recogniser import Recogniser
@@ -23,6 +23,25 @@ class Shrinkable(Recogniser, Protocol):
     def with_decoder_layers(self, layers: Sequence[int]) -> Shrinkable:
         """A copy that has only these layers of the decoder, and all else."""
         ...
+
+
+def chosen_layers(rule: Literal["first_last", "spaced"] | Sequence[int], n_wanted: int, n_layers: int) -> list[int]:
+    """Which of the teacher's decoder layers a student takes: by a rule, or as they are listed.
+
+    >>> chosen_layers("first_last", 2, 12), chosen_layers("first_last", 3, 12), chosen_layers("spaced", 3, 12)
+    ([0, 11], [0, 1, 11], [0, 6, 11])
+    >>> chosen_layers((0, 5), 2, 12)
+    [0, 5]
+    """
+    if not isinstance(rule, str):
+        return list(rule)
+    if n_wanted > n_layers:
+        raise UsageError(f"student.n_decoder_layers: {n_wanted} of a teacher that has {n_layers}; ask for fewer")
+    if rule == "first_last":
+        n_first = (n_wanted + 1) // 2
+        return [*range(n_first), *range(n_layers - n_wanted + n_first, n_layers)]
+    gap = (n_layers - 1) / max(1, n_wanted - 1)
+    return [int(n * gap + 0.5) for n in range(n_wanted)]
 
 
 def shrink(teacher: Shrinkable, layers: Sequence[int]) -> Shrinkable:

@@ -28,6 +28,7 @@ from k2d.report.selection_tables import (
     validator_table,
 )
 from k2d.report.stored import TEACHER, Experiment
+from k2d.report.trainings import training_figures, training_table
 from k2d.report.wording import number, share, times
 
 _READING = (
@@ -56,6 +57,9 @@ def sections(experiment: Experiment, config: Config) -> Iterator[Section]:
         yield Section(
             "Validators (Table 5)", (validator_table(experiment, "How well each auxiliary finds bad labels"),)
         )
+    if experiment.trainings:
+        figures = training_figures(experiment.trainings)
+        yield Section("Training", (training_table(experiment.trainings), *figures))
     yield Section("Signatures", tuple(_signatures(experiment)))
     yield Section("Commands", tuple(_commands(experiment)))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -14,10 +15,12 @@ from k2d.faults import K2DError
 from k2d.paths import Places, shown
 from k2d.report.distances import Distances, summed_up
 from k2d.report.rows import Score, Selection, ValidatorStudy, score_of, selection_of, study_of
+from k2d.report.trainings import CURVES, Training, read_loss, training_of
 from k2d.select.rows import read_distances
 from k2d.stamp import STAMP, Stamp, read_stamp
 
 TEACHER = "teacher"
+CTC_ROW = "_ctc"  # behind a model's name: the same model, decoded by CTC alone
 VALIDATORS = "validator"  # folder below score/ that is no system's
 SCORED_ROLES = ("dev", "in_domain", "out_domain")
 DISTANCES = "distances"  # folder below select/ that is no method's
@@ -40,6 +43,8 @@ class Experiment:
     selections: Mapping[str, Selection]
     studies: Mapping[str, ValidatorStudy]
     distances: Mapping[str, Distances]
+    trainings: tuple[Training, ...]
+    """Of the models that were trained here."""
     stamps: tuple[tuple[str, Stamp], ...]
     """Of every finished folder, with its name."""
     missing: tuple[str, ...]
@@ -92,6 +97,8 @@ def read_experiment(config: Config, places: Places) -> Experiment:
     studies = {row.auxiliary: row for _, row in shelf.rows(study_files(exp), 12, study_of)}
     parameters = dict(_parameters(exp, shelf))
     distances = dict(_distances(exp, config, shelf))
+    trainings = {row.model: row for row in _trainings(exp, shelf)}
+    in_order = [TEACHER, *config.auxiliaries, *expected_systems(config)[1:]]
     stamps = tuple(_stamps(exp, shelf))
     missing = [*_missing_scores(config, scores), *_missing_parameters(scores, parameters)]
     missing += _missing_others(config, selections, studies, distances)
@@ -103,6 +110,7 @@ def read_experiment(config: Config, places: Places) -> Experiment:
         selections={name: selections[name] for name in _in_order(set(selections), list(config.select.methods))},
         studies={name: studies[name] for name in _in_order(set(studies), list(config.auxiliaries))},
         distances=distances,
+        trainings=tuple(trainings[name] for name in _in_order(set(trainings), in_order)),
         stamps=stamps,
         missing=(*missing, *shelf.unreadable),
     )
@@ -130,10 +138,14 @@ def parameter_files(exp: Path) -> list[Path]:
     return [path for path in exp.glob("models/*/params.json") if _is_published(path, exp)]
 
 
+def training_files(exp: Path) -> list[Path]:
+    return [path for path in exp.glob("models/*/training.json") if _is_published(path, exp)]
+
+
 def expected_systems(config: Config) -> list[str]:
-    """The systems that the paper's table has: the teacher, and a student per method and seed."""
-    students = [f"{method}-s{seed}" for method in config.select.methods for seed in config.distill.seeds]
-    return [TEACHER, *students]
+    """The systems that the table has: the teacher, and a student per method (or control) and seed."""
+    rows = [*config.select.methods, *config.distill.controls]
+    return [TEACHER, *(f"{row}-s{seed}" for row in rows for seed in config.distill.seeds)]
 
 
 def _is_published(path: Path, exp: Path) -> bool:
@@ -142,8 +154,24 @@ def _is_published(path: Path, exp: Path) -> bool:
 
 
 def _parameters(exp: Path, shelf: Shelf) -> Iterator[tuple[str, int]]:
-    for path, total in shelf.rows(parameter_files(exp), 10, lambda raw: int(raw["total"])):
-        yield path.parent.name, total
+    """A model that is decoded by CTC alone works without its decoder."""
+    for path, counts in shelf.rows(parameter_files(exp), 10, lambda raw: (int(raw["total"]), raw.get("decoder", 0))):
+        yield path.parent.name, counts[0]
+        yield f"{path.parent.name}{CTC_ROW}", counts[0] - int(counts[1])
+
+
+def _trainings(exp: Path, shelf: Shelf) -> Iterator[Training]:
+    for path in sorted(training_files(exp)):
+        curves = path.with_name(CURVES)
+        try:
+            loss = read_loss(curves) if curves.is_file() else []
+        except (OSError, ValueError, KeyError, TypeError) as problem:
+            shelf.unreadable.append(f"{shown(curves)}: cannot be read ({problem})")
+            loss = []
+        model = path.parent.name
+        row = shelf.read(path, 10, functools.partial(training_of, model=model, loss=loss))
+        if row is not None:
+            yield row
 
 
 def _distances(exp: Path, config: Config, shelf: Shelf) -> Iterator[tuple[str, Distances]]:

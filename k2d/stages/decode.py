@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import logging
 import os
+from dataclasses import replace
 from pathlib import Path
 
 from k2d.atomic import write_text
 from k2d.config.schema import Recogniser
 from k2d.data.kaldi.datadir import read_recordings
 from k2d.faults import MissingInput
+from k2d.report.stored import CTC_ROW
 from k2d.stages.decoding import VERSION as DECODER_VERSION
 from k2d.stages.decoding import Speed, Work, cache_of, longform_work, measure_speed, settings_of_work
 from k2d.stages.hearing import hear_recordings
@@ -36,13 +38,17 @@ def units(job: Job) -> list[Unit]:
     return [_unit(model, split, role, job) for model in found for split, role in sets(job).items()]
 
 
-def models(job: Job) -> dict[str, Recogniser]:
-    """The models that are to be decoded, with how: a student is decoded as its teacher is, once any is trained."""
+def models(job: Job) -> dict[str, tuple[str, Recogniser]]:
+    """The rows that are to be decoded: the model and how. Students as their teacher, once any is trained."""
     config = job.config
     trained = {TEACHER: config.teacher, **config.auxiliaries}
-    students = dict.fromkeys(student_names(job), config.teacher)
-    is_any_trained = any((job.places.exp / "models" / name).is_dir() for name in students)
-    return {**trained, **(students if is_any_trained else {})}
+    rows = {name: (name, recogniser) for name, recogniser in trained.items()}
+    if config.decode.ctc_rows:
+        rows |= {f"{n}{CTC_ROW}": (n, replace(r, decode="ctc")) for n, r in trained.items() if r.family == "espnet_s2t"}
+    students = student_names(job)
+    if any((job.places.exp / "models" / name).is_dir() for name in students):
+        rows |= {name: (name, config.teacher) for name in students}
+    return rows
 
 
 def student_names(job: Job) -> list[str]:
@@ -65,7 +71,7 @@ def sets(job: Job) -> dict[str, str]:
 
 
 def _unit(model: str, split: str, role: str, job: Job) -> Unit:
-    work = longform_work(model, models(job)[model], job)
+    work = longform_work(*models(job)[model], job)
     speed = {"speed_runs": job.config.score.speed_runs, "speed_s": SPEED_S} if role in _TESTS else {}
     settings = {"model": model, "set": split, **settings_of_work(work), **speed}
     return Unit(job.places.exp / "decode" / model / split, settings, (work.model, job.places.split(split) / "wav.scp"))
@@ -74,7 +80,7 @@ def _unit(model: str, split: str, role: str, job: Job) -> Unit:
 def make(unit: Unit, job: Job, folder: Path) -> Counts:
     """Decode a set by a model; then, alone on the machine, parts of it again for the time it takes."""
     model, split = str(unit.settings["model"]), str(unit.settings["set"])
-    work = longform_work(model, models(job)[model], job)
+    work = longform_work(*models(job)[model], job)
     data = job.places.split(split)
     counts = hear_recordings(read_recordings(data), work, cache_of(unit, job), job, folder)
     if "speed_runs" in unit.settings:

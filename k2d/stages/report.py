@@ -33,6 +33,7 @@ _RESULTS = (
     stored.selection_files,
     stored.distance_files,
     stored.parameter_files,
+    stored.training_files,
 )
 
 log = logging.getLogger("k2d")

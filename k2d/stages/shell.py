@@ -22,6 +22,7 @@ from k2d.lock import holding
 from k2d.paths import places, shown
 from k2d.progress import clock
 from k2d.stages.job import Job
+from k2d.stages.reuse import take
 from k2d.stages.road import BY_VERB, Stage
 from k2d.stages.state import State, check_writable, refuse_changed, refuse_missing, settled, state_of, states
 from k2d.stamp import write_stamp
@@ -125,11 +126,11 @@ def run_stage(stage: Stage, job: Job) -> None:
     refuse_missing(stage, found)
     refuse_changed(stage, settled(found), job)
     for unit in [state.unit for state in found]:
-        state = state_of(stage, unit)  # anew: a unit may read what one before it made
+        state = state_of(stage, unit, job)  # anew: a unit may read what one before it made
         refuse_changed(stage, [state], job)
         if state.is_done:
             log.info("%s: done already, skipped", shown(state.unit.output))
-        else:
+        elif not take(state, job):
             make_unit(stage, state, job)
     log.info("stage %d %s: finished in %s", stage.number, stage.verb, clock(time.monotonic() - start))
 

@@ -29,9 +29,9 @@ class State:
         return self.stamp is not None and not self.changes
 
 
-def state_of(stage: Stage, unit: Unit) -> State:
+def state_of(stage: Stage, unit: Unit, job: Job) -> State:
     """Compare what stands in a unit's place with what is asked for. Inputs that do not exist yet count as new."""
-    inputs = {shown(path): fingerprint(path) if path.exists() else "" for path in unit.inputs}
+    inputs = {_name(path, job): fingerprint(path) if path.exists() else "" for path in unit.inputs}
     module = stage.load()
     precious = not getattr(module, "DISPOSABLE", False)
     recipe = Recipe(stage.verb, module.VERSION, unit.settings, inputs)
@@ -45,9 +45,14 @@ def state_of(stage: Stage, unit: Unit) -> State:
     return State(unit, recipe, stamp, damage, must_ask=any(not line.endswith("is missing") for line in damage))
 
 
+def _name(path: Path, job: Job) -> str:
+    """An input's name in a recipe: within the experiment, so that recipes of two experiments can be compared."""
+    return str(path.relative_to(job.places.exp)) if path.is_relative_to(job.places.exp) else shown(path)
+
+
 def states(stage: Stage, job: Job) -> list[State]:
     """The state of every unit that a stage makes for a job."""
-    return [state_of(stage, unit) for unit in stage.load().units(job)]
+    return [state_of(stage, unit, job) for unit in stage.load().units(job)]
 
 
 def refuse_missing(stage: Stage, found: list[State]) -> None:

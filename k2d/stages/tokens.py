@@ -52,7 +52,7 @@ def make(unit: Unit, job: Job, folder: Path) -> Counts:
     options = job.config.tokens
     languages = _languages(trained_here(job.config))
     symbols = special_symbols(window, languages)
-    model = train_pieces(texts, symbols, vocab_size=options.vocab_size, model_type=options.model_type)
+    model = train_pieces(texts, symbols, **settings_of(options))
     (folder / PIECES).write_bytes(model)
     write_text(folder / TOKENS, "".join(f"{token}\n" for token in token_list(pieces_of(model), window, languages)))
     return Counts(len(found), len(texts), {"empty_text": len(found) - len(texts)}, "texts")

@@ -19,13 +19,14 @@ from k2d.config.schema import Phase
 from k2d.faults import K2DError
 from k2d.models.codec import Codec, Request, Window
 from k2d.text.timestamps import strip_timestamps
-from k2d.train.augment import Augmenter
+from k2d.train.augment import Augmenter, at_speed
 from k2d.train.bucketing import LengthBatches
 from k2d.train.keys import StepKey
 from k2d.train.pool import Pool, Samples
 from k2d.train.windows import Layout, Placed, compose, timed_text
 
 IGNORED = -100  # a target without loss
+_SILENT = np.zeros(0, np.float32)
 _AHEAD = 4  # batches that a worker prepares before they are asked for
 
 
@@ -43,6 +44,8 @@ class Batch(NamedTuple):
     text_BC: Tensor
     """For CTC: the text alone, zeros behind."""
     n_text_B: Tensor
+    kept_as: tuple[int, int] | None = None
+    """Its number among batches that come again with other noise on the inputs. Only at first has it any speech."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,13 +84,15 @@ class Share:
 class StepBatches(Dataset[list[Batch]]):
     """Item `step` is this process's share of the step's batch, in as many parts as it has backward passes."""
 
-    def __init__(self, material: Material, phase: Phase, key: tuple[int, int], share: Share) -> None:
-        self._material, self._phase, self._share = material, phase, share
+    def __init__(
+        self, material: Material, phase: Phase, key: tuple[int, int], share: Share, first_step: int = 0
+    ) -> None:
+        self._material, self._phase, self._share, self._first_step = material, phase, share, first_step
         self._seed, self._number = key
         window = material.window
         length_s = phase.window_s or window.length_s
         self._layout = Layout(length_s, window.time_step_s, phase.cut_share, short_share=phase.short_share)
-        self._fitting = _fitting(material.pool, self._layout.length_s)
+        self._fitting = _fitting(material.pool, self._layout.length_s * phase.augment.speed[0])
         self._augment = Augmenter(phase.augment, material.pool)
         self._words = material.words()
         self._by_length = LengthBatches(material.pool.n_samples, phase.batch_size, key)
@@ -96,30 +101,44 @@ class StepBatches(Dataset[list[Batch]]):
         phase, share = self._phase, self._share
         samples = [self.sample(step, at) for at in range(share.rank, self._n_samples(), share.world)]
         size = -(-len(samples) // phase.accumulate)
-        return [collate(samples[at : at + size]) for at in range(0, len(samples), size)]
+        batches = [collate(samples[at : at + size]) for at in range(0, len(samples), size)]
+        if not phase.keep_batches:
+            return batches
+        number = step % phase.keep_batches
+        return [batch._replace(kept_as=(number, part)) for part, batch in enumerate(batches)]
 
     def sample(self, step: int, position: int) -> Sample:
         """The sample at a position of a step's whole batch."""
         material, pool = self._material, self._material.pool
-        rng = StepKey(self._seed, self._number, step).generator(position)
+        noise_rng = rng = StepKey(self._seed, self._number, step).generator(position)
+        is_heard = True
+        if self._phase.keep_batches:
+            is_heard = step - self._first_step < self._phase.keep_batches
+            step %= self._phase.keep_batches
+            rng = StepKey(self._seed, self._number, step).generator(position)
+        speed = float(rng.uniform(*self._phase.augment.speed))
         if self._phase.data == "windows":
-            drawn = compose(rng, pool.durations_s[self._fitting], self._layout)
+            drawn = compose(rng, pool.durations_s[self._fitting] / speed, self._layout)
             placed = tuple(replace(p, utterance=int(self._fitting[p.utterance])) for p in drawn)
-            speech = render(pool, placed, self._layout)
         else:
             utterance = int(self._by_length.batch(step)[position])
-            speech = pool.samples(utterance)
-            n_steps = round(float(pool.durations_s[utterance]) / self._layout.time_step_s)
+            speed = max(speed, float(pool.durations_s[utterance]) / material.window.length_s)  # it has to fit
+            n_steps = round(float(pool.durations_s[utterance]) / speed / self._layout.time_step_s)
             placed = (Placed(utterance, 0, n_steps),)
         label = timed_text(placed, pool.texts, self._layout.time_step_s)
-        inputs, targets = self._sequence(rng, label)
+        inputs, targets = self._sequence(noise_rng, label)
         return Sample(
             "+".join(pool.ids[p.utterance] for p in placed),
-            self._augment(rng, speech),
+            self._augment(rng, self._speech(placed, speed)) if is_heard else _SILENT,
             inputs,
             targets,
             np.array(material.codec.ids(plain(label)), dtype=np.int64),
         )
+
+    def _speech(self, placed: Sequence[Placed], speed: float) -> Samples:
+        if self._phase.data == "windows":
+            return render(self._material.pool, placed, self._layout, speed)
+        return at_speed(self._material.pool.samples(placed[0].utterance), speed)
 
     def _n_samples(self) -> int:
         return self._phase.batch_size if self._phase.data == "windows" else len(self._by_length.batch(0))
@@ -158,12 +177,12 @@ def _fitting(pool: Pool, length_s: float) -> NDArray[np.int64]:
     return fitting
 
 
-def render(pool: Pool, placed: Sequence[Placed], layout: Layout) -> Samples:
+def render(pool: Pool, placed: Sequence[Placed], layout: Layout, speed: float = 1.0) -> Samples:
     """The audio of a composed window; what lies beyond its end is cut."""
     speech = np.zeros(round(layout.length_s * pool.rate_hz), np.float32)
     for p in placed:
         start = round(p.start * layout.time_step_s * pool.rate_hz)
-        utterance = pool.samples(p.utterance)[: len(speech) - start]
+        utterance = at_speed(pool.samples(p.utterance), speed)[: len(speech) - start]
         speech[start : start + len(utterance)] = utterance
     return speech
 
@@ -183,7 +202,7 @@ def collate(samples: Sequence[Sample]) -> Batch:
 
 def singles(batch: Batch) -> list[Batch]:
     """Each sample as a batch of its own."""
-    ids, *tensors = batch
+    ids, *tensors, _ = batch
     return [Batch(ids[at : at + 1], *(tensor[at : at + 1] for tensor in tensors)) for at in range(len(ids))]
 
 

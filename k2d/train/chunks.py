@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -70,9 +70,9 @@ def heldout_recordings(recordings: Iterable[str], share: float, seed: int) -> fr
     return frozenset(ordered[:n_held])
 
 
-def read_chunks(folders: Sequence[Path], without: Collection[str]) -> list[Chunk]:
-    """The chunks of data directories, but those of the recordings to do without; K2DError if none is left."""
-    found = [chunk for folder in folders for chunk in _with_previous(read_utterances(folder), without)]
+def read_chunks(folders: Mapping[Path, Collection[str]]) -> list[Chunk]:
+    """The chunks of data directories, each without those of the recordings named; K2DError if none is left."""
+    found = [chunk for folder in folders for chunk in _with_previous(read_utterances(folder), folders[folder])]
     if not found:
         where = ", ".join(shown(folder) for folder in folders) or "no folder"
         raise K2DError(f"{where}: holds no chunk to learn from beside those held out; keep more of them (select.alpha)")

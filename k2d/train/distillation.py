@@ -47,11 +47,18 @@ class Distilling:
 
     def sums(self, batch: Batch) -> dict[str, Tensor]:
         """The terms, from the audio on."""
+        self._bring_teacher()
         student_memory, teacher_memory = self._memories(batch.speech_BN)
         terms = self._objective.sums(self._sides(batch, student_memory, teacher_memory))
         if CTC in self.weights:
             terms[CTC] = self._ctc(student_memory, batch)
         return {name: terms[name] for name in self.weights}
+
+    def _bring_teacher(self) -> None:
+        """The trainer moves what it trains to a device; the teacher, which it does not know, has to follow."""
+        teacher, device = self._pair.teacher, self._pair.student.device
+        if teacher.device != device:
+            teacher.network.to(device)
 
     def _memories(self, speech_BN: Tensor) -> tuple[Memory, Memory]:
         """What each decoder attends to. A frozen encoder is in `eval` mode, so that its noise does not teach."""

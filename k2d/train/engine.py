@@ -55,8 +55,8 @@ class PhasePlan:
     steps: Steps
     train: Literal["encoder", "decoder", "all"]
     objective: Objective
-    batches: Callable[[Share], Dataset[list[Batch]]]
-    """The data of one process: item `step` of it is that step's."""
+    batches: Callable[[Share, int], Dataset[list[Batch]]]
+    """The data of one process, of which the steps from a first one on will be asked for: item `step` is that step's."""
     measured: frozenset[int] = frozenset()
     """After how many steps the error rate is measured."""
 
@@ -134,7 +134,7 @@ class _Course:
         learner = Learner(self._recogniser.network, phase.objective, phase.steps, self._running, key)
         learner.resume_from = optimizer_state
         learner.make_loader = lambda share: StepLoader(
-            phase.batches(share), first, phase.steps.steps, setting.n_workers
+            phase.batches(share, first), first, phase.steps.steps, setting.n_workers
         )
         record = self._record.phases.setdefault(phase.name, PhaseRecord())
         bookkeeping = Bookkeeping(phase.name, self._before(number), record, self._curves)

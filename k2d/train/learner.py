@@ -105,9 +105,9 @@ class Learner(L.LightningModule):
     @torch.no_grad()
     def _culprits(self, parts: list[Batch]) -> str:
         """The samples whose own loss is not finite, or the whole batch where there is none."""
-        alone = [batch for part in parts for batch in singles(part)]
+        alone = [batch for part in parts if part.kept_as is None for batch in singles(part)]
         guilty = [b.ids[0] for b in alone if not all(bool(t.isfinite()) for t in self.objective.sums(b).values())]
-        return f"samples {', '.join(guilty)}" if guilty else f"batch {', '.join(b.ids[0] for b in alone)}"
+        return f"samples {', '.join(guilty)}" if guilty else f"batch {', '.join(i for part in parts for i in part.ids)}"
 
     def _counts(self, parts: list[Batch]) -> Tensor:
         counts = [self.objective.counts(part) for part in parts]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from k2d.config.schema import Phase, Steps, Training
+from k2d.config.schema import Running, Steps
 
 
 def learning_rate(steps: Steps, step: int) -> float:
@@ -27,14 +27,10 @@ def learning_rate(steps: Steps, step: int) -> float:
             return steps.lr * math.sqrt(max(1, steps.warmup_steps) / (step + 1))
 
 
-def measured_steps(training: Training, phase: Phase, is_last: bool) -> frozenset[int]:
-    """After how many steps of a phase free-running decoding is measured.
+def measured_steps(running: Running, steps: Steps) -> frozenset[int]:
+    """After how many steps of a phase free-running decoding is measured: at equal distances, the last at its end.
 
-    >>> sorted(measured_steps(Training(evaluations=3), Phase(steps=100), is_last=True))
+    >>> sorted(measured_steps(Running(evaluations=3), Steps(steps=100)))
     [33, 67, 100]
-    >>> sorted(measured_steps(Training(), Phase(steps=100, train="encoder"), is_last=False))
-    []
     """
-    if phase.train == "encoder" and not is_last:
-        return frozenset()
-    return frozenset(max(1, round(phase.steps * (n + 1) / training.evaluations)) for n in range(training.evaluations))
+    return frozenset(max(1, round(steps.steps * (n + 1) / running.evaluations)) for n in range(running.evaluations))

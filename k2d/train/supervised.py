@@ -44,10 +44,11 @@ def train_recogniser(
 def _plan(recogniser: Trainable, training: Training, name: str, material: Material, seed: int) -> PhasePlan:
     phase, number = training.phases[name], list(training.phases).index(name)
 
-    def batches(share: Share) -> StepBatches:
-        return StepBatches(material, phase, (seed, number), share)
+    def batches(share: Share, first_step: int) -> StepBatches:
+        return StepBatches(material, phase, (seed, number), share, first_step)
 
-    measured = measured_steps(training, phase, is_last=number == len(training.phases) - 1)
+    is_last = number == len(training.phases) - 1
+    measured = measured_steps(training, phase) if is_last or phase.train != "encoder" else frozenset()
     return PhasePlan(name, phase, phase.train, Supervised(recogniser, phase), batches, measured)
 
 
@@ -56,6 +57,7 @@ class Supervised:
 
     def __init__(self, recogniser: Trainable, phase: Phase) -> None:
         self._recogniser, self._phase = recogniser, phase
+        self._kept: dict[tuple[int, int], tuple[Memory, Tensor]] = {}
         self.weights: Mapping[str, float] = {name: weight for name, weight in _weights(phase).items() if weight}
 
     def counts(self, batch: Batch) -> dict[str, int]:
@@ -66,6 +68,7 @@ class Supervised:
     def sums(self, batch: Batch) -> dict[str, Tensor]:
         """The terms, from the audio on."""
         self._recogniser.spec_augment = self._phase.spec_augment
+        self._recogniser.n_awake_layers = self._phase.decoder_layers
         with torch.set_grad_enabled(self._phase.train != "decoder"):
             memory, n_frames_B = self._encode(batch)
         terms = {}
@@ -78,6 +81,14 @@ class Supervised:
         return terms
 
     def _encode(self, batch: Batch) -> tuple[Memory, Tensor]:
+        """What the encoder makes of it, or has made of it before."""
+        if batch.kept_as is None:
+            return self._encode_anew(batch)
+        if batch.kept_as not in self._kept:
+            self._kept[batch.kept_as] = self._encode_anew(batch)
+        return self._kept[batch.kept_as]
+
+    def _encode_anew(self, batch: Batch) -> tuple[Memory, Tensor]:
         """Decoders attend to all that is there: for them the silence behind a shorter utterance counts as heard."""
         n_samples_B = batch.n_samples_B
         if "attention" in self.weights:

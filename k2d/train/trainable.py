@@ -18,6 +18,9 @@ class Trainable(Recogniser, Protocol):
     spec_augment: bool
     """Whether the encoder masks what it hears while it is trained."""
 
+    n_awake_layers: int | None
+    """How many decoder layers take part in training: the first ones and the last; None: all."""
+
     def encode_unpadded(self, speech_BN: Tensor, n_samples_B: Tensor) -> tuple[Memory, Tensor]:
         """The encoder's output of utterances as long as they are (zeros behind), and how many frames of each count."""
         ...

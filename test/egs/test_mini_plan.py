@@ -8,7 +8,7 @@ import pytest
 from egs.mini.options import Options
 from egs.mini.plan import DEVELOPMENT, TEST, TRAINING, plan
 from egs.mini.sentences import expected_s, language
-from egs.mini.texts import Texts
+from egs.mini.texts import Texts, english_words
 from egs.mini.units import Line, Unit
 from egs.mini.voices import ALLOTMENTS
 from egs.mini.words import COURSES, FOLDER, SLOT, UNSEEN_COURSE, read_deck, read_grammar
@@ -40,7 +40,7 @@ def texts(lines: dict[str, list[Line]], *splits: str) -> list[str]:
 def is_random(text: str) -> bool:
     """Made of nothing but words of the decks, which sentences are not."""
     han = "|".join(sorted(read_deck("mandarin"), key=len, reverse=True))
-    return all(re.fullmatch(f"(?:{han})+", w) or w in read_deck("english") for w in text.split())
+    return all(re.fullmatch(f"(?:{han})+", w) or w in english_words() for w in text.split())
 
 
 def test_there_are_enough_characters_words_and_acronyms(lines):
@@ -77,7 +77,7 @@ def test_random_words_use_every_word_about_equally_often():
     units = plan(Options(pool=2600, random_share=1.0))
     said = " ".join(line.text for u in units if u.split == "pool" for r in u.recordings for line in r.lines).split()
     counts = Counter(word for word in said if word.isascii())
-    deck = read_deck("english")
+    deck = english_words()
     assert max(counts[w] for w in deck) - min(counts[w] for w in deck) <= 2
 
 

@@ -165,7 +165,7 @@ def test_done_is_skipped_and_what_decides_is_noticed(lab):
     write_opinion(lab, "base", "lab/train", dict.fromkeys(TRAIN, "好"))
     new = select(lab)
     assert new.returncode == 1
-    assert "input exp/x/opinions/base/lab/train/text has changed" in new.stderr
+    assert "input opinions/base/lab/train/text has changed" in new.stderr
 
 
 @pytest.mark.slow

@@ -17,14 +17,15 @@ PLAIN = Augment(gain_db=0.0, noise=0.0, echo=0.0)
 def batches(fake):
     from k2d.train.batches import Share, StepBatches
 
-    def make(seed=1, number=0, rank=0, world=1, pool=None, **phase):
-        return StepBatches(fake.material(**(pool or {})), Phase(**phase), (seed, number), Share(rank, world))
+    def make(seed=1, number=0, rank=0, world=1, pool=None, first_step=0, **phase):
+        made = Phase(**phase)
+        return StepBatches(fake.material(**(pool or {})), made, (seed, number), Share(rank, world), first_step)
 
     return make
 
 
 def same(one, other):
-    return one.ids == other.ids and all(a.equal(b) for a, b in zip(one[1:], other[1:], strict=True))
+    return one.ids == other.ids and all(a.equal(b) for a, b in zip(one[1:-1], other[1:-1], strict=True))
 
 
 def test_one_utterance_worked_out_by_hand(batches, fake):
@@ -69,6 +70,18 @@ def test_shorter_windows_hold_what_fits_in_them(batches):
     assert {key for ids in batch.ids for key in ids.split("+")} == {"u0", "u2", "u3"}  # not u1 (0.9 s), u4 (0.62 s)
 
 
+@pytest.mark.parametrize("data", ["windows", "utterances"])
+def test_faster_speech_is_shorter_and_its_times_too(batches, fake, data):
+    """At twice the speed, an utterance of 0.5 s lasts 0.25 s: 2 or 3 steps of 0.1 s."""
+    pool = {"texts": ["ba"], "durations_s": [0.5]}
+    faster = Augment(gain_db=0.0, noise=0.0, echo=0.0, speed=(2.0, 2.0))
+    (batch,) = batches(data=data, batch_size=1, augment=faster, pool=pool)[0]
+    times = [t - fake.FIRST_TIME for t in batch.targets_BL[0].tolist() if fake.FIRST_TIME <= t < fake.FIRST_LETTER]
+    assert {end - start for start, end in zip(times[::2], times[1::2], strict=True)} <= {2, 3}
+    if data == "utterances":
+        assert batch.n_samples_B.tolist() == [250]
+
+
 def test_windows_shorter_than_all_utterances_are_refused(batches):
     with pytest.raises(K2DError, match=r"window_s is 0.3, and every utterance of the pool is longer; set it higher"):
         batches(window_s=0.3)
@@ -94,6 +107,22 @@ def test_workers_make_what_the_process_itself_makes(batches, data):
     for alone, by_workers in zip(*for_all, strict=True):
         assert same(alone[0], by_workers[0])
     assert same(for_all[0][2][0], made[5][0])  # wherever it begins
+
+
+@pytest.mark.parametrize("data", ["windows", "utterances"])
+def test_kept_batches_come_again_with_other_noise_and_without_their_sound(batches, data):
+    kept = {"batch_size": 4, "data": data, "train": "decoder", "keep_batches": 3, "token_noise": 0.5}
+    made = batches(**kept)
+    (first,), (again,), (other,) = made[1], made[4], made[2]
+    assert (first.kept_as, again.kept_as, other.kept_as) == ((1, 0), (1, 0), (2, 0))
+    assert first.ids == again.ids != other.ids
+    assert first.targets_BL.equal(again.targets_BL)
+    assert not first.inputs_BL.equal(again.inputs_BL)
+    assert first.speech_BN.shape[1] > 0
+    assert again.speech_BN.shape[1] == 0
+    (resumed,) = batches(first_step=4, **kept)[4]  # what was kept is gone after a stop
+    assert resumed.speech_BN.equal(first.speech_BN)
+    assert resumed.inputs_BL.equal(again.inputs_BL)
 
 
 @pytest.mark.parametrize("other", [{"seed": 2}, {"number": 1}])

@@ -45,7 +45,7 @@ def batches_of(folder, **how):
     from k2d.train.chunks import ChunkBatches, ChunkMaterial, Labelling, read_chunks
 
     codec = made_codec()
-    found = read_chunks([folder], how.pop("without", ()))
+    found = read_chunks({folder: how.pop("without", ())})
     material = ChunkMaterial(found, codec, codec.layout.window, Labelling(**how))
     return ChunkBatches(material, len(found), 1, (1, 0), Share())
 
@@ -88,9 +88,9 @@ def test_times_and_previous_text_come_as_often_as_asked(chunks_folder):
 def test_held_out_recordings_teach_nothing(chunks_folder):
     from k2d.train.chunks import read_chunks
 
-    assert [chunk.id for chunk in read_chunks([chunks_folder], {"r1"})] == ["r2-a"]
+    assert [chunk.id for chunk in read_chunks({chunks_folder: {"r1"}})] == ["r2-a"]
     with pytest.raises(K2DError, match="holds no chunk to learn from"):
-        read_chunks([chunks_folder], {"r1", "r2"})
+        read_chunks({chunks_folder: {"r1", "r2"}})
 
 
 def test_a_student_with_all_layers_has_nothing_to_learn_from_its_teacher(teacher, chunks_folder):

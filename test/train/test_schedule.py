@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from k2d.config.schema import Phase, Steps, Training
+from k2d.config.schema import Running, Steps
 from k2d.train import records, schedule, windows
 from k2d.train.schedule import learning_rate, measured_steps
 
@@ -27,18 +27,12 @@ def test_a_warm_up_of_two_steps_then_four_more(kind, expected):
 
 @given(st.integers(1, 3000), st.integers(1, 40))
 def test_the_model_is_measured_at_the_end_and_at_four_fifths(n_steps, evaluations):
-    measured = measured_steps(Training(evaluations=evaluations), Phase(steps=n_steps), is_last=True)
+    measured = measured_steps(Running(evaluations=evaluations), Steps(steps=n_steps))
     assert max(measured) == n_steps
     assert min(measured) >= 1
     assert len(measured) <= evaluations
     if evaluations == 5 and n_steps % 5 == 0:
         assert n_steps * 4 // 5 in measured
-
-
-def test_an_encoder_phase_is_measured_only_if_nothing_follows():
-    phase = Phase(steps=100, train="encoder")
-    assert measured_steps(Training(evaluations=1), phase, is_last=False) == frozenset()
-    assert measured_steps(Training(evaluations=1), phase, is_last=True) == {100}
 
 
 def test_examples():

@@ -212,3 +212,23 @@ def test_the_mean_of_weights():
 
     states = [{"w": torch.tensor([float(n)]), "n": torch.tensor(n)} for n in (1, 2, 6)]
     assert mean_of(states) == {"w": torch.tensor([3.0]), "n": torch.tensor(1)}
+
+
+def test_kept_batches_are_encoded_once(run):
+    """And the losses of a second round are those of batches encoded anew, as the encoder stays as it is."""
+    phase = {"data": "utterances", "train": "decoder", "steps": 7, "batch_size": 2, **STILL}
+    n_encoded = []
+    import train_fake
+
+    encode = train_fake.FakeRecogniser.encode_unpadded
+
+    def counting(self, *given):
+        n_encoded.append(1)
+        return encode(self, *given)
+
+    train_fake.FakeRecogniser.encode_unpadded = counting
+    try:
+        run({"all": Phase(**phase, keep_batches=3)})
+        assert len(n_encoded) == 3
+    finally:
+        train_fake.FakeRecogniser.encode_unpadded = encode

@@ -1,0 +1,60 @@
+"""Stage 10: a student for each method and seed learns from what the method kept; controls learn beside them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from k2d.config import settings_of
+from k2d.faults import UsageError
+from k2d.stages.distilling import ROWS, Row, train_row
+from k2d.stages.init_student import STUDENT
+from k2d.stages.job import Counts, Job, Unit
+from k2d.stages.pseudo_label import TEACHER
+from k2d.stages.select import KEPT
+
+VERSION = 1
+
+
+def units(job: Job) -> list[Unit]:
+    """A student (or a control) and a seed is a unit."""
+    config = job.config
+    clashing = sorted({*config.select.methods} & {*config.distill.controls})
+    if clashing:
+        raise UsageError(f"select.methods.{clashing[0]}: this name is a control's; give the method another")
+    names = [*config.select.methods, *config.distill.controls]
+    return [_unit(name, seed, job) for name in names for seed in config.distill.seeds]
+
+
+def _unit(name: str, seed: int, job: Job) -> Unit:
+    """What decides a student: its data, its beginning, the objective, and by what its checkpoints are chosen."""
+    config, exp = job.config, job.places.exp
+    row = ROWS.get(name, Row.STUDENT)
+    distill = settings_of(config.distill)
+    for other in ("seeds", "controls"):
+        del distill[other]
+    settings: dict[str, Any] = {
+        "row": name,
+        "seed": seed,
+        "language": list(config.teacher.language),
+        "freeze_encoder": config.student.freeze_encoder,
+        "heldout_seed": config.seed,
+        "distill": distill,
+        "decode": settings_of(config.decode),
+    }
+    if row is Row.STUDENT:
+        data = [exp / "select" / name]
+    else:
+        data = [job.places.split(split) for split in config.corpora.labelled]
+        if not data:
+            raise UsageError(f"distill.controls: {name} learns from labelled data; name a split in corpora.labelled")
+    pseudo = [exp / "pseudo" / split for split in config.corpora.unlabelled]  # the held-out recordings' text
+    models = [exp / "models" / TEACHER, *([] if row is Row.TEACHER_MORE else [exp / "models" / STUDENT])]
+    return Unit(exp / "models" / f"{name}-s{seed}", settings, (*models, *data, *pseudo))
+
+
+def make(unit: Unit, job: Job, folder: Path) -> Counts:
+    """Train one student."""
+    name, seed = str(unit.settings["row"]), int(unit.settings["seed"])
+    kept = {split: job.places.exp / "select" / name / KEPT / split for split in job.config.corpora.unlabelled}
+    return train_row(ROWS.get(name, Row.STUDENT), f"{name}-s{seed}", seed, kept, job, folder)

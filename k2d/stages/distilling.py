@@ -1,0 +1,214 @@
+"""How a row of the table is trained: a student on kept chunks, or a control on the labelled pool."""
+
+from __future__ import annotations
+
+import enum
+import logging
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from k2d.config import settings_of
+from k2d.data.hypotheses import FILE as HYPOTHESES
+from k2d.data.hypotheses import plain_text, read_hypotheses
+from k2d.data.kaldi.datadir import read_recordings
+from k2d.stages.init_student import STUDENT
+from k2d.stages.job import Counts, Job
+from k2d.stages.measuring import Held
+from k2d.stages.pseudo_label import TEACHER
+
+if TYPE_CHECKING:
+    from torch.utils.data import Dataset
+
+    from k2d.config.schema import Phase
+    from k2d.models.student import Shrinkable
+    from k2d.train.batches import Batch, Material, Share
+    from k2d.train.learner import Objective
+    from k2d.train.trainable import Trainable
+
+log = logging.getLogger("k2d")
+
+PHASE = "distill"
+
+
+class Row(enum.Enum):
+    """What a row of the table learns."""
+
+    STUDENT = "the student, from what a method kept"
+    TEACHER_MORE = "the teacher's own decoder, from the pool, for as many steps"
+    STUDENT_POOL = "the student, from the pool"
+
+
+ROWS = {"teacher_more": Row.TEACHER_MORE, "student_pool": Row.STUDENT_POOL}
+"""The controls, by their names in distill.controls."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lesson:
+    """Who learns what from which data."""
+
+    learner: Trainable
+    objective: Objective
+    batches: Callable[[Share, int], Dataset[list[Batch]]]
+    counts: Counts
+
+
+def train_row(row: Row, name: str, seed: int, kept: Mapping[str, Path], job: Job, folder: Path) -> Counts:
+    """Train it, and write its folder. `kept` holds the chunks of a method, by split."""
+    import torch
+
+    from k2d.stamp import Recipe, fingerprint
+    from k2d.train.engine import PhasePlan, Setting, train
+    from k2d.train.records import CURVES
+    from k2d.train.schedule import measured_steps
+
+    torch.set_num_threads(job.nj)
+    distill, work = job.config.distill, job.places.exp / "work" / name
+    training = distill.training
+    heldout = heldout_of(job)
+    log.info("%s: %s", name, row.value)
+    lesson = _lesson(row, seed, kept, heldout, job)
+    part = "decoder" if job.config.student.freeze_encoder or row is Row.TEACHER_MORE else "all"
+    plan = PhasePlan(PHASE, training, part, lesson.objective, lesson.batches, measured_steps(training, training))
+    data = list(kept.values()) if row is Row.STUDENT else [job.places.split(s) for s in job.config.corpora.labelled]
+    settings = {"row": name, "distill": settings_of(distill), "freeze_encoder": job.config.student.freeze_encoder}
+    recipe = Recipe("distill", 1, settings, {str(n): fingerprint(path) for n, path in enumerate(data)})
+    setting = Setting(work, seed, job.ngpu, n_workers=1)
+    record = train(lesson.learner, [plan], training, setting, recipe=recipe, measure=_measure(heldout, job))
+    lesson.learner.save(folder)
+    record.write(folder)
+    shutil.copy(work / CURVES, folder / CURVES)
+    shutil.rmtree(work)
+    return lesson.counts
+
+
+def _lesson(row: Row, seed: int, kept: Mapping[str, Path], heldout: Mapping[str, frozenset[str]], job: Job) -> Lesson:
+    from k2d.objectives.objective import Objective as Terms
+    from k2d.train.distillation import Distilling, Pair
+
+    teacher = _load(TEACHER, job)
+    if row is Row.TEACHER_MORE:
+        return _more_of_the_teacher(teacher, seed, job)
+    student = _load(STUDENT, job)
+    distill = job.config.distill
+    pair = Pair(student, teacher, shares_encoder=job.config.student.freeze_encoder)
+    objective = Distilling(pair, Terms(distill.objective, distill.temperature), distill.reduction)
+    if row is Row.STUDENT:
+        return _from_chunks(student, objective, seed, {kept[s]: heldout[s] for s in kept}, job)
+    material, phase = _pool(teacher, job), _pool_phase(job)
+    return Lesson(student, objective, _windows(material, phase, seed), _counts_of(material))
+
+
+def _from_chunks(
+    student: Trainable, objective: Objective, seed: int, folders: Mapping[Path, frozenset[str]], job: Job
+) -> Lesson:
+    """A student on the chunks that a method kept; those of held-out recordings are counted as left out."""
+    from k2d.train.chunks import ChunkBatches, ChunkMaterial, Labelling, read_chunks
+
+    distill = job.config.distill
+    labelling = Labelling(
+        distill.timestamps_probability, distill.previous_text_probability, tuple(job.config.teacher.language)
+    )
+    chunks = read_chunks(folders)
+    n_kept = len(read_chunks(dict.fromkeys(folders, frozenset())))
+    material = ChunkMaterial(chunks, student.codec, student.window, labelling)
+    training = distill.training
+
+    def batches(share: Share, _first_step: int) -> ChunkBatches:
+        return ChunkBatches(material, training.batch_size, training.accumulate, (seed, 0), share)
+
+    return Lesson(
+        student, objective, batches, Counts(n_kept, len(chunks), {"held_out": n_kept - len(chunks)}, "chunks")
+    )
+
+
+def _more_of_the_teacher(teacher: Trainable, seed: int, job: Job) -> Lesson:
+    """The teacher's decoder, trained on as it was before."""
+    from k2d.train.supervised import Supervised
+
+    material, phase = _pool(teacher, job), _pool_phase(job)
+    return Lesson(teacher, Supervised(teacher, phase), _windows(material, phase, seed), _counts_of(material))
+
+
+def _pool(teacher: Trainable, job: Job) -> Material:
+    """The labelled data, as the teacher saw it."""
+    from k2d.models.recogniser import Request
+    from k2d.train.batches import Material
+    from k2d.train.pool import open_pool
+
+    window = teacher.window
+    labelled = [job.places.split(split) for split in job.config.corpora.labelled]
+    pool = open_pool(labelled, job.places.exp / "cache" / "pool", rate_hz=window.rate_hz, max_s=window.length_s)
+    return Material(pool, teacher.codec, window, Request(tuple(job.config.teacher.language)))
+
+
+def _pool_phase(job: Job) -> Phase:
+    """As the last phase of the teacher's training, but as long, as large and as fast as the students'."""
+    from k2d.config.schema import Steps
+
+    training = job.config.distill.training
+    last = list(job.config.teacher.training.phases.values())[-1]
+    steps = {f.name: getattr(training, f.name) for f in fields(Steps)}
+    return replace(last, data="windows", train="decoder", **steps)
+
+
+def _windows(material: Material, phase: Phase, seed: int) -> Callable[[Share, int], Dataset[list[Batch]]]:
+    from k2d.train.batches import StepBatches
+
+    return lambda share, first_step: StepBatches(material, phase, (seed, 0), share, first_step)
+
+
+def _counts_of(material: Material) -> Counts:
+    n_dropped = sum(material.pool.dropped.values())
+    return Counts(len(material.pool) + n_dropped, len(material.pool), dict(material.pool.dropped), "utterances")
+
+
+def _load(name: str, job: Job) -> Any:
+    from k2d.models.loading import load_recogniser
+
+    teacher = job.config.teacher
+    loaded = load_recogniser(job.places.exp / "models" / name, family=teacher.family, languages=teacher.language)
+    return cast("Shrinkable", loaded)
+
+
+# --- held-out recordings ---
+
+
+def heldout_of(job: Job) -> dict[str, frozenset[str]]:
+    """The recordings of each unlabelled split that no student learns from: the same for all methods and seeds."""
+    from k2d.train.chunks import heldout_recordings
+
+    splits = job.config.corpora.unlabelled
+    names = [f"{split}/{row.id}" for split in splits for row in read_recordings(job.places.split(split))]
+    held = heldout_recordings(names, job.config.distill.heldout_share, job.config.seed)
+    return {split: frozenset(n[len(split) + 1 :] for n in held if n.startswith(f"{split}/")) for split in splits}
+
+
+def _measure(heldout: Mapping[str, frozenset[str]], job: Job) -> Any:
+    """Free-running decoding of the held-out recordings, against what the teacher heard; None without any."""
+    from k2d.decode.options import Options
+    from k2d.stages.decoding import longform_work
+    from k2d.stages.decoding_worker import loop_test
+    from k2d.stages.measuring import measure_on
+
+    held = _held(heldout, job)
+    if not held.texts:
+        return None
+    work = longform_work("", job.config.teacher, job)
+    return measure_on(held, Options(**work.options), loop_test(work.loop))
+
+
+def _held(heldout: Mapping[str, frozenset[str]], job: Job) -> Held:
+    from k2d.decode.sources import Source
+
+    sources, texts = [], {}
+    for split, names in heldout.items():
+        heard = read_hypotheses(job.places.exp / "pseudo" / split / HYPOTHESES)
+        said = {each.recording_id: plain_text(each) for each in heard if each.recording_id in names}
+        for row in read_recordings(job.places.split(split)):
+            if row.id in names and said.get(row.id):
+                sources.append(Source(f"{split}/{row.id}", row.audio, row.duration_s))
+                texts[f"{split}/{row.id}"] = said[row.id]
+    return Held(sources, texts)

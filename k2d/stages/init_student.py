@@ -1,0 +1,97 @@
+"""Stage 9: the student as it begins: the teacher's encoder, and a few layers of its decoder."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from k2d.atomic import write_text
+from k2d.faults import K2DError
+from k2d.score.layout import text_table
+from k2d.stages.job import Counts, Job, Unit
+from k2d.stages.pseudo_label import TEACHER
+
+if TYPE_CHECKING:
+    from k2d.models.student import Shrinkable
+
+VERSION = 1
+
+STUDENT = "student_init"
+RECORD = "student.json"
+_N_TOKENS = 8
+
+log = logging.getLogger("k2d")
+
+
+def units(job: Job) -> list[Unit]:
+    """One student, from which all methods begin."""
+    student, teacher = job.config.student, job.config.teacher
+    rule = student.decoder_layers
+    settings = {
+        "family": teacher.family,
+        "language": list(teacher.language),
+        "decoder_layers": rule if isinstance(rule, str) else list(rule),
+        "n_decoder_layers": student.n_decoder_layers if isinstance(rule, str) else len(rule),
+    }
+    return [Unit(job.places.exp / "models" / STUDENT, settings, (job.places.exp / "models" / TEACHER,))]
+
+
+def make(unit: Unit, job: Job, folder: Path) -> Counts:
+    """Cut the student out of the teacher, see that the cutting is right, and write its folder."""
+    from k2d.models.loading import load_recogniser
+    from k2d.models.student import Shrinkable, chosen_layers, shrink
+
+    config = job.config.teacher
+    teacher = cast(Shrinkable, load_recogniser(unit.inputs[0], family=config.family, languages=config.language))
+    n_layers = teacher.n_decoder_layers
+    layers = chosen_layers(job.config.student.decoder_layers, job.config.student.n_decoder_layers, n_layers)
+    student = shrink(teacher, layers)
+    _check_cutting(teacher)
+    student.save(folder)
+    parts = {"teacher": dict(teacher.n_parameters()), "student": dict(student.n_parameters())}
+    record = {"teacher_layers": n_layers, "layers": layers, "parameters": parts}
+    write_text(folder / RECORD, json.dumps(record, indent=1) + "\n")
+    for line in table(parts, is_encoder_frozen=job.config.student.freeze_encoder):
+        log.info("%s", line)
+    log.info("decoder layers %s of %d", ", ".join(map(str, layers)), n_layers)
+    return Counts(n_layers, len(layers), {"left_out": n_layers - len(layers)}, "decoder layers")
+
+
+def _check_cutting(teacher: Shrinkable) -> None:
+    """A student with all layers is the teacher, to the last bit; or the cutting is wrong, and all students with it."""
+    import torch
+
+    from k2d.models.recogniser import Request
+    from k2d.models.student import shrink
+
+    whole = shrink(teacher, list(range(teacher.n_decoder_layers)))
+    generator = torch.Generator().manual_seed(0)
+    speech_BN = 0.1 * torch.randn(1, teacher.window.n_samples, generator=generator)
+    prompt = teacher.codec.prompt(Request())
+    tokens_BL = torch.tensor([[*prompt, *range(teacher.codec.n_tokens - _N_TOKENS, teacher.codec.n_tokens)]])
+    with torch.no_grad():
+        ours, theirs = (each.logits(each.encode(speech_BN), tokens_BL) for each in (whole, teacher))
+    if not torch.equal(ours, theirs):
+        far = float((ours - theirs).abs().max())
+        raise K2DError(
+            f"student: with all the teacher's layers it gives other logits (by up to {far:.2g}); the teacher's folder "
+            "holds something that its student would not take over"
+        )
+
+
+def table(parts: Mapping[str, Mapping[str, int]], *, is_encoder_frozen: bool) -> list[str]:
+    """Parameters of teacher and student by part, in lines."""
+    names = list(dict.fromkeys([*parts["teacher"], *parts["student"]]))
+    rows = [["part", "teacher", "student", "ratio", ""]]
+    for name in names:
+        frozen = "frozen" if is_encoder_frozen and name != "decoder" else "learns"
+        rows.append(_row(name, parts["teacher"].get(name, 0), parts["student"].get(name, 0), frozen))
+    rows.append(_row("all", sum(parts["teacher"].values()), sum(parts["student"].values()), ""))
+    return list(text_table(rows))
+
+
+def _row(name: str, teacher: int, student: int, remark: str) -> list[str]:
+    return [name, f"{teacher:,}", f"{student:,}", f"{teacher / student:.2f}" if student else "–", remark]
