@@ -152,8 +152,8 @@ class Running:
     precision: Precision = "fp32"
     checkpoint_every_steps: Count = 200
     evaluations: Count = 5
-    """How often free-running decoding of the development sets is measured in a phase that trains the decoder (or in
-    the last one): at equal distances, the last time at its end."""
+    """How often free-running decoding of the development sets is measured in the last phase: at equal distances, the
+    last time at its end. Phases before it are measured at their end, if the decoder learns in them."""
     average_best: Count = 3
     """How many of the last phase's best checkpoints are averaged into the model, if that is better than the best."""
 

@@ -48,7 +48,8 @@ def _plan(recogniser: Trainable, training: Training, name: str, material: Materi
         return StepBatches(material, phase, (seed, number), share, first_step)
 
     is_last = number == len(training.phases) - 1
-    measured = measured_steps(training, phase) if is_last or phase.train != "encoder" else frozenset()
+    at_its_end = frozenset() if phase.train == "encoder" else frozenset({phase.steps})
+    measured = measured_steps(training, phase) if is_last else at_its_end
     return PhasePlan(name, phase, phase.train, Supervised(recogniser, phase), batches, measured)
 
 
