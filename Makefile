@@ -9,6 +9,7 @@ export PYTHONPATH := $(CURDIR)
 test: lint types
 	$(PYTHON) -m pytest -n auto
 	./run.sh --conf conf/smoke.yaml
+	$(PYTHON) -m pytest test/check_smoke.py
 
 test-fast: lint
 	$(PYTHON) -m pytest -n auto -m "not slow"

@@ -51,7 +51,7 @@ SMOKE: Mapping[str, Any] = {
     "pool": 120,
     "pool_dev": 10,
     "read_test": 10,
-    "lectures": Long(2, 30.0, 40.0),
+    "lectures": Long(4, 30.0, 40.0),
     "lectures_dev": Long(1, 20.0, 20.0),
     "talk_dev": Long(1, 20.0, 20.0),
     "lectures_test": Long(1, 20.0, 20.0),

@@ -31,7 +31,7 @@ def _unit(name: str, seed: int, job: Job) -> Unit:
     config, exp = job.config, job.places.exp
     row = ROWS.get(name, Row.STUDENT)
     distill = settings_of(config.distill)
-    for other in ("seeds", "controls"):
+    for other in ("seeds", "controls", "keep_encoded"):
         del distill[other]
     settings: dict[str, Any] = {
         "row": name,

@@ -23,8 +23,11 @@ if TYPE_CHECKING:
     from torch.utils.data import Dataset
 
     from k2d.config.schema import Phase
+    from k2d.models.recogniser import Recogniser
     from k2d.models.student import Shrinkable
     from k2d.train.batches import Batch, Material, Share
+    from k2d.train.distillation import Pair
+    from k2d.train.encoded import Encoded
     from k2d.train.learner import Objective
     from k2d.train.trainable import Trainable
 
@@ -96,13 +99,13 @@ def _lesson(row: Row, seed: int, kept: Mapping[str, Path], heldout: Mapping[str,
     pair = Pair(student, teacher, shares_encoder=job.config.student.freeze_encoder)
     objective = Distilling(pair, Terms(distill.objective, distill.temperature), distill.reduction)
     if row is Row.STUDENT:
-        return _from_chunks(student, objective, seed, {kept[s]: heldout[s] for s in kept}, job)
+        return _from_chunks(pair, objective, seed, {kept[s]: heldout[s] for s in kept}, job)
     material, phase = _pool(teacher, job), _pool_phase(job)
     return Lesson(student, objective, _windows(material, phase, seed), _counts_of(material))
 
 
 def _from_chunks(
-    student: Trainable, objective: Objective, seed: int, folders: Mapping[Path, frozenset[str]], job: Job
+    pair: Pair, objective: Objective, seed: int, folders: Mapping[Path, frozenset[str]], job: Job
 ) -> Lesson:
     """A student on the chunks that a method kept; those of held-out recordings are counted as left out."""
     from k2d.train.chunks import ChunkBatches, ChunkMaterial, Labelling, read_chunks
@@ -113,14 +116,30 @@ def _from_chunks(
     )
     chunks = read_chunks(folders)
     n_kept = len(read_chunks(dict.fromkeys(folders, frozenset())))
-    material = ChunkMaterial(chunks, student.codec, student.window, labelling)
+    encoded = _encoded(pair.teacher, job) if distill.keep_encoded else None
+    material = ChunkMaterial(chunks, pair.student.codec, pair.student.window, labelling, encoded)
     training = distill.training
 
     def batches(share: Share, _first_step: int) -> ChunkBatches:
         return ChunkBatches(material, training.batch_size, training.accumulate, (seed, 0), share)
 
-    return Lesson(
-        student, objective, batches, Counts(n_kept, len(chunks), {"held_out": n_kept - len(chunks)}, "chunks")
+    counts = Counts(n_kept, len(chunks), {"held_out": n_kept - len(chunks)}, "chunks")
+    return Lesson(cast("Trainable", pair.student), objective, batches, counts)
+
+
+def _encoded(teacher: Recogniser, job: Job) -> Encoded:
+    """Every chunk of stage 6, for all students, as their encoder hears it."""
+    from k2d.stamp import fingerprint
+    from k2d.train.chunks import read_chunks
+    from k2d.train.encoded import open_encoded
+
+    splits = [job.places.exp / "chunks" / split for split in job.config.corpora.unlabelled]
+    return open_encoded(
+        read_chunks(dict.fromkeys(splits, frozenset())),
+        teacher,
+        job.places.exp / "cache" / "encoded",
+        made_from={"teacher": fingerprint(job.places.exp / "models" / TEACHER)},
+        batch_size=job.config.decode.batch_size,
     )
 
 

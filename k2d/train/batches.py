@@ -44,8 +44,13 @@ class Batch(NamedTuple):
     text_BC: Tensor
     """For CTC: the text alone, zeros behind."""
     n_text_B: Tensor
+    states_BTD: Tensor | None = None
+    """What the encoder makes of it, in place of the speech, where that was computed before."""
     kept_as: tuple[int, int] | None = None
     """Its number among batches that come again with other noise on the inputs. Only at first has it any speech."""
+
+
+_N_PARTS = 7  # of a batch that are there for every sample
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,8 +207,9 @@ def collate(samples: Sequence[Sample]) -> Batch:
 
 def singles(batch: Batch) -> list[Batch]:
     """Each sample as a batch of its own."""
-    ids, *tensors, _ = batch
-    return [Batch(ids[at : at + 1], *(tensor[at : at + 1] for tensor in tensors)) for at in range(len(ids))]
+    states = batch.states_BTD
+    alone = [Batch(*(part[at : at + 1] for part in batch[:_N_PARTS])) for at in range(len(batch.ids))]
+    return alone if states is None else [b._replace(states_BTD=states[at : at + 1]) for at, b in enumerate(alone)]
 
 
 def _padded(rows: Sequence[NDArray[np.generic]], value: int) -> Tensor:

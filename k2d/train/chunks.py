@@ -7,8 +7,10 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
@@ -53,6 +55,14 @@ class ChunkMaterial:
     codec: Codec
     window: Window
     labelling: Labelling = field(default_factory=Labelling)
+    encoded: Encoded | None = None
+    """In place of the audio."""
+
+
+class Encoded(Protocol):
+    """What the encoder makes of each chunk."""
+
+    def __getitem__(self, chunk: Chunk) -> NDArray[np.float32]: ...
 
 
 def heldout_recordings(recordings: Iterable[str], share: float, seed: int) -> frozenset[str]:
@@ -94,6 +104,15 @@ def _are_neighbours(before: Utterance, row: Utterance) -> bool:
     return row.start_s - before.end_s < _NEIGHBOURS_S
 
 
+def speech_of(chunk: Chunk, rate_hz: int, n_samples: int) -> NDArray[np.float32]:
+    """The chunk's audio, read by seeking, with silence behind it up to the window's length."""
+    speech = read(resolve(chunk.audio), chunk.start_s, chunk.end_s, rate_hz=rate_hz)
+    padded = np.zeros(n_samples, np.float32)
+    padded[: len(speech)] = speech[:n_samples]
+    return padded
+
+
+_SILENT = np.zeros(0, np.float32)
 _NEIGHBOURS_S = 5.0  # further apart, what was said before is no context
 
 
@@ -112,19 +131,26 @@ class ChunkBatches(Dataset[list[Batch]]):
         places = range(self._share.rank, len(numbers), self._share.world)
         samples = [self._sample(step, place, int(numbers[place])) for place in places]
         size = -(-len(samples) // self._accumulate)
-        return [collate(samples[at : at + size]) for at in range(0, len(samples), size)]
+        parts = [slice(at, at + size) for at in range(0, len(samples), size)]
+        batches = [collate(samples[part]) for part in parts]
+        encoded = self._material.encoded
+        if encoded is None:
+            return batches
+        rows = [encoded[self._material.chunks[int(numbers[place])]] for place in places]
+        return [
+            batch._replace(states_BTD=torch.from_numpy(np.stack(rows[part])))
+            for batch, part in zip(batches, parts, strict=True)
+        ]
 
     def _sample(self, step: int, place: int, number: int) -> Sample:
         """A chunk as the step wants it."""
         chunk, material = self._material.chunks[number], self._material
         rng = StepKey(*self._key, step).generator(place)
         window = material.window
-        speech = read(resolve(chunk.audio), chunk.start_s, chunk.end_s, rate_hz=window.rate_hz)
+        speech = _SILENT if material.encoded else speech_of(chunk, window.rate_hz, window.n_samples)
         inputs, targets = self._sequence(rng, chunk)
         text = np.array(material.codec.ids(plain(chunk.label)), dtype=np.int64)
-        padded = np.zeros(window.n_samples, np.float32)
-        padded[: len(speech)] = speech[: window.n_samples]
-        return Sample(chunk.id, padded, inputs, targets, text)
+        return Sample(chunk.id, speech, inputs, targets, text)
 
     def _sequence(self, rng: np.random.Generator, chunk: Chunk) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """What the decoders read and what they are to say; the prompt carries no loss."""

@@ -48,7 +48,7 @@ class Distilling:
     def sums(self, batch: Batch) -> dict[str, Tensor]:
         """The terms, from the audio on."""
         self._bring_teacher()
-        student_memory, teacher_memory = self._memories(batch.speech_BN)
+        student_memory, teacher_memory = self._memories(batch)
         terms = self._objective.sums(self._sides(batch, student_memory, teacher_memory))
         if CTC in self.weights:
             terms[CTC] = self._ctc(student_memory, batch)
@@ -60,13 +60,17 @@ class Distilling:
         if teacher.device != device:
             teacher.network.to(device)
 
-    def _memories(self, speech_BN: Tensor) -> tuple[Memory, Memory]:
+    def _memories(self, batch: Batch) -> tuple[Memory, Memory]:
         """What each decoder attends to. A frozen encoder is in `eval` mode, so that its noise does not teach."""
-        with torch.no_grad():
-            teacher_memory = self._pair.teacher.encode(speech_BN)
+        teacher = self._pair.teacher
+        if batch.states_BTD is not None:
+            teacher_memory = Memory(batch.states_BTD.to(teacher.device, teacher.dtype))
+        else:
+            with torch.no_grad():
+                teacher_memory = teacher.encode(batch.speech_BN)
         if self._pair.shares_encoder:
             return teacher_memory, teacher_memory
-        return self._pair.student.encode(speech_BN), teacher_memory
+        return self._pair.student.encode(batch.speech_BN), teacher_memory
 
     def _sides(self, batch: Batch, student_memory: Memory, teacher_memory: Memory) -> Sides:
         """Both decoders on the same input; only places that carry loss go further."""

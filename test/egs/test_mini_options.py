@@ -12,7 +12,7 @@ from egs.mini.prepare import variant
 def test_a_preset_is_a_set_of_defaults():
     read = TypeAdapter(Options).validate_json
     smoke = read('{"preset": "smoke", "pool": 7}')
-    assert (smoke.pool, smoke.event_rate, smoke.lectures.recordings) == (7, 0.0, 2)
+    assert (smoke.pool, smoke.event_rate, smoke.lectures.recordings) == (7, 0.0, 4)
     assert smoke == Options(preset="smoke", pool=7)
     assert read("{}") == Options()
     assert read('{"lecture_snr_db": {"low": 0, "high": 5}}').lecture_snr_db == Range(0.0, 5.0)

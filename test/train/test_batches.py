@@ -25,7 +25,7 @@ def batches(fake):
 
 
 def same(one, other):
-    return one.ids == other.ids and all(a.equal(b) for a, b in zip(one[1:-1], other[1:-1], strict=True))
+    return one.ids == other.ids and all(a.equal(b) for a, b in zip(one[1:7], other[1:7], strict=True))
 
 
 def test_one_utterance_worked_out_by_hand(batches, fake):

@@ -152,3 +152,34 @@ def test_two_vocabularies_are_refused(teacher, tmp_path: Path):
     student.codec = Other()
     with pytest.raises(UsageError, match="different vocabularies"):
         Distilling(Pair(student, teacher, True), Objective({"ce": 1.0}), "token_mean")
+
+
+def test_kept_states_are_what_the_encoder_gives(teacher, chunks_folder, tmp_path):
+    """With them, the losses are the same, no audio is read, and the encoder is not asked again."""
+    from k2d.objectives.objective import Objective
+    from k2d.train.batches import Share
+    from k2d.train.chunks import ChunkBatches, ChunkMaterial, read_chunks
+    from k2d.train.distillation import Distilling, Pair
+    from k2d.train.encoded import open_encoded
+
+    chunks = read_chunks({chunks_folder: ()})
+    made_from = {"teacher": "this one"}
+    encoded = open_encoded(chunks, teacher, tmp_path / "encoded", made_from=made_from, batch_size=3)
+    times = (tmp_path / "encoded" / "states.float32").stat().st_mtime_ns
+    open_encoded(chunks, teacher, tmp_path / "encoded", made_from=made_from, batch_size=3)
+    assert (tmp_path / "encoded" / "states.float32").stat().st_mtime_ns == times
+
+    def losses(**kept):
+        material = ChunkMaterial(chunks, teacher.codec, teacher.window, **kept)
+        (batch,) = ChunkBatches(material, len(chunks), 1, (1, 0), Share())[0]
+        pair = Pair(teacher.with_decoder_layers([0, 2]), teacher, shares_encoder=True)
+        sums = Distilling(pair, Objective({"ce": 1.0, "kl": 1.0}), "token_mean").sums(batch)
+        return batch, {name: value.item() for name, value in sums.items()}
+
+    heard, expected = losses()
+    kept, found = losses(encoded=encoded)
+    assert kept.ids == heard.ids
+    assert kept.speech_BN.shape[1] == 0
+    assert found == pytest.approx(expected, rel=1e-4)
+    open_encoded(chunks, teacher, tmp_path / "encoded", made_from={"teacher": "another"}, batch_size=3)
+    assert (tmp_path / "encoded" / "states.float32").stat().st_mtime_ns > times
