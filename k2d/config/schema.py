@@ -289,10 +289,10 @@ class Distill:
     keep_encoded: bool = False
     """Encode every chunk once, for all students, into a file: 4 bytes per frame and feature (0.3 MB for 10 s in the
     mini recipe, 7.7 MB for 30 s of Whisper large). Needs a frozen encoder."""
-    seeds: tuple[Whole, ...] = (1,)
+    seeds: Annotated[tuple[Whole, ...], Field(min_length=1)] = (1,)
     """One student per method and seed."""
     controls: tuple[Literal["teacher_more", "student_pool"], ...] = ()
-    """Rows that would show if the gain came from something else."""
+    """Rows that would show if the gain came from something else: one each, with the first of the seeds."""
     training: StudentTraining = field(default_factory=StudentTraining)
 
 
@@ -358,6 +358,12 @@ class Config:
     score: Score = field(default_factory=Score)
     report: Report = field(default_factory=Report)
     export: Export = field(default_factory=Export)
+
+    def students(self) -> dict[str, tuple[str, int]]:
+        """What stage 10 trains, by name: a method and a seed, or a control."""
+        methods = [(method, seed) for method in self.select.methods for seed in self.distill.seeds]
+        controls = [(control, self.distill.seeds[0]) for control in self.distill.controls]
+        return {f"{row}-s{seed}": (row, seed) for row, seed in (*methods, *controls)}
 
 
 def faults_between_fields(config: Config) -> Iterator[tuple[str, object, str]]:

@@ -143,9 +143,8 @@ def training_files(exp: Path) -> list[Path]:
 
 
 def expected_systems(config: Config) -> list[str]:
-    """The systems that the table has: the teacher, and a student per method (or control) and seed."""
-    rows = [*config.select.methods, *config.distill.controls]
-    return [TEACHER, *(f"{row}-s{seed}" for row in rows for seed in config.distill.seeds)]
+    """The systems that the table has: the teacher, and what stage 10 trains."""
+    return [TEACHER, *config.students()]
 
 
 def _is_published(path: Path, exp: Path) -> bool:

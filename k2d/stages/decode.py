@@ -33,7 +33,8 @@ log = logging.getLogger("k2d")
 def units(job: Job) -> list[Unit]:
     """A model on a set is a unit."""
     found = models(job)
-    if student_names(job) and not set(student_names(job)) & set(found):
+    students = job.config.students()
+    if students and not set(students) & set(found):
         log.info("no student is trained yet: the teacher and the auxiliaries alone are decoded")
     return [_unit(model, split, role, job) for model in found for split, role in sets(job).items()]
 
@@ -45,16 +46,10 @@ def models(job: Job) -> dict[str, tuple[str, Recogniser]]:
     rows = {name: (name, recogniser) for name, recogniser in trained.items()}
     if config.decode.ctc_rows:
         rows |= {f"{n}{CTC_ROW}": (n, replace(r, decode="ctc")) for n, r in trained.items() if r.family == "espnet_s2t"}
-    students = student_names(job)
+    students = config.students()
     if any((job.places.exp / "models" / name).is_dir() for name in students):
         rows |= {name: (name, config.teacher) for name in students}
     return rows
-
-
-def student_names(job: Job) -> list[str]:
-    """The models that stage 10 makes: one per method or control and seed."""
-    rows = [*job.config.select.methods, *job.config.distill.controls]
-    return [f"{row}-s{seed}" for row in rows for seed in job.config.distill.seeds]
 
 
 def sets(job: Job) -> dict[str, str]:

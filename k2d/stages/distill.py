@@ -22,8 +22,7 @@ def units(job: Job) -> list[Unit]:
     clashing = sorted({*config.select.methods} & {*config.distill.controls})
     if clashing:
         raise UsageError(f"select.methods.{clashing[0]}: this name is a control's; give the method another")
-    names = [*config.select.methods, *config.distill.controls]
-    return [_unit(name, seed, job) for name in names for seed in config.distill.seeds]
+    return [_unit(row, seed, job) for row, seed in config.students().values()]
 
 
 def _unit(name: str, seed: int, job: Job) -> Unit:
