@@ -20,6 +20,7 @@ from k2d.report.score_tables import (
     speed_notes,
     speed_table,
 )
+from k2d.report.seed_tables import seeds_table
 from k2d.report.selection_tables import (
     course_table,
     loops_table,
@@ -40,13 +41,17 @@ _READING = (
 TEST_ROLES = ("in_domain", "out_domain")
 
 
-def sections(experiment: Experiment, config: Config) -> Iterator[Section]:
+def sections(experiment: Experiment, config: Config, differences: Table | None = None) -> Iterator[Section]:
     """The report's sections. An empty one has nothing to tell, and is not shown."""
     sets = experiment.sets(*TEST_ROLES)
     yield Section("Summary", tuple(_summary(experiment, sets)))
     yield Section("Mixed error rate (Table 2)", tuple(_errors(experiment, sets)))
+    if sets and (seeds := seeds_table(experiment, sets, "Mean MER of each method over its seeds")) is not None:
+        yield Section("Over seeds", (seeds,))
     yield Section("Error against cost (Figure 1)", tuple(cost_figures(experiment)))
     yield Section("Confidence", tuple(_intervals(experiment, sets)))
+    if differences is not None:
+        yield Section("Significance", (differences,))
     yield Section("Mandarin and English (Table 3)", tuple(_languages(experiment, sets)))
     if sets:
         yield Section("Kinds of errors (Table 4)", (kinds_table(experiment, sets, "Errors by kind, hallucinations"),))

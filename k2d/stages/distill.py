@@ -15,6 +15,8 @@ from k2d.stages.select import KEPT
 
 VERSION = 1
 
+_NOT_DECIDING = ("batch_size", "ctc_rows")  # of how checkpoints are decoded
+
 
 def units(job: Job) -> list[Unit]:
     """A student (or a control) and a seed is a unit."""
@@ -39,7 +41,7 @@ def _unit(name: str, seed: int, job: Job) -> Unit:
         "freeze_encoder": config.student.freeze_encoder,
         "heldout_seed": config.seed,
         "distill": distill,
-        "decode": settings_of(config.decode),
+        "decode": {name: value for name, value in settings_of(config.decode).items() if name not in _NOT_DECIDING},
     }
     if row is Row.STUDENT:
         data = [exp / "select" / name]

@@ -11,12 +11,13 @@ from typing import Any
 from k2d.atomic import write_text
 from k2d.config import settings_of
 from k2d.report import stored
-from k2d.report.contents import sections
+from k2d.report.contents import TEST_ROLES, sections
 from k2d.report.disagreements import Tokens, pairs
 from k2d.report.document import Paragraph, Section
 from k2d.report.markdown import markdown
 from k2d.report.page import page
 from k2d.report.publish import RESULTS
+from k2d.report.significance import significance_table
 from k2d.report.stored import Experiment, read_experiment
 from k2d.stages.job import Counts, Job, Unit
 from k2d.text.normalise import Normaliser
@@ -62,7 +63,9 @@ def make(unit: Unit, job: Job, folder: Path) -> Counts:
     """Write both forms of the report."""
     experiment = read_experiment(job.config, job.places)
     title = job.config.report.title or f"Results of {job.config.name}"
-    told = list(sections(experiment, job.config))
+    sets = experiment.sets(*TEST_ROLES)
+    differences = significance_table(job.places.exp, job.config, sets, "Differences, and whether they are real")
+    told = list(sections(experiment, job.config, differences))
     heard = list(_listening(experiment, job))
     hint = Paragraph("Plots, and the worst disagreements to listen to, are in report.html beside this file.")
     write_text(folder / RESULTS, markdown(title, [Section("About", (hint,)), *told]))
