@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from k2d.config import settings_of
 from k2d.data.hypotheses import FILE as HYPOTHESES
@@ -73,7 +73,9 @@ def train_row(row: Row, name: str, seed: int, kept: Mapping[str, Path], job: Job
     heldout = heldout_of(job)
     log.info("%s: %s", name, row.value)
     lesson = _lesson(row, seed, kept, heldout, job)
-    part = "decoder" if job.config.student.freeze_encoder or row is Row.TEACHER_MORE else "all"
+    part: Literal["decoder", "all"] = (
+        "decoder" if job.config.student.freeze_encoder or row is Row.TEACHER_MORE else "all"
+    )
     plan = PhasePlan(PHASE, training, part, lesson.objective, lesson.batches, measured_steps(training, training))
     data = list(kept.values()) if row is Row.STUDENT else [job.places.split(s) for s in job.config.corpora.labelled]
     settings = {"row": name, "distill": settings_of(distill), "freeze_encoder": job.config.student.freeze_encoder}

@@ -70,7 +70,7 @@ def _check_cutting(teacher: Shrinkable) -> None:
     whole = shrink(teacher, list(range(teacher.n_decoder_layers)))
     generator = torch.Generator().manual_seed(0)
     speech_BN = 0.1 * torch.randn(1, teacher.window.n_samples, generator=generator)
-    prompt = teacher.codec.prompt(Request())
+    prompt, _ = teacher.codec.label("", Request())
     tokens_BL = torch.tensor([[*prompt, *range(teacher.codec.n_tokens - _N_TOKENS, teacher.codec.n_tokens)]])
     with torch.no_grad():
         ours, theirs = (each.logits(each.encode(speech_BN), tokens_BL) for each in (whole, teacher))

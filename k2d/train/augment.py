@@ -49,7 +49,8 @@ def at_speed(speech: Samples, speed: float) -> Samples:
     if speed == 1.0:
         return speech
     places = np.arange(round(len(speech) / speed)) * speed
-    return np.interp(places, np.arange(len(speech)), speech).astype(np.float32)
+    played: Samples = np.interp(places, np.arange(len(speech)), speech).astype(np.float32)
+    return played
 
 
 def add_noise(speech: Samples, noise: Samples, snr_db: float) -> Samples:

@@ -50,9 +50,6 @@ class Batch(NamedTuple):
     """Its number among batches that come again with other noise on the inputs. Only at first has it any speech."""
 
 
-_N_PARTS = 7  # of a batch that are there for every sample
-
-
 @dataclass(frozen=True, slots=True)
 class Sample:
     """One line of a batch."""
@@ -207,9 +204,20 @@ def collate(samples: Sequence[Sample]) -> Batch:
 
 def singles(batch: Batch) -> list[Batch]:
     """Each sample as a batch of its own."""
-    states = batch.states_BTD
-    alone = [Batch(*(part[at : at + 1] for part in batch[:_N_PARTS])) for at in range(len(batch.ids))]
-    return alone if states is None else [b._replace(states_BTD=states[at : at + 1]) for at, b in enumerate(alone)]
+    return [_rows(batch, slice(at, at + 1)) for at in range(len(batch.ids))]
+
+
+def _rows(batch: Batch, rows: slice) -> Batch:
+    return Batch(
+        batch.ids[rows],
+        batch.speech_BN[rows],
+        batch.n_samples_B[rows],
+        batch.inputs_BL[rows],
+        batch.targets_BL[rows],
+        batch.text_BC[rows],
+        batch.n_text_B[rows],
+        None if batch.states_BTD is None else batch.states_BTD[rows],
+    )
 
 
 def _padded(rows: Sequence[NDArray[np.generic]], value: int) -> Tensor:

@@ -49,7 +49,7 @@ def main() -> None:
     threads = torch.get_num_threads()
     print(f"{platform.platform()}, {len(os.sched_getaffinity(0))} cores, {threads} threads, torch {torch.__version__}")
     teacher = make_teacher()
-    student = shrink(teacher, [0, teacher.n_decoder_layers - 1])
+    student: Any = shrink(teacher, [0, teacher.n_decoder_layers - 1])
     for module in student.parts()["encoder"]:
         module.requires_grad_(False)
     student.network.decoder.train()
@@ -86,7 +86,8 @@ def ways(teacher: Any, student: Any, batch_size: int) -> dict[str, Callable[[], 
     def step(pair: Pair, batch: Batch) -> None:
         objective = Distilling(pair, Objective(WEIGHTS), "token_mean")
         counts, sums = objective.counts(batch), objective.sums(batch)
-        sum((objective.weights[name] * sums[name] / counts[name] for name in WEIGHTS), torch.zeros(())).backward()
+        loss = torch.stack([objective.weights[name] * sums[name] / counts[name] for name in WEIGHTS]).sum()
+        torch.autograd.backward(loss)
         torch.nn.utils.clip_grad_norm_(learning, 1.0)
         optimizer.step()
         optimizer.zero_grad()
