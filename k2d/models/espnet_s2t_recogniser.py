@@ -15,7 +15,7 @@ from k2d.models.espnet_s2t_cache import CachedDecoding
 from k2d.models.espnet_s2t_codec import S2TCodec
 from k2d.models.espnet_s2t_folder import ModelFiles, write_folder
 from k2d.models.espnet_s2t_rules import TimeRules
-from k2d.models.espnet_s2t_start import awake
+from k2d.models.espnet_s2t_start import awake, lean_on_ctc
 from k2d.models.espnet_s2t_weights import Weights
 from k2d.models.recogniser import Memory, Started
 
@@ -151,6 +151,10 @@ class S2TRecogniser:
         network = self.network
         before = (network.frontend, network.specaug, network.normalize, network.encoder, network.ctc)
         return {"encoder": [module for module in before if module is not None], "decoder": [network.decoder]}
+
+    def lean_on_ctc(self) -> None:
+        """Let a new decoder begin with what the encoder has learnt by CTC."""
+        lean_on_ctc(self.network)
 
     def n_parameters(self) -> Mapping[str, int]:
         counts = {name: sum(p.numel() for p in module.parameters()) for name, module in self.network.named_children()}

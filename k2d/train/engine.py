@@ -59,6 +59,8 @@ class PhasePlan:
     """The data of one process, of which the steps from a first one on will be asked for: item `step` is that step's."""
     measured: frozenset[int] = frozenset()
     """After how many steps the error rate is measured."""
+    begin: Callable[[], None] | None = None
+    """What is done to the network before the first step."""
 
 
 def train(
@@ -127,6 +129,8 @@ class _Course:
     def _fit(self, number: int, first: int, optimizer_state: dict[str, Any] | None) -> None:
         """Carry out one phase from a step on."""
         phase, setting = self._phases[number], self._setting
+        if phase.begin is not None and first == 0:
+            phase.begin()
         learning = learning_parts(self._recogniser, phase.train)
         let_learn(self._recogniser, learning)
         set_modes(self._recogniser, learning)

@@ -50,7 +50,8 @@ def _plan(recogniser: Trainable, training: Training, name: str, material: Materi
     is_last = number == len(training.phases) - 1
     at_its_end = frozenset() if phase.train == "encoder" else frozenset({phase.steps})
     measured = measured_steps(training, phase) if is_last else at_its_end
-    return PhasePlan(name, phase, phase.train, Supervised(recogniser, phase), batches, measured)
+    begin = recogniser.lean_on_ctc if phase.lean_on_ctc else None
+    return PhasePlan(name, phase, phase.train, Supervised(recogniser, phase), batches, measured, begin)
 
 
 class Supervised:

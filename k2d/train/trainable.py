@@ -25,6 +25,10 @@ class Trainable(Recogniser, Protocol):
         """The encoder's output of utterances as long as they are (zeros behind), and how many frames of each count."""
         ...
 
+    def lean_on_ctc(self) -> None:
+        """Let a new decoder begin with what the encoder has learnt by CTC."""
+        ...
+
     def parts(self) -> Mapping[Part, Sequence[nn.Module]]:
         """The network's modules by part, each once: `encoder` is all before the decoder, with the CTC head."""
         ...
