@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import field
+from pathlib import PurePath
 from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, StringConstraints
@@ -27,6 +28,7 @@ NotNegative = Annotated[float, Field(ge=0)]
 Alpha = Annotated[float, Field(ge=0, lt=1)]
 Precision = Literal["fp32", "bf16"]
 Step = Literal["tags", "numerals", "variants", "fillers"]
+Term = Literal["ce", "kl", "hidden_mse", "dkd", "ctc"]  # as in k2d/objectives/terms.py, which takes seconds to import
 
 ROLES = ("labelled", "unlabelled", "dev", "in_domain", "out_domain")
 
@@ -278,7 +280,7 @@ class Student:
 class Distill:
     """Stage 10: the loss and the training of the students."""
 
-    objective: dict[Name, NotNegative] = field(default_factory=lambda: {"ce": 0.8, "kl": 1.0})
+    objective: dict[Term, NotNegative] = field(default_factory=lambda: {"ce": 0.8, "kl": 1.0})
     """Terms of the loss by name, with their weights (paper: 0.8 and 1.0)."""
     temperature: Positive = 2.0
     """Of the kl term, which is multiplied by its square. The paper gives none; 2 is Distil-Whisper's."""
@@ -396,6 +398,12 @@ def faults_between_fields(config: Config) -> Iterator[tuple[str, object, str]]:
     if len(set(config.distill.seeds)) < len(config.distill.seeds):
         yield "distill.seeds", list(config.distill.seeds), "each seed once"
     yield from _distill_faults(config)
+    yield from _reuse_faults(config)
+
+
+def _reuse_faults(config: Config) -> Iterator[tuple[str, object, str]]:
+    if config.reuse is not None and PurePath(config.reuse) == PurePath(config.exp, config.name):
+        yield "reuse", config.reuse, "another experiment's folder; this one is its own"
 
 
 def _distill_faults(config: Config) -> Iterator[tuple[str, object, str]]:

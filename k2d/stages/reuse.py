@@ -8,7 +8,6 @@ import shutil
 from pathlib import Path
 
 from k2d.atomic import partial_folder, publish_folder
-from k2d.faults import UsageError
 from k2d.paths import PROJECT_ROOT, shown
 from k2d.stages.job import Job
 from k2d.stages.state import State
@@ -40,10 +39,7 @@ def _source(output: Path, job: Job) -> Path | None:
     """Where the other experiment has what belongs here."""
     if job.config.reuse is None or not output.is_relative_to(job.places.exp):
         return None
-    other = PROJECT_ROOT / job.config.reuse
-    if other == job.places.exp:
-        raise UsageError(f"reuse: {job.config.reuse} is this very experiment; name another, or leave it out")
-    return other / output.relative_to(job.places.exp)
+    return PROJECT_ROOT / job.config.reuse / output.relative_to(job.places.exp)
 
 
 def _link(source: str, destination: str) -> None:

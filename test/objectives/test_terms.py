@@ -171,3 +171,13 @@ def test_wrong_terms_die_at_once():
         Objective({"kll": 1.0})
     with pytest.raises(UsageError, match="nothing to learn"):
         Objective({"ce": 0.0})
+
+
+def test_the_schema_knows_the_terms():
+    from typing import get_args
+
+    from k2d.config.schema import Term
+    from k2d.objectives.objective import CTC
+    from k2d.objectives.terms import TERMS
+
+    assert set(get_args(Term)) == {*TERMS, CTC}

@@ -135,7 +135,7 @@ def test_layers_that_are_not_there_are_refused(lab, settings, message):
         (["select.methods.teacher_more.rule=none"], "select.methods.teacher_more: this name is a control's"),
         (["distill.objective.cross=1.0"], "distill.objective.cross"),
         (["distill.objective.ctc=0.1"], "distill.objective.ctc: found 0.1, expected 0"),
-        (["reuse=exp/x"], "reuse: exp/x is this very experiment"),
+        (["reuse=exp/x"], "reuse: found 'exp/x', expected another experiment's folder"),
     ],
 )
 def test_what_cannot_be_learnt_is_refused_at_once(lab, settings, message):
@@ -156,5 +156,5 @@ def test_another_experiments_work_is_taken_if_it_is_the_same(lab):
     assert "works" not in other.stdout
     assert (lab.root / "exp" / "y" / "toy" / "result").read_text() == "1"
     changed = lab.run("--conf", "conf/x.yaml", *stages, "name=z", "reuse=exp/x", "seed=2")
-    assert changed.stdout.count(": taken from exp/x/") == 1  # the copy of the tokens has the seed 0
+    assert "taken from" not in changed.stdout  # the copies have other inputs
     assert (lab.root / "exp" / "z" / "toy" / "result").read_text() == "2"
