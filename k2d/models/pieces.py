@@ -16,7 +16,7 @@ _N_OF_ITS_OWN = 3 + 256  # <unk>, <s>, </s>, and a piece for every byte
 _MORE_THAN_ANY = 1 << 24
 
 
-_BORDER = "\x1f"  # a text has no such character
+_BORDER = "\x1f"  # no text has it; sentencepiece makes a piece of it all the same, which nothing ever uses
 _HAN = re.compile(r"([\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U000323af])")
 
 
