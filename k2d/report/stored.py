@@ -16,11 +16,11 @@ from k2d.paths import Places, shown
 from k2d.report.distances import Distances, summed_up
 from k2d.report.rows import Score, Selection, ValidatorStudy, score_of, selection_of, study_of
 from k2d.report.trainings import CURVES, Training, read_loss, training_of
+from k2d.score.store import CTC_ROW
 from k2d.select.rows import read_distances
 from k2d.stamp import STAMP, Stamp, read_stamp
 
 TEACHER = "teacher"
-CTC_ROW = "_ctc"  # behind a model's name: the same model, decoded by CTC alone
 VALIDATORS = "validator"  # folder below score/ that is no system's
 SCORED_ROLES = ("dev", "in_domain", "out_domain")
 DISTANCES = "distances"  # folder below select/ that is no method's

@@ -15,6 +15,7 @@ from k2d.faults import K2DError
 from k2d.score.cli import NAMES, PART_NAMES, percent
 from k2d.score.comparison import Against, System, against, best, conflicts, sets_of, systems_in
 from k2d.score.layout import markdown_table, text_table
+from k2d.score.store import CTC_ROW
 
 _MARK = "†"
 _LABELS = {**NAMES, **PART_NAMES}
@@ -37,7 +38,8 @@ class Comparison:
 def main(argv: Sequence[str]) -> int:
     """Print the systems of the named experiments side by side."""
     asked = parser().parse_args(argv)
-    systems = systems_in(asked.folders)
+    found = systems_in(asked.folders)
+    systems = [system for system in found if not system.name.endswith(CTC_ROW)] or found
     notes = conflicts(systems)
     if notes and not asked.mixed_signatures:
         advice = (
@@ -45,6 +47,8 @@ def main(argv: Sequence[str]) -> int:
         )
         raise K2DError("\n  ".join(["these scores came about in different ways:", *notes, advice]))
     notes = [f"different signatures: {note}" for note in notes]
+    if left_out := [system.name for system in found if system not in systems]:
+        notes.append(f"left out, as they were decoded by CTC alone: {', '.join(left_out)}")
     shown = Comparison(asked.metric, systems, list(against(systems)), notes)
     print("\n".join(as_json(shown) if asked.format == "json" else as_tables(shown, is_markdown=asked.format == "md")))
     return 0

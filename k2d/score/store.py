@@ -19,6 +19,7 @@ from k2d.score.scoring import ScoredUtterance, SetScore
 from k2d.score.timing import RealTimeFactor
 
 SCORE = "score.json"
+CTC_ROW = "_ctc"  # behind a model's name: the same model, decoded by CTC alone
 UTTERANCES = "per_utt.jsonl"
 REF, HYP, ALIGNMENT = "ref.trn", "hyp.trn", "align.txt"
 

@@ -12,7 +12,7 @@ from k2d.atomic import write_text
 from k2d.config.schema import Recogniser
 from k2d.data.kaldi.datadir import read_recordings
 from k2d.faults import MissingInput
-from k2d.report.stored import CTC_ROW
+from k2d.score.store import CTC_ROW
 from k2d.stages.decoding import VERSION as DECODER_VERSION
 from k2d.stages.decoding import Speed, Work, cache_of, longform_work, measure_speed, settings_of_work
 from k2d.stages.hearing import hear_recordings

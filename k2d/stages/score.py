@@ -19,6 +19,7 @@ from k2d.score.confidence import Draws
 from k2d.score.files import Task, score_files
 from k2d.score.scoring import Conventions
 from k2d.score.signature import settings_digest
+from k2d.score.store import CTC_ROW
 from k2d.score.texts import TABLES_BESIDE
 from k2d.score.timing import read_timing, summed
 from k2d.score.validator import Distances, JudgedChunk, read_distances, study, true_errors, truth_of
@@ -82,7 +83,7 @@ def _score_unit(model: str, split: str, role: str, job: Job) -> Unit:
         "seed": job.config.seed,
         "score": score,
         "normaliser": _conventions(job).normaliser.signature,
-        "decode": _decode(job),
+        "decode": _decode(model, job),
     }
     data, decoded = job.places.split(split), job.places.exp / "decode" / model / split
     optional = [*(data / name for name in TABLES_BESIDE), decoded / "timing.json"]
@@ -95,11 +96,13 @@ def _conventions(job: Job) -> Conventions:
     return Conventions(score.script, score.tokens, score.steps)
 
 
-def _decode(job: Job) -> str:
+def _decode(model: str, job: Job) -> str:
     """How the sets were decoded, for the signature: what decides results, not what decides speed."""
     settings = settings_of(job.config.decode)
-    del settings["batch_size"]
-    return f"beam-{settings['beam']}-{settings_digest(settings)}"
+    for other in ("batch_size", "ctc_rows"):
+        del settings[other]
+    way = "ctc" if model.endswith(CTC_ROW) else f"beam-{settings['beam']}"
+    return f"{way}-{settings_digest(settings)}"
 
 
 def _make_score(unit: Unit, job: Job, folder: Path) -> Counts:
@@ -113,7 +116,7 @@ def _make_score(unit: Unit, job: Job, folder: Path) -> Counts:
         role,
         _conventions(job),
         Draws(score.bootstrap_resamples, score.confidence, job.config.seed),
-        decode=_decode(job),
+        decode=_decode(model, job),
     )
     done = score_files(task, folder)
     for note in done.notes:
