@@ -1,55 +1,55 @@
-"""How a new network begins."""
+"""How a new network begins: a deep decoder as a shallow one, and its words from the CTC head."""
 
-import copy
-
-import numpy as np
 import pytest
-from models_made import made_config, made_vocabulary
+from models_made import made_recogniser
+
+from k2d.models.codec import Request
 
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture(scope="module")
-def new(tmp_path_factory):
-    from k2d.models.espnet_s2t_loading import new_s2t
+@pytest.fixture
+def deep(tmp_path):
+    """A new network of six decoder layers, as training begins with it."""
+    from k2d.models.espnet_s2t_start import prepare
 
-    tokens, pieces = made_vocabulary()
-    path = tmp_path_factory.mktemp("new") / "bpe.model"
-    path.write_bytes(pieces)
-    return lambda n_layers: new_s2t(made_config(num_blocks=n_layers), tokens, path, seed=3)
-
-
-def test_positions_are_as_loud_as_tokens(new):
-    decoder = new(2).network.decoder
-    width = decoder.embed[0].weight.shape[1]
-    token = decoder.embed[0].weight * width**0.5
-    assert token.square().mean().sqrt().item() == pytest.approx(1.0, abs=0.05)
+    made = made_recogniser(tmp_path, num_blocks=6)
+    prepare(made.network)
+    return made
 
 
-def test_a_deep_decoder_begins_as_a_shallow_one_and_every_layer_can_learn(new):
+def hidden(recogniser, n_awake=None):
     import torch
 
-    deep = new(7)
-    shallow = deep.with_decoder_layers([0, 1, 2, 6])
-    memory = deep.encode(torch.randn(1, 16000))
-    tokens = torch.tensor([[5, 6, 7, 8]])
-    assert torch.allclose(deep.logits(memory, tokens), shallow.logits(memory, tokens), atol=1e-6)
-    network = copy.deepcopy(deep)
-    network.logits(memory, tokens).square().sum().backward()
-    for layer in network.network.decoder.decoders:
-        assert float(layer.feed_forward.w_2.weight.grad.abs().max()) > 0
+    recogniser.n_awake_layers = n_awake
+    tokens_BL = torch.tensor([[*recogniser.codec.prompt(Request(("zho",))), 400, 401]])
+    with torch.no_grad():
+        memory = recogniser.encode(0.1 * torch.randn(1, 40_000, generator=torch.Generator().manual_seed(0)))
+        return recogniser.hidden(memory, tokens_BL)
 
 
-def test_the_statistics_are_those_of_all_frames_together(tmp_path):
+def test_sleeping_layers_pass_on_what_they_are_given(deep):
     import torch
 
-    from k2d.models.espnet_s2t import feature_statistics
+    whole = hidden(deep)
+    assert torch.equal(hidden(deep, n_awake=4), whole)  # layers 3 and 4 of 0 to 5 sleep
+    assert not torch.equal(hidden(deep, n_awake=3), whole)
+    assert torch.equal(hidden(deep, n_awake=9), whole)
 
-    (tmp_path / "s.npz").write_bytes(
-        feature_statistics({"frontend": "default"}, [torch.randn(n) for n in (8000, 4000)])
-    )
-    with np.load(tmp_path / "s.npz") as found:
-        count, total, squares = found["count"], found["sum"], found["sum_square"]
-    assert int(count) == (8000 // 128 + 1) + (4000 // 128 + 1)
-    assert total.shape == squares.shape == (80,)
-    assert (squares / count >= (total / count) ** 2).all()
+
+def test_a_decoder_that_leans_on_ctc_says_the_token_of_the_frame_it_hears(deep):
+    """With nothing but the last layer's attention on one frame, its logits are the CTC head's, but for the blank's."""
+    import torch
+
+    deep.lean_on_ctc()
+    network, blank = deep.network, deep.ctc_blank_id
+    attention = network.decoder.decoders[-1].src_attn
+    frame_BTD = torch.randn(1, 1, 16)
+    with torch.no_grad():
+        heard_BLD = attention(torch.randn(1, 1, 16), frame_BTD, frame_BTD, None)
+        assert torch.allclose(heard_BLD, frame_BTD, atol=1e-6)
+        said_BLV, known_BLV = network.decoder.output_layer(heard_BLD), network.ctc.ctc_lo(frame_BTD)
+    difference_V = (said_BLV - known_BLV)[0, 0]
+    assert difference_V[blank].item() == pytest.approx(-10.0, abs=1e-4)
+    difference_V[blank] = 0.0
+    assert difference_V.abs().max().item() < 1e-4
