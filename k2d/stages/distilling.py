@@ -99,7 +99,11 @@ def _lesson(row: Row, seed: int, kept: Mapping[str, Path], heldout: Mapping[str,
     student = _load(STUDENT, job)
     distill = job.config.distill
     pair = Pair(student, teacher, shares_encoder=job.config.student.freeze_encoder)
-    objective = Distilling(pair, Terms(distill.objective, distill.temperature), distill.reduction)
+    objective = Distilling(
+        pair,
+        Terms({str(name): weight for name, weight in distill.objective.items()}, distill.temperature),
+        distill.reduction,
+    )
     if row is Row.STUDENT:
         return _from_chunks(pair, objective, seed, {kept[s]: heldout[s] for s in kept}, job)
     material, phase = _pool(teacher, job), _pool_phase(job)
