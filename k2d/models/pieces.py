@@ -36,7 +36,8 @@ def train_pieces(
     """
     if not any(text.strip() for text in texts):
         raise UsageError("tokens: there is no text to train pieces on; check the labelled splits")
-    learnt = [_HAN.sub(rf"{_BORDER}\1{_BORDER}", text) for text in texts] if split_han else texts
+    borders = split_han and model_type in ("unigram", "bpe")  # pieces of single characters need none
+    learnt = [_HAN.sub(rf"{_BORDER}\1{_BORDER}", text) for text in texts] if borders else texts
     try:
         model = _trained(learnt, symbols, vocab_size, model_type)
     except RuntimeError as error:
@@ -65,7 +66,7 @@ def _trained(texts: Iterable[str], symbols: Sequence[str], vocab_size: int, mode
         user_defined_symbols=list(symbols),
         normalization_rule_name="identity",  # texts come normalised, and ids must give back what was written
         max_sentence_length=1 << 20,  # longer ones are skipped without a word
-        pretokenization_delimiter=_BORDER,
+        pretokenization_delimiter=_BORDER if model_type in ("unigram", "bpe") else "",
         num_threads=1,
         minloglevel=2,
     )

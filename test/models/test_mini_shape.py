@@ -30,7 +30,7 @@ def pair(tmp_path_factory):
     config["normalize"] = None
     window = layout_of(config).window
     symbols = special_symbols(window, ["zho"])
-    n_characters = experiment.tokens.vocab_size - len(symbols) - 256 - 3
+    n_characters = experiment.tokens.vocab_size - len(symbols) - 256 - 5
     texts = [
         "".join(chr(0x4E00 + n) for n in range(at, min(at + 20, n_characters))) for at in range(0, n_characters, 20)
     ]
