@@ -39,7 +39,7 @@ def main(argv: Sequence[str]) -> int:
     """Print the systems of the named experiments side by side."""
     asked = parser().parse_args(argv)
     found = systems_in(asked.folders)
-    systems = [system for system in found if not system.name.endswith(CTC_ROW)] or found
+    systems = [system for system in found if not _is_by_ctc(system)] or found
     notes = conflicts(systems)
     if notes and not asked.mixed_signatures:
         advice = (
@@ -52,6 +52,10 @@ def main(argv: Sequence[str]) -> int:
     shown = Comparison(asked.metric, systems, list(against(systems)), notes)
     print("\n".join(as_json(shown) if asked.format == "json" else as_tables(shown, is_markdown=asked.format == "md")))
     return 0
+
+
+def _is_by_ctc(system: System) -> bool:
+    return system.name.endswith(CTC_ROW) or any("|decode:ctc-" in stored.signature for stored in system.scores.values())
 
 
 def parser() -> argparse.ArgumentParser:

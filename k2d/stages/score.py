@@ -101,7 +101,9 @@ def _decode(model: str, job: Job) -> str:
     settings = settings_of(job.config.decode)
     for other in ("batch_size", "ctc_rows"):
         del settings[other]
-    way = "ctc" if model.endswith(CTC_ROW) else f"beam-{settings['beam']}"
+    by_name = {"teacher": job.config.teacher, **job.config.auxiliaries}
+    mode = "ctc" if model.endswith(CTC_ROW) else by_name.get(model, job.config.teacher).decode
+    way = f"beam-{settings['beam']}" if mode == "attention" else mode
     return f"{way}-{settings_digest(settings)}"
 
 
