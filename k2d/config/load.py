@@ -14,7 +14,8 @@ import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from k2d import strict_yaml
-from k2d.config.schema import SCHEMA_VERSION, Config, faults_between_fields
+from k2d.config.between import faults_between_fields
+from k2d.config.schema import SCHEMA_VERSION, Config
 from k2d.faults import Fault, Treatment, UsageError
 from k2d.paths import PROJECT_ROOT, shown
 from k2d.strict_yaml import KeyPath

@@ -1,39 +1,39 @@
 """The schema of an experiment, in the order in which the data travels.
 
-Each default is written here and nowhere else; a file under conf/ holds only what differs. Loading checks names,
-types and ranges (see load.py); what concerns several fields at once is in `faults_between_fields`.
+Each default is written here (or in training.py) and nowhere else; a file under conf/ holds only what differs. Loading
+checks names, types and ranges (see load.py); what concerns several fields at once is in between.py.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import field
-from pathlib import PurePath
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, StringConstraints
+from pydantic import Field
 from pydantic.dataclasses import dataclass
 
+from k2d.config.fields import (
+    STRICT,
+    Alpha,
+    Count,
+    Name,
+    NotNegative,
+    Positive,
+    Precision,
+    Share,
+    SplitName,
+    Step,
+    Term,
+    Whole,
+)
+from k2d.config.training import StudentTraining, Training
+
 SCHEMA_VERSION = 1
-
-_STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
-
-Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=100)]
-SplitName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_]+/[A-Za-z0-9][A-Za-z0-9_.-]*$")]
-Share = Annotated[float, Field(ge=0, le=1)]
-Count = Annotated[int, Field(ge=1)]
-Whole = Annotated[int, Field(ge=0)]
-Positive = Annotated[float, Field(gt=0)]
-NotNegative = Annotated[float, Field(ge=0)]
-Alpha = Annotated[float, Field(ge=0, lt=1)]
-Precision = Literal["fp32", "bf16"]
-Step = Literal["tags", "numerals", "variants", "fillers"]
-Term = Literal["ce", "kl", "hidden_mse", "dkd", "ctc"]  # as in k2d/objectives/terms.py, which takes seconds to import
 
 ROLES = ("labelled", "unlabelled", "dev", "in_domain", "out_domain")
 
 
-@dataclass(frozen=True, config=_STRICT)
+@dataclass(frozen=True, config=STRICT)
 class Corpora:
     """Which split plays which role. A split is written <corpus>/<split> and has one role."""
 
@@ -57,7 +57,7 @@ class Corpora:
         return list(dict.fromkeys(split.split("/")[0] for split in self.roles()))
 
 
-@dataclass(frozen=True, config=_STRICT)
+@dataclass(frozen=True, config=STRICT)
 class Prepare:
     """Stage 1: where the raw corpora are, and what their recipes are asked for."""
 
@@ -69,7 +69,7 @@ class Prepare:
     """Go on when a split has not the number of utterances and hours that corpus.yaml expects."""
 
 
-@dataclass(frozen=True, config=_STRICT)
+@dataclass(frozen=True, config=STRICT)
 class Tokens:
     """Stage 2: the vocabulary, unless the teacher brings its own."""
 
@@ -80,103 +80,7 @@ class Tokens:
     """Each Han character is a piece of its own, so that pieces of several letters are left to other scripts."""
 
 
-@dataclass(frozen=True, config=_STRICT)
-class Steps:
-    """How many steps, of what, how large."""
-
-    steps: Count = 1000
-    batch_size: Count = 24
-    """Windows (or utterances) per step, over all processes."""
-    accumulate: Count = 1
-    """Backward passes per step; batch_size is divided by it."""
-    lr: Positive = 2e-3
-    warmup_steps: Whole = 100
-    schedule: Literal["constant", "linear", "cosine", "inverse_sqrt"] = "constant"
-    """After the warm-up."""
-
-
-@dataclass(frozen=True, config=_STRICT)
-class Augment:
-    """What is done to the audio of a sample."""
-
-    gain_db: NotNegative = 6.0
-    """It is made louder or quieter by at most this much."""
-    noise: Share = 0.5
-    """How often noise is added: white, pink, or other voices."""
-    snr_db: tuple[float, float] = (5.0, 30.0)
-    """Least and greatest distance of the noise."""
-    echo: Share = 0.3
-    """How often it sounds as in a room."""
-    speed: tuple[Positive, Positive] = (1.0, 1.0)
-    """Slowest and fastest at which it is played, which raises the voice as well: as if by somebody else."""
-
-
-@dataclass(frozen=True, config=_STRICT)
-class Phase(Steps):
-    """A stretch of a training, with data and weights of its own."""
-
-    data: Literal["utterances", "windows"] = "windows"
-    """Single utterances in batches of like length, or windows composed of several with pauses between them."""
-    window_s: Positive | None = None
-    """Length of composed windows; default: the recogniser's."""
-    train: Literal["encoder", "decoder", "all"] = "all"
-    """The encoder learns by CTC alone; the decoder from a fixed encoder."""
-    keep_batches: Whole = 0
-    """Where the decoder learns alone: so many batches are encoded, once, and gone through again and again. 0: always
-    new ones."""
-    decoder_layers: Count | None = None
-    """Only the first ones and the last take part, so many in all; those between must not have learnt yet, and pass
-    on what they are given (k2d/models/espnet_s2t_start.py). Default: all."""
-    lean_on_ctc: bool = False
-    """A new decoder begins this phase with the CTC head as its output layer, and a last layer that hands on the frames
-    that it attends to: after phases in which the encoder alone has learnt."""
-    ctc_weight: Share = 0.3
-    """Share of the CTC loss where both parts learn."""
-    flat_start: Share = 0.0
-    """Share of a loss that wants each token about where it would be if all were equally long, beside CTC where the
-    encoder learns alone. Without it a new encoder says nothing (the blank) for hundreds of steps."""
-    label_smoothing: Alpha = 0.1
-    token_noise: Share = 0.0
-    """Share of the decoder's input words that are replaced by others, so that it has to listen."""
-    timestamps: bool = True
-    cut_share: Share = 0.2
-    """How often a window ends in the middle of an utterance where it could."""
-    short_share: Share = 0.2
-    """How often nothing is said after one of a window's first utterances, as at the end of a recording."""
-    augment: Augment = field(default_factory=Augment)
-    spec_augment: bool = True
-    """Mask stretches of time and of frequency as the model's config says. In a first phase it keeps CTC on blanks."""
-
-
-@dataclass(frozen=True, config=_STRICT)
-class Running:
-    """What holds for a training as a whole."""
-
-    weight_decay: NotNegative = 0.01
-    gradient_clip: Positive = 1.0
-    precision: Precision = "fp32"
-    checkpoint_every_steps: Count = 200
-    evaluations: Count = 5
-    """How often free-running decoding of the development sets is measured in the last phase: at equal distances, the
-    last time at its end. Phases before it are measured at their end, if the decoder learns in them."""
-    average_best: Count = 3
-    """How many of the last phase's best checkpoints are averaged into the model, if that is better than the best."""
-
-
-@dataclass(frozen=True, config=_STRICT)
-class Training(Running):
-    """How a teacher or an auxiliary is trained: phase after phase."""
-
-    phases: dict[Name, Phase] = field(default_factory=lambda: {"all": Phase()})
-    """In their order. A phase begins with the weights of the one before, and with a new optimiser."""
-
-
-@dataclass(frozen=True, config=_STRICT)
-class StudentTraining(Steps, Running):
-    """How a student is trained."""
-
-
-@dataclass(frozen=True, config=_STRICT)
+@dataclass(frozen=True, config=STRICT)
 class Recogniser:
     """A teacher or an auxiliary: trained here from `model`, or taken ready from `checkpoint`."""
 
@@ -194,7 +98,7 @@ class Recogniser:
     training: Training = field(default_factory=Training)
 
 
-@dataclass(frozen=True, config=_STRICT)
+@dataclass(frozen=True, config=STRICT)
 class Decode:
     """Long-form decoding, the same for every model and stage that decodes."""
 
@@ -215,7 +119,7 @@ class Decode:
     precision: Precision = "fp32"
 
 
-@dataclass(frozen=True, config=_STRICT)
+@dataclass(frozen=True, config=STRICT)
 class Chunk:
     """Stage 6: how timestamped segments are packed into training chunks."""
 
@@ -225,7 +129,7 @@ class Chunk:
     """What is measured: last end minus first start; the segments alone, gaps cut out; or fixed windows of the clock."""
 
 
-@dataclass(frozen=True, config=_STRICT)
+@dataclass(frozen=True, config=STRICT)
 class Method:
     """One way to select, and so one row of the table and one student per seed."""
 
@@ -238,7 +142,7 @@ class Method:
     """Further rules on the label that must agree, by their names in k2d/select/labels.py."""
 
 
-@dataclass(frozen=True, config=_STRICT)
+@dataclass(frozen=True, config=STRICT)
 class Select:
     """Stage 8: which chunks the student learns from."""
 
@@ -264,7 +168,7 @@ class Select:
     methods: dict[Name, Method] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, config=_STRICT)
+@dataclass(frozen=True, config=STRICT)
 class Student:
     """Stage 9: what the student takes from the teacher. The encoder is always taken whole."""
 
@@ -276,7 +180,7 @@ class Student:
     freeze_positions: bool = False
 
 
-@dataclass(frozen=True, config=_STRICT)
+@dataclass(frozen=True, config=STRICT)
 class Distill:
     """Stage 10: the loss and the training of the students."""
 
@@ -301,7 +205,7 @@ class Distill:
     training: StudentTraining = field(default_factory=StudentTraining)
 
 
-@dataclass(frozen=True, config=_STRICT)
+@dataclass(frozen=True, config=STRICT)
 class Score:
     """Stage 12: how errors are counted. Part of every score's signature."""
 
@@ -318,7 +222,7 @@ class Score:
     speed_runs: Count = 5
 
 
-@dataclass(frozen=True, config=_STRICT)
+@dataclass(frozen=True, config=STRICT)
 class Report:
     """Stage 13: what the report shows."""
 
@@ -326,14 +230,14 @@ class Report:
     worst_disagreements: Whole = 30
 
 
-@dataclass(frozen=True, config=_STRICT)
+@dataclass(frozen=True, config=STRICT)
 class Export:
     """Stage 14: in which forms a student leaves."""
 
     formats: tuple[Literal["espnet", "openai", "huggingface", "ctranslate2"], ...] = ("espnet",)
 
 
-@dataclass(frozen=True, config=_STRICT)
+@dataclass(frozen=True, config=STRICT)
 class Config:
     """An experiment."""
 
@@ -369,74 +273,3 @@ class Config:
         methods = [(method, seed) for method in self.select.methods for seed in self.distill.seeds]
         controls = [(control, self.distill.seeds[0]) for control in self.distill.controls]
         return {f"{row}-s{seed}": (row, seed) for row, seed in (*methods, *controls)}
-
-
-def faults_between_fields(config: Config) -> Iterator[tuple[str, object, str]]:
-    """Yield (key, found, expected) where fields that are right one by one do not fit together."""
-    yield from _role_faults(config.corpora)
-    for key, model in {
-        "teacher": config.teacher,
-        **{f"auxiliaries.{n}": a for n, a in config.auxiliaries.items()},
-    }.items():
-        if model.model and model.checkpoint:
-            yield (
-                f"{key}.checkpoint",
-                model.checkpoint,
-                f"only one of model and checkpoint (model is {model.model})",
-            )
-        yield from _training_faults(f"{key}.training", model.training)
-    for name, method in config.select.methods.items():
-        if method.auxiliary is not None and method.auxiliary not in config.auxiliaries:
-            known = ", ".join(config.auxiliaries) or "none is defined"
-            yield f"select.methods.{name}.auxiliary", method.auxiliary, f"one of the auxiliaries ({known})"
-        if method.rule in ("mer", "per", "composite") and not config.auxiliaries:
-            yield (
-                f"select.methods.{name}.rule",
-                method.rule,
-                "at least one entry in auxiliaries for a second opinion",
-            )
-    if len(set(config.distill.seeds)) < len(config.distill.seeds):
-        yield "distill.seeds", list(config.distill.seeds), "each seed once"
-    yield from _distill_faults(config)
-    yield from _reuse_faults(config)
-
-
-def _reuse_faults(config: Config) -> Iterator[tuple[str, object, str]]:
-    if config.reuse is not None and PurePath(config.reuse) == PurePath(config.exp, config.name):
-        yield "reuse", config.reuse, "another experiment's folder; this one is its own"
-
-
-def _distill_faults(config: Config) -> Iterator[tuple[str, object, str]]:
-    yield from _steps_faults("distill.training", config.distill.training)
-    if config.distill.keep_encoded and not config.student.freeze_encoder:
-        yield "distill.keep_encoded", True, "false, as the encoder learns (student.freeze_encoder)"
-    ctc = config.distill.objective.get("ctc", 0.0)
-    if ctc and config.student.freeze_encoder:
-        yield "distill.objective.ctc", ctc, "0, as CTC teaches the encoder alone, or student.freeze_encoder: false"
-
-
-def _training_faults(key: str, training: Training) -> Iterator[tuple[str, object, str]]:
-    if not training.phases:
-        yield f"{key}.phases", {}, "at least one phase"
-    for name, phase in training.phases.items():
-        yield from _steps_faults(f"{key}.phases.{name}", phase)
-        for limits in ("snr_db", "speed"):
-            low, high = getattr(phase.augment, limits)
-            if low > high:
-                yield f"{key}.phases.{name}.augment.{limits}", [low, high], "the least before the greatest"
-        if phase.keep_batches and phase.train != "decoder":
-            yield f"{key}.phases.{name}.keep_batches", phase.keep_batches, "0, as the encoder learns (train: decoder)"
-
-
-def _steps_faults(key: str, steps: Steps) -> Iterator[tuple[str, object, str]]:
-    if steps.batch_size % steps.accumulate:
-        yield f"{key}.accumulate", steps.accumulate, "a divisor of batch_size"
-
-
-def _role_faults(corpora: Corpora) -> Iterator[tuple[str, object, str]]:
-    seen: dict[str, str] = {}
-    for role in ROLES:
-        for split in getattr(corpora, role):
-            if split in seen:
-                yield f"corpora.{role}", split, f"one role per split (it is {seen[split]} already)"
-            seen[split] = role

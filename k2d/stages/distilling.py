@@ -22,7 +22,7 @@ from k2d.stages.pseudo_label import TEACHER
 if TYPE_CHECKING:
     from torch.utils.data import Dataset
 
-    from k2d.config.schema import Phase
+    from k2d.config.training import Phase
     from k2d.models.recogniser import Recogniser
     from k2d.models.student import Shrinkable
     from k2d.train.batches import Batch, Material, Share
@@ -171,7 +171,7 @@ def _pool(teacher: Trainable, job: Job) -> Material:
 
 def _pool_phase(job: Job) -> Phase:
     """As the last phase of the teacher's training, but as long, as large and as fast as the students'."""
-    from k2d.config.schema import Steps
+    from k2d.config.training import Steps
 
     training = job.config.distill.training
     last = list(job.config.teacher.training.phases.values())[-1]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from k2d.config.schema import Augment
+from k2d.config.training import Augment
 from k2d.train.pool import Pool, Samples
 
 _BANK_SAMPLES = 1 << 20  # noise is cut from a stock of it: drawing it anew would cost more than all the rest

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 from torch.utils.data import DataLoader, Dataset
 
-from k2d.config.schema import Phase
+from k2d.config.training import Phase
 from k2d.faults import K2DError
 from k2d.models.codec import Codec, Request, Window
 from k2d.text.timestamps import strip_timestamps

@@ -18,7 +18,7 @@ from lightning.pytorch.utilities import rank_zero_only
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from k2d.config.schema import Running, Steps
+from k2d.config.training import Running, Steps
 from k2d.faults import K2DError
 from k2d.paths import shown
 from k2d.stamp import Recipe, differences

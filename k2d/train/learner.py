@@ -11,7 +11,7 @@ import torch
 from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import Tensor, nn
 
-from k2d.config.schema import Running, Steps
+from k2d.config.training import Running, Steps
 from k2d.faults import K2DError
 from k2d.train.batches import Batch, Share, StepLoader, singles
 from k2d.train.keys import StepKey

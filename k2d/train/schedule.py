@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from k2d.config.schema import Running, Steps
+from k2d.config.training import Running, Steps
 
 
 def learning_rate(steps: Steps, step: int) -> float:

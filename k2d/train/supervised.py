@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from k2d.config import settings_of
-from k2d.config.schema import Phase, Training
+from k2d.config.training import Phase, Training
 from k2d.models.recogniser import Memory
 from k2d.stamp import Recipe
 from k2d.train.batches import IGNORED, Batch, Material, Share, StepBatches

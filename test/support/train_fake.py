@@ -13,7 +13,7 @@ import torch
 from torch import nn
 from train_pool import RATE_HZ, make_pool
 
-from k2d.config.schema import Phase, Training
+from k2d.config.training import Phase, Training
 from k2d.models.recogniser import Memory, Window
 from k2d.text.timestamps import strip_timestamps
 from k2d.train.batches import Material

@@ -8,7 +8,7 @@ import lightning as L
 import torch
 from train_fake import FakeRecogniser, material
 
-from k2d.config.schema import Augment, Phase, Training
+from k2d.config.training import Augment, Phase, Training
 from k2d.train import engine
 from k2d.train.engine import Setting
 from k2d.train.supervised import train_recogniser

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from train_pool import RATE_HZ, make_pool
 
-from k2d.config.schema import Augment
+from k2d.config.training import Augment
 from k2d.train.augment import Augmenter, add_echo, add_noise
 
 SPEECH = np.sin(np.arange(1500) / 3).astype(np.float32) * np.float32(0.3)

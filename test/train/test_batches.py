@@ -5,7 +5,7 @@ import doctest
 import numpy as np
 import pytest
 
-from k2d.config.schema import Augment, Phase
+from k2d.config.training import Augment, Phase
 from k2d.faults import K2DError
 
 pytestmark = pytest.mark.slow

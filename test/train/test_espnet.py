@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from k2d.config.schema import Augment, Phase, Training
+from k2d.config.training import Augment, Phase, Training
 from k2d.train.pool import Pool, PoolIndex
 
 pytestmark = pytest.mark.slow

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from k2d.config.schema import Training
+from k2d.config.training import Training
 from k2d.faults import K2DError
 from k2d.paths import PROJECT_ROOT
 

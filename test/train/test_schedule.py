@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from k2d.config.schema import Running, Steps
+from k2d.config.training import Running, Steps
 from k2d.train import records, schedule, windows
 from k2d.train.schedule import learning_rate, measured_steps
 

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from k2d.config.schema import Augment, Phase, Training
+from k2d.config.training import Augment, Phase, Training
 
 pytestmark = pytest.mark.slow
 

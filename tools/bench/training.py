@@ -30,7 +30,7 @@ import numpy as np  # noqa: E402
 import torch  # noqa: E402
 from torch import Tensor, nn  # noqa: E402
 
-from k2d.config.schema import Phase, Running, Training  # noqa: E402
+from k2d.config.training import Phase, Running, Training  # noqa: E402
 from k2d.models.codec import Request, Window  # noqa: E402
 from k2d.models.recogniser import Memory  # noqa: E402
 from k2d.train import engine  # noqa: E402

@@ -1,0 +1,80 @@
+"""What concerns several fields of an experiment at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import PurePath
+
+from k2d.config.schema import ROLES, Config, Corpora
+from k2d.config.training import Steps, Training
+
+
+def faults_between_fields(config: Config) -> Iterator[tuple[str, object, str]]:
+    """Yield (key, found, expected) where fields that are right one by one do not fit together."""
+    yield from _role_faults(config.corpora)
+    for key, model in {
+        "teacher": config.teacher,
+        **{f"auxiliaries.{n}": a for n, a in config.auxiliaries.items()},
+    }.items():
+        if model.model and model.checkpoint:
+            yield (
+                f"{key}.checkpoint",
+                model.checkpoint,
+                f"only one of model and checkpoint (model is {model.model})",
+            )
+        yield from _training_faults(f"{key}.training", model.training)
+    for name, method in config.select.methods.items():
+        if method.auxiliary is not None and method.auxiliary not in config.auxiliaries:
+            known = ", ".join(config.auxiliaries) or "none is defined"
+            yield f"select.methods.{name}.auxiliary", method.auxiliary, f"one of the auxiliaries ({known})"
+        if method.rule in ("mer", "per", "composite") and not config.auxiliaries:
+            yield (
+                f"select.methods.{name}.rule",
+                method.rule,
+                "at least one entry in auxiliaries for a second opinion",
+            )
+    if len(set(config.distill.seeds)) < len(config.distill.seeds):
+        yield "distill.seeds", list(config.distill.seeds), "each seed once"
+    yield from _distill_faults(config)
+    yield from _reuse_faults(config)
+
+
+def _reuse_faults(config: Config) -> Iterator[tuple[str, object, str]]:
+    if config.reuse is not None and PurePath(config.reuse) == PurePath(config.exp, config.name):
+        yield "reuse", config.reuse, "another experiment's folder; this one is its own"
+
+
+def _distill_faults(config: Config) -> Iterator[tuple[str, object, str]]:
+    yield from _steps_faults("distill.training", config.distill.training)
+    if config.distill.keep_encoded and not config.student.freeze_encoder:
+        yield "distill.keep_encoded", True, "false, as the encoder learns (student.freeze_encoder)"
+    ctc = config.distill.objective.get("ctc", 0.0)
+    if ctc and config.student.freeze_encoder:
+        yield "distill.objective.ctc", ctc, "0, as CTC teaches the encoder alone, or student.freeze_encoder: false"
+
+
+def _training_faults(key: str, training: Training) -> Iterator[tuple[str, object, str]]:
+    if not training.phases:
+        yield f"{key}.phases", {}, "at least one phase"
+    for name, phase in training.phases.items():
+        yield from _steps_faults(f"{key}.phases.{name}", phase)
+        for limits in ("snr_db", "speed"):
+            low, high = getattr(phase.augment, limits)
+            if low > high:
+                yield f"{key}.phases.{name}.augment.{limits}", [low, high], "the least before the greatest"
+        if phase.keep_batches and phase.train != "decoder":
+            yield f"{key}.phases.{name}.keep_batches", phase.keep_batches, "0, as the encoder learns (train: decoder)"
+
+
+def _steps_faults(key: str, steps: Steps) -> Iterator[tuple[str, object, str]]:
+    if steps.batch_size % steps.accumulate:
+        yield f"{key}.accumulate", steps.accumulate, "a divisor of batch_size"
+
+
+def _role_faults(corpora: Corpora) -> Iterator[tuple[str, object, str]]:
+    seen: dict[str, str] = {}
+    for role in ROLES:
+        for split in getattr(corpora, role):
+            if split in seen:
+                yield f"corpora.{role}", split, f"one role per split (it is {seen[split]} already)"
+            seen[split] = role

@@ -1,0 +1,21 @@
+"""Types of single fields: their ranges and patterns."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import ConfigDict, Field, StringConstraints
+
+STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+
+Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=100)]
+SplitName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_]+/[A-Za-z0-9][A-Za-z0-9_.-]*$")]
+Share = Annotated[float, Field(ge=0, le=1)]
+Count = Annotated[int, Field(ge=1)]
+Whole = Annotated[int, Field(ge=0)]
+Positive = Annotated[float, Field(gt=0)]
+NotNegative = Annotated[float, Field(ge=0)]
+Alpha = Annotated[float, Field(ge=0, lt=1)]
+Precision = Literal["fp32", "bf16"]
+Step = Literal["tags", "numerals", "variants", "fillers"]
+Term = Literal["ce", "kl", "hidden_mse", "dkd", "ctc"]  # as in k2d/objectives/terms.py, which takes seconds to import

@@ -1,0 +1,106 @@
+"""The sections of an experiment that say how something is trained."""
+
+from __future__ import annotations
+
+from dataclasses import field
+from typing import Literal
+
+from pydantic.dataclasses import dataclass
+
+from k2d.config.fields import STRICT, Alpha, Count, Name, NotNegative, Positive, Precision, Share, Whole
+
+
+@dataclass(frozen=True, config=STRICT)
+class Steps:
+    """How many steps, of what, how large."""
+
+    steps: Count = 1000
+    batch_size: Count = 24
+    """Windows (or utterances) per step, over all processes."""
+    accumulate: Count = 1
+    """Backward passes per step; batch_size is divided by it."""
+    lr: Positive = 2e-3
+    warmup_steps: Whole = 100
+    schedule: Literal["constant", "linear", "cosine", "inverse_sqrt"] = "constant"
+    """After the warm-up."""
+
+
+@dataclass(frozen=True, config=STRICT)
+class Augment:
+    """What is done to the audio of a sample."""
+
+    gain_db: NotNegative = 6.0
+    """It is made louder or quieter by at most this much."""
+    noise: Share = 0.5
+    """How often noise is added: white, pink, or other voices."""
+    snr_db: tuple[float, float] = (5.0, 30.0)
+    """Least and greatest distance of the noise."""
+    echo: Share = 0.3
+    """How often it sounds as in a room."""
+    speed: tuple[Positive, Positive] = (1.0, 1.0)
+    """Slowest and fastest at which it is played, which raises the voice as well: as if by somebody else."""
+
+
+@dataclass(frozen=True, config=STRICT)
+class Phase(Steps):
+    """A stretch of a training, with data and weights of its own."""
+
+    data: Literal["utterances", "windows"] = "windows"
+    """Single utterances in batches of like length, or windows composed of several with pauses between them."""
+    window_s: Positive | None = None
+    """Length of composed windows; default: the recogniser's."""
+    train: Literal["encoder", "decoder", "all"] = "all"
+    """The encoder learns by CTC alone; the decoder from a fixed encoder."""
+    keep_batches: Whole = 0
+    """Where the decoder learns alone: so many batches are encoded, once, and gone through again and again. 0: always
+    new ones."""
+    decoder_layers: Count | None = None
+    """Only the first ones and the last take part, so many in all; those between must not have learnt yet, and pass
+    on what they are given (k2d/models/espnet_s2t_start.py). Default: all."""
+    lean_on_ctc: bool = False
+    """A new decoder begins this phase with the CTC head as its output layer, and a last layer that hands on the frames
+    that it attends to: after phases in which the encoder alone has learnt."""
+    ctc_weight: Share = 0.3
+    """Share of the CTC loss where both parts learn."""
+    flat_start: Share = 0.0
+    """Share of a loss that wants each token about where it would be if all were equally long, beside CTC where the
+    encoder learns alone. Without it a new encoder says nothing (the blank) for hundreds of steps."""
+    label_smoothing: Alpha = 0.1
+    token_noise: Share = 0.0
+    """Share of the decoder's input words that are replaced by others, so that it has to listen."""
+    timestamps: bool = True
+    cut_share: Share = 0.2
+    """How often a window ends in the middle of an utterance where it could."""
+    short_share: Share = 0.2
+    """How often nothing is said after one of a window's first utterances, as at the end of a recording."""
+    augment: Augment = field(default_factory=Augment)
+    spec_augment: bool = True
+    """Mask stretches of time and of frequency as the model's config says. In a first phase it keeps CTC on blanks."""
+
+
+@dataclass(frozen=True, config=STRICT)
+class Running:
+    """What holds for a training as a whole."""
+
+    weight_decay: NotNegative = 0.01
+    gradient_clip: Positive = 1.0
+    precision: Precision = "fp32"
+    checkpoint_every_steps: Count = 200
+    evaluations: Count = 5
+    """How often free-running decoding of the development sets is measured in the last phase: at equal distances, the
+    last time at its end. Phases before it are measured at their end, if the decoder learns in them."""
+    average_best: Count = 3
+    """How many of the last phase's best checkpoints are averaged into the model, if that is better than the best."""
+
+
+@dataclass(frozen=True, config=STRICT)
+class Training(Running):
+    """How a teacher or an auxiliary is trained: phase after phase."""
+
+    phases: dict[Name, Phase] = field(default_factory=lambda: {"all": Phase()})
+    """In their order. A phase begins with the weights of the one before, and with a new optimiser."""
+
+
+@dataclass(frozen=True, config=STRICT)
+class StudentTraining(Steps, Running):
+    """How a student is trained."""
