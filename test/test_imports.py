@@ -43,6 +43,7 @@ ADAPTERS = {
     "espnet2": {"k2d/models/espnet_s2t.py"},
     "whisper": {"k2d/models/whisper.py"},
     "kaldiio": {"k2d/data/audio/ark.py"},
+    "pyarrow": {"k2d/data/parquet.py"},
     "opencc": {"k2d/text/script.py"},
     "pypinyin": {"k2d/text/mandarin.py"},
     "gruut": {"k2d/text/english.py"},

@@ -2,6 +2,7 @@
 
 prepare(root: Path, options: Options, nj: int) -> Iterator[tuple[str, Utterance]]    (split, utterance) pairs
 Options                                        optional: a pydantic dataclass of what can be asked of the corpus
+prepare(root, options, nj, store: Path)        the same, for a recipe that has to write audio: into the folder `store`
 variant(options: Options) -> str | None        optional: which of the card's counts these options should give
 tables(root: Path, options: Options) -> Iterator[tuple[str, str, str, str]]    optional: (split, file, id, value)
 """
@@ -10,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib
+import inspect
 import json
 import os
 import sys
@@ -98,7 +100,7 @@ class Corpus:
         variable = self.card.root_variable
         text = configured or (os.environ.get(variable, "") if variable else "")
         if not text and not variable:
-            return data / "raw" / self.name
+            return self.store(data)
         if not text:
             how = f"set {variable}, or prepare.roots.{self.name}=/path/to/it"
             raise UsageError(f"{self.name}: where is the raw corpus? {how} (to get it: {self.card.source})")
@@ -107,8 +109,13 @@ class Corpus:
             raise UsageError(f"{self.name}: the raw corpus {root} is not a folder; mend {variable} or prepare.roots")
         return root
 
-    def rows(self, root: Path, options: Any, nj: int) -> Iterator[tuple[str, Utterance]]:
-        return cast("Iterator[tuple[str, Utterance]]", self.module.prepare(root, options, nj))
+    def store(self, data: Path) -> Path:
+        """Where a recipe writes the audio that it has to make or to unpack."""
+        return data / "raw" / self.name
+
+    def rows(self, root: Path, options: Any, nj: int, store: Path) -> Iterator[tuple[str, Utterance]]:
+        asked = {"store": store} if "store" in inspect.signature(self.module.prepare).parameters else {}
+        return cast("Iterator[tuple[str, Utterance]]", self.module.prepare(root, options, nj, **asked))
 
     def tables(self, root: Path, options: Any) -> Iterator[tuple[str, str, str, str]]:
         make = getattr(self.module, "tables", None)

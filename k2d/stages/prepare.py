@@ -60,7 +60,7 @@ def make(unit: Unit, job: Job, folder: Path) -> Counts:
     options = corpus.options(asked.options.get(corpus.name, {}))
     root = corpus.root(asked.roots.get(corpus.name), job.places.data)
     with tempfile.TemporaryDirectory(prefix=".spool-", dir=folder) as spool:
-        _spool(corpus.rows(root, options, job.nj), Path(spool))
+        _spool(corpus.rows(root, options, job.nj, corpus.store(job.places.data)), Path(spool))
         splits = sorted(path.name for path in Path(spool).iterdir())
         if not splits:
             raise K2DError(f"egs/{corpus.name}/prepare.py gave no utterances from {shown(root)}")

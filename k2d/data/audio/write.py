@@ -16,8 +16,11 @@ from k2d.faults import UsageError
 _FORMATS = {".flac": "FLAC", ".wav": "WAV"}
 
 
-def write(path: Path, samples: Samples, rate_hz: int) -> None:
-    """Write one channel as PCM16 FLAC or WAV, by the suffix; what exceeds full scale is clipped."""
+def write(path: Path, samples: Samples, rate_hz: int, *, durable: bool = True) -> None:
+    """Write one channel as PCM16 FLAC or WAV, by the suffix; what exceeds full scale is clipped.
+
+    Who writes many files and syncs them together says so with `durable=False`.
+    """
     if (container := _FORMATS.get(path.suffix.lower())) is None:
         raise UsageError(f"{path}: audio is written as .flac or .wav, not as {path.suffix or 'a bare name'}")
     if samples.ndim != 1 or not len(samples):
@@ -27,7 +30,7 @@ def write(path: Path, samples: Samples, rate_hz: int) -> None:
     partial = path.with_name(f".{path.name}.{os.getpid()}{PARTIAL}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        _write_blocks(partial, samples, rate_hz, container)
+        _write_blocks(partial, samples, rate_hz, container, durable=durable)
         partial.replace(path)
     except soundfile.LibsndfileError as error:
         message = f"cannot be written: {error.error_string}"
@@ -38,15 +41,17 @@ def write(path: Path, samples: Samples, rate_hz: int) -> None:
     finally:
         if partial.parent.is_dir():
             partial.unlink(missing_ok=True)
-    sync_folder(path.parent)
+    if durable:
+        sync_folder(path.parent)
 
 
-def _write_blocks(path: Path, samples: Samples, rate_hz: int, container: str) -> None:
+def _write_blocks(path: Path, samples: Samples, rate_hz: int, container: str, *, durable: bool) -> None:
     """Block by block (libsndfile's encoders can overflow the stack on one huge call), then flush to the disk."""
     with path.open("wb") as raw:
         with soundfile.SoundFile(raw.fileno(), "w", rate_hz, 1, "PCM_16", None, container, closefd=False) as file:
             for at in range(0, len(samples), BLOCK_FRAMES):
                 file.write(samples[at : at + BLOCK_FRAMES])
-        os.fsync(raw.fileno())
+        if durable:
+            os.fsync(raw.fileno())
     if (n_there := soundfile.info(path).frames) != len(samples):
         raise OSError(f"{n_there:,} of {len(samples):,} samples reached the disk")

@@ -1,0 +1,111 @@
+"""Audio that a corpus keeps inside parquet, written once as FLAC: a row group is a folder, whole or not there.
+
+A file is named by its row, never by an id or a path that the corpus gives. The folder's name bears the digest of the
+parquet file's footer, so another revision of the corpus is not taken for this one. What cannot be decoded is kept as it
+came and what is missing is left out: stage 1 sets both aside with their reasons.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from k2d.atomic import partial_folder, publish_folder
+from k2d.data.audio import RATE_HZ, AudioError, AudioSource, read, write
+from k2d.data.parquet import Clip, Kind, Row, Shard, demand_columns, read_clips, read_rows
+from k2d.faults import K2DError
+from k2d.progress import track
+from k2d.workers import run_each
+
+_DIGEST_CHARACTERS = 12
+_FLAC = b"fLaC"
+
+
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """A row group whose audio is to be written."""
+
+    shard: Shard
+    column: str
+    number: int
+    folder: Path
+
+
+def rows_with_audio(
+    shards: Sequence[Shard], columns: Mapping[str, Kind], audio: str, store: Path, *, nj: int
+) -> Iterator[tuple[Shard, int, Row, Path]]:
+    """Every row: its shard, its number there, the values of `columns`, and its audio as a file below `store`."""
+    demand_columns(shards, {**columns, audio: Clip})
+    store_audio(shards, audio, store, nj=nj)
+    for shard in shards:
+        paths = _audio_paths(shard, audio, store)
+        for number, (row, path) in enumerate(zip(read_rows(shard, list(columns)), paths, strict=True)):
+            yield shard, number, row, path
+
+
+def store_audio(shards: Sequence[Shard], column: str, store: Path, *, nj: int) -> None:
+    """Write the audio of every row group that is not there yet, `nj` groups at a time."""
+    groups = [
+        _Group(shard, column, number, _folder(shard, column, number, store))
+        for shard in shards
+        for number in range(len(shard.group_rows))
+    ]
+    to_do = [group for group in groups if not group.folder.is_dir()]
+    outcomes = run_each(_write_group, to_do, nj=nj) if to_do else iter(())
+    for outcome in track(outcomes, "writing audio", len(to_do), "row groups"):
+        if outcome.error:
+            where = f"{outcome.item.shard.path}: row group {outcome.item.number}"
+            why = outcome.exception if isinstance(outcome.exception, K2DError) else outcome.error
+            raise K2DError(f"{where}: its audio could not be written; what is done is kept, run again:\n{why}")
+
+
+def _audio_paths(shard: Shard, column: str, store: Path) -> Iterator[Path]:
+    for number, n_rows in enumerate(shard.group_rows):
+        folder = _folder(shard, column, number, store)
+        yield from (folder / _name(row) for row in range(n_rows))
+
+
+def _folder(shard: Shard, column: str, number: int, store: Path) -> Path:
+    return store / f"{shard.path.stem}-{shard.digest[:_DIGEST_CHARACTERS]}" / f"{column}-{number:05d}"
+
+
+def _name(row: int) -> str:
+    return f"{row:05d}.flac"
+
+
+def _write_group(group: _Group) -> None:
+    """Write the clips of a row group. Runs in a worker."""
+    partial = partial_folder(group.folder)
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    for row, clip in enumerate(read_clips(group.shard, group.column, group.number)):
+        if clip.content is not None:
+            _write_clip(clip.content, partial / _name(row))
+        elif clip.path and (beside := _beside(group.shard.path.parent, clip.path)):
+            _write_clip(beside.read_bytes(), partial / _name(row))
+    publish_folder(partial, group.folder)
+
+
+def _write_clip(content: bytes, target: Path) -> None:
+    target.write_bytes(content)
+    if content.startswith(_FLAC):
+        return
+    with suppress(AudioError):  # left as it came: stage 1 says what is wrong with it
+        samples = read(AudioSource(target))
+        write(target, samples, RATE_HZ, durable=False)  # the whole folder is synced when it is published
+
+
+def _beside(folder: Path, stated: str) -> Path | None:
+    """The file that a path in the corpus means: below the parquet file's folder, or of that name in it.
+
+    A path from another machine's cache is absolute; one that leads out of the folder is never followed.
+    """
+    path = PurePosixPath(stated)
+    inner = [] if path.is_absolute() or ".." in path.parts else [folder / path]
+    for candidate in (*inner, folder / path.name):
+        if candidate.is_file() and candidate.resolve().is_relative_to(folder.resolve()):
+            return candidate
+    return None
