@@ -37,21 +37,23 @@ _CARD_CONFIG = ConfigDict(extra="forbid", strict=True)
 
 @dataclass(frozen=True, config=_CARD_CONFIG)
 class Expected:
-    """How much of a split there should be."""
+    """How much of a split there should be; what is not known of it is left out."""
 
-    utterances: Annotated[int, Field(ge=1)]
-    hours: Annotated[float, Field(gt=0)]
+    utterances: Annotated[int, Field(ge=1)] | None = None
+    hours: Annotated[float, Field(gt=0)] | None = None
 
     def problem(self, utterances: int, hours: float) -> str:
         """What differs from what was found; empty if nothing does.
 
         >>> Expected(100, 2.0).problem(100, 2.01), Expected(100, 2.0).problem(99, 2.5)
         ('', '99 utterances (expected 100), 2.50 h (expected 2.00)')
+        >>> Expected(hours=2.0).problem(99, 2.0), Expected().problem(1, 0.1)
+        ('', '')
         """
         wrong = []
-        if utterances != self.utterances:
+        if self.utterances is not None and utterances != self.utterances:
             wrong.append(f"{utterances:,} utterances (expected {self.utterances:,})")
-        if abs(hours - self.hours) > max(HOURS_TOLERANCE * self.hours, 0.005):
+        if self.hours is not None and abs(hours - self.hours) > max(HOURS_TOLERANCE * self.hours, 0.005):
             wrong.append(f"{hours:.2f} h (expected {self.hours:.2f})")
         return ", ".join(wrong)
 

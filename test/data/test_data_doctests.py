@@ -1,11 +1,11 @@
-"""The examples in the docstrings of what the teacher heard are true."""
+"""The examples in the docstrings of this room are true."""
 
 import doctest
 import importlib
 
 import pytest
 
-ROOMS = ["hypotheses", "timed_text", "chunks", "chunk_audio", "subtitles"]
+ROOMS = ["hypotheses", "timed_text", "chunks", "chunk_audio", "subtitles", "corpus", "tally"]
 
 
 @pytest.mark.parametrize("name", ROOMS)
