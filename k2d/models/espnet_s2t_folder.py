@@ -15,6 +15,7 @@ from torch import Tensor
 from k2d.atomic import write_text
 from k2d.faults import K2DError
 from k2d.models.espnet_s2t_config import written_path
+from k2d.models.weights_file import read_torch_file
 from k2d.paths import shown
 
 CONFIG, WEIGHTS, TOKENS, PIECES, PARAMETERS, STATISTICS = (
@@ -26,7 +27,6 @@ CONFIG, WEIGHTS, TOKENS, PIECES, PARAMETERS, STATISTICS = (
     "feats_stats.npz",
 )
 _ESPNETS_BEST = "valid.acc.ave.pth"
-_LISTED = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,42 +92,8 @@ def check_tokens_file(path: Path, tokens: list[str]) -> None:
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
-    """Tensors by name, and nothing else: a file that holds more could run code."""
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
-        raise K2DError(f"{shown(path)}: there is no such file of weights") from None
-    except Exception as error:  # torch raises whatever its readers raise
-        if type(error).__name__ == "UnpicklingError":
-            reason = "it holds more than weights, and such files can run code; have it saved as a plain state dict"
-        else:
-            reason = "truncated, or not written by torch.save; copy or make it again"
-        raise K2DError(f"{shown(path)}: cannot be read as weights: {reason}") from error
+    """The plain state dict that ESPnet saves as a model."""
+    state = read_torch_file(path)
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
         raise K2DError(f"{shown(path)}: not a plain state dict (names and tensors); name the model file, no checkpoint")
     return state
-
-
-def check_weights(state: Mapping[str, Tensor], expected: Mapping[str, Tensor], where: str) -> None:
-    """Refuse weights that are not those of the network of the config, all of them, and numbers."""
-    shapes = [
-        f"{name} {tuple(state[name].shape)} instead of {tuple(expected[name].shape)}"
-        for name in expected
-        if name in state and state[name].shape != expected[name].shape
-    ]
-    problems = [
-        _listed("missing", [name for name in expected if name not in state]),
-        _listed("unexpected", [name for name in state if name not in expected]),
-        _listed("of another shape", shapes),
-    ]
-    if told := "; ".join(filter(None, problems)):
-        raise K2DError(f"{where}: not the weights of this {CONFIG}: {told}; put the files of one model together")
-    if bad := _listed("with NaN or infinity", [n for n, t in state.items() if not torch.isfinite(t).all()]):
-        raise K2DError(f"{where}: broken weights: {bad}; take another checkpoint")
-
-
-def _listed(what: str, names: list[str]) -> str:
-    if not names:
-        return ""
-    more = ", …" if len(names) > _LISTED else ""
-    return f"{len(names)} {what} ({', '.join(names[:_LISTED])}{more})"

@@ -19,13 +19,13 @@ from k2d.models.espnet_s2t_folder import (
     TOKENS,
     ModelFiles,
     check_tokens_file,
-    check_weights,
     read_weights,
     weights_of,
 )
 from k2d.models.espnet_s2t_layout import layout_of, preprocessor_conf
 from k2d.models.espnet_s2t_recogniser import S2TRecogniser
 from k2d.models.espnet_s2t_start import prepare
+from k2d.models.weights_file import check_weights
 from k2d.paths import shown
 
 
@@ -42,7 +42,8 @@ def load_s2t(path: Path, language: str | None = None) -> S2TRecogniser:
     weights = weights_of(folder) if path.is_dir() else path
     state = read_weights(weights)
     recogniser = _built(config, codec, folder)
-    check_weights(state, recogniser.network.state_dict(), shown(weights))
+    expected = {name: tensor.shape for name, tensor in recogniser.network.state_dict().items()}
+    check_weights(state, expected, shown(weights), f"this {CONFIG}")
     recogniser.network.load_state_dict(state)
     return recogniser
 

@@ -1,0 +1,54 @@
+"""Files of weights, read safely and held against the network that they are for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from k2d.faults import K2DError
+from k2d.paths import shown
+
+_LISTED = 5
+
+
+def read_torch_file(path: Path) -> Any:
+    """Tensors and plain data, and nothing else: a file that holds more could run code."""
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise K2DError(f"{shown(path)}: there is no such file of weights") from None
+    except Exception as error:  # torch raises whatever its readers raise
+        if type(error).__name__ == "UnpicklingError":
+            reason = "it holds more than weights, and such files can run code; have it saved as a plain state dict"
+        else:
+            reason = "truncated, or not written by torch.save; copy or make it again"
+        raise K2DError(f"{shown(path)}: cannot be read as weights: {reason}") from error
+
+
+def check_weights(state: Mapping[str, Tensor], expected: Mapping[str, Sequence[int]], where: str, config: str) -> None:
+    """Refuse weights that are not those of the network of the config (names and shapes), all of them, and numbers."""
+    shapes = [
+        f"{name} {tuple(state[name].shape)} instead of {tuple(expected[name])}"
+        for name in expected
+        if name in state and tuple(state[name].shape) != tuple(expected[name])
+    ]
+    problems = [
+        _listed("missing", [name for name in expected if name not in state]),
+        _listed("unexpected", [name for name in state if name not in expected]),
+        _listed("of another shape", shapes),
+    ]
+    if told := "; ".join(filter(None, problems)):
+        raise K2DError(f"{where}: not the weights of {config}: {told}; put the files of one model together")
+    if bad := _listed("with NaN or infinity", [n for n, t in state.items() if not torch.isfinite(t).all()]):
+        raise K2DError(f"{where}: broken weights: {bad}; take another checkpoint")
+
+
+def _listed(what: str, names: list[str]) -> str:
+    if not names:
+        return ""
+    more = ", …" if len(names) > _LISTED else ""
+    return f"{len(names)} {what} ({', '.join(names[:_LISTED])}{more})"
