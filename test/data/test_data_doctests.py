@@ -5,7 +5,7 @@ import importlib
 
 import pytest
 
-ROOMS = ["hypotheses", "timed_text", "chunks", "chunk_audio", "subtitles", "corpus", "tally"]
+ROOMS = ["archive", "hypotheses", "timed_text", "chunks", "chunk_audio", "subtitles", "corpus", "tally"]
 
 
 @pytest.mark.parametrize("name", ROOMS)

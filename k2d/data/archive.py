@@ -1,0 +1,196 @@
+"""Tar and zip archives from others: looked through as a whole, then unpacked, or not at all.
+
+Only plain files and folders with relative names are taken. Everything else (absolute names, `..`, links, devices, a
+name twice, more than the limits) is told in one message, and nothing is written. Modes, owners and times in the
+archive are ignored. An archive that comes in parts (`x.tar.gz00`, `x.tar.gz01`, …) is given as its parts in order.
+"""
+
+from __future__ import annotations
+
+import io
+import shutil
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import IO, BinaryIO, cast
+
+from k2d.atomic import partial_folder, publish_folder
+from k2d.data.archive_members import Archive, Entry, opened_archive
+from k2d.data.joined import Joined
+from k2d.faults import K2DError
+from k2d.progress import Progress
+
+SHOWN_FAULTS = 10
+MAX_NAME_BYTES = 255  # of one part of a path, in every common file system
+COPY_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much an archive may hold before it is taken for a bomb."""
+
+    members: int = 5_000_000
+    ratio: int = 100
+    """Unpacked bytes over packed ones; audio hardly shrinks, tables of text about tenfold."""
+    always_bytes: int = 1 << 28
+    """Unpacked bytes that are fine whatever the ratio."""
+
+    def bytes_for(self, packed: int) -> int:
+        return max(self.always_bytes, self.ratio * packed)
+
+
+@dataclass
+class _Looked:
+    """What has been seen of an archive so far, and what is wrong with it."""
+
+    limits: Limits
+    max_bytes: int
+    files: set[str] = field(default_factory=set)
+    folders: set[str] = field(default_factory=set)
+    n_members: int = 0
+    n_bytes: int = 0
+    n_faults: int = 0
+    faults: list[str] = field(default_factory=list)
+
+    def fault(self, message: str) -> None:
+        self.n_faults += 1
+        if len(self.faults) < SHOWN_FAULTS:
+            self.faults.append(message)
+
+    def add(self, entry: Entry) -> bool:
+        """Take an entry into account; False: there is no use in looking further."""
+        self.n_members += 1
+        if problem := entry.problem or name_fault(entry.name):
+            self.fault(f"{entry.name[:80]!r} {problem}")
+        elif entry.is_folder:
+            self.folders.add(_normal(entry.name))
+        else:
+            self._add_file(_normal(entry.name), entry.n_bytes)
+        if self.n_members > self.limits.members:
+            self.fault(f"it has more than {self.limits.members:,} members")
+        if self.n_bytes > self.max_bytes:
+            self.fault(f"it unpacks to more than {self.max_bytes:,} bytes")
+        return self.n_members <= self.limits.members and self.n_bytes <= self.max_bytes
+
+    def _add_file(self, name: str, n_bytes: int) -> None:
+        if name in self.files:
+            self.fault(f"{name!r} is there twice")
+        self.files.add(name)
+        self.folders.update(str(parent) for parent in PurePosixPath(name).parents)
+        self.n_bytes += n_bytes
+
+    def close(self) -> None:
+        for name in sorted(self.files & self.folders)[:SHOWN_FAULTS]:
+            self.fault(f"{name!r} is a file and a folder")
+
+
+def extract(archive: Path | Sequence[Path], destination: Path, limits: Limits = Limits()) -> int:
+    """Unpack an archive as the new folder `destination`, whole or not at all; the number of its files."""
+    if destination.exists():
+        raise K2DError(f"{destination}: is there already; move it away, or unpack to another place")
+    looked = _look_through(archive, limits)
+    _check_space(destination, looked.n_bytes)
+    partial = partial_folder(destination)
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    try:
+        with (
+            Progress(f"{_title(archive)}: unpacking", looked.n_bytes, "B") as progress,
+            _opened(archive) as opened,
+        ):
+            for entry in opened.entries():
+                if not entry.is_folder:
+                    _write(opened.open(entry), entry.n_bytes, partial / entry.name)
+                    progress.update(entry.n_bytes)
+        publish_folder(partial, destination)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return len(looked.files)
+
+
+def check(archive: Path | Sequence[Path], limits: Limits = Limits()) -> int:
+    """Look an archive through, raising with all that is wrong with it; the number of its files."""
+    return len(_look_through(archive, limits).files)
+
+
+def name_fault(name: str) -> str:
+    """What makes a member's name unfit to be a path below a folder; empty if nothing does.
+
+    >>> name_fault("clips/課 1.mp3"), name_fault("/etc/passwd"), name_fault("a/../../b")
+    ('', 'has an absolute name', "has '..' in its name")
+    """
+    if name.startswith(("/", "\\")) or (len(name) > 1 and name[1] == ":" and name[0].isalpha()):
+        return "has an absolute name"
+    if "\\" in name:
+        return "has a backslash in its name"
+    parts = name.split("/")
+    if ".." in parts:
+        return "has '..' in its name"
+    if not name or any(ord(char) < 32 or ord(char) == 127 for char in name):
+        return "has an empty name, or a control character in it"
+    try:
+        too_long = any(len(part.encode()) > MAX_NAME_BYTES for part in parts)
+    except UnicodeEncodeError:
+        return "has a name that is not UTF-8"
+    return f"has a name of more than {MAX_NAME_BYTES} bytes" if too_long else ""
+
+
+def _look_through(archive: Path | Sequence[Path], limits: Limits) -> _Looked:
+    n_packed = sum(path.stat().st_size for path in _parts(archive))
+    looked = _Looked(limits, limits.bytes_for(n_packed))
+    with _opened(archive) as opened:
+        for entry in opened.entries():
+            if not looked.add(entry):
+                break
+    looked.close()
+    if not looked.n_faults and not looked.files:
+        looked.fault("it holds no file")
+    if looked.n_faults:
+        more = looked.n_faults - len(looked.faults)
+        lines = [*looked.faults, *([f"… and {more:,} more"] if more else [])]
+        raise K2DError(
+            "\n  ".join([f"{_title(archive)}: nothing of it was unpacked, because", *lines])
+            + "\ndo not unpack it by other means either; is it the file that its publisher made?"
+        )
+    return looked
+
+
+def _opened(archive: Path | Sequence[Path]) -> AbstractContextManager[Archive]:
+    return opened_archive(_raw(archive), _title(archive))
+
+
+def _raw(archive: Path | Sequence[Path]) -> BinaryIO:
+    parts = _parts(archive)
+    return parts[0].open("rb") if len(parts) == 1 else cast("BinaryIO", io.BufferedReader(Joined(parts), COPY_BYTES))
+
+
+def _write(source: IO[bytes], n_bytes: int, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with source, path.open("xb") as target:
+        shutil.copyfileobj(source, target, COPY_BYTES)
+        if target.tell() != n_bytes:
+            raise EOFError(f"{path.name} has {target.tell():,} of its {n_bytes:,} bytes")
+
+
+def _check_space(destination: Path, n_bytes: int) -> None:
+    there = next(folder for folder in destination.absolute().parents if folder.exists())
+    free = shutil.disk_usage(there).free
+    if free < n_bytes:
+        raise K2DError(f"{there}: {n_bytes:,} bytes are needed, {free:,} are free; unpack to a larger disk")
+
+
+def _parts(archive: Path | Sequence[Path]) -> Sequence[Path]:
+    parts = [archive] if isinstance(archive, Path) else archive
+    if missing := [str(path) for path in parts if not path.is_file()]:
+        raise K2DError(f"no such archive: {', '.join(missing)}")
+    return parts
+
+
+def _title(archive: Path | Sequence[Path]) -> str:
+    parts = _parts(archive)
+    return str(parts[0]) if len(parts) == 1 else f"{parts[0]} and {len(parts) - 1} parts more"
+
+
+def _normal(name: str) -> str:
+    return str(PurePosixPath(name))
