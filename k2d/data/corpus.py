@@ -25,6 +25,7 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
 from k2d import strict_yaml
+from k2d.data.download import Remote
 from k2d.data.rows import Utterance
 from k2d.faults import K2DError, UsageError
 from k2d.paths import PROJECT_ROOT, shown
@@ -59,6 +60,22 @@ class Expected:
 
 
 @dataclass(frozen=True, config=_CARD_CONFIG)
+class PublicFile:
+    """A file that anybody may fetch: `python -m egs.<corpus>.prepare --download DIR` puts it at DIR/<file>."""
+
+    file: str
+    url: str
+    size: Annotated[int, Field(ge=1)] | None = None
+    sha256: Annotated[str, Field(pattern="^([0-9a-f]{64})?$")] = ""
+    md5: Annotated[str, Field(pattern="^([0-9a-f]{32})?$")] = ""
+
+    @property
+    def remote(self) -> Remote:
+        digest = f"sha256:{self.sha256}" if self.sha256 else f"md5:{self.md5}" if self.md5 else ""
+        return Remote(self.url, self.size, digest)
+
+
+@dataclass(frozen=True, config=_CARD_CONFIG)
 class Card:
     """corpus.yaml: what the corpus is and where to get it."""
 
@@ -70,6 +87,8 @@ class Card:
     """Where to get it."""
     root_variable: str = ""
     """Environment variable that names the raw corpus; empty: prepare.py makes it, under data/raw/."""
+    download: tuple[PublicFile, ...] = ()
+    """Its files, where they are public."""
     expected: dict[str, dict[str, Expected]] = field(default_factory=dict)
     """By variant (`default` unless prepare.py names others) and split."""
 

@@ -1,0 +1,41 @@
+"""What may be fetched at all: https, also after redirects; plain http from this machine alone, for tests."""
+
+from __future__ import annotations
+
+import http.client
+import urllib.request
+from typing import IO
+from urllib.parse import urlsplit
+
+from k2d.faults import K2DError
+
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+def opener() -> urllib.request.OpenerDirector:
+    return urllib.request.build_opener(_SafeRedirects)
+
+
+def refuse_url(url: str) -> None:
+    parts = urlsplit(url)
+    if parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in LOOPBACK):
+        return
+    raise K2DError(f"{url}: found {parts.scheme or 'no scheme'}, expected https; nothing else is fetched")
+
+
+class _SafeRedirects(urllib.request.HTTPRedirectHandler):
+    """Redirects that do not leave https (urllib would follow them to http and ftp)."""
+
+    def redirect_request(
+        self,
+        req: urllib.request.Request,
+        fp: IO[bytes],
+        code: int,
+        msg: str,
+        headers: http.client.HTTPMessage,
+        newurl: str,
+    ) -> urllib.request.Request | None:
+        if urlsplit(newurl).scheme != urlsplit(req.full_url).scheme:
+            raise K2DError(f"{req.full_url}: sends on to {newurl}, expected https; nothing else is fetched")
+        refuse_url(newurl)
+        return super().redirect_request(req, fp, code, msg, headers, newurl)

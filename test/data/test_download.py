@@ -1,0 +1,251 @@
+"""Fetching from a server on this machine: whole, resumed, changed under our hands, refused. Nothing leaves it."""
+
+import hashlib
+import json
+import os
+import socket
+import urllib.request
+
+import pytest
+from file_server import serving
+
+from k2d.data import https_only
+from k2d.data.corpus import Card, PublicFile
+from k2d.data.download import Remote, fetch
+from k2d.data.download_command import download
+from k2d.faults import K2DError
+
+CONTENT = os.urandom(3_000_000)
+SHA256 = hashlib.sha256(CONTENT).hexdigest()
+MD5 = hashlib.md5(CONTENT, usedforsecurity=False).hexdigest()
+AT_ONCE = (0.0, 0.0, 0.0)
+
+
+@pytest.fixture(autouse=True)
+def _no_proxy(monkeypatch):
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+
+
+@pytest.fixture
+def server():
+    with serving(CONTENT) as served:
+        yield served
+
+
+@pytest.fixture
+def said():
+    return []
+
+
+@pytest.fixture
+def get(server, tmp_path, said):
+    """Fetch the server's file to `sub/file.bin`."""
+
+    def run(digest=f"sha256:{SHA256}", n_bytes=3_000_000):
+        return fetch(Remote(server.url, n_bytes, digest), tmp_path / "sub" / "file.bin", said.append, waits_s=AT_ONCE)
+
+    return run
+
+
+def files(tmp_path):
+    return sorted(path.name for path in (tmp_path / "sub").iterdir())
+
+
+@pytest.mark.parametrize("digest", [f"sha256:{SHA256}", f"md5:{MD5}", ""])
+def test_a_file_is_fetched_once_and_nothing_else_is_left(get, server, tmp_path, said, digest):
+    assert get(digest) is True
+    assert (tmp_path / "sub" / "file.bin").read_bytes() == CONTENT
+    assert files(tmp_path) == ["file.bin"]
+    assert get(digest) is False
+    assert len(server.asked) == 1
+    assert said[-1].endswith("file.bin: is there already")
+
+
+def test_it_goes_on_where_it_broke_off(get, server, tmp_path, said):
+    server.cut_after = 1_200_000
+    assert get() is True
+    assert (tmp_path / "sub" / "file.bin").read_bytes() == CONTENT
+    assert [asked.get("Range") for asked in server.asked] == [None, "bytes=1200000-", "bytes=2400000-"]
+    assert "the connection closed after 1,200,000 of 3,000,000 bytes; going on from byte 1,200,000" in said[0]
+
+
+def test_another_run_goes_on_with_what_a_killed_one_left(get, server, tmp_path):
+    server.cut_after, server.moods = 1_000_000, [200, 404]
+    with pytest.raises(K2DError, match="not there"):
+        get()
+    assert files(tmp_path) == ["file.bin.part", "file.bin.part.json"]
+    server.cut_after = None
+    assert get() is True
+    assert server.asked[-1]["Range"] == "bytes=1000000-"
+    assert (tmp_path / "sub" / "file.bin").read_bytes() == CONTENT
+
+
+def test_a_file_that_changed_on_the_server_is_begun_anew(get, server, tmp_path, said):
+    server.cut_after, server.moods = 1_000_000, [200, 404]
+    with pytest.raises(K2DError):
+        get("", None)
+    server.content, server.etag, server.cut_after = CONTENT[::-1], '"v2"', None
+    assert get("", None) is True
+    assert (tmp_path / "sub" / "file.bin").read_bytes() == CONTENT[::-1]
+    assert said[-2] == (
+        "file.bin.part: begun anew, 1,000,000 bytes are fetched again: the file on the server is another one now"
+    )
+
+
+def test_a_server_without_ranges_is_told_and_starts_from_the_beginning(get, server, tmp_path, said):
+    server.ranges, server.cut_after = False, 1_000_000
+    with pytest.raises(K2DError, match=r"the connection closed after 1,000,000 of 3,000,000 bytes"):
+        get()
+    server.cut_after = None
+    assert get() is True
+    assert (tmp_path / "sub" / "file.bin").read_bytes() == CONTENT
+    assert any("the server knows no ranges" in line for line in said)
+
+
+def test_what_nobody_can_tell_apart_is_not_glued_together(get, server, tmp_path):
+    """Without an ETag or a date, half of one version could meet half of another."""
+    server.etag, server.cut_after, server.moods = "", 1_000_000, [200, 404]
+    with pytest.raises(K2DError):
+        get()
+    server.cut_after = None
+    assert get() is True
+    assert [asked.get("Range") for asked in server.asked] == [None, None, None]
+    assert (tmp_path / "sub" / "file.bin").read_bytes() == CONTENT
+
+
+def test_a_note_that_is_rubbish_or_of_another_address_is_not_trusted(get, server, tmp_path):
+    (tmp_path / "sub").mkdir()
+    for note in ["{", "[]", json.dumps({"url": "https://elsewhere", "validator": '"v1"', "total": 3})]:
+        (tmp_path / "sub" / "file.bin.part").write_bytes(b"xyz")
+        (tmp_path / "sub" / "file.bin.part.json").write_text(note)
+        assert get() is True
+        assert (tmp_path / "sub" / "file.bin").read_bytes() == CONTENT
+        (tmp_path / "sub" / "file.bin").unlink()
+
+
+def test_a_whole_part_left_by_a_kill_is_not_fetched_again(get, server, tmp_path):
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / "file.bin.part").write_bytes(CONTENT)
+    note = {"url": server.url, "validator": '"v1"', "total": None}
+    (tmp_path / "sub" / "file.bin.part.json").write_text(json.dumps(note))
+    assert get() is True
+    assert len(server.asked) == 1  # answered by 416
+    assert files(tmp_path) == ["file.bin"]
+
+
+def test_a_checksum_that_differs_is_told_and_nothing_stays(get, tmp_path):
+    with pytest.raises(K2DError) as caught:
+        get("sha256:" + "0" * 64)
+    assert f"found sha256 {SHA256}, expected {'0' * 64}" in str(caught.value)
+    assert files(tmp_path) == []
+
+
+def test_a_size_that_differs_is_told_before_anything_is_fetched(get, server, tmp_path):
+    with pytest.raises(K2DError, match=r"the server has 3,000,000 bytes, 3,000,001 are expected"):
+        get(n_bytes=3_000_001)
+    assert files(tmp_path) == []
+
+
+def test_a_damaged_file_of_the_user_is_told_and_not_overwritten(get, server, tmp_path):
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / "file.bin").write_bytes(b"mine")
+    with pytest.raises(K2DError, match=r"found 4 bytes, expected 3,000,000: it is damaged"):
+        get()
+    assert (tmp_path / "sub" / "file.bin").read_bytes() == b"mine"
+    assert server.asked == []
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        (401, "wants to know who asks"),
+        (403, "access is denied (HTTP 403): terms may have to be accepted"),
+        (404, "the file is not there (HTTP 404)"),
+        (410, "the file was withdrawn"),
+        (418, "the server refuses (HTTP 418"),
+    ],
+)
+def test_a_refusal_is_told_once_with_what_to_do(get, server, status, words):
+    server.status = status
+    with pytest.raises(K2DError) as caught:
+        get()
+    assert words in str(caught.value)
+    assert "a file fetched in another way can be put at" in str(caught.value)
+    assert len(server.asked) == 1
+
+
+def test_a_busy_server_is_asked_again_but_not_for_ever(get, server, tmp_path):
+    server.moods = [503, 429]
+    assert get() is True
+    (tmp_path / "sub" / "file.bin").unlink()
+    server.asked.clear()
+    server.status = 503
+    with pytest.raises(K2DError, match=r"busy or broken \(HTTP 503\).*what has been fetched is kept"):
+        get()
+    assert len(server.asked) == 1 + len(AT_ONCE)
+
+
+def test_without_a_network_it_says_so_at_once(tmp_path):
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        port = closed.getsockname()[1]
+    with pytest.raises(K2DError, match=r"127\.0\.0\.1 cannot be reached \(.*refused.*\): is there a network here\?"):
+        fetch(Remote(f"http://127.0.0.1:{port}/x"), tmp_path / "x")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("url", ["http://example.org/x", "file:///etc/passwd", "ftp://example.org/x", "/etc/passwd"])
+def test_only_https_is_fetched(tmp_path, url):
+    with pytest.raises(K2DError, match="expected https; nothing else is fetched"):
+        fetch(Remote(url), tmp_path / "x")
+
+
+@pytest.mark.parametrize("place", ["file:///etc/passwd", "ftp://127.0.0.1/x", "http://example.org/x", "https://a/b"])
+def test_a_redirect_does_not_change_the_scheme_or_leave_the_machine_in_the_open(get, server, place):
+    server.redirect = place
+    with pytest.raises(K2DError, match=r"expected https|is not allowed"):
+        get()
+
+
+def test_a_redirect_is_followed(get, server, tmp_path):
+    server.redirect = server.url + "/moved"
+    assert get() is True
+    assert (tmp_path / "sub" / "file.bin").read_bytes() == CONTENT
+
+
+def test_a_server_that_sends_more_than_it_promised_is_stopped(get, server, tmp_path):
+    server.cut_after = 1_000_000
+    server.moods = [200, 404]
+    with pytest.raises(K2DError):
+        get("", None)
+    server.content, server.cut_after, server.length_header = CONTENT + CONTENT, None, False
+    with pytest.raises(K2DError, match=r"sends more than the 3,000,000 bytes that it promised"):
+        get("", None)
+
+
+def test_a_redirect_from_https_to_this_machine_is_refused():
+    request = urllib.request.Request("https://example.org/x")
+    with pytest.raises(K2DError, match=r"sends on to http://127\.0\.0\.1/x, expected https"):
+        https_only._SafeRedirects().redirect_request(request, None, 302, "", None, "http://127.0.0.1/x")
+
+
+def card(*files):
+    return Card("x", "A corpus", ("zh",), "CC0", "https://example.org", "x_ROOT", tuple(files))
+
+
+def test_the_files_of_a_card_are_fetched_with_a_word_about_the_licence(server, tmp_path, capsys):
+    one = PublicFile("clips/a 1.bin", server.url, len(CONTENT), SHA256)
+    download(card(one), tmp_path / "raw")
+    assert (tmp_path / "raw/clips/a 1.bin").read_bytes() == CONTENT
+    told = capsys.readouterr().out
+    assert "licence: CC0" in told
+    assert f"next: x_ROOT={tmp_path / 'raw'} egs/x/run.sh --stage 1 --stop-stage 1" in told
+
+
+def test_a_card_cannot_write_elsewhere_and_an_empty_one_says_where_to_look(server, tmp_path):
+    evil = [PublicFile(name, server.url) for name in ("../a", "/tmp/b", "good")]
+    with pytest.raises(K2DError, match=r"(?s)'\.\./a' has '\.\.' in its name.*'/tmp/b' has an absolute name"):
+        download(card(*evil), tmp_path / "raw")
+    assert not (tmp_path / "raw").exists()
+    with pytest.raises(K2DError, match=r"x is not fetched by a command; to get it: https://example\.org"):
+        download(card(), tmp_path)
