@@ -74,3 +74,15 @@ def token_texts(text: str, *, mode: Mode = "default") -> list[str]:
     if any(joiner in text for joiner in _JOINERS[mode]):
         return [token.text for token in mixed_tokens(text, mode=mode)]
     return _PLAIN_TOKENS[mode].findall(text)
+
+
+def spoken_language(text: str) -> Literal["zh", "en", "mixed", "other"]:
+    """The language of an utterance by its letters: `mixed` where Han and Latin meet, `other` where there is neither.
+
+    >>> [spoken_language(text) for text in ("你好 3", "so what", "好 so what", "123")]
+    ['zh', 'en', 'mixed', 'other']
+    """
+    scripts = {token.script for token in mixed_tokens(text)}
+    if {Script.ZH, Script.EN} <= scripts:
+        return "mixed"
+    return "zh" if Script.ZH in scripts else "en" if Script.EN in scripts else "other"

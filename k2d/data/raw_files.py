@@ -1,0 +1,49 @@
+"""Files of a raw corpus: the folder that holds it, its recordings by name, its archive unpacked."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from pathlib import Path
+
+from k2d.data.archive import extract
+from k2d.faults import K2DError
+from k2d.paths import shown
+
+
+def only_place(root: Path, pattern: str, what: str) -> Path:
+    """The one path below `root` that matches; K2DError says what was to lie there."""
+    found = sorted(root.glob(pattern))
+    if len(found) != 1:
+        places = ", ".join(map(shown, found)) or "nothing"
+        raise K2DError(f"{shown(root)}: found {places} as {pattern}, expected one place with {what}")
+    return found[0]
+
+
+def by_name(paths: Iterable[Path], *, any_case: bool = False) -> dict[str, Path]:
+    """Files by their names without suffix, in small letters with `any_case`; K2DError tells which come twice."""
+    found: dict[str, Path] = {}
+    twice = []
+    for path in sorted(paths):
+        name = path.stem.lower() if any_case else path.stem
+        if (before := found.setdefault(name, path)) != path:
+            twice.append(f"{shown(path)}: found another file of the name of {shown(before)}, expected each name once")
+    if twice:
+        raise K2DError("\n".join([*twice[:10], f"{len(twice)} files are there twice; keep one of each"]))
+    return found
+
+
+def unpacked(root: Path, pattern: str, store: Path) -> Path | None:
+    """The folder below `store` with what the archive under `root` holds, unpacked on first use; None: no archive.
+
+    An archive in parts (`x.tar.part00`, …) matches as all of them. Another archive, by names and sizes, gets a folder
+    of its own.
+    """
+    parts = sorted(root.glob(pattern))
+    if not parts:
+        return None
+    sizes = "".join(f"{part.name} {part.stat().st_size}\n" for part in parts)
+    folder = store / f"unpacked-{hashlib.sha256(sizes.encode()).hexdigest()[:12]}"
+    if not folder.is_dir():
+        extract(parts, folder)
+    return folder
