@@ -1,4 +1,4 @@
-"""python -m k2d data VERB: validate, fix, subset, combine, copy and sum up Kaldi data directories.
+"""python -m k2d data VERB: validate, fix, subset, combine, copy, lengthen and sum up Kaldi data directories.
 
 Options are spelled as in Kaldi's scripts of these names, so that the wrappers in utils/ only pass them on.
 Exit codes: 0 fine, 1 faults found, 2 wrong call.
@@ -39,6 +39,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_subset(verbs)
     _add_combine(verbs)
     _add_copy(verbs)
+    _add_longform(verbs)
     _add_summary(verbs)
     return parser
 
@@ -115,6 +116,21 @@ def _add_copy(verbs: Any) -> None:
     parser.add_argument("destination", metavar="DEST", type=Path)
     for option in ("--utt-prefix", "--spk-prefix", "--reco-prefix"):
         parser.add_argument(option, metavar="P", default="")
+    _add_force(parser)
+
+
+def _add_longform(verbs: Any) -> None:
+    parser = _add_verb(verbs, "longform", _longform, "write a directory of long recordings from one of short ones")
+    parser.add_argument("source", metavar="SRC", type=Path)
+    parser.add_argument("destination", metavar="DEST", type=Path)
+    modes = ["concatenate", "by_time"]
+    parser.add_argument("--mode", choices=modes, required=True, help="rows one after another, or sessions as they were")
+    parser.add_argument("--max-s", type=float, metavar="S", help="concatenate: longest recording (default: 30)")
+    parser.add_argument("--batch", type=int, metavar="N", help="concatenate: begin anew after N rows (default: 500)")
+    parser.add_argument("--shards", type=int, metavar="N", help="concatenate: and at N equal shares (default: 16)")
+    parser.add_argument("--max-pause-s", type=float, metavar="S", help="by_time: shorten longer pauses to this")
+    where = PROJECT_ROOT / "data" / "raw" / "longform"
+    parser.add_argument("--audio", type=Path, default=where, help="where the audio goes (default: data/raw/longform)")
     _add_force(parser)
 
 
@@ -210,6 +226,26 @@ def _copy(arguments: Arguments) -> int:
     prefixes = Prefixes(arguments.utt_prefix, arguments.spk_prefix, arguments.reco_prefix)
     made = copy(arguments.source, arguments.destination, prefixes, force=arguments.force)
     print("\n".join([*made.notes, f"{arguments.destination}: {made.n_utterances:,} utterances"]))
+    return 0
+
+
+def _longform(arguments: Arguments) -> int:
+    from k2d.data.longform import ByTime, Concatenate
+    from k2d.data.longform_datadir import lengthen_datadir
+
+    of_mode = {"concatenate": ("max_s", "batch", "shards"), "by_time": ("max_pause_s",)}
+    given = {
+        name: value for names in of_mode.values() for name in names if (value := getattr(arguments, name)) is not None
+    }
+    if foreign := [name for name in given if name not in of_mode[arguments.mode]]:
+        raise UsageError(f"--{foreign[0].replace('_', '-')} has no meaning with --mode {arguments.mode}")
+    if wrong := [name for name, value in given.items() if not value > 0]:
+        raise UsageError(f"--{wrong[0].replace('_', '-')} is {given[wrong[0]]}, it must be above 0")
+    how = Concatenate(**given) if arguments.mode == "concatenate" else ByTime(**given)
+    audio = arguments.audio.resolve()
+    made = lengthen_datadir(arguments.source, arguments.destination, how, audio, force=arguments.force)
+    what = f"{made.n_utterances:,} utterances in {made.n_recordings:,} recordings"
+    print(f"{arguments.destination}: {what}, {made.hours:.2f} h")
     return 0
 
 

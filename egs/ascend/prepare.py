@@ -1,0 +1,148 @@
+"""ASCEND as its publishers give it: parquet with the audio inside, or tables in CSV beside a folder of WAV files.
+
+    <root>/main/{train,validation,test}-00000-of-00003.parquet       id, path, audio, transcription, language, …
+    <root>/dataset/{train,validation,test}_metadata.csv, waves/      file_name, transcription
+
+Session, speaker and times are those in the file names, `waves/ses2_spk3_L13101_189.900_5.490.wav`, which both have.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+from pydantic import ConfigDict
+from pydantic.dataclasses import dataclass as checked
+
+from k2d.data.longform import Concatenate
+from k2d.data.longform_audio import with_long
+from k2d.data.parquet import read_rows
+from k2d.data.parquet_splits import Splits, find_splits
+from k2d.data.rows import Utterance
+from k2d.data.stored_audio import rows_with_audio
+from k2d.faults import K2DError
+
+_NAME = re.compile(
+    r"ses(?P<session>\d+)_spk(?P<speaker>\d+)_L\d+_(?P<start>\d+(?:\.\d+)?)_(?P<length>\d+(?:\.\d+)?)\.wav"
+)
+_TAG = re.compile(r"\[[A-Za-z]+\]")
+_COLUMNS = {"path": str, "transcription": str, "language": str}
+_CSV_COLUMNS = ("file_name", "transcription")
+_CSV_NAME = "_metadata.csv"
+
+
+@checked(frozen=True, config=ConfigDict(extra="forbid", strict=True))
+class Options:
+    """What can be asked of the corpus."""
+
+    long_splits: tuple[str, ...] = ("test",)
+    """Splits of which there is also `<split>_long`, the same utterances one after another in long recordings."""
+    long: Concatenate = field(default_factory=Concatenate)
+    """How they are put together; the defaults are the paper's authors'."""
+
+
+@dataclass(frozen=True, slots=True)
+class Name:
+    """What a file name tells."""
+
+    session: str
+    speaker: str
+    start_s: float
+    id: str
+
+
+def prepare(root: Path, options: Options, nj: int, store: Path) -> Iterator[tuple[str, Utterance]]:
+    """(split, utterance) pairs, the long splits last."""
+    splits = find_splits(root, "audio")
+    rows = _from_parquet(splits, nj, store) if splits else _from_csv(root)
+    return with_long(rows, options.long_splits, options.long, store)
+
+
+def variant(options: Options) -> str | None:
+    """The counts hold for the splits that there are by default."""
+    return "default" if options == Options() else None
+
+
+def tables(root: Path, options: Options) -> Iterator[tuple[str, str, str, str]]:
+    """In which session a recording was made and when, and the order of the rows."""
+    for number, (split, path) in enumerate(_stated_paths(root)):
+        name = parse_name(path)
+        yield split, "reco2session", name.id, name.session
+        yield split, "reco2start", name.id, f"{name.start_s:.3f}"
+        yield split, "utt2row", name.id, str(number)
+
+
+def parse_name(path: str) -> Name:
+    """What the name of a file tells; times are in seconds of the session.
+
+    >>> parse_name("waves/ses2_spk3_L13101_189.900_5.490.wav")
+    Name(session='ascend-ses02', speaker='ascend-spk03', start_s=189.9, id='ascend-spk03-ses02-00189900-00195390')
+    """
+    parts = _NAME.fullmatch(PurePosixPath(path).name)
+    if parts is None:
+        raise K2DError(f"ascend: the file name {path[-80:]!r} is not of the form sesS_spkK_Lline_start_duration.wav")
+    session, speaker = int(parts["session"]), f"ascend-spk{int(parts['speaker']):02d}"
+    start_s, end_s = float(parts["start"]), float(parts["start"]) + float(parts["length"])
+    key = f"{speaker}-ses{session:02d}-{round(start_s * 1000):08d}-{round(end_s * 1000):08d}"
+    return Name(f"ascend-ses{session:02d}", speaker, start_s, key)
+
+
+def clean(text: str) -> str:
+    """The text without tags such as [UNK], which stand for what was not understood; all else is left as it is.
+
+    >>> clean("你的 [UNK] female friends去说")
+    '你的 female friends去说'
+    """
+    return " ".join(_TAG.sub(" ", text).split())
+
+
+def _row(path: str, audio: Path, text: str, language: str | None) -> Utterance:
+    name = parse_name(path)
+    return Utterance(name.id, name.id, str(audio), name.speaker, clean(text), language=language)
+
+
+def _from_parquet(splits: Splits, nj: int, store: Path) -> Iterator[tuple[str, Utterance]]:
+    for split, shards in splits.items():
+        for _, _, row, audio in rows_with_audio(shards, _COLUMNS, "audio", store, nj=nj):
+            yield split, _row(row["path"], audio, row["transcription"], row["language"])
+
+
+def _from_csv(root: Path) -> Iterator[tuple[str, Utterance]]:
+    """The older layout. It tells no language."""
+    if not _tables(root):
+        raise K2DError(f"{root}: found no parquet files and no *{_CSV_NAME}; egs/ascend/README.md says how to get them")
+    waves = next((folder for folder in (root / "waves", root / "dataset" / "waves") if folder.is_dir()), None)
+    if waves is None:
+        raise K2DError(f"{root}: found *{_CSV_NAME} and no folder waves/ beside or above it")
+    for split, table in _tables(root):
+        for path, text in _csv_rows(table):
+            yield split, _row(path, waves / PurePosixPath(path).name, text, None)
+
+
+def _tables(root: Path) -> list[tuple[str, Path]]:
+    """Each split with its CSV file."""
+    found = sorted([*root.glob(f"*{_CSV_NAME}"), *(root / "dataset").glob(f"*{_CSV_NAME}")])
+    return [(path.name.removesuffix(_CSV_NAME), path) for path in found]
+
+
+def _csv_rows(table: Path) -> Iterator[tuple[str, str]]:
+    with table.open(encoding="utf-8-sig", newline="") as file:
+        rows = csv.DictReader(file)
+        names = list(rows.fieldnames or [])
+        if missing := [name for name in _CSV_COLUMNS if name not in names]:
+            raise K2DError(f"{table}: found the columns {', '.join(names)}, expected also {', '.join(missing)}")
+        for row in rows:
+            if row["file_name"] is None or row["transcription"] is None:
+                raise K2DError(f"{table}:{rows.line_num}: found too few fields, expected {len(names)}")
+            yield row["file_name"], row["transcription"]
+
+
+def _stated_paths(root: Path) -> Iterator[tuple[str, str]]:
+    """Each row's split and file name, in the corpus's order."""
+    if splits := find_splits(root, "audio"):
+        of_split = ((split, shard) for split, shards in splits.items() for shard in shards)
+        return ((split, row["path"]) for split, shard in of_split for row in read_rows(shard, ["path"]))
+    return ((split, path) for split, table in _tables(root) for path, _ in _csv_rows(table))

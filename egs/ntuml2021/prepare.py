@@ -1,0 +1,123 @@
+"""NTUML2021 (ky552/ML2021_ASR_ST) as Hugging Face gives it: parquet with the audio inside.
+
+    <root>/data/{train,dev,test}-00000-of-000NN-<digest>.parquet      audio, transcription, translation, file
+
+All of dev is in test too, the same files. So there are two test sets: `test`, which others report on, and `test_nodev`
+without what dev has, for whoever tunes on dev.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import re
+from collections.abc import Iterator
+from dataclasses import field
+from pathlib import Path, PurePosixPath
+from typing import Literal
+
+from pydantic import ConfigDict
+from pydantic.dataclasses import dataclass
+
+from k2d.data.longform import Concatenate
+from k2d.data.longform_audio import with_long
+from k2d.data.parquet import Kind, Row, Shard, read_rows
+from k2d.data.parquet_splits import Splits, find_splits
+from k2d.data.rows import Utterance
+from k2d.data.stored_audio import rows_with_audio
+from k2d.faults import K2DError
+
+SPEAKER = "ntuml2021-hyl"  # one lecturer, Hung-yi Lee
+_FILE = "file"  # early revisions lack this column
+_NOT_IN_IDS = re.compile(r"[^\w.+=-]")
+
+log = logging.getLogger("k2d")
+
+
+@dataclass(frozen=True, config=ConfigDict(extra="forbid", strict=True))
+class Options:
+    """What can be asked of the corpus."""
+
+    splits: tuple[Literal["train", "dev", "test"], ...] = ("dev", "test")
+    """What is prepared; `train` is the larger half of the download, and the paper does not use it."""
+    long_splits: tuple[Literal["train", "dev", "test", "test_nodev"], ...] = ("test",)
+    """Splits of which there is also `<split>_long`, the same utterances one after another in long recordings."""
+    long: Concatenate = field(default_factory=Concatenate)
+    """How they are put together; the defaults are the paper's authors'."""
+
+
+def prepare(root: Path, options: Options, nj: int, store: Path) -> Iterator[tuple[str, Utterance]]:
+    """(split, utterance) pairs, the long splits last."""
+    splits = _splits(root, options)
+    return with_long(_rows(splits, nj, store), options.long_splits, options.long, store)
+
+
+def variant(options: Options) -> str | None:
+    """With train or without it; no counts are promised for anything else."""
+    if options == Options():
+        return "default"
+    return "with_train" if options == Options(splits=("train", "dev", "test")) else None
+
+
+def tables(root: Path, options: Options) -> Iterator[tuple[str, str, str, str]]:
+    """The order of the rows, which is that of the lectures."""
+    for split, shards in _splits(root, options).items():
+        asked = list(_columns(shards))
+        rows = (row for shard in shards for row in read_rows(shard, asked))
+        for number, row in enumerate(rows):
+            yield split, "utt2row", utterance_id(row, split, number), str(number)
+
+
+def utterance_id(row: Row, split: str, number: int) -> str:
+    """The name of the file without its folder and ending; without a name, split and row.
+
+    >>> utterance_id({"file": "wav/ML2021 (1)_00012.wav"}, "test", 3)
+    'ntuml2021-hyl-ML2021__1__00012'
+    >>> utterance_id({}, "test", 3)
+    'ntuml2021-hyl-test_00003'
+    """
+    stem = _NOT_IN_IDS.sub("_", PurePosixPath(row.get(_FILE, "")).stem)
+    return f"{SPEAKER}-{stem or f'{split}_{number:05d}'}"
+
+
+def _splits(root: Path, options: Options) -> Splits:
+    """The shards of the splits that are wanted, dev before test."""
+    found = find_splits(root, "audio")
+    if missing := [split for split in options.splits if split not in found]:
+        message = f"found no parquet files with audio of {', '.join(missing)}"
+        raise K2DError(f"{root}: {message}; egs/ntuml2021/README.md says how to get them")
+    return {split: found[split] for split in sorted(options.splits)}
+
+
+def _columns(shards: list[Shard]) -> dict[str, Kind]:
+    has_names = all(_FILE in shard.columns for shard in shards)
+    return {"transcription": str, _FILE: str} if has_names else {"transcription": str}
+
+
+def _rows(splits: Splits, nj: int, store: Path) -> Iterator[tuple[str, Utterance]]:
+    of_dev: set[str] = set()  # ids, and digests of the audio
+    n_test = n_shared = 0
+    for split, shards in splits.items():
+        given = rows_with_audio(shards, _columns(shards), "audio", store, nj=nj)
+        for number, (_, _, values, audio) in enumerate(given):
+            row = _row(values, split, number, audio)
+            yield split, row
+            if split == "dev":
+                of_dev |= {row.id, _digest(audio)}
+            elif split == "test" and "dev" in splits:
+                n_test += 1
+                if of_dev.isdisjoint({row.id, _digest(audio)}):
+                    yield "test_nodev", row
+                else:
+                    n_shared += 1
+    log.info("ntuml2021: %s of the %s utterances of test are in dev too", f"{n_shared:,}", f"{n_test:,}")
+
+
+def _row(values: Row, split: str, number: int, audio: Path) -> Utterance:
+    key = utterance_id(values, split, number)
+    return Utterance(key, key, str(audio), SPEAKER, values["transcription"].strip())
+
+
+def _digest(audio: Path) -> str:
+    """Of a file that is not there, its name: equal to nothing."""
+    return hashlib.sha256(audio.read_bytes()).hexdigest() if audio.is_file() else str(audio)

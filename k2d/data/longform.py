@@ -1,0 +1,131 @@
+"""Which utterances make which long recordings, and where in them each lies. Nothing is read or written here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby, pairwise
+from typing import Annotated
+
+from pydantic import ConfigDict, Field
+from pydantic.dataclasses import dataclass as checked
+
+from k2d.data.audio.read import RATE_HZ
+from k2d.data.rows import Utterance
+from k2d.faults import K2DError
+
+_STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+_SHOWN = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """An utterance with its length, and, where the corpus tells them, its session and when in it it was said."""
+
+    row: Utterance
+    n_samples: int
+    session: str | None = None
+    at_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A piece and the sample of the long recording at which it begins."""
+
+    piece: Piece
+    start: int
+
+    @property
+    def end(self) -> int:
+        return self.start + self.piece.n_samples
+
+
+@dataclass(frozen=True, slots=True)
+class Long:
+    """A long recording. `name` tells it from the others of its set."""
+
+    name: str
+    pieces: tuple[Placed, ...]
+
+
+@checked(frozen=True, config=_STRICT)
+class Concatenate:
+    """Utterances one after another in the order of rows, as Distil-Whisper does it: speakers and sessions are mixed.
+
+    The borders are those of the paper's authors, whose tool began anew at every batch and at every worker's share.
+    """
+
+    max_s: Annotated[float, Field(gt=0)] = 30.0
+    batch: Annotated[int, Field(ge=1)] = 500
+    shards: Annotated[int, Field(ge=1)] = 16
+
+
+@checked(frozen=True, config=_STRICT)
+class ByTime:
+    """Utterances of a session in the order and with the pauses in which they were said."""
+
+    max_pause_s: Annotated[float, Field(gt=0)] | None = None
+    """A longer pause is shortened to this; default: as it was."""
+
+
+def arrange(pieces: Sequence[Piece], how: Concatenate | ByTime) -> list[Long]:
+    """The long recordings that these pieces make. Every piece is in exactly one of them."""
+    return list(_concatenated(pieces, how) if isinstance(how, Concatenate) else _by_time(pieces, how))
+
+
+def _concatenated(pieces: Sequence[Piece], how: Concatenate) -> Iterator[Long]:
+    n_made = 0
+    most = int(how.max_s * RATE_HZ)
+    for shard in shares(len(pieces), how.shards):
+        for first in range(shard.start, shard.stop, how.batch):
+            for group in _filled(pieces[first : min(first + how.batch, shard.stop)], most):
+                n_made += 1
+                yield Long(f"long-{n_made:05d}", tuple(group))
+
+
+def shares(n: int, parts: int) -> list[range]:
+    """Contiguous shares of `n` rows, the first ones a row longer where it does not come out even.
+
+    >>> shares(7, 3)
+    [range(0, 3), range(3, 5), range(5, 7)]
+    """
+    least, more = divmod(n, parts)
+    starts = [part * least + min(part, more) for part in range(parts + 1)]
+    return [range(first, end) for first, end in pairwise(starts)]
+
+
+def _filled(pieces: Sequence[Piece], most: int) -> Iterator[list[Placed]]:
+    """Greedily filled up to `most` samples; what alone is longer stands alone."""
+    group: list[Placed] = []
+    for piece in pieces:
+        start = group[-1].end if group else 0
+        if group and start + piece.n_samples > most:
+            yield group
+            group, start = [], 0
+        group.append(Placed(piece, start))
+    if group:
+        yield group
+
+
+def _by_time(pieces: Sequence[Piece], how: ByTime) -> Iterator[Long]:
+    unknown = [piece.row.id for piece in pieces if piece.session is None or piece.at_s is None]
+    if unknown:
+        shown = ", ".join(unknown[:_SHOWN])
+        message = f"{len(unknown):,} of {len(pieces):,} utterances have no session and no time in it: {shown}"
+        raise K2DError(f"by_time: {message}; the corpus does not tell the real order, so use concatenate")
+    ordered = sorted(pieces, key=lambda piece: (piece.session or "", piece.at_s or 0.0, piece.row.id))
+    for session, group in groupby(ordered, key=lambda piece: piece.session or ""):
+        yield Long(session, tuple(_in_time(list(group), how.max_pause_s)))
+
+
+def _in_time(pieces: list[Piece], max_pause_s: float | None) -> Iterator[Placed]:
+    """Where the pieces of a session lie. One that began before the last had ended waits until then."""
+    end, end_at_s = 0, pieces[0].at_s or 0.0
+    for piece in pieces:
+        at_s = piece.at_s or 0.0
+        pause_s = max(0.0, at_s - end_at_s)
+        if max_pause_s is not None:
+            pause_s = min(pause_s, max_pause_s)
+        placed = Placed(piece, end + round(pause_s * RATE_HZ))
+        yield placed
+        end, end_at_s = placed.end, max(end_at_s, at_s + piece.n_samples / RATE_HZ)

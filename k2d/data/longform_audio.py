@@ -1,0 +1,102 @@
+"""Long recordings from a list of short ones: their audio written once, their utterances as segments of it."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from k2d.atomic import partial_folder, publish_folder
+from k2d.data.audio import RATE_HZ, AudioError, probe, read, resolve, write
+from k2d.data.longform import ByTime, Concatenate, Long, Piece, arrange
+from k2d.data.rows import Utterance
+from k2d.progress import track
+
+LONG = "_long"
+_DIGEST_CHARACTERS = 16
+
+
+def with_long(
+    rows: Iterable[tuple[str, Utterance]], splits: Sequence[str], how: Concatenate | ByTime, store: Path
+) -> Iterator[tuple[str, Utterance]]:
+    """(split, utterance) pairs as they come, then those of `<split>_long` for the splits that are named."""
+    of_split: dict[str, list[Utterance]] = {split: [] for split in splits}
+    for split, row in rows:
+        yield split, row
+        if split in of_split:
+            of_split[split].append(row)
+    for split in [split for split in of_split if of_split[split]]:
+        for row in lengthened(of_split[split], how, store, f"{split}{LONG}: writing audio"):
+            yield f"{split}{LONG}", row
+
+
+def lengthened(rows: Iterable[Utterance], how: Concatenate | ByTime, store: Path, label: str) -> Iterator[Utterance]:
+    """The same utterances as parts of long recordings. One whose audio is bad stays as it is, for stage 1 to reject."""
+    pieces = []
+    for row in rows:
+        try:
+            pieces.append(piece_of(row))
+        except AudioError:
+            yield row
+    yield from written(arrange(pieces, how), store, label)
+
+
+def piece_of(row: Utterance, session: str | None = None, at_s: float | None = None) -> Piece:
+    """An utterance with the number of its samples; AudioError where it cannot be read."""
+    if row.start_s is not None and row.end_s is not None:
+        n_samples = round(row.end_s * RATE_HZ) - round(row.start_s * RATE_HZ)
+    else:
+        n_samples = round(probe(resolve(row.audio)).duration_s * RATE_HZ)
+    return Piece(row, n_samples, session, at_s)
+
+
+def written(longs: Sequence[Long], store: Path, label: str) -> Iterator[Utterance]:
+    """Write the audio below `store`, unless it is there, and yield the utterances."""
+    folder = store / f"long-{_digest(longs)}"
+    if not folder.is_dir():
+        partial = partial_folder(folder)
+        shutil.rmtree(partial, ignore_errors=True)
+        for number, long in enumerate(track(longs, label, len(longs), "recordings")):
+            write(partial / _name(number), _samples(long), RATE_HZ, durable=False)
+        publish_folder(partial, folder)
+    for number, long in enumerate(longs):
+        yield from _rows(long, folder / _name(number))
+
+
+def _name(number: int) -> str:
+    return f"{number:05d}.flac"
+
+
+def _digest(longs: Sequence[Long]) -> str:
+    """What decides the audio: which pieces of which files lie where."""
+    digest = hashlib.sha256()
+    for long in longs:
+        for placed in long.pieces:
+            row = placed.piece.row
+            digest.update(f"{long.name} {placed.start} {placed.end} {row.start_s} {row.audio}\n".encode())
+    return digest.hexdigest()[:_DIGEST_CHARACTERS]
+
+
+def _samples(long: Long) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
+    """The audio of a long recording; pauses are silence."""
+    samples = np.zeros(long.pieces[-1].end, np.float32)
+    for placed in long.pieces:
+        row = placed.piece.row
+        heard = read(resolve(row.audio), row.start_s, row.end_s)[: placed.piece.n_samples]
+        samples[placed.start : placed.start + len(heard)] = heard
+    return samples
+
+
+def _rows(long: Long, audio: Path) -> Iterator[Utterance]:
+    for placed in long.pieces:
+        yield replace(
+            placed.piece.row,
+            recording_id=long.name,
+            audio=str(audio),
+            start_s=placed.start / RATE_HZ,
+            end_s=placed.end / RATE_HZ,
+        )

@@ -1,0 +1,73 @@
+"""A data directory of long recordings from one of short ones.
+
+`utt2row` (a number for each utterance) tells the order of rows where it is not that of the ids; `reco2session` and
+`reco2start` tell in which session a recording was made, and when in it. In a directory with segments a recording is a
+session of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from k2d.data.audio.read import RATE_HZ
+from k2d.data.kaldi.datadir import read_utterances
+from k2d.data.kaldi.datadir_writer import write_datadir
+from k2d.data.kaldi.external_sort import read_lines
+from k2d.data.kaldi.joins import split_row
+from k2d.data.longform import ByTime, Concatenate, Piece, arrange
+from k2d.data.longform_audio import piece_of, written
+from k2d.data.rows import Utterance
+from k2d.faults import K2DError
+from k2d.paths import PROJECT_ROOT
+
+
+@dataclass(frozen=True, slots=True)
+class Lengthened:
+    """How much of what was made."""
+
+    n_utterances: int
+    n_recordings: int
+    hours: float
+
+
+def lengthen_datadir(
+    source: Path, destination: Path, how: Concatenate | ByTime, audio: Path, *, force: bool = False
+) -> Lengthened:
+    """Write `destination`, its audio below `audio`."""
+    rows = _in_row_order(list(read_utterances(source)), source)
+    sessions, starts = _table(source, "reco2session"), _table(source, "reco2start")
+    longs = arrange([_piece(row, sessions, starts) for row in rows], how)
+    lengths_s = {long.name: long.pieces[-1].end / RATE_HZ for long in longs}
+    made = map(_movable, written(longs, audio, str(destination)))
+    write_datadir(destination, made, durations_s=lengths_s.items(), force=force)
+    return Lengthened(len(rows), len(longs), sum(lengths_s.values()) / 3600)
+
+
+def _in_row_order(rows: list[Utterance], source: Path) -> list[Utterance]:
+    """By `utt2row` if the directory has it, else as they are: by id."""
+    numbers = _table(source, "utt2row")
+    if not numbers:
+        return rows
+    if missing := [row.id for row in rows if not numbers.get(row.id, "").isdecimal()]:
+        message = f"{len(missing):,} of {len(rows):,} utterances have no number, such as {missing[0]!r}"
+        raise K2DError(f"{source / 'utt2row'}: {message}; run stage 1 (prepare) again, or remove the file")
+    return sorted(rows, key=lambda row: int(numbers[row.id]))
+
+
+def _table(source: Path, name: str) -> Mapping[str, str]:
+    path = source / name
+    return dict(map(split_row, read_lines(path))) if path.is_file() else {}
+
+
+def _piece(row: Utterance, sessions: Mapping[str, str], starts: Mapping[str, str]) -> Piece:
+    session, start = sessions.get(row.recording_id), starts.get(row.recording_id)
+    if session is not None and start is not None:
+        return piece_of(row, session, float(start) + (row.start_s or 0.0))
+    return piece_of(row, None if row.start_s is None else row.recording_id, row.start_s)
+
+
+def _movable(row: Utterance) -> Utterance:
+    """Audio inside the project is named from its root, so that the project can be moved."""
+    return replace(row, audio=row.audio.removeprefix(f"{PROJECT_ROOT}/"))

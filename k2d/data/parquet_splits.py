@@ -1,0 +1,56 @@
+"""The parquet files of a Hugging Face data set by split: `train-00000-of-00003.parquet`, a digest after it or not."""
+
+from __future__ import annotations
+
+import logging
+import re
+from pathlib import Path
+
+from k2d.data.parquet import Shard, open_shard
+from k2d.faults import K2DError
+from k2d.paths import shown
+
+_NAME = re.compile(r"(?P<split>\w+)-(?P<number>\d{5})-of-(?P<total>\d{5})(?:-[0-9a-f]+)?\.parquet")
+
+Splits = dict[str, list[Shard]]
+
+log = logging.getLogger("k2d")
+
+
+def find_splits(root: Path, column: str) -> Splits:
+    """The shards below a folder by split, in order. Those without `column` are not of this data set: told, left out.
+
+    A set of shards that is not whole is an error, and so are two sets for one split.
+    """
+    faults: list[str] = []
+    found: dict[str, dict[int, Shard]] = {}
+    totals: dict[str, int] = {}
+    for path in _paths(root):
+        shard = open_shard(path)
+        if column not in shard.columns:
+            log.warning("%s: left out, it has no column %r (a shard of an older revision)", shown(path), column)
+            continue
+        split, number, total = _parsed(path)
+        if totals.setdefault(split, total) != total or number in found.get(split, {}):
+            faults.append(f"{path}: a second set of shards for {split}; keep the files of one revision")
+        found.setdefault(split, {})[number] = shard
+    for split, shards in found.items():
+        if missing := [number for number in range(totals[split]) if number not in shards]:
+            named = ", ".join(f"{number:05d}" for number in missing)
+            faults.append(f"{root}: {split}: {len(missing)} of {totals[split]} shards are not there: {named}")
+    if faults:
+        raise K2DError("\n".join(faults))
+    return {split: [found[split][number] for number in sorted(found[split])] for split in sorted(found)}
+
+
+def _paths(root: Path) -> list[Path]:
+    """Files of that form, but not those in hidden folders, where downloaders keep theirs."""
+    paths = root.rglob("*.parquet")
+    visible = (path for path in paths if not any(part.startswith(".") for part in path.relative_to(root).parts))
+    return sorted(path for path in visible if _NAME.fullmatch(path.name))
+
+
+def _parsed(path: Path) -> tuple[str, int, int]:
+    parts = _NAME.fullmatch(path.name)
+    assert parts is not None
+    return parts["split"], int(parts["number"]), int(parts["total"])
