@@ -17,6 +17,7 @@ from pathlib import Path, PurePosixPath
 from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass as checked
 
+from k2d.data import download_command
 from k2d.data.longform import Concatenate
 from k2d.data.longform_audio import with_long
 from k2d.data.parquet import read_rows
@@ -146,3 +147,7 @@ def _stated_paths(root: Path) -> Iterator[tuple[str, str]]:
         of_split = ((split, shard) for split, shards in splits.items() for shard in shards)
         return ((split, row["path"]) for split, shard in of_split for row in read_rows(shard, ["path"]))
     return ((split, path) for split, table in _tables(root) for path, _ in _csv_rows(table))
+
+
+if __name__ == "__main__":
+    raise SystemExit(download_command.main("ascend"))
