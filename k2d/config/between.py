@@ -37,6 +37,8 @@ def faults_between_fields(config: Config) -> Iterator[tuple[str, object, str]]:
         yield "distill.seeds", list(config.distill.seeds), "each seed once"
     yield from _distill_faults(config)
     yield from _reuse_faults(config)
+    yield from _engine_faults(config)
+    yield from _export_faults(config)
 
 
 def _reuse_faults(config: Config) -> Iterator[tuple[str, object, str]]:
@@ -51,6 +53,32 @@ def _distill_faults(config: Config) -> Iterator[tuple[str, object, str]]:
     ctc = config.distill.objective.get("ctc", 0.0)
     if ctc and config.student.freeze_encoder:
         yield "distill.objective.ctc", ctc, "0, as CTC teaches the encoder alone, or student.freeze_encoder: false"
+
+
+def _engine_faults(config: Config) -> Iterator[tuple[str, object, str]]:
+    """CTranslate2 runs Whisper alone, and its prompts are tokens: a mean of languages is none."""
+    if config.decode.engine == "torch":
+        return
+    for key, model in {"teacher": config.teacher, **config.auxiliaries}.items():
+        if model.family != "whisper":
+            yield "decode.engine", config.decode.engine, f"torch, as {key} is of the family {model.family}"
+        elif len(model.language) > 1:
+            named = ", ".join(model.language)
+            expected = f"torch, as the prompt of {key} is a mean of languages ({named})"
+            yield "decode.engine", config.decode.engine, expected
+    if config.decode.precision != "fp32":
+        yield "decode.precision", config.decode.precision, "decode.compute_type, as the engine is ctranslate2"
+
+
+def _export_faults(config: Config) -> Iterator[tuple[str, object, str]]:
+    family, students = config.teacher.family, list(config.students())
+    fitting = ("espnet",) if family == "espnet_s2t" else ("openai", "huggingface", "ctranslate2")
+    for asked in config.export.formats or ():
+        if asked not in fitting:
+            yield "export.formats", asked, f"what students of the family {family} can be: {', '.join(fitting)}"
+    for name in config.export.students:
+        if name not in students:
+            yield "export.students", name, f"a student of this experiment ({', '.join(students) or 'it has none'})"
 
 
 def _training_faults(key: str, training: Training) -> Iterator[tuple[str, object, str]]:

@@ -15,7 +15,9 @@ from pydantic.dataclasses import dataclass
 from k2d.config.fields import (
     STRICT,
     Alpha,
+    ComputeType,
     Count,
+    ExportFormat,
     Name,
     NotNegative,
     Positive,
@@ -116,7 +118,11 @@ class Decode:
     """Decode teacher and auxiliaries by their CTC heads as well: rows `<model>_ctc`, which tell the encoder's part of
     an error from the decoder's."""
     engine: Literal["torch", "ctranslate2"] = "torch"
+    """Who carries it out: ctranslate2 (faster-whisper's) for models of the Whisper family, which it takes converted."""
     precision: Precision = "fp32"
+    """Numbers of the engine torch."""
+    compute_type: ComputeType = "fp32"
+    """Numbers of the engine ctranslate2: fp16 and int8_fp16 need a GPU."""
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -232,9 +238,16 @@ class Report:
 
 @dataclass(frozen=True, config=STRICT)
 class Export:
-    """Stage 14: in which forms a student leaves."""
+    """Stage 14: which students leave, and in which forms."""
 
-    formats: tuple[Literal["espnet", "openai", "huggingface", "ctranslate2"], ...] = ("espnet",)
+    students: tuple[Name, ...] = ()
+    """By name (`<method>-s<seed>`); none named: of every method the one with the first of the seeds."""
+    formats: tuple[ExportFormat, ...] | None = None
+    """Default: espnet for an ESPnet student, openai and huggingface for one of the Whisper family."""
+    compute_type: ComputeType = "fp32"
+    """Numbers in the CTranslate2 folder; at fp32 it says what the student says."""
+    teacher_licence: str = "unknown"
+    """As Hugging Face names it (`mit`, `apache-2.0`, `cc-by-4.0`, …): what a student is made of, it is bound by."""
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -273,3 +286,13 @@ class Config:
         methods = [(method, seed) for method in self.select.methods for seed in self.distill.seeds]
         controls = [(control, self.distill.seeds[0]) for control in self.distill.controls]
         return {f"{row}-s{seed}": (row, seed) for row, seed in (*methods, *controls)}
+
+    def exported(self) -> tuple[str, ...]:
+        """The students that stage 14 hands out."""
+        return self.export.students or tuple(f"{method}-s{self.distill.seeds[0]}" for method in self.select.methods)
+
+    def export_formats(self) -> tuple[ExportFormat, ...]:
+        """The forms in which it does so."""
+        if self.export.formats is not None:
+            return self.export.formats
+        return ("espnet",) if self.teacher.family == "espnet_s2t" else ("openai", "huggingface")

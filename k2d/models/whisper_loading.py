@@ -23,7 +23,7 @@ from k2d.paths import shown
 WEIGHTS, RULES, PARAMETERS = "model.pt", "whisper.json", "params.json"
 """Of a folder of ours: OpenAI's checkpoint, and what its `generation_config.json` said, where it had one."""
 FACE_CONFIG, FACE_GENERATION = "config.json", "generation_config.json"
-_FACE_WEIGHTS, _FACE_INDEX = "model.safetensors", "model.safetensors.index.json"
+FACE_WEIGHTS, _FACE_INDEX = "model.safetensors", "model.safetensors.index.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ def read_whisper(path: Path) -> WhisperWeights:
     if path.is_dir():
         raise K2DError(
             f"{shown(path)}: no Whisper model: expected {WEIGHTS} (a folder of this toolkit) or {FACE_CONFIG} and "
-            f"{_FACE_WEIGHTS} (Hugging Face's)"
+            f"{FACE_WEIGHTS} (Hugging Face's)"
         )
     raise K2DError(f"{shown(path)}: there is no such Whisper model; expected a .pt file or a model folder")
 
@@ -185,12 +185,12 @@ def _face_dims(path: Path) -> WhisperDims:
 
 def _face_state(folder: Path) -> dict[str, Tensor]:
     """All tensors of the folder's safetensors, be it one file or several with an index."""
-    if (folder / _FACE_WEIGHTS).is_file():
-        return _read_safetensors(folder / _FACE_WEIGHTS)
+    if (folder / FACE_WEIGHTS).is_file():
+        return _read_safetensors(folder / FACE_WEIGHTS)
     if not (folder / _FACE_INDEX).is_file():
         others = ", ".join(sorted(path.name for path in folder.glob("*.bin"))) or "no weights"
         raise K2DError(
-            f"{shown(folder)}: expected {_FACE_WEIGHTS} or {_FACE_INDEX}, found {others}; only safetensors are read, "
+            f"{shown(folder)}: expected {FACE_WEIGHTS} or {_FACE_INDEX}, found {others}; only safetensors are read, "
             "as others can run code: save the model anew with transformers (save_pretrained), which writes them"
         )
     places = _read_json(folder / _FACE_INDEX).get("weight_map")

@@ -65,7 +65,7 @@ def sections(experiment: Experiment, config: Config, differences: Table | None =
     if experiment.trainings:
         figures = training_figures(experiment.trainings)
         yield Section("Training", (training_table(experiment.trainings), *figures))
-    yield Section("Signatures", tuple(_signatures(experiment)))
+    yield Section("Signatures", tuple(signatures(experiment)))
     yield Section("Commands", tuple(_commands(experiment)))
 
 
@@ -160,7 +160,8 @@ def _selection(experiment: Experiment, config: Config) -> Iterator[Block]:
     yield from selection_figures(experiment, config.select.alpha)
 
 
-def _signatures(experiment: Experiment) -> Iterator[Block]:
+def signatures(experiment: Experiment) -> Iterator[Block]:
+    """Which scores, and which selections, were made in which way."""
     scored: dict[tuple[str, str], list[str]] = {}
     for name in experiment.roles:
         for system in experiment.systems:

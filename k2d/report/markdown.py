@@ -14,11 +14,16 @@ _HTML = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
 
 def markdown(title: str, sections: Sequence[Section]) -> str:
     """The whole report; sections without a table or text are left out."""
-    parts = [f"# {escaped(title)}"]
+    return f"# {escaped(title)}\n\n{sections_markdown(sections)}".rstrip("\n") + "\n"
+
+
+def sections_markdown(sections: Sequence[Section]) -> str:
+    """Each section under its title, without an end of line behind the last."""
+    parts: list[str] = []
     for section in sections:
         if written := [text for block in section.blocks for text in _block(block)]:
             parts += [f"## {escaped(section.title)}", *written]
-    return "\n\n".join(parts) + "\n"
+    return "\n\n".join(parts)
 
 
 def escaped(text: str) -> str:

@@ -21,7 +21,6 @@ VERSION = 1
 
 STUDENT = "student_init"
 RECORD = "student.json"
-_N_TOKENS = 8
 
 log = logging.getLogger("k2d")
 
@@ -64,16 +63,12 @@ def _check_cutting(teacher: Shrinkable) -> None:
     """A student with all layers is the teacher, to the last bit; or the cutting is wrong, and all students with it."""
     import torch
 
-    from k2d.models.recogniser import Request
     from k2d.models.student import shrink
+    from k2d.models.trial import answer, trial_of
 
     whole = shrink(teacher, list(range(teacher.n_decoder_layers)))
-    generator = torch.Generator().manual_seed(0)
-    speech_BN = 0.1 * torch.randn(1, teacher.window.n_samples, generator=generator)
-    prompt, _ = teacher.codec.label("", Request())
-    tokens_BL = torch.tensor([[*prompt, *range(teacher.codec.n_tokens - _N_TOKENS, teacher.codec.n_tokens)]])
-    with torch.no_grad():
-        ours, theirs = (each.logits(each.encode(speech_BN), tokens_BL) for each in (whole, teacher))
+    trial = trial_of(teacher)
+    ours, theirs = (answer(each, trial) for each in (whole, teacher))
     if not torch.equal(ours, theirs):
         far = float((ours - theirs).abs().max())
         raise K2DError(

@@ -1,0 +1,1 @@
+"""Export: a trained student in the forms in which other libraries load it, and its model card."""

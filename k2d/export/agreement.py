@@ -1,0 +1,46 @@
+"""What loading an export back in the library that it is made for came to."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from k2d.faults import K2DError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+TOLERANCE = 1e-4
+"""Largest difference of a logit between two libraries that compute the same in fp32."""
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """How far the logits of a window of noise lie from ours, as the library computes them."""
+
+    library: str
+    version: str
+    n_logits: int
+    difference: float
+    """The largest."""
+
+    def __str__(self) -> str:
+        """
+        >>> print(Agreement("transformers", "5.23.0", 466785, 2.1e-6))
+        loaded back in transformers 5.23.0: 466,785 logits, at most 2.1e-06 from ours
+        """
+        told = f"{self.n_logits:,} logits, at most {self.difference:.2g} from ours"
+        return f"loaded back in {self.library} {self.version}: {told}"
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def agreement(library: str, ours: Tensor, theirs: Tensor, tolerance: float | None = TOLERANCE) -> Agreement:
+    """Compare; K2DError if they are further apart than `tolerance` (None: any distance is told, none refused)."""
+    difference = float((ours.float() - theirs.float()).abs().max())
+    found = Agreement(library, importlib.metadata.version(library), ours.numel(), difference)
+    if tolerance is not None and not difference <= tolerance:  # NaN is refused too
+        raise K2DError(f"export: {found}; expected at most {tolerance:g}: the student did not arrive whole")
+    return found

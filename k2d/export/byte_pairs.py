@@ -1,0 +1,53 @@
+"""A vocabulary of byte pairs from ranks (bytes and their order) to what Hugging Face's tokenizers read: merges."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import pairwise
+
+from k2d.faults import K2DError
+
+_PRINTABLE = [*range(ord("!"), ord("~") + 1), *range(ord("¡"), ord("¬") + 1), *range(ord("®"), ord("ÿ") + 1)]
+
+
+def letters() -> dict[int, str]:
+    """The visible letter that stands for each byte, as GPT-2's vocabulary writes it: U+0100 on for the invisible ones.
+
+    >>> letters()[ord("a")], letters()[ord(" ")], letters()[0]
+    ('a', 'Ġ', 'Ā')
+    """
+    hidden = [byte for byte in range(256) if byte not in _PRINTABLE]
+    return {byte: chr(byte) for byte in _PRINTABLE} | {byte: chr(256 + n) for n, byte in enumerate(hidden)}
+
+
+def vocabulary(ranks: Mapping[bytes, int]) -> dict[str, int]:
+    """Ids by token, in the order of the ids."""
+    visible = letters()
+    in_order = sorted(ranks.items(), key=lambda item: item[1])
+    return {"".join(visible[byte] for byte in token): rank for token, rank in in_order}
+
+
+def merges(ranks: Mapping[bytes, int]) -> list[tuple[str, str]]:
+    """The two tokens that each longer token is made of, in the order in which they are to be merged.
+
+    >>> merges({b"a": 0, b"b": 1, b"ab": 2, b"aba": 3})
+    [('a', 'b'), ('ab', 'a')]
+    """
+    visible = letters()
+    made = sorted((rank, token) for token, rank in ranks.items() if len(token) > 1)
+    halves = [_halves(token, rank, ranks) for rank, token in made]
+    return [("".join(visible[b] for b in left), "".join(visible[b] for b in right)) for left, right in halves]
+
+
+def _halves(token: bytes, rank: int, ranks: Mapping[bytes, int]) -> tuple[bytes, bytes]:
+    """What a token consists of just before its own merge: its bytes, merged by all that ranks before it."""
+    parts = [token[n : n + 1] for n in range(len(token))]
+    while len(parts) > 2:
+        found = [ranks.get(left + right, rank) for left, right in pairwise(parts)]
+        best = min(found)
+        if best >= rank:
+            raise K2DError(f"vocabulary: no two tokens before {token!r} (rank {rank}) make it; it is no byte-pair one")
+        at = found.index(best)
+        parts[at : at + 2] = [parts[at] + parts[at + 1]]
+    left, right = parts
+    return left, right

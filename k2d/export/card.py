@@ -1,0 +1,226 @@
+"""The model card: Hugging Face's metadata block, and what the experiment's records say of a student."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import yaml
+
+from k2d.config import Config
+from k2d.export.agreement import Agreement
+from k2d.export.formats import FORMATS
+from k2d.report.contents import TEST_ROLES, signatures
+from k2d.report.document import Block, Bullets, Paragraph, Section
+from k2d.report.markdown import markdown, sections_markdown
+from k2d.report.rows import Selection
+from k2d.report.score_tables import interval_table, kinds_table, mer_table
+from k2d.report.selection_tables import reasons_table, selection_table
+from k2d.report.stored import TEACHER, Experiment, method_of
+from k2d.report.wording import number, share
+
+UNKNOWN = "unknown"
+_LANGUAGES = ("zh", "en")
+_PAPER = "Tseng et al., “Leave No Knowledge Behind During Knowledge Distillation”, SLT 2024"
+_RULES = {
+    "none": "all were kept",
+    "trivial": "those whose label loops were left out",
+    "mer": "those were kept on whose words the two agree",
+    "per": "those were kept on whose phonemes the two agree",
+    "composite": "those were left out on which the teacher loops, or on whose phonemes the two disagree",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """The student that a card is about, and what is on record of its making."""
+
+    name: str
+    format: str
+    config: Config
+    layers: tuple[int, ...] | None
+    """Of the teacher's decoder; None where no record tells."""
+    n_teacher_layers: int | None
+    agreement: Agreement | None
+    """None: it was not loaded back."""
+
+    @property
+    def teacher(self) -> str:
+        """By the name or path that the config has; a path of this machine by its last part."""
+        named = self.config.teacher.checkpoint or self.config.teacher.model or TEACHER
+        return named.rstrip("/").rsplit("/", 1)[-1]
+
+    @property
+    def is_of_chunks(self) -> bool:
+        """Whether it learned from pseudo-labels; a control did not."""
+        return method_of(self.name) in self.config.select.methods
+
+
+def card(subject: Subject, whole: Experiment) -> str:
+    """README.md of an export. Every figure in it is in a record."""
+    experiment = _narrowed(whole, subject.name)
+    block = yaml.safe_dump(_metadata(subject, experiment), allow_unicode=True, sort_keys=False)
+    told = markdown(subject.name, list(_before(subject, experiment)))
+    return f"---\n{block}---\n\n{told}\n{_use(subject)}\n{sections_markdown(list(_after(subject, experiment)))}\n"
+
+
+def _narrowed(whole: Experiment, name: str) -> Experiment:
+    """The experiment as if there were the teacher and this student alone."""
+    systems = (TEACHER, name)
+    method = method_of(name)
+    return replace(
+        whole,
+        systems=tuple(system for system in systems if any(model == system for model, _ in whole.scores)),
+        scores={key: score for key, score in whole.scores.items() if key[0] in systems},
+        selections={key: each for key, each in whole.selections.items() if key == method},
+        trainings=tuple(each for each in whole.trainings if each.model == name),
+    )
+
+
+# --- metadata ---
+
+
+def _metadata(subject: Subject, experiment: Experiment) -> dict[str, Any]:
+    results = [_result(subject.name, set_name, experiment) for set_name in experiment.sets(*TEST_ROLES)]
+    index = [{"name": subject.name, "results": [each for each in results if each]}]
+    return {
+        "language": list(_LANGUAGES),
+        "license": subject.config.export.teacher_licence,
+        "library_name": FORMATS[subject.format].tag,
+        "pipeline_tag": "automatic-speech-recognition",
+        "tags": ["automatic-speech-recognition", "code-switching", "knowledge-distillation", "k2d"],
+        **({"model-index": index} if index[0]["results"] else {}),
+    }
+
+
+def _result(name: str, set_name: str, experiment: Experiment) -> dict[str, Any]:
+    score = experiment.scores.get((name, set_name))
+    if score is None or score.mer.percent is None:
+        return {}
+    return {
+        "task": {"type": "automatic-speech-recognition"},
+        "dataset": {"name": set_name, "type": set_name.split("/")[0]},
+        "metrics": [{"type": "mer", "name": "MER in %", "value": round(score.mer.percent, 2)}],
+    }
+
+
+# --- text ---
+
+
+def _before(subject: Subject, experiment: Experiment) -> Iterator[Section]:
+    yield Section("What it is", (Paragraph(_what(subject, experiment.parameters)),))
+    yield Section("How it was made", (Bullets(tuple(_making(subject, experiment))),))
+    yield Section("Data", tuple(_data(subject, experiment)))
+    yield Section("Scores", tuple(_scores(subject, experiment)))
+
+
+def _what(subject: Subject, parameters: Mapping[str, int]) -> str:
+    text = (
+        "A speech recogniser for people who switch between Mandarin and English in mid-sentence: a student of "
+        f"{subject.teacher}, made with K2D."
+    )
+    if subject.layers is not None and subject.n_teacher_layers is not None:
+        listed = ", ".join(map(str, subject.layers))
+        text += f" It has the teacher's whole encoder, and layers {listed} (from 0) of the {subject.n_teacher_layers} "
+        text += "of its decoder."
+    mine, teachers = parameters.get(subject.name), parameters.get(TEACHER)
+    if mine and teachers:
+        text += f" Parameters: {number(mine / 1e6, 1)} million, {share(mine / teachers)} of the teacher's."
+    return text
+
+
+def _making(subject: Subject, experiment: Experiment) -> Iterator[str]:
+    config, row = subject.config, method_of(subject.name)
+    yield f"Teacher: {subject.teacher} (family {config.teacher.family})."
+    selection = experiment.selections.get(row)
+    if selection is not None:
+        yield f"Method: {row}. {_method(selection)} ({_PAPER})."
+    elif subject.is_of_chunks:
+        yield f"Method: {row}. Of its selection there is no record."
+    else:
+        yield f"Method: none; it is the control {row}, trained on labelled speech."
+    terms = " + ".join(f"{weight:g} {term}" for term, weight in config.distill.objective.items())
+    if row != "teacher_more":
+        yield f"Loss: {terms}; temperature of kl {config.distill.temperature:g}."
+    for training in experiment.trainings:
+        chosen = ", ".join(f"{step:,}" for step in training.chosen_steps)
+        batch = config.distill.training.batch_size
+        yield f"Training: {training.steps:,} steps of {batch:,} (weights of step {chosen or 'the last'})."
+
+
+def _method(selection: Selection) -> str:
+    text = f"The teacher labelled recordings, cut into chunks; {_RULES.get(selection.rule, selection.rule)}"
+    if selection.auxiliary is not None and selection.rule not in ("none", "trivial"):
+        text += f" (second opinion: {selection.auxiliary}"
+        text += f", largest distance {selection.alpha:g})" if selection.alpha is not None else ")"
+    return f"{text}; from these it learned the labels and the teacher's distribution"
+
+
+def _data(subject: Subject, experiment: Experiment) -> Iterator[Block]:
+    corpora = subject.config.corpora
+    if subject.is_of_chunks:
+        named = ", ".join(corpora.unlabelled)
+        yield Paragraph(f"Recordings: {named}. Their transcripts, if there are any, were not used.")
+    else:
+        yield Paragraph(f"Labelled speech: {', '.join(corpora.labelled)}.")
+    if experiment.selections:
+        yield selection_table(experiment, "What was kept")
+        yield reasons_table(experiment, "Kept, and dropped by reason")
+
+
+def _scores(subject: Subject, experiment: Experiment) -> Iterator[Block]:
+    sets = experiment.sets(*TEST_ROLES)
+    if not any((subject.name, name) in experiment.scores for name in sets):
+        yield Paragraph("It has not been scored on any test set.", warning=True)
+        return
+    yield Paragraph(
+        "MER: errors per 100 reference tokens, a Han character or a word each; in brackets the relative reduction "
+        "against the teacher in %. Scores can be compared where their signatures are the same."
+    )
+    yield mer_table(experiment, sets, "Mixed error rate in %")
+    yield interval_table(experiment, sets, "Intervals")
+    yield kinds_table(experiment, sets, "Kinds of errors")
+    yield from signatures(experiment)
+
+
+def _use(subject: Subject) -> str:
+    language = next(iter(subject.config.teacher.language), _LANGUAGES[0])
+    code = FORMATS[subject.format].usage.replace("NAME", subject.name).replace("LANGUAGE", language)
+    checked = "" if subject.agreement is None else f"\nWhen it was made it was {subject.agreement}.\n"
+    return f"## Use\n\n```python\n{code}\n```\n{checked}"
+
+
+def _after(subject: Subject, experiment: Experiment) -> Iterator[Section]:
+    is_unknown = subject.config.export.teacher_licence == UNKNOWN
+    yield Section("Intended use", (Paragraph(_INTENDED),))
+    yield Section("Limits", (Bullets(tuple(_limits(subject, experiment))),))
+    yield Section("Licence", (Paragraph(_licence(subject), warning=is_unknown),))
+
+
+_INTENDED = (
+    "Transcribing speech in which Mandarin and English are mixed, such as lectures, and research on distillation. "
+    "A person should read what matters before it is relied on."
+)
+
+
+def _limits(subject: Subject, experiment: Experiment) -> Iterator[str]:
+    yield "Speech unlike the sets above (other languages, accents, rooms, microphones) has not been tried."
+    if subject.is_of_chunks:
+        yield "It learned from what its teacher heard, not from people's transcripts: the teacher's errors are its own."
+    yield "It may write what nobody said, above all in silence and noise, and it may repeat itself."
+    if len(languages := subject.config.teacher.language) > 1:
+        named = ", ".join(languages)
+        yield f"It learned with the mean of several languages ({named}) in its prompt; other libraries put one there."
+    if any(training.undertrained for training in experiment.trainings):
+        yield "Its error rate on held-out recordings was still falling when training ended."
+    if subject.agreement is None:
+        yield "It was not loaded back in the library that it is made for."
+
+
+def _licence(subject: Subject) -> str:
+    licence = subject.config.export.teacher_licence
+    bound = "The student is made of the teacher's weights and labels, and bound by the teacher's licence"
+    if licence == UNKNOWN:
+        return f"{bound}, which nobody has stated (export.teacher_licence): find out before you share it."
+    return f"{bound}: {licence}, as the experiment states it."

@@ -1,0 +1,80 @@
+"""A Whisper network as a CTranslate2 folder, made by CTranslate2's own converter; faster-whisper loads it."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from k2d.export import huggingface
+from k2d.export.agreement import TOLERANCE, Agreement, agreement
+from k2d.export.wanted import Wanted, demand, quietly
+from k2d.faults import K2DError
+from k2d.models.trial import Trial
+
+BESIDE = ("tokenizer.json", huggingface.FEATURES)  # what faster-whisper looks for beside the model
+
+NAMES = {"fp32": "float32", "fp16": "float16", "int8": "int8", "int8_fp16": "int8_float16"}
+"""CTranslate2's names of our compute types."""
+
+
+def write(model: Path, wanted: Wanted, folder: Path) -> None:
+    """Convert from Hugging Face's form, which is made for it and thrown away."""
+    demand("the format ctranslate2", "ctranslate2", "transformers")
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as made:
+        between = Path(made, "huggingface")
+        between.mkdir()
+        huggingface.write(model, wanted, between)
+        converted = Path(made, "ctranslate2")
+        _convert(between, converted, wanted)
+        for path in [*converted.iterdir(), *(between / name for name in BESIDE)]:
+            shutil.move(path, folder / path.name)
+
+
+def _convert(source: Path, target: Path, wanted: Wanted) -> None:
+    from ctranslate2.converters import TransformersConverter
+
+    try:
+        with quietly():
+            TransformersConverter(str(source)).convert(str(target), quantization=NAMES[wanted.compute_type])
+    except Exception as error:  # whatever it raises
+        raise K2DError(f"{wanted.name}: CTranslate2 cannot convert it: {type(error).__name__}: {error}") from error
+
+
+def loaded_back(folder: Path, wanted: Wanted, trial: Trial, ours: Tensor) -> Agreement:
+    """Load the folder as faster-whisper does, let it go on from the prompt, and compare as long as it says the same."""
+    logits_LV = _their_logits(folder, wanted, trial)
+    ours_LV = ours[0, trial.n_prompt - 1 :][: len(logits_LV)].clone()
+    for each in (logits_LV, ours_LV):
+        each[:, trial.eos_id] = 0.0
+    is_exact = wanted.compute_type == "fp32"
+    return agreement("faster-whisper", ours_LV, logits_LV, TOLERANCE if is_exact else None)
+
+
+def _their_logits(folder: Path, wanted: Wanted, trial: Trial) -> Tensor:
+    """Of each token that it would write where ours was written, and of the first that differs."""
+    import ctranslate2
+    from faster_whisper import WhisperModel
+
+    prompt, said = trial.tokens_BL[0, : trial.n_prompt].tolist(), trial.tokens_BL[0, trial.n_prompt :].tolist()
+    try:
+        loaded = WhisperModel(str(folder), device="cpu", compute_type="default", local_files_only=True)
+    except Exception as error:  # whatever its readers raise
+        raise K2DError(f"{wanted.name}: faster-whisper cannot load it: {type(error).__name__}: {error}") from error
+    features_MT = loaded.feature_extractor(trial.speech_BN[0].numpy(), padding=0)
+    result = loaded.model.generate(
+        ctranslate2.StorageView.from_array(features_MT[None]),
+        [prompt],
+        beam_size=1,
+        max_length=len(prompt) + len(said),
+        suppress_blank=False,
+        suppress_tokens=[trial.eos_id],
+        return_logits_vocab=True,
+    )[0]
+    same = [mine == theirs for mine, theirs in zip(said, result.sequences_ids[0], strict=False)]
+    n_same = same.index(False) if False in same else len(same)
+    return torch.stack([torch.from_numpy(np.array(step)) for step in result.logits[0][: n_same + 1]]).float()

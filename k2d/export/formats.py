@@ -1,0 +1,85 @@
+"""The formats by name: how each is written, and loaded back in the library that it is made for."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, cast
+
+from k2d.export.agreement import Agreement
+from k2d.export.wanted import Wanted, has
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from k2d.models.trial import Trial
+
+
+class Writer(Protocol):
+    """What the module of a format offers."""
+
+    def write(self, model: Path, wanted: Wanted, folder: Path) -> None:
+        """Make the export of a model folder in an empty folder."""
+        ...
+
+    def loaded_back(self, folder: Path, wanted: Wanted, trial: Trial, ours: Tensor) -> Agreement:
+        """Load it in its library, and see that it gives our logits; K2DError if it does not."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """A format: its module, what loading it back needs, and how people load it."""
+
+    module: str
+    libraries: tuple[str, ...]
+    tag: str
+    """The library's name on a Hugging Face page."""
+    usage: str
+    """Python that loads the student `NAME`; its folder is the current one."""
+
+    def load(self) -> Writer:
+        return cast(Writer, importlib.import_module(self.module))
+
+    def can_be_checked(self) -> bool:
+        return has(*self.libraries)
+
+
+FORMATS: Mapping[str, Format] = {
+    "espnet": Format(
+        "k2d.export.espnet",
+        ("espnet2",),
+        "espnet",
+        "from espnet2.bin.s2t_inference import Speech2Text\n"
+        "from espnet2.main_funcs.pack_funcs import unpack\n\n"
+        'model = Speech2Text(**unpack("NAME.zip", "unpacked"), lang_sym="<LANGUAGE>", predict_time=True)\n'
+        "text, *_ = model(samples)[0]  # mono, 16 kHz, float32, at most a window; decode_long takes more",
+    ),
+    "openai": Format(
+        "k2d.export.openai",
+        ("whisper",),
+        "whisper",
+        "import whisper\n\n"
+        'model = whisper.load_model("NAME.pt")\n'
+        'print(model.transcribe("talk.wav", language="LANGUAGE", condition_on_previous_text=False)["text"])',
+    ),
+    "huggingface": Format(
+        "k2d.export.huggingface",
+        ("transformers",),
+        "transformers",
+        "from transformers import pipeline\n\n"
+        'recognise = pipeline("automatic-speech-recognition", model=".", return_timestamps=True)\n'
+        'print(recognise("talk.wav", generate_kwargs={"language": "LANGUAGE"})["text"])',
+    ),
+    "ctranslate2": Format(
+        "k2d.export.ctranslate2",
+        ("ctranslate2", "faster_whisper"),
+        "ctranslate2",
+        "from faster_whisper import WhisperModel\n\n"
+        'model = WhisperModel(".")\n'
+        'segments, _ = model.transcribe("talk.wav", language="LANGUAGE", condition_on_previous_text=False)\n'
+        'print(" ".join(segment.text for segment in segments))',
+    ),
+}

@@ -1,0 +1,151 @@
+"""A Whisper network as Hugging Face's folder: weights, config, rules of decoding, features and tokenizer.
+
+Nothing of Hugging Face's is needed to write it, but safetensors.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from k2d.atomic import write_text
+from k2d.export.agreement import Agreement, agreement
+from k2d.export.huggingface_tokenizer import END, NO_TIMES, START, Vocabulary, write_tokenizer
+from k2d.export.openai import vocabulary_of
+from k2d.export.wanted import Wanted, quietly
+from k2d.faults import K2DError
+from k2d.models.trial import Trial
+from k2d.models.whisper_dims import N_SAMPLES, RATE_HZ, WhisperDims
+from k2d.models.whisper_loading import FACE_CONFIG, FACE_GENERATION, FACE_WEIGHTS, WhisperWeights, read_whisper
+from k2d.models.whisper_names import to_hugging_face
+
+FEATURES = "preprocessor_config.json"
+
+_HOP, _N_FFT = 160, 400
+_FIRST_TIME_AT_MOST = 50  # steps of the grid: openai-whisper's one second
+_TASKS = ("translate", "transcribe")
+
+
+def write(model: Path, wanted: Wanted, folder: Path) -> None:
+    """Write the folder; weights in float32, as they were computed with."""
+    weights = read_whisper(model)
+    words = vocabulary_of(weights.dims)
+    tensors = {name: tensor.float().contiguous() for name, tensor in to_hugging_face(weights.state).items()}
+    save_file(tensors, folder / FACE_WEIGHTS, metadata={"format": "pt"})
+    (folder / FACE_WEIGHTS).chmod(0o644)  # it is written for its owner alone
+    _write(folder / FACE_GENERATION, _generation(weights, words, wanted))
+    _write(folder / FEATURES, _features(weights.dims))
+    write_tokenizer(folder, words)
+    _write(folder / FACE_CONFIG, _config(weights.dims, words))
+
+
+def _config(dims: WhisperDims, words: Vocabulary) -> dict[str, Any]:
+    return {
+        "architectures": ["WhisperForConditionalGeneration"],
+        "model_type": "whisper",
+        "dtype": "float32",
+        "vocab_size": dims.n_vocab,
+        "num_mel_bins": dims.n_mels,
+        "d_model": dims.n_audio_state,
+        "encoder_layers": dims.n_audio_layer,
+        "encoder_attention_heads": dims.n_audio_head,
+        "encoder_ffn_dim": 4 * dims.n_audio_state,
+        "decoder_layers": dims.n_text_layer,
+        "decoder_attention_heads": dims.n_text_head,
+        "decoder_ffn_dim": 4 * dims.n_text_state,
+        "max_source_positions": dims.n_audio_ctx,
+        "max_target_positions": dims.n_text_ctx,
+        "activation_function": "gelu",
+        "scale_embedding": False,
+        "tie_word_embeddings": True,
+        "is_encoder_decoder": True,
+        "use_cache": True,
+        "dropout": 0.0,
+        "attention_dropout": 0.0,
+        "activation_dropout": 0.0,
+        **_ends(words),
+    }
+
+
+def _ends(words: Vocabulary) -> dict[str, int]:
+    end, start = words.specials[END], words.specials[START]
+    return {"bos_token_id": end, "eos_token_id": end, "pad_token_id": end, "decoder_start_token_id": start}
+
+
+def _generation(weights: WhisperWeights, words: Vocabulary, wanted: Wanted) -> dict[str, Any]:
+    """The rules of decoding: the checkpoint's own, and openai-whisper's where it has none."""
+    dims, own = weights.dims, weights.generation
+    last_half = range(dims.n_text_layer // 2, dims.n_text_layer)
+    first_time = own.first_time_at_most
+    rules = {
+        **_ends(words),
+        "suppress_tokens": list(words.suppressed if own.suppressed is None else own.suppressed),
+        "begin_suppress_tokens": list(words.suppressed_first if own.suppressed_first is None else own.suppressed_first),
+        "max_initial_timestamp_index": _FIRST_TIME_AT_MOST if first_time is None else first_time,
+        "no_timestamps_token_id": words.specials[NO_TIMES],
+        "prev_sot_token_id": words.specials["<|startofprev|>"],
+        "alignment_heads": [[layer, head] for layer in last_half for head in range(dims.n_text_head)],
+        "max_length": dims.n_text_ctx,
+        "return_timestamps": False,
+        "is_multilingual": dims.is_multilingual,
+    }
+    return {**rules, **_languages(words, wanted)} if dims.is_multilingual else rules
+
+
+def _languages(words: Vocabulary, wanted: Wanted) -> dict[str, Any]:
+    """A mean of languages cannot be said there: then the model guesses."""
+    one = {"language": wanted.languages[0]} if len(wanted.languages) == 1 else {}
+    return {
+        "lang_to_id": {f"<|{name}|>": words.specials[f"<|{name}|>"] for name in words.languages},
+        "task": "transcribe",
+        "task_to_id": {task: words.specials[f"<|{task}|>"] for task in _TASKS},
+        **one,
+    }
+
+
+def _features(dims: WhisperDims) -> dict[str, Any]:
+    return {
+        "feature_extractor_type": "WhisperFeatureExtractor",
+        "processor_class": "WhisperProcessor",
+        "feature_size": dims.n_mels,
+        "sampling_rate": RATE_HZ,
+        "hop_length": _HOP,
+        "n_fft": _N_FFT,
+        "chunk_length": N_SAMPLES // RATE_HZ,
+        "n_samples": N_SAMPLES,
+        "nb_max_frames": N_SAMPLES // _HOP,
+        "padding_side": "right",
+        "padding_value": 0.0,
+        "return_attention_mask": False,
+    }
+
+
+def _write(path: Path, content: Mapping[str, Any]) -> None:
+    write_text(path, json.dumps(content, ensure_ascii=False, indent=1) + "\n")
+
+
+def loaded_back(folder: Path, wanted: Wanted, trial: Trial, ours: Tensor) -> Agreement:
+    """Load the folder as transformers does, and compare."""
+    with quietly(), torch.inference_mode():
+        logits_BLV = _their_logits(folder, wanted, trial)
+    return agreement("transformers", ours, logits_BLV)
+
+
+def _their_logits(folder: Path, wanted: Wanted, trial: Trial) -> Tensor:
+    from transformers import WhisperForConditionalGeneration, WhisperProcessor
+
+    try:
+        processor = WhisperProcessor.from_pretrained(folder, local_files_only=True)
+        network: Any = WhisperForConditionalGeneration.from_pretrained(folder, local_files_only=True)
+    except Exception as error:  # whatever its readers raise
+        raise K2DError(f"{wanted.name}: transformers cannot load it: {type(error).__name__}: {error}") from error
+    samples = trial.speech_BN.numpy()
+    features = processor(list(samples), sampling_rate=RATE_HZ, return_tensors="pt").input_features
+    logits_BLV: Tensor = network.eval()(input_features=features, decoder_input_ids=trial.tokens_BL).logits
+    return logits_BLV

@@ -1,0 +1,45 @@
+"""What is asked of an export, whatever its format, and what it must have to be made."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import logging
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from k2d.config.fields import ComputeType
+from k2d.faults import UsageError
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """The student's name, and how it is to be written."""
+
+    name: str
+    languages: tuple[str, ...] = ()
+    """In its prompt."""
+    compute_type: ComputeType = "fp32"
+    """Of a CTranslate2 folder."""
+
+
+def has(*libraries: str) -> bool:
+    return all(importlib.util.find_spec(library) is not None for library in libraries)
+
+
+def demand(what: str, *libraries: str) -> None:
+    """Refuse to begin without libraries of the extra `export`."""
+    if missing := [library for library in libraries if not has(library)]:
+        raise UsageError(f"{what} needs {' and '.join(missing)}, not installed here; pip install '.[export]'")
+
+
+@contextlib.contextmanager
+def quietly() -> Iterator[None]:
+    """Load with transformers without its bars and notes on the terminal."""
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    from transformers.utils import logging as theirs
+
+    theirs.disable_progress_bar()  # type: ignore[no-untyped-call]
+    theirs.set_verbosity(logging.ERROR)
+    yield

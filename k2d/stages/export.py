@@ -1,0 +1,103 @@
+"""Stage 14: a student leaves, in the forms in which other libraries load it, each with a model card."""
+
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from k2d.atomic import write_text
+from k2d.config import settings_of
+from k2d.faults import UsageError
+from k2d.report import stored
+from k2d.stages.init_student import RECORD as LAYERS
+from k2d.stages.init_student import STUDENT
+from k2d.stages.job import Counts, Job, Unit
+
+if TYPE_CHECKING:
+    from k2d.export.agreement import Agreement
+    from k2d.export.card import Subject
+    from k2d.export.wanted import Wanted
+
+VERSION = 1
+DISPOSABLE = True  # new scores make a new card
+
+CARD, RECORD = "README.md", "export.json"
+
+log = logging.getLogger("k2d")
+
+
+def units(job: Job) -> list[Unit]:
+    """A student in a format is a unit."""
+    students = job.config.exported()
+    if not students:
+        raise UsageError("export: there is no student; name methods under select.methods, and train them (stage 10)")
+    return [_unit(name, form, job) for name in students for form in job.config.export_formats()]
+
+
+def _unit(name: str, form: str, job: Job) -> Unit:
+    config, exp = job.config, job.places.exp
+    settings = {
+        "student": name,
+        "format": form,
+        "family": config.teacher.family,
+        "language": list(config.teacher.language),
+        "teacher": config.teacher.checkpoint or config.teacher.model,
+        "teacher_licence": config.export.teacher_licence,
+        "distill": settings_of(config.distill),
+        **({"compute_type": config.export.compute_type} if form == "ctranslate2" else {}),
+    }
+    return Unit(exp / "export" / name / form, settings, (exp / "models" / name, *_records(name, exp)))
+
+
+def _records(name: str, exp: Path) -> list[Path]:
+    """What the card is filled from, as far as it is there."""
+    method = stored.method_of(name)
+    of_models = [path for path in stored.score_files(exp) if path.relative_to(exp).parts[1] in (stored.TEACHER, name)]
+    selections = [path for path in stored.selection_files(exp) if path.parent.name == method]
+    others = [exp / "models" / STUDENT / LAYERS, exp / "models" / stored.TEACHER / "params.json"]
+    return sorted([*of_models, *selections, *(path for path in others if path.is_file())])
+
+
+def make(unit: Unit, job: Job, folder: Path) -> Counts:
+    """Write a student in one format, load it back, and say on its card what is known of it."""
+    from k2d.export.card import card
+    from k2d.export.formats import FORMATS
+    from k2d.export.wanted import Wanted
+
+    name, form = str(unit.settings["student"]), str(unit.settings["format"])
+    wanted = Wanted(name, job.config.teacher.language, job.config.export.compute_type)
+    FORMATS[form].load().write(unit.inputs[0], wanted, folder)
+    found = _loaded_back(unit, wanted, folder, job)
+    record = {"student": name, "format": form, "loaded_back": None if found is None else found.as_json()}
+    write_text(folder / RECORD, json.dumps(record, indent=1) + "\n")
+    write_text(folder / CARD, card(_subject(name, form, found, job), stored.read_experiment(job.config, job.places)))
+    return Counts(1, 1, what="students")
+
+
+def _loaded_back(unit: Unit, wanted: Wanted, folder: Path, job: Job) -> Agreement | None:
+    """What the format's library makes of it, against what it says here; None (and a line) where there is none."""
+    from k2d.export.formats import FORMATS
+    from k2d.models.loading import load_recogniser
+    from k2d.models.trial import answer, trial_of
+
+    form = FORMATS[str(unit.settings["format"])]
+    if not form.can_be_checked():
+        missing = " and ".join(form.libraries)
+        log.warning("%s: not loaded back, as %s is not installed (pip install '.[export]')", wanted.name, missing)
+        return None
+    student = load_recogniser(unit.inputs[0], family=job.config.teacher.family, languages=job.config.teacher.language)
+    trial = trial_of(student, job.config.teacher.language)
+    found = form.load().loaded_back(folder, wanted, trial, answer(student, trial))
+    log.info("%s: %s", wanted.name, found)
+    return found
+
+
+def _subject(name: str, form: str, found: Agreement | None, job: Job) -> Subject:
+    from k2d.export.card import Subject
+
+    path = job.places.exp / "models" / STUDENT / LAYERS
+    layers: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    known = tuple(layers["layers"]) if "layers" in layers else None
+    return Subject(name, form, job.config, known, layers.get("teacher_layers"), found)

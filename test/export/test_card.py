@@ -1,0 +1,103 @@
+"""The model card: every figure comes from a record, and what is not on record is not claimed."""
+
+import re
+
+import pytest
+import yaml
+from made_experiment import CONF, fabricate, write_record, write_score
+
+from k2d.config import load_config
+from k2d.export.agreement import Agreement
+from k2d.export.card import Subject, card
+from k2d.report.stored import read_experiment
+from k2d.stages.shell import make_job
+
+NAME = "k2d_composite-s1"
+AGREEMENT = Agreement("transformers", "5.23.0", 466_785, 2.4e-6)
+
+
+def job_in(folder, *words):
+    (folder / "made.yaml").write_text(CONF, encoding="utf-8")
+    return make_job(load_config(folder / "made.yaml", [f"exp={folder / 'exp'}", *words]))
+
+
+def card_in(folder, *words, name=NAME, form="huggingface", agreement=AGREEMENT, layers=(0, 31), n_layers=32):
+    job = job_in(folder, *words)
+    subject = Subject(name, form, job.config, layers, n_layers, agreement)
+    written = card(subject, read_experiment(job.config, job.places))
+    head, block, text = written.split("---\n", 2)
+    assert head == ""
+    return yaml.safe_load(block), text
+
+
+@pytest.fixture
+def whole(tmp_path):
+    fabricate(job_in(tmp_path).places.exp, n_chunks=20, n_heard=2)
+    return tmp_path
+
+
+def test_the_metadata_block_has_each_score_of_the_student_and_no_other(whole):
+    block, _ = card_in(whole, "export.teacher_licence=mit")
+    assert block["license"] == "mit"
+    assert block["language"] == ["zh", "en"]
+    assert block["library_name"] == "transformers"
+    (model,) = block["model-index"]
+    assert model["name"] == NAME
+    stored = read_experiment(job_in(whole).config, job_in(whole).places).scores
+    values = {each["dataset"]["name"]: each["metrics"][0]["value"] for each in model["results"]}
+    assert values == {s: round(score.mer.percent, 2) for (m, s), score in stored.items() if m == NAME and "dev" not in s}
+    assert len(values) == 4
+
+
+def test_what_was_kept_and_dropped_adds_up_and_stands_under_its_signature(whole):
+    _, text = card_in(whole)
+    rows = re.findall(r"\| k2d_composite \| (\w+) \| ([\d,]+) \|", text)
+    counts = {reason: int(n.replace(",", "")) for reason, n in rows}
+    assert sum(counts.values()) == 12_000
+    assert "basic-1+t2s\\|phones:gruut-2.4.0\\|oov:letters" in text
+    assert "basic-1+t2s\\|tokens:default\\|beam:1\\|set:4f2a" in text
+    assert "kd_ngram" not in text
+    assert "second opinion: base, largest distance 0.4" in text
+
+
+def figures_of(text):
+    return set(re.findall(r"(?<![\w.])\d[\d,]*(?:\.\d+)?", text))
+
+
+def test_no_figure_without_a_record(tmp_path):
+    """Without records only what the config says remains, and the year of the paper."""
+    _, text = card_in(tmp_path, agreement=None, layers=None, n_layers=None)
+    assert "It has not been scored on any test set." in text
+    assert "It was not loaded back" in text
+    said_by_config = {"0.8", "1", "2"}  # weights of the loss, temperature
+    assert figures_of(text) <= said_by_config | {"16"}
+    assert "Of its selection there is no record" in text
+
+
+def test_a_licence_that_nobody_stated_is_no_licence(whole):
+    block, text = card_in(whole)
+    assert block["license"] == "unknown"
+    assert "which nobody has stated (export.teacher_licence): find out before you share it" in text
+
+
+def test_names_from_others_are_text_and_the_block_stays_yaml(tmp_path):
+    exp = job_in(tmp_path).places.exp
+    write_score(exp, NAME, "mini/read_test", 0.1, signature="<script>alert(1)</script>")
+    write_record(exp, "k2d_composite")
+    block, text = card_in(tmp_path, "export.teacher_licence='other: #see below'")
+    assert block["license"] == "other: #see below"
+    assert "<script>" not in text
+
+
+def test_a_control_did_not_learn_from_chunks(whole):
+    block, text = card_in(whole, "distill.controls=[student_pool]", name="student_pool-s1")
+    assert "the control student_pool, trained on labelled speech" in text
+    assert "the teacher's errors are its own" not in text
+    assert "model-index" not in block
+
+
+def test_how_to_use_it_has_the_students_name_and_language(whole):
+    _, text = card_in(whole, "teacher.family=whisper", "teacher.language=[zh]", form="openai")
+    assert f'whisper.load_model("{NAME}.pt")' in text
+    assert 'language="zh"' in text
+    assert "loaded back in transformers 5.23.0: 466,785 logits, at most 2.4e-06 from ours" in text

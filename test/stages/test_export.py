@@ -1,0 +1,94 @@
+"""Stage 14 from outside, on a tiny random student: the folders, what is on record, and what is refused."""
+
+import json
+import zipfile
+
+import pytest
+import yaml
+from made_experiment import write_json, write_record, write_score
+from models_made import made_recogniser
+
+CONF = """
+data: data
+corpora: {unlabelled: [lab/train], in_domain: [lab/test]}
+teacher: {language: [zho], model: conf/models/mini_teacher.yaml}
+auxiliaries: {base: {language: [zho]}}
+select: {methods: {kd_all: {rule: none}, k2d_composite: {rule: composite}}}
+distill: {seeds: [2, 5]}
+"""
+
+pytestmark = pytest.mark.slow  # ESPnet takes seconds to import
+
+
+@pytest.fixture
+def lab(project):
+    (project.root / "conf" / "x.yaml").write_text(CONF, encoding="utf-8")
+    models = project.root / "exp" / "x" / "models"
+    for seed, name in enumerate(("teacher", "kd_all-s2", "k2d_composite-s2", "k2d_composite-s5")):
+        made_recogniser(models.parent / "made" / name, seed=seed, num_blocks=2).save(models / name)
+    write_json(models / "student_init" / "student.json", {"teacher_layers": 3, "layers": [0, 2], "parameters": {}})
+    return project
+
+
+def export(lab, *words):
+    return lab.run("--conf", "conf/x.yaml", "--stage", "14", "--stop-stage", "14", *words)
+
+
+def card_of(folder):
+    _, block, text = (folder / "README.md").read_text(encoding="utf-8").split("---\n", 2)
+    return yaml.safe_load(block), text
+
+
+def test_the_first_seed_of_every_method_leaves_and_was_loaded_back(lab):
+    done = export(lab)
+    assert done.returncode == 0, done.stdout + done.stderr
+    exports = lab.root / "exp" / "x" / "export"
+    assert sorted(path.name for path in exports.iterdir()) == ["k2d_composite-s2", "kd_all-s2"]
+    folder = exports / "kd_all-s2" / "espnet"
+    assert {path.name for path in folder.iterdir()} == {"kd_all-s2.zip", "README.md", "export.json", "stamp.json"}
+    assert zipfile.is_zipfile(folder / "kd_all-s2.zip")
+    found = json.loads((folder / "export.json").read_text())["loaded_back"]
+    assert found["library"] == "espnet"
+    assert found["difference"] < 1e-4
+    assert f"kd_all-s2: loaded back in espnet {found['version']}" in done.stdout
+    block, text = card_of(folder)
+    assert block["license"] == "unknown"
+    assert "model-index" not in block
+    assert "It has not been scored on any test set." in text
+    assert "done already, skipped" in export(lab).stdout
+
+
+def test_one_student_by_name_and_new_scores_make_a_new_card_unasked(lab):
+    words = ("export.students=[k2d_composite-s5]", "export.teacher_licence=cc-by-4.0")
+    assert export(lab, *words).returncode == 0
+    folder = lab.root / "exp" / "x" / "export" / "k2d_composite-s5" / "espnet"
+    write_score(lab.root / "exp" / "x", "k2d_composite-s5", "lab/test", 0.2)
+    write_record(lab.root / "exp" / "x", "k2d_composite")
+    done = export(lab, *words)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "score/k2d_composite-s5/lab/test/score.json is new" in done.stdout
+    block, text = card_of(folder)
+    assert block["license"] == "cc-by-4.0"
+    assert block["model-index"][0]["results"][0]["metrics"][0]["value"] == 20.0
+    assert "layers 0, 2 (from 0) of the 3 of its decoder" in text
+
+
+@pytest.mark.parametrize(
+    ("word", "message"),
+    [
+        ("export.formats=[huggingface]", "export.formats: found huggingface, expected what students of the family"),
+        ("export.students=[kd_all-s1]", "export.students: found kd_all-s1, expected a student of this experiment"),
+        ("decode.engine=ctranslate2", "expected torch, as teacher is of the family espnet_s2t"),
+    ],
+)
+def test_what_does_not_fit_dies_at_once(lab, word, message):
+    done = export(lab, word)
+    assert done.returncode == 2
+    assert message in done.stderr.replace('"', "")
+    assert not (lab.root / "exp" / "x" / "export").exists()
+
+
+def test_a_student_that_is_not_trained_yet_is_named(lab):
+    done = export(lab, "export.students=[kd_all-s5]")
+    assert done.returncode == 3
+    assert "exp/x/models/kd_all-s5" in done.stderr
