@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import yaml
@@ -12,7 +12,7 @@ from k2d.config import Config
 from k2d.export.agreement import Agreement
 from k2d.export.formats import FORMATS
 from k2d.report.contents import TEST_ROLES, signatures
-from k2d.report.document import Block, Bullets, Paragraph, Section
+from k2d.report.document import Block, Bullets, Paragraph, Section, Table, names
 from k2d.report.markdown import markdown, sections_markdown
 from k2d.report.rows import Selection
 from k2d.report.score_tables import interval_table, kinds_table, mer_table
@@ -44,6 +44,8 @@ class Subject:
     n_teacher_layers: int | None
     agreement: Agreement | None
     """None: it was not loaded back."""
+    corpora: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    """Title and licence of the corpora that say so, by name."""
 
     @property
     def teacher(self) -> str:
@@ -164,6 +166,9 @@ def _data(subject: Subject, experiment: Experiment) -> Iterator[Block]:
         yield Paragraph(f"Recordings: {named}. Their transcripts, if there are any, were not used.")
     else:
         yield Paragraph(f"Labelled speech: {', '.join(corpora.labelled)}.")
+    if subject.corpora:
+        rows = tuple(names(name, *said) for name, said in subject.corpora.items())
+        yield Table("Corpora of training and tests", ("corpus", "what it is", "licence"), rows, n_names=3)
     if experiment.selections:
         yield selection_table(experiment, "What was kept")
         yield reasons_table(experiment, "Kept, and dropped by reason")
@@ -176,7 +181,7 @@ def _scores(subject: Subject, experiment: Experiment) -> Iterator[Block]:
         return
     yield Paragraph(
         "MER: errors per 100 reference tokens, a Han character or a word each; in brackets the relative reduction "
-        "against the teacher in %. Scores can be compared where their signatures are the same."
+        "against the teacher in %."
     )
     yield mer_table(experiment, sets, "Mixed error rate in %")
     yield interval_table(experiment, sets, "Intervals")

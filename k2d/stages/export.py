@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from k2d.atomic import write_text
 from k2d.config import settings_of
+from k2d.data.corpus import read_card
 from k2d.faults import UsageError
+from k2d.paths import PROJECT_ROOT
 from k2d.report import stored
 from k2d.stages.init_student import RECORD as LAYERS
 from k2d.stages.init_student import STUDENT
@@ -48,7 +50,8 @@ def _unit(name: str, form: str, job: Job) -> Unit:
         "distill": settings_of(config.distill),
         **({"compute_type": config.export.compute_type} if form == "ctranslate2" else {}),
     }
-    return Unit(exp / "export" / name / form, settings, (exp / "models" / name, *_records(name, exp)))
+    inputs = (exp / "models" / name, *_records(name, exp), *_corpus_cards(job).values())
+    return Unit(exp / "export" / name / form, settings, inputs)
 
 
 def _records(name: str, exp: Path) -> list[Path]:
@@ -100,4 +103,15 @@ def _subject(name: str, form: str, found: Agreement | None, job: Job) -> Subject
     path = job.places.exp / "models" / STUDENT / LAYERS
     layers: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     known = tuple(layers["layers"]) if "layers" in layers else None
-    return Subject(name, form, job.config, known, layers.get("teacher_layers"), found)
+    return Subject(name, form, job.config, known, layers.get("teacher_layers"), found, _corpora(job))
+
+
+def _corpora(job: Job) -> dict[str, tuple[str, str]]:
+    """What the corpora of the experiment say of themselves; one without a recipe under egs/ says nothing."""
+    cards = {name: read_card(path) for name, path in _corpus_cards(job).items()}
+    return {name: (card.title, card.licence) for name, card in cards.items()}
+
+
+def _corpus_cards(job: Job) -> dict[str, Path]:
+    paths = {name: PROJECT_ROOT / "egs" / name / "corpus.yaml" for name in job.config.corpora.names()}
+    return {name: path for name, path in paths.items() if path.is_file()}

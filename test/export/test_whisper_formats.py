@@ -1,0 +1,194 @@
+"""Exports of tiny Whisper networks, loaded back in openai-whisper, transformers and faster-whisper."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+import whisper
+from made_audio import speechlike
+from whisper_made import ENGLISH, TINY, V3, made_state, write_hugging_face, write_openai
+
+from k2d.export import ctranslate2, huggingface, openai
+from k2d.export.wanted import Wanted
+from k2d.faults import K2DError
+from k2d.models.whisper_loading import read_whisper
+
+pytestmark = pytest.mark.slow  # transformers takes seconds to import
+
+DIMS = {"99 languages": TINY, "English": ENGLISH, "100 languages": V3}
+WANTED = Wanted("k2d_per-s1", ("zh",))
+SAMPLES = speechlike(70.0, seed=3).astype(np.float32)
+N_TOKENS = 24
+
+
+class Exported:
+    """A checkpoint in all formats, with the network as openai-whisper has it."""
+
+    def __init__(self, folder, dims):
+        self.dims = dims
+        self.model = write_openai(folder / "model.pt", dims)
+        for name, module in (("openai", openai), ("huggingface", huggingface), ("ctranslate2", ctranslate2)):
+            (folder / name).mkdir()
+            module.write(self.model, WANTED, folder / name)
+        self.folder = folder
+        self.network = whisper.load_model(str(self.model), device="cpu").eval()
+        self.language = "zh" if dims.is_multilingual else "en"
+        self.eot = whisper.tokenizer.get_tokenizer(dims.is_multilingual).eot
+
+    def decoded(self, **options):
+        """What openai-whisper hears in the first window."""
+        mel = whisper.log_mel_spectrogram(SAMPLES, n_mels=self.dims.n_mels)[:, :3000]
+        chosen = {"language": self.language, "temperature": 0.0, "fp16": False, "sample_len": N_TOKENS, **options}
+        return whisper.decode(self.network, mel, whisper.DecodingOptions(**chosen))
+
+    def transcribed(self):
+        """Its segments of the whole recording."""
+        plain = dict.fromkeys(("no_speech_threshold", "compression_ratio_threshold", "logprob_threshold"))
+        options = {"condition_on_previous_text": False, "fp16": False, "sample_len": N_TOKENS, **plain}
+        said = whisper.transcribe(self.network, SAMPLES, language=self.language, temperature=0.0, **options)
+        return within([(each["start"], each["end"], each["text"]) for each in said["segments"]])
+
+
+def within(segments):
+    """Those that begin before the audio ends: random weights know no end of it, and the libraries differ behind it."""
+    return [(round(start, 2), round(end, 2), text) for start, end, text in segments if start < len(SAMPLES) / 16_000]
+
+
+@pytest.fixture(scope="module", params=DIMS)
+def exported(request, tmp_path_factory):
+    return Exported(tmp_path_factory.mktemp("exported"), DIMS[request.param])
+
+
+def test_openai_loads_the_same_weights(exported):
+    again = whisper.load_model(str(exported.folder / "openai" / "k2d_per-s1.pt"), device="cpu")
+    state = again.state_dict()
+    assert again.dims == exported.network.dims
+    assert all(torch.equal(state[name], tensor) for name, tensor in exported.network.state_dict().items())
+
+
+def test_what_a_checkpoint_says_is_worth_comparing(exported):
+    assert len(set(exported.decoded().tokens)) > 3
+    assert len(exported.transcribed()) > 3
+
+
+def test_transformers_gives_the_same_logits_and_greedy_text(exported):
+    from transformers import WhisperForConditionalGeneration, WhisperProcessor
+
+    folder = exported.folder / "huggingface"
+    network = WhisperForConditionalGeneration.from_pretrained(folder).eval()
+    processor = WhisperProcessor.from_pretrained(folder)
+    assert network.dtype == torch.float32
+    features = processor(SAMPLES[: 30 * 16_000], sampling_rate=16_000, return_tensors="pt").input_features
+    tokens = torch.randint(exported.dims.n_vocab, (1, 50), generator=torch.Generator().manual_seed(1))
+    mel = whisper.log_mel_spectrogram(SAMPLES[: 30 * 16_000], n_mels=exported.dims.n_mels)[None]
+    with torch.inference_mode():
+        theirs = network(input_features=features, decoder_input_ids=tokens).logits
+        ours = exported.network(mel, tokens)
+        words = {"language": "zh"} if exported.dims.is_multilingual else {}
+        said = network.generate(features, max_new_tokens=N_TOKENS, **words)
+    assert float((ours - theirs).abs().max()) < 1e-4
+    wanted = exported.decoded(without_timestamps=True)
+    assert said[0].tolist()[-len(wanted.tokens) :] == wanted.tokens
+    assert processor.batch_decode(said, skip_special_tokens=True)[0].strip() == wanted.text
+
+
+def test_transformers_finds_every_weight_and_no_other(exported):
+    from transformers import WhisperForConditionalGeneration
+
+    _, found = WhisperForConditionalGeneration.from_pretrained(
+        exported.folder / "huggingface", output_loading_info=True
+    )
+    assert not found["missing_keys"]
+    assert not found["unexpected_keys"]
+    assert not found["mismatched_keys"]
+
+
+def test_the_tokenizer_knows_times_and_prompts(exported):
+    from transformers import AutoProcessor, AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(exported.folder / "huggingface")
+    theirs = whisper.tokenizer.get_tokenizer(
+        exported.dims.is_multilingual, num_languages=exported.dims.n_languages, language="zh", task="transcribe"
+    )
+    assert len(tokenizer) == exported.dims.n_vocab
+    label = tokenizer(" 你好 ok").input_ids
+    assert label == [theirs.sot, theirs.no_timestamps, *theirs.encode(" 你好 ok"), theirs.eot]
+    ids = [theirs.sot, theirs.timestamp_begin, *theirs.encode(" 你好 ok"), theirs.timestamp_begin + 50, theirs.eot]
+    assert tokenizer.decode(ids, skip_special_tokens=True) == " 你好 ok"
+    assert tokenizer.decode(ids, output_offsets=True)["offsets"] == [{"text": " 你好 ok", "timestamp": (0.0, 1.0)}]
+    assert type(AutoProcessor.from_pretrained(exported.folder / "huggingface")).__name__ == "WhisperProcessor"
+
+
+def test_faster_whisper_says_the_same(exported):
+    from faster_whisper import WhisperModel
+
+    model = WhisperModel(str(exported.folder / "ctranslate2"), device="cpu", compute_type="float32")
+    assert model.model.is_multilingual == exported.dims.is_multilingual
+    assert model.feature_extractor.mel_filters.shape[0] == exported.dims.n_mels
+    plain = dict.fromkeys(("no_speech_threshold", "compression_ratio_threshold", "log_prob_threshold"))
+    options = {"condition_on_previous_text": False, "max_new_tokens": N_TOKENS, **plain}
+    segments, _ = model.transcribe(SAMPLES, language=exported.language, beam_size=1, temperature=0.0, **options)
+    assert within([(each.start, each.end, each.text) for each in segments]) == exported.transcribed()
+
+
+def test_what_this_toolkit_reads_of_an_export_is_what_went_in(exported):
+    read = read_whisper(exported.folder / "huggingface")
+    assert read.dims == exported.dims
+    before = read_whisper(exported.model).state
+    assert all(torch.equal(read.state[name], tensor) for name, tensor in before.items())
+    assert read.generation.suppressed_first == (220, exported.eot)
+
+
+def test_half_the_bytes_where_it_is_asked_for(tmp_path):
+    model = write_openai(tmp_path / "model.pt")
+    sizes = {}
+    for compute_type in ("fp32", "fp16", "int8"):
+        folder = tmp_path / compute_type
+        folder.mkdir()
+        ctranslate2.write(model, replace(WANTED, compute_type=compute_type), folder)
+        sizes[compute_type] = (folder / "model.bin").stat().st_size
+    assert sizes["int8"] < sizes["fp16"] < 0.55 * sizes["fp32"]
+
+
+def test_a_checkpoints_own_rules_go_with_it(tmp_path):
+    face = write_hugging_face(tmp_path / "face", suppress_tokens=[1, 2], begin_suppress_tokens=[220], lang="zh")
+    (tmp_path / "out").mkdir()
+    huggingface.write(face, WANTED, tmp_path / "out")
+    rules = json.loads((tmp_path / "out" / "generation_config.json").read_text())
+    assert (rules["suppress_tokens"], rules["begin_suppress_tokens"], rules["language"]) == ([1, 2], [220], "zh")
+
+
+def test_a_mean_of_languages_is_not_claimed(tmp_path):
+    (tmp_path / "out").mkdir()
+    huggingface.write(write_openai(tmp_path / "model.pt"), Wanted("x", ("zh", "en")), tmp_path / "out")
+    assert "language" not in json.loads((tmp_path / "out" / "generation_config.json").read_text())
+
+
+def test_weights_in_half_precision_leave_in_whole(tmp_path):
+    state = {name: tensor.half() for name, tensor in made_state().items()}
+    (tmp_path / "out").mkdir()
+    huggingface.write(write_openai(tmp_path / "model.pt", state=state), WANTED, tmp_path / "out")
+    read = read_whisper(tmp_path / "out").state
+    assert all(torch.equal(read[name], tensor.float()) for name, tensor in state.items())
+
+
+@pytest.mark.parametrize("module", [huggingface, ctranslate2])
+def test_a_folder_that_cannot_be_loaded_is_named(module, tmp_path):
+    from k2d.models.trial import Trial
+
+    trial = Trial(torch.zeros(1, 480_000), torch.tensor([[50258, 1]]), 1, 50257)
+    with pytest.raises(K2DError, match=r"k2d_per-s1: (transformers|faster-whisper) cannot load it"):
+        module.loaded_back(tmp_path, WANTED, trial, torch.zeros(1, 2, 51865))
+
+
+def test_without_the_extra_one_message_says_what_to_do(tmp_path, monkeypatch):
+    import importlib.util
+
+    from k2d.faults import UsageError
+
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "ctranslate2" else find(name))
+    with pytest.raises(UsageError, match=r"ctranslate2, not installed here; pip install '\.\[export\]'"):
+        ctranslate2.write(tmp_path, WANTED, tmp_path)
