@@ -45,6 +45,15 @@ def _convert(source: Path, target: Path, wanted: Wanted) -> None:
         raise K2DError(f"{wanted.name}: CTranslate2 cannot convert it: {type(error).__name__}: {error}") from error
 
 
+def max_length(n_tokens: int, n_prompt: int) -> int:
+    """What CTranslate2 must be told to write as many tokens: it halves the number, as Whisper halves its positions.
+
+    >>> max_length(224, 3), max_length(8, 20)
+    (448, 28)
+    """
+    return max(2 * n_tokens, n_prompt + n_tokens)
+
+
 def loaded_back(folder: Path, wanted: Wanted, trial: Trial, ours: Tensor) -> Agreement:
     """Load the folder as faster-whisper does, let it go on from the prompt, and compare as long as it says the same."""
     logits_LV = _their_logits(folder, wanted, trial)
@@ -70,7 +79,7 @@ def _their_logits(folder: Path, wanted: Wanted, trial: Trial) -> Tensor:
         ctranslate2.StorageView.from_array(features_MT[None]),
         [prompt],
         beam_size=1,
-        max_length=len(prompt) + len(said),
+        max_length=max_length(len(said), len(prompt)),
         suppress_blank=False,
         suppress_tokens=[trial.eos_id],
         return_logits_vocab=True,

@@ -46,7 +46,7 @@ class Exported:
     def transcribed(self):
         """Its segments of the whole recording."""
         plain = dict.fromkeys(("no_speech_threshold", "compression_ratio_threshold", "logprob_threshold"))
-        options = {"condition_on_previous_text": False, "fp16": False, "sample_len": N_TOKENS, **plain}
+        options = {"condition_on_previous_text": False, "fp16": False, **plain}
         said = whisper.transcribe(self.network, SAMPLES, language=self.language, temperature=0.0, **options)
         return within([(each["start"], each["end"], each["text"]) for each in said["segments"]])
 
@@ -128,7 +128,7 @@ def test_faster_whisper_says_the_same(exported):
     assert model.model.is_multilingual == exported.dims.is_multilingual
     assert model.feature_extractor.mel_filters.shape[0] == exported.dims.n_mels
     plain = dict.fromkeys(("no_speech_threshold", "compression_ratio_threshold", "log_prob_threshold"))
-    options = {"condition_on_previous_text": False, "max_new_tokens": N_TOKENS, **plain}
+    options = {"condition_on_previous_text": False, **plain}
     segments, _ = model.transcribe(SAMPLES, language=exported.language, beam_size=1, temperature=0.0, **options)
     assert within([(each.start, each.end, each.text) for each in segments]) == exported.transcribed()
 
