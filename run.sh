@@ -5,10 +5,11 @@
 #   ./run.sh --conf conf/smoke.yaml        the same road in minutes
 #   ./run.sh --stage 8 select.alpha=0.3    from stage 8 on, with one setting changed
 #
-#   --conf FILE        the experiment (default: conf/mini.yaml)
+#   --conf FILE        the experiment (default: conf/<corpus>.yaml if it is there, else conf/mini.yaml)
 #   --stage N          first stage to run (default: 1)
 #   --stop-stage N     last stage to run (default: the last)
 #   --corpus NAME      limit stages 1, 11 and 12 to one corpus under egs/
+#   --root DIR         where the raw corpus of --corpus is
 #   --ngpu N           GPUs (default: 0, the CPU)
 #   --nj N             processes (default: one per core)
 #   --force            replace outputs that were made with other settings

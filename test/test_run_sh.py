@@ -43,7 +43,18 @@ def test_no_shell_script_evaluates_data():
 def test_help_is_the_header_and_names_every_option(project):
     done = project.run("-h")
     assert done.returncode == 0
-    for option in ("--conf", "--stage", "--stop-stage", "--corpus", "--ngpu", "--nj", "--force", "--list", "key=value"):
+    for option in (
+        "--conf",
+        "--stage",
+        "--stop-stage",
+        "--corpus",
+        "--root",
+        "--ngpu",
+        "--nj",
+        "--force",
+        "--list",
+        "key=value",
+    ):
         assert option in done.stdout
     assert project.run("--help").stdout == done.stdout
     assert "set -euo" not in done.stdout
@@ -66,6 +77,8 @@ def test_help_is_the_header_and_names_every_option(project):
         ("--ngpu 1.5", "--ngpu: found '1.5', expected a whole number of at least 0"),
         ("--corpus nothing", "--corpus: no such folder: egs/nothing"),
         ("--corpus ../egs", "--corpus: no such folder: egs/../egs"),
+        ("--corpus mini --root /no/such", "--root: no such folder: /no/such"),
+        ("--root /tmp", "--root: whose? name its --corpus"),
         ("word", "stray word 'word' (settings are written key=value)"),
         ("--stage 99999999999999999999", "--stage: found '99999999999999999999', expected"),
     ],

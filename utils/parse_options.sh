@@ -2,7 +2,7 @@
 # Needs $root. Sets: conf stage_from stage_to corpus ngpu nj force list overrides[]
 # shellcheck shell=bash disable=SC2034,SC2154  # variables of run.sh and utils/stages.sh
 
-conf=$root/conf/mini.yaml stage_from=1 stage_to='' corpus='' ngpu='' nj='' force='' list='' overrides=()
+conf='' stage_from=1 stage_to='' corpus='' raw='' ngpu='' nj='' force='' list='' overrides=()
 last_stage=$(grep -c '^stage  *[0-9]' "$root/run.sh")
 faults=()
 
@@ -26,6 +26,7 @@ set_option() { # name value
     stage) stage_from=$2; whole_number stage "$2" 1 "$last_stage" ;;
     stop-stage) stage_to=$2; whole_number stop-stage "$2" 1 "$last_stage" ;;
     corpus) corpus=$2; [[ $2 =~ ^[A-Za-z0-9_]+$ && -d $root/egs/$2 ]] || faults+=("--corpus: no such folder: egs/$2") ;;
+    root) raw=$(cd -- "${2/#\~\//$HOME/}" 2>/dev/null && pwd) || faults+=("--root: no such folder: $2") ;;
     ngpu) ngpu=$2; whole_number ngpu "$2" 0 '' ;;
     nj) nj=$2; whole_number nj "$2" 1 '' ;;
   esac
@@ -33,7 +34,7 @@ set_option() { # name value
 
 similar() { # name; prints the option that begins alike
   local option
-  for option in conf stage stop-stage corpus ngpu nj force list allow-count-mismatch; do
+  for option in conf stage stop-stage corpus root ngpu nj force list allow-count-mismatch; do
     [[ ${option:0:3} != "${1:0:3}" ]] || { echo ", did you mean --$option?"; return; }
   done
 }
@@ -54,7 +55,7 @@ while (($#)); do
     --allow-count-mismatch | --allow_count_mismatch) overrides+=(prepare.allow_count_mismatch=true) ;;
     --*)
       case $name in
-        conf | stage | stop-stage | corpus | ngpu | nj)
+        conf | stage | stop-stage | corpus | root | ngpu | nj)
           if [[ $word == *=* ]]; then
             set_option "$name" "${word#*=}"
           elif (($# == 0)) || [[ $1 == --* ]]; then
@@ -76,6 +77,14 @@ while (($#)); do
 done
 
 stage_to=${stage_to:-$last_stage}
+if [[ -n $raw && -z $corpus ]]; then
+  faults+=("--root: whose? name its --corpus")
+elif [[ -n $raw ]]; then
+  quote="'" # doubled, so that the path is a string of YAML whatever is in it
+  overrides=("prepare.roots.$corpus='${raw//$quote/$quote$quote}'" ${overrides[@]+"${overrides[@]}"})
+fi
+[[ -n $conf || ! -f $root/conf/$corpus.yaml ]] || conf=$root/conf/$corpus.yaml
+conf=${conf:-$root/conf/mini.yaml}
 if ((${#faults[@]} == 0)) && ((10#$stage_from > 10#$stage_to)); then
   faults+=("--stage $stage_from comes after --stop-stage $stage_to")
 fi

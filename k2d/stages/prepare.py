@@ -64,10 +64,26 @@ def make(unit: Unit, job: Job, folder: Path) -> Counts:
         splits = sorted(path.name for path in Path(spool).iterdir())
         if not splits:
             raise K2DError(f"egs/{corpus.name}/prepare.py gave no utterances from {shown(root)}")
+        _refuse_lacking(corpus.name, splits, job)
         counts = {name: _make_split(folder / name, Path(spool) / name, job) for name in splits}
     _write_tables(corpus.tables(root, options), folder)
     _compare(corpus, corpus.expected(options), folder, counts, asked.allow_count_mismatch)
     return sum_counts(list(counts.values()))
+
+
+def _refuse_lacking(corpus: str, given: list[str], job: Job) -> None:
+    """Tell now, not days later, that a split which the experiment counts on is not there."""
+    roles = job.config.corpora.roles()
+    lacking = [name for name in roles if name.startswith(f"{corpus}/") and name.partition("/")[2] not in given]
+    if lacking:
+        rest = {
+            role: [n for n, r in roles.items() if r == role and n not in lacking] for role in map(roles.get, lacking)
+        }
+        words = " ".join(f"corpora.{role}=[{','.join(names)}]" for role, names in rest.items())
+        raise K2DError(
+            f"the config names {', '.join(lacking)}, and egs/{corpus} gave only {', '.join(given)}; "
+            f"egs/{corpus}/README.md says what makes a split; to go on without it: {words}"
+        )
 
 
 def sum_counts(counts: list[Counts]) -> Counts:

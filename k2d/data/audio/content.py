@@ -20,23 +20,24 @@ _UNKNOWN_SIZE = 0xFFFFFFFF  # what ffmpeg writes into a pipe; RF64 writes it too
 _PIPE_SIZES = range(0x7FFFE000, 0x80000001)  # what SoX and arecord write: 0x7ffff000 less a part of a frame
 _CONVERT = "convert it to FLAC or WAV, for instance with ffmpeg"
 
-_SIGNATURES: tuple[tuple[int, bytes, str], ...] = (
-    (4, b"ftyp", "an MP4/M4A/MOV container (which may be protected)"),
-    (0, b"\x1aE\xdf\xa3", "a Matroska or WebM container"),
-    (0, b"0&\xb2u\x8ef\xcf\x11", "an ASF/WMA/WMV container"),
-    (8, b"AVI ", "an AVI container"),
-    (0, b"FLV\x01", "a Flash video"),
-    (0, b"\x00\x00\x01\xba", "an MPEG programme stream"),
-    (0, b"FORM", "an AIFF file"),
-    (0, b"caff", "a Core Audio file"),
-    (0, b".snd", "an AU file"),
-    (0, b"NIST_1A", "a NIST SPHERE file"),
-    (0, b"riff", "a Wave64 file"),
-    (0, b"RIFX", "a big-endian WAV file"),
-    (0, b"#!AMR", "an AMR file"),
-    (0, b"\xff\xf1", "an AAC stream"),
-    (0, b"\xff\xf9", "an AAC stream"),
-    (0, b"\xff\xfd", "an MPEG layer II file"),
+_SIGNATURES: tuple[tuple[int, bytes, str, str], ...] = (
+    # where, what, the name of the container in ffmpeg, and in words
+    (4, b"ftyp", "mov", "an MP4/M4A/MOV container (which may be protected)"),
+    (0, b"\x1aE\xdf\xa3", "matroska", "a Matroska or WebM container"),
+    (0, b"0&\xb2u\x8ef\xcf\x11", "asf", "an ASF/WMA/WMV container"),
+    (8, b"AVI ", "avi", "an AVI container"),
+    (0, b"FLV\x01", "flv", "a Flash video"),
+    (0, b"\x00\x00\x01\xba", "mpeg", "an MPEG programme stream"),
+    (0, b"FORM", "aiff", "an AIFF file"),
+    (0, b"caff", "caf", "a Core Audio file"),
+    (0, b".snd", "au", "an AU file"),
+    (0, b"NIST_1A", "nistsphere", "a NIST SPHERE file"),
+    (0, b"riff", "w64", "a Wave64 file"),
+    (0, b"RIFX", "wav", "a big-endian WAV file"),
+    (0, b"#!AMR", "amr", "an AMR file"),
+    (0, b"\xff\xf1", "aac", "an AAC stream"),
+    (0, b"\xff\xf9", "aac", "an AAC stream"),
+    (0, b"\xff\xfd", "mp3", "an MPEG layer II file"),
 )
 _FOREIGN: tuple[tuple[bytes, str, str], ...] = (
     (b"<", "is a web page or XML, not audio", "it was probably saved in place of a download that failed"),
@@ -72,6 +73,15 @@ def recognise(file: BinaryIO, name: str) -> str:
     raise _foreign(head, name)
 
 
+def foreign_container(head: bytes) -> str:
+    """The container of a file that begins with these bytes by its name in ffmpeg; empty if it is none of the known.
+
+    >>> foreign_container(b"\\0\\0\\0\\x20ftypM4A "), foreign_container(b"fLaC")
+    ('mov', '')
+    """
+    return next((name for at, magic, name, _ in _SIGNATURES if head[at : at + len(magic)] == magic), "")
+
+
 def _id3_bytes(head: bytes) -> int:
     """Length of an ID3v2 tag with its header; seven bits of each size byte count."""
     a, b, c, d = (byte & 0x7F for byte in head[6:10].ljust(4, b"\0"))
@@ -94,7 +104,7 @@ def is_mpeg_audio(head: bytes) -> bool:
 
 
 def _foreign(head: bytes, name: str) -> AudioError:
-    for offset, magic, words in _SIGNATURES:
+    for offset, magic, _, words in _SIGNATURES:
         if head[offset : offset + len(magic)] == magic:
             return AudioError("unsupported_container", name, f"is {words}", _CONVERT)
     text = head.removeprefix(b"\xef\xbb\xbf").lstrip()

@@ -1,0 +1,117 @@
+"""Recordings in containers that libsndfile does not know (m4a, webm, video, …), converted once to FLAC by ffmpeg.
+
+ffmpeg is given a list of arguments, the container by name (a playlist in disguise could name other files), files as its
+only protocol, and an hour. It is not needed for WAV, FLAC, MP3 and Ogg.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from k2d.atomic import PARTIAL, sync_folder
+from k2d.data.audio import RATE_HZ, AudioError, probe, resolve
+from k2d.progress import track
+
+LIMIT_S = 3600.0  # for one recording; twelve hours of audio take some minutes
+SHOWN = 5
+INSTALL = "install it (apt install ffmpeg, dnf install ffmpeg-free, brew install ffmpeg, conda install ffmpeg)"
+
+log = logging.getLogger("k2d")
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    program: str
+    source: Path
+    container: str
+    target: Path
+
+
+def convert(root: Path, containers: Mapping[str, str], store: Path, nj: int) -> dict[str, Path]:
+    """The FLAC file of every recording (path below the root) that could be converted, now or before.
+
+    The others stay as they are: stage 1 sets them aside with their reasons.
+    """
+    targets = {name: _target(root / name, store) for name in containers}
+    to_do = [name for name, target in targets.items() if not target.exists()]
+    program = shutil.which("ffmpeg")
+    if to_do and program is None:
+        log.warning("%s", _lacking(to_do))
+    elif program is not None:
+        jobs = [_Job(program, root / name, containers[name], targets[name]) for name in to_do]
+        _tell([f"{name}: {problem}" for name, problem in zip(to_do, _run(jobs, nj), strict=True) if problem])
+    return {name: target for name, target in targets.items() if target.exists()}
+
+
+def _target(source: Path, store: Path) -> Path:
+    """Named by path, size and time of change: another file of this name is converted anew."""
+    facts = source.stat()
+    digest = hashlib.sha256(f"{source}\0{facts.st_size}\0{facts.st_mtime_ns}".encode(errors="replace")).hexdigest()
+    return store / "converted" / digest[:2] / f"{digest[:32]}.flac"
+
+
+def _run(jobs: Sequence[_Job], nj: int) -> Iterator[str]:
+    """What is wrong with each; empty if nothing is. Threads, as the work is in ffmpeg's processes."""
+    with ThreadPoolExecutor(nj) as pool:
+        yield from track(pool.map(_convert, jobs), "converting with ffmpeg", len(jobs), "recordings")
+
+
+def _convert(job: _Job) -> str:
+    job.target.parent.mkdir(parents=True, exist_ok=True)
+    partial = job.target.with_name(f".{job.target.name}.{os.getpid()}{PARTIAL}")
+    try:
+        problem = _call(job, partial)
+        if not problem:
+            _sync(partial)
+            partial.replace(job.target)
+            sync_folder(job.target.parent)
+        return problem
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _call(job: _Job, target: Path) -> str:
+    # One thread a file: `nj` files at a time are enough. -xerror: what is damaged is not half a recording.
+    words = [job.program, "-nostdin", "-hide_banner", "-loglevel", "error", "-threads", "1", "-xerror"]
+    words += ["-protocol_whitelist", "file", "-f", job.container, "-i", f"file:{job.source}"]
+    words += ["-map", "0:a:0", "-vn", "-sn", "-dn", "-map_metadata", "-1", "-ac", "1", "-ar", str(RATE_HZ)]
+    words += ["-c:a", "flac", "-sample_fmt", "s16", "-f", "flac", "-y", f"file:{target}"]
+    try:
+        done = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, timeout=LIMIT_S, check=False)
+    except subprocess.TimeoutExpired:
+        return f"ffmpeg took longer than {LIMIT_S:g} s and was stopped"
+    except OSError as error:
+        return f"ffmpeg cannot be run: {error.strerror}"
+    said = done.stderr.decode(errors="replace").strip().splitlines()
+    if done.returncode:
+        return f"ffmpeg says: {said[-1][:200] if said else f'exit code {done.returncode}'}"
+    try:
+        probe(resolve(str(target)))
+    except AudioError as error:
+        return f"ffmpeg made no audio that can be read: {error.message}"
+    return ""
+
+
+def _sync(path: Path) -> None:
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+
+
+def _lacking(names: Sequence[str]) -> str:
+    shown = "".join(f"\n  {name}" for name in names[:SHOWN])
+    more = f"\n  … and {len(names) - SHOWN:,} more" if len(names) > SHOWN else ""
+    return f"{len(names):,} recordings need ffmpeg, which is not there; {INSTALL} and run again:{shown}{more}"
+
+
+def _tell(problems: Sequence[str]) -> None:
+    if problems:
+        more = f"\n  … and {len(problems) - SHOWN:,} more" if len(problems) > SHOWN else ""
+        log.warning("%d recordings could not be converted:\n  %s%s", len(problems), "\n  ".join(problems[:SHOWN]), more)

@@ -1,0 +1,129 @@
+"""egs/lectures: your own recordings. A folder becomes `train`; those with captions become `test` (and `dev`)."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from egs.lectures.convert import convert
+from egs.lectures.names import recording_id, segment_id
+from egs.lectures.options import Options
+from egs.lectures.recordings import plan
+from egs.lectures.yodas2 import Video, find_shards, unpack, videos
+from k2d.data.captions import Captions, read_captions
+from k2d.data.rows import Utterance
+from k2d.data.tally import Tally
+from k2d.faults import K2DError
+
+__all__ = ["Options", "prepare", "tables"]
+
+SHOWN_FAULTS = 10
+
+log = logging.getLogger("k2d")
+
+
+def prepare(root: Path, options: Options, nj: int, store: Path) -> Iterator[tuple[str, Utterance]]:
+    """Yield every recording, whole or cut by its captions; what is left out is counted and told."""
+    root, store = root.resolve(), store.resolve()
+    if _is_yodas2(root, options):
+        yield from _from_yodas2(root, options, nj, store)
+    else:
+        yield from _from_folder(root, options, nj, store)
+
+
+def tables(root: Path, options: Options) -> Iterator[tuple[str, str, str, str]]:
+    """`reco2course`, `reco2date` where they are known, and `reco2path`: where a recording came from."""
+    root = root.resolve()
+    if _is_yodas2(root, options):
+        return
+    for each in plan(root, options).recordings:
+        for name, value in (("course", each.course), ("date", each.date), ("path", each.path)):
+            if value:
+                yield each.split, f"reco2{name}", each.id, value
+
+
+def _is_yodas2(root: Path, options: Options) -> bool:
+    if options.layout == "auto":
+        return any(shard.durations.is_file() for shard in find_shards(root, root))
+    return options.layout == "yodas2"
+
+
+def _from_folder(root: Path, options: Options, nj: int, store: Path) -> Iterator[tuple[str, Utterance]]:
+    plan.cache_clear()  # the folder may have changed since it was asked for
+    planned = plan(root, options)
+    cues = Tally("lectures", "captions")
+    captions = _read_all(root, [each.captions for each in planned.recordings if each.captions])
+    containers = {each.path: each.container for each in planned.recordings if each.container}
+    converted = convert(root, containers, store, nj) if containers else {}
+    for each in planned.recordings:
+        audio = str(converted.get(each.path, root / each.path))
+        if not each.captions:
+            yield each.split, Utterance(each.id, each.id, audio, each.speaker, language=each.language or None)
+        else:
+            for row in _segments(each.id, each.speaker, audio, captions[each.captions]):
+                yield each.split, row
+            _count(cues, captions[each.captions], each.captions)
+    for tally in (*planned.tallies, cues):
+        if tally.kept or tally.dropped:
+            tally.tell()
+
+
+def _read_all(root: Path, names: Sequence[str]) -> dict[str, Captions]:
+    """The captions by file. One that is none, or in which nothing is said, is told with all others."""
+    found, faults = {}, []
+    for name in names:
+        try:
+            found[name] = read_captions(root / name)
+            if not found[name].cues:
+                faults.append(f"{root / name}: nothing is said in it; delete it, and its recording is for training")
+        except (K2DError, OSError) as error:
+            faults.append(str(error))
+    if faults:
+        more = [f"… and {len(faults) - SHOWN_FAULTS:,} more"] if len(faults) > SHOWN_FAULTS else []
+        raise K2DError("\n".join([*faults[:SHOWN_FAULTS], *more]))
+    return found
+
+
+def _segments(key: str, speaker: str, audio: str, captions: Captions) -> Iterator[Utterance]:
+    for cue in captions.cues:
+        name = segment_id(key, cue.start_s, cue.end_s)
+        yield Utterance(name, key, audio, speaker, cue.text, cue.start_s, cue.end_s)
+
+
+def _count(tally: Tally, captions: Captions, where: str) -> None:
+    """Cues that are one now count as kept: nothing of them is lost."""
+    tally.kept += captions.n_in - captions.dropped.total()
+    for reason, n in captions.dropped.items():
+        tally.dropped[reason] += n
+        tally.examples.setdefault(reason, where)
+
+
+def _from_yodas2(root: Path, options: Options, nj: int, store: Path) -> Iterator[tuple[str, Utterance]]:
+    shards = find_shards(root, store)
+    if not shards:
+        raise K2DError(f"{root}: found no audio/*.tar.gz, expected shards of YODAS2")
+    unpack(shards, nj)
+    tally, cues, seen = Tally("lectures", "videos"), Tally("lectures", "captions"), Counter[str]()
+    for shard in shards:
+        for video in videos(shard, tally, with_captions=options.captions == "all"):
+            key = recording_id(f"{shard.place.name}/{video.key}.wav")
+            seen[key] += 1
+            if seen[key] > 1:
+                raise K2DError(f"{shard.archive}: the video {video.key!r} is in another shard too; take one of them")
+            yield from _rows(key, video)
+            if video.captions:
+                _count(cues, video.captions, video.key)
+    for each in (tally, cues):
+        if each.kept or each.dropped:
+            each.tell()
+
+
+def _rows(key: str, video: Video) -> Iterator[tuple[str, Utterance]]:
+    """A video with captions is a test recording; they are asked for in so many words."""
+    if video.captions and video.captions.cues:
+        for row in _segments(key, key, str(video.audio), video.captions):
+            yield "test", row
+    else:
+        yield "train", Utterance(key, key, str(video.audio), key)

@@ -1,0 +1,174 @@
+"""A folder of recordings as a list of them: who speaks, in which course, in which split, with which captions."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path, PurePosixPath
+
+from egs.lectures.info import Info, read_info
+from egs.lectures.names import plain_id, recording_id
+from egs.lectures.options import Options
+from egs.lectures.table import Row, find_table, inner_path, read_table
+from egs.lectures.walk import INFO, Tree, walk
+from k2d.data.tally import Tally
+from k2d.faults import K2DError
+
+SHOWN_FAULTS = 10
+
+_LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*")
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """A recording that is taken; `path` and `captions` are below the root."""
+
+    id: str
+    path: str
+    speaker: str
+    split: str
+    course: str = ""
+    date: str = ""
+    language: str = ""
+    captions: str = ""
+    container: str = ""
+    """Its name in ffmpeg, of a recording that is not read here."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is taken of a folder, and what is left out of it for which reasons."""
+
+    recordings: tuple[Recording, ...]
+    tallies: tuple[Tally, ...]
+
+
+@lru_cache(maxsize=1)  # asked once for the recordings, once for the tables about them
+def plan(root: Path, options: Options) -> Plan:
+    """Look through a folder. What is wrong with its table and captions is told at once."""
+    files, taken = Tally("lectures", "files"), Tally("lectures", "recordings")
+    tree = walk(root, files, follow_links=options.follow_links)
+    files.kept = len(tree.audio) + len(tree.captions) + len(tree.infos)
+    table = find_table(root, options.table)
+    rows = read_table(table, root, tree.audio) if table else {}
+    captions = _captions_by_stem(tree, options)
+    with_info = {str(PurePosixPath(name).parent) for name in tree.infos}
+    found = []
+    for name in tree.audio:
+        row, info_name = rows.get(name), f"{_stem(name)}{INFO}"
+        info, reason = Info(), ""
+        if info_name in tree.infos:
+            info, reason = _look_up(root / info_name, options)
+        elif str(PurePosixPath(name).parent) in with_info and options.licences != "any":
+            reason = "no_info"  # beside others that have one: a download whose licence nobody knows
+        if options.only_listed and row is None:
+            reason = "not_listed"
+        if reason:
+            taken.drop(reason, name)
+            continue
+        taken.keep()
+        has_own = options.captions == "all" or (options.captions == "own" and info_name not in tree.infos)
+        found.append(_recording(name, row or Row(), info, captions.get(_stem(name), "") if has_own else "", tree))
+    found = _with_dev(found, options)
+    _refuse(_faults(found))
+    return Plan(tuple(found), (files, taken, _tally_captions(tree, found)))
+
+
+def _look_up(path: Path, options: Options) -> tuple[Info, str]:
+    """What an info file says, and why its recording is left out, if it is."""
+    takes_any = options.licences == "any"
+    try:
+        info = read_info(path)
+    except K2DError:
+        return Info(), "" if takes_any else "bad_info"
+    return info, "" if takes_any or info.is_creative_commons else "licence"
+
+
+def _recording(name: str, row: Row, info: Info, captions: str, tree: Tree) -> Recording:
+    speaker = plain_id(row.speaker or info.channel)
+    folder = PurePosixPath(name).parts[0] if "/" in name else ""
+    key = recording_id(name, speaker)
+    split = row.split or ("test" if captions else "train")
+    return Recording(
+        id=key,
+        path=name,
+        speaker=speaker or key,
+        split=split,
+        course=plain_id(row.course or info.channel or folder),
+        date=row.date or info.date,
+        language=row.language or (info.language if _LANGUAGE.fullmatch(info.language) else ""),
+        captions=captions if split != "train" else "",
+        container=tree.needs_ffmpeg.get(name, ""),
+    )
+
+
+def _stem(name: str) -> str:
+    return str(PurePosixPath(name).with_suffix(""))
+
+
+def _captions_by_stem(tree: Tree, options: Options) -> dict[str, str]:
+    """The references by what their recording is called without its suffix: `talk.vtt` before `talk.zh-TW.vtt`."""
+    folder = f"{inner_path(tree.root, options.captions_folder) or ''}/" if options.captions_folder else ""
+    if folder and not (tree.root / folder).is_dir():
+        raise K2DError(f"prepare.options.lectures: captions_folder: {folder!r} is no folder below {tree.root}")
+    exact: dict[str, str] = {}
+    tagged: dict[str, str] = {}
+    for name in sorted(tree.captions):
+        if not name.startswith(folder):
+            continue
+        stem = _stem(name.removeprefix(folder))
+        exact.setdefault(stem, name)
+        tag = PurePosixPath(stem).suffix.removeprefix(".")
+        if tag.partition("-")[0].lower() in options.caption_languages:
+            tagged.setdefault(_stem(stem), name)
+    return {**tagged, **exact}
+
+
+def _with_dev(found: Sequence[Recording], options: Options) -> list[Recording]:
+    """A share of the test recordings as `dev`, the same ones on every machine."""
+    unit_of = {each.id: each.course if options.dev_by == "course" else each.id for each in found}
+    units = {unit_of[each.id] for each in found if each.split == "test"}
+    chosen = set(sorted(units, key=lambda unit: hashlib.sha256(unit.encode()).digest())[: _share_of(units, options)])
+    return [
+        replace(each, split="dev") if each.split == "test" and unit_of[each.id] in chosen else each for each in found
+    ]
+
+
+def _share_of(units: Iterable[str], options: Options) -> int:
+    """At least one where a share is asked for, and at least one stays."""
+    n = len(list(units))
+    return min(max(1, round(options.dev_share * n)), n - 1) if options.dev_share and n > 1 else 0
+
+
+def _tally_captions(tree: Tree, found: Sequence[Recording]) -> Tally:
+    tally = Tally("lectures", "caption files")
+    used = {each.captions for each in found if each.captions}
+    for name in sorted(tree.captions):
+        if name in used:
+            tally.keep()
+        else:
+            tally.drop("not_used", name)
+    return tally
+
+
+def _faults(found: Sequence[Recording]) -> list[str]:
+    faults = [
+        f"{each.path}: the table puts it into {each.split}, which needs captions; there are none beside it"
+        for each in found
+        if each.split != "train" and not each.captions
+    ]
+    paths = defaultdict(list)
+    for each in found:
+        paths[each.id].append(each.path)
+    faults += [f"{' and '.join(same)} would have the same id {key}" for key, same in paths.items() if len(same) > 1]
+    return faults
+
+
+def _refuse(faults: Sequence[str]) -> None:
+    if faults:
+        more = [f"… and {len(faults) - SHOWN_FAULTS:,} more"] if len(faults) > SHOWN_FAULTS else []
+        raise K2DError("\n  ".join(["lectures:", *faults[:SHOWN_FAULTS], *more]) + "\nmend the table, or rename files")

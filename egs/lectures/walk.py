@@ -1,0 +1,138 @@
+"""What lies in a folder of recordings: which files are audio, which belong to them, which are left out and why."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from k2d.data.audio.content import HEAD_BYTES, foreign_container, recognise
+from k2d.data.audio.source import AudioError
+from k2d.data.captions import SUFFIXES as CAPTIONS
+from k2d.data.tally import Tally
+from k2d.faults import K2DError
+
+INFO = ".info.json"
+MAX_FAULTS = 10
+
+
+def _suffixes(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+AUDIO = _suffixes(
+    ".3gp .aac .ac3 .aif .aifc .aiff .amr .au .avi .caf .flac .flv .m4a .m4b .m4v .mka .mkv .mov .mp2 .mp3 .mp4 .mpeg "
+    ".mpg .oga .ogg .ogv .opus .snd .sph .w64 .wav .wave .weba .webm .wma .wmv"
+)
+OTHER = _suffixes(
+    ".7z .ass .csv .docx .gif .gz .htm .html .jpeg .jpg .json .log .lrc .md .pdf .png .pptx .py .sha256 .srt .ssa .tar "
+    ".tsv .txt .url .vtt .webp .xlsx .xml .yaml .yml .zip"
+)
+HALF = _suffixes(".crdownload .download .filepart .part .partial .tmp .temp .ytdl")
+SYSTEM = frozenset(["@eadir", "$recycle.bin", "lost+found", "__macosx", "system volume information"])
+
+
+@dataclass
+class Tree:
+    """The files of a folder that concern recordings, as paths relative to it, in order."""
+
+    root: Path
+    audio: list[str] = field(default_factory=list)
+    needs_ffmpeg: dict[str, str] = field(default_factory=dict)
+    """Of those: its container, by its name in ffmpeg."""
+    captions: set[str] = field(default_factory=set)
+    infos: set[str] = field(default_factory=set)
+
+
+def walk(root: Path, tally: Tally, *, follow_links: bool = False) -> Tree:
+    """Look at every file below the root; those that are no recordings are counted in the tally by reason."""
+    tree = Tree(root)
+    for name, path in _files(root, tally, follow_links):
+        lower = path.name.lower()
+        suffix = path.suffix.lower()
+        if problem := _problem(path, name):
+            tally.drop(problem, repr(name))
+        elif lower.endswith(INFO):
+            tree.infos.add(name)
+        elif suffix in CAPTIONS:
+            tree.captions.add(name)
+        elif suffix in OTHER:
+            tally.drop("no_audio", name)
+        else:
+            kind = _kind(path)
+            if kind or suffix in AUDIO:  # what is named as audio and is none is told by stage 1, with its reason
+                tree.audio.append(name)
+                if kind != "audio" and kind:
+                    tree.needs_ffmpeg[name] = kind
+            else:
+                tally.drop("no_audio", name)
+    tree.audio.sort()
+    return tree
+
+
+def _files(root: Path, tally: Tally, follow_links: bool) -> Iterator[tuple[str, Path]]:
+    """Every file with its path relative to the root. Folders are entered once, also where links form a loop."""
+    faults: list[str] = []
+    seen: set[tuple[int, int]] = set()
+    found = os.walk(
+        root, onerror=lambda error: faults.append(f"{error.filename}: {error.strerror}"), followlinks=follow_links
+    )
+    for parent, folders, names in found:
+        here = Path(parent)
+        facts = here.stat()
+        if (facts.st_dev, facts.st_ino) in seen:
+            folders.clear()
+            tally.drop("link_to_a_folder_seen", parent)
+            continue
+        seen.add((facts.st_dev, facts.st_ino))
+        for folder in list(folders):
+            if reason := _folder_problem(here / folder, follow_links):
+                tally.drop(reason, f"{here / folder}/")
+                folders.remove(folder)
+        folders.sort()
+        for name in sorted(names):
+            path = here / name
+            if path.is_symlink() and not follow_links:
+                tally.drop("link", str(path))
+            else:
+                yield str(path.relative_to(root)), path
+    if faults:
+        raise K2DError("\n".join(["these folders cannot be read; mend their permissions:", *faults[:MAX_FAULTS]]))
+
+
+def _folder_problem(path: Path, follow_links: bool) -> str:
+    if path.name.startswith("."):
+        return "hidden"
+    if path.name.lower() in SYSTEM:
+        return "system_folder"
+    return "link" if path.is_symlink() and not follow_links else ""
+
+
+def _problem(path: Path, name: str) -> str:
+    """Why a file is not even looked at; empty if it is."""
+    if path.name.startswith("._"):
+        return "apple_double"
+    if path.name.startswith("."):
+        return "hidden"
+    if path.suffix.lower() in HALF or ".part-frag" in path.name.lower():
+        return "half_download"
+    if any(ord(char) < 32 or ord(char) == 127 or 0xD800 <= ord(char) <= 0xDFFF for char in name):
+        return "odd_name"  # a control character or no UTF-8: no table can name it
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return "dangling_link" if path.is_symlink() else "unreadable"
+    return "" if stat.S_ISREG(mode) else "no_file"
+
+
+def _kind(path: Path) -> str:
+    """`audio` that is read here, the name of another container, or empty."""
+    try:
+        with path.open("rb") as file:
+            if kind := foreign_container(file.read(HEAD_BYTES)):
+                return kind
+            return "audio" if recognise(file, str(path)) else ""
+    except (AudioError, OSError):
+        return ""
