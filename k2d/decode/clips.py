@@ -60,7 +60,7 @@ def _read(clip: Clip, recogniser: Recogniser) -> Look | Failed:
             length = f"{audio.duration_s:.2f} s, longer than the model's window of {window.length_s:g} s"
             detail = f"{clip.audio}: the clip lasts {length}; split it, or decode it as a recording"
             return Failed(clip.id, "too_long", detail)
-        return Look(audio.samples(0.0, audio.duration_s, window.rate_hz))
+        return Look(audio.samples(0.0, audio.duration_s, window.rate_hz), key=clip.id)
     except AudioError as error:
         return Failed.of(clip.id, error)
 

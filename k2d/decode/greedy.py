@@ -46,14 +46,14 @@ def greedy(decoding: Decoding, logits_RV: Tensor, search: Search) -> list[Decode
     present = rows
     generated_RL = logits_RV.new_zeros((len(rows), max(search.budgets)), dtype=torch.long)
     for n_tokens in range(max(search.budgets)):
-        best = search.log_probs(logits_RV, generated_RL[:, :n_tokens]).max(dim=-1)
-        generated_RL[:, n_tokens] = best.indices
-        tokens, logprobs = torch.stack((best.indices.double(), best.values.double())).tolist()
+        log_probs_RV = search.log_probs(logits_RV, generated_RL[:, :n_tokens])
+        chosen_R, values_R = _chosen(log_probs_RV, present, n_tokens, search)
+        generated_RL[:, n_tokens] = chosen_R
+        tokens, logprobs = torch.stack((chosen_R.double(), values_R.double())).tolist()
         _take(present, tokens, logprobs, search)
         live = [place for place, row in enumerate(present) if row.ended is None]
         if not live:
             break
-        chosen_R = best.indices
         if len(live) <= (1 - _ENDED_SHARE) * len(present):
             index = torch.tensor(live, device=chosen_R.device)
             decoding.keep(index)
@@ -61,6 +61,15 @@ def greedy(decoding: Decoding, logits_RV: Tensor, search: Search) -> list[Decode
             present = [present[place] for place in live]
         logits_RV = decoding.step(chosen_R)
     return [row.decoded() for row in rows]
+
+
+def _chosen(log_probs_RV: Tensor, present: Sequence[_Row], step: int, search: Search) -> tuple[Tensor, Tensor]:
+    """The next token of every row and its log-probability: the best, or drawn."""
+    if search.draws is None:
+        best = log_probs_RV.max(dim=-1)
+        return best.indices, best.values
+    drawn_R = search.draws.tokens(log_probs_RV, [row.window for row in present], step)
+    return drawn_R, log_probs_RV.gather(1, drawn_R.unsqueeze(1)).squeeze(1)
 
 
 def _take(present: Sequence[_Row], tokens: list[float], logprobs: list[float], search: Search) -> None:

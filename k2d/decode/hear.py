@@ -12,11 +12,12 @@ from torch.nn.utils.rnn import pad_sequence
 from k2d.data.audio.decode import Samples
 from k2d.decode.beam import beam_search
 from k2d.decode.ctc import PrefixScorer, best_paths
+from k2d.decode.fallback import Draws, is_doubtful, is_silent
 from k2d.decode.greedy import greedy
 from k2d.decode.options import Options
 from k2d.decode.search import Decoded, IsLoop, LoopWatch, Search
 from k2d.faults import UsageError
-from k2d.models.recogniser import Memory, Recogniser, Request, Started
+from k2d.models.recogniser import Memory, Recogniser, Request, Situated, SituatedRecogniser, Started
 
 _ENCODED_AT_ONCE_S = 60.0
 
@@ -27,6 +28,10 @@ class Look:
 
     samples: Samples
     previous_ids: tuple[int, ...] = ()
+    situated: Situated | None = None
+    """As a part of its recording, for recognisers that want to know."""
+    key: str = ""
+    """Names the window's place: what is drawn for it at a temperature depends on this alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,16 +52,34 @@ class Hearing:
         memory = self._encoded(looks)
         if self.options.mode == "ctc":
             return best_paths(*self._ctc(memory))
+        decoded, silence = self._decoded(looks, memory, self.options.temperatures[0])
+        for temperature in self.options.temperatures[1:]:
+            doubtful = [
+                n
+                for n, heard in enumerate(decoded)
+                if is_doubtful(heard, silence[n], self.recogniser.codec, self.options)
+            ]
+            if not doubtful:
+                break
+            rows = memory.rows(torch.tensor(doubtful, device=memory.states_BTD.device))
+            again, _ = self._decoded([looks[n] for n in doubtful], rows, temperature)
+            for place, heard in zip(doubtful, again, strict=True):
+                decoded[place] = heard
+        return [_silenced(each, p, self.options) for each, p in zip(decoded, silence, strict=True)]
+
+    def _decoded(self, looks: Sequence[Look], memory: Memory, temperature: float) -> tuple[list[Decoded], list[float]]:
+        """The windows at a temperature, and how likely nobody speaks in each."""
         previous = [look.previous_ids for look in looks]
         started = self.recogniser.start(memory, self._request, previous if any(previous) else None)
-        speaking = self._speaking(started, len(looks))
+        silence = [0.0] * len(looks) if started.silence_B is None else started.silence_B.tolist()
         decoded = [Decoded((), "silence")] * len(looks)
-        if speaking:
-            found = self._searched([looks[place] for place in speaking], *_only(started, memory, speaking))
+        if speaking := self._speaking(silence):
+            found = self._searched([looks[n] for n in speaking], *_only(started, memory, speaking), temperature)
             for place, heard in zip(speaking, found, strict=True):
                 decoded[place] = heard
         languages = started.languages or [""] * len(looks)
-        return [replace(heard, language=language) for heard, language in zip(decoded, languages, strict=True)]
+        told = zip(decoded, languages, strict=True)
+        return [replace(heard, language=language, temperature=temperature) for heard, language in told], silence
 
     @property
     def _request(self) -> Request:
@@ -68,20 +91,31 @@ class Hearing:
         if self.recogniser.device.type == "cpu":
             size = max(1, round(_ENCODED_AT_ONCE_S / self.recogniser.window.length_s))
         parts = [looks[first : first + size] for first in range(0, len(looks), size)]
-        return Memory(torch.cat([self.recogniser.encode(self._speech(part)).states_BTD for part in parts]))
+        return Memory(torch.cat([self._memory(part).states_BTD for part in parts]))
+
+    def _memory(self, looks: Sequence[Look]) -> Memory:
+        situated = [look.situated for look in looks if look.situated is not None]
+        if situated and isinstance(self.recogniser, SituatedRecogniser):
+            return self.recogniser.encode_situated(situated)
+        return self.recogniser.encode(self._speech(looks))
 
     def _speech(self, looks: Sequence[Look]) -> Tensor:
         samples = [torch.from_numpy(look.samples) for look in looks]
         return pad_sequence(samples, batch_first=True).to(self.recogniser.device)
 
-    def _speaking(self, started: Started, n_windows: int) -> list[int]:
-        """The windows in which somebody speaks, as far as the model can tell and was asked."""
-        if started.silence_B is None or self.options.silence_threshold is None:
-            return list(range(n_windows))
-        return [n for n, p in enumerate(started.silence_B.tolist()) if p <= self.options.silence_threshold]
+    def _speaking(self, silence: Sequence[float]) -> list[int]:
+        """The windows that are worth decoding. Where doubt in the text has a say in silence, they all are."""
+        threshold = self.options.silence_threshold
+        if threshold is None or self.options.logprob_threshold is not None:
+            return list(range(len(silence)))
+        return [n for n, p in enumerate(silence) if p <= threshold]
 
-    def _searched(self, looks: Sequence[Look], started: Started, memory: Memory) -> list[Decoded]:
-        search = Search(self.recogniser, self._request, self._budgets(looks), self._loop_watch(looks))
+    def _searched(self, looks: Sequence[Look], started: Started, memory: Memory, temperature: float) -> list[Decoded]:
+        budgets = self._budgets(looks)
+        draws = Draws([look.key for look in looks], temperature, max(budgets)) if temperature else None
+        search = Search(self.recogniser, self._request, budgets, self._loop_watch(looks), draws)
+        if draws is not None:
+            return greedy(started.decoding, started.logits_RV, search)
         if self.options.mode == "joint":
             prefixes = self._prefixes(memory)
             return beam_search(started.decoding, started.logits_RV, search, self.options.beam, prefixes)
@@ -122,6 +156,13 @@ class Hearing:
             message = f"decoding: mode {self.options.mode} needs a CTC head, and this model has none"
             raise UsageError(f"{message} (family {self.recogniser.family}); use mode attention")
         return log_probs_BTV, blank_id
+
+
+def _silenced(decoded: Decoded, silence: float, options: Options) -> Decoded:
+    """Nothing was said where the model, or its doubt, says that nobody speaks."""
+    if decoded.ended == "silence" or not is_silent(decoded, silence, options):
+        return decoded
+    return Decoded((), "silence", language=decoded.language)
 
 
 def _only(started: Started, memory: Memory, windows: Sequence[int]) -> tuple[Started, Memory]:

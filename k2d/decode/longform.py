@@ -14,12 +14,16 @@ from k2d.data.audio import AudioError
 from k2d.data.rows import DecodedWindow, Hypothesis, Segment
 from k2d.decode.guards import Place, heard, tidy
 from k2d.decode.hear import Hearing, Look
-from k2d.decode.options import MIN_WINDOW_S, Options
+from k2d.decode.options import Options
 from k2d.decode.search import Decoded, IsLoop
+from k2d.decode.situate import Surroundings
 from k2d.decode.sources import Failed, OpenAudio, Source
-from k2d.models.recogniser import Recogniser
+from k2d.models.recogniser import Recogniser, SituatedRecogniser
 
 OnWindow = Callable[[DecodedWindow], None]
+
+_SURE_UP_TO = 0.5
+"""Text of a higher temperature does not go into the next prompt, as in Whisper."""
 
 
 def decode_recordings(
@@ -40,7 +44,7 @@ def decode_recordings(
         walks, looks = [], []
         for walk in chain(under_way, waiting):
             try:
-                looks.append(walk.look(recogniser.window.length_s, recogniser.window.rate_hz))
+                looks.append(walk.look(recogniser))
                 walks.append(walk)
             except AudioError as error:
                 yield Failed.of(walk.source.id, error)
@@ -67,18 +71,28 @@ class _Walk:
     segments: list[Segment] = field(default_factory=list)
     windows: list[DecodedWindow] = field(default_factory=list)
     previous_ids: tuple[int, ...] = ()
+    surroundings: Surroundings | None = None
+    is_over: bool = False
 
     def opened(self) -> OpenAudio:
         if self.audio is None:
             self.audio = OpenAudio.of(self.source)
         return self.audio
 
-    def look(self, window_s: float, rate_hz: int) -> Look:
+    def look(self, recogniser: Recogniser) -> Look:
         """Read the next window; raises AudioError."""
-        audio = self.opened()
-        self.audio_s = tidy(min(window_s, audio.duration_s - self.start_s))
-        samples = audio.samples(self.start_s, self.start_s + self.audio_s, rate_hz)
-        return Look(samples, self.previous_ids)
+        audio, window = self.opened(), recogniser.window
+        self.audio_s = tidy(min(window.length_s, audio.duration_s - self.start_s))
+        key = f"{self.source.id} {self.start_s:.3f}"
+        if not isinstance(recogniser, SituatedRecogniser):
+            samples = audio.samples(self.start_s, self.start_s + self.audio_s, window.rate_hz)
+            return Look(samples, self.previous_ids, key=key)
+        if self.surroundings is None:
+            self.surroundings = Surroundings.of(audio, recogniser, window)
+        situated = self.surroundings.situated(self.start_s, self.audio_s)
+        margin = (len(situated.speech_N) - situated.n_samples) // 2
+        samples = situated.speech_N[margin : margin + situated.n_samples].numpy()
+        return Look(samples, self.previous_ids, situated, key)
 
     def take(self, decoded: Decoded, hearing: Hearing) -> None:
         """Add what was heard in the window, and move on."""
@@ -87,13 +101,11 @@ class _Walk:
         self.segments += found.segments
         self.windows.append(found.window)
         self.start_s = found.next_start_s
+        self.is_over = tidy(self.opened().duration_s - self.start_s) < hearing.options.min_window_s
         if hearing.options.condition_on_previous_text:
-            # A loop in the prompt would call forth the next one.
-            self.previous_ids = () if decoded.ended == "loop" else found.ids[-hearing.previous_room :]
-
-    @property
-    def is_over(self) -> bool:
-        return self.opened().duration_s - self.start_s < MIN_WINDOW_S
+            # A loop in the prompt would call forth the next one; what was drawn at random is no context.
+            is_poor = decoded.ended == "loop" or decoded.temperature > _SURE_UP_TO
+            self.previous_ids = () if is_poor else found.ids[-hearing.previous_room :]
 
     def hypothesis(self) -> Hypothesis:
         return Hypothesis(self.source.id, self.opened().duration_s, tuple(self.segments), tuple(self.windows))

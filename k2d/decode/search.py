@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from k2d.faults import K2DError
 from k2d.models.codec import Codec, Request
@@ -35,6 +35,12 @@ class Decoded:
     logprob: float = 0.0
     """Sum over the ids, and the end if the model wrote it."""
     language: str = ""
+    temperature: float = 0.0
+
+    @property
+    def mean_with_end(self) -> float:
+        """Mean log-probability as Whisper's thresholds know it: the end counts even where it was not written."""
+        return self.logprob / (len(self.ids) + 1)
 
     @property
     def n_scored(self) -> int:
@@ -68,6 +74,12 @@ class LoopWatch:
         return self.is_loop(kept) or self.is_loop(_UP_TO_LAST_TIME.sub("", timed_text))
 
 
+class Draws(Protocol):
+    """Tokens by chance."""
+
+    def tokens(self, log_probs_RV: Tensor, windows: Sequence[int], step: int) -> Tensor: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Search:
     """A batch of windows to search: the recogniser, what was asked of it, and where to stop."""
@@ -77,6 +89,8 @@ class Search:
     budgets: Sequence[int]
     """Most tokens of each window, the end included."""
     loops: LoopWatch | None = None
+    draws: Draws | None = None
+    """In place of the best token, where a temperature above 0 is asked for."""
 
     def log_probs(self, logits_RV: Tensor, generated_RL: Tensor) -> Tensor:
         return self.recogniser.constrain(logits_RV, generated_RL, self.request)

@@ -10,13 +10,13 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from k2d.models.cached_decoding import CachedDecoding
 from k2d.models.codec import Request
-from k2d.models.espnet_s2t_cache import CachedDecoding
 from k2d.models.espnet_s2t_codec import S2TCodec
 from k2d.models.espnet_s2t_folder import ModelFiles, write_folder
 from k2d.models.espnet_s2t_rules import TimeRules
 from k2d.models.espnet_s2t_start import awake, lean_on_ctc
-from k2d.models.espnet_s2t_weights import Weights
+from k2d.models.espnet_s2t_weights import weights_of
 from k2d.models.recogniser import Memory, Started
 
 # So much audio at once stays in a CPU's cache; a batch of eight windows of 30 s takes half as long again as one by one.
@@ -124,7 +124,7 @@ class S2TRecogniser:
     def start(self, memory: Memory, request: Request, previous_ids: Sequence[Sequence[int]] | None = None) -> Started:
         """Read the prompts into a new cache."""
         codec, n_windows = self.codec, len(memory)
-        decoding = CachedDecoding(Weights.of(self.network.decoder), memory.states_BTD)
+        decoding = CachedDecoding(weights_of(self.network.decoder), memory.states_BTD)
         prompts = [codec.prompt(request, ids) for ids in previous_ids or [()] * n_windows]
         hidden_BLD = decoding.prompt(prompts)
         return Started(

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -23,6 +23,8 @@ __all__ = [
     "Reading",
     "Recogniser",
     "Request",
+    "Situated",
+    "SituatedRecogniser",
     "Started",
     "Window",
     "WindowSegment",
@@ -40,6 +42,18 @@ class Memory:
 
     def rows(self, index_B: Tensor) -> Memory:
         return Memory(self.states_BTD.index_select(0, index_B))
+
+
+@dataclass(frozen=True, slots=True)
+class Situated:
+    """A window as a part of its recording."""
+
+    speech_N: Tensor
+    """The window's samples with the margin on both sides: what is there, and silence where nothing is."""
+    n_samples: int
+    """Of the window itself."""
+    loudest: float
+    """Of the whole recording."""
 
 
 class Decoding(Protocol):
@@ -135,3 +149,17 @@ class Recogniser(Protocol):
     def save(self, folder: Path) -> None:
         """Write a model folder of the family, which loads here and in the family's own library."""
         ...
+
+
+@runtime_checkable
+class SituatedRecogniser(Protocol):
+    """A recogniser whose features of a window depend on the recording around it: long-form decoding tells it."""
+
+    margin_s: float
+    """How much of what lies before and behind a window it hears."""
+
+    def loudest(self, speech_N: Tensor) -> float:
+        """Of a stretch of speech with margins; a recording's is that of its loudest stretch."""
+        ...
+
+    def encode_situated(self, windows: Sequence[Situated]) -> Memory: ...

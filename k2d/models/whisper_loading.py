@@ -133,7 +133,8 @@ def _read_rules(path: Path) -> Generation:
     known = {each.name for each in fields(Generation)}
     if unknown := sorted(raw.keys() - known):
         raise K2DError(f"{shown(path)}: unknown {', '.join(unknown)}; expected {', '.join(sorted(known))}")
-    return Generation(**{name: tuple(value) if isinstance(value, list) else value for name, value in raw.items()})
+    said: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in raw.items()}
+    return Generation(**said)
 
 
 # --- Hugging Face's ---

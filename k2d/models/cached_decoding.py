@@ -1,4 +1,4 @@
-"""Decoding with ESPnet's TransformerDecoder where nothing is computed twice.
+"""Decoding with a Transformer decoder where nothing is computed twice, for every family.
 
 Shapes: B windows, K beams, R = B × K rows, L tokens, T frames, D features, H heads, C = D / H.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from k2d.models.espnet_s2t_weights import Layer, Weights
+from k2d.models.decoder_weights import Layer, Weights
 
 _FIRST_ROOM = 64  # tokens that the self-attention cache has room for at first; it doubles when full
 
@@ -40,6 +40,10 @@ class CachedDecoding:
         n_padding = [longest - len(prompt) for prompt in prompts]
         self._n_padding_R = torch.tensor(n_padding, device=device) if any(n_padding) else None
         return self._append(padded)
+
+    def forget(self) -> None:
+        """Back to before any prompt; what is kept of the encoder's output stays."""
+        self._n_tokens, self._n_padding_R = 0, None
 
     def step(self, tokens_R: Tensor) -> Tensor:
         """Append one token to every row; return the logits_RV of the next."""
@@ -80,18 +84,18 @@ class CachedDecoding:
         weights, begin = self._weights, self._n_tokens
         self._n_tokens += tokens_RL.shape[1]
         self._make_room()
-        x_RLD = weights.embedding_VD[tokens_RL] * weights.embedding_scale + self._positions(begin)
+        x_RLD = weights.embed(tokens_RL) + self._positions(begin)
         mask = self._mask(begin)
         is_pre_norm = weights.last_norm is not None
         for n, layer in enumerate(weights.layers):
             if is_pre_norm:
                 x_RLD = x_RLD + self._self_attention(n, layer.before_self.norm(x_RLD), mask)
                 x_RLD = x_RLD + self._cross_attention(n, layer.before_cross.norm(x_RLD))
-                x_RLD = x_RLD + _feed_forward(layer, layer.before_feed.norm(x_RLD))
+                x_RLD = x_RLD + self._feed_forward(layer, layer.before_feed.norm(x_RLD))
             else:
                 x_RLD = layer.before_self.norm(x_RLD + self._self_attention(n, x_RLD, mask))
                 x_RLD = layer.before_cross.norm(x_RLD + self._cross_attention(n, x_RLD))
-                x_RLD = layer.before_feed.norm(x_RLD + _feed_forward(layer, x_RLD))
+                x_RLD = layer.before_feed.norm(x_RLD + self._feed_forward(layer, x_RLD))
         return x_RLD if weights.last_norm is None else weights.last_norm.norm(x_RLD)
 
     def _make_room(self) -> None:
@@ -141,6 +145,9 @@ class CachedDecoding:
             query = layer.cross_heads.query.norm(query)
         return layer.cross_out.linear(_attended(query, keys, values).view(x_RLD.shape))
 
+    def _feed_forward(self, layer: Layer, x_RLD: Tensor) -> Tensor:
+        return layer.feed_out.linear(self._weights.activation(layer.feed_in.linear(x_RLD)))
+
 
 def _keys_and_values(layer: Layer, states_BTD: Tensor, n_heads: int) -> tuple[Tensor, Tensor]:
     """Of the encoder's output: keys as B·H × C × T, values as B·H × T × C."""
@@ -161,7 +168,3 @@ def _attended(query: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None =
         scores = (scores.view(n, n_heads, n_queries, -1) + mask).flatten(0, 1)
     context = torch.bmm(scores.softmax(dim=-1), values)
     return context.view(n, n_heads, n_queries, -1).transpose(1, 2).flatten(2)
-
-
-def _feed_forward(layer: Layer, x_RLD: Tensor) -> Tensor:
-    return layer.feed_out.linear(layer.feed_in.linear(x_RLD).relu_())

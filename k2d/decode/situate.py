@@ -1,0 +1,51 @@
+"""Windows as parts of their recording, for recognisers whose features depend on what lies around them."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from k2d.data.audio.decode import Samples
+from k2d.decode.sources import OpenAudio
+from k2d.models.recogniser import Situated, SituatedRecogniser, Window
+
+_BLOCK_S = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """A recording as such a recogniser sees it: looked through once for how loud it gets."""
+
+    audio: OpenAudio
+    window: Window
+    margin_s: float
+    loudest: float = math.nan
+
+    @classmethod
+    def of(cls, audio: OpenAudio, recogniser: SituatedRecogniser, window: Window) -> Surroundings:
+        around = cls(audio, window, recogniser.margin_s)
+        end_s = audio.duration_s + recogniser.margin_s  # what stands at the very end is heard in frames behind it
+        starts = [n * _BLOCK_S for n in range(math.ceil(end_s / _BLOCK_S))]
+        blocks = (around.samples(start_s, min(_BLOCK_S, end_s - start_s)) for start_s in starts)
+        loudest = max(recogniser.loudest(torch.from_numpy(block)) for block in blocks)
+        return cls(audio, window, recogniser.margin_s, loudest)
+
+    def samples(self, start_s: float, length_s: float) -> Samples:
+        """A stretch with its margins: mirrored before the recording's start, silent behind its end."""
+        rate_hz, margin = self.window.rate_hz, round(self.margin_s * self.window.rate_hz)
+        first_s, last_s = max(0.0, start_s - self.margin_s), start_s + length_s + self.margin_s
+        size = round(length_s * rate_hz) + 2 * margin
+        if first_s < self.audio.duration_s:
+            found = self.audio.samples(first_s, min(last_s, self.audio.duration_s), rate_hz)
+        else:
+            found = np.zeros(0, np.float32)
+        if start_s < self.margin_s:
+            found = np.pad(found, (margin - round(start_s * rate_hz), 0), mode="reflect") if len(found) > 1 else found
+        return np.pad(found, (0, max(0, size - len(found))))[:size]
+
+    def situated(self, start_s: float, length_s: float) -> Situated:
+        speech = torch.from_numpy(self.samples(start_s, length_s))
+        return Situated(speech, round(length_s * self.window.rate_hz), self.loudest)

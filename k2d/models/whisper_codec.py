@@ -1,0 +1,197 @@
+"""Whisper's codec: between timestamped text on the grid of 0.02 s and the ids of its vocabulary."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import re
+from collections.abc import Sequence
+from functools import cached_property
+from itertools import pairwise
+from typing import Any
+
+from k2d.faults import K2DError, UsageError
+from k2d.models.codec import Reading, Request, Window, WindowSegment
+from k2d.models.whisper import language_code, vocabulary
+from k2d.models.whisper_dims import N_SAMPLES, RATE_HZ, WhisperDims
+
+WINDOW = Window(N_SAMPLES / RATE_HZ, RATE_HZ, 0.02)
+
+_FRAMES_PER_S = 100
+_MARK = re.compile(r"<([0-9]+(?:\.[0-9]+)?)>")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_WITHOUT_SPACES = re.compile(r"[\u3000-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff00-\uffef]")
+
+
+class WhisperCodec:
+    """Text stands behind its timestamp with a space, as Whisper writes it, unless its script has none (Han, kana)."""
+
+    def __init__(self, dims: WhisperDims, languages: Sequence[str] = ()) -> None:
+        self._dims, self._tokenizer = dims, vocabulary(dims)
+        self.max_tokens = dims.n_text_ctx
+        self.first_time_id: int = self._tokenizer.timestamp_begin
+        self.n_times = round(WINDOW.length_s / WINDOW.time_step_s) + 1
+        self._language_ids: dict[str, int] = {}
+        if dims.is_multilingual:
+            ids = self._tokenizer.all_language_tokens
+            self._language_ids = dict(zip(self._tokenizer.all_language_codes, ids, strict=True))
+        self.languages = tuple(language_code(language) for language in languages)
+        """In the prompt unless a request names others; several: the mean of their embeddings, as one token."""
+        self.mixture = tuple(self.language_id(each) for each in self.languages) if len(self.languages) > 1 else ()
+        """Ids of the languages whose mean stands behind `mixture_id`."""
+        if self.languages:
+            self._slot(self.languages)
+
+    @property
+    def eos_id(self) -> int:
+        return int(self._tokenizer.eot)
+
+    @property
+    def n_tokens(self) -> int:
+        return self._dims.n_vocab
+
+    @property
+    def mixture_id(self) -> int:
+        """The id behind the vocabulary that stands for several languages in a prompt; it is never written."""
+        return self.n_tokens
+
+    @cached_property
+    def vocabulary_hash(self) -> str:
+        """Whisper has three vocabularies, told apart by their sizes."""
+        return hashlib.sha256(
+            f"whisper {self.n_tokens} {WINDOW.time_step_s:g} {self.first_time_id}".encode()
+        ).hexdigest()
+
+    @property
+    def tokenizer(self) -> Any:
+        """openai-whisper's, for the rules."""
+        return self._tokenizer
+
+    @property
+    def language_ids(self) -> dict[str, int]:
+        """The languages' tokens by name; none of an English-only model."""
+        return self._language_ids
+
+    def language_id(self, language: str) -> int:
+        found = self._language_ids.get(language_code(language))
+        if found is None:
+            known = ", ".join(list(self._language_ids)[:10]) or "none, it is English-only"
+            raise UsageError(f"language {language!r} is not one of this model's ({known}, …)")
+        return found
+
+    def asked(self, request: Request) -> tuple[str, ...]:
+        """The languages of a prompt, asked for or the default; none: the model is to guess."""
+        return tuple(language_code(language) for language in request.languages) or self.languages
+
+    def prompt(self, request: Request, previous_ids: Sequence[int] = (), language: int | None = None) -> list[int]:
+        """What the decoder is given before it begins to write; `language` is what was guessed."""
+        tokenizer = self._tokenizer
+        before = [tokenizer.sot_prev, *previous_ids[-(self.max_tokens // 2 - 1) :]] if previous_ids else []
+        prompt = [tokenizer.sot]
+        if self._dims.is_multilingual:
+            slot = self._slot(self.asked(request)) if language is None else language
+            prompt += [slot, tokenizer.transcribe]
+        else:
+            self._slot(self.asked(request))
+        return before + prompt + ([] if request.timestamps else [tokenizer.no_timestamps])
+
+    def _slot(self, languages: Sequence[str]) -> int:
+        """What stands in a prompt for these languages."""
+        if not self._dims.is_multilingual:
+            if set(languages) - {"en"}:
+                raise UsageError(f"language {', '.join(languages)}: this model is English-only; take one without .en")
+            return self.eos_id
+        if len(languages) == 1:
+            return self.language_id(languages[0])
+        if not languages:
+            raise UsageError("a Whisper label needs its language in the prompt; name one with language: [zh]")
+        if sorted(self.language_id(each) for each in languages) != sorted(self.mixture):
+            loaded = ", ".join(self.languages) or "none"
+            raise UsageError(f"languages {', '.join(languages)}: the model was loaded for {loaded}; name these there")
+        return self.mixture_id
+
+    def ids(self, timed_text: str) -> list[int]:
+        """Text with or without timestamps to ids; a time off the grid goes to the nearest one on it."""
+        first, *marked = _MARK.split(timed_text)
+        steps = [self._step(mark) for mark in marked[::2]]
+        if backwards := next((pair for pair in pairwise(steps) if pair[1] < pair[0]), None):
+            earlier, later = (f"<{step * WINDOW.time_step_s:.2f}>" for step in backwards)
+            raise K2DError(f"timestamps go backwards: {later} follows {earlier} in {timed_text[:60]!r}")
+        ids = self._words(first)
+        for step, words in zip(steps, marked[1::2], strict=True):
+            ids += [self.first_time_id + step, *self._words(words)]
+        return ids
+
+    def _step(self, mark: str) -> int:
+        step = round(float(mark) / WINDOW.time_step_s)
+        if step >= self.n_times:
+            raise K2DError(f"timestamp <{mark}> lies beyond the window of {WINDOW.length_s:g} s")
+        return step
+
+    def _words(self, text: str) -> list[int]:
+        text = text.strip()
+        if not text:
+            return []
+        ids: list[int] = self._tokenizer.encoding.encode_ordinary(text if _WITHOUT_SPACES.match(text) else f" {text}")
+        return ids
+
+    def timed_text(self, ids: Sequence[int]) -> str:
+        """The reverse of `ids`."""
+        written, words = "", list[int]()
+        for token in ids:
+            if token >= self.first_time_id:
+                written += self.text(words) + f"<{self._time_s(token):.2f}>"
+                words = []
+            else:
+                words.append(token)
+        return written + self.text(words)
+
+    def text(self, ids: Sequence[int]) -> str:
+        """Plain text in one line: no timestamp, no special token."""
+        decoded: str = self._tokenizer.encoding.decode([token for token in ids if token < self.eos_id])
+        return _CONTROL.sub(" ", decoded).strip()
+
+    def label(self, timed_text: str, request: Request, previous_text: str = "") -> tuple[list[int], int]:
+        """Prompt, text and end, and how many ids of it are prompt. Previous text loses its beginning where it must."""
+        ids = self.ids(timed_text)
+        if not request.timestamps:
+            ids = [token for token in ids if token < self.first_time_id]
+        elif ids and ids[0] < self.first_time_id:
+            raise K2DError(f"a label with timestamps is asked for, and {timed_text[:60]!r} does not begin with one")
+        unknown = self._tokenizer.sot if not ids and not self.asked(request) else None  # nothing is to be learnt
+        label = [*self.prompt(request, language=unknown), *ids, self.eos_id]
+        room = self.max_tokens - len(label)
+        if room < 0:
+            raise K2DError(
+                f"a label of {len(label)} tokens, the decoder has {self.max_tokens} places: {timed_text[:60]!r}…"
+            )
+        previous = self.ids(previous_text)[-(room - 1) :] if room > 1 else []
+        prompt = self.prompt(request, previous, language=unknown)
+        return [*prompt, *ids, self.eos_id], len(prompt)
+
+    def read(self, ids: Sequence[int], audio_s: float) -> Reading:
+        """As `whisper.transcribe`: two times in a row end a segment and begin the next one."""
+        is_time = [token >= self.first_time_id for token in ids]
+        ends_on_single = is_time[-2:] == [False, True]
+        borders = [n for n in range(1, len(ids)) if is_time[n - 1] and is_time[n]]
+        if not borders:  # one segment, from the window's start; its last time, where there is one, is its end
+            times = [self._time_s(token) for token in ids if token > self.first_time_id]
+            whole_s = math.floor(audio_s * _FRAMES_PER_S + 1e-6) / _FRAMES_PER_S
+            return self._reading([(0.0, times[-1] if times else whole_s, ids)], None)
+        if ends_on_single:
+            borders.append(len(ids))
+        parts = [ids[a:b] for a, b in pairwise([0, *borders])]
+        segments = [(self._time_s(part[0]), self._time_s(part[-1]), part) for part in parts]
+        return self._reading(segments, None if ends_on_single else self._time_s(ids[borders[-1] - 1]))
+
+    def _reading(self, segments: Sequence[tuple[float, float, Sequence[int]]], advance_s: float | None) -> Reading:
+        """Segments that last and hold text."""
+        kept = (
+            WindowSegment(start_s, end_s, words)
+            for start_s, end_s, ids in segments
+            if start_s != end_s and (words := tuple(token for token in ids if token < self.eos_id))
+        )
+        return Reading(tuple(kept), advance_s)
+
+    def _time_s(self, token: int) -> float:
+        return round((token - self.first_time_id) * WINDOW.time_step_s, 6)

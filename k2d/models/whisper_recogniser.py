@@ -1,0 +1,230 @@
+"""Whisper networks behind the one interface."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from k2d.models.cached_decoding import CachedDecoding
+from k2d.models.codec import Request
+from k2d.models.recogniser import Memory, Situated, Started
+from k2d.models.whisper import MARGIN, build_network, cache_folder, features, fetch, language_code, powers
+from k2d.models.whisper_codec import WINDOW, WhisperCodec
+from k2d.models.whisper_dims import N_SAMPLES, PUBLISHED, RATE_HZ, WhisperDims, n_parameters
+from k2d.models.whisper_folder import write_folder
+from k2d.models.whisper_loading import Generation, WhisperWeights, read_whisper
+from k2d.models.whisper_rules import WhisperRules
+from k2d.models.whisper_weights import weights_of
+
+_HOP = 160
+_N_FRAMES = N_SAMPLES // _HOP
+
+
+class WhisperRecogniser:
+    """A Whisper network, its sizes and its codec."""
+
+    family = "whisper"
+    network: Any  # openai-whisper's modules have no types
+    window = WINDOW
+    ctc_blank_id = None
+    margin_s = MARGIN / RATE_HZ
+
+    def __init__(self, network: Any, dims: WhisperDims, codec: WhisperCodec, generation: Generation) -> None:
+        self.network, self.dims, self.codec, self.generation = network.eval(), dims, codec, generation
+        self.spec_augment = False  # Whisper has none
+        self.n_awake_layers: int | None = None
+        self.max_tokens = dims.n_text_ctx
+        self._rules = WhisperRules.of(codec, generation)
+
+    @classmethod
+    def of(cls, weights: WhisperWeights, languages: Sequence[str] = ()) -> WhisperRecogniser:
+        """From a checkpoint; its weights are taken over as float32, in which published ones were trained."""
+        network = build_network(weights.dims)
+        network.load_state_dict(dict(weights.state))
+        said = weights.generation.language
+        codec = WhisperCodec(weights.dims, tuple(languages) or ((language_code(said),) if said else ()))
+        return cls(network, weights.dims, codec, weights.generation)
+
+    @property
+    def device(self) -> torch.device:
+        device: torch.device = self.network.decoder.token_embedding.weight.device
+        return device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        dtype: torch.dtype = self.network.decoder.token_embedding.weight.dtype
+        return dtype
+
+    @property
+    def width(self) -> int:
+        """Features of the encoder's output, which are the decoder's too."""
+        return self.dims.n_audio_state
+
+    def to(self, device: str | torch.device, dtype: torch.dtype) -> WhisperRecogniser:
+        """Move the network. Its norms compute in float32 whatever the rest does."""
+        self.network.to(device=device, dtype=dtype)
+        for module in self.network.modules():
+            if isinstance(module, nn.LayerNorm) and dtype != torch.float64:
+                module.float()
+        return self
+
+    # --- hearing ---
+
+    def encode(self, speech_BN: Tensor) -> Memory:
+        """Samples to the encoder's output; silence follows up to the window's end, and each window counts alone."""
+        assert speech_BN.shape[1] <= N_SAMPLES, f"{speech_BN.shape[1]} samples do not fit a window"
+        whole_BN = nn.functional.pad(speech_BN.to(self.device).float(), (0, N_SAMPLES - speech_BN.shape[1]))
+        return self._encoded([features(powers(speech_N, self.dims.n_mels)) for speech_N in whole_BN])
+
+    def encode_unpadded(self, speech_BN: Tensor, n_samples_B: Tensor) -> tuple[Memory, Tensor]:
+        """Whisper hears whole windows only; the frames behind an utterance are there, and do not count."""
+        return self.encode(speech_BN), (n_samples_B + 2 * _HOP - 1) // (2 * _HOP)
+
+    def loudest(self, speech_N: Tensor) -> float:
+        """Of a stretch of speech that has its margins; a recording's is that of its loudest stretch."""
+        if len(speech_N) < 2 * MARGIN + _HOP:
+            return -float("inf")
+        return float(powers(speech_N.to(self.device).float(), self.dims.n_mels, is_padded=True).max())
+
+    def encode_situated(self, windows: Sequence[Situated]) -> Memory:
+        """As `whisper.transcribe`, which takes the features of a recording as a whole and then cuts windows."""
+        return self._encoded([self._situated(window) for window in windows])
+
+    def _situated(self, window: Situated) -> Tensor:
+        speech_N = window.speech_N.to(self.device).float()
+        powers_MF = powers(speech_N, self.dims.n_mels, is_padded=True)
+        n_frames = window.n_samples // _HOP
+        return nn.functional.pad(features(powers_MF[:, :n_frames], window.loudest), (0, _N_FRAMES - n_frames))
+
+    def _encoded(self, features_MF: Sequence[Tensor]) -> Memory:
+        """On a CPU one by one: as fast, and a batch would take gigabytes."""
+        encoder = self.network.encoder
+        size = len(features_MF) if self.device.type != "cpu" or torch.is_grad_enabled() else 1
+        parts = [torch.stack(list(features_MF[n : n + size])) for n in range(0, len(features_MF), size)]
+        return Memory(torch.cat([encoder(part_BMF.to(self.dtype)) for part_BMF in parts]))
+
+    # --- teacher-forced ---
+
+    def embed(self, tokens: Tensor) -> Tensor:
+        """Vectors of tokens; that of mixed languages is the mean of theirs."""
+        embedding_VD = self.network.decoder.token_embedding.weight
+        mixture = self.codec.mixture
+        if not mixture:
+            return nn.functional.embedding(tokens, embedding_VD)
+        is_mixed = (tokens == self.codec.mixture_id).unsqueeze(-1)
+        plain = nn.functional.embedding(tokens.clamp(max=self.codec.n_tokens - 1), embedding_VD)
+        return torch.where(is_mixed, embedding_VD[list(mixture)].mean(0), plain)
+
+    def hidden(self, memory: Memory, tokens_BL: Tensor) -> Tensor:
+        """As Whisper's decoder, but without the output layer, whose logits of a whole batch can be too large."""
+        decoder = self.network.decoder
+        x_BLD = self.embed(tokens_BL) + decoder.positional_embedding[: tokens_BL.shape[1]]
+        x_BLD = x_BLD.to(memory.states_BTD.dtype)
+        for block in decoder.blocks:
+            x_BLD = block(x_BLD, memory.states_BTD, mask=decoder.mask)
+        hidden_BLD: Tensor = decoder.ln(x_BLD)
+        return hidden_BLD
+
+    def output(self, hidden_ND: Tensor) -> Tensor:
+        return nn.functional.linear(hidden_ND, self.network.decoder.token_embedding.weight.to(hidden_ND.dtype))
+
+    def logits(self, memory: Memory, tokens_BL: Tensor) -> Tensor:
+        return self.output(self.hidden(memory, tokens_BL))
+
+    def ctc_log_probs(self, memory: Memory) -> Tensor | None:
+        return None
+
+    # --- decoding ---
+
+    @torch.no_grad()
+    def start(self, memory: Memory, request: Request, previous_ids: Sequence[Sequence[int]] | None = None) -> Started:
+        """Read the prompts into a new cache; where no language is asked for, guess each window's first."""
+        codec, n_windows = self.codec, len(memory)
+        decoding = CachedDecoding(weights_of(self.network.decoder, self.embed), memory.states_BTD)
+        asked = codec.asked(request)
+        guessed: Sequence[int | None] = [None] * n_windows
+        if codec.language_ids and not asked:
+            guessed = self._guessed(decoding, n_windows)
+        before = previous_ids or [()] * n_windows
+        prompts = [codec.prompt(request, ids, language) for ids, language in zip(before, guessed, strict=True)]
+        hidden_BLD = decoding.prompt(prompts)
+        n_prompt = len(codec.prompt(request, language=guessed[0]))
+        return Started(
+            decoding,
+            decoding.logits(hidden_BLD[:, -1]),
+            decoding.logits(hidden_BLD[:, -n_prompt]).float().softmax(-1)[:, codec.tokenizer.no_speech],
+            self._named(asked, guessed),
+        )
+
+    def _guessed(self, decoding: CachedDecoding, n_windows: int) -> list[int]:
+        """The likeliest language's token for each window."""
+        ids = list(self.codec.language_ids.values())
+        logits_BV = decoding.logits(decoding.prompt([[self.codec.tokenizer.sot]] * n_windows)[:, -1])
+        decoding.forget()
+        return [ids[place] for place in logits_BV[:, ids].argmax(-1).tolist()]
+
+    def _named(self, asked: Sequence[str], guessed: Sequence[int | None]) -> tuple[str, ...]:
+        if not self.codec.language_ids:
+            return ("en",) * len(guessed)
+        names = {token: name for name, token in self.codec.language_ids.items()}
+        return tuple("+".join(asked) if token is None else names[token] for token in guessed)
+
+    @torch.no_grad()
+    def constrain(self, logits_RV: Tensor, generated_RL: Tensor, request: Request) -> Tensor:
+        """Whisper's timestamp rules, and what it suppresses."""
+        return self._rules.constrain(logits_RV, generated_RL, request.timestamps)
+
+    # --- as a whole ---
+
+    def parts(self) -> Mapping[Literal["encoder", "decoder"], Sequence[nn.Module]]:
+        return {"encoder": [self.network.encoder], "decoder": [self.network.decoder]}
+
+    def positions(self) -> Sequence[nn.Parameter]:
+        """The decoder's learnt positions."""
+        return [self.network.decoder.positional_embedding]
+
+    def n_parameters(self) -> Mapping[str, int]:
+        return n_parameters(self.dims)
+
+    @property
+    def n_decoder_layers(self) -> int:
+        return self.dims.n_text_layer
+
+    def with_decoder_layers(self, layers: Sequence[int]) -> WhisperRecogniser:
+        """A copy that has only these layers of the decoder."""
+        dims = self.dims.with_text_layers(len(layers))
+        places = {f"decoder.blocks.{old}.": f"decoder.blocks.{new}." for new, old in enumerate(layers)}
+        network = build_network(dims)
+        network.load_state_dict(_of_layers(self.network.state_dict(), places))
+        made = WhisperRecogniser(network, dims, self.codec, self.generation)
+        return made.to(self.device, self.dtype)
+
+    def save(self, folder: Path) -> None:
+        """Write a folder that loads here; the checkpoint in it loads in openai-whisper."""
+        write_folder(folder, WhisperWeights(self.dims, self.network.state_dict(), self.generation))
+
+
+def load_whisper(path: Path | str, languages: Sequence[str] = (), cache: str | None = None) -> WhisperRecogniser:
+    """A `.pt` of OpenAI's, a Hugging Face folder, a folder of ours, or a published name, which is fetched."""
+    path, name = Path(path), str(path)
+    if not path.exists() and (name in PUBLISHED or not {"/", "\\", "."} & set(name)):
+        path = fetch(name, cache_folder(cache))
+    return WhisperRecogniser.of(read_whisper(path), languages)
+
+
+def _of_layers(state: Mapping[str, Tensor], places: Mapping[str, str]) -> dict[str, Tensor]:
+    """The decoder's blocks under their new numbers, those without one left out."""
+    kept = {}
+    for name, tensor in state.items():
+        block, dot, rest = name.partition(".blocks.")
+        if block != "decoder" or not dot:
+            kept[name] = tensor
+            continue
+        number, _, inside = rest.partition(".")
+        if (place := places.get(f"decoder.blocks.{number}.")) is not None:
+            kept[f"{place}{inside}"] = tensor
+    return kept

@@ -1,0 +1,87 @@
+"""Whisper's rules for what may be written next, for all rows at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from k2d.models.whisper_codec import WINDOW, WhisperCodec
+from k2d.models.whisper_loading import Generation
+
+_NEVER = float("-inf")
+_FIRST_TIME_AT_MOST_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class WhisperRules:
+    """By the ids of the vocabulary: text below `end`, symbols, and times from `first_time` on."""
+
+    suppressed: tuple[int, ...]
+    suppressed_first: tuple[int, ...]
+    first_time: int
+    first_time_at_most: int
+    no_times: int
+    end: int
+
+    @classmethod
+    def of(cls, codec: WhisperCodec, generation: Generation) -> WhisperRules:
+        """openai-whisper's, unless the checkpoint says others."""
+        tokenizer = codec.tokenizer
+        symbols = ("transcribe", "translate", "sot", "sot_prev", "sot_lm", "no_speech")
+        never = {*_or(generation.suppressed, tokenizer.non_speech_tokens), *(getattr(tokenizer, s) for s in symbols)}
+        at_most = generation.first_time_at_most
+        return cls(
+            suppressed=tuple(sorted(never)),
+            suppressed_first=tuple(_or(generation.suppressed_first, [*tokenizer.encode(" "), codec.eos_id])),
+            first_time=codec.first_time_id,
+            first_time_at_most=round(_FIRST_TIME_AT_MOST_S / WINDOW.time_step_s) if at_most is None else at_most,
+            no_times=tokenizer.no_timestamps,
+            end=codec.eos_id,
+        )
+
+    def constrain(self, logits_RV: Tensor, generated_RL: Tensor, timestamps: bool) -> Tensor:
+        """Log-probabilities among what may come next, -inf for the rest. At least in float32."""
+        scores_RV = logits_RV.to(torch.promote_types(logits_RV.dtype, torch.float32), copy=True)
+        is_first = generated_RL.shape[1] == 0
+        for token in (*self.suppressed, *(self.suppressed_first if is_first else ())):
+            scores_RV[:, token] = _NEVER
+        if not timestamps:
+            return scores_RV.log_softmax(-1)
+        scores_RV[:, self.no_times] = _NEVER
+        if is_first:
+            scores_RV[:, : self.first_time] = _NEVER
+            scores_RV[:, self.first_time + self.first_time_at_most + 1 :] = _NEVER
+            return scores_RV.log_softmax(-1)
+        self._pair(scores_RV, generated_RL)
+        return self._preferring_times(scores_RV.log_softmax(-1))
+
+    def _pair(self, scores_RV: Tensor, generated_RL: Tensor) -> None:
+        """Times come in pairs, except before the end, and never go back; a segment has a length."""
+        is_time_RL = generated_RL >= self.first_time
+        after_time_R = is_time_RL[:, -1]
+        after_text_R = ~is_time_RL[:, -2] if generated_RL.shape[1] > 1 else torch.zeros_like(after_time_R)
+        closes_R = after_time_R & after_text_R
+        scores_RV[:, : self.end].masked_fill_(closes_R.unsqueeze(1), _NEVER)
+        last_R = generated_RL.masked_fill(~is_time_RL, self.first_time - 1).amax(dim=1)
+        has_time_R = last_R >= self.first_time
+        earliest_R = torch.where(has_time_R, last_R + (~closes_R).long(), self.first_time) - self.first_time
+        times_RT = scores_RV[:, self.first_time :]
+        step_T = torch.arange(times_RT.shape[1], device=times_RT.device)
+        may_not_RT = (step_T < earliest_R.unsqueeze(1)) | (after_time_R & ~after_text_R).unsqueeze(1)
+        times_RT.masked_fill_(may_not_RT, _NEVER)
+
+    def _preferring_times(self, log_probs_RV: Tensor) -> Tensor:
+        """Where all times together are likelier than any text, a time it is."""
+        text_RV, times_RT = log_probs_RV[:, : self.first_time], log_probs_RV[:, self.first_time :]
+        of_times_R1 = times_RT.logsumexp(-1, keepdim=True)
+        prefers_R1 = of_times_R1 > text_RV.amax(-1, keepdim=True)
+        text_RV.masked_fill_(prefers_R1, _NEVER)
+        times_RT.sub_(torch.where(prefers_R1, of_times_R1, 0.0))
+        return log_probs_RV
+
+
+def _or(said: Sequence[int] | None, default: Sequence[int]) -> Sequence[int]:
+    return default if said is None else said

@@ -1,0 +1,224 @@
+"""A Whisper of two and two layers that has learnt a few recordings by heart: it says something, with times.
+
+Words are tones, so that no synthesiser is needed. The encoder is random and stays so; the decoder is trained for a
+minute on what it makes of every window that decoding will look at. The checkpoint is kept beside other temporary
+files, under a name that changes with this file.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import soundfile
+import torch
+from torch.nn import functional as F
+from whisper_made import made_state
+
+from k2d.models.recogniser import Memory
+from k2d.models.whisper_dims import RATE_HZ, WhisperDims
+
+DIMS = WhisperDims(80, 1500, 64, 4, 2, 51_865, 448, 64, 4, 2)
+WINDOW_S = 30.0
+N_STEPS, BATCH, NOISE = 220, 8, 0.05
+
+SENTENCES = [
+    ("zh", "我們 today 去 park 玩"),
+    ("en", "hello world, how are you?"),
+    ("zh", "今天 的 lecture 很 短"),
+    ("en", "the plan is smart"),
+    ("zh", "你好, 世界"),
+    ("zh", "這個 function 有 問題"),
+    ("en", "please open the window"),
+    ("zh", "明天 再 見"),
+]
+
+
+@dataclass(frozen=True)
+class Said:
+    start_s: float
+    end_s: float
+    language: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Talk:
+    """A recording: what is said in it, and how long it lasts."""
+
+    id: str
+    duration_s: float
+    said: tuple[Said, ...]
+
+
+def talks() -> list[Talk]:
+    """Several windows, less than one, one that is cut off by the window, a long silence; always the same."""
+    rng = np.random.default_rng(7)
+    made = []
+    for name, n_said, tail_s, gap_s in (
+        ("long", 26, 3.0, 0.7),
+        ("short", 3, 1.5, 0.7),
+        ("cut", 13, 0.0, 0.5),
+        ("pause", 6, 2.0, 0.8),
+    ):
+        said, now_s = [], 0.0 if name != "short" else 0.4
+        for n in range(n_said):
+            language, text = SENTENCES[int(rng.integers(len(SENTENCES)))]
+            length_s = 0.5 * len(text.split()) + float(rng.integers(0, 20)) / 50
+            said.append(Said(round(now_s, 2), round(now_s + length_s, 2), language, text))
+            now_s += length_s + gap_s * float(rng.integers(0, 2))
+            if name == "pause" and n == 2:
+                now_s = 60.5  # a window in which nobody speaks lies before
+        made.append(Talk(name, round(said[-1].end_s + tail_s, 2), tuple(said)))
+    return made
+
+
+def sound(talk: Talk) -> np.ndarray:
+    """Every word a chord of its own, all through its share of the sentence; noise beneath."""
+    samples = np.random.default_rng(len(talk.said)).standard_normal(round(talk.duration_s * RATE_HZ)) * 1e-3
+    for said in talk.said:
+        words = said.text.split()
+        borders = np.linspace(said.start_s, said.end_s, len(words) + 1)
+        for word, start_s, end_s in zip(words, borders[:-1], borders[1:], strict=True):
+            first, last = round(start_s * RATE_HZ), round(end_s * RATE_HZ)
+            pitch = np.random.default_rng(list(word.encode())).uniform(200, 3500, 3)
+            time_s = np.arange(last - first) / RATE_HZ
+            samples[first:last] += 0.1 * np.sin(2 * np.pi * pitch[:, None] * time_s).sum(0)
+    return samples.astype(np.float32)
+
+
+def write_talks(folder: Path) -> list[Path]:
+    """The recordings as WAV files."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for talk in talks():
+        soundfile.write(folder / f"{talk.id}.wav", sound(talk), RATE_HZ, subtype="PCM_16")
+    return [folder / f"{talk.id}.wav" for talk in talks()]
+
+
+def windows(talk: Talk) -> list[tuple[float, str, str]]:
+    """Start, language and label of every window that decoding looks at, if it says what it has learnt.
+
+    A segment that the window cuts leaves its start alone, so that the next window begins there.
+    """
+    found, start_s = [], 0.0
+    while start_s < talk.duration_s:
+        inside = [said for said in talk.said if start_s - 1e-6 <= said.start_s < start_s + WINDOW_S - 0.02]
+        whole = [said for said in inside if said.end_s <= start_s + WINDOW_S]
+        label = "".join(f"<{s.start_s - start_s:.2f}>{s.text}<{s.end_s - start_s:.2f}>" for s in whole)
+        if not whole:
+            found.append((start_s, "", ""))
+            start_s += WINDOW_S
+        elif len(whole) < len(inside):
+            next_s = inside[len(whole)].start_s
+            at = f"<{next_s - start_s:.2f}>"
+            label += at + at if whole[-1].end_s != next_s else at
+            found.append((start_s, whole[0].language, label))
+            start_s = round(next_s, 2)
+        else:
+            found.append((start_s, whole[0].language, label))
+            start_s += WINDOW_S
+    return found
+
+
+def tiny_checkpoint() -> Path:
+    """The trained checkpoint in OpenAI's format; trained on the first call of a machine."""
+    own = hashlib.sha256(
+        b"".join(Path(__file__).with_name(n).read_bytes() for n in ("whisper_tiny.py", "whisper_made.py"))
+    )
+    folder = Path(tempfile.gettempdir()) / "k2d-whisper-tiny"
+    folder.mkdir(exist_ok=True)
+    path = folder / f"{own.hexdigest()[:16]}.pt"
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not path.is_file():
+            _train(path)
+    return path
+
+
+def _train(path: Path) -> None:
+    from k2d.models.whisper_loading import WhisperWeights
+    from k2d.models.whisper_recogniser import WhisperRecogniser
+
+    model = WhisperRecogniser.of(WhisperWeights(DIMS, _beginning()))
+    memory_NTD, rows = _material(model)
+    used = torch.tensor(sorted({token for row in rows for token in row} | set(range(50_257, DIMS.n_vocab))))
+    other = int(next(n for n in range(1000, 2000) if n not in set(used.tolist())))  # stands for all that is not used
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        _fit(model, memory_NTD, rows, used, other)
+    embedding_VD = model.network.decoder.token_embedding.weight.detach()
+    is_other = torch.ones(DIMS.n_vocab, dtype=torch.bool).index_fill(0, used, False)
+    embedding_VD[is_other] = embedding_VD[other].clone()
+    partial = path.with_suffix(".partial")
+    torch.save({"dims": DIMS.as_dict(), "model_state_dict": model.network.state_dict()}, partial)
+    partial.rename(path)
+
+
+def _beginning() -> dict[str, torch.Tensor]:
+    """Random weights; the encoder's own positions are those of every Whisper."""
+    from whisper.model import sinusoids
+
+    state = made_state(DIMS, seed=1)
+    for name, tensor in state.items():
+        if name.startswith("decoder") and tensor.dim() == 2:
+            tensor.mul_(0.3 if "embedding" in name else 0.5)
+        if "blocks" in name and name.startswith("encoder"):
+            tensor.mul_(0.5)
+    state["encoder.positional_embedding"] = sinusoids(DIMS.n_audio_ctx, DIMS.n_audio_state)
+    return state
+
+
+def _material(model) -> tuple[torch.Tensor, list[list[int]]]:
+    """What the encoder makes of every window, as it is in its recording; and prompt, label and end in one."""
+    from k2d.models.codec import Request
+    from k2d.models.recogniser import Situated
+    from k2d.models.whisper import MARGIN
+
+    states, rows = [], []
+    for talk in talks():
+        speech = np.pad(sound(talk), (MARGIN, MARGIN + RATE_HZ * 30))
+        loudest = model.loudest(torch.from_numpy(speech))
+        for start_s, language, label in windows(talk):
+            first = round(start_s * RATE_HZ)
+            n_samples = min(round(talk.duration_s * RATE_HZ) - first, round(WINDOW_S * RATE_HZ))
+            part = torch.from_numpy(speech[first : first + n_samples + 2 * MARGIN])
+            with torch.no_grad():  # as a part of its recording, and alone: other tools hear it so
+                states.append(model.encode_situated([Situated(part, n_samples, loudest)]).states_BTD[0])
+                states.append(model.encode(part[None, MARGIN : MARGIN + n_samples]).states_BTD[0])
+            sot, no_speech = model.codec.tokenizer.sot, model.codec.tokenizer.no_speech
+            rows += 2 * [model.codec.label(label, Request((language,)))[0] if label else [sot, no_speech]]
+    return torch.stack(states), rows
+
+
+def _fit(model, memory_NTD, rows, used, other) -> None:
+    """Cross-entropy among the tokens in use; all others are one, as likely as they are many."""
+    decoder = model.network.decoder
+    place = torch.full((DIMS.n_vocab,), len(used))
+    place[used] = torch.arange(len(used))
+    bias = torch.zeros(len(used) + 1)
+    bias[-1] = float(np.log(DIMS.n_vocab - len(used)))
+    longest = max(map(len, rows))
+    ids_NL = torch.tensor([row + [50_257] * (longest - len(row)) for row in rows])
+    is_real_NL = torch.tensor([[n < len(row) for n in range(longest)] for row in rows])
+    optimizer = torch.optim.AdamW(decoder.parameters(), lr=3e-3, weight_decay=0.0)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 4e-3, total_steps=N_STEPS)
+    for step in range(N_STEPS):
+        chosen = torch.randperm(len(rows))[:BATCH]
+        width = int(is_real_NL[chosen].sum(1).max())
+        ids_BL, is_real_BL = ids_NL[chosen, :width], is_real_NL[chosen, 1:width]
+        heard_BTD = memory_NTD[chosen]
+        heard_BTD = heard_BTD + NOISE * torch.randn_like(heard_BTD)
+        hidden_BLD = model.hidden(Memory(heard_BTD), ids_BL[:, :-1])
+        output = decoder.token_embedding.weight[torch.cat([used, torch.tensor([other])])]
+        logits = hidden_BLD[is_real_BL] @ output.T + bias
+        loss = F.cross_entropy(logits, place[ids_BL[:, 1:][is_real_BL]])
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(decoder.parameters(), 1.0)
+        optimizer.step()
+        schedule.step()
+    assert loss.item() < 0.05, f"the tiny Whisper has not learnt its recordings: its loss is {loss.item():.3f}"
