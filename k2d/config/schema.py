@@ -94,7 +94,9 @@ class Recogniser:
     language: tuple[Name, ...] = ()
     """Languages in the prompt; several: the mean of their embeddings; none: the model decides."""
     decode: Literal["attention", "ctc", "joint"] = "attention"
-    """How its text is decoded. A pure CTC auxiliary never loops, which blinds the composite rule on its side."""
+    """How its text is decoded. `joint`: what the decoder writes is weighed against what the CTC head hears
+    (decode.ctc_weight). `ctc`: the head alone, without timestamps; such an auxiliary never loops, which blinds the
+    composite rule on its side."""
     seed: Whole | None = None
     """Seed of its weights and data order; default: the experiment's."""
     training: Training = field(default_factory=Training)
@@ -107,6 +109,8 @@ class Decode:
     batch_size: Count = 16
     """Windows of different recordings that are decoded together."""
     beam: Count = 1
+    ctc_weight: Annotated[float, Field(gt=0, lt=1)] = 0.3
+    """Share of the CTC head's score where a model is decoded jointly."""
     max_tokens: Count = 224
     """Per window."""
     min_advance_s: Positive = 1.0

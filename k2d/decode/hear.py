@@ -147,8 +147,14 @@ class Hearing:
             blank_id=blank_id,
             eos_id=self.recogniser.codec.eos_id,
             weight=self.options.ctc_weight,
-            first_frame=self._n_prompt - 1,
+            first_frame=0 if self.options.timestamps else self._n_prompt - 1,
+            unspoken=self._times() if self.options.timestamps else range(0),
         )
+
+    def _times(self) -> range:
+        """The ids of timestamps."""
+        first, last = self.recogniser.codec.ids(f"<0.00><{self.recogniser.window.length_s:.2f}>")
+        return range(first, last + 1)
 
     def _ctc(self, memory: Memory) -> tuple[Tensor, int]:
         log_probs_BTV, blank_id = self.recogniser.ctc_log_probs(memory), self.recogniser.ctc_blank_id

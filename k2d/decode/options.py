@@ -51,5 +51,5 @@ class Options:
             raise UsageError(f"decoding: min_advance_s is {self.min_advance_s:g}; more than 0 is expected")
         if not 0 < self.ctc_weight < 1:
             raise UsageError(f"decoding: ctc_weight is {self.ctc_weight:g}; between 0 and 1 is expected (or mode ctc)")
-        if self.mode != "attention" and self.timestamps:
-            raise UsageError(f"decoding: mode {self.mode} hears no timestamps; set timestamps=False or mode attention")
+        if self.mode == "ctc" and self.timestamps:
+            raise UsageError("decoding: mode ctc hears no timestamps; set timestamps=False, or mode attention or joint")

@@ -141,15 +141,15 @@ def work_of(model: str, recogniser: Recogniser, job: Job, *, clips: bool = False
         "languages": recogniser.language,
         **options,
     }
+    if chosen.get("mode") == "joint":
+        chosen["ctc_weight"] = decode.ctc_weight
     folder = job.places.exp / "models" / model
     return Work(folder, recogniser.family, recogniser.language, chosen, decode.precision, loop, clips)
 
 
 def longform_work(model: str, recogniser: Recogniser, job: Job) -> Work:
     """How a model hears whole recordings: one that is decoded by CTC has no timestamps to move on by."""
-    if recogniser.decode == "attention":
-        return work_of(model, recogniser, job)
-    return work_of(model, recogniser, job, mode=recogniser.decode, timestamps=False)
+    return work_of(model, recogniser, job, mode=recogniser.decode, timestamps=recogniser.decode != "ctc")
 
 
 def settings_of_work(work: Work) -> dict[str, Any]:

@@ -99,11 +99,12 @@ def _conventions(job: Job) -> Conventions:
 def _decode(model: str, job: Job) -> str:
     """How the sets were decoded, for the signature: what decides results, not what decides speed."""
     settings = settings_of(job.config.decode)
-    for other in ("batch_size", "ctc_rows"):
+    for other in ("batch_size", "ctc_rows", "beam", "ctc_weight"):
         del settings[other]
+    beam, ctc_weight = job.config.decode.beam, job.config.decode.ctc_weight
     by_name = {"teacher": job.config.teacher, **job.config.auxiliaries}
     mode = "ctc" if model.endswith(CTC_ROW) else by_name.get(model, job.config.teacher).decode
-    way = f"beam-{settings['beam']}" if mode == "attention" else mode
+    way = {"attention": f"beam-{beam}", "ctc": "ctc", "joint": f"joint-{ctc_weight:g}-beam-{beam}"}[mode]
     return f"{way}-{settings_digest(settings)}"
 
 

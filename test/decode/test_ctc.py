@@ -72,6 +72,42 @@ def test_prefix_scores_are_those_of_all_paths():
     assert checked >= 12
 
 
+def test_beside_times_ctc_says_which_word_follows_and_whether_any_does():
+    """Ids 1 and 2 are words, 4 and 5 times. Expectations are sums over all paths through 5 frames."""
+    log_probs_TV = log_probs(1, 5, 6)[0]
+    log_probs_TV[:, [EOS, 4, 5]] = -math.inf
+    log_probs_TV = log_probs_TV.log_softmax(-1)
+
+    def begun(prefix):
+        return total(log_probs_TV[:, :3], lambda text: text[: len(prefix)] == prefix)
+
+    def ended(prefix):
+        return total(log_probs_TV[:, :3], lambda text: text == prefix)
+
+    scorer = PrefixScorer(log_probs_TV[None], 1, blank_id=BLANK, eos_id=EOS, weight=0.5, unspoken=range(4, 6))
+    words = torch.tensor([[-math.inf, -1.0, -3.0, -math.inf, -2.0, -2.5]])  # within a segment
+    between = torch.tensor([[-math.inf, -math.inf, -math.inf, -1.0, -2.0, -2.5]])
+    prefix = ()
+    for token, attention_RV in ((4, words), (1, words), (5, words), (4, between), (2, words), (5, between)):
+        mixed_V = scorer.mixed(attention_RV)[0]
+        end = ended(prefix) / begun(prefix)
+        is_between = attention_RV is between
+        for time in (4, 5):
+            more = math.log(1 - end) if is_between else 0.0
+            assert mixed_V[time].item() == pytest.approx(0.5 * attention_RV[0, time].item() + 0.5 * more)
+        if is_between:
+            assert mixed_V[EOS].item() == pytest.approx(0.5 * -1.0 + 0.5 * math.log(end))
+            assert mixed_V[1].item() == mixed_V[2].item() == -math.inf
+        else:
+            following = {word: begun((*prefix, word)) for word in (1, 2)}
+            for word, share in following.items():
+                said = math.log(share / sum(following.values()) * (1 - end))
+                assert mixed_V[word].item() == pytest.approx(0.5 * attention_RV[0, word].item() + 0.5 * said)
+        assert mixed_V[BLANK].item() == -math.inf
+        scorer.follow(torch.tensor([0]), torch.tensor([token]))
+        prefix += (token,) if token in (1, 2) else ()
+
+
 @pytest.mark.parametrize("n_prompt", [1, 4])
 def test_prefix_scores_are_those_of_espnet(n_prompt):
     """Three beams along random ways through 60 frames, in a batch with another window that leaves on the way."""
