@@ -135,8 +135,9 @@ class Chunk:
 
     max_s: Positive | None = None
     """Longest chunk; default: the teacher's window."""
-    duration: Literal["span", "sum", "authors"] = "span"
-    """What is measured: last end minus first start; the segments alone, gaps cut out; or fixed windows of the clock."""
+    duration: Literal["span", "sum", "authors", "window"] = "span"
+    """What is measured: last end minus first start; the segments alone, gaps cut out; or windows of the clock, what is
+    cut off at their end announced (`authors`) or written as far as it is heard (`window`)."""
 
 
 @dataclass(frozen=True, config=STRICT)

@@ -1,13 +1,16 @@
 """Timestamped segments of long recordings become chunks that a recogniser hears in one window. Pure functions.
 
-Segments are taken in order, each whole and in one chunk, the last ones too. A chunk never reaches over a segment
-that was rejected for a fault: its audio would hold speech that its label lacks. Three readings of "at most so long":
+Segments are taken in order, each whole in one chunk, the last ones too. A chunk never reaches over a segment
+that was rejected for a fault: its audio would hold speech that its label lacks. Four readings of "at most so long":
 
 - `span`: last end minus first start; the silence between segments is part of the chunk.
 - `sum`: the segments alone; what lies between them is cut out, so a chunk is several pieces of the recording.
 - `authors`: windows of the clock, the first from 0; the next one starts with the segment that did not fit. If more
   than a second of that segment lies in the old window, its start is the old label's last timestamp, without an end:
   speech goes on there. (No family of recognisers has a token that says so in another way.)
+- `window`: the same windows, as a recogniser will hear them: the label of what is cut off at the end goes on as far as
+  it is heard, and up to the window's end. A student that learns from these knows what a window looks like that ends
+  in the middle of a sentence, as almost all do; one that learns from whole sentences alone writes too much there.
 """
 
 from __future__ import annotations
@@ -20,12 +23,17 @@ from typing import Literal
 from k2d.data.label_segments import EMPTY, LabelSegment, end_of, hundredths, label_segments
 from k2d.data.rows import Hypothesis, Rejected, Segment
 from k2d.data.timed_text import timed_text
+from k2d.text.heard import heard_text
 
-Duration = Literal["span", "sum", "authors"]
+Duration = Literal["span", "sum", "authors", "window"]
 Piece = tuple[float, float]  # start and end, in seconds
+_Tail = Callable[[LabelSegment, int, int], str]  # of the segment that is cut off, the window's start and end
 
 CONTINUED_S = 1.0
 """`authors`: what is cut off at the end of a window is announced if more than this much of it can be heard."""
+
+LEAST_HEARD_S = 0.5
+"""`window`: the same, for what is written as far as it is heard."""
 
 _ID_DIGITS = 7  # hundredths of a second, enough for 27 hours
 
@@ -47,7 +55,7 @@ class Chunk:
     loop: bool
     """A segment of it comes from a window that was stopped in a loop."""
     continued: bool = False
-    """The label ends in the start of a segment that the window cuts off."""
+    """The label ends in the start of a segment that the window cuts off, or in what is heard of it."""
 
     @property
     def duration_s(self) -> float:
@@ -80,7 +88,8 @@ class _Group:
     segments: Sequence[LabelSegment]
     start_cs: int
     end_cs: int
-    continued_cs: int | None = None
+    tail: str = ""
+    """What the label says of a segment that the window cuts off."""
 
 
 def pack(hypothesis: Hypothesis, max_s: float, duration: Duration = "span") -> Packed:
@@ -117,7 +126,7 @@ def _runs(found: Sequence[LabelSegment | Rejected], recording_end_cs: int) -> It
             yield _Run(run, start_cs, end_cs)
 
 
-# --- the three readings ---
+# --- the four readings ---
 
 
 def _by_span(run: _Run, max_cs: int) -> Iterator[_Group]:
@@ -139,7 +148,15 @@ def _greedy(run: _Run, max_cs: int, length_cs: Callable[[list[LabelSegment]], in
     yield _Group(group, group[0].start_cs, group[-1].end_cs)
 
 
-def _by_clock(run: _Run, max_cs: int) -> Iterator[_Group]:
+def _by_authors(run: _Run, max_cs: int) -> Iterator[_Group]:
+    return _by_clock(run, max_cs, _announced)
+
+
+def _by_window(run: _Run, max_cs: int) -> Iterator[_Group]:
+    return _by_clock(run, max_cs, _as_heard)
+
+
+def _by_clock(run: _Run, max_cs: int, tail_of: _Tail) -> Iterator[_Group]:
     """Windows of the clock; one in which no segment ends has no label and makes no chunk."""
     group: list[LabelSegment] = []
     start_cs = run.start_cs
@@ -147,17 +164,28 @@ def _by_clock(run: _Run, max_cs: int) -> Iterator[_Group]:
         window_end_cs = start_cs + max_cs
         if segment.end_cs > window_end_cs:
             if group:
-                is_heard = window_end_cs - segment.start_cs > hundredths(CONTINUED_S)
-                yield _Group(group, start_cs, window_end_cs, segment.start_cs if is_heard else None)
+                yield _Group(group, start_cs, window_end_cs, tail_of(segment, start_cs, window_end_cs))
             group, start_cs = [], segment.start_cs
         group.append(segment)
     yield _Group(group, start_cs, min(start_cs + max_cs, run.end_cs))
 
 
+def _announced(cut: LabelSegment, start_cs: int, window_end_cs: int) -> str:
+    is_heard = window_end_cs - cut.start_cs > hundredths(CONTINUED_S)
+    return f"<{(cut.start_cs - start_cs) / 100:.2f}>" if is_heard else ""
+
+
+def _as_heard(cut: LabelSegment, start_cs: int, window_end_cs: int) -> str:
+    heard_cs = window_end_cs - cut.start_cs
+    words = heard_text(cut.text, heard_cs / cut.duration_cs) if heard_cs >= hundredths(LEAST_HEARD_S) else ""
+    return timed_text([Segment(cut.start_cs / 100, window_end_cs / 100, words)], start_cs / 100) if words else ""
+
+
 _PACKERS: Mapping[Duration, Callable[[_Run, int], Iterator[_Group]]] = {
     "span": _by_span,
     "sum": _by_sum,
-    "authors": _by_clock,
+    "authors": _by_authors,
+    "window": _by_window,
 }
 
 
@@ -167,9 +195,7 @@ _PACKERS: Mapping[Duration, Callable[[_Run, int], Iterator[_Group]]] = {
 def _whole_chunk(group: _Group, hypothesis: Hypothesis) -> Chunk:
     """A chunk that is all of the recording from its start to its end."""
     text = _text(group.segments, [segment.start_cs - group.start_cs for segment in group.segments])
-    if group.continued_cs is not None:
-        text += f"<{(group.continued_cs - group.start_cs) / 100:.2f}>"
-    return _chunk(group, hypothesis, text, ((group.start_cs / 100, group.end_cs / 100),))
+    return _chunk(group, hypothesis, text + group.tail, ((group.start_cs / 100, group.end_cs / 100),))
 
 
 def _cut_chunk(group: _Group, hypothesis: Hypothesis) -> Chunk:
@@ -201,7 +227,7 @@ def _chunk(group: _Group, hypothesis: Hypothesis, text: str, pieces: tuple[Piece
         n_segments=len(group.segments),
         mean_logprob=_mean_logprob(group.segments),
         loop=any(each.segment.loop for each in group.segments),
-        continued=group.continued_cs is not None,
+        continued=bool(group.tail),
     )
 
 

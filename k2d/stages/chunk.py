@@ -44,6 +44,7 @@ READINGS: dict[Duration, str] = {
     "span": "our reading of the paper: last end minus first start",
     "sum": "the paper's letter: the durations of the segments summed, what lies between them cut out",
     "authors": "the authors' code: windows of the clock; but the last one of a recording is written too",
+    "window": "windows of the clock, the label of what is cut off at the end written as far as it is heard",
 }
 
 _ROWS, _REJECTED, _DURATIONS = "rows", "rejected", "durations"  # spooled

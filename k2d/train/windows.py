@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from k2d.text.heard import heard_text
+
 _LEAST_HEARD_S = 0.5  # an utterance of which less is heard is left out rather than cut
-_WORD = re.compile(r"[A-Za-z0-9'’.-]+|\S")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,15 +75,3 @@ def timed_text(placed: Sequence[Placed], texts: Sequence[str], time_step_s: floa
         f"<{p.start * time_step_s:.2f}>{heard_text(texts[p.utterance], p.heard)}<{p.end * time_step_s:.2f}>"
         for p in placed
     )
-
-
-def heard_text(text: str, heard: float) -> str:
-    """The words that are over when this share of an utterance has been heard, if all letters took as long.
-
-    >>> heard_text("我們 like music", 0.6), heard_text("我們 like music", 1.0), heard_text("music", 0.9)
-    ('我們 like', '我們 like music', '')
-    """
-    if heard >= 1:
-        return text
-    ends = [word.end() for word in _WORD.finditer(text) if word.end() <= heard * len(text)]
-    return text[: ends[-1]] if ends else ""

@@ -1,6 +1,11 @@
 """Stages 9 and 10 on tiny random models: what is taken, what learns, what is counted, and what is refused."""
 
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
 
 import pytest
 from decoded_project import write_models, write_set
@@ -113,6 +118,29 @@ def test_held_out_recordings_are_counted_and_the_same_for_all(lab):
         counts[name] = stamp["counts"]
         assert counts[name]["n_in"] == counts[name]["kept"] + sum(counts[name]["dropped"].values())
     assert (counts["all-s1"]["n_in"], counts["some-s1"]["n_in"]) == (4, 3)
+
+
+@pytest.mark.slow
+def test_after_kill_9_the_same_student_is_learnt(lab):
+    """Stopped at some step of 40 and taken up again: losses and weights to the last bit as undisturbed."""
+    few = ["distill.controls=[]", "select.methods.some=null", "distill.training.steps=40"]
+    assert run(lab, *few).returncode == 0
+    student = lab.root / "exp" / "x" / "models" / "all-s1"
+    undisturbed = {name: (student / name).read_bytes() for name in ("curves.csv", "model.pth")}
+    for path in student.iterdir():
+        path.unlink()
+    words = [sys.executable, "-m", "k2d", "distill", "--conf", "conf/x.yaml", *few]
+    environment = {**lab.environment, "PYTHONPATH": str(lab.root)}
+    running = subprocess.Popen(words, cwd=lab.root, env=environment, start_new_session=True, stdout=subprocess.DEVNULL)
+    work = lab.root / "exp" / "x" / "work" / "all-s1"
+    until = time.monotonic() + 120
+    while len(list(work.rglob("*.pt"))) < 2 and time.monotonic() < until and running.poll() is None:
+        time.sleep(0.002)
+    os.killpg(running.pid, signal.SIGKILL)
+    assert running.wait() == -signal.SIGKILL, "it ended before it was killed"
+    assert run(lab, *few).returncode == 0
+    assert json.loads((student / "training.json").read_text())["resumed_after"][0] in range(1, 40)
+    assert {name: (student / name).read_bytes() for name in undisturbed} == undisturbed
 
 
 @pytest.mark.parametrize(
