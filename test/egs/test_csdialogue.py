@@ -126,3 +126,9 @@ def test_markup_goes_and_words_stay():
     assert words("<MIX> a<FIL/>b **c** <d>") == "a b c <d>"
     assert words("<NPS/>") == ""
     assert [language(text) for text in ("<CN> 好", "<EN>", "好 <CN>", "")] == ["zh", "en", None, None]
+
+
+@pytest.mark.slow
+def test_it_walks_to_the_report(walk, tmp_path):
+    data = walk("csdialogue", pack(write_csdialogue(tmp_path)), ["dev", "test"])
+    assert (data / "test/utt2lang").read_text() == "ZH-CN_U0004_S0_12 mixed\n"

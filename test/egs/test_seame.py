@@ -222,3 +222,13 @@ def test_the_card_has_the_published_counts():
 
 def test_a_set_reads_back_whole(whole):
     assert [utterance.speaker for utterance in read_set(whole / "SEAME-dev-set/dev_man")] == ["nc12m", "nc12m"]
+
+
+@pytest.mark.slow
+def test_it_walks_to_the_report(walk, tmp_path):
+    """One line of training lies a thousand seconds in, where this small recording has ended: told, and set aside."""
+    root = write_seame(tmp_path, lengths_s={"NI01MAX_0101": 42.0})
+    data = walk("seame", root, ["devman", "devsge"])
+    assert (data / "devman/reco2style").read_text() == "06nc12may_0101 conversation\n"
+    assert (data / "devman/segments").read_text().splitlines()[1].endswith(" 06nc12may_0101 4.6 7.18")
+    assert "segment_beyond_end" in (data / "train/rejected.jsonl").read_text()

@@ -97,3 +97,14 @@ def test_a_cut_archive_is_refused(tmp_path):
     with pytest.raises(K2DError, match=r"TAL_CSASR\.tar"):
         rows_of(tmp_path / "root", tmp_path / "store", layout="pool")
     assert list((tmp_path / "store").glob("unpacked-*")) == []
+
+
+@pytest.mark.slow
+def test_it_walks_to_the_report(walk, tmp_path):
+    data = walk("talcs", write_sets(tmp_path), ["dev", "test"])
+    assert (data / "test/text").read_text(encoding="utf-8") == "171007-c0003-0001 下一页 page 3\n"
+
+
+@pytest.mark.slow
+def test_the_other_layout_walks_too(walk, tmp_path):
+    walk("talcs", write_pool(tmp_path), ["all"], "prepare.options.talcs.layout=pool")
