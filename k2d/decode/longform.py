@@ -101,7 +101,7 @@ class _Walk:
         self.segments += found.segments
         self.windows.append(found.window)
         self.start_s = found.next_start_s
-        self.is_over = tidy(self.opened().duration_s - self.start_s) < hearing.options.min_window_s
+        self.is_over = self.opened().duration_s - self.start_s < hearing.options.min_window_s
         if hearing.options.condition_on_previous_text:
             # A loop in the prompt would call forth the next one; what was drawn at random is no context.
             is_poor = decoded.ended == "loop" or decoded.temperature > _SURE_UP_TO

@@ -206,7 +206,7 @@ def _fit(model, memory_NTD, rows, used, other) -> None:
     is_real_NL = torch.tensor([[n < len(row) for n in range(longest)] for row in rows])
     optimizer = torch.optim.AdamW(decoder.parameters(), lr=3e-3, weight_decay=0.0)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 4e-3, total_steps=N_STEPS)
-    for step in range(N_STEPS):
+    for _ in range(N_STEPS):
         chosen = torch.randperm(len(rows))[:BATCH]
         width = int(is_real_NL[chosen].sum(1).max())
         ids_BL, is_real_BL = ids_NL[chosen, :width], is_real_NL[chosen, 1:width]
