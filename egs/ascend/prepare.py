@@ -18,8 +18,8 @@ from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass as checked
 
 from k2d.data import download_command
-from k2d.data.longform import Concatenate
-from k2d.data.longform_audio import with_long
+from k2d.data.longform import ByTime, Concatenate
+from k2d.data.longform_audio import LONG, Asked, with_long
 from k2d.data.parquet import read_rows
 from k2d.data.parquet_splits import Splits, find_splits
 from k2d.data.rows import Utterance
@@ -33,6 +33,7 @@ _TAG = re.compile(r"\[[A-Za-z]+\]")
 _COLUMNS = {"path": str, "transcription": str, "language": str}
 _CSV_COLUMNS = ("file_name", "transcription")
 _CSV_NAME = "_metadata.csv"
+SESSIONS = "_sessions"
 
 
 @checked(frozen=True, config=ConfigDict(extra="forbid", strict=True))
@@ -43,6 +44,9 @@ class Options:
     """Splits of which there is also `<split>_long`, the same utterances one after another in long recordings."""
     long: Concatenate = field(default_factory=Concatenate)
     """How they are put together; the defaults are the paper's authors'."""
+    session_splits: tuple[str, ...] = ()
+    """Splits of which there is also `<split>_sessions`, the conversations in their real order, with their pauses."""
+    sessions: ByTime = field(default_factory=ByTime)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +63,9 @@ def prepare(root: Path, options: Options, nj: int, store: Path) -> Iterator[tupl
     """(split, utterance) pairs, the long splits last."""
     splits = find_splits(root, "audio")
     rows = _from_parquet(splits, nj, store) if splits else _from_csv(root)
-    return with_long(rows, options.long_splits, options.long, store)
+    asked = [Asked(split, LONG, options.long) for split in options.long_splits]
+    asked += [Asked(split, SESSIONS, options.sessions, _when) for split in options.session_splits]
+    return with_long(rows, asked, store)
 
 
 def variant(options: Options) -> str | None:
@@ -89,6 +95,12 @@ def parse_name(path: str) -> Name:
     start_s, end_s = float(parts["start"]), float(parts["start"]) + float(parts["length"])
     key = f"{speaker}-ses{session:02d}-{round(start_s * 1000):08d}-{round(end_s * 1000):08d}"
     return Name(f"ascend-ses{session:02d}", speaker, start_s, key)
+
+
+def _when(row: Utterance) -> tuple[str, float]:
+    """The session of an utterance and its start there, which its id tells."""
+    *_, session, start_ms, _ = row.id.split("-")
+    return f"ascend-{session}", int(start_ms) / 1000
 
 
 def clean(text: str) -> str:

@@ -20,7 +20,7 @@ from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
 
 from k2d.data.longform import Concatenate
-from k2d.data.longform_audio import with_long
+from k2d.data.longform_audio import LONG, Asked, with_long
 from k2d.data.parquet import Kind, Row, Shard, read_rows
 from k2d.data.parquet_splits import Splits, find_splits
 from k2d.data.rows import Utterance
@@ -49,7 +49,8 @@ class Options:
 def prepare(root: Path, options: Options, nj: int, store: Path) -> Iterator[tuple[str, Utterance]]:
     """(split, utterance) pairs, the long splits last."""
     splits = _splits(root, options)
-    return with_long(_rows(splits, nj, store), options.long_splits, options.long, store)
+    asked = [Asked(split, LONG, options.long) for split in options.long_splits]
+    return with_long(_rows(splits, nj, store), asked, store)
 
 
 def variant(options: Options) -> str | None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,35 +14,51 @@ from k2d.atomic import partial_folder, publish_folder
 from k2d.data.audio import RATE_HZ, AudioError, probe, read, resolve, write
 from k2d.data.longform import ByTime, Concatenate, Long, Piece, arrange
 from k2d.data.rows import Utterance
+from k2d.faults import K2DError
 from k2d.progress import track
 
 LONG = "_long"
+When = Callable[[Utterance], tuple[str, float]]
 _DIGEST_CHARACTERS = 16
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A split of which there is to be another, `<split><suffix>`, of long recordings."""
+
+    split: str
+    suffix: str
+    how: Concatenate | ByTime
+    when: When | None = None
+    """Tells the session of an utterance, and the second of it at which its audio begins."""
+
+
 def with_long(
-    rows: Iterable[tuple[str, Utterance]], splits: Sequence[str], how: Concatenate | ByTime, store: Path
+    rows: Iterable[tuple[str, Utterance]], asked: Sequence[Asked], store: Path
 ) -> Iterator[tuple[str, Utterance]]:
-    """(split, utterance) pairs as they come, then those of `<split>_long` for the splits that are named."""
-    of_split: dict[str, list[Utterance]] = {split: [] for split in splits}
+    """(split, utterance) pairs as they come, then those of the long splits that are asked for."""
+    of_split: dict[str, list[Utterance]] = {each.split: [] for each in asked}
     for split, row in rows:
         yield split, row
         if split in of_split:
             of_split[split].append(row)
-    for split in [split for split in of_split if of_split[split]]:
-        for row in lengthened(of_split[split], how, store, f"{split}{LONG}: writing audio"):
-            yield f"{split}{LONG}", row
+    for each in asked:
+        if not of_split[each.split]:
+            message = f"found no utterances of {each.split}, expected some for {each.split}{each.suffix}"
+            raise K2DError(f"{message}; prepare that split too, or do not ask for long recordings of it")
+        for row in _lengthened(of_split[each.split], each, store):
+            yield f"{each.split}{each.suffix}", row
 
 
-def lengthened(rows: Iterable[Utterance], how: Concatenate | ByTime, store: Path, label: str) -> Iterator[Utterance]:
+def _lengthened(rows: Iterable[Utterance], asked: Asked, store: Path) -> Iterator[Utterance]:
     """The same utterances as parts of long recordings. One whose audio is bad stays as it is, for stage 1 to reject."""
     pieces = []
     for row in rows:
         try:
-            pieces.append(piece_of(row))
+            pieces.append(piece_of(row, *(asked.when(row) if asked.when else ())))
         except AudioError:
             yield row
-    yield from written(arrange(pieces, how), store, label)
+    yield from written(arrange(pieces, asked.how), store, f"{asked.split}{asked.suffix}: writing audio")
 
 
 def piece_of(row: Utterance, session: str | None = None, at_s: float | None = None) -> Piece:

@@ -123,7 +123,7 @@ def run_stage(stage: Stage, job: Job) -> None:
     start = time.monotonic()
     log.info("stage %d %s: start %s", stage.number, stage.verb, time.strftime("%Y-%m-%d %H:%M:%S"))
     found = states(stage, job)
-    refuse_missing(stage, found)
+    refuse_missing(stage, found, job)
     refuse_changed(stage, settled(found), job)
     for unit in [state.unit for state in found]:
         state = state_of(stage, unit, job)  # anew: a unit may read what one before it made

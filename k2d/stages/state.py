@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from k2d.data.corpus import known_corpora, read_card
 from k2d.faults import K2DError, MissingInput
-from k2d.paths import shown
+from k2d.paths import PROJECT_ROOT, shown
 from k2d.stages.job import Job, Unit
 from k2d.stages.road import Stage
 from k2d.stamp import Recipe, Stamp, damaged_files, differences, fingerprint, read_stamp
@@ -55,7 +56,7 @@ def states(stage: Stage, job: Job) -> list[State]:
     return [state_of(stage, unit, job) for unit in stage.load().units(job)]
 
 
-def refuse_missing(stage: Stage, found: list[State]) -> None:
+def refuse_missing(stage: Stage, found: list[State], job: Job) -> None:
     """Refuse, before any work, to begin without what earlier stages make."""
     own = [state.unit.output for state in found]
     inputs = dict.fromkeys(path for state in found for path in state.unit.inputs)
@@ -63,9 +64,20 @@ def refuse_missing(stage: Stage, found: list[State]) -> None:
     if missing:
         lines = [f"stage {stage.number} ({stage.verb}) reads {stage.reads}, and these are not there:"]
         lines += [f"  {shown(path)}" for path in missing]
+        unprepared = [path for path in missing if path.is_relative_to(job.places.data)]
+        lines += dict.fromkeys(_how_to_prepare(path.relative_to(job.places.data).parts[0]) for path in unprepared)
         raise MissingInput(
             "\n".join([*lines, "run the stages before it first (./run.sh --list tells how far they are)"])
         )
+
+
+def _how_to_prepare(corpus: str) -> str:
+    """The command that makes a corpus's data directories."""
+    if corpus not in known_corpora():
+        return f"  {corpus} is no corpus under egs/: add it (egs/README.md), or put its data directories there"
+    variable = read_card(PROJECT_ROOT / "egs" / corpus / "corpus.yaml").root_variable
+    given = f"{variable}=/path/to/it " if variable else ""
+    return f"  {corpus} is prepared by: {given}egs/{corpus}/run.sh --stage 1 --stop-stage 1"
 
 
 def settled(found: list[State]) -> list[State]:

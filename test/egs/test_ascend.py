@@ -127,6 +127,19 @@ def test_the_long_split_follows_the_order_of_rows(parquet, tmp_path):
     ]
 
 
+def test_conversations_in_their_real_order(parquet, tmp_path):
+    options = Options(long_splits=(), session_splits=("test", "train"))
+    rows = [(split, r) for split, r in prepared(parquet, tmp_path, options) if split.endswith("_sessions")]
+    assert [(split, r.recording_id, r.speaker, round(r.start_s, 3), round(r.end_s, 3)) for split, r in rows] == [
+        ("test_sessions", "ascend-ses04", "ascend-spk12", 0.0, 0.6),  # from 97.3 s on
+        ("test_sessions", "ascend-ses04", "ascend-spk11", 901.2, 901.95),  # from 998.5 s on
+        ("test_sessions", "ascend-ses04", "ascend-spk12", 902.72, 903.92),  # from 1000.02 s on
+        ("train_sessions", "ascend-ses01", "ascend-spk01", 0.0, 1.5),
+        ("train_sessions", "ascend-ses01", "ascend-spk02", 1.89, 2.69),
+        ("train_sessions", "ascend-ses02", "ascend-spk04", 0.0, 1.0),
+    ]
+
+
 def test_counts_are_promised_for_the_defaults_alone():
     assert (variant(Options()), variant(Options(long_splits=()))) == ("default", None)
 

@@ -70,3 +70,15 @@ def test_a_corpus_is_added_in_the_four_commands_of_the_readme(project, tmp_path)
     changed = [path for path, content in before.items() if path.read_bytes() != content]
     assert changed == []
     assert project.k2d("data", "validate", "data/mycorpus/train").returncode == 0
+
+
+def test_a_config_that_names_an_unprepared_corpus_is_told_the_command_for_it(project):
+    """Both of one that is under egs/ and of one that is not."""
+    conf = "corpora: {out_domain: [ascend/test_long, nowhere/test]}\nteacher: {checkpoint: made}\n"
+    (project.root / "conf" / "x.yaml").write_text(conf)
+    (project.root / "exp" / "x" / "models" / "teacher").mkdir(parents=True)
+    done = project.run("--conf", "conf/x.yaml", "--stage", "11", "--stop-stage", "11")
+    assert done.returncode == 3
+    assert "data/ascend/test_long/wav.scp" in done.stderr
+    assert "ascend is prepared by: ASCEND_ROOT=/path/to/it egs/ascend/run.sh --stage 1 --stop-stage 1" in done.stderr
+    assert "nowhere is no corpus under egs/: add it (egs/README.md)" in done.stderr

@@ -1,0 +1,99 @@
+"""Common Voice as Mozilla gives it, in any language and of any release.
+
+    <root>/cv-corpus-16.1-2023-12-06/zh-TW/{train,dev,test}.tsv, clips/*.mp3        or the archive of it
+    <root>/cv-corpus-16.1-2023-12-06/zh-TW/clip_durations.tsv                       times.txt in some releases
+
+The tables are read by their headers: columns came and went between releases. Audio stays MP3, read where it lies.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import ConfigDict, Field
+from pydantic.dataclasses import dataclass
+
+from egs.commonvoice.release import CLIPS, find_release
+from egs.commonvoice.tsv import read_tsv
+from k2d.data.rows import Utterance
+from k2d.faults import K2DError
+from k2d.paths import shown
+
+SPEAKER_CHARACTERS = 16  # of 128; enough to tell millions of speakers apart, and it is checked
+_COLUMNS = ("client_id", "path", "sentence")
+_MILLISECONDS = "duration[ms]"
+_DURATION_FILES = ("clip_durations.tsv", "times.txt")
+
+log = logging.getLogger("k2d")
+
+Word = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]+$")]
+
+
+@dataclass(frozen=True, config=ConfigDict(extra="forbid", strict=True))
+class Options:
+    """Which part of Common Voice."""
+
+    language: Word = "zh-TW"
+    """As in the names of Mozilla's archives."""
+    release: Word = "16.1"
+    """The paper's. Splits differ between releases, so their scores are of different test sets."""
+    splits: tuple[Word, ...] = ("train", "dev", "test")
+    """Tables to prepare; there are also validated, invalidated and other."""
+
+
+def prepare(root: Path, options: Options, nj: int, store: Path) -> Iterator[tuple[str, Utterance]]:
+    """Yield (split, utterance) for every line of every table, also where the clip is missing or empty."""
+    folder = find_release(root, options.language, options.release, store)
+    durations_s = _durations_s(folder)
+    speakers: dict[str, str] = {}  # by shortened id
+    for split in options.splits:
+        n_rows, stated_s = 0, 0.0
+        for number, row in read_tsv(folder / f"{split}.tsv", _COLUMNS):
+            utterance = _utterance(folder, row, f"{split}.tsv:{number}", speakers)
+            stated_s += durations_s.get(Path(utterance.audio).name, 0.0)
+            n_rows += 1
+            yield split, utterance
+        stated = f", {stated_s / 3600:.2f} h by the publisher's table" if durations_s else ""
+        log.info("commonvoice: %s.tsv lists %s clips%s", split, f"{n_rows:,}", stated)
+
+
+def variant(options: Options) -> str | None:
+    """The counts are of a language and a release, for the splits that there are by default."""
+    default = Options(language=options.language, release=options.release)
+    return f"{options.language}-{options.release}" if options == default else None
+
+
+def _utterance(folder: Path, row: dict[str, str], where: str, speakers: dict[str, str]) -> Utterance:
+    clip = row["path"] if Path(row["path"]).suffix else f"{row['path']}.mp3"  # the first releases left it out
+    if "/" in clip or clip in ("", ".mp3"):
+        raise K2DError(
+            f"{shown(folder)}/{where}: the path is {row['path']!r}, expected the bare name of a file in {CLIPS}/"
+        )
+    speaker = _speaker(row["client_id"], where, speakers)
+    key = f"{speaker}-{Path(clip).stem}"
+    return Utterance(key, key, str(folder / CLIPS / clip), speaker, row["sentence"].strip())
+
+
+def _speaker(client_id: str, where: str, speakers: dict[str, str]) -> str:
+    """A speaker's shortened id; K2DError if two speakers share it."""
+    short = f"cv-{client_id[:SPEAKER_CHARACTERS]}"
+    if speakers.setdefault(short, client_id) != client_id:
+        message = f"{where}: two speakers begin alike, {speakers[short]!r} and {client_id!r}"
+        raise K2DError(f"{message}; raise SPEAKER_CHARACTERS in egs/commonvoice/prepare.py")
+    return short
+
+
+def _durations_s(folder: Path) -> dict[str, float]:
+    """What the publisher says of each clip's length, where the release has such a table (in milliseconds)."""
+    path = next((folder / name for name in _DURATION_FILES if (folder / name).is_file()), None)
+    if path is None:
+        return {}
+    durations_s = {}
+    for number, row in read_tsv(path, ("clip", _MILLISECONDS)):
+        if not row[_MILLISECONDS].isdecimal():
+            raise K2DError(f"{shown(path)}:{number}: found {row[_MILLISECONDS]!r}, expected milliseconds")
+        durations_s[row["clip"]] = int(row[_MILLISECONDS]) / 1000
+    return durations_s

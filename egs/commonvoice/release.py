@@ -1,0 +1,37 @@
+"""Where a release of Common Voice lies: unpacked in some folder, or as the archive that Mozilla gives."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from k2d.data.raw_files import unpacked
+from k2d.faults import K2DError
+from k2d.paths import shown
+
+CLIPS = "clips"
+_README = "egs/commonvoice/README.md says how to get it"
+
+
+def find_release(root: Path, language: str, release: str, store: Path) -> Path:
+    """The folder with `clips/` and the tables; an archive is unpacked below `store`, once."""
+    if folder := _folder(root, language, release):
+        return folder
+    archive = f"cv-corpus-{release}-[0-9]*-{language}.tar*"  # not those named `delta`
+    if inner := unpacked(root, archive, store):
+        if folder := _folder(inner, language, release):
+            return folder
+        raise K2DError(f"{shown(root)}: {archive} holds no {language}/{CLIPS}/ of release {release}; {_README}")
+    folders = f"{language}/{CLIPS}/ nor cv-corpus-{release}-*/{language}/{CLIPS}/"
+    raise K2DError(f"{shown(root)}: found neither {folders} nor {archive}; {_README}")
+
+
+def _folder(root: Path, language: str, release: str) -> Path | None:
+    """The folder of a language: the root itself, or `<language>` in it, or `cv-corpus-…/<language>` in it."""
+    if root.name == language and (root / CLIPS).is_dir():
+        return root
+    of_release = sorted(root.glob(f"cv-corpus-{release}-[0-9]*/{language}"))
+    found = [folder for folder in (root / language, *of_release) if (folder / CLIPS).is_dir()]
+    if len(found) > 1:
+        places = " and ".join(map(shown, found))
+        raise K2DError(f"{shown(root)}: found {places}, expected one; name the one that is meant as the raw corpus")
+    return found[0] if found else None

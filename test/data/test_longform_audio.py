@@ -1,0 +1,51 @@
+"""Splits of long recordings beside those of short ones, as recipes ask for them."""
+
+import pytest
+import soundfile
+from made_parquet import tone
+
+from k2d.data.longform import ByTime, Concatenate
+from k2d.data.longform_audio import LONG, Asked, with_long
+from k2d.data.rows import Utterance
+from k2d.faults import K2DError
+
+
+@pytest.fixture
+def rows(tmp_path):
+    """Three utterances of `test`; the audio of the second is no audio."""
+    made = []
+    for n in range(3):
+        path = tmp_path / f"{n}.wav"
+        soundfile.write(path, tone(0.5, n), 16_000)
+        made.append(("test", Utterance(f"s-{n}", f"s-{n}", str(path), "s", f"第 {n} 句")))
+    (tmp_path / "1.wav").write_text("<html>")
+    return made
+
+
+def test_short_ones_come_first_and_bad_audio_is_left_for_stage_1(rows, tmp_path):
+    made = list(with_long(rows, [Asked("test", LONG, Concatenate())], tmp_path / "store"))
+    assert made[:3] == rows
+    assert made[3] == ("test_long", rows[1][1])  # as it was: its reason will be told
+    spans = [(row.id, row.recording_id, row.start_s, row.end_s) for _, row in made[4:]]
+    assert spans == [("s-0", "long-00001", 0.0, 0.5), ("s-2", "long-00002", 0.0, 0.5)]  # shares of 16 workers
+    assert all(split == "test_long" for split, _ in made[3:])
+
+
+def test_several_are_asked_for_of_one_split(rows, tmp_path):
+    def when(row):
+        return "ses", 10.0 - int(row.id[-1])
+
+    asked = [Asked("test", LONG, Concatenate(shards=1)), Asked("test", "_sessions", ByTime(), when)]
+    made = list(with_long(rows, asked, tmp_path / "store"))
+    assert [(split, row.id, row.start_s) for split, row in made[3:] if row.start_s is not None] == [
+        ("test_long", "s-0", 0.0),
+        ("test_long", "s-2", 0.5),
+        ("test_sessions", "s-2", 0.0),
+        ("test_sessions", "s-0", 2.0),
+    ]
+
+
+def test_a_split_that_is_not_there_is_told(rows, tmp_path):
+    asked = [Asked("tset", LONG, Concatenate())]
+    with pytest.raises(K2DError, match=r"found no utterances of tset, expected some for tset_long"):
+        list(with_long(rows, asked, tmp_path / "store"))
