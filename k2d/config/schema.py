@@ -17,11 +17,11 @@ from k2d.config.fields import (
     Alpha,
     ComputeType,
     Count,
+    DecodePrecision,
     ExportFormat,
     Name,
     NotNegative,
     Positive,
-    Precision,
     Share,
     SplitName,
     Step,
@@ -90,7 +90,9 @@ class Recogniser:
     model: str | None = None
     """Model config (conf/models/…) to train from."""
     checkpoint: str | None = None
-    """Model folder, file, or published name to take as it is."""
+    """Model folder, file, or published name (`large-v2`, `base`, …) to take as it is."""
+    cache: str | None = None
+    """Where a published checkpoint is kept; default: $K2D_WHISPER_CACHE, or as openai-whisper (~/.cache/whisper)."""
     language: tuple[Name, ...] = ()
     """Languages in the prompt; several: the mean of their embeddings; none: the model decides."""
     decode: Literal["attention", "ctc", "joint"] = "attention"
@@ -118,13 +120,22 @@ class Decode:
     stop_loops: bool = True
     """Stop a window once its text fails the n-gram test of selection."""
     condition_on_previous_text: bool = False
+    silence_threshold: Share | None = None
+    """A window is skipped where the model gives silence more than this (Whisper's own default is 0.6)."""
+    temperatures: Annotated[tuple[NotNegative, ...], Field(min_length=1)] = (0.0,)
+    """A window whose text is doubtful is decoded again at the next of these (Whisper's own: 0 to 1 by 0.2)."""
+    compression_ratio_threshold: Positive | None = None
+    """A text is doubtful that zlib makes smaller by more than this (Whisper's own: 2.4)."""
+    logprob_threshold: Annotated[float, Field(lt=0)] | None = None
+    """A text is doubtful whose mean log-probability is less than this (Whisper's own: -1.0); only doubtful text is
+    taken for silence then."""
     ctc_rows: bool = False
     """Decode teacher and auxiliaries by their CTC heads as well: rows `<model>_ctc`, which tell the encoder's part of
     an error from the decoder's."""
     engine: Literal["torch", "ctranslate2"] = "torch"
     """Who carries it out: ctranslate2 (faster-whisper's) for models of the Whisper family, which it takes converted."""
-    precision: Precision = "fp32"
-    """Numbers of the engine torch."""
+    precision: DecodePrecision = "fp32"
+    """Numbers of the engine torch; fp16 needs a GPU."""
     compute_type: ComputeType = "fp32"
     """Numbers of the engine ctranslate2: fp16 and int8_fp16 need a GPU."""
 

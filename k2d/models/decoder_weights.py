@@ -76,6 +76,13 @@ class Weights:
     output: Affine
 
 
+def awake(layers: list[Any], n_awake: int | None) -> list[Any]:
+    """The first layers and the last, so many in all; every one if none is left out."""
+    if n_awake is None or n_awake >= len(layers):
+        return layers
+    return [*layers[: n_awake - 1], layers[-1]]
+
+
 def joined(*parts: Affine) -> Affine:
     """Linear layers with one input as one; where only some have a bias, that of the others is zero."""
     weight = torch.cat([part.weight for part in parts])

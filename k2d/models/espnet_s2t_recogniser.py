@@ -12,10 +12,11 @@ from torch import Tensor, nn
 
 from k2d.models.cached_decoding import CachedDecoding
 from k2d.models.codec import Request
+from k2d.models.decoder_weights import awake
 from k2d.models.espnet_s2t_codec import S2TCodec
 from k2d.models.espnet_s2t_folder import ModelFiles, write_folder
 from k2d.models.espnet_s2t_rules import TimeRules
-from k2d.models.espnet_s2t_start import awake, lean_on_ctc
+from k2d.models.espnet_s2t_start import lean_on_ctc
 from k2d.models.espnet_s2t_weights import weights_of
 from k2d.models.recogniser import Memory, Started
 
@@ -36,6 +37,7 @@ class S2TRecogniser:
         self.window = codec.layout.window
         self.spec_augment = True  # in training
         self.n_awake_layers: int | None = None  # in training; None: all
+        self.freeze_positions = False  # in training; they are sines, which nobody learns
         self.max_tokens: int = self.network.decoder.embed[1].pe.shape[1]
         self._rules = TimeRules(
             first_time=codec.first_time_id,
@@ -151,6 +153,9 @@ class S2TRecogniser:
         network = self.network
         before = (network.frontend, network.specaug, network.normalize, network.encoder, network.ctc)
         return {"encoder": [module for module in before if module is not None], "decoder": [network.decoder]}
+
+    def positions(self) -> Sequence[nn.Parameter]:
+        return []
 
     def lean_on_ctc(self) -> None:
         """Let a new decoder begin with what the encoder has learnt by CTC."""

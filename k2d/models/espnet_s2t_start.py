@@ -46,13 +46,6 @@ def lean_on_ctc(network: Any) -> None:
         decoder.output_layer.bias[network.blank_id] -= UNLIKELY
 
 
-def awake(layers: list[Any], n_awake: int | None) -> list[Any]:
-    """The first layers and the last, so many in all; every one if none is left out."""
-    if n_awake is None or n_awake >= len(layers):
-        return layers
-    return [*layers[: n_awake - 1], layers[-1]]
-
-
 def _asleep(layers: list[Any]) -> list[Any]:
     """All but the first ones and the last, which a student would take."""
     return layers[N_AWAKE - 1 : -1] if len(layers) > N_AWAKE else []

@@ -9,6 +9,8 @@ import torch
 
 from k2d.faults import UsageError
 from k2d.models.recogniser import Recogniser
+from k2d.models.whisper_dims import PUBLISHED
+from k2d.models.whisper_loading import FACE_CONFIG, WEIGHTS
 from k2d.paths import shown
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16, "fp64": torch.float64}
@@ -18,7 +20,7 @@ FAMILIES = ("espnet_s2t", "whisper")
 def load_recogniser(
     path: Path | str,
     *,
-    family: str = "espnet_s2t",
+    family: str | None = None,
     device: str = "cpu",
     precision: str = "fp32",
     languages: Sequence[str] = (),
@@ -26,8 +28,9 @@ def load_recogniser(
 ) -> Recogniser:
     """A trained recogniser, ready for inference; `languages` are in its prompt unless a request names others.
 
-    `cache` is where a published Whisper (`path` is its name) is kept.
+    Without a `family` it is told by what lies there. `cache` is where a published Whisper (`path` is its name) is kept.
     """
+    family = family or family_of(Path(path))
     if family not in FAMILIES:
         raise UsageError(f"{path}: models of the family {family!r} cannot be read; {', '.join(FAMILIES)} can")
     if precision not in DTYPES:
@@ -48,3 +51,10 @@ def load_recogniser(
     from k2d.models.espnet_s2t_loading import load_s2t
 
     return load_s2t(path, *languages).to(device, DTYPES[precision])
+
+
+def family_of(path: Path) -> str:
+    """By the files of a model folder; a `.pt` and a published name are Whisper's."""
+    if path.is_dir():
+        return "whisper" if any((path / name).is_file() for name in (WEIGHTS, FACE_CONFIG)) else "espnet_s2t"
+    return "whisper" if path.suffix == ".pt" or str(path) in PUBLISHED else "espnet_s2t"

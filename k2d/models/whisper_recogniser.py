@@ -9,8 +9,10 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from k2d.faults import UsageError
 from k2d.models.cached_decoding import CachedDecoding
 from k2d.models.codec import Request
+from k2d.models.decoder_weights import awake
 from k2d.models.recogniser import Memory, Situated, Started
 from k2d.models.whisper import MARGIN, build_network, cache_folder, features, fetch, language_code, powers
 from k2d.models.whisper_codec import WINDOW, WhisperCodec
@@ -36,7 +38,8 @@ class WhisperRecogniser:
     def __init__(self, network: Any, dims: WhisperDims, codec: WhisperCodec, generation: Generation) -> None:
         self.network, self.dims, self.codec, self.generation = network.eval(), dims, codec, generation
         self.spec_augment = False  # Whisper has none
-        self.n_awake_layers: int | None = None
+        self.n_awake_layers: int | None = None  # in training; None: all
+        self.freeze_positions = False  # in training
         self.max_tokens = dims.n_text_ctx
         self._rules = WhisperRules.of(codec, generation)
 
@@ -124,7 +127,7 @@ class WhisperRecogniser:
         decoder = self.network.decoder
         x_BLD = self.embed(tokens_BL) + decoder.positional_embedding[: tokens_BL.shape[1]]
         x_BLD = x_BLD.to(memory.states_BTD.dtype)
-        for block in decoder.blocks:
+        for block in awake(list(decoder.blocks), self.n_awake_layers):
             x_BLD = block(x_BLD, memory.states_BTD, mask=decoder.mask)
         hidden_BLD: Tensor = decoder.ln(x_BLD)
         return hidden_BLD
@@ -186,6 +189,9 @@ class WhisperRecogniser:
     def positions(self) -> Sequence[nn.Parameter]:
         """The decoder's learnt positions."""
         return [self.network.decoder.positional_embedding]
+
+    def lean_on_ctc(self) -> None:
+        raise UsageError("phases: lean_on_ctc is for models with a CTC head; a Whisper has none")
 
     def n_parameters(self) -> Mapping[str, int]:
         return n_parameters(self.dims)

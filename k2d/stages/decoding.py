@@ -138,6 +138,10 @@ def work_of(model: str, recogniser: Recogniser, job: Job, *, clips: bool = False
         "max_tokens": decode.max_tokens,
         "min_advance_s": decode.min_advance_s,
         "condition_on_previous_text": decode.condition_on_previous_text,
+        "silence_threshold": decode.silence_threshold,
+        "temperatures": decode.temperatures,
+        "compression_ratio_threshold": decode.compression_ratio_threshold,
+        "logprob_threshold": decode.logprob_threshold,
         "languages": recogniser.language,
         **options,
     }

@@ -39,6 +39,7 @@ def _unit(name: str, seed: int, job: Job) -> Unit:
         "seed": seed,
         "language": list(config.teacher.language),
         "freeze_encoder": config.student.freeze_encoder,
+        "freeze_positions": config.student.freeze_positions,
         "heldout_seed": config.seed,
         "distill": distill,
         "decode": {name: value for name, value in settings_of(config.decode).items() if name not in _NOT_DECIDING},

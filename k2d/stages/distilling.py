@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("k2d")
 
 PHASE = "distill"
+_LONGEST_PROMPT = 5  # without previous text, and the end
 
 
 class Row(enum.Enum):
@@ -78,7 +79,10 @@ def train_row(row: Row, name: str, seed: int, kept: Mapping[str, Path], job: Job
     )
     plan = PhasePlan(PHASE, training, part, lesson.objective, lesson.batches, measured_steps(training, training))
     data = list(kept.values()) if row is Row.STUDENT else [job.places.split(s) for s in job.config.corpora.labelled]
-    settings = {"row": name, "distill": settings_of(distill), "freeze_encoder": job.config.student.freeze_encoder}
+    student = job.config.student
+    lesson.learner.freeze_positions = student.freeze_positions
+    frozen = {"freeze_encoder": student.freeze_encoder, "freeze_positions": student.freeze_positions}
+    settings = {"row": name, "distill": settings_of(distill), **frozen}
     recipe = Recipe("distill", 1, settings, {str(n): fingerprint(path) for n, path in enumerate(data)})
     setting = Setting(work, seed, job.ngpu, n_workers=1)
     record = train(lesson.learner, [plan], training, setting, recipe=recipe, measure=_measure(heldout, job))
@@ -120,8 +124,9 @@ def _from_chunks(
     labelling = Labelling(
         distill.timestamps_probability, distill.previous_text_probability, tuple(job.config.teacher.language)
     )
-    chunks = read_chunks(folders)
+    learnt_from = read_chunks(folders)
     n_kept = len(read_chunks(dict.fromkeys(folders, frozenset())))
+    chunks = [chunk for chunk in learnt_from if _fits(chunk.label, pair.student)]
     encoded = _encoded(pair.teacher, job) if distill.keep_encoded else None
     material = ChunkMaterial(chunks, pair.student.codec, pair.student.window, labelling, encoded)
     training = distill.training
@@ -129,8 +134,14 @@ def _from_chunks(
     def batches(share: Share, _first_step: int) -> ChunkBatches:
         return ChunkBatches(material, training.batch_size, training.accumulate, (seed, 0), share)
 
-    counts = Counts(n_kept, len(chunks), {"held_out": n_kept - len(chunks)}, "chunks")
+    dropped = {"held_out": n_kept - len(learnt_from), "label_too_long": len(learnt_from) - len(chunks)}
+    counts = Counts(n_kept, len(chunks), {reason: n for reason, n in dropped.items() if n}, "chunks")
     return Lesson(cast("Trainable", pair.student), objective, batches, counts)
+
+
+def _fits(label: str, student: Recogniser) -> bool:
+    """Whether the decoder has places for a label and its prompt: a loop may have filled several windows with text."""
+    return len(student.codec.ids(label)) + _LONGEST_PROMPT < student.max_tokens
 
 
 def _encoded(teacher: Recogniser, job: Job) -> Encoded:

@@ -11,6 +11,7 @@ from k2d.config import settings_of
 from k2d.config.schema import Recogniser
 from k2d.data.kaldi.datadir import read_recordings, read_utterances
 from k2d.faults import UsageError
+from k2d.models.whisper_dims import PUBLISHED
 from k2d.paths import PROJECT_ROOT, shown
 from k2d.stages.job import Counts, Job, Unit
 from k2d.stages.tokens import PIECES, TOKENS
@@ -30,11 +31,18 @@ def unit_of(name: str, recogniser: Recogniser, key: str, job: Job) -> Unit:
     """The folder of a model; `key` is where the config speaks of it."""
     output = job.places.exp / "models" / name
     if recogniser.checkpoint is not None:
-        path = PROJECT_ROOT / recogniser.checkpoint
-        if not path.exists():
-            raise UsageError(f"{key}.checkpoint: {shown(path)} is not there; expected a model folder or a file of one")
         taken = {"name": name, "family": recogniser.family, "language": list(recogniser.language)}
-        return Unit(output, taken, (path,))
+        path = PROJECT_ROOT / recogniser.checkpoint
+        if path.exists():
+            return Unit(output, taken, (path,))
+        if is_published(recogniser):  # its checksum is part of what openai-whisper knows by this name
+            return Unit(output, {**taken, "checkpoint": recogniser.checkpoint}, ())
+        names = f", or one of {', '.join(PUBLISHED)}" if recogniser.family == "whisper" else ""
+        raise UsageError(
+            f"{key}.checkpoint: {shown(path)} is not there; expected a model folder or a file of one{names}"
+        )
+    if recogniser.family == "whisper":
+        raise UsageError(f"{key}: a Whisper is taken from a checkpoint, not trained here; give {key}.checkpoint")
     if recogniser.model is None:
         raise UsageError(
             f"{key}: expected {key}.model (a config under conf/models/, to train it) or {key}.checkpoint (a model "
@@ -54,6 +62,12 @@ def unit_of(name: str, recogniser: Recogniser, key: str, job: Job) -> Unit:
     return Unit(output, settings, (config, job.places.exp / "tokens", *data))
 
 
+def is_published(recogniser: Recogniser) -> bool:
+    """Whether the checkpoint is a name under which openai-whisper fetches it."""
+    name = str(recogniser.checkpoint)
+    return recogniser.family == "whisper" and name in PUBLISHED and not (PROJECT_ROOT / name).exists()
+
+
 def seed_of(recogniser: Recogniser, job: Job) -> int:
     return job.config.seed if recogniser.seed is None else recogniser.seed
 
@@ -69,8 +83,10 @@ def _take(recogniser: Recogniser, job: Job, folder: Path) -> Counts:
     """Load the checkpoint, which looks at all of it, and write it as this toolkit does."""
     from k2d.models.loading import load_recogniser
 
-    path = PROJECT_ROOT / str(recogniser.checkpoint)
-    load_recogniser(path, family=recogniser.family, languages=recogniser.language).save(folder)
+    name = str(recogniser.checkpoint)
+    path = name if is_published(recogniser) else PROJECT_ROOT / name
+    family, languages = recogniser.family, recogniser.language
+    load_recogniser(path, family=family, languages=languages, cache=recogniser.cache).save(folder)
     return Counts(1, 1, {}, "checkpoints")
 
 

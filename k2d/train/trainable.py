@@ -21,12 +21,19 @@ class Trainable(Recogniser, Protocol):
     n_awake_layers: int | None
     """How many decoder layers take part in training: the first ones and the last; None: all."""
 
+    freeze_positions: bool
+    """Whether the decoder's learnt positions stay as they are in training."""
+
     def encode_unpadded(self, speech_BN: Tensor, n_samples_B: Tensor) -> tuple[Memory, Tensor]:
         """The encoder's output of utterances as long as they are (zeros behind), and how many frames of each count."""
         ...
 
     def lean_on_ctc(self) -> None:
         """Let a new decoder begin with what the encoder has learnt by CTC."""
+        ...
+
+    def positions(self) -> Sequence[nn.Parameter]:
+        """The decoder's positions, where they are learnt."""
         ...
 
     def parts(self) -> Mapping[Part, Sequence[nn.Module]]:
@@ -44,6 +51,9 @@ def let_learn(recogniser: Trainable, learning: set[Part]) -> None:
     for part, modules in recogniser.parts().items():
         for module in modules:
             module.requires_grad_(part in learning)
+    if recogniser.freeze_positions:
+        for positions in recogniser.positions():
+            positions.requires_grad_(False)
 
 
 def set_modes(recogniser: Trainable, learning: set[Part]) -> None:

@@ -86,6 +86,11 @@ class FakeRecogniser:
         )
         self.n_encoded = 0
 
+    freeze_positions = False
+
+    def positions(self):
+        return []
+
     def parts(self):
         of = self.network
         return {
