@@ -53,12 +53,12 @@ def prepare(root: Path, options: Options, nj: int, store: Path) -> Iterator[tupl
     if not index.is_dir():
         raise K2DError(f"{shown(root)}: found no data/index/{kind}, expected the repository as it is downloaded")
     base = _audio_root(data, kind, "WAVE", store)
+    tags = _script_languages(base / kind)
     for split in SPLITS:
         audio = {entry.key: base / entry.value for entry in entries(index / split / "wav.scp")}
         if options.layout == "long":
-            yield from ((f"{split}_long", _recording(key, path)) for key, path in audio.items())
+            yield from ((f"{split}_long", Utterance(key, key, str(path), key)) for key, path in audio.items())
         else:
-            tags = _script_languages(base / kind)
             yield from ((split, row) for row in _indexed(split, index / split / "text", audio, tags))
 
 
@@ -105,10 +105,6 @@ def _utterance(key: str, path: Path, text: str, tag: str | None, where: str, tal
     tally.keep()
     spoken = language(text) or tag or spoken_language(said)
     return Utterance(key, key, str(path), speaker_of(key), said, language=spoken)
-
-
-def _recording(key: str, path: Path) -> Utterance:
-    return Utterance(key, key, str(path), key)
 
 
 def _script_languages(folder: Path) -> dict[str, str]:

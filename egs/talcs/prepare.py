@@ -84,12 +84,11 @@ def _top(root: Path, layout: str, store: Path) -> Path:
         places = {name: _holders(folder, marker) for name, marker in _MARKERS.items()}
     if len(places[layout]) == 1:
         return places[layout][0]
-    found = f"found {', '.join(map(shown, places[layout])) or 'nothing'}"
-    hints = [
-        f"; there is the layout `{name}`: set prepare.options.talcs.layout={name}" for name in places if places[name]
-    ]
-    hint = "" if places[layout] else "".join(hints)
-    raise K2DError(f"{shown(root)}: {found}, expected one folder with {_MARKERS[layout]} (layout `{layout}`){hint}")
+    found = ", ".join(map(shown, places[layout])) or "nothing"
+    message = f"found {found}, expected one folder with {_MARKERS[layout]} (layout `{layout}`)"
+    if others := [name for name in places if places[name] and not places[layout]]:
+        message += f"; there is the layout `{others[0]}`: set prepare.options.talcs.layout={others[0]}"
+    raise K2DError(f"{shown(root)}: {message}")
 
 
 def _holders(root: Path, marker: str) -> list[Path]:
