@@ -19,6 +19,7 @@ TOOLS = {
     "distance": ("k2d.select.cli", "loops and distances of two opinions: two Kaldi `text` files, joined by id"),
     "compare": ("k2d.score.compare", "scored tables of experiments side by side"),
     "transcribe": ("k2d.decode.cli", "recordings to text, subtitles or JSON with a model folder"),
+    "plan": ("k2d.plan.cli", "what a config will cost: parameters, memory, disk, hours; refuses what cannot fit"),
     "stages": ("k2d.stages.listing", "the stages, what each reads and writes, what is done for a config"),
 }
 

@@ -5,6 +5,7 @@ import argparse
 import pytest
 
 from k2d.__main__ import TOOLS
+from k2d.plan.cli import parser as plan_parser
 from k2d.stages.road import ROAD
 from k2d.stages.shell import parser
 
@@ -22,8 +23,13 @@ def test_every_stage_has_the_same_options_and_no_others():
     assert len(ROAD) == 14
 
 
+def test_the_plan_has_these_options():
+    expected = ["--conf", "--gpu", "--gpus", "--help", "--hours", "--json", "--throughput", "-h"]
+    assert options(plan_parser()) == expected
+
+
 def test_the_verbs_are_these():
-    assert list(TOOLS) == ["config", "data", "distance", "compare", "transcribe", "stages"]
+    assert list(TOOLS) == ["config", "data", "distance", "compare", "transcribe", "plan", "stages"]
 
 
 @pytest.mark.parametrize("words", [[], ["frobnicate"], ["config", "--frob"], ["tokens", "--nj", "0"], ["data"]])

@@ -26,6 +26,7 @@ ORDER = [
     "score",
     "report",
     "export",
+    "plan",
     "stages",
 ]
 # What a room may not import although it stands before it.
@@ -115,7 +116,9 @@ def test_nothing_unsafe_is_imported_or_called():
                 assert not any(k.arg == "shell" for k in node.keywords), path
 
 
-@pytest.mark.parametrize("words", [["--help"], ["config"], ["data", "--help"], ["stages"]])
+@pytest.mark.parametrize(
+    "words", [["--help"], ["config"], ["data", "--help"], ["stages"], ["plan", "--conf", "conf/k2d_large_v2.yaml"]]
+)
 def test_light_verbs_import_nothing_heavy(words):
     """No torch, espnet or kaldiio for what does not need them; nor noise about data that cannot be fetched."""
     code = (

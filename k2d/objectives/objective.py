@@ -10,11 +10,10 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from k2d.faults import UsageError
+from k2d.objectives import CHUNK_ELEMENTS
 from k2d.objectives.terms import NEEDS_LOGITS, TERMS, Tokens
 
 CTC = "ctc"
-CHUNK_ELEMENTS = 1 << 25
-"""Logits that are alive at once, per decoder: 128 MiB in fp32."""
 
 OutputLayer = Callable[[Tensor], Tensor]
 

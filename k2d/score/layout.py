@@ -81,11 +81,17 @@ def _cells(column: Column) -> tuple[str, str, str]:
     return padded(ref, n_columns), padded(hyp, n_columns), padded("S", n_columns)
 
 
-def text_table(rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    """The lines of a table for a terminal: a head, then rows; the first column to the left, figures to the right."""
+def text_table(rows: Sequence[Sequence[str]], *, ends_in_words: bool = False) -> Iterator[str]:
+    """The lines of a table for a terminal: a head, then rows; the first column to the left, figures to the right.
+
+    >>> print(*text_table([("what", "GB", "how"), ("a", "12", "1 + 2")], ends_in_words=True), sep="\\n")
+    what  GB  how
+    a     12  1 + 2
+    """
     widths = [max(map(width, cells)) for cells in zip(*rows, strict=True)]
+    of_figures = range(1, len(widths) - ends_in_words)
     for row in rows:
-        cells = [padded(cell, widths[at], right=at > 0) for at, cell in enumerate(row)]
+        cells = [padded(cell, widths[at], right=at in of_figures) for at, cell in enumerate(row)]
         yield "  ".join(cells).rstrip()
 
 

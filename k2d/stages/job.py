@@ -22,6 +22,8 @@ class Job:
     corpus: str | None = None
     """Limit to this corpus, where a stage works by corpus."""
     force: bool = False
+    words: tuple[str, ...] = ()
+    """What names the experiment on a command line, for messages that tell one."""
 
 
 @dataclass(frozen=True, slots=True)

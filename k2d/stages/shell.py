@@ -10,7 +10,7 @@ import shutil
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import k2d
@@ -99,7 +99,8 @@ def job_from(options: argparse.Namespace) -> Job:
     if ngpu:
         check_gpus(ngpu)
     nj = getattr(options, "nj", None) or len(os.sched_getaffinity(0))
-    return make_job(config, nj=nj, ngpu=ngpu, corpus=options.corpus, force=getattr(options, "force", False))
+    job = make_job(config, nj=nj, ngpu=ngpu, corpus=options.corpus, force=getattr(options, "force", False))
+    return replace(job, words=("--conf", options.conf, *options.overrides))
 
 
 def make_job(config: Config, *, nj: int = 1, ngpu: int = 0, corpus: str | None = None, force: bool = False) -> Job:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -65,19 +66,20 @@ def refuse_missing(stage: Stage, found: list[State], job: Job) -> None:
         lines = [f"stage {stage.number} ({stage.verb}) reads {stage.reads}, and these are not there:"]
         lines += [f"  {shown(path)}" for path in missing]
         unprepared = [path for path in missing if path.is_relative_to(job.places.data)]
-        lines += dict.fromkeys(_how_to_prepare(path.relative_to(job.places.data).parts[0]) for path in unprepared)
+        lines += dict.fromkeys(_how_to_prepare(path.relative_to(job.places.data).parts[0], job) for path in unprepared)
         raise MissingInput(
             "\n".join([*lines, "run the stages before it first (./run.sh --list tells how far they are)"])
         )
 
 
-def _how_to_prepare(corpus: str) -> str:
+def _how_to_prepare(corpus: str, job: Job) -> str:
     """The command that makes a corpus's data directories."""
     if corpus not in known_corpora():
         return f"  {corpus} is no corpus under egs/: add it (egs/README.md), or put its data directories there"
     variable = read_card(PROJECT_ROOT / "egs" / corpus / "corpus.yaml").root_variable
     given = f"{variable}=/path/to/it " if variable else ""
-    return f"  {corpus} is prepared by: {given}egs/{corpus}/run.sh --stage 1 --stop-stage 1"
+    command = shlex.join([f"egs/{corpus}/run.sh", *job.words, "--stage", "1", "--stop-stage", "1"])
+    return f"  {corpus} is prepared by: {given}{command}"
 
 
 def settled(found: list[State]) -> list[State]:

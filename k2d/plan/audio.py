@@ -1,0 +1,31 @@
+"""Hours of audio: of splits that are prepared, or as the corpus's card promises them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from k2d.config import Config
+from k2d.data.corpus import Corpus
+from k2d.data.kaldi.external_sort import read_lines
+from k2d.data.kaldi.joins import split_row
+from k2d.paths import PROJECT_ROOT, places
+
+
+def hours_of(splits: Iterable[str], config: Config) -> float | None:
+    """Of all these splits together; None where one is unknown, or there is none."""
+    hours = [_hours(split, config) for split in splits]
+    known = [each for each in hours if each is not None]
+    return sum(known) if known and len(known) == len(hours) else None
+
+
+def _hours(split: str, config: Config) -> float | None:
+    folder = places(config.data, config.exp, config.name).split(split)
+    for name in ("reco2dur", "utt2dur"):
+        if (folder / name).is_file():
+            return sum(float(split_row(line)[1]) for line in read_lines(folder / name)) / 3600
+    name, _, part = split.partition("/")
+    if not (PROJECT_ROOT / "egs" / name / "corpus.yaml").is_file():
+        return None
+    corpus = Corpus(name)
+    promised = (corpus.expected(corpus.options(config.prepare.options.get(name, {}))) or {}).get(part)
+    return promised.hours if promised else None

@@ -1,0 +1,72 @@
+"""What lies on disk after each stage, from measured sizes per hour and the sizes of models."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from k2d.plan.memory import Distillation, Line
+from k2d.plan.shapes import Shape
+
+KB = 1000
+
+LABELS_PER_HOUR = 250 * KB
+CHUNKS_PER_HOUR = 175 * KB
+OPINIONS_PER_HOUR = 135 * KB
+DISTANCES_PER_CHUNK = 120
+KEPT_PER_CHUNK = 440
+"""Of the mini recipe as it lies on disk (hyp.jsonl, text, tables and data directories), rounded up."""
+
+AUDIO_PER_HOUR = 16000 * 2 * 3600
+"""16 kHz in 16 bits, one channel."""
+FLAC_SHARE = 0.54
+"""Measured on noise-like speech; quiet speech takes less."""
+
+KEPT_LAST = 2
+"""Checkpoints of a training beside its best, as k2d/train/checkpoints.py keeps them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Amounts:
+    """How much there is of everything."""
+
+    hours: float
+    n_chunks: float
+    n_auxiliaries: int
+    n_methods: int
+    n_students: int
+    kept_checkpoints: int
+    cuts_audio: bool
+    """Chunks are put together from pieces, and written."""
+    keeps_encoded: bool
+    n_formats: int
+
+
+def disk_lines(amounts: Amounts, teacher: Shape, auxiliaries: list[Shape], step: Distillation) -> Iterator[Line]:
+    """What each stage leaves; those that leave next to nothing are not named."""
+    hours, n_chunks = amounts.hours, amounts.n_chunks
+    student_bytes = 4 * step.student.parameters
+    yield Line("1 prepare: the audio itself", hours * AUDIO_PER_HOUR, "where it lies: hours × 16 kHz × 2 bytes as WAV")
+    models = 4 * (teacher.parameters + sum(shape.parameters for shape in auxiliaries))
+    yield Line("3, 4 teacher and auxiliaries", models, "parameters × 4 bytes")
+    yield Line("5 pseudo_label", hours * LABELS_PER_HOUR, "hours × 250 kB, as in the mini recipe")
+    yield Line("6 chunk", hours * CHUNKS_PER_HOUR, "hours × 175 kB, as in the mini recipe")
+    if amounts.cuts_audio:
+        audio = hours * AUDIO_PER_HOUR * FLAC_SHARE
+        yield Line("6 chunk: audio of its own", audio, "hours × 16 kHz × 2 bytes × 0.54 as FLAC (chunk.duration: sum)")
+    opinions = amounts.n_auxiliaries * hours * OPINIONS_PER_HOUR
+    yield Line("7 second_opinion", opinions, "auxiliaries × hours × 135 kB, as in the mini recipe")
+    selected = n_chunks * (amounts.n_auxiliaries * DISTANCES_PER_CHUNK + amounts.n_methods * KEPT_PER_CHUNK)
+    yield Line("8 select", selected, "chunks × (auxiliaries × 120 bytes + methods × 440 bytes), as if all were kept")
+    yield Line("9 init_student", student_bytes, "parameters × 4 bytes")
+    if amounts.keeps_encoded:
+        encoded = n_chunks * teacher.n_frames * teacher.width * 4
+        yield Line("10 distill: encoder's output", encoded, "chunks × frames × width × 4 bytes (distill.keep_encoded)")
+    n_kept = amounts.kept_checkpoints + KEPT_LAST
+    checkpoints = (n_kept + 1) * step.trainable * 12
+    yield Line(
+        "10 distill: checkpoints", checkpoints, f"({n_kept} kept + the one being written) × trainable × 12 bytes"
+    )
+    yield Line("10 distill: students", amounts.n_students * student_bytes, "students × parameters × 4 bytes")
+    exported = amounts.n_students * amounts.n_formats * student_bytes
+    yield Line("14 export", exported, "students × formats × parameters × 4 bytes at most")

@@ -1,0 +1,171 @@
+"""Hours of each stage that takes any, on the devices that are asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from k2d.config.schema import Config, Recogniser
+from k2d.config.training import Phase
+from k2d.plan.machines import Machine
+from k2d.plan.memory import Decoding, Distillation
+from k2d.plan.rates import (
+    SELECT_CHUNKS_PER_S,
+    Rate,
+    decoding_rate,
+    distilling_rate,
+    tokens_of,
+    window_s,
+)
+from k2d.plan.shapes import Shape
+
+TIMES_REAL_TIME, SAMPLES_PER_S = "× real time", "samples/s"
+
+UNITS: Mapping[str, str] = {
+    "teacher": SAMPLES_PER_S,
+    "auxiliary": SAMPLES_PER_S,
+    "pseudo_label": TIMES_REAL_TIME,
+    "second_opinion": TIMES_REAL_TIME,
+    "distill": SAMPLES_PER_S,
+    "decode": TIMES_REAL_TIME,
+}
+"""Stages whose throughput, of one device, can be given, and its unit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pieces:
+    """Who does what to how much."""
+
+    teacher: Shape
+    auxiliaries: Mapping[str, Shape]
+    student: Shape
+    step: Distillation
+    hours: float
+    n_chunks: float
+    test_hours: float | None
+
+    def decoding(self, shape: Shape, config: Config) -> Decoding:
+        decode = config.decode
+        return Decoding(shape, decode.batch_size, decode.beam, decode.max_tokens, decode.precision)
+
+
+@dataclass(frozen=True, slots=True)
+class StageHours:
+    """What a stage takes."""
+
+    stage: str
+    amount: str
+    throughput: float
+    unit: str
+    is_measured: bool
+    """Given, not estimated."""
+    flops: float
+    """Of a window or sample."""
+    share_of_peak: float
+    device_hours: float
+    wall_hours: float
+
+
+def stage_hours(
+    config: Config, pieces: Pieces, machine: Machine, n_devices: int, measured: Mapping[str, float]
+) -> Iterator[StageHours]:
+    """The stages in their order; what takes minutes at most is not named."""
+    clock = _Clock(config, pieces, machine, n_devices, measured)
+    yield from clock.trained("3 teacher", "teacher", config.teacher, pieces.teacher)
+    for name, shape in pieces.auxiliaries.items():
+        yield from clock.trained(f"4 auxiliary: {name}", "auxiliary", config.auxiliaries[name], shape)
+    yield clock.heard("5 pseudo_label", "pseudo_label", config.teacher, pieces.teacher, pieces.hours)
+    for name, shape in pieces.auxiliaries.items():
+        by_whom = config.auxiliaries[name]
+        yield clock.heard(f"7 second_opinion: {name}", "second_opinion", by_whom, shape, pieces.hours)
+    yield clock.selected()
+    yield from clock.distilled()
+    yield from clock.tested()
+
+
+@dataclass(frozen=True, slots=True)
+class _Clock:
+    config: Config
+    pieces: Pieces
+    machine: Machine
+    n_devices: int
+    measured: Mapping[str, float]
+
+    def heard(self, stage: str, verb: str, by_whom: Recogniser, shape: Shape, hours: float) -> StageHours:
+        """So many hours of audio decoded."""
+        work = self.pieces.decoding(shape, self.config)
+        rate = decoding_rate(work, self.machine, by_ctc=by_whom.decode == "ctc")
+        times = self.measured.get(verb, rate.per_s * window_s(shape))
+        per_s = times / window_s(shape)
+        return self._row(stage, verb, f"{hours:,.0f} h", times, Rate(per_s, rate.flops), hours / times, work.precision)
+
+    def trained(self, stage: str, verb: str, by_whom: Recogniser, shape: Shape) -> Iterator[StageHours]:
+        """A model that is not taken ready, as if every sample were a whole window."""
+        if by_whom.model is None:
+            return
+        training, phases = by_whom.training, by_whom.training.phases.values()
+        n_samples = sum(phase.steps * phase.batch_size for phase in phases)
+        flops = sum(phase.steps * phase.batch_size * _sample_flops(phase, shape) for phase in phases) / n_samples
+        estimate = self.machine.compute_share * self.machine.flops_per_s[training.precision] / flops
+        rate = Rate(self.measured.get(verb, estimate), flops)
+        hours = n_samples / rate.per_s / 3600
+        yield self._row(stage, verb, f"{n_samples:,} samples", rate.per_s, rate, hours, training.precision)
+
+    def selected(self) -> StageHours:
+        """On the CPU, a core each."""
+        n_auxiliaries = max(1, len(self.pieces.auxiliaries))
+        n_pairs = self.pieces.n_chunks * n_auxiliaries
+        hours = n_pairs / SELECT_CHUNKS_PER_S / 3600
+        amount = f"{n_pairs:,.0f} pairs"
+        return StageHours("8 select (CPU)", amount, SELECT_CHUNKS_PER_S, "pairs/s", False, 0.0, 0.0, hours, hours)
+
+    def distilled(self) -> Iterator[StageHours]:
+        """All students: their steps, what is encoded beforehand, and the looks at held-out recordings."""
+        pieces, distill = self.pieces, self.config.distill
+        n_students, step, training = len(self.config.students()), pieces.step, distill.training
+        if distill.keep_encoded:
+            flops = pieces.teacher.encoder_flops()
+            encoding = Rate(self.machine.compute_share * self.machine.flops_per_s["fp32"] / flops, flops)
+            encoding_h = pieces.n_chunks / encoding.per_s / 3600
+            amount = f"{pieces.n_chunks:,.0f} chunks"
+            yield self._row("10 distill: encode", "", amount, encoding.per_s, encoding, encoding_h, "fp32")
+        estimate = distilling_rate(step, self.machine)
+        rate = Rate(self.measured.get("distill", estimate.per_s), estimate.flops)
+        n_samples = n_students * training.steps * training.batch_size
+        amount = f"{n_students} × {training.steps:,} × {training.batch_size}"
+        hours = n_samples / rate.per_s / 3600
+        yield self._row("10 distill: learn", "distill", amount, rate.per_s, rate, hours, step.precision)
+        looked = n_students * training.evaluations * distill.heldout_share * pieces.hours
+        if looked:
+            yield self.heard("10 distill: look", "decode", Recogniser(), pieces.student, looked)
+
+    def tested(self) -> Iterator[StageHours]:
+        """Every model on the test and development sets, where it is known how long they are."""
+        pieces = self.pieces
+        if not pieces.test_hours:
+            return
+        models = {"teacher": (self.config.teacher, pieces.teacher, 1)}
+        models |= {name: (self.config.auxiliaries[name], shape, 1) for name, shape in pieces.auxiliaries.items()}
+        models |= {"students": (Recogniser(), pieces.student, len(self.config.students()))}
+        for name, (by_whom, shape, n_models) in models.items():
+            yield self.heard(f"11 decode: {name}", "decode", by_whom, shape, n_models * pieces.test_hours)
+
+    def _row(
+        self, stage: str, verb: str, amount: str, throughput: float, rate: Rate, hours: float, precision: str
+    ) -> StageHours:
+        share = rate.share_of_peak(self.machine, precision)
+        unit = UNITS.get(verb, SAMPLES_PER_S)
+        is_measured = verb in self.measured
+        return StageHours(
+            stage, amount, throughput, unit, is_measured, rate.flops, share, hours, hours / self.n_devices
+        )
+
+
+def _sample_flops(phase: Phase, shape: Shape) -> int:
+    """Forward, and twice as much backward for what learns; kept batches are encoded beforehand."""
+    encoder, decoder = shape.encoder_flops(), shape.decoder_flops(tokens_of(shape))
+    if phase.train == "encoder":
+        return 3 * encoder
+    if phase.train == "decoder":
+        return (0 if phase.keep_batches else encoder) + 3 * decoder
+    return 3 * (encoder + decoder)
