@@ -15,10 +15,13 @@ from k2d.paths import shown
 _LISTED = 5
 
 
-def read_torch_file(path: Path) -> Any:
-    """Tensors and plain data, and nothing else: a file that holds more could run code."""
+def read_torch_file(path: Path, *, is_mapped: bool = False) -> Any:
+    """Tensors and plain data, and nothing else: a file that holds more could run code.
+
+    `is_mapped`: tensors are read when they are looked at.
+    """
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        return torch.load(path, map_location="cpu", weights_only=True, mmap=is_mapped)
     except FileNotFoundError:
         raise K2DError(f"{shown(path)}: there is no such file of weights") from None
     except Exception as error:  # torch raises whatever its readers raise

@@ -70,10 +70,16 @@ def read_whisper(path: Path) -> WhisperWeights:
 
 
 def read_dims(path: Path) -> WhisperDims:
-    """The sizes alone: of a Hugging Face folder no weight is read."""
-    if (path / FACE_CONFIG).is_file() and not (path / WEIGHTS).is_file():
-        return _face_dims(path / FACE_CONFIG)
-    return read_whisper(path).dims
+    """The sizes alone: no weight is read."""
+    file = path / WEIGHTS if path.is_dir() else path
+    if file.is_file():
+        dims, _ = _openai_parts(file, is_mapped=True)
+    elif (path / FACE_CONFIG).is_file():
+        dims = _face_dims(path / FACE_CONFIG)
+    else:
+        return read_whisper(path).dims  # which says what is missing
+    _check_dims(dims, shown(path))
+    return dims
 
 
 def _check(weights: WhisperWeights, where: str, config: str) -> WhisperWeights:
@@ -110,13 +116,18 @@ def _check_dims(dims: WhisperDims, where: str) -> None:
 
 
 def _read_openai(path: Path) -> WhisperWeights:
-    read, where = read_torch_file(path), shown(path)
+    dims, state = _openai_parts(path)
+    return _check(WhisperWeights(dims, state), shown(path), "its dims")
+
+
+def _openai_parts(path: Path, *, is_mapped: bool = False) -> tuple[WhisperDims, dict[str, Tensor]]:
+    read, where = read_torch_file(path, is_mapped=is_mapped), shown(path)
     if not isinstance(read, dict) or {"dims", "model_state_dict"} - read.keys():
         raise K2DError(
             f"{where}: not a checkpoint of openai-whisper: expected `dims` and `model_state_dict` in it; "
             "name a Hugging Face folder as a whole, not the file in it"
         )
-    return _check(WhisperWeights(_openai_dims(read["dims"], where), read["model_state_dict"]), where, "its dims")
+    return _openai_dims(read["dims"], where), read["model_state_dict"]
 
 
 def _openai_dims(raw: object, where: str) -> WhisperDims:

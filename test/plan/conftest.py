@@ -1,0 +1,31 @@
+"""A recogniser so small that what it costs can be worked out by hand."""
+
+import pytest
+
+from k2d.plan.machines import Machine
+from k2d.plan.shapes import Shape
+
+
+@pytest.fixture
+def small() -> Shape:
+    """180 parameters: an encoder of 100, a decoder layer of 50, and 30 beside it; no fixed tables."""
+    return Shape(
+        name="small",
+        window_s=10.0,
+        n_frames=4,
+        width=2,
+        n_heads=1,
+        n_encoder_layers=1,
+        n_decoder_layers=1,
+        n_vocabulary=10,
+        n_context=8,
+        encoder_parameters=100,
+        layer_parameters=50,
+        rest_parameters=30,
+    )
+
+
+@pytest.fixture
+def slow() -> Machine:
+    """1,000 operations and 1,000 bytes a second, of which a half and a tenth are got."""
+    return Machine("slow", 1e4, {"fp32": 1000.0, "bf16": 2000.0}, 1000.0, "made up", 0.5, 0.1)

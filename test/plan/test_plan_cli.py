@@ -1,0 +1,111 @@
+"""python -m k2d plan from outside."""
+
+import json
+
+import pytest
+
+CONFS = ["conf/k2d_large_v2.yaml", "conf/k2d_large_v2_authors.yaml"]
+
+
+def planned(project, *words):
+    done = project.k2d("plan", "--json", *words)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+@pytest.mark.parametrize("conf", CONFS)
+def test_the_papers_configs_fit_the_papers_machine(project, conf):
+    found = planned(project, "--conf", conf, "--hours", "60000", "--gpus", "4")
+    assert found["faults"] == []
+    assert found["chunks"] == pytest.approx(8e6)
+    models = {model["role"]: model for model in found["models"]}
+    assert [models[role]["name"] for role in ("teacher", "base")] == ["large-v2", "base"]
+    assert models["student"]["parameters"] + models["student"]["fixed"] == 756_220_160
+    positions = 448 * 1280 if conf.endswith("authors.yaml") else 0
+    assert models["student"]["trainable"] == models["student"]["decoder"] - positions
+    writes_audio = any(line["what"] == "6 chunk: audio of its own" for line in found["disk"])
+    assert writes_audio == (conf == CONFS[0])  # the paper adds segments up, its code cuts fixed windows
+
+
+def test_the_table_says_what_it_stands_on(project):
+    done = project.k2d("plan", "--conf", CONFS[0], "--hours", "60000", "--gpus", "4")
+    assert done.returncode == 0, done.stderr
+    text = " ".join(done.stdout.split())
+    for told in (
+        "conf/k2d_large_v2.yaml on 4 × h100",
+        "60,000 h of audio, 8,000,000 chunks if all are kept",
+        "teacher (large-v2) 1,541.4 634.9 906.5 – 1.9",
+        "GiB for stage 10 distill, 64 windows a pass in bf16:",
+        "5 × 120,000 × 256",
+        "encoders and training at 40% of peak",
+        "120,000 steps of 256 on 4 H100 42 16.4 h 0.39 theirs: 16% of peak",
+        "opinions of base on 60,000 h, 4 H100 9 5.92 h 0.66",
+    ):
+        assert told in text
+
+
+def test_without_hours_it_says_that_they_are_an_example(project):
+    text = project.k2d("plan", "--conf", CONFS[0], "corpora.unlabelled=[nowhere/train]").stdout
+    assert "1,000 h of audio (neither --hours nor the data says; as an example)" in text
+
+
+def test_prepared_data_say_their_hours(project):
+    for part in ("train", "test"):
+        folder = project.root / "data" / "lectures" / part
+        folder.mkdir(parents=True)
+        (folder / "reco2dur").write_text("a 3600\nb 1800.0\n")
+    found = planned(project, "--conf", CONFS[0], "corpora.in_domain=[lectures/test]", "corpora.out_domain=[]")
+    assert found["hours_of_audio"] == 1.5
+    assert any(stage["stage"] == "11 decode: teacher" for stage in found["stages"])
+
+
+def test_a_card_says_the_hours_of_what_is_not_prepared(project):
+    found = planned(project, "--conf", "conf/k2d_large_v2.yaml", "corpora.unlabelled=[mini/lectures]")
+    assert found["hours_of_audio"] == pytest.approx(2.334)
+
+
+def test_what_cannot_fit_is_refused_before_any_work(project):
+    words = ["plan", "--conf", CONFS[0], "--gpu", "rtx4090", "student.freeze_encoder=false"]
+    done = project.k2d(*words)
+    assert done.returncode == 2
+    assert "cannot be carried out like this:" in done.stderr
+    assert "10 distill, 256 windows a pass in bf16: needs" in done.stderr
+    assert "GiB of a rtx4090 can be used; what fits: " in done.stderr
+    assert "DOES NOT FIT" in done.stdout
+    assert not (project.root / "exp").exists()
+    advice = [word for word in done.stderr.split() if word.startswith("decode.batch_size=")]
+    smaller = project.k2d(*words[:-1], "distill.training.accumulate=8", advice[0])
+    assert smaller.returncode == 0, smaller.stderr
+
+
+def test_a_given_throughput_is_marked(project):
+    words = ["--conf", CONFS[0], "--hours", "100", "--gpus", "2", "--throughput", "pseudo_label=50"]
+    found = planned(project, *words, "--throughput", "distill=400")
+    stages = {stage["stage"]: stage for stage in found["stages"]}
+    assert stages["5 pseudo_label"]["device_hours"] == 2.0
+    assert stages["5 pseudo_label"]["wall_hours"] == 1.0
+    assert stages["10 distill: learn"]["device_hours"] == pytest.approx(5 * 120_000 * 256 / 400 / 3600)
+    assert "× real time, given" in project.k2d("plan", *words).stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (
+            ["--throughput", "labels=3"],
+            "--throughput labels=3: expected STAGE=VALUE, a number above 0 for one of t",
+        ),
+        (["--throughput", "distill=-1"], "--throughput distill=-1: expected STAGE=VALUE, a number above 0"),
+        (["--hours", "0"], "--hours 0: expected a number above 0"),
+        (["--gpu", "abacus"], "invalid choice: 'abacus'"),
+        (["--gpus", "0"], "expected a whole number of at least 1"),
+        (["teacher.checkpoint=large-v4"], "teacher.checkpoint: found 'large-v4', expected a published name"),
+        (["auxiliaries.base.checkpoint=bass"], "auxiliaries.base.checkpoint: found 'bass'"),
+        (["student.n_decoder_layers=33"], "student.n_decoder_layers: found 33, expected at most 32"),
+    ],
+)
+def test_a_wrong_call_is_told_and_exits_with_2(project, words, told):
+    done = project.k2d("plan", "--conf", CONFS[0], *words)
+    assert done.returncode == 2
+    assert told in done.stderr
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,45 @@
+"""A config that names a corpus which is not prepared says which command prepares it, or what is missing for that."""
+
+import shutil
+
+import pytest
+
+PAPER = ("--conf", "conf/k2d_large_v2.yaml")
+
+
+def test_a_later_stage_names_the_command(project):
+    done = project.k2d("pseudo_label", "--conf", "conf/smoke.yaml", "name=other")
+    assert done.returncode == 3
+    assert "  data/smoke/mini/lectures/wav.scp\n" in done.stderr
+    command = "prepare mini first: ./run.sh --conf conf/smoke.yaml name=other --corpus mini --stage 1 --stop-stage 1"
+    assert command in done.stderr
+    assert "run the stages before it first" in done.stderr  # for the teacher, which is not there either
+
+
+@pytest.mark.parametrize("verb", ["pseudo_label", "chunk", "decode"])
+def test_every_stage_that_reads_data_does(project, verb):
+    done = project.k2d(verb)
+    assert done.returncode == 3
+    named = "prepare mini first: ./run.sh --conf conf/mini.yaml --corpus mini --stage 1 --stop-stage 1"
+    assert (named in done.stderr) == ("  data/mini/" in done.stderr)
+    assert verb == "chunk" or named in done.stderr
+
+
+def test_a_corpus_without_a_recipe_is_told(project):
+    done = project.k2d("pseudo_label", "corpora.unlabelled=[nowhere/train]")
+    assert done.returncode == 3
+    assert "there is no egs/nowhere; add the corpus (egs/README.md), or take it out of the config" in done.stderr
+    first = project.k2d("prepare", "corpora.unlabelled=[nowhere/train]")
+    assert first.returncode == 2
+    assert "egs/nowhere/corpus.yaml: no such file; the corpora are" in first.stderr
+
+
+def test_stage_1_names_what_it_needs_of_the_user(project):
+    folder = project.root / "egs" / "lab"
+    shutil.copytree(project.root / "egs" / "TEMPLATE", folder)
+    for path in folder.iterdir():
+        if path.is_file():
+            path.write_text(path.read_text(encoding="utf-8").replace("TEMPLATE", "lab"), encoding="utf-8")
+    done = project.k2d("prepare", *PAPER, "--corpus", "lab")
+    assert done.returncode == 2
+    assert "lab: where is the raw corpus? set lab_ROOT, or prepare.roots.lab=/path/to/it" in done.stderr
