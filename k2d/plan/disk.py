@@ -39,7 +39,8 @@ class Amounts:
     cuts_audio: bool
     """Chunks are put together from pieces, and written."""
     keeps_encoded: bool
-    n_formats: int
+    n_exports: int
+    """Students times formats."""
 
 
 def disk_lines(amounts: Amounts, teacher: Shape, auxiliaries: list[Shape], step: Distillation) -> Iterator[Line]:
@@ -68,5 +69,5 @@ def disk_lines(amounts: Amounts, teacher: Shape, auxiliaries: list[Shape], step:
         "10 distill: checkpoints", checkpoints, f"({n_kept} kept + the one being written) × trainable × 12 bytes"
     )
     yield Line("10 distill: students", amounts.n_students * student_bytes, "students × parameters × 4 bytes")
-    exported = amounts.n_students * amounts.n_formats * student_bytes
-    yield Line("14 export", exported, "students × formats × parameters × 4 bytes at most")
+    exported = amounts.n_exports * student_bytes
+    yield Line("14 export", exported, "exports × parameters × 4 bytes at most")

@@ -105,7 +105,7 @@ def make_plan(config: Config, teacher: Shape, auxiliaries: Mapping[str, Shape], 
         kept_checkpoints=config.distill.training.average_best,
         cuts_audio=config.chunk.duration == "sum",
         keeps_encoded=config.distill.keep_encoded,
-        n_formats=len(config.export.formats),
+        n_exports=len(config.exported()) * len(config.export_formats()),
     )
     return Plan(
         setup=setup,
