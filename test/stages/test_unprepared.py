@@ -11,7 +11,7 @@ def test_a_later_stage_names_the_command(project):
     done = project.k2d("pseudo_label", "--conf", "conf/smoke.yaml", "name=other")
     assert done.returncode == 3
     assert "  data/smoke/mini/lectures/wav.scp\n" in done.stderr
-    command = "prepare mini first: ./run.sh --conf conf/smoke.yaml name=other --corpus mini --stage 1 --stop-stage 1"
+    command = "mini is prepared by: egs/mini/run.sh --conf conf/smoke.yaml name=other --stage 1 --stop-stage 1"
     assert command in done.stderr
     assert "run the stages before it first" in done.stderr  # for the teacher, which is not there either
 
@@ -20,7 +20,7 @@ def test_a_later_stage_names_the_command(project):
 def test_every_stage_that_reads_data_does(project, verb):
     done = project.k2d(verb)
     assert done.returncode == 3
-    named = "prepare mini first: ./run.sh --conf conf/mini.yaml --corpus mini --stage 1 --stop-stage 1"
+    named = "mini is prepared by: egs/mini/run.sh --stage 1 --stop-stage 1"
     assert (named in done.stderr) == ("  data/mini/" in done.stderr)
     assert verb == "chunk" or named in done.stderr
 
@@ -28,7 +28,7 @@ def test_every_stage_that_reads_data_does(project, verb):
 def test_a_corpus_without_a_recipe_is_told(project):
     done = project.k2d("pseudo_label", "corpora.unlabelled=[nowhere/train]")
     assert done.returncode == 3
-    assert "there is no egs/nowhere; add the corpus (egs/README.md), or take it out of the config" in done.stderr
+    assert "nowhere is no corpus under egs/: add it (egs/README.md)" in done.stderr
     first = project.k2d("prepare", "corpora.unlabelled=[nowhere/train]")
     assert first.returncode == 2
     assert "egs/nowhere/corpus.yaml: no such file; the corpora are" in first.stderr
