@@ -100,8 +100,8 @@ def job_from(options: argparse.Namespace) -> Job:
         check_gpus(ngpu)
     nj = getattr(options, "nj", None) or len(os.sched_getaffinity(0))
     job = make_job(config, nj=nj, ngpu=ngpu, corpus=options.corpus, force=getattr(options, "force", False))
-    conf = [] if options.conf == DEFAULT_CONF else ["--conf", options.conf]
-    return replace(job, words=(*conf, *options.overrides))
+    conf = shown(Path(options.conf))
+    return replace(job, words=(*(() if conf == DEFAULT_CONF else ("--conf", conf)), *options.overrides))
 
 
 def make_job(config: Config, *, nj: int = 1, ngpu: int = 0, corpus: str | None = None, force: bool = False) -> Job:
