@@ -48,6 +48,13 @@ def _parser() -> argparse.ArgumentParser:
     made.add_argument("--out", type=Path, metavar="DIR", help="a file per recording here (default: the terminal)")
     made.add_argument("--language", action="append", default=[], metavar="NAME", help="in the prompt; may be repeated")
     made.add_argument("--beam", type=int, default=1, help="default: 1, greedy")
+    made.add_argument(
+        "--mode",
+        choices=["attention", "joint"],
+        default="attention",
+        help="joint: with the CTC head (default: attention)",
+    )
+    made.add_argument("--ctc-weight", type=float, default=0.3, help="the head's share in --mode joint (default: 0.3)")
     made.add_argument("--batch-size", type=int, default=16, help="recordings decoded together (default: 16)")
     made.add_argument("--device", default="cpu", help="cpu (default), cuda, cuda:1")
     return made
@@ -105,7 +112,13 @@ def _transcribe(sources: list[Source], options: argparse.Namespace) -> int:
     languages = tuple(options.language)
     model = load_recogniser(options.model, device=options.device, languages=languages)
     normalise = Normaliser()
-    chosen = Options(batch_size=options.batch_size, beam=options.beam, languages=languages)
+    chosen = Options(
+        batch_size=options.batch_size,
+        beam=options.beam,
+        languages=languages,
+        mode=options.mode,
+        ctc_weight=options.ctc_weight,
+    )
     n_failed = 0
     with Progress("transcribing", sum(s.duration_s or 0.0 for s in sources) / 60, "min of audio") as progress:
         for result in decode_recordings(

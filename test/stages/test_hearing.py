@@ -167,6 +167,8 @@ def test_transcribe_writes_every_form_and_names_the_file_that_is_broken(lab, tmp
     ]
     heard = json.loads((tmp_path / "out" / "a talk.json").read_text())
     assert heard["duration_s"] == 4.5
+    jointly = lab.k2d("transcribe", *model, "--mode", "joint", "--format", "json", str(folder / "a talk.wav"))
+    assert (jointly.returncode, json.loads(jointly.stdout)["duration_s"]) == (0, 4.5)
     assert (tmp_path / "out" / "a talk.vtt").read_text().startswith("WEBVTT\n\n00:00:")
 
 
