@@ -1,8 +1,8 @@
 """CS-Dialogue: dialogues of two, cut into utterances, as its repository is laid out.
 
-index     <root>[/data]/index/short_wav/{train,dev,test}/{text,wav.scp}, paths relative to data/
-script    <root>[/data]/…/short_wav/{SCRIPT/*.txt,WAVE/…}: the audio archive alone, without splits
-long      <root>[/data]/index/long_wav/{train,dev,test}/wav.scp: whole recordings, without text
+    index     <root>[/data]/index/short_wav/{train,dev,test}/{text,wav.scp}, paths relative to data/
+    script    <root>[/data]/…/short_wav/{SCRIPT/*.txt,WAVE/…}: the audio archive alone, without splits
+    long      <root>[/data]/index/long_wav/{train,dev,test}/wav.scp: whole recordings, without text
 
 Audio is taken where it is unpacked, or unpacked from data/{short,long}_wav/*.tar.gz*.
 """

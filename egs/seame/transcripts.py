@@ -1,7 +1,7 @@
 """The transcripts of LDC2015S04: a line is a stretch of a recording, in milliseconds.
 
-phaseII    recording, start, end, language (CS, ZH, EN), text
-phaseI     recording, start, end, text
+    phaseII    recording, start, end, language (CS, ZH, EN), text
+    phaseI     recording, start, end, text
 
 A line that ends before its text says that nothing was transcribed there.
 """

@@ -1,7 +1,7 @@
 """TALCS: utterances of English lessons, each a file, in the two layouts that have been given out.
 
-sets    <root>/…/{train_set,dev_set,test_set}/{label.txt,wav/*.wav}
-pool    <root>/…/{label,cs_wav/…/*.wav}, without splits
+    sets    <root>/…/{train_set,dev_set,test_set}/{label.txt,wav/*.wav}
+    pool    <root>/…/{label,cs_wav/…/*.wav}, without splits
 
 A line of a label file is the utterance's id and its text. An archive that nobody has unpacked (`*.tar*`, also in parts)
 is unpacked.

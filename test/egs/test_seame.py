@@ -190,6 +190,7 @@ def test_times_match_within_three_hundredths_and_the_closest_wins():
         ("<unk> apple <UNK malay> pply ppl", "apple pply"),
         ("我想（吃） [e h] wh- don't, 好。", "我想 吃 e h wh- don't, 好。"),
         ("<v-noise>", ""),
+        ("o\x00kay \x8d好", "okay 好"),
     ],
 )
 def test_markup_goes_and_words_stay(raw_text, said):

@@ -52,6 +52,13 @@ def test_a_recording_that_is_not_there_is_for_stage_1_to_tell(tmp_path):
     assert [row.id for split, row in rows_of(tmp_path) if split == "dev"] == ["171007-c0002-0001"]
 
 
+def test_a_split_that_is_not_there_is_named(tmp_path):
+    write_sets(tmp_path)
+    shutil.rmtree(tmp_path / "TALCS_corpus/test_set")
+    with pytest.raises(K2DError, match=r"test_set/label\.txt: cannot be read: No such file.*is the raw corpus whole\?"):
+        rows_of(tmp_path)
+
+
 def test_another_layout_than_asked_for_is_named(tmp_path):
     write_pool(tmp_path)
     with pytest.raises(K2DError) as caught:
