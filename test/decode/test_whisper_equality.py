@@ -1,0 +1,132 @@
+"""Long-form decoding against `whisper.transcribe`, on a checkpoint that says something."""
+
+from dataclasses import replace
+
+import pytest
+import soundfile
+from whisper_tiny import talks, tiny_checkpoint, write_talks
+
+from k2d.decode.longform import decode_recordings
+from k2d.decode.options import Options
+from k2d.decode.sources import Source
+from k2d.models.whisper_recogniser import load_whisper
+
+pytestmark = pytest.mark.slow  # a minute of training, once per machine
+whisper = pytest.importorskip("whisper")
+
+UNGUARDED = Options(min_advance_s=0.02, min_window_s=0.01)
+PLAIN = {
+    "temperature": 0.0,
+    "condition_on_previous_text": False,
+    "compression_ratio_threshold": None,
+    "logprob_threshold": None,
+    "no_speech_threshold": None,
+    "fp16": False,
+}
+
+
+@pytest.fixture(scope="module")
+def checkpoint():
+    return tiny_checkpoint()
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    return {path.stem: path for path in write_talks(tmp_path_factory.mktemp("talks"))}
+
+
+@pytest.fixture(scope="module")
+def theirs(checkpoint):
+    return whisper.load_model(str(checkpoint), device="cpu")
+
+
+def ours(checkpoint, files, options=UNGUARDED, languages=("zh",)):
+    """Start, end and text of each recording's segments."""
+    sources = [Source(name, str(path)) for name, path in files.items()]
+    heard = decode_recordings(load_whisper(checkpoint, languages), sources, options)
+    return {h.recording_id: [(round(s.start_s, 2), round(s.end_s, 2), s.text) for s in h.segments] for h in heard}
+
+
+def expected(theirs, files, **changed):
+    """The same of `whisper.transcribe`; no time lies behind the recording's end, which theirs do not look at."""
+    found = {}
+    for talk in talks():
+        audio, _ = soundfile.read(files[talk.id], dtype="float32")
+        said = theirs.transcribe(audio, **{**PLAIN, "language": "zh", **changed})["segments"]
+        found[talk.id] = [
+            (round(s["start"], 2), round(min(s["end"], talk.duration_s), 2), s["text"].strip())
+            for s in said
+            if s["text"]
+        ]
+    return found
+
+
+def test_the_checkpoint_says_what_was_said(theirs, files):
+    """Or the others would compare nothing."""
+    found = expected(theirs, files)
+    for name in ("long", "short"):
+        (talk,) = (talk for talk in talks() if talk.id == name)
+        assert found[name] == [(s.start_s, s.end_s, s.text) for s in talk.said]
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 16])
+def test_segments_are_theirs_whatever_the_batch(checkpoint, theirs, files, batch_size):
+    found = ours(checkpoint, files, replace(UNGUARDED, batch_size=batch_size))
+    assert found == expected(theirs, files)
+    assert len(found["long"]) == 26, "three windows, one of which ends in a cut segment"
+
+
+def test_the_same_without_guards_that_change_nothing(checkpoint, theirs, files):
+    assert ours(checkpoint, files, Options()) == expected(theirs, files)
+
+
+def test_a_language_is_guessed_as_theirs_and_told_per_segment(checkpoint, theirs, files):
+    files = {name: files[name] for name in ("cut", "short")}
+    heard = decode_recordings(load_whisper(checkpoint), [Source(n, str(p)) for n, p in files.items()], UNGUARDED)
+    languages = {h.recording_id: [s.language for s in h.segments] for h in heard}
+    for name, path in files.items():
+        audio, _ = soundfile.read(path, dtype="float32")
+        assert languages[name][0] == theirs.transcribe(audio, **PLAIN)["language"]
+    assert len(set(languages["cut"])) == 2, "its second window is in another language"
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        {"no_speech_threshold": 0.6},
+        {"no_speech_threshold": 0.6, "logprob_threshold": -1.0},
+        {"no_speech_threshold": 0.6, "logprob_threshold": -0.01},
+        {"no_speech_threshold": 0.0001},
+    ],
+    ids=str,
+)
+def test_the_no_speech_rule_is_theirs(checkpoint, theirs, files, rule):
+    options = replace(
+        UNGUARDED,
+        silence_threshold=rule["no_speech_threshold"],
+        logprob_threshold=rule.get("logprob_threshold"),
+    )
+    found = ours(checkpoint, files, options)
+    assert found == expected(theirs, files, **rule)
+    spoken = [start_s for start_s, _, _ in found["pause"] if 30.0 <= start_s < 60.0]
+    assert bool(spoken) == (rule.get("logprob_threshold") == -1.0), "sure of its text, it is not taken for silence"
+
+
+def test_previous_text_prompts_the_next_window_as_theirs(checkpoint, theirs, files):
+    conditioned = replace(UNGUARDED, condition_on_previous_text=True)
+    found = ours(checkpoint, files, conditioned)
+    assert found["short"] == expected(theirs, files, condition_on_previous_text=True)["short"]
+    assert found["long"][:12] == expected(theirs, files, condition_on_previous_text=True)["long"][:12]
+
+
+class TestFallback:
+    def test_doubt_that_never_ends_takes_the_last_temperature(self, checkpoint, files):
+        """No text is sure enough, so each window is drawn at 1.0: the same whatever is beside it in the batch."""
+        doubtful = replace(UNGUARDED, temperatures=(0.0, 0.5, 1.0), logprob_threshold=-1e-9)
+        alone = ours(checkpoint, files, replace(doubtful, batch_size=1))
+        assert ours(checkpoint, files, replace(doubtful, batch_size=4)) == alone
+        assert alone == ours(checkpoint, files, replace(UNGUARDED, temperatures=(1.0,)))
+
+    def test_text_that_is_sure_is_left_alone(self, checkpoint, files):
+        sure = replace(UNGUARDED, temperatures=(0.0, 0.4, 0.8), logprob_threshold=-1.0, compression_ratio_threshold=2.4)
+        assert ours(checkpoint, {"short": files["short"]}, sure) == ours(checkpoint, {"short": files["short"]})
