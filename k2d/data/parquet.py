@@ -95,7 +95,7 @@ def read_clips(shard: Shard, column: str, group: int) -> Iterator[Clip]:
 def _reading(path: Path) -> Iterator[pyarrow.parquet.ParquetFile]:
     """Open a parquet file; what pyarrow says against it becomes a K2DError that names it."""
     try:
-        with pyarrow.parquet.ParquetFile(path, buffer_size=_BUFFER_BYTES) as file:
+        with pyarrow.parquet.ParquetFile(path, buffer_size=_BUFFER_BYTES, pre_buffer=False) as file:
             yield file
     except (pyarrow.ArrowException, OSError) as error:
         raise _damaged(path, error) from error

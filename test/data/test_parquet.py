@@ -31,6 +31,18 @@ def test_the_audio_of_one_row_group(shard):
     assert clips == [Clip(clip(0.5, i)["bytes"], None) for i in (3, 4, 5)]
 
 
+def test_no_more_than_a_row_group_is_held(tmp_path):
+    made = [{"id": str(i), "text": "", "seconds": 3.0, "audio": clip(3.0, i)} for i in range(80)]
+    shard = open_shard(write_shard(tmp_path / "large.parquet", made, TYPES, group_rows=8))
+    before, most = pyarrow.total_allocated_bytes(), 0
+    for group in range(len(shard.group_rows)):
+        for _ in read_clips(shard, "audio", group):
+            most = max(most, pyarrow.total_allocated_bytes() - before)
+    file_bytes = shard.path.stat().st_size
+    bound = 2.5 * file_bytes / len(shard.group_rows) + 2 * 2**20  # compressed and not, and what is read ahead
+    assert 0 < most < bound < file_bytes
+
+
 def test_the_digest_tells_revisions_apart_and_not_places(tmp_path, shard):
     copy = write_shard(tmp_path / "b" / "other.parquet", rows(7), TYPES, group_rows=3)
     assert open_shard(copy).digest == shard.digest
