@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
 from k2d.data.archive import extract
 from k2d.faults import K2DError
 from k2d.paths import shown
+
+_WHOLE = re.compile(r".+\.(?:tar|tar\.(?:gz|bz2|xz)|tgz|zip)")
+_PART = re.compile(rf"{_WHOLE.pattern}\.?(?:part)?\.?(?:[0-9]{{1,3}}|[a-z]{{2}})")
 
 
 def only_place(root: Path, pattern: str, what: str) -> Path:
@@ -36,10 +40,16 @@ def by_name(paths: Iterable[Path], *, any_case: bool = False) -> dict[str, Path]
 def unpacked(root: Path, pattern: str, store: Path) -> Path | None:
     """The folder below `store` with what the archive under `root` holds, unpacked on first use; None: no archive.
 
-    An archive in parts (`x.tar.part00`, …) matches as all of them. Another archive, by names and sizes, gets a folder
-    of its own.
+    An archive in parts (`x.tar.part00`, …) matches as all of them; whole beside its parts, it is read whole. Another
+    archive, by names and sizes, gets a folder of its own.
     """
-    parts = sorted(root.glob(pattern))
+    found = sorted(root.glob(pattern))
+    wholes = [path for path in found if _WHOLE.fullmatch(path.name)]
+    if len(wholes) > 1:
+        raise K2DError(
+            f"{shown(root)}: found {', '.join(path.name for path in wholes)}, expected one archive; keep one"
+        )
+    parts = wholes or [path for path in found if _PART.fullmatch(path.name)]  # and no checksums beside them
     if not parts:
         return None
     sizes = "".join(f"{part.name} {part.stat().st_size}\n" for part in parts)

@@ -58,3 +58,17 @@ def test_a_cut_archive_leaves_nothing(tmp_path):
     with pytest.raises(K2DError):
         unpacked(tmp_path, "*.tar", tmp_path / "store")
     assert list((tmp_path / "store").glob("unpacked-*")) == []
+
+
+def test_checksums_are_no_archives_and_a_whole_one_goes_before_its_parts(tmp_path):
+    touch(tmp_path / "c.tar.md5")
+    assert unpacked(tmp_path, "*.tar*", tmp_path / "store") is None
+    for name in ("c.tar.part00", "c.tar.partaa", "c.tar.gz"):
+        touch(tmp_path / name)
+    touch(tmp_path / "corpus/label")
+    with tarfile.open(tmp_path / "c.tar", "w") as archive:
+        archive.add(tmp_path / "corpus", "corpus")
+    with pytest.raises(K2DError, match=r"found c\.tar, c\.tar\.gz, expected one archive; keep one"):
+        unpacked(tmp_path, "*.tar*", tmp_path / "store")
+    (tmp_path / "c.tar.gz").unlink()
+    assert unpacked(tmp_path, "*.tar*", tmp_path / "store").is_dir()
