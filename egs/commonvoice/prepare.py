@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import ConfigDict, Field
+from pydantic import BeforeValidator, ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from egs.commonvoice.release import CLIPS, find_release
@@ -29,7 +29,14 @@ _DURATION_FILES = ("clip_durations.tsv", "times.txt")
 
 log = logging.getLogger("k2d")
 
-Word = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]+$")]
+
+def _as_word(value: object) -> object:
+    """A release is a word, though YAML takes 16.1 for a number."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return str(value) if is_number else value
+
+
+Word = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]+$"), BeforeValidator(_as_word)]
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid", strict=True))

@@ -72,6 +72,8 @@ def piece_of(row: Utterance, session: str | None = None, at_s: float | None = No
 
 def written(longs: Sequence[Long], store: Path, label: str) -> Iterator[Utterance]:
     """Write the audio below `store`, unless it is there, and yield the utterances."""
+    if not longs:
+        return
     folder = store / f"long-{_digest(longs)}"
     if not folder.is_dir():
         partial = partial_folder(folder)

@@ -31,6 +31,12 @@ def test_short_ones_come_first_and_bad_audio_is_left_for_stage_1(rows, tmp_path)
     assert all(split == "test_long" for split, _ in made[3:])
 
 
+def test_where_all_audio_is_bad_nothing_is_put_together(rows, tmp_path):
+    made = list(with_long(rows[1:2], [Asked("test", LONG, Concatenate())], tmp_path / "store"))
+    assert made == [rows[1], ("test_long", rows[1][1])]
+    assert not (tmp_path / "store").exists()
+
+
 def test_several_are_asked_for_of_one_split(rows, tmp_path):
     def when(row):
         return "ses", 10.0 - int(row.id[-1])

@@ -9,7 +9,8 @@ import pytest
 import soundfile
 
 from egs.commonvoice.prepare import Options, prepare, variant
-from k2d.faults import K2DError
+from k2d.data.corpus import Corpus
+from k2d.faults import K2DError, UsageError
 
 UP_TO_12 = "client_id path sentence up_votes down_votes age gender accents locale segment"
 FROM_13 = "client_id path sentence up_votes down_votes age gender accents variant locale segment"
@@ -194,6 +195,12 @@ def test_a_truncated_archive(tmp_path):
     archive.write_bytes(archive.read_bytes()[:-500])
     with pytest.raises(K2DError, match=r"cv-corpus-16\.1-2023-12-06-zh-TW\.tar\.gz"):
         prepared(root, tmp_path)
+
+
+def test_a_release_may_look_like_a_number():
+    assert Corpus("commonvoice").options({"release": 17.0, "language": "zh-HK"}) == Options("zh-HK", "17.0")
+    with pytest.raises(UsageError, match=r"prepare\.options\.commonvoice: language: found '\.\./x'"):
+        Corpus("commonvoice").options({"language": "../x"})
 
 
 def test_counts_are_promised_for_a_language_and_a_release():

@@ -8,8 +8,9 @@ import pytest
 from made_parquet import AUDIO, clip, write_shard
 
 from egs.ntuml2021.prepare import Options, prepare, tables, variant
+from k2d.data.corpus import Corpus
 from k2d.data.longform import Concatenate
-from k2d.faults import K2DError
+from k2d.faults import K2DError, UsageError
 
 TYPES = {
     "audio": AUDIO,
@@ -93,6 +94,11 @@ def test_train_on_request_and_what_counts_are_promised():
     assert variant(Options()) == "default"
     assert variant(Options(splits=("train", "dev", "test"))) == "with_train"
     assert variant(PLAIN) is None
+    asked = {"splits": ["dev", "test"], "long_splits": ["test_nodev"], "long": {"batch": 100}}
+    options = Corpus("ntuml2021").options(asked)
+    assert options == Options(("dev", "test"), ("test_nodev",), Concatenate(batch=100))
+    with pytest.raises(UsageError, match=r"prepare\.options\.ntuml2021: splits\.0: found 'tset'"):
+        Corpus("ntuml2021").options({"splits": ["tset"]})
 
 
 def test_long_recordings_follow_the_order_of_rows(tmp_path):
