@@ -14,10 +14,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
+from importlib.metadata import version
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from k2d.config.fields import ComputeType
 from k2d.config.schema import Recogniser
 from k2d.crew import Crew
 from k2d.data.kaldi.external_sort import sort_lines
@@ -60,6 +62,17 @@ class Work:
     loop: LoopTest | None
     clips: bool = False
     """The items are clips, one window each, not recordings."""
+    compute_type: ComputeType | None = None
+    """Of CTranslate2, in whose converted form the model then decodes; None: torch."""
+
+    @property
+    def engine(self) -> str:
+        return "torch" if self.compute_type is None else f"ctranslate2-{version('ctranslate2')}"
+
+    @property
+    def numbers(self) -> str:
+        """What it computes in."""
+        return self.precision if self.compute_type is None else f"{self.compute_type} (ctranslate2)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +161,8 @@ def work_of(model: str, recogniser: Recogniser, job: Job, *, clips: bool = False
     if chosen.get("mode") == "joint":
         chosen["ctc_weight"] = decode.ctc_weight
     folder = job.places.exp / "models" / model
-    return Work(folder, recogniser.family, recogniser.language, chosen, decode.precision, loop, clips)
+    compute_type = decode.compute_type if decode.engine == "ctranslate2" else None
+    return Work(folder, recogniser.family, recogniser.language, chosen, decode.precision, loop, clips, compute_type)
 
 
 def longform_work(model: str, recogniser: Recogniser, job: Job) -> Work:
@@ -161,6 +175,10 @@ def settings_of_work(work: Work) -> dict[str, Any]:
     settings = asdict(work)
     for other in ("model", "languages"):  # an input of the unit; part of the options
         del settings[other]
+    if work.compute_type is None:
+        del settings["compute_type"]
+    else:
+        settings["engine"] = work.engine
     settings["options"] = {name: value for name, value in work.options.items() if name != "batch_size"}
     return settings
 
@@ -171,6 +189,7 @@ def decode_items(work: Work, items: Iterable[Item], cache: Path, job: Job, label
     finished = set_of_finished(cache)
     wanted = [item for item in items if item.id not in finished]
     if wanted:
+        _make_ready(work)
         crew = _crew(*_seats(job))
         with _showing(cache, label, sum(item.length_s for item in wanted)):
             outcomes = crew.map(_shares(work, wanted, cache, crew.size))
@@ -179,8 +198,17 @@ def decode_items(work: Work, items: Iterable[Item], cache: Path, job: Job, label
     yield from read_answers(cache)
 
 
+def _make_ready(work: Work) -> None:
+    """What workers must find: the model in its engine's form."""
+    if work.compute_type is not None:
+        from k2d.stages.engine import convert
+
+        convert(work.model, work.compute_type)
+
+
 def measure_speed(speed: Speed, job: Job) -> dict[str, Any] | None:
     """Decode the same stretch of audio several times, alone on the machine: a timing.json; None without audio."""
+    _make_ready(speed.work)
     outcome = next(_crew(*_seats(job)).map([speed]))
     if outcome.error:
         raise K2DError(f"{speed.work.model.name}: measuring its speed failed: {_reason(outcome)}")

@@ -82,14 +82,14 @@ def _speed(speed: Speed, seat: Seat) -> dict[str, Any]:
 
     torch.set_num_threads(speed.n_threads)
     work = speed.work
-    model = load(work.model, work.family, seat.device, work.precision, work.languages)
+    model = _loaded(work, seat.device)
     items = list(speed.items) if speed.batch_size == 1 else in_pieces(speed.items, model.window.length_s)
     batch_size = min(speed.batch_size, len(items))
     options = Options(**{**work.options, "batch_size": batch_size})
     runs_s = measure(model, _sources(items), options, loop_test(work.loop), speed.n_runs)
     facts = device_facts(replace(seat, threads=speed.n_threads))
     audio_s = round(sum(item.length_s for item in items), 3)
-    return {"audio_s": audio_s, "runs_s": runs_s, "batch_size": batch_size, "dtype": work.precision, **facts}
+    return {"audio_s": audio_s, "runs_s": runs_s, "batch_size": batch_size, "dtype": work.numbers, **facts}
 
 
 def loop_test(test: LoopTest | None) -> Callable[[str], bool] | None:
@@ -148,7 +148,7 @@ def _sources(items: Iterable[Item]) -> list[Source]:
 
 def _model_of(share: Share, seat: Seat) -> Recogniser:
     work = share.work
-    model = load(work.model, work.family, seat.device, work.precision, work.languages)
+    model = _loaded(work, seat.device)
     facts = {
         "window_s": model.window.length_s,
         "time_step_s": model.window.time_step_s,

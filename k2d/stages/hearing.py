@@ -94,7 +94,8 @@ def how(work: Work, facts: Mapping[str, Any], job: Job) -> dict[str, Any]:
         "family": work.family,
         **facts,
         "options": dict(work.options),
-        "precision": work.precision,
+        "engine": work.engine,
+        "precision": work.numbers,
         "loop_test": None if work.loop is None else f"{work.loop.ngram}-gram>{work.loop.count}",
         "processes": job.ngpu or job.nj,
     }

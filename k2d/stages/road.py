@@ -58,7 +58,7 @@ ROAD = (
     Stage(11, "decode", "test and dev sets, every model", "decode/<model>/<corpus>/<split>/"),
     Stage(12, "score", "hypotheses, references", "score/<model>/<corpus>/<split>/"),
     Stage(13, "report", "scores, selection records", "report/"),
-    Stage(14, "export", "a student", "export/<model>/"),
+    Stage(14, "export", "a student", "export/<model>/<format>/"),
 )
 
 BY_VERB = {stage.verb: stage for stage in ROAD}

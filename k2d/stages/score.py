@@ -105,6 +105,9 @@ def _decode(model: str, job: Job) -> str:
     by_name = {"teacher": job.config.teacher, **job.config.auxiliaries}
     mode = "ctc" if model.endswith(CTC_ROW) else by_name.get(model, job.config.teacher).decode
     way = {"attention": f"beam-{beam}", "ctc": "ctc", "joint": f"joint-{ctc_weight:g}-beam-{beam}"}[mode]
+    engine, compute_type = settings["engine"], settings.pop("compute_type")
+    if engine != "torch":
+        way = f"{engine}-{compute_type}-{way}"
     return f"{way}-{settings_digest(settings)}"
 
 

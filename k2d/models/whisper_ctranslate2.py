@@ -1,0 +1,195 @@
+"""Whisper on CTranslate2 (faster-whisper's engine): it hears and decodes windows by itself, and shows no logits.
+
+What is around a window (features, prompts, rules, moving on) is the Whisper family's own, so that both engines say
+the same.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from k2d.atomic import write_text
+from k2d.faults import K2DError, UsageError
+from k2d.models.recogniser import Memory, Request, Written
+from k2d.models.whisper_codec import WhisperCodec
+from k2d.models.whisper_dims import WhisperDims, n_parameters
+from k2d.models.whisper_ears import WhisperEars
+from k2d.models.whisper_loading import Generation
+from k2d.models.whisper_rules import WhisperRules
+from k2d.paths import shown
+
+FACTS = "k2d.json"
+COMPUTE_TYPES = {"fp32": "float32", "fp16": "float16", "int8": "int8", "int8_fp16": "int8_float16"}
+"""CTranslate2's names of ours."""
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a converted folder does not say, and is needed: written beside the model."""
+
+    dims: WhisperDims
+    generation: Generation
+
+    def write(self, folder: Path) -> None:
+        content = {"dims": self.dims.as_dict(), "generation": self.generation.as_dict()}
+        write_text(folder / FACTS, json.dumps(content) + "\n")
+
+    @classmethod
+    def read(cls, folder: Path) -> Facts:
+        raw = json.loads((folder / FACTS).read_text(encoding="utf-8"))
+        said = {key: tuple(value) if isinstance(value, list) else value for key, value in raw["generation"].items()}
+        return cls(WhisperDims(**raw["dims"]), Generation(**said))
+
+
+class CTranslate2Whisper(WhisperEars):
+    """A converted model with its codec."""
+
+    family = "whisper"
+    ctc_blank_id = None
+
+    def __init__(self, model: Any, facts: Facts, languages: Sequence[str] = ()) -> None:
+        self._model, self.dims = model, facts.dims
+        said = facts.generation.language
+        self.codec = WhisperCodec(facts.dims, tuple(languages) or ((said,) if said else ()))
+        self.max_tokens = facts.dims.n_text_ctx
+        self._rules = WhisperRules.of(self.codec, facts.generation)
+
+    @property
+    def device(self) -> torch.device:
+        index = self._model.device_index[0] if self._model.device == "cuda" else None
+        return torch.device(self._model.device, index)
+
+    def n_parameters(self) -> Mapping[str, int]:
+        return n_parameters(self.dims)
+
+    def encoded(self, features_MF: Sequence[Tensor]) -> Memory:
+        with _memory_told():
+            states = self._model.encode(_storage(torch.stack(list(features_MF))))
+        return Memory(torch.as_tensor(states, device=self.device) if states.device == "cuda" else _on_cpu(states))
+
+    def write(
+        self,
+        memory: Memory,
+        request: Request,
+        previous: Sequence[Sequence[int]],
+        budgets: Sequence[int],
+        *,
+        beam: int,
+        temperature: float,
+    ) -> list[Written]:
+        """Decode windows; those whose prompts are equally long together, which is all that CTranslate2 can."""
+        languages, guessed = self._languages(memory, request)
+        prompts = [self.codec.prompt(request, ids, token) for ids, token in zip(previous, guessed, strict=True)]
+        places = sorted(range(len(prompts)), key=lambda place: (len(prompts[place]), budgets[place]))
+        found: dict[int, Written] = {}
+        for (n_prompt, budget), group in groupby(places, key=lambda place: (len(prompts[place]), budgets[place])):
+            alike = list(group)
+            results = self._generated(
+                memory.rows(torch.tensor(alike, device=memory.states_BTD.device)),
+                [prompts[place] for place in alike],
+                max_length=max_length(budget, n_prompt),
+                max_initial_timestamp_index=self._rules.first_time_at_most,
+                **_search(beam, temperature),
+            )
+            for place, result in zip(alike, results, strict=True):
+                found[place] = _written(result, budget, languages[place])
+        return [found[place] for place in range(len(prompts))]
+
+    def _generated(self, memory: Memory, prompts: Sequence[Sequence[int]], **options: Any) -> list[Any]:
+        with _memory_told():
+            results: list[Any] = self._model.generate(
+                _storage(memory.states_BTD),
+                [list(prompt) for prompt in prompts],
+                return_scores=True,
+                return_no_speech_prob=True,
+                suppress_tokens=list(self._rules.suppressed),
+                **options,
+            )
+        return results
+
+    def _languages(self, memory: Memory, request: Request) -> tuple[list[str], list[int | None]]:
+        """Each window's language, and its token where it had to be guessed."""
+        asked, ids = self.codec.asked(request), self.codec.language_ids
+        if asked or not ids:
+            return ["+".join(asked) or "en"] * len(memory), [None] * len(memory)
+        with _memory_told():
+            ranked = self._model.detect_language(_storage(memory.states_BTD))
+        names = [each[0][0].strip("<|>") for each in ranked]
+        return names, [ids[name] for name in names]
+
+
+def _written(result: Any, budget: int, language: str) -> Written:
+    """CTranslate2's score is a mean over what it wrote, without the end."""
+    ids = tuple(result.sequences_ids[0])
+    logprob = float(result.scores[0]) * max(1, len(ids))
+    return Written(ids, len(ids) < budget, logprob, float(result.no_speech_prob), language)
+
+
+def _search(beam: int, temperature: float) -> dict[str, Any]:
+    if temperature:
+        return {"beam_size": 1, "sampling_topk": 0, "sampling_temperature": temperature}
+    return {"beam_size": beam}
+
+
+def max_length(n_tokens: int, n_prompt: int) -> int:
+    """What CTranslate2 must be told to write as many tokens: it halves the number, as Whisper halves its positions.
+
+    >>> max_length(224, 3), max_length(8, 20)
+    (448, 28)
+    """
+    return max(2 * n_tokens, n_prompt + n_tokens)
+
+
+def _storage(tensor: Tensor) -> Any:
+    import ctranslate2
+
+    kept = tensor.contiguous()
+    return ctranslate2.StorageView.from_array(kept.numpy() if kept.device.type == "cpu" else kept)
+
+
+def _on_cpu(states: Any) -> Tensor:
+    return torch.from_numpy(np.array(states))
+
+
+@contextmanager
+def _memory_told() -> Iterator[None]:
+    """Too small a memory, in torch's word for it: then smaller batches are tried."""
+    try:
+        yield
+    except RuntimeError as error:
+        if "out of memory" in str(error):
+            raise torch.OutOfMemoryError(str(error)) from error
+        raise
+
+
+def load_ctranslate2(folder: Path, device: str, compute_type: str, languages: Sequence[str] = ()) -> CTranslate2Whisper:
+    """A converted folder with its facts beside it."""
+    import ctranslate2
+
+    kind, _, index = device.partition(":")
+    wanted = COMPUTE_TYPES[compute_type]
+    possible = ctranslate2.get_supported_compute_types(kind)
+    if wanted not in possible:
+        fitting = ", ".join(ours for ours, theirs in COMPUTE_TYPES.items() if theirs in possible)
+        raise UsageError(f"decode.compute_type: found {compute_type}, expected one that {kind} can here: {fitting}")
+    try:
+        model = ctranslate2.models.Whisper(
+            str(folder),
+            device=kind,
+            device_index=int(index or 0),
+            compute_type=wanted,
+            intra_threads=torch.get_num_threads(),
+        )
+    except RuntimeError as error:
+        raise K2DError(f"{shown(folder)}: CTranslate2 cannot load it: {error}; remove the folder, it is made again") from error
+    return CTranslate2Whisper(model, Facts.read(folder), languages)
