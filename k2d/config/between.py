@@ -62,6 +62,8 @@ def _engine_faults(config: Config) -> Iterator[tuple[str, object, str]]:
     for key, model in {"teacher": config.teacher, **config.auxiliaries}.items():
         if model.family != "whisper":
             yield "decode.engine", config.decode.engine, f"torch, as {key} is of the family {model.family}"
+        elif model.decode != "attention":
+            yield f"{key}.decode", model.decode, "attention, as the engine is ctranslate2"
         elif len(model.language) > 1:
             named = ", ".join(model.language)
             expected = f"torch, as the prompt of {key} is a mean of languages ({named})"

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from itertools import islice
 
 from k2d.data.audio import AudioError
+from k2d.decode.engine import hearing_of
 from k2d.decode.hear import Hearing, Look
 from k2d.decode.options import Options
 from k2d.decode.search import Decoded, IsLoop
@@ -35,7 +36,7 @@ def decode_clips(
     recogniser: Recogniser, clips: Iterable[Clip], options: Options, is_loop: IsLoop | None = None
 ) -> Iterator[ClipText | Failed]:
     """Yield the text of each clip, in their order; a clip that cannot be read is a Failed in its place."""
-    hearing = Hearing(recogniser, replace(options, timestamps=False), is_loop)
+    hearing = hearing_of(recogniser, replace(options, timestamps=False), is_loop)
     remaining = iter(clips)
     while pool := list(islice(remaining, options.batch_size * _BATCHES_AHEAD)):
         found: dict[int, ClipText | Failed] = {}

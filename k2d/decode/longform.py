@@ -12,6 +12,7 @@ from itertools import chain
 
 from k2d.data.audio import AudioError
 from k2d.data.rows import DecodedWindow, Hypothesis, Segment
+from k2d.decode.engine import hearing_of
 from k2d.decode.guards import Place, heard, tidy
 from k2d.decode.hear import Hearing, Look
 from k2d.decode.options import Options
@@ -37,7 +38,7 @@ def decode_recordings(
 
     `is_loop` gets plain text and tells whether the selection would call it a loop; None: no window is stopped.
     """
-    hearing = Hearing(recogniser, options, is_loop)
+    hearing = hearing_of(recogniser, options, is_loop)
     under_way: list[_Walk] = []
     waiting = iter(_longest_first(recordings))
     while True:

@@ -15,11 +15,9 @@ from k2d.export.agreement import TOLERANCE, Agreement, agreement
 from k2d.export.wanted import Wanted, demand, quietly
 from k2d.faults import K2DError
 from k2d.models.trial import Trial
+from k2d.models.whisper_ctranslate2 import COMPUTE_TYPES, max_length
 
 BESIDE = ("tokenizer.json", huggingface.FEATURES)  # what faster-whisper looks for beside the model
-
-NAMES = {"fp32": "float32", "fp16": "float16", "int8": "int8", "int8_fp16": "int8_float16"}
-"""CTranslate2's names of our compute types."""
 
 
 def write(model: Path, wanted: Wanted, folder: Path) -> None:
@@ -40,18 +38,9 @@ def _convert(source: Path, target: Path, wanted: Wanted) -> None:
 
     try:
         with quietly():
-            TransformersConverter(str(source)).convert(str(target), quantization=NAMES[wanted.compute_type])
+            TransformersConverter(str(source)).convert(str(target), quantization=COMPUTE_TYPES[wanted.compute_type])
     except Exception as error:  # whatever it raises
         raise K2DError(f"{wanted.name}: CTranslate2 cannot convert it: {type(error).__name__}: {error}") from error
-
-
-def max_length(n_tokens: int, n_prompt: int) -> int:
-    """What CTranslate2 must be told to write as many tokens: it halves the number, as Whisper halves its positions.
-
-    >>> max_length(224, 3), max_length(8, 20)
-    (448, 28)
-    """
-    return max(2 * n_tokens, n_prompt + n_tokens)
 
 
 def loaded_back(folder: Path, wanted: Wanted, trial: Trial, ours: Tensor) -> Agreement:

@@ -16,26 +16,27 @@ from torch import Tensor
 
 from k2d.atomic import write_text
 from k2d.export.agreement import Agreement, agreement
-from k2d.export.huggingface_tokenizer import END, NO_TIMES, START, Vocabulary, write_tokenizer
-from k2d.export.openai import vocabulary_of
+from k2d.export.huggingface_tokenizer import END, START, Vocabulary, write_tokenizer
 from k2d.export.wanted import Wanted, quietly
 from k2d.faults import K2DError
 from k2d.models.trial import Trial
+from k2d.models.whisper import language_code, vocabulary
+from k2d.models.whisper_codec import WhisperCodec
 from k2d.models.whisper_dims import N_SAMPLES, RATE_HZ, WhisperDims
 from k2d.models.whisper_loading import FACE_CONFIG, FACE_GENERATION, FACE_WEIGHTS, WhisperWeights, read_whisper
 from k2d.models.whisper_names import to_hugging_face
+from k2d.models.whisper_rules import WhisperRules
 
 FEATURES = "preprocessor_config.json"
 
 _HOP, _N_FFT = 160, 400
-_FIRST_TIME_AT_MOST = 50  # steps of the grid: openai-whisper's one second
 _TASKS = ("translate", "transcribe")
 
 
 def write(model: Path, wanted: Wanted, folder: Path) -> None:
     """Write the folder; weights in float32, as they were computed with."""
     weights = read_whisper(model)
-    words = vocabulary_of(weights.dims)
+    words = Vocabulary.of(vocabulary(weights.dims))
     tensors = {name: tensor.float().contiguous() for name, tensor in to_hugging_face(weights.state).items()}
     save_file(tensors, folder / FACE_WEIGHTS, metadata={"format": "pt"})
     (folder / FACE_WEIGHTS).chmod(0o644)  # it is written for its owner alone
@@ -80,29 +81,29 @@ def _ends(words: Vocabulary) -> dict[str, int]:
 
 def _generation(weights: WhisperWeights, words: Vocabulary, wanted: Wanted) -> dict[str, Any]:
     """The rules of decoding: the checkpoint's own, and openai-whisper's where it has none."""
-    dims, own = weights.dims, weights.generation
+    dims, codec = weights.dims, WhisperCodec(weights.dims)
+    rules = WhisperRules.of(codec, weights.generation)
     last_half = range(dims.n_text_layer // 2, dims.n_text_layer)
-    first_time = own.first_time_at_most
-    rules = {
+    said = {
         **_ends(words),
-        "suppress_tokens": list(words.suppressed if own.suppressed is None else own.suppressed),
-        "begin_suppress_tokens": list(words.suppressed_first if own.suppressed_first is None else own.suppressed_first),
-        "max_initial_timestamp_index": _FIRST_TIME_AT_MOST if first_time is None else first_time,
-        "no_timestamps_token_id": words.specials[NO_TIMES],
+        "suppress_tokens": list(rules.suppressed),
+        "begin_suppress_tokens": list(rules.suppressed_first),
+        "max_initial_timestamp_index": rules.first_time_at_most,
+        "no_timestamps_token_id": rules.no_times,
         "prev_sot_token_id": words.specials["<|startofprev|>"],
         "alignment_heads": [[layer, head] for layer in last_half for head in range(dims.n_text_head)],
         "max_length": dims.n_text_ctx,
         "return_timestamps": False,
         "is_multilingual": dims.is_multilingual,
     }
-    return {**rules, **_languages(words, wanted)} if dims.is_multilingual else rules
+    return {**said, **_languages(codec, words, wanted)} if dims.is_multilingual else said
 
 
-def _languages(words: Vocabulary, wanted: Wanted) -> dict[str, Any]:
+def _languages(codec: WhisperCodec, words: Vocabulary, wanted: Wanted) -> dict[str, Any]:
     """A mean of languages cannot be said there: then the model guesses."""
-    one = {"language": wanted.languages[0]} if len(wanted.languages) == 1 else {}
+    one = {"language": language_code(wanted.languages[0])} if len(wanted.languages) == 1 else {}
     return {
-        "lang_to_id": {f"<|{name}|>": words.specials[f"<|{name}|>"] for name in words.languages},
+        "lang_to_id": {f"<|{name}|>": token for name, token in codec.language_ids.items()},
         "task": "transcribe",
         "task_to_id": {task: words.specials[f"<|{task}|>"] for task in _TASKS},
         **one,

@@ -18,15 +18,16 @@ _PIECES = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True,
 
 @dataclass(frozen=True, slots=True)
 class Vocabulary:
-    """Byte pairs by their ranks, special tokens by their ids, and what openai-whisper never writes."""
+    """Byte pairs by their ranks, and special tokens by their ids."""
 
     ranks: Mapping[bytes, int]
     specials: Mapping[str, int]
-    languages: tuple[str, ...]
-    suppressed: tuple[int, ...]
-    """Ids that are no speech."""
-    suppressed_first: tuple[int, ...]
-    """Ids that no text begins with."""
+
+    @classmethod
+    def of(cls, tokenizer: Any) -> Vocabulary:
+        """What openai-whisper's tokenizer knows."""
+        pairs = ((tokenizer.encoding.decode_single_token_bytes(rank), rank) for rank in range(tokenizer.eot))
+        return cls(dict(pairs), tokenizer.special_tokens)
 
     @property
     def first_time_id(self) -> int:

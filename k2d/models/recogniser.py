@@ -28,6 +28,8 @@ __all__ = [
     "Started",
     "Window",
     "WindowSegment",
+    "WindowWriter",
+    "Written",
 ]
 
 
@@ -148,6 +150,39 @@ class Recogniser(Protocol):
 
     def save(self, folder: Path) -> None:
         """Write a model folder of the family, which loads here and in the family's own library."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What an engine wrote for a window by itself."""
+
+    ids: tuple[int, ...]
+    """Without prompt and end."""
+    is_ended: bool
+    """By the model; otherwise its budget was used up."""
+    logprob: float
+    """Sum over the ids, and the end."""
+    silence: float
+    """Probability that nobody speaks."""
+    language: str
+
+
+@runtime_checkable
+class WindowWriter(Protocol):
+    """A recogniser in an engine that shows no logits: it encodes as others do, and then decodes whole windows."""
+
+    def write(
+        self,
+        memory: Memory,
+        request: Request,
+        previous: Sequence[Sequence[int]],
+        budgets: Sequence[int],
+        *,
+        beam: int,
+        temperature: float,
+    ) -> list[Written]:
+        """Decode the windows by the family's rules, with the ids of the text before each."""
         ...
 
 

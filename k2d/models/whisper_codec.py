@@ -14,6 +14,7 @@ from k2d.faults import K2DError, UsageError
 from k2d.models.codec import Reading, Request, Window, WindowSegment
 from k2d.models.whisper import language_code, vocabulary
 from k2d.models.whisper_dims import N_SAMPLES, RATE_HZ, WhisperDims
+from k2d.models.whisper_loading import Generation
 
 WINDOW = Window(N_SAMPLES / RATE_HZ, RATE_HZ, 0.02)
 
@@ -195,3 +196,9 @@ class WhisperCodec:
 
     def _time_s(self, token: int) -> float:
         return round((token - self.first_time_id) * WINDOW.time_step_s, 6)
+
+
+def codec_of(dims: WhisperDims, generation: Generation, languages: Sequence[str] = ()) -> WhisperCodec:
+    """With these languages in its prompt, or else the one that the checkpoint names."""
+    said = generation.language
+    return WhisperCodec(dims, tuple(languages) or ((language_code(said),) if said else ()))

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -21,34 +20,22 @@ from torch import Tensor
 from k2d.atomic import write_text
 from k2d.faults import K2DError, UsageError
 from k2d.models.recogniser import Memory, Request, Written
-from k2d.models.whisper_codec import WhisperCodec
+from k2d.models.whisper_codec import WhisperCodec, codec_of
 from k2d.models.whisper_dims import WhisperDims, n_parameters
 from k2d.models.whisper_ears import WhisperEars
-from k2d.models.whisper_loading import Generation
+from k2d.models.whisper_loading import RULES, Generation, WhisperWeights, read_rules
 from k2d.models.whisper_rules import WhisperRules
 from k2d.paths import shown
 
-FACTS = "k2d.json"
+DIMS = "dims.json"
 COMPUTE_TYPES = {"fp32": "float32", "fp16": "float16", "int8": "int8", "int8_fp16": "int8_float16"}
 """CTranslate2's names of ours."""
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
-    """What a converted folder does not say, and is needed: written beside the model."""
-
-    dims: WhisperDims
-    generation: Generation
-
-    def write(self, folder: Path) -> None:
-        content = {"dims": self.dims.as_dict(), "generation": self.generation.as_dict()}
-        write_text(folder / FACTS, json.dumps(content) + "\n")
-
-    @classmethod
-    def read(cls, folder: Path) -> Facts:
-        raw = json.loads((folder / FACTS).read_text(encoding="utf-8"))
-        said = {key: tuple(value) if isinstance(value, list) else value for key, value in raw["generation"].items()}
-        return cls(WhisperDims(**raw["dims"]), Generation(**said))
+def write_facts(folder: Path, weights: WhisperWeights) -> None:
+    """What a converted folder does not say, and is needed: beside the model."""
+    write_text(folder / DIMS, json.dumps(weights.dims.as_dict()) + "\n")
+    write_text(folder / RULES, json.dumps(weights.generation.as_dict()) + "\n")
 
 
 class CTranslate2Whisper(WhisperEars):
@@ -57,20 +44,21 @@ class CTranslate2Whisper(WhisperEars):
     family = "whisper"
     ctc_blank_id = None
 
-    def __init__(self, model: Any, facts: Facts, languages: Sequence[str] = ()) -> None:
-        self._model, self.dims = model, facts.dims
-        said = facts.generation.language
-        self.codec = WhisperCodec(facts.dims, tuple(languages) or ((said,) if said else ()))
-        self.max_tokens = facts.dims.n_text_ctx
-        self._rules = WhisperRules.of(self.codec, facts.generation)
+    def __init__(self, model: Any, codec: WhisperCodec, dims: WhisperDims, generation: Generation) -> None:
+        self._model, self.codec, self.dims = model, codec, dims
+        self.max_tokens = dims.n_text_ctx
+        self._rules = WhisperRules.of(codec, generation)
 
     @property
     def device(self) -> torch.device:
-        index = self._model.device_index[0] if self._model.device == "cuda" else None
-        return torch.device(self._model.device, index)
+        name = self._model.device
+        return torch.device(name, self._model.device_index[0]) if name == "cuda" else torch.device(name)
 
     def n_parameters(self) -> Mapping[str, int]:
         return n_parameters(self.dims)
+
+    def ctc_log_probs(self, memory: Memory) -> Tensor | None:
+        return None
 
     def encoded(self, features_MF: Sequence[Tensor]) -> Memory:
         with _memory_told():
@@ -142,12 +130,14 @@ def _search(beam: int, temperature: float) -> dict[str, Any]:
 
 
 def max_length(n_tokens: int, n_prompt: int) -> int:
-    """What CTranslate2 must be told to write as many tokens: it halves the number, as Whisper halves its positions.
+    """What CTranslate2 must be told to write as many tokens.
+
+    It halves the number, as Whisper halves its positions, or takes the prompt off, but for its last token.
 
     >>> max_length(224, 3), max_length(8, 20)
-    (448, 28)
+    (448, 27)
     """
-    return max(2 * n_tokens, n_prompt + n_tokens)
+    return max(2 * n_tokens, n_prompt - 1 + n_tokens)
 
 
 def _storage(tensor: Tensor) -> Any:
@@ -172,8 +162,10 @@ def _memory_told() -> Iterator[None]:
         raise
 
 
-def load_ctranslate2(folder: Path, device: str, compute_type: str, languages: Sequence[str] = ()) -> CTranslate2Whisper:
-    """A converted folder with its facts beside it."""
+def load_ctranslate2(
+    folder: Path, device: str, compute_type: str, languages: Sequence[str] = (), n_threads: int = 0
+) -> CTranslate2Whisper:
+    """A converted folder with its facts beside it; CTranslate2 chooses the threads where none are given."""
     import ctranslate2
 
     kind, _, index = device.partition(":")
@@ -188,8 +180,12 @@ def load_ctranslate2(folder: Path, device: str, compute_type: str, languages: Se
             device=kind,
             device_index=int(index or 0),
             compute_type=wanted,
-            intra_threads=torch.get_num_threads(),
+            intra_threads=n_threads,
         )
     except RuntimeError as error:
-        raise K2DError(f"{shown(folder)}: CTranslate2 cannot load it: {error}; remove the folder, it is made again") from error
-    return CTranslate2Whisper(model, Facts.read(folder), languages)
+        raise K2DError(
+            f"{shown(folder)}: CTranslate2 cannot load it: {error}; remove the folder, it is made again"
+        ) from error
+    dims = WhisperDims(**json.loads((folder / DIMS).read_text(encoding="utf-8")))
+    generation = read_rules(folder / RULES)
+    return CTranslate2Whisper(model, codec_of(dims, generation, languages), dims, generation)

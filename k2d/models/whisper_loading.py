@@ -58,7 +58,7 @@ def read_whisper(path: Path) -> WhisperWeights:
         return _read_openai(path)
     if (path / WEIGHTS).is_file():
         found = _read_openai(path / WEIGHTS)
-        return WhisperWeights(found.dims, found.state, _read_rules(path / RULES))
+        return WhisperWeights(found.dims, found.state, read_rules(path / RULES))
     if (path / FACE_CONFIG).is_file():
         return _read_face(path)
     if path.is_dir():
@@ -137,7 +137,8 @@ def _openai_dims(raw: object, where: str) -> WhisperDims:
     return WhisperDims(**raw)
 
 
-def _read_rules(path: Path) -> Generation:
+def read_rules(path: Path) -> Generation:
+    """What a folder of ours keeps of a checkpoint's rules."""
     if not path.is_file():
         return Generation()
     raw = _read_json(path)

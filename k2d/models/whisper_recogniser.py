@@ -13,27 +13,23 @@ from k2d.faults import UsageError
 from k2d.models.cached_decoding import CachedDecoding
 from k2d.models.codec import Request
 from k2d.models.decoder_weights import awake
-from k2d.models.recogniser import Memory, Situated, Started
-from k2d.models.whisper import MARGIN, build_network, cache_folder, features, fetch, language_code, powers
-from k2d.models.whisper_codec import WINDOW, WhisperCodec
-from k2d.models.whisper_dims import N_SAMPLES, PUBLISHED, RATE_HZ, WhisperDims, n_parameters
+from k2d.models.recogniser import Memory, Started
+from k2d.models.whisper import build_network, cache_folder, fetch
+from k2d.models.whisper_codec import WhisperCodec, codec_of
+from k2d.models.whisper_dims import PUBLISHED, WhisperDims, n_parameters
+from k2d.models.whisper_ears import HOP, WhisperEars
 from k2d.models.whisper_folder import write_folder
 from k2d.models.whisper_loading import Generation, WhisperWeights, read_whisper
 from k2d.models.whisper_rules import WhisperRules
 from k2d.models.whisper_weights import weights_of
 
-_HOP = 160
-_N_FRAMES = N_SAMPLES // _HOP
 
-
-class WhisperRecogniser:
+class WhisperRecogniser(WhisperEars):
     """A Whisper network, its sizes and its codec."""
 
     family = "whisper"
     network: Any  # openai-whisper's modules have no types
-    window = WINDOW
     ctc_blank_id = None
-    margin_s = MARGIN / RATE_HZ
 
     def __init__(self, network: Any, dims: WhisperDims, codec: WhisperCodec, generation: Generation) -> None:
         self.network, self.dims, self.codec, self.generation = network.eval(), dims, codec, generation
@@ -48,8 +44,7 @@ class WhisperRecogniser:
         """From a checkpoint; its weights are taken over as float32, in which published ones were trained."""
         network = build_network(weights.dims)
         network.load_state_dict(dict(weights.state))
-        said = weights.generation.language
-        codec = WhisperCodec(weights.dims, tuple(languages) or ((language_code(said),) if said else ()))
+        codec = codec_of(weights.dims, weights.generation, languages)
         return cls(network, weights.dims, codec, weights.generation)
 
     @property
@@ -77,33 +72,11 @@ class WhisperRecogniser:
 
     # --- hearing ---
 
-    def encode(self, speech_BN: Tensor) -> Memory:
-        """Samples to the encoder's output; silence follows up to the window's end, and each window counts alone."""
-        assert speech_BN.shape[1] <= N_SAMPLES, f"{speech_BN.shape[1]} samples do not fit a window"
-        whole_BN = nn.functional.pad(speech_BN.to(self.device).float(), (0, N_SAMPLES - speech_BN.shape[1]))
-        return self._encoded([features(powers(speech_N, self.dims.n_mels)) for speech_N in whole_BN])
-
     def encode_unpadded(self, speech_BN: Tensor, n_samples_B: Tensor) -> tuple[Memory, Tensor]:
         """Whisper hears whole windows only; the frames behind an utterance are there, and do not count."""
-        return self.encode(speech_BN), (n_samples_B + 2 * _HOP - 1) // (2 * _HOP)
+        return self.encode(speech_BN), (n_samples_B + 2 * HOP - 1) // (2 * HOP)
 
-    def loudest(self, speech_N: Tensor) -> float:
-        """Of a stretch of speech that has its margins; a recording's is that of its loudest stretch."""
-        if len(speech_N) < 2 * MARGIN + _HOP:
-            return -float("inf")
-        return float(powers(speech_N.to(self.device).float(), self.dims.n_mels, is_padded=True).max())
-
-    def encode_situated(self, windows: Sequence[Situated]) -> Memory:
-        """As `whisper.transcribe`, which takes the features of a recording as a whole and then cuts windows."""
-        return self._encoded([self._situated(window) for window in windows])
-
-    def _situated(self, window: Situated) -> Tensor:
-        speech_N = window.speech_N.to(self.device).float()
-        powers_MF = powers(speech_N, self.dims.n_mels, is_padded=True)
-        n_frames = window.n_samples // _HOP
-        return nn.functional.pad(features(powers_MF[:, :n_frames], window.loudest), (0, _N_FRAMES - n_frames))
-
-    def _encoded(self, features_MF: Sequence[Tensor]) -> Memory:
+    def encoded(self, features_MF: Sequence[Tensor]) -> Memory:
         """On a CPU one by one: as fast, and a batch would take gigabytes."""
         encoder = self.network.encoder
         size = len(features_MF) if self.device.type != "cpu" or torch.is_grad_enabled() else 1

@@ -9,16 +9,17 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from k2d.atomic import write_text
 from k2d.data.rows import Rejected
 from k2d.select.loops import ngram_loops
-from k2d.stages.decoding import FACTS, Answer, Item, LoopTest, Seat, Share, Speed, write_answer
+from k2d.stages.decoding import FACTS, Answer, Item, LoopTest, Seat, Share, Speed, Work, write_answer
 from k2d.stages.speed import in_pieces
 from k2d.text.normalise import Normaliser
 
 if TYPE_CHECKING:
+    from k2d.config.fields import ComputeType
     from k2d.decode.sources import Source
     from k2d.models.recogniser import Recogniser
 
@@ -173,12 +174,33 @@ def _cpu_name() -> str:
         return next(names, platform.machine())
 
 
+def _loaded(work: Work, device: str) -> Recogniser:
+    """The model in its engine, kept from one share to the next."""
+    if work.compute_type is None:
+        return _in_torch(work.model, work.family, device, work.precision, work.languages)
+    import torch
+
+    n_threads = torch.get_num_threads()  # CTranslate2 is told when it loads
+    return _in_ctranslate2(work.model, device, work.compute_type, work.languages, n_threads)
+
+
 @lru_cache(maxsize=1)
-def load(path: Path, family: str, device: str, precision: str, languages: tuple[str, ...]) -> Recogniser:
-    """The model, kept from one share to the next."""
+def _in_torch(path: Path, family: str, device: str, precision: str, languages: tuple[str, ...]) -> Recogniser:
     from k2d.models.loading import load_recogniser
 
     return load_recogniser(path, family=family, device=device, precision=precision, languages=languages)
+
+
+@lru_cache(maxsize=1)
+def _in_ctranslate2(
+    path: Path, device: str, compute_type: ComputeType, languages: tuple[str, ...], n_threads: int
+) -> Recogniser:
+    """It has what decoding asks of a recogniser, and no more."""
+    from k2d.models.whisper_ctranslate2 import load_ctranslate2
+    from k2d.stages.engine import engine_folder
+
+    found = load_ctranslate2(engine_folder(path, compute_type), device, compute_type, languages, n_threads)
+    return cast("Recogniser", found)
 
 
 class _Heard:

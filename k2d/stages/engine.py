@@ -27,7 +27,7 @@ def convert(model: Path, compute_type: ComputeType) -> None:
     """Convert a model unless that is done already."""
     from k2d.export import ctranslate2
     from k2d.export.wanted import Wanted, demand
-    from k2d.models.whisper_ctranslate2 import Facts
+    from k2d.models.whisper_ctranslate2 import write_facts
     from k2d.models.whisper_loading import read_whisper
 
     demand("decode.engine: ctranslate2", "ctranslate2", "transformers")
@@ -45,7 +45,6 @@ def convert(model: Path, compute_type: ComputeType) -> None:
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir()
         ctranslate2.write(model, Wanted(model.name, compute_type=compute_type), partial)
-        weights = read_whisper(model)
-        Facts(weights.dims, weights.generation).write(partial)
+        write_facts(partial, read_whisper(model))
         write_stamp(partial, recipe, {}, {})
         publish_folder(partial, target)

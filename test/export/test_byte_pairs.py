@@ -34,14 +34,13 @@ def tokenizers(tmp_path_factory):
     from whisper.tokenizer import get_tokenizer
     from whisper_made import ENGLISH, TINY, V3
 
-    from k2d.export.huggingface_tokenizer import write_tokenizer
-    from k2d.export.openai import vocabulary_of
+    from k2d.export.huggingface_tokenizer import Vocabulary, write_tokenizer
 
     found = []
     for dims in (TINY, ENGLISH, V3):
         folder = tmp_path_factory.mktemp("tokenizer")
-        write_tokenizer(folder, vocabulary_of(dims))
         theirs = get_tokenizer(dims.is_multilingual, num_languages=dims.n_languages)
+        write_tokenizer(folder, Vocabulary.of(theirs))
         found.append((theirs, Tokenizer.from_file(str(folder / "tokenizer.json")), dims))
     return found
 

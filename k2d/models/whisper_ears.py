@@ -1,0 +1,55 @@
+"""What Whisper hears of speech, whatever computes its network: features of windows, alone or within a recording."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from k2d.models.recogniser import Memory, Situated
+from k2d.models.whisper import MARGIN, features, powers
+from k2d.models.whisper_codec import WINDOW
+from k2d.models.whisper_dims import N_SAMPLES, RATE_HZ, WhisperDims
+
+HOP = 160
+_N_FRAMES = N_SAMPLES // HOP
+
+
+class WhisperEars(ABC):
+    """From samples to the encoder, which is the heir's."""
+
+    window = WINDOW
+    margin_s = MARGIN / RATE_HZ
+    dims: WhisperDims
+
+    @property
+    @abstractmethod
+    def device(self) -> torch.device: ...
+
+    @abstractmethod
+    def encoded(self, features_MF: Sequence[Tensor]) -> Memory:
+        """Run the encoder on whole windows."""
+
+    def encode(self, speech_BN: Tensor) -> Memory:
+        """Samples to the encoder's output; silence follows up to the window's end, and each window counts alone."""
+        assert speech_BN.shape[1] <= N_SAMPLES, f"{speech_BN.shape[1]} samples do not fit a window"
+        whole_BN = nn.functional.pad(speech_BN.to(self.device).float(), (0, N_SAMPLES - speech_BN.shape[1]))
+        return self.encoded([features(powers(speech_N, self.dims.n_mels)) for speech_N in whole_BN])
+
+    def loudest(self, speech_N: Tensor) -> float:
+        """Of a stretch of speech that has its margins; a recording's is that of its loudest stretch."""
+        if len(speech_N) < 2 * MARGIN + HOP:
+            return -float("inf")
+        return float(powers(speech_N.to(self.device).float(), self.dims.n_mels, is_padded=True).max())
+
+    def encode_situated(self, windows: Sequence[Situated]) -> Memory:
+        """As `whisper.transcribe`, which takes the features of a recording as a whole and then cuts windows."""
+        return self.encoded([self._situated(window) for window in windows])
+
+    def _situated(self, window: Situated) -> Tensor:
+        speech_N = window.speech_N.to(self.device).float()
+        powers_MF = powers(speech_N, self.dims.n_mels, is_padded=True)
+        n_frames = window.n_samples // HOP
+        return nn.functional.pad(features(powers_MF[:, :n_frames], window.loudest), (0, _N_FRAMES - n_frames))
