@@ -68,6 +68,9 @@ def _engine_faults(config: Config) -> Iterator[tuple[str, object, str]]:
             named = ", ".join(model.language)
             expected = f"torch, as the prompt of {key} is a mean of languages ({named})"
             yield "decode.engine", config.decode.engine, expected
+    if any(config.decode.temperatures):
+        drawn = list(config.decode.temperatures)
+        yield "decode.temperatures", drawn, "[0.0], as what CTranslate2 draws is another text each time"
     if config.decode.precision != "fp32":
         yield "decode.precision", config.decode.precision, "decode.compute_type, as the engine is ctranslate2"
 

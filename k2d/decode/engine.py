@@ -9,6 +9,7 @@ from typing import cast
 from k2d.decode.hear import Hearing, Look
 from k2d.decode.options import Options
 from k2d.decode.search import Decoded, IsLoop, LoopWatch
+from k2d.faults import UsageError
 from k2d.models.recogniser import Memory, Recogniser, WindowWriter, Written
 
 
@@ -23,6 +24,8 @@ class EngineHearing(Hearing):
     """A window is written whole; one that loops is cut off afterwards, where the search would have stopped."""
 
     def _decoded(self, looks: Sequence[Look], memory: Memory, temperature: float) -> tuple[list[Decoded], list[float]]:
+        if temperature:
+            raise UsageError(f"decoding: temperature {temperature:g}: an engine that decodes by itself draws nothing")
         writer, watch = cast(WindowWriter, self.recogniser), self._loop_watch(looks)
         written = writer.write(
             memory,
@@ -30,26 +33,23 @@ class EngineHearing(Hearing):
             [look.previous_ids for look in looks],
             self._budgets(looks),
             beam=self.options.beam,
-            temperature=temperature,
         )
         silence = [each.silence for each in written]
         speaking = set(self._speaking(silence))
         decoded = [
-            _told(each, watch, place, temperature)
-            if place in speaking
-            else Decoded((), "silence", language=each.language, temperature=temperature)
+            _told(each, watch, place) if place in speaking else Decoded((), "silence", language=each.language)
             for place, each in enumerate(written)
         ]
         return decoded, silence
 
 
-def _told(written: Written, watch: LoopWatch | None, window: int, temperature: float) -> Decoded:
+def _told(written: Written, watch: LoopWatch | None, window: int) -> Decoded:
     """What is kept of a window. Where it is cut, its probability is cut in proportion: none is known by token."""
     ids, ended, logprob = written.ids, "end" if written.is_ended else "budget", written.logprob
     n_kept = None if watch is None else _n_before_loop(ids, watch, window)
     if n_kept is not None:
         ids, ended, logprob = ids[:n_kept], "loop", logprob * n_kept / (len(ids) + written.is_ended)
-    return Decoded(ids, ended, logprob, written.language, temperature)
+    return Decoded(ids, ended, logprob, written.language)
 
 
 def _n_before_loop(ids: Sequence[int], watch: LoopWatch, window: int) -> int | None:

@@ -180,9 +180,8 @@ class WindowWriter(Protocol):
         budgets: Sequence[int],
         *,
         beam: int,
-        temperature: float,
     ) -> list[Written]:
-        """Decode the windows by the family's rules, with the ids of the text before each."""
+        """Decode the windows by the family's rules, with the ids of the text before each; nothing is drawn."""
         ...
 
 

@@ -73,7 +73,6 @@ class CTranslate2Whisper(WhisperEars):
         budgets: Sequence[int],
         *,
         beam: int,
-        temperature: float,
     ) -> list[Written]:
         """Decode windows; those whose prompts are equally long together, which is all that CTranslate2 can."""
         languages, guessed = self._languages(memory, request)
@@ -87,7 +86,7 @@ class CTranslate2Whisper(WhisperEars):
                 [prompts[place] for place in alike],
                 max_length=max_length(budget, n_prompt),
                 max_initial_timestamp_index=self._rules.first_time_at_most,
-                **_search(beam, temperature),
+                beam_size=beam,
             )
             for place, result in zip(alike, results, strict=True):
                 found[place] = _written(result, budget, languages[place])
@@ -121,12 +120,6 @@ def _written(result: Any, budget: int, language: str) -> Written:
     ids = tuple(result.sequences_ids[0])
     logprob = float(result.scores[0]) * max(1, len(ids))
     return Written(ids, len(ids) < budget, logprob, float(result.no_speech_prob), language)
-
-
-def _search(beam: int, temperature: float) -> dict[str, Any]:
-    if temperature:
-        return {"beam_size": 1, "sampling_topk": 0, "sampling_temperature": temperature}
-    return {"beam_size": beam}
 
 
 def max_length(n_tokens: int, n_prompt: int) -> int:
