@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,6 +24,12 @@ from k2d.progress import track
 LIMIT_S = 3600.0  # for one recording; twelve hours of audio take some minutes
 SHOWN = 5
 INSTALL = "install it (apt install ffmpeg, dnf install ffmpeg-free, brew install ffmpeg, conda install ffmpeg)"
+
+STATE_LENGTH = ("mov", "matroska", "asf", "flv", "aiff", "caf", "w64")
+LOST_SHARE, LOST_S = 0.05, 1.0  # a container of this kind states more than it holds when it was cut off
+
+_ERROR = re.compile(r"\[(?:error|fatal)\] (.+)")
+_DURATION = re.compile(r"Duration: (\d{1,6}):(\d\d):(\d\d(?:\.\d+)?)")
 
 log = logging.getLogger("k2d")
 
@@ -80,7 +87,7 @@ def _convert(job: _Job) -> str:
 
 def _call(job: _Job, target: Path) -> str:
     # One thread a file: `nj` files at a time are enough. -xerror: what is damaged is not half a recording.
-    words = [job.program, "-nostdin", "-hide_banner", "-loglevel", "error", "-threads", "1", "-xerror"]
+    words = [job.program, "-nostdin", "-hide_banner", "-nostats", "-loglevel", "level+info", "-threads", "1", "-xerror"]
     words += ["-protocol_whitelist", "file", "-f", job.container, "-i", f"file:{job.source}"]
     words += ["-map", "0:a:0", "-vn", "-sn", "-dn", "-map_metadata", "-1", "-ac", "1", "-ar", str(RATE_HZ)]
     words += ["-c:a", "flac", "-sample_fmt", "s16", "-f", "flac", "-y", f"file:{target}"]
@@ -90,14 +97,36 @@ def _call(job: _Job, target: Path) -> str:
         return f"ffmpeg took longer than {LIMIT_S:g} s and was stopped"
     except OSError as error:
         return f"ffmpeg cannot be run: {error.strerror}"
-    said = done.stderr.decode(errors="replace").strip().splitlines()
+    said = done.stderr.decode(errors="replace")
     if done.returncode:
-        return f"ffmpeg says: {said[-1][:200] if said else f'exit code {done.returncode}'}"
+        return f"ffmpeg says: {_first_error(said) or f'exit code {done.returncode}'}"
     try:
-        probe(resolve(str(target)))
+        made_s = probe(resolve(str(target))).duration_s
     except AudioError as error:
         return f"ffmpeg made no audio that can be read: {error.message}"
+    stated_s = _stated_s(said) if job.container in STATE_LENGTH else None
+    if stated_s is not None and made_s < (1 - LOST_SHARE) * stated_s - LOST_S:
+        return f"holds {made_s:.1f} s of sound of the {stated_s:.1f} s that it states: cut off, or partly silent"
     return ""
+
+
+def _first_error(said: str) -> str:
+    """
+    >>> _first_error("[info] Input #0\\n[mov,mp4 @ 0x55] [error] moov atom not found\\n[fatal] Error opening input\\n")
+    'moov atom not found'
+    """
+    found = _ERROR.search(said)
+    return found[1].strip()[:200] if found else ""
+
+
+def _stated_s(said: str) -> float | None:
+    """The length that the container states.
+
+    >>> _stated_s("[info]   Duration: 01:00:02.50, start: 0.000000"), _stated_s("[info]   Duration: N/A, start: 0.0")
+    (3602.5, None)
+    """
+    found = _DURATION.search(said)
+    return int(found[1]) * 3600 + int(found[2]) * 60 + float(found[3]) if found else None
 
 
 def _sync(path: Path) -> None:

@@ -112,9 +112,12 @@ def _stem(name: str) -> str:
 
 def _captions_by_stem(tree: Tree, options: Options) -> dict[str, str]:
     """The references by what their recording is called without its suffix: `talk.vtt` before `talk.zh-TW.vtt`."""
-    folder = f"{inner_path(tree.root, options.captions_folder) or ''}/" if options.captions_folder else ""
-    if folder and not (tree.root / folder).is_dir():
-        raise K2DError(f"prepare.options.lectures: captions_folder: {folder!r} is no folder below {tree.root}")
+    given, folder = options.captions_folder, ""
+    if given:
+        inside = inner_path(tree.root, given)
+        if inside is None or not (tree.root / inside).is_dir():
+            raise K2DError(f"prepare.options.lectures: captions_folder: {given!r} is no folder below {tree.root}")
+        folder = f"{inside}/"
     exact: dict[str, str] = {}
     tagged: dict[str, str] = {}
     for name in sorted(tree.captions):

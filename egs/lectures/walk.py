@@ -84,18 +84,18 @@ def _files(root: Path, tally: Tally, follow_links: bool) -> Iterator[tuple[str, 
         facts = here.stat()
         if (facts.st_dev, facts.st_ino) in seen:
             folders.clear()
-            tally.drop("link_to_a_folder_seen", parent)
+            tally.drop("link_to_a_folder_seen", f"{here.relative_to(root)}/")
             continue
         seen.add((facts.st_dev, facts.st_ino))
         for folder in list(folders):
             if reason := _folder_problem(here / folder, follow_links):
-                tally.drop(reason, f"{here / folder}/")
+                tally.drop(reason, f"{(here / folder).relative_to(root)}/")
                 folders.remove(folder)
         folders.sort()
         for name in sorted(names):
             path = here / name
             if path.is_symlink() and not follow_links:
-                tally.drop("link", str(path))
+                tally.drop("link", str(path.relative_to(root)))
             else:
                 yield str(path.relative_to(root)), path
     if faults:

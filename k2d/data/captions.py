@@ -129,7 +129,7 @@ def _blocks(text: str) -> Iterator[tuple[tuple[float, float] | None, list[str]]]
             if lines is not None:
                 yield times, lines[:-1] if lines and lines[-1].strip().isdecimal() else lines
             times, lines = _times(line), []
-        elif not line.strip():
+        elif not line:  # YouTube's cues hold lines of a single space
             if lines is not None:
                 yield times, lines
             lines = None
@@ -178,8 +178,8 @@ def _one_after_another(cues: Sequence[Cue]) -> Iterator[Cue]:
     held: Cue | None = None
     for cue in cues:
         if held is not None and cue.start_s == held.start_s:
-            lines = held.lines if cue.lines == held.lines else held.lines + cue.lines
-            held = Cue(held.start_s, max(held.end_s, cue.end_s), lines)
+            more = tuple(line for line in cue.lines if line not in held.lines)
+            held = Cue(held.start_s, max(held.end_s, cue.end_s), held.lines + more)
             continue
         if held is not None:
             yield replace(held, end_s=min(held.end_s, cue.start_s))

@@ -5,7 +5,18 @@ import importlib
 
 import pytest
 
-ROOMS = ["archive", "hypotheses", "timed_text", "chunks", "chunk_audio", "subtitles", "corpus", "tally"]
+ROOMS = [
+    "archive",
+    "captions",
+    "download",
+    "hypotheses",
+    "timed_text",
+    "chunks",
+    "chunk_audio",
+    "subtitles",
+    "corpus",
+    "tally",
+]
 
 
 @pytest.mark.parametrize("name", ROOMS)
