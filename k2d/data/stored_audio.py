@@ -54,8 +54,10 @@ def store_audio(shards: Sequence[Shard], column: str, store: Path, *, nj: int) -
         for number in range(len(shard.group_rows))
     ]
     to_do = [group for group in groups if not group.folder.is_dir()]
-    outcomes = run_each(_write_group, to_do, nj=nj) if to_do else iter(())
-    for outcome in track(outcomes, "writing audio", len(to_do), "row groups"):
+    if not to_do:
+        return
+    label = f"{shards[0].path.name.partition('-')[0]}: writing audio"
+    for outcome in track(run_each(_write_group, to_do, nj=nj), label, len(to_do), "row groups"):
         if outcome.error:
             where = f"{outcome.item.shard.path}: row group {outcome.item.number}"
             why = outcome.exception if isinstance(outcome.exception, K2DError) else outcome.error

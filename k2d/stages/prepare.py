@@ -23,7 +23,7 @@ from k2d.data.kaldi.joins import keep
 from k2d.data.kaldi.validation import AudioLevel, Checks
 from k2d.data.recordings import Probed, probe_recordings
 from k2d.data.rows import Utterance
-from k2d.faults import K2DError
+from k2d.faults import K2DError, UsageError
 from k2d.paths import PROJECT_ROOT, shown
 from k2d.stages.job import Counts, Job, Unit
 from k2d.stages.quarantine import FILE as REJECTED
@@ -35,9 +35,16 @@ log = logging.getLogger("k2d")
 
 
 def units(job: Job) -> list[Unit]:
-    """A corpus is a unit: its splits are made together."""
-    names = [job.corpus] if job.corpus else job.config.corpora.names()
-    return [_unit(Corpus(name), job) for name in names]
+    """A corpus is a unit: its splits are made together. What is wrong with the corpora is told of all at once."""
+    found, faults = [], []
+    for name in [job.corpus] if job.corpus else job.config.corpora.names():
+        try:
+            found.append(_unit(Corpus(name), job))
+        except UsageError as error:
+            faults.append(str(error))
+    if faults:
+        raise UsageError("\n".join(faults))
+    return found
 
 
 def _unit(corpus: Corpus, job: Job) -> Unit:

@@ -83,3 +83,11 @@ def test_a_config_that_names_an_unprepared_corpus_is_told_the_command_for_it(pro
     command = "egs/ascend/run.sh --conf conf/x.yaml --stage 1 --stop-stage 1"
     assert f"ascend is prepared by: ASCEND_ROOT=/path/to/it {command}" in done.stderr
     assert "nowhere is no corpus under egs/: add it (egs/README.md)" in done.stderr
+
+
+def test_the_papers_config_says_of_all_its_corpora_where_they_are_to_come_from(project):
+    words = ("--conf", "conf/k2d_large_v2.yaml", "--stage", "1", "--stop-stage", "1")
+    done = project.run(*words, **{f"{name.upper()}_ROOT": "" for name in FOLDERS})
+    assert done.returncode == 2
+    for name in ("lectures", "ntuml2021", "commonvoice", "ascend"):
+        assert f"{name}: where is the raw corpus? set {name.upper()}_ROOT, or prepare.roots.{name}=" in done.stderr
