@@ -20,6 +20,7 @@ from pydantic.dataclasses import dataclass
 from egs.seame.devsets import FOLDERS, PUBLISHED, Listed, Tokens, count_tokens, match, read_set, train_recordings
 from egs.seame.markup import words
 from egs.seame.transcripts import Phase, Spoken, read_transcripts
+from k2d.data.cut_audio import cut_out
 from k2d.data.raw_files import by_name, only_place
 from k2d.data.rows import Utterance
 from k2d.data.tally import Tally
@@ -49,8 +50,8 @@ def variant(options: Options) -> str:
     return options.references
 
 
-def prepare(root: Path, options: Options, nj: int) -> Iterator[tuple[str, Utterance]]:
-    """Yield every utterance of the listed recordings, then those of the two published sets."""
+def prepare(root: Path, options: Options, nj: int, store: Path) -> Iterator[tuple[str, Utterance]]:
+    """Yield every utterance of the listed recordings, then those of the two published sets, each a file of its own."""
     lists = only_place(root, "**/train/wav_file.txt", f"the lists of {_REPOSITORY}: clone it into this folder").parents[
         1
     ]
@@ -76,14 +77,21 @@ def prepare(root: Path, options: Options, nj: int) -> Iterator[tuple[str, Uttera
     _tell_silent(sorted((may_train | tested) - heard), options.phase)
     for split, utterances in sets.items():
         _hold_against_published(split, count_tokens(utterance.text for utterance in utterances))
-        yield from ((split, row) for row in _test_rows(split, utterances, lines, audio, options))
+        rows = _test_rows(split, utterances, lines, audio, options)
+        yield from ((split, row) for row in cut_out(rows, store, nj=nj))
 
 
 def tables(root: Path, options: Options) -> Iterator[tuple[str, str, str, str]]:
-    """`reco2style`: whether a recording is a conversation or an interview."""
-    for recording, path in _audio(root).items():
-        for split in ("train", "valid", *FOLDERS):
-            yield split, "reco2style", recording, path.parents[1].name
+    """`reco2style`, whether a recording is a conversation or an interview; of the test sets also `reco2recording`."""
+    styles = {recording: path.parents[1].name for recording, path in _audio(root).items()}
+    for recording, style in styles.items():
+        yield "train", "reco2style", recording, style
+        yield "valid", "reco2style", recording, style
+    lists = _lists(root)
+    for split, folder in FOLDERS.items():
+        for utterance in read_set(lists / folder):
+            yield split, "reco2recording", utterance.id, utterance.recording
+            yield split, "reco2style", utterance.id, styles.get(utterance.recording, "unknown")
 
 
 def speaker_of(recording: str) -> str:
@@ -107,6 +115,11 @@ def utterance_id(recording: str, start_ms: int, end_ms: int) -> str:
 
 def _hundredths(time_ms: int) -> int:
     return (time_ms + 5) // 10
+
+
+def _lists(root: Path) -> Path:
+    what = f"the lists of {_REPOSITORY}: clone it into this folder"
+    return only_place(root, "**/train/wav_file.txt", what).parents[1]
 
 
 def _audio(root: Path) -> dict[str, Path]:
