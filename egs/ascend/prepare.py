@@ -155,7 +155,7 @@ def _csv_rows(table: Path) -> Iterator[tuple[str, str]]:
 
 def _stated_paths(root: Path) -> Iterator[tuple[str, str]]:
     """Each row's split and file name, in the corpus's order."""
-    if splits := find_splits(root, "audio"):
+    if splits := find_splits(root, "audio", tell=False):
         of_split = ((split, shard) for split, shards in splits.items() for shard in shards)
         return ((split, row["path"]) for split, shard in of_split for row in read_rows(shard, ["path"]))
     return ((split, path) for split, table in _tables(root) for path, _ in _csv_rows(table))

@@ -17,7 +17,7 @@ Splits = dict[str, list[Shard]]
 log = logging.getLogger("k2d")
 
 
-def find_splits(root: Path, column: str) -> Splits:
+def find_splits(root: Path, column: str, *, tell: bool = True) -> Splits:
     """The shards below a folder by split, in order. Those without `column` are not of this data set: told, left out.
 
     A set of shards that is not whole is an error, and so are two sets for one split.
@@ -28,7 +28,8 @@ def find_splits(root: Path, column: str) -> Splits:
     for path in _paths(root):
         shard = open_shard(path)
         if column not in shard.columns:
-            log.warning("%s: left out, it has no column %r (a shard of an older revision)", shown(path), column)
+            level = logging.WARNING if tell else logging.DEBUG
+            log.log(level, "%s: left out, it has no column %r (a shard of an older revision)", shown(path), column)
             continue
         split, number, total = _parsed(path)
         if totals.setdefault(split, total) != total or number in found.get(split, {}):
