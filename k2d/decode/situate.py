@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from k2d.data.audio import MIN_DURATION_S
 from k2d.data.audio.decode import Samples
 from k2d.decode.sources import OpenAudio
 from k2d.models.recogniser import Situated, SituatedRecogniser, Window
@@ -36,15 +37,19 @@ class Surroundings:
     def samples(self, start_s: float, length_s: float) -> Samples:
         """A stretch with its margins: mirrored before the recording's start, silent behind its end."""
         rate_hz, margin = self.window.rate_hz, round(self.margin_s * self.window.rate_hz)
-        first_s, last_s = max(0.0, start_s - self.margin_s), start_s + length_s + self.margin_s
         size = round(length_s * rate_hz) + 2 * margin
-        if first_s < self.audio.duration_s:
-            found = self.audio.samples(first_s, min(last_s, self.audio.duration_s), rate_hz)
-        else:
-            found = np.zeros(0, np.float32)
+        found = self._read(max(0.0, start_s - self.margin_s), start_s + length_s + self.margin_s)
         if start_s < self.margin_s:
             found = np.pad(found, (margin - round(start_s * rate_hz), 0), mode="reflect") if len(found) > 1 else found
         return np.pad(found, (0, max(0, size - len(found))))[:size]
+
+    def _read(self, start_s: float, end_s: float) -> Samples:
+        """What there is of a stretch; little more than nothing cannot be read alone."""
+        rate_hz, end_s = self.window.rate_hz, min(end_s, self.audio.duration_s)
+        if start_s >= end_s:
+            return np.zeros(0, np.float32)
+        begin_s = max(0.0, min(start_s, end_s - MIN_DURATION_S))
+        return self.audio.samples(begin_s, end_s, rate_hz)[round((start_s - begin_s) * rate_hz) :]
 
     def situated(self, start_s: float, length_s: float) -> Situated:
         speech = torch.from_numpy(self.samples(start_s, length_s))

@@ -46,9 +46,10 @@ class WhisperEars(ABC):
 
     def encode_situated(self, windows: Sequence[Situated]) -> Memory:
         """As `whisper.transcribe`, which takes the features of a recording as a whole and then cuts windows."""
-        return self.encoded([self._situated(window) for window in windows])
+        return self.encoded([self.situated_features(window) for window in windows])
 
-    def _situated(self, window: Situated) -> Tensor:
+    def situated_features(self, window: Situated) -> Tensor:
+        """Of one window: what lies behind the recording is no silence to Whisper, but zeros."""
         speech_N = window.speech_N.to(self.device).float()
         powers_MF = powers(speech_N, self.dims.n_mels, is_padded=True)
         n_frames = window.n_samples // HOP

@@ -1,0 +1,91 @@
+"""A tiny Whisper student learns from its teacher, from the one encoder that both share."""
+
+import numpy as np
+import pytest
+import torch
+from whisper_made import write_openai
+
+from k2d.models.recogniser import Request
+from k2d.models.student import check_pair, shrink
+from k2d.models.whisper_recogniser import load_whisper
+from k2d.objectives.objective import Objective
+from k2d.train.batches import IGNORED, Sample, collate
+from k2d.train.distillation import Distilling, Pair
+from k2d.train.trainable import let_learn, set_modes
+
+pytest.importorskip("whisper")
+
+LABELS = ["<0.00>我們 today 去<1.20><1.50>hello<2.40>", "<0.00>world<1.00>"]
+
+
+@pytest.fixture(scope="module", params=[("zh",), ("zh", "en")], ids="+".join)
+def pair(request, tmp_path_factory):
+    teacher = load_whisper(write_openai(tmp_path_factory.mktemp("w") / "tiny.pt"), request.param)
+    return teacher, shrink(teacher, [0, 2])
+
+
+def batch(codec, previous=""):
+    """As stage 10 makes it: whole windows, and no loss on the prompt."""
+    rng = np.random.default_rng(0)
+    samples = []
+    for n, label in enumerate(LABELS):
+        ids, n_prompt = codec.label(label, Request(), previous)
+        sequence = np.array(ids)
+        targets = sequence[1:].copy()
+        targets[: n_prompt - 1] = IGNORED
+        speech = rng.standard_normal(480_000).astype(np.float32) * 0.1
+        samples.append(Sample(str(n), speech, sequence[:-1], targets, np.array(codec.ids("x"))))
+    return collate(samples)
+
+
+def distilling(teacher, student):
+    let_learn(student, {"decoder"})
+    set_modes(student, {"decoder"})
+    return Distilling(Pair(student, teacher, shares_encoder=True), Objective({"ce": 0.8, "kl": 1.0}), "token_mean")
+
+
+def test_a_student_fits_its_teacher(pair):
+    check_pair(*pair)
+
+
+def test_steps_lower_the_loss_and_the_encoder_runs_once(pair, monkeypatch):
+    teacher, student = pair
+    objective, made = distilling(teacher, student), batch(student.codec)
+    n_encoded = []
+    for each in (teacher, student):
+        each.network.encoder.register_forward_hook(lambda *_: n_encoded.append(1))
+    optimizer = torch.optim.AdamW([p for p in student.network.parameters() if p.requires_grad], lr=3e-3)
+    counts, losses = objective.counts(made), []
+    for _ in range(8):
+        terms = objective.sums(made)
+        loss = sum(objective.weights[name] * terms[name] / counts[name] for name in terms)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[-1] < 0.7 * losses[0]
+    assert len(n_encoded) == 8, "a batch a step, for both decoders"
+    assert all(parameter.grad is None for parameter in student.network.encoder.parameters())
+    assert all(parameter.grad is None for parameter in teacher.network.parameters())
+
+
+@pytest.mark.parametrize("freezes", [True, False])
+def test_positions_stay_as_they_are_if_they_are_to(pair, freezes):
+    teacher, student = pair
+    student.freeze_positions = freezes
+    objective = distilling(teacher, student)
+    sum(objective.sums(batch(student.codec)).values()).backward()
+    (positions,) = student.positions()
+    assert positions.requires_grad is not freezes
+    assert all(p.requires_grad for p in student.network.decoder.parameters() if p is not positions)
+    student.network.zero_grad()
+
+
+def test_the_prompt_carries_no_loss_and_previous_text_none_either(pair):
+    """Every token of the text and the end, whatever stands before."""
+    codec = pair[1].codec
+    n_text = sum(len(codec.ids(label)) + 1 for label in LABELS)
+    for previous in ("", "what was said before"):
+        targets_BL = batch(codec, previous).targets_BL
+        assert int((targets_BL != IGNORED).sum()) == n_text
+        assert int(targets_BL.max()) < codec.n_tokens, "the mixed languages' token is never to be said"

@@ -1,0 +1,240 @@
+"""Long recordings through a Whisper here against `whisper.transcribe`, transformers and faster-whisper.
+
+One checkpoint of `base` size with random weights, temperature 0, no previous text. Random weights never end a window:
+what may stand where is forced alike on all sides that can be forced, so that each window says 150 tokens, with times,
+and moves on by 89 % of itself. transformers and faster-whisper are let go on for as many tokens as they are told.
+
+    PYTHONPATH=. .venv/bin/python tools/bench/whisper_labelling.py --threads 2 [--others]
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import platform
+import statistics
+import sys
+import tempfile
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import soundfile
+import torch
+import whisper
+from torch import Tensor
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+from k2d.decode.greedy import greedy
+from k2d.decode.longform import decode_recordings
+from k2d.decode.options import Options
+from k2d.decode.search import Search
+from k2d.decode.sources import Source
+from k2d.models.loading import load_recogniser
+from k2d.models.recogniser import Request
+from k2d.models.whisper_dims import PUBLISHED, RATE_HZ, WhisperDims, shapes
+
+N_TOKENS = 150
+FIRST_TIME, END = 50_364, 50_257
+TIMES_S = {0: 0.0, N_TOKENS // 2 - 1: 13.2, N_TOKENS // 2: 13.2, N_TOKENS - 2: 26.7, N_TOKENS - 1: 26.7}
+TEMPERATURES = {
+    "temperature": 0.0,
+    "condition_on_previous_text": False,
+    "no_speech_threshold": None,
+    "logprob_threshold": None,
+    "compression_ratio_threshold": None,
+    "language": "zh",
+    "fp16": False,
+}
+LABELLING = Options(batch_size=16, min_window_s=0.2)
+
+
+def main() -> None:
+    options = parse_options()
+    warnings.filterwarnings("ignore")
+    torch.set_num_threads(options.threads)
+    machine = (
+        f"{os.cpu_count()} cores, {options.threads} threads, {platform.machine()}, torch {torch.__version__}, fp32"
+    )
+    print(f"{machine}, Whisper {options.size}, {options.recordings} recordings of {options.windows} windows")
+    with tempfile.TemporaryDirectory(prefix="k2d-bench-") as name:
+        folder = Path(name)
+        checkpoint = make_checkpoint(folder / "random.pt", PUBLISHED[options.size])
+        sources = make_recordings(folder, options)
+        theirs = whisper.load_model(str(checkpoint), device="cpu")
+        ours = load_recogniser(checkpoint, family="whisper", languages=("zh",))
+        force_ours(ours)
+        with forced_whisper():
+            over_all(theirs, ours, sources, options)
+            decoder_alone(theirs, ours, sources, options)
+        if options.others:
+            from whisper_others import compare_others
+
+            compare_others(ours, checkpoint, sources, options)
+
+
+def parse_options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--size", default="base", choices=list(PUBLISHED))
+    parser.add_argument("--pairs", type=int, default=3, help="how often each way is timed")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--processor-time", action="store_true", help="not the clock: on a machine that is busy")
+    parser.add_argument("--recordings", type=int, default=16)
+    parser.add_argument("--windows", type=int, default=1, help="windows per recording")
+    parser.add_argument("--others", action="store_true", help="transformers and faster-whisper too")
+    return parser.parse_args()
+
+
+def over_all(theirs: Any, ours: Any, sources: list[Source], options: argparse.Namespace) -> None:
+    """Whole recordings, in turns."""
+    speech = [soundfile.read(source.audio, dtype="float32")[0] for source in sources]
+    ways: dict[str, Callable[[], Any]] = {
+        "whisper.transcribe": lambda: [theirs.transcribe(audio, **TEMPERATURES)["segments"] for audio in speech],
+        "batch 16": lambda: list(decode_recordings(ours, sources, LABELLING)),
+    }
+    times, found = timed_in_turns(ways, options)
+    heard = {one.recording_id: one for one in found["batch 16"]}
+    n_windows = sum(len(one.windows) for one in heard.values())
+    n_tokens = sum(window.n_tokens for one in heard.values() for window in one.windows)
+    same = sum(
+        [(round(s["start"], 2), round(s["end"], 2), s["text"].strip()) for s in segments if s["text"].strip()]
+        == [(round(s.start_s, 2), round(s.end_s, 2), s.text) for s in heard[source.id].segments]
+        for source, segments in zip(sources, found["whisper.transcribe"], strict=True)
+    )
+    each_ms = statistics.median(times["whisper.transcribe"]) / n_windows * 1000
+    print(
+        f"  {n_windows} windows, {n_tokens / n_windows:.0f} tokens each; whisper.transcribe {each_ms:.0f} ms a window"
+    )
+    print(f"  over all, {report(times, 'batch 16', 'whisper.transcribe', n_windows)}, {same} of {len(sources)} alike")
+
+
+def decoder_alone(theirs: Any, ours: Any, sources: list[Source], options: argparse.Namespace) -> None:
+    """One window of each recording, its encoder's output given."""
+    n_samples = ours.window.n_samples
+    speech_BN = torch.stack(
+        [torch.from_numpy(soundfile.read(source.audio, n_samples, dtype="float32")[0]) for source in sources]
+    )
+    request = Request(("zh",))
+    search = Search(ours, request, [224] * len(speech_BN))
+    wanted = whisper.DecodingOptions(language="zh", temperature=0.0, fp16=False)
+
+    def decode_all() -> object:
+        started = ours.start(memory, request)
+        return [one.ids for one in greedy(started.decoding, started.logits_RV, search)]
+
+    with torch.inference_mode():
+        start = time.perf_counter()
+        memory = ours.encode(speech_BN)
+        print(f"  encoder {(time.perf_counter() - start) / len(speech_BN) * 1000:.0f} ms a window")
+        ways: dict[str, Callable[[], Any]] = {
+            "whisper.decode": lambda: [tuple(theirs.decode(one_TD, wanted).tokens) for one_TD in memory.states_BTD],
+            "batch 16": decode_all,
+        }
+        times, found = timed_in_turns(ways, options)
+    same = sum(a == b for a, b in zip(found["whisper.decode"], found["batch 16"], strict=True))
+    each_ms = statistics.median(times["whisper.decode"]) / len(sources) * 1000
+    print(f"  decoder alone: whisper.decode {each_ms:.0f} ms a window")
+    print(f"  decoder alone, {report(times, 'batch 16', 'whisper.decode', len(sources))}, {same} alike")
+
+
+def timed_in_turns(
+    ways: dict[str, Callable[[], Any]], options: argparse.Namespace
+) -> tuple[dict[str, list[float]], dict[str, Any]]:
+    """Seconds of every way, turn by turn, and what each way gave."""
+    now = time.process_time if options.processor_time else time.perf_counter
+    found: dict[str, Any] = {}
+    times: dict[str, list[float]] = {way: [] for way in ways}
+    for _ in range(options.pairs):
+        for way, work in ways.items():
+            start = now()
+            found[way] = work()
+            times[way].append(now() - start)
+    return times, found
+
+
+def report(times: dict[str, list[float]], way: str, base: str, n_windows: int) -> str:
+    ratios = sorted(slow / fast for slow, fast in zip(times[base], times[way], strict=True))
+    each_ms = statistics.median(times[way]) / n_windows * 1000
+    return f"{way}: {each_ms:.0f} ms a window, {statistics.median(ratios):.1f}x ({ratios[0]:.1f} to {ratios[-1]:.1f})"
+
+
+def make_recordings(folder: Path, options: argparse.Namespace) -> list[Source]:
+    """Noise whose loudness changes, of so many windows that move on by 26.7 s, the last one whole."""
+    sources = []
+    n_tenths = 267 * (options.windows - 1) + 300
+    for n in range(options.recordings):
+        rng = np.random.default_rng(n)
+        loudness = np.repeat(rng.uniform(0, 0.3, n_tenths), RATE_HZ // 10)
+        path = folder / f"r{n:02d}.wav"
+        soundfile.write(path, rng.standard_normal(len(loudness)) * loudness, RATE_HZ, subtype="PCM_16")
+        sources.append(Source(path.stem, str(path)))
+    return sources
+
+
+def make_checkpoint(path: Path, dims: WhisperDims) -> Path:
+    """OpenAI's format, random weights inside."""
+    generator = torch.Generator().manual_seed(0)
+    state = {}
+    for name, shape in shapes(dims).items():
+        state[name] = torch.randn(shape, generator=generator) * (0.02 if len(shape) == 1 else shape[-1] ** -0.5)
+        if name.split(".")[-2].endswith(("ln", "ln_post")) and name.endswith("weight"):
+            state[name] += 1
+    torch.save({"dims": dims.as_dict(), "model_state_dict": state}, path)
+    return path
+
+
+# --- the same length for all ---
+
+
+def added(n_generated: int, n_vocabulary: int, cache: dict[int, Tensor]) -> Tensor:
+    """What is added to the scores at a place: times and the end where they have to be, words elsewhere."""
+    if n_generated not in cache:
+        row_V = torch.full((n_vocabulary,), -torch.inf)
+        if n_generated in TIMES_S:
+            row_V[FIRST_TIME + round(TIMES_S[n_generated] * 50)] = 0.0
+        elif n_generated >= N_TOKENS:
+            row_V[END] = 0.0
+        else:
+            row_V[:END] = 0.0
+        cache[n_generated] = row_V
+    return cache[n_generated]
+
+
+def force_ours(ours: Any) -> None:
+    """Behind our rules."""
+    constrain, rows = ours.constrain, dict[int, Tensor]()
+
+    def forced(logits_RV: Tensor, generated_RL: Tensor, request: Request) -> Tensor:
+        log_probs_RV: Tensor = constrain(logits_RV, generated_RL, request)
+        return log_probs_RV.add_(added(generated_RL.shape[1], log_probs_RV.shape[1], rows)).nan_to_num_(
+            nan=-torch.inf, neginf=-torch.inf
+        )
+
+    ours.constrain = forced
+
+
+@contextlib.contextmanager
+def forced_whisper() -> Iterator[None]:
+    """Behind their rules."""
+    from whisper.decoding import ApplyTimestampRules
+
+    rows: dict[int, Tensor] = {}
+    apply = ApplyTimestampRules.apply
+
+    def forced(self: Any, logits: Tensor, tokens: Tensor) -> None:
+        apply(self, logits, tokens)
+        logits += added(tokens.shape[1] - self.sample_begin, logits.shape[1], rows)
+
+    ApplyTimestampRules.apply = forced
+    try:
+        yield
+    finally:
+        ApplyTimestampRules.apply = apply
+
+
+if __name__ == "__main__":
+    main()
