@@ -55,7 +55,7 @@ def cut_out(rows: Iterable[Utterance], store: Path, *, nj: int) -> Iterator[Utte
 
 
 def _cut(audio: str, rows: list[Utterance], store: Path) -> _Cut | None:
-    """What is to be written of a recording; None where it cannot be read. The folder is named by all that decides it."""
+    """What is to be written of a recording; None where it cannot be read. The folder is named by what decides it."""
     source = resolve(audio)
     try:
         probe(source)
