@@ -36,17 +36,21 @@ def write_models(folder: Path) -> None:
 
 
 def write_set(root: Path, split: str, lengths_s: dict[str, float]) -> None:
-    folder = root / "data" / split
     audio = {key: root / "audio" / f"{key}.wav" for key in lengths_s}
     for seed, (key, path) in enumerate(audio.items()):
         write_audio(path, speechlike(lengths_s[key], seed=seed))
+    write_tables(root / "data" / split, audio, lengths_s)
+
+
+def write_tables(folder: Path, audio: dict[str, Path], lengths_s: dict[str, float]) -> None:
+    """A data directory of whole recordings."""
     folder.mkdir(parents=True)
     tables = {
-        "wav.scp": [f"{key} {path}" for key, path in audio.items()],
-        "utt2spk": [f"{key} {key}" for key in audio],
-        "spk2utt": [f"{key} {key}" for key in audio],
-        "text": [f"{key} 我們 today" for key in audio],
-        "utt2dur": [f"{key} {length_s}" for key, length_s in lengths_s.items()],
+        "wav.scp": [f"{key} {path}" for key, path in sorted(audio.items())],
+        "utt2spk": [f"{key} {key}" for key in sorted(audio)],
+        "spk2utt": [f"{key} {key}" for key in sorted(audio)],
+        "text": [f"{key} 我們 today" for key in sorted(audio)],
+        "utt2dur": [f"{key} {length_s}" for key, length_s in sorted(lengths_s.items())],
     }
     for name, rows in tables.items():
         (folder / name).write_text("".join(row + "\n" for row in rows), encoding="utf-8")
