@@ -40,7 +40,7 @@ SHARES_SOURCE = {
 
 
 def _gpu(name: str, memory_mib: int, bf16_t: float, fp32_t: float, tb_per_s: float, source: str) -> Machine:
-    flops = {"bf16": bf16_t * 1e12, "fp32": fp32_t * 1e12}
+    flops = {"bf16": bf16_t * 1e12, "fp16": bf16_t * 1e12, "fp32": fp32_t * 1e12}
     source = f"{source}; memory as its driver tells it"
     return Machine(name, memory_mib << 20, flops, tb_per_s * 1e12, source, TRAINING_SHARE, DECODING_SHARE)
 
@@ -56,7 +56,9 @@ MACHINES: Mapping[str, Machine] = {
         _gpu("a100-40", 40_960, 312, 19.5, 1.555, f"{_SHEET}, SXM4 40 GB"),
         _gpu("l40s", 46_068, 362, 91.6, 0.864, _SHEET),
         _gpu("rtx4090", 24_564, 165, 82.6, 1.008, "NVIDIA's Ada whitepaper"),
-        Machine("cpu", None, {"fp32": 66e9, "bf16": 66e9}, 6.9e9, "of one core", 0.5, 0.5, is_gpu=False),
+        Machine(
+            "cpu", None, dict.fromkeys(("fp32", "bf16", "fp16"), 66e9), 6.9e9, "of one core", 0.5, 0.5, is_gpu=False
+        ),
     )
 }
 """`cpu` is one core; `--gpus` says how many."""

@@ -14,7 +14,7 @@ USABLE = 0.92
 CUDA_BYTES = GIB
 """Taken by CUDA's context and libraries before anything is computed."""
 
-BYTES = {"fp32": 4, "bf16": 2}
+BYTES = {"fp32": 4, "bf16": 2, "fp16": 2}
 
 _MIXED = 2  # bytes of what autocast computes in
 _SAVED_ENCODER_LAYER = 34  # bytes per frame and feature kept for the backward pass (Korthikanti et al., 2022)

@@ -80,6 +80,13 @@ def test_what_cannot_fit_is_refused_before_any_work(project):
     assert smaller.returncode == 0, smaller.stderr
 
 
+def test_every_precision_of_the_config_is_known(project):
+    half = [planned(project, "--conf", CONFS[0], f"decode.precision={name}")["stages"] for name in ("bf16", "fp16")]
+    assert half[0] == half[1]
+    whole = planned(project, "--conf", CONFS[0], "decode.precision=fp32")["stages"]
+    assert whole[0]["device_hours"] > 1.9 * half[0][0]["device_hours"]
+
+
 def test_a_given_throughput_is_marked(project):
     words = ["--conf", CONFS[0], "--hours", "100", "--gpus", "2", "--throughput", "pseudo_label=50"]
     found = planned(project, *words, "--throughput", "distill=400")
