@@ -57,6 +57,7 @@ def main() -> None:
     options = parse_options()
     warnings.filterwarnings("ignore")
     torch.set_num_threads(options.threads)
+    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     machine = (
         f"{os.cpu_count()} cores, {options.threads} threads, {platform.machine()}, torch {torch.__version__}, fp32"
     )
@@ -69,10 +70,10 @@ def main() -> None:
         ours = load_recogniser(checkpoint, family="whisper", languages=("zh",))
         force_ours(ours)
         with forced_whisper():
-            over_all(theirs, ours, sources, options)
             decoder_alone(theirs, ours, sources, options)
+            over_all(theirs, ours, sources, options)
         if options.others:
-            from whisper_others import compare_others
+            from tools.bench.whisper_others import compare_others
 
             compare_others(ours, checkpoint, sources, options)
 
@@ -115,9 +116,8 @@ def over_all(theirs: Any, ours: Any, sources: list[Source], options: argparse.Na
 def decoder_alone(theirs: Any, ours: Any, sources: list[Source], options: argparse.Namespace) -> None:
     """One window of each recording, its encoder's output given."""
     n_samples = ours.window.n_samples
-    speech_BN = torch.stack(
-        [torch.from_numpy(soundfile.read(source.audio, n_samples, dtype="float32")[0]) for source in sources]
-    )
+    speech = [torch.from_numpy(soundfile.read(source.audio, n_samples, dtype="float32")[0]) for source in sources]
+    speech_BN = torch.stack(speech)
     request = Request(("zh",))
     search = Search(ours, request, [224] * len(speech_BN))
     wanted = whisper.DecodingOptions(language="zh", temperature=0.0, fp16=False)
@@ -163,9 +163,9 @@ def report(times: dict[str, list[float]], way: str, base: str, n_windows: int) -
 
 
 def make_recordings(folder: Path, options: argparse.Namespace) -> list[Source]:
-    """Noise whose loudness changes, of so many windows that move on by 26.7 s, the last one whole."""
+    """Noise whose loudness changes, of so many windows that move on by 26.7 s."""
     sources = []
-    n_tenths = 267 * (options.windows - 1) + 300
+    n_tenths = 267 * options.windows
     for n in range(options.recordings):
         rng = np.random.default_rng(n)
         loudness = np.repeat(rng.uniform(0, 0.3, n_tenths), RATE_HZ // 10)
