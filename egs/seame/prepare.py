@@ -51,10 +51,8 @@ def variant(options: Options) -> str:
 
 
 def prepare(root: Path, options: Options, nj: int, store: Path) -> Iterator[tuple[str, Utterance]]:
-    """Yield every utterance of the listed recordings, then those of the two published sets, each a file of its own."""
-    lists = only_place(root, "**/train/wav_file.txt", f"the lists of {_REPOSITORY}: clone it into this folder").parents[
-        1
-    ]
+    """Yield what is trained on, as parts of recordings, then what is tuned and tested on, as files of their own."""
+    lists = _lists(root)
     may_train = train_recordings(lists / "train" / "wav_file.txt")
     sets = {split: read_set(lists / folder) for split, folder in FOLDERS.items()}
     tested = {utterance.recording for utterances in sets.values() for utterance in utterances}
@@ -65,6 +63,7 @@ def prepare(root: Path, options: Options, nj: int, store: Path) -> Iterator[tupl
         audio[recording] = root / f"{recording}.flac"  # is not there: stage 1 sets its utterances aside
     tally = Tally("seame/train", "transcript lines")
     lines: dict[str, list[Spoken]] = defaultdict(list)  # of the recordings that are tested on: about thirty
+    held_out: list[Utterance] = []
     heard: set[str] = set()
     for line in read_transcripts(_transcripts(root, options.phase), options.phase, tally):
         heard.add(line.recording)
@@ -72,8 +71,12 @@ def prepare(root: Path, options: Options, nj: int, store: Path) -> Iterator[tupl
             lines[line.recording].append(line)
             tally.drop("of_the_test_recordings", line.where)
         elif row := _train_row(line, line.recording in may_train, audio, tally):
-            yield "valid" if _is_held_out(row.id) else "train", row
+            if _is_held_out(row.id):
+                held_out.append(row)
+            else:
+                yield "train", row
     tally.tell()
+    yield from (("valid", row) for row in cut_out(held_out, store, nj=nj))
     _tell_silent(sorted((may_train | tested) - heard), options.phase)
     for split, utterances in sets.items():
         _hold_against_published(split, count_tokens(utterance.text for utterance in utterances))
@@ -86,7 +89,6 @@ def tables(root: Path, options: Options) -> Iterator[tuple[str, str, str, str]]:
     styles = {recording: path.parents[1].name for recording, path in _audio(root).items()}
     for recording, style in styles.items():
         yield "train", "reco2style", recording, style
-        yield "valid", "reco2style", recording, style
     lists = _lists(root)
     for split, folder in FOLDERS.items():
         for utterance in read_set(lists / folder):

@@ -242,4 +242,5 @@ def test_it_walks_to_the_report(walk, tmp_path):
     assert (data / "devman/utt2dur").read_text() == f"{first} 2.98\n{second} 2.58\n"
     assert not (data / "devman/segments").exists()
     assert (data / "train/segments").exists()
+    assert not (data / "valid/segments").exists()
     assert "segment_beyond_end" in (data / "train/rejected.jsonl").read_text()
