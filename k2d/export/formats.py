@@ -80,6 +80,6 @@ FORMATS: Mapping[str, Format] = {
         "from faster_whisper import WhisperModel\n\n"
         'model = WhisperModel(".")\n'
         'segments, _ = model.transcribe("talk.wav", language="LANGUAGE", condition_on_previous_text=False)\n'
-        'print(" ".join(segment.text for segment in segments))',
+        'print("".join(segment.text for segment in segments))',
     ),
 }

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from k2d.atomic import write_text
 from k2d.config import settings_of
 from k2d.data.corpus import read_card
-from k2d.faults import UsageError
 from k2d.paths import PROJECT_ROOT
 from k2d.report import stored
 from k2d.stages.init_student import RECORD as LAYERS
@@ -34,7 +33,7 @@ def units(job: Job) -> list[Unit]:
     """A student in a format is a unit."""
     students = job.config.exported()
     if not students:
-        raise UsageError("export: there is no student; name methods under select.methods, and train them (stage 10)")
+        log.info("there is no student to hand out: select.methods names none")
     return [_unit(name, form, job) for name in students for form in job.config.export_formats()]
 
 

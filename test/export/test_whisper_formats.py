@@ -9,6 +9,7 @@ import torch
 import whisper
 from made_audio import speechlike
 from whisper_made import ENGLISH, TINY, V3, made_state, write_hugging_face, write_openai
+from whisper_tiny import sound, talks, tiny_checkpoint
 
 from k2d.export import ctranslate2, huggingface, openai
 from k2d.export.wanted import Wanted
@@ -193,3 +194,26 @@ def test_without_the_extra_one_message_says_what_to_do(tmp_path, monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "ctranslate2" else find(name))
     with pytest.raises(UsageError, match=r"ctranslate2, not installed here; pip install '\.\[export\]'"):
         ctranslate2.write(tmp_path, WANTED, tmp_path)
+
+
+def test_a_whisper_that_says_something_says_it_everywhere(tmp_path):
+    """Several windows of a recording, in openai-whisper, transformers' pipeline and faster-whisper."""
+    from faster_whisper import WhisperModel
+    from transformers import pipeline
+
+    for name, module in (("openai", openai), ("huggingface", huggingface), ("ctranslate2", ctranslate2)):
+        (tmp_path / name).mkdir()
+        module.write(tiny_checkpoint(), WANTED, tmp_path / name)
+    talk = sound(talks()[0])
+    model = whisper.load_model(str(tmp_path / "openai" / "k2d_per-s1.pt"), device="cpu")
+    options = {"language": "zh", "condition_on_previous_text": False}
+    said = model.transcribe(talk, fp16=False, **options)
+    assert all(each.text in said["text"] for each in talks()[0].said)
+
+    recognise = pipeline("automatic-speech-recognition", model=str(tmp_path / "huggingface"), return_timestamps=True)
+    words = {"generate_kwargs": {"language": "zh"}}
+    assert recognise({"raw": talk, "sampling_rate": 16_000}, **words)["text"] == said["text"]
+
+    segments, _ = WhisperModel(str(tmp_path / "ctranslate2"), device="cpu").transcribe(talk, **options)
+    times = [(round(each.start, 2), round(each.end, 2), each.text) for each in segments]
+    assert times == [(round(each["start"], 2), round(each["end"], 2), each["text"]) for each in said["segments"]]
