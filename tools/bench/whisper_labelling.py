@@ -205,29 +205,31 @@ def added(n_generated: int, n_vocabulary: int, cache: dict[int, Tensor]) -> Tens
 
 
 def force_ours(ours: Any) -> None:
-    """Behind our rules."""
+    """In place of what our rules give, which are computed all the same."""
     constrain, rows = ours.constrain, dict[int, Tensor]()
 
+    suppressed = torch.tensor(ours._rules.suppressed)
+
     def forced(logits_RV: Tensor, generated_RL: Tensor, request: Request) -> Tensor:
-        log_probs_RV: Tensor = constrain(logits_RV, generated_RL, request)
-        return log_probs_RV.add_(added(generated_RL.shape[1], log_probs_RV.shape[1], rows)).nan_to_num_(
-            nan=-torch.inf, neginf=-torch.inf
-        )
+        constrain(logits_RV, generated_RL, request)
+        scores_RV = logits_RV + added(generated_RL.shape[1], logits_RV.shape[1], rows)
+        return scores_RV.index_fill_(1, suppressed, -torch.inf).log_softmax(-1)
 
     ours.constrain = forced
 
 
 @contextlib.contextmanager
 def forced_whisper() -> Iterator[None]:
-    """Behind their rules."""
+    """In place of what their rules give, which are computed all the same."""
     from whisper.decoding import ApplyTimestampRules
 
     rows: dict[int, Tensor] = {}
     apply = ApplyTimestampRules.apply
 
     def forced(self: Any, logits: Tensor, tokens: Tensor) -> None:
+        before = logits.clone()
         apply(self, logits, tokens)
-        logits += added(tokens.shape[1] - self.sample_begin, logits.shape[1], rows)
+        torch.add(before, added(tokens.shape[1] - self.sample_begin, logits.shape[1], rows), out=logits)
 
     ApplyTimestampRules.apply = forced
     try:

@@ -13,12 +13,12 @@ from typing import Any
 import soundfile
 import torch
 from torch import Tensor
-from tools.bench.whisper_labelling import LABELLING, N_TOKENS, added, report, timed_in_turns
 
 from k2d.decode.longform import decode_recordings
 from k2d.decode.sources import Source
 from k2d.export import ctranslate2, huggingface
 from k2d.export.wanted import Wanted
+from tools.bench.whisper_labelling import LABELLING, N_TOKENS, added, report, timed_in_turns
 
 _N_PROMPT = 3  # start, language, task
 

@@ -1,0 +1,111 @@
+"""A Whisper on the road: taken by stages 3 and 4, labelling, cut down, taught; the command line from outside."""
+
+import json
+
+import pytest
+from decoded_project import write_tables
+from whisper_made import write_hugging_face, write_openai
+from whisper_tiny import talks, tiny_checkpoint, write_talks
+
+CONF = """
+max_bad: 0.5
+corpora: {unlabelled: [lab/train]}
+teacher: &whisper {family: whisper, checkpoint: models/teacher.pt, language: [zh]}
+auxiliaries: {base: *whisper}
+decode: {batch_size: 4}
+select: {methods: {kd_all: {rule: none}}}
+student: {decoder_layers: [1], freeze_positions: true}
+distill: {heldout_share: 0.1, training: {steps: 2, batch_size: 2, evaluations: 1}}
+"""
+
+
+@pytest.fixture
+def lab(project):
+    (project.root / "conf" / "x.yaml").write_text(CONF, encoding="utf-8")
+    return project
+
+
+def made(lab):
+    """The tiny Whisper that knows its recordings by heart, and these."""
+    (lab.root / "models").mkdir()
+    (lab.root / "models" / "teacher.pt").write_bytes(tiny_checkpoint().read_bytes())
+    audio = {path.stem: path for path in write_talks(lab.root / "audio")}
+    write_tables(lab.root / "data" / "lab" / "train", audio, {talk.id: talk.duration_s for talk in talks()})
+
+
+@pytest.mark.slow
+def test_from_checkpoint_to_a_student_that_openai_whisper_loads(lab):
+    import whisper
+
+    made(lab)
+    for first, last in (("3", "6"), ("7", "9"), ("10", "10")):
+        done = lab.run("--conf", "conf/x.yaml", "--stage", first, "--stop-stage", last, "--nj", "1")
+        assert done.returncode == 0, done.stdout + done.stderr
+    exp = lab.root / "exp" / "x"
+    heard = [json.loads(line) for line in (exp / "pseudo" / "lab" / "train" / "hyp.jsonl").open(encoding="utf-8")]
+    (long,) = (one for one in heard if one["id"] == "long")
+    (said,) = (talk.said for talk in talks() if talk.id == "long")
+    assert [s["text"] for s in long["segments"]] == [each.text for each in said]
+    assert {s["language"] for s in long["segments"]} == {"zh"}
+    teacher, student = (
+        whisper.load_model(str(exp / "models" / name / "model.pt"), device="cpu") for name in ("teacher", "kd_all-s1")
+    )
+    assert (teacher.dims.n_text_layer, student.dims.n_text_layer) == (2, 1)
+    assert student.decoder.positional_embedding.equal(teacher.decoder.positional_embedding)
+    assert student.encoder.conv1.weight.equal(teacher.encoder.conv1.weight)
+    assert not student.decoder.blocks[0].mlp[0].weight.equal(teacher.decoder.blocks[1].mlp[0].weight)
+
+
+@pytest.mark.slow
+def test_a_hugging_face_folder_is_taken_as_it_is(lab):
+    import whisper
+
+    write_hugging_face(lab.root / "models" / "face", language="<|zh|>")
+    taken = ["--stage", "3", "--stop-stage", "3", "teacher.checkpoint=models/face", "teacher.language=[]"]
+    done = lab.run("--conf", "conf/x.yaml", *taken)
+    assert done.returncode == 0, done.stdout + done.stderr
+    folder = lab.root / "exp" / "x" / "models" / "teacher"
+    assert json.loads((folder / "whisper.json").read_text())["language"] == "zh"
+    assert whisper.load_model(str(folder / "model.pt"), device="cpu").dims.n_text_layer == 3
+
+
+@pytest.mark.slow
+def test_a_published_checkpoint_that_cannot_be_had_is_told_with_the_remedy(lab):
+    taken = ["--stage", "3", "--stop-stage", "3", "teacher.checkpoint=large-v2", f"teacher.cache={lab.root / 'kept'}"]
+    nowhere = {"https_proxy": "http://127.0.0.1:9", "HTTPS_PROXY": "http://127.0.0.1:9", "no_proxy": ""}
+    done = lab.run("--conf", "conf/x.yaml", *taken, **nowhere)
+    assert done.returncode == 1
+    assert "Whisper large-v2: it is not in" in done.stdout + done.stderr
+    assert "put it there as large-v2.pt" in done.stdout + done.stderr
+
+
+@pytest.mark.slow
+def test_transcribe_knows_a_whisper_by_its_files(lab):
+    made(lab)
+    words = ["--model", "models/teacher.pt", "--language", "zh", "--format", "json", "audio/short.wav"]
+    done = lab.k2d("transcribe", *words)
+    assert done.returncode == 0, done.stderr
+    (said,) = (talk.said for talk in talks() if talk.id == "short")
+    assert [s["text"] for s in json.loads(done.stdout)["segments"]] == [each.text for each in said]
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (["teacher.checkpoint=large-v9"], "large-v9 is not there; expected a model folder or a file of one, or one of"),
+        (["teacher.checkpoint=null"], "a Whisper is taken from a checkpoint, not trained here"),
+    ],
+)
+def test_a_whisper_without_a_checkpoint_is_refused_at_once(lab, settings, message):
+    done = lab.k2d("teacher", "--conf", "conf/x.yaml", *settings)
+    assert done.returncode == 2
+    assert message in done.stderr
+
+
+@pytest.mark.slow
+def test_a_broken_checkpoint_is_refused_with_its_fault(lab):
+    path = write_openai(lab.root / "models" / "teacher.pt")
+    path.write_bytes(path.read_bytes()[:-100])
+    done = lab.run("--conf", "conf/x.yaml", "--stage", "3", "--stop-stage", "3")
+    assert done.returncode == 1
+    assert "models/teacher.pt: cannot be read as weights: truncated" in done.stdout + done.stderr
