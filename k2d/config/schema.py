@@ -218,8 +218,9 @@ class Distill:
     heldout_share: Share = 0.02
     """Share of the unlabelled recordings kept from training, to choose checkpoints by."""
     keep_encoded: bool = False
-    """Encode every chunk once, for all students, into a file: 4 bytes per frame and feature (0.3 MB for 10 s in the
-    mini recipe, 7.7 MB for 30 s of Whisper large). Needs a frozen encoder."""
+    """Let the teacher hear every chunk once, for all students: its encoder's output goes into a file (4 bytes per
+    frame and feature: 0.1 MB for 10 s in the mini recipe, 7.7 MB for 30 s of Whisper large), and its decoder's last
+    hidden states on the label (4 bytes per token and feature). Needs a frozen encoder."""
     seeds: Annotated[tuple[Whole, ...], Field(min_length=1)] = (1,)
     """One student per method and seed."""
     controls: tuple[Literal["teacher_more", "student_pool"], ...] = ()

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from k2d.models.recogniser import Recogniser
     from k2d.models.student import Shrinkable
     from k2d.train.batches import Batch, Material, Share
+    from k2d.train.chunks import Labelling
     from k2d.train.distillation import Pair
     from k2d.train.encoded import Encoded
     from k2d.train.learner import Objective
@@ -127,7 +128,7 @@ def _from_chunks(
     learnt_from = read_chunks(folders)
     n_kept = len(read_chunks(dict.fromkeys(folders, frozenset())))
     chunks = [chunk for chunk in learnt_from if _fits(chunk.label, pair.student)]
-    encoded = _encoded(pair.teacher, job) if distill.keep_encoded else None
+    encoded = _encoded(pair.teacher, labelling, job) if distill.keep_encoded else None
     material = ChunkMaterial(chunks, pair.student.codec, pair.student.window, labelling, encoded)
     training = distill.training
 
@@ -144,15 +145,16 @@ def _fits(label: str, student: Recogniser) -> bool:
     return len(student.codec.ids(label)) + _LONGEST_PROMPT < student.max_tokens
 
 
-def _encoded(teacher: Recogniser, job: Job) -> Encoded:
-    """Every chunk of stage 6, for all students, as their encoder hears it."""
+def _encoded(teacher: Recogniser, labelling: Labelling, job: Job) -> Encoded:
+    """Every chunk of stage 6 that fits, for all students, as their teacher hears it."""
     from k2d.stamp import fingerprint
-    from k2d.train.chunks import read_chunks
+    from k2d.train.chunks import ChunkMaterial, read_chunks
     from k2d.train.encoded import open_encoded
 
     splits = [job.places.exp / "chunks" / split for split in job.config.corpora.unlabelled]
+    chunks = [chunk for chunk in read_chunks(dict.fromkeys(splits, frozenset())) if _fits(chunk.label, teacher)]
     return open_encoded(
-        read_chunks(dict.fromkeys(splits, frozenset())),
+        ChunkMaterial(chunks, teacher.codec, teacher.window, labelling),
         teacher,
         job.places.exp / "cache" / "encoded",
         made_from={"teacher": fingerprint(job.places.exp / "models" / TEACHER)},

@@ -46,6 +46,8 @@ class Batch(NamedTuple):
     n_text_B: Tensor
     states_BTD: Tensor | None = None
     """What the encoder makes of it, in place of the speech, where that was computed before."""
+    teacher_hidden_BLD: Tensor | None = None
+    """What the teacher's decoder makes of the inputs, where that was computed before."""
     kept_as: tuple[int, int] | None = None
     """Its number among batches that come again with other noise on the inputs. Only at first has it any speech."""
 

@@ -12,6 +12,7 @@ from typing import Protocol
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch.nn.utils.rnn import pad_sequence
 from torch.utils.data import Dataset
 
 from k2d.data.audio import read, resolve
@@ -46,6 +47,10 @@ class Labelling:
     previous_text_probability: float = 0.0
     languages: tuple[str, ...] = ()
 
+    @property
+    def is_always_the_same(self) -> bool:
+        return self.timestamps_probability == 1 and self.previous_text_probability == 0
+
 
 @dataclass(frozen=True, slots=True)
 class ChunkMaterial:
@@ -56,13 +61,15 @@ class ChunkMaterial:
     window: Window
     labelling: Labelling = field(default_factory=Labelling)
     encoded: Encoded | None = None
-    """In place of the audio."""
+    """In place of the audio, and of the teacher's work on it."""
 
 
 class Encoded(Protocol):
-    """What the encoder makes of each chunk."""
+    """What the teacher makes of each chunk."""
 
-    def __getitem__(self, chunk: Chunk) -> NDArray[np.float32]: ...
+    def states(self, chunk: Chunk) -> NDArray[np.float32]: ...
+
+    def hidden(self, chunk: Chunk) -> NDArray[np.float32]: ...
 
 
 def heldout_recordings(recordings: Iterable[str], share: float, seed: int) -> frozenset[str]:
@@ -133,14 +140,20 @@ class ChunkBatches(Dataset[list[Batch]]):
         size = -(-len(samples) // self._accumulate)
         parts = [slice(at, at + size) for at in range(0, len(samples), size)]
         batches = [collate(samples[part]) for part in parts]
-        encoded = self._material.encoded
-        if encoded is None:
+        if self._material.encoded is None:
             return batches
-        rows = [encoded[self._material.chunks[int(numbers[place])]] for place in places]
+        chunks = [self._material.chunks[int(numbers[place])] for place in places]
         return [
-            batch._replace(states_BTD=torch.from_numpy(np.stack(rows[part])))
+            self._with_encoded(batch, chunks[part], self._material.encoded)
             for batch, part in zip(batches, parts, strict=True)
         ]
+
+    def _with_encoded(self, batch: Batch, chunks: Sequence[Chunk], encoded: Encoded) -> Batch:
+        batch = batch._replace(states_BTD=torch.from_numpy(np.stack([encoded.states(chunk) for chunk in chunks])))
+        if not self._material.labelling.is_always_the_same:
+            return batch
+        hidden = [torch.from_numpy(encoded.hidden(chunk)) for chunk in chunks]
+        return batch._replace(teacher_hidden_BLD=pad_sequence(hidden, batch_first=True))
 
     def _sample(self, step: int, place: int, number: int) -> Sample:
         """A chunk as the step wants it."""
@@ -148,18 +161,21 @@ class ChunkBatches(Dataset[list[Batch]]):
         rng = StepKey(*self._key, step).generator(place)
         window = material.window
         speech = _SILENT if material.encoded else speech_of(chunk, window.rate_hz, window.n_samples)
-        inputs, targets = self._sequence(rng, chunk)
+        labelling = material.labelling
+        timestamps = rng.random() < labelling.timestamps_probability
+        previous = chunk.previous if rng.random() < labelling.previous_text_probability else ""
+        inputs, targets = sequence_of(chunk, material, timestamps, previous)
         text = np.array(material.codec.ids(plain(chunk.label)), dtype=np.int64)
         return Sample(chunk.id, speech, inputs, targets, text)
 
-    def _sequence(self, rng: np.random.Generator, chunk: Chunk) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """What the decoders read and what they are to say; the prompt carries no loss."""
-        labelling = self._material.labelling
-        timestamps = rng.random() < labelling.timestamps_probability
-        previous = chunk.previous if rng.random() < labelling.previous_text_probability else ""
-        request = Request(labelling.languages, timestamps)
-        ids, n_prompt = self._material.codec.label(chunk.label if timestamps else plain(chunk.label), request, previous)
-        sequence = np.array(ids, dtype=np.int64)
-        targets = sequence[1:].copy()
-        targets[: n_prompt - 1] = IGNORED
-        return sequence[:-1], targets
+
+def sequence_of(
+    chunk: Chunk, material: ChunkMaterial, timestamps: bool = True, previous: str = ""
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """What the decoders read and what they are to say; the prompt carries no loss."""
+    request = Request(material.labelling.languages, timestamps)
+    ids, n_prompt = material.codec.label(chunk.label if timestamps else plain(chunk.label), request, previous)
+    sequence = np.array(ids, dtype=np.int64)
+    targets = sequence[1:].copy()
+    targets[: n_prompt - 1] = IGNORED
+    return sequence[:-1], targets

@@ -77,8 +77,11 @@ class Distilling:
         student, teacher = self._pair.student, self._pair.teacher
         counted_BL = batch.targets_BL != IGNORED
         student_hidden_BLD = student.hidden(student_memory, batch.inputs_BL)
-        with torch.no_grad():
-            teacher_hidden_BLD = teacher.hidden(teacher_memory, batch.inputs_BL)
+        if batch.teacher_hidden_BLD is not None:
+            teacher_hidden_BLD = batch.teacher_hidden_BLD.to(teacher.device, teacher.dtype)
+        else:
+            with torch.no_grad():
+                teacher_hidden_BLD = teacher.hidden(teacher_memory, batch.inputs_BL)
         return Sides(
             batch.targets_BL[counted_BL],
             student_hidden_BLD[counted_BL],

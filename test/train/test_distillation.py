@@ -154,19 +154,20 @@ def test_two_vocabularies_are_refused(teacher, tmp_path: Path):
         Distilling(Pair(student, teacher, True), Objective({"ce": 1.0}), "token_mean")
 
 
-def test_kept_states_are_what_the_encoder_gives(teacher, chunks_folder, tmp_path):
-    """With them, the losses are the same, no audio is read, and the encoder is not asked again."""
+def test_what_is_kept_is_what_the_teacher_gives(teacher, chunks_folder, tmp_path, monkeypatch):
+    """With it, the losses are the same, no audio is read, and neither encoder nor decoder of the teacher runs again."""
     from k2d.objectives.objective import Objective
     from k2d.train.batches import Share
-    from k2d.train.chunks import ChunkBatches, ChunkMaterial, read_chunks
+    from k2d.train.chunks import ChunkBatches, ChunkMaterial, Labelling, read_chunks
     from k2d.train.distillation import Distilling, Pair
     from k2d.train.encoded import open_encoded
 
     chunks = read_chunks({chunks_folder: ()})
     made_from = {"teacher": "this one"}
-    encoded = open_encoded(chunks, teacher, tmp_path / "encoded", made_from=made_from, batch_size=3)
+    whole = ChunkMaterial(chunks, teacher.codec, teacher.window)
+    encoded = open_encoded(whole, teacher, tmp_path / "encoded", made_from=made_from, batch_size=3)
     times = (tmp_path / "encoded" / "states.float32").stat().st_mtime_ns
-    open_encoded(chunks, teacher, tmp_path / "encoded", made_from=made_from, batch_size=3)
+    open_encoded(whole, teacher, tmp_path / "encoded", made_from=made_from, batch_size=3)
     assert (tmp_path / "encoded" / "states.float32").stat().st_mtime_ns == times
 
     def losses(**kept):
@@ -177,9 +178,17 @@ def test_kept_states_are_what_the_encoder_gives(teacher, chunks_folder, tmp_path
         return batch, {name: value.item() for name, value in sums.items()}
 
     heard, expected = losses()
-    kept, found = losses(encoded=encoded)
+    half, same = losses(encoded=encoded, labelling=Labelling(timestamps_probability=1 - 1e-12))
+    assert half.teacher_hidden_BLD is None
+    assert same == pytest.approx(expected, rel=1e-4)
+    hearing = []
+    with monkeypatch.context() as watched:
+        for part in (teacher.network.encoder, teacher.network.decoder):
+            watched.setattr(part, "forward", lambda *_, **__: hearing.append("again"))
+        kept, found = losses(encoded=encoded)
+    assert hearing == []
     assert kept.ids == heard.ids
     assert kept.speech_BN.shape[1] == 0
     assert found == pytest.approx(expected, rel=1e-4)
-    open_encoded(chunks, teacher, tmp_path / "encoded", made_from={"teacher": "another"}, batch_size=3)
+    open_encoded(whole, teacher, tmp_path / "encoded", made_from={"teacher": "another"}, batch_size=3)
     assert (tmp_path / "encoded" / "states.float32").stat().st_mtime_ns > times
