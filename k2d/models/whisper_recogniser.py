@@ -66,7 +66,7 @@ class WhisperRecogniser(WhisperEars):
         """Move the network. Its norms compute in float32 whatever the rest does."""
         self.network.to(device=device, dtype=dtype)
         for module in self.network.modules():
-            if isinstance(module, nn.LayerNorm) and dtype != torch.float64:
+            if isinstance(module, nn.LayerNorm):
                 module.float()
         return self
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -46,8 +47,9 @@ class WhisperRules:
         """Log-probabilities among what may come next, -inf for the rest. At least in float32."""
         scores_RV = logits_RV.to(torch.promote_types(logits_RV.dtype, torch.float32), copy=True)
         is_first = generated_RL.shape[1] == 0
-        for token in (*self.suppressed, *(self.suppressed_first if is_first else ())):
-            scores_RV[:, token] = _NEVER
+        scores_RV.index_fill_(1, _index(self.suppressed, scores_RV.device), _NEVER)
+        if is_first:
+            scores_RV.index_fill_(1, _index(self.suppressed_first, scores_RV.device), _NEVER)
         if not timestamps:
             return scores_RV.log_softmax(-1)
         scores_RV[:, self.no_times] = _NEVER
@@ -81,6 +83,12 @@ class WhisperRules:
         text_RV.masked_fill_(prefers_R1, _NEVER)
         times_RT.sub_(torch.where(prefers_R1, of_times_R1, 0.0))
         return log_probs_RV
+
+
+@lru_cache(maxsize=8)
+def _index(ids: tuple[int, ...], device: torch.device) -> Tensor:
+    """On the device once, not at every step."""
+    return torch.tensor(ids, dtype=torch.long, device=device)
 
 
 def _or(said: Sequence[int] | None, default: Sequence[int]) -> Sequence[int]:

@@ -216,6 +216,9 @@ def test_half_the_precision_gives_nearly_the_same(tmp_path):
     b = started[1].decoding.step(torch.tensor([50_364] * 3)).float()
     a = started[0].decoding.step(torch.tensor([50_364] * 3))
     assert torch.nn.functional.cosine_similarity(a, b).min() > 0.99
+    double = load_recogniser(path, precision="fp64", languages=("zh",))
+    c = double.start(double.encode(speech()), Request()).logits_RV
+    assert torch.nn.functional.cosine_similarity(started[0].logits_RV.double(), c).min() > 0.9999
     with pytest.raises(UsageError, match="fp16: for GPUs only"):
         load_recogniser(path, precision="fp16")
 
