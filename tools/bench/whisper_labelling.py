@@ -127,9 +127,10 @@ def decoder_alone(theirs: Any, ours: Any, sources: list[Source], options: argpar
         return [one.ids for one in greedy(started.decoding, started.logits_RV, search)]
 
     with torch.inference_mode():
-        start = time.perf_counter()
+        now = clock(options)
+        start = now()
         memory = ours.encode(speech_BN)
-        print(f"  encoder {(time.perf_counter() - start) / len(speech_BN) * 1000:.0f} ms a window")
+        print(f"  encoder {(now() - start) / len(speech_BN) * 1000:.0f} ms a window")
         ways: dict[str, Callable[[], Any]] = {
             "whisper.decode": lambda: [tuple(theirs.decode(one_TD, wanted).tokens) for one_TD in memory.states_BTD],
             "batch 16": decode_all,
@@ -141,11 +142,15 @@ def decoder_alone(theirs: Any, ours: Any, sources: list[Source], options: argpar
     print(f"  decoder alone, {report(times, 'batch 16', 'whisper.decode', len(sources))}, {same} alike")
 
 
+def clock(options: argparse.Namespace) -> Callable[[], float]:
+    return time.process_time if options.processor_time else time.perf_counter
+
+
 def timed_in_turns(
     ways: dict[str, Callable[[], Any]], options: argparse.Namespace
 ) -> tuple[dict[str, list[float]], dict[str, Any]]:
     """Seconds of every way, turn by turn, and what each way gave."""
-    now = time.process_time if options.processor_time else time.perf_counter
+    now = clock(options)
     found: dict[str, Any] = {}
     times: dict[str, list[float]] = {way: [] for way in ways}
     for _ in range(options.pairs):
