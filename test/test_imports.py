@@ -48,7 +48,7 @@ ADAPTERS = {
     "ctranslate2": {"k2d/models/whisper_ctranslate2.py", "k2d/export/ctranslate2.py"},
     "faster_whisper": {"k2d/export/ctranslate2.py"},
     "kaldiio": {"k2d/data/audio/ark.py"},
-    "pyarrow": {"k2d/data/parquet.py"},
+    "pyarrow": {"k2d/data/raw/parquet.py"},
     "opencc": {"k2d/text/script.py"},
     "pypinyin": {"k2d/text/mandarin.py"},
     "gruut": {"k2d/text/english.py"},

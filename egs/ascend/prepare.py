@@ -17,13 +17,13 @@ from pathlib import Path, PurePosixPath
 from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass as checked
 
-from k2d.data import download_command
 from k2d.data.longform import ByTime, Concatenate
 from k2d.data.longform_audio import LONG, Asked, with_long
-from k2d.data.parquet import read_rows
-from k2d.data.parquet_splits import Splits, find_splits
+from k2d.data.raw import download_command
+from k2d.data.raw.parquet import read_rows
+from k2d.data.raw.parquet_splits import Splits, find_splits
+from k2d.data.raw.stored_audio import rows_with_audio
 from k2d.data.rows import Utterance
-from k2d.data.stored_audio import rows_with_audio
 from k2d.faults import K2DError
 
 _NAME = re.compile(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from k2d.data.raw_files import unpacked
+from k2d.data.raw.files import unpacked
 from k2d.faults import K2DError
 from k2d.paths import shown
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from k2d.data.raw_lines import raw_lines
+from k2d.data.raw.lines import raw_lines
 from k2d.faults import K2DError
 from k2d.paths import shown
 

@@ -12,9 +12,9 @@ from egs.lectures.names import recording_id, segment_id
 from egs.lectures.options import Options
 from egs.lectures.recordings import plan
 from egs.lectures.yodas2 import Video, find_shards, unpack, videos
-from k2d.data.captions import Captions, read_captions
+from k2d.data.raw.captions import Captions, read_captions
+from k2d.data.raw.tally import Tally
 from k2d.data.rows import Utterance
-from k2d.data.tally import Tally
 from k2d.faults import K2DError
 
 __all__ = ["Options", "prepare", "tables"]

@@ -15,7 +15,7 @@ from egs.lectures.names import plain_id, recording_id
 from egs.lectures.options import Options
 from egs.lectures.table import Row, find_table, inner_path, read_table
 from egs.lectures.walk import INFO, Tree, walk
-from k2d.data.tally import Tally
+from k2d.data.raw.tally import Tally
 from k2d.faults import K2DError
 
 SHOWN_FAULTS = 10

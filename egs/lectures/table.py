@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Literal
 
-from k2d.data.raw_lines import raw_lines
+from k2d.data.raw.lines import raw_lines
 from k2d.faults import Fault, FaultReport, K2DError, Treatment
 
 COLUMNS = ("path", "course", "speaker", "date", "language", "split")

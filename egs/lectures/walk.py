@@ -10,8 +10,8 @@ from pathlib import Path
 
 from k2d.data.audio.content import HEAD_BYTES, foreign_container, recognise
 from k2d.data.audio.source import AudioError
-from k2d.data.captions import SUFFIXES as CAPTIONS
-from k2d.data.tally import Tally
+from k2d.data.raw.captions import SUFFIXES as CAPTIONS
+from k2d.data.raw.tally import Tally
 from k2d.faults import K2DError
 
 INFO = ".info.json"

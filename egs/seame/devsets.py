@@ -17,7 +17,7 @@ from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from egs.seame.transcripts import Spoken
-from k2d.data.raw_lines import entries, raw_lines
+from k2d.data.raw.lines import entries, raw_lines
 from k2d.faults import K2DError
 from k2d.paths import shown
 

@@ -16,10 +16,10 @@ from typing import Literal
 from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
 
-from k2d.data.raw_files import by_name, unpacked
-from k2d.data.raw_lines import entries
+from k2d.data.raw.files import by_name, unpacked
+from k2d.data.raw.lines import entries
+from k2d.data.raw.tally import Tally
 from k2d.data.rows import Utterance
-from k2d.data.tally import Tally
 from k2d.faults import K2DError
 from k2d.paths import shown
 

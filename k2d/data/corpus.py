@@ -25,7 +25,7 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
 from k2d import strict_yaml
-from k2d.data.download import Remote
+from k2d.data.raw.download import Remote
 from k2d.data.rows import Utterance
 from k2d.faults import K2DError, UsageError
 from k2d.paths import PROJECT_ROOT, shown

@@ -5,22 +5,22 @@ import importlib
 
 import pytest
 
-ROOMS = [
-    "archive",
-    "captions",
-    "download",
-    "hypotheses",
-    "timed_text",
-    "chunks",
-    "chunk_audio",
-    "subtitles",
-    "corpus",
-    "tally",
+from k2d.paths import PROJECT_ROOT
+
+FILES = sorted((PROJECT_ROOT / "k2d" / "data").rglob("*.py"))
+MODULES = [
+    ".".join(path.relative_to(PROJECT_ROOT).with_suffix("").parts)
+    for path in FILES
+    if ">>> " in path.read_text(encoding="utf-8")
 ]
 
 
-@pytest.mark.parametrize("name", ROOMS)
+def test_examples_are_found():
+    assert {"k2d.data.chunks", "k2d.data.raw.archive"} <= set(MODULES)
+
+
+@pytest.mark.parametrize("name", MODULES)
 def test_examples(name):
-    result = doctest.testmod(importlib.import_module(f"k2d.data.{name}"))
+    result = doctest.testmod(importlib.import_module(name))
     assert result.failed == 0
     assert result.attempted >= 1

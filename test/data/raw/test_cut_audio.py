@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from k2d.data.cut_audio import cut_out
+from k2d.data.raw.cut_audio import cut_out
 from k2d.data.rows import Utterance
 
 

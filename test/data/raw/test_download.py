@@ -9,10 +9,10 @@ import urllib.request
 import pytest
 from file_server import serving
 
-from k2d.data import https_only
 from k2d.data.corpus import Card, PublicFile
-from k2d.data.download import Remote, fetch
-from k2d.data.download_command import download
+from k2d.data.raw import https_only
+from k2d.data.raw.download import Remote, fetch
+from k2d.data.raw.download_command import download
 from k2d.faults import K2DError
 
 CONTENT = os.urandom(3_000_000)

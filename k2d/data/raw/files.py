@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from k2d.data.archive import extract
+from k2d.data.raw.archive import extract
 from k2d.faults import K2DError
 from k2d.paths import shown
 

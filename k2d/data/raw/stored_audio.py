@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 
 from k2d.atomic import partial_folder, publish_folder
 from k2d.data.audio import RATE_HZ, AudioError, AudioSource, read, write
-from k2d.data.parquet import Clip, Kind, Row, Shard, demand_columns, read_clips, read_rows
+from k2d.data.raw.parquet import Clip, Kind, Row, Shard, demand_columns, read_clips, read_rows
 from k2d.faults import K2DError
 from k2d.progress import track
 from k2d.workers import run_each

@@ -4,7 +4,7 @@ import pyarrow
 import pytest
 from made_parquet import AUDIO, clip, write_shard
 
-from k2d.data.parquet import Clip, demand_columns, open_shard, read_clips, read_rows
+from k2d.data.raw.parquet import Clip, demand_columns, open_shard, read_clips, read_rows
 from k2d.faults import K2DError
 
 TYPES = {"id": pyarrow.string(), "text": pyarrow.string(), "seconds": pyarrow.float32(), "audio": AUDIO}

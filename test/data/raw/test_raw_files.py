@@ -4,7 +4,7 @@ import tarfile
 
 import pytest
 
-from k2d.data.raw_files import by_name, only_place, unpacked
+from k2d.data.raw.files import by_name, only_place, unpacked
 from k2d.faults import K2DError
 
 

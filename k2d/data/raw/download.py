@@ -21,7 +21,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from k2d.atomic import sync_folder, write_text
-from k2d.data.https_only import opener, refuse_url
+from k2d.data.raw.https_only import opener, refuse_url
 from k2d.faults import K2DError
 from k2d.progress import Progress
 

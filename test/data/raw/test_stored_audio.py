@@ -7,8 +7,8 @@ import soundfile
 from made_parquet import AUDIO, clip, tone, wav, write_shard
 
 from k2d.data.audio import AudioError, AudioSource, probe
-from k2d.data.parquet import open_shard
-from k2d.data.stored_audio import rows_with_audio
+from k2d.data.raw.parquet import open_shard
+from k2d.data.raw.stored_audio import rows_with_audio
 from k2d.faults import K2DError
 
 TYPES = {"id": pyarrow.string(), "audio": AUDIO}

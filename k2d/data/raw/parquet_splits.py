@@ -6,7 +6,7 @@ import logging
 import re
 from pathlib import Path
 
-from k2d.data.parquet import Shard, open_shard
+from k2d.data.raw.parquet import Shard, open_shard
 from k2d.faults import K2DError
 from k2d.paths import shown
 

@@ -7,9 +7,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from k2d.data.archive import name_fault
 from k2d.data.corpus import Card, read_card
-from k2d.data.download import fetch
+from k2d.data.raw.archive import name_fault
+from k2d.data.raw.download import fetch
 from k2d.faults import K2DError
 from k2d.lock import holding
 from k2d.paths import PROJECT_ROOT

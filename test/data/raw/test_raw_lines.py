@@ -2,7 +2,7 @@
 
 import pytest
 
-from k2d.data.raw_lines import entries, raw_lines
+from k2d.data.raw.lines import entries, raw_lines
 from k2d.faults import K2DError
 
 

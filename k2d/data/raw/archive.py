@@ -16,8 +16,8 @@ from pathlib import Path, PurePosixPath
 from typing import IO, BinaryIO, cast
 
 from k2d.atomic import partial_folder, publish_folder
-from k2d.data.archive_members import Archive, Entry, opened_archive
-from k2d.data.joined import Joined
+from k2d.data.raw.archive_members import Archive, Entry, opened_archive
+from k2d.data.raw.joined import Joined
 from k2d.faults import K2DError
 from k2d.progress import Progress
 

@@ -8,7 +8,7 @@ import zipfile
 
 import pytest
 
-from k2d.data.archive import Limits, check, extract
+from k2d.data.raw.archive import Limits, check, extract
 from k2d.faults import K2DError
 
 CONTENT = {"set/a.txt": b"one", "set/clips/課 1.mp3": b"two" * 1000, "set/empty": b""}
