@@ -215,6 +215,9 @@ class Distill:
     """How often a label keeps its timestamps (paper: always)."""
     previous_text_probability: Share = 0.0
     """How often the previous chunk's text is the prompt (paper: never)."""
+    token_noise: Share = 0.0
+    """Share of the words that the student reads which are replaced by others, so that it has to listen, and learns to
+    go on from an error; what it is to say, and what the teacher reads, stays."""
     heldout_share: Share = 0.02
     """Share of the unlabelled recordings kept from training, to choose checkpoints by."""
     keep_encoded: bool = False

@@ -123,7 +123,10 @@ def _from_chunks(
 
     distill = job.config.distill
     labelling = Labelling(
-        distill.timestamps_probability, distill.previous_text_probability, tuple(job.config.teacher.language)
+        distill.timestamps_probability,
+        distill.previous_text_probability,
+        tuple(job.config.teacher.language),
+        distill.token_noise,
     )
     learnt_from = read_chunks(folders)
     n_kept = len(read_chunks(dict.fromkeys(folders, frozenset())))

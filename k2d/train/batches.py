@@ -46,6 +46,8 @@ class Batch(NamedTuple):
     n_text_B: Tensor
     states_BTD: Tensor | None = None
     """What the encoder makes of it, in place of the speech, where that was computed before."""
+    clean_inputs_BL: Tensor | None = None
+    """The inputs with no word replaced, where a teacher reads these."""
     teacher_hidden_BLD: Tensor | None = None
     """What the teacher's decoder makes of the inputs, where that was computed before."""
     kept_as: tuple[int, int] | None = None
@@ -61,6 +63,7 @@ class Sample:
     inputs: NDArray[np.int64]
     targets: NDArray[np.int64]
     text: NDArray[np.int64]
+    clean_inputs: NDArray[np.int64] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,13 +158,16 @@ class StepBatches(Dataset[list[Batch]]):
         sequence = np.array(ids, dtype=np.int64)
         targets = sequence[1:].copy()
         targets[: n_prompt - 1] = IGNORED
-        return self._with_noise(rng, sequence[:-1], n_prompt), targets
+        return with_noise(rng, sequence[:-1], n_prompt, self._words, self._phase.token_noise), targets
 
-    def _with_noise(self, rng: np.random.Generator, inputs: NDArray[np.int64], n_prompt: int) -> NDArray[np.int64]:
-        """Some words replaced by others of the pool; prompt and times stay."""
-        chosen = (rng.random(len(inputs)) < self._phase.token_noise) & np.isin(inputs, self._words)
-        chosen[:n_prompt] = False
-        return np.where(chosen, rng.choice(self._words, len(inputs)), inputs)
+
+def with_noise(
+    rng: np.random.Generator, inputs: NDArray[np.int64], n_prompt: int, words: NDArray[np.int64], share: float
+) -> NDArray[np.int64]:
+    """A share of the words replaced by others; prompt and times stay."""
+    chosen = (rng.random(len(inputs)) < share) & np.isin(inputs, words)
+    chosen[:n_prompt] = False
+    return np.where(chosen, rng.choice(words, len(inputs)), inputs)
 
 
 def plain(label: str) -> str:
@@ -201,6 +207,9 @@ def collate(samples: Sequence[Sample]) -> Batch:
         targets_BL=_padded([sample.targets for sample in samples], IGNORED),
         text_BC=_padded([sample.text for sample in samples], 0),
         n_text_B=torch.tensor([len(sample.text) for sample in samples]),
+        clean_inputs_BL=_padded([s.clean_inputs for s in samples if s.clean_inputs is not None], 0)
+        if samples[0].clean_inputs is not None
+        else None,
     )
 
 
@@ -210,16 +219,8 @@ def singles(batch: Batch) -> list[Batch]:
 
 
 def _rows(batch: Batch, rows: slice) -> Batch:
-    return Batch(
-        batch.ids[rows],
-        batch.speech_BN[rows],
-        batch.n_samples_B[rows],
-        batch.inputs_BL[rows],
-        batch.targets_BL[rows],
-        batch.text_BC[rows],
-        batch.n_text_B[rows],
-        None if batch.states_BTD is None else batch.states_BTD[rows],
-    )
+    parts = {name: part for name, part in batch._asdict().items() if name != "kept_as" and part is not None}
+    return Batch(**{name: part[rows] for name, part in parts.items()})
 
 
 def _padded(rows: Sequence[NDArray[np.generic]], value: int) -> Tensor:

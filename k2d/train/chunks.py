@@ -21,7 +21,7 @@ from k2d.data.rows import Utterance
 from k2d.faults import K2DError
 from k2d.models.recogniser import Codec, Request, Window
 from k2d.paths import shown
-from k2d.train.batches import IGNORED, Batch, Sample, Share, collate, plain
+from k2d.train.batches import IGNORED, Batch, Sample, Share, collate, plain, with_noise
 from k2d.train.bucketing import LengthBatches
 from k2d.train.keys import StepKey
 
@@ -46,6 +46,7 @@ class Labelling:
     timestamps_probability: float = 1.0
     previous_text_probability: float = 0.0
     languages: tuple[str, ...] = ()
+    token_noise: float = 0.0
 
     @property
     def is_always_the_same(self) -> bool:
@@ -132,6 +133,7 @@ class ChunkBatches(Dataset[list[Batch]]):
         self._material, self._accumulate, self._share, self._key = material, accumulate, share, key
         lengths = np.array([len(material.codec.ids(chunk.label)) for chunk in material.chunks], dtype=np.int64)
         self._by_length = LengthBatches(lengths, batch_size, key)
+        self._words = np.unique(np.concatenate([material.codec.ids(plain(chunk.label)) for chunk in material.chunks]))
 
     def __getitem__(self, step: int) -> list[Batch]:
         numbers = self._by_length.batch(step)
@@ -165,8 +167,18 @@ class ChunkBatches(Dataset[list[Batch]]):
         timestamps = rng.random() < labelling.timestamps_probability
         previous = chunk.previous if rng.random() < labelling.previous_text_probability else ""
         inputs, targets = sequence_of(chunk, material, timestamps, previous)
+        noisy = self._with_noise(rng, inputs, targets)
         text = np.array(material.codec.ids(plain(chunk.label)), dtype=np.int64)
-        return Sample(chunk.id, speech, inputs, targets, text)
+        return Sample(chunk.id, speech, noisy, targets, text, clean_inputs=None if noisy is inputs else inputs)
+
+    def _with_noise(
+        self, rng: np.random.Generator, inputs: NDArray[np.int64], targets: NDArray[np.int64]
+    ) -> NDArray[np.int64]:
+        share = self._material.labelling.token_noise
+        if not share:
+            return inputs
+        n_prompt = int(np.argmax(targets != IGNORED)) + 1
+        return with_noise(rng, inputs, n_prompt, self._words, share)
 
 
 def sequence_of(

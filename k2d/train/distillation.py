@@ -73,7 +73,9 @@ class Distilling:
         return self._pair.student.encode(batch.speech_BN), teacher_memory
 
     def _sides(self, batch: Batch, student_memory: Memory, teacher_memory: Memory) -> Sides:
-        """Both decoders on the same input; only places that carry loss go further."""
+        """Both decoders on the same label, of which the student may be shown other words than there were; only places
+        that carry loss go further.
+        """
         student, teacher = self._pair.student, self._pair.teacher
         counted_BL = batch.targets_BL != IGNORED
         student_hidden_BLD = student.hidden(student_memory, batch.inputs_BL)
@@ -81,7 +83,8 @@ class Distilling:
             teacher_hidden_BLD = batch.teacher_hidden_BLD.to(teacher.device, teacher.dtype)
         else:
             with torch.no_grad():
-                teacher_hidden_BLD = teacher.hidden(teacher_memory, batch.inputs_BL)
+                inputs_BL = batch.inputs_BL if batch.clean_inputs_BL is None else batch.clean_inputs_BL
+                teacher_hidden_BLD = teacher.hidden(teacher_memory, inputs_BL)
         return Sides(
             batch.targets_BL[counted_BL],
             student_hidden_BLD[counted_BL],

@@ -192,3 +192,38 @@ def test_what_is_kept_is_what_the_teacher_gives(teacher, chunks_folder, tmp_path
     assert found == pytest.approx(expected, rel=1e-4)
     open_encoded(whole, teacher, tmp_path / "encoded", made_from={"teacher": "another"}, batch_size=3)
     assert (tmp_path / "encoded" / "states.float32").stat().st_mtime_ns > times
+
+
+def test_the_student_reads_other_words_and_is_to_say_what_was_there(teacher, chunks_folder, monkeypatch):
+    """All words replaced by others that occur; prompt, times and targets stay, and the teacher reads what was there."""
+    from k2d.objectives.objective import Objective
+    from k2d.train.batches import IGNORED, Share
+    from k2d.train.chunks import ChunkBatches, ChunkMaterial, Labelling, read_chunks
+    from k2d.train.distillation import Distilling, Pair
+
+    chunks = read_chunks({chunks_folder: ()})
+
+    def batch_of(noise):
+        material = ChunkMaterial(chunks, teacher.codec, teacher.window, Labelling(token_noise=noise))
+        (batch,) = ChunkBatches(material, len(chunks), 1, (1, 0), Share())[0]
+        return batch
+
+    clean, noisy = batch_of(0.0), batch_of(1.0)
+    assert clean.clean_inputs_BL is None
+    assert (noisy.clean_inputs_BL == clean.inputs_BL).all()
+    assert (noisy.targets_BL == clean.targets_BL).all()
+    is_other_BL = noisy.inputs_BL != clean.inputs_BL
+    assert is_other_BL.any()
+    words = {token for chunk in chunks for token in teacher.codec.ids(chunk.label.replace("<", " <"))}
+    assert set(noisy.inputs_BL[is_other_BL].tolist()) <= words
+    n_prompt = int((clean.targets_BL[0] == IGNORED).int().argmin()) + 1
+    assert not is_other_BL[:, :n_prompt].any()
+
+    read = []
+    monkeypatch.setattr(
+        teacher, "hidden", lambda memory, ids_BL, real=teacher.hidden: (read.append(ids_BL), real(memory, ids_BL))[1]
+    )
+    student = teacher.with_decoder_layers([0, 2])
+    Distilling(Pair(student, teacher, True), Objective({"ce": 1.0, "kl": 1.0}), "token_mean").sums(noisy)
+    (ids_BL,) = read
+    assert (ids_BL == clean.inputs_BL).all()
