@@ -12,6 +12,8 @@ import pytest
 
 from k2d.paths import PROJECT_ROOT
 
+LIMIT_S = 600  # for what hangs: a loaded machine takes minutes for what else takes seconds
+
 TOY_STAGE = """
     \"\"\"A stage for tests: writes the setting `seed` into a file, after doing what the environment says.\"\"\"
     import os, signal, sys, time
@@ -55,7 +57,7 @@ class Project:
 
     def command(self, *words: str, cwd: Path | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
         full = {**self.environment, "PYTHONPATH": str(self.root), **environment}
-        return subprocess.run(words, cwd=cwd or self.root, env=full, capture_output=True, text=True, timeout=120)
+        return subprocess.run(words, cwd=cwd or self.root, env=full, capture_output=True, text=True, timeout=LIMIT_S)
 
     def add_toy_stage(self, verb: str, folder: str, reads: tuple[str, ...] = ()) -> None:
         code = textwrap.dedent(TOY_STAGE).format(verb=verb, folder=folder, reads=reads)

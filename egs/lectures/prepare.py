@@ -20,6 +20,7 @@ from k2d.faults import K2DError
 __all__ = ["Options", "prepare", "tables"]
 
 SHOWN_FAULTS = 10
+_ROLES = {"dev": "dev", "test": "in_domain"}  # which a config can give to the splits with captions
 
 log = logging.getLogger("k2d")
 
@@ -27,10 +28,16 @@ log = logging.getLogger("k2d")
 def prepare(root: Path, options: Options, nj: int, store: Path) -> Iterator[tuple[str, Utterance]]:
     """Yield every recording, whole or cut by its captions; what is left out is counted and told."""
     root, store = root.resolve(), store.resolve()
-    if _is_yodas2(root, options):
-        yield from _from_yodas2(root, options, nj, store)
-    else:
-        yield from _from_folder(root, options, nj, store)
+    read = _from_yodas2 if _is_yodas2(root, options) else _from_folder
+    captioned: dict[str, set[str]] = {split: set() for split in _ROLES}
+    for split, row in read(root, options, nj, store):
+        if split in captioned:
+            captioned[split].add(row.recording_id)
+        yield split, row
+    for split, recordings in captioned.items():
+        if recordings:
+            how = f"to have models scored on it: corpora.{_ROLES[split]}=[lectures/{split}]"
+            log.info("lectures/%s: %s recordings with captions; %s", split, f"{len(recordings):,}", how)
 
 
 def tables(root: Path, options: Options) -> Iterator[tuple[str, str, str, str]]:

@@ -72,7 +72,11 @@ def sections(experiment: Experiment, config: Config, differences: Table | None =
 def _summary(experiment: Experiment, sets: Sequence[str]) -> Iterator[Block]:
     if lines := tuple(_findings(experiment)):
         yield Bullets(lines)
-    if not experiment.scores:
+    if not experiment.scores and not experiment.roles:
+        yield Paragraph(
+            "No set is named to test on (corpora): nothing here says how good the models are.", warning=True
+        )
+    elif not experiment.scores:
         yield Paragraph("No scores are there yet: stages 11 and 12 make them.", warning=True)
     if unlike := tuple(signature_notes(experiment, [*experiment.sets("dev"), *sets])):
         yield Bullets(unlike, warning=True)

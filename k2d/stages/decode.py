@@ -32,11 +32,15 @@ log = logging.getLogger("k2d")
 
 def units(job: Job) -> list[Unit]:
     """A model on a set is a unit."""
+    asked = sets(job)
+    if not asked:
+        log.info("nothing to decode: no set has the role dev, in_domain or out_domain (corpora)")
+        return []
     found = models(job)
     students = job.config.students()
     if students and not set(students) & set(found):
         log.info("no student is trained yet: the teacher and the auxiliaries alone are decoded")
-    return [_unit(model, split, role, job) for model in found for split, role in sets(job).items()]
+    return [_unit(model, split, role, job) for model in found for split, role in asked.items()]
 
 
 def models(job: Job) -> dict[str, tuple[str, Recogniser]]:

@@ -37,6 +37,8 @@ log = logging.getLogger("k2d")
 def units(job: Job) -> list[Unit]:
     """A model on a test set is a unit; the validator study is one more where the truth is known."""
     sets = sets_to_score(job)
+    if not sets:
+        log.info("nothing to score: no set has the role dev, in_domain or out_domain (corpora)")
     scores = [_score_unit(model, split, role, job) for model in models(job) for split, role in sets.items()]
     return [*scores, *_study_units(job)]
 

@@ -410,14 +410,48 @@ def test_run_sh_takes_a_folder_with_root_and_a_name_full_of_traps(project, tmp_p
 
 
 @pytest.mark.slow
-def test_a_folder_without_captions_is_told_before_the_work_that_there_is_no_test_set(project, root):
+def test_a_folder_without_captions_needs_no_test_set_and_its_report_says_so(project, root):
+    """The plain command. Stages 2 to 10 and 14 need models, and are walked elsewhere."""
+    sound(root / "a.wav")
+    words = (str(project.root / "egs/lectures/run.sh"), "--root", str(root), "--nj", "1")
+    done = project.command(*words, "--stage", "1", "--stop-stage", "1")
+    assert done.returncode == 0, done.stderr
+    assert "in 1 utterances = kept 1" in done.stdout
+    assert "scored" not in done.stdout
+    done = project.command(*words, "--stage", "11", "--stop-stage", "13")
+    assert done.returncode == 0, done.stderr
+    for verb in ("decode", "score"):
+        assert f"nothing to {verb}: no set has the role dev, in_domain or out_domain" in done.stdout
+    results = (project.root / "exp/lectures/report/RESULTS.md").read_text(encoding="utf-8")
+    assert "No set is named to test on (corpora): nothing here says how good the models are." in results
+    assert "No scores are there yet" not in results
+
+
+@pytest.mark.slow
+def test_captions_are_told_of_with_what_has_models_scored_on_them(project, root):
+    for name in ("a", "b", "c"):
+        sound(root / f"{name}.wav")
+    for name in ("a", "b"):
+        (root / f"{name}.srt").write_text(SRT)
+    words = (str(project.root / "egs/lectures/run.sh"), "--root", str(root), "--nj", "1", "--stage", "1")
+    done = project.command(*words, "--stop-stage", "1")
+    assert done.returncode == 0, done.stderr
+    told = "lectures/test: 2 recordings with captions; to have models scored on it: "
+    (said,) = [line.removeprefix(told) for line in done.stdout.splitlines() if line.startswith(told)]
+    assert said == "corpora.in_domain=[lectures/test]"
+    done = project.command(*words[:-1], "11", "--stop-stage", "11", said)
+    assert done.returncode == 3
+    assert "exp/lectures/models/teacher" in done.stderr  # the set is there, the models are what is missing
+
+
+@pytest.mark.slow
+def test_a_config_that_counts_on_captions_is_told_that_there_are_none(project, root):
     sound(root / "a.wav")
     words = ("--corpus", "lectures", "--root", str(root), "--stage", "1", "--stop-stage", "1")
-    stopped = project.run(*words)
+    stopped = project.run(*words, "corpora.in_domain=[lectures/test]")
     assert stopped.returncode == 1
     assert "the config names lectures/test, and egs/lectures gave only train" in stopped.stderr
     assert "to go on without it: corpora.in_domain=[]" in stopped.stderr
-    assert project.run(*words, "corpora.in_domain=[]").returncode == 0
 
 
 @pytest.mark.slow

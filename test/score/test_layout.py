@@ -65,5 +65,5 @@ def test_sclite_counts_the_same_total(tmp_path):
     for name, tokens in (("ref", alignment.ref), ("hyp", alignment.hyp)):
         (tmp_path / name).write_text(trn_line("spk-u1", tokens) + "\n" + trn_line("spk-u2", []) + "\n")
     words = "sctk sclite -r ref trn -h hyp trn -i rm -e utf-8 -c NOASCII -o pralign stdout"
-    done = subprocess.run(words.split(), cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(words.split(), cwd=tmp_path, capture_output=True, text=True, timeout=600)
     assert "id: (spk-u1)\nScores: (#C #S #D #I) 6 1 1 1" in done.stdout, done.stdout + done.stderr

@@ -42,7 +42,7 @@ def test_many_writers_mix_no_lines(tmp_path):
         "for i in range(300): guesses.add(f'{sys.argv[2]}{i}', ('x' * 20, sys.argv[2]))"
     )
     started = [subprocess.Popen([sys.executable, "-c", code, str(tmp_path), name]) for name in "abc"]
-    assert [process.wait(60) for process in started] == [0, 0, 0]
+    assert [process.wait(600) for process in started] == [0, 0, 0]
     read = Guesses(tmp_path, "v1")
     assert all(read.get(f"{name}{i}") == ("x" * 20, name) for name in "abc" for i in range(300))
 

@@ -25,7 +25,7 @@ def start(folder, n_workers=0, **environment):
 
 def finish(folder, n_workers=0):
     process = start(folder, n_workers)
-    _, errors = process.communicate(timeout=120)
+    _, errors = process.communicate(timeout=600)
     assert process.returncode == 0, errors
 
 
@@ -47,7 +47,7 @@ def same_result(folder, other):
 @pytest.mark.parametrize(("stop_at", "n_workers"), [(5, 0), (11, 0), (19, 2)])
 def test_killed_and_taken_up_again(undisturbed, tmp_path, stop_at, n_workers):
     process = start(tmp_path, n_workers, STOP_AT=str(stop_at), STOP_BY="KILL")
-    process.communicate(timeout=120)
+    process.communicate(timeout=600)
     assert process.returncode == -signal.SIGKILL
     assert not (tmp_path / "training.json").exists()
     finish(tmp_path, n_workers)
@@ -60,7 +60,7 @@ def test_killed_and_taken_up_again(undisturbed, tmp_path, stop_at, n_workers):
 @pytest.mark.parametrize("name", ["TERM", "USR1"])
 def test_asked_to_end_it_saves_first_and_loses_no_step(undisturbed, tmp_path, name):
     process = start(tmp_path, STOP_AT="13", STOP_BY=name)
-    process.communicate(timeout=120)
+    process.communicate(timeout=600)
     assert process.returncode == 128 + getattr(signal, f"SIG{name}")
     assert (tmp_path / "checkpoints" / "step-00000013.json").exists()
     finish(tmp_path)
@@ -70,7 +70,7 @@ def test_asked_to_end_it_saves_first_and_loses_no_step(undisturbed, tmp_path, na
 
 def test_a_damaged_last_checkpoint_costs_only_the_steps_since_the_one_before(undisturbed, tmp_path):
     process = start(tmp_path, STOP_AT="11", STOP_BY="KILL")
-    process.communicate(timeout=120)
+    process.communicate(timeout=600)
     last = max((tmp_path / "checkpoints").glob("*.pt"))
     last.write_bytes(last.read_bytes()[:-7])
     finish(tmp_path)
