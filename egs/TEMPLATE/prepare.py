@@ -9,12 +9,11 @@ and writes. Clean the corpus's own markup here; leave case, script and punctuati
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterator
 from pathlib import Path
 
+from k2d.data.raw.table import table_rows
 from k2d.data.rows import Utterance
-from k2d.faults import K2DError
 
 COLUMNS = ["path", "speaker", "text"]
 
@@ -22,12 +21,8 @@ COLUMNS = ["path", "speaker", "text"]
 def prepare(root: Path, options: None, nj: int) -> Iterator[tuple[str, Utterance]]:
     """Yield (split, utterance) for every line of every table."""
     for table in sorted(root.glob("*.tsv")):
-        with table.open(encoding="utf-8", newline="") as file:
-            rows = csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
-            if rows.fieldnames != COLUMNS:
-                raise K2DError(f"{table}: found the columns {rows.fieldnames}, expected {COLUMNS}")
-            for row in rows:
-                yield table.stem, _utterance(root, row)
+        for _, row in table_rows(table, COLUMNS):
+            yield table.stem, _utterance(root, row)
 
 
 def _utterance(root: Path, row: dict[str, str]) -> Utterance:

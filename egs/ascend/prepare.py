@@ -8,7 +8,6 @@ Session, speaker and times are those in the file names, `waves/ses2_spk3_L13101_
 
 from __future__ import annotations
 
-import csv
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -23,6 +22,7 @@ from k2d.data.raw import download_command
 from k2d.data.raw.parquet import read_rows
 from k2d.data.raw.parquet_splits import Splits, find_splits
 from k2d.data.raw.stored_audio import rows_with_audio
+from k2d.data.raw.table import table_rows
 from k2d.data.rows import Utterance
 from k2d.faults import K2DError
 
@@ -131,8 +131,9 @@ def _from_csv(root: Path) -> Iterator[tuple[str, Utterance]]:
     if waves is None:
         raise K2DError(f"{root}: found *{_CSV_NAME} and no folder waves/ beside or above it")
     for split, table in _tables(root):
-        for path, text in _csv_rows(table):
-            yield split, _row(path, waves / PurePosixPath(path).name, text, None)
+        for _, row in table_rows(table, _CSV_COLUMNS):
+            path = row["file_name"]
+            yield split, _row(path, waves / PurePosixPath(path).name, row["transcription"], None)
 
 
 def _tables(root: Path) -> list[tuple[str, Path]]:
@@ -141,24 +142,12 @@ def _tables(root: Path) -> list[tuple[str, Path]]:
     return [(path.name.removesuffix(_CSV_NAME), path) for path in found]
 
 
-def _csv_rows(table: Path) -> Iterator[tuple[str, str]]:
-    with table.open(encoding="utf-8-sig", newline="") as file:
-        rows = csv.DictReader(file)
-        names = list(rows.fieldnames or [])
-        if missing := [name for name in _CSV_COLUMNS if name not in names]:
-            raise K2DError(f"{table}: found the columns {', '.join(names)}, expected also {', '.join(missing)}")
-        for row in rows:
-            if row["file_name"] is None or row["transcription"] is None:
-                raise K2DError(f"{table}:{rows.line_num}: found too few fields, expected {len(names)}")
-            yield row["file_name"], row["transcription"]
-
-
 def _stated_paths(root: Path) -> Iterator[tuple[str, str]]:
     """Each row's split and file name, in the corpus's order."""
     if splits := find_splits(root, "audio", tell=False):
         of_split = ((split, shard) for split, shards in splits.items() for shard in shards)
         return ((split, row["path"]) for split, shard in of_split for row in read_rows(shard, ["path"]))
-    return ((split, path) for split, table in _tables(root) for path, _ in _csv_rows(table))
+    return ((split, row["file_name"]) for split, table in _tables(root) for _, row in table_rows(table, _CSV_COLUMNS))
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from pydantic import BeforeValidator, ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from egs.commonvoice.release import CLIPS, find_release
-from egs.commonvoice.tsv import read_tsv
+from k2d.data.raw.table import table_rows
 from k2d.data.rows import Utterance
 from k2d.faults import K2DError
 from k2d.paths import shown
@@ -58,7 +58,7 @@ def prepare(root: Path, options: Options, nj: int, store: Path) -> Iterator[tupl
     speakers: dict[str, str] = {}  # by shortened id
     for split in options.splits:
         n_rows, stated_s = 0, 0.0
-        for number, row in read_tsv(folder / f"{split}.tsv", _COLUMNS):
+        for number, row in table_rows(folder / f"{split}.tsv", _COLUMNS):
             utterance = _utterance(folder, row, f"{split}.tsv:{number}", speakers)
             stated_s += durations_s.get(Path(utterance.audio).name, 0.0)
             n_rows += 1
@@ -99,7 +99,7 @@ def _durations_s(folder: Path) -> dict[str, float]:
     if path is None:
         return {}
     durations_s = {}
-    for number, row in read_tsv(path, ("clip", _MILLISECONDS)):
+    for number, row in table_rows(path, ("clip", _MILLISECONDS)):
         if not row[_MILLISECONDS].isdecimal():
             raise K2DError(f"{shown(path)}:{number}: found {row[_MILLISECONDS]!r}, expected milliseconds")
         durations_s[row["clip"]] = int(row[_MILLISECONDS]) / 1000

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePath
-from typing import Literal
 
-from k2d.data.raw.lines import raw_lines
+from k2d.data.raw.table import table_rows
 from k2d.faults import Fault, FaultReport, K2DError, Treatment
 
 COLUMNS = ("path", "course", "speaker", "date", "language", "split")
@@ -47,8 +45,8 @@ def read_table(path: Path, root: Path, recordings: Iterable[str]) -> dict[str, R
     """The rows by path below the root; every fault is told at once. `recordings` are the paths that there are."""
     report, rows = FaultReport(), dict[str, Row]()
     known = {unicodedata.normalize("NFC", name): name for name in recordings}  # a Mac writes names in another form
-    for number, record in _records(path):
-        values = {column: (record.get(column) or "").strip() for column in COLUMNS}
+    for number, record in table_rows(path, COLUMNS[:1], may_end_early=True):
+        values = {column: record.get(column, "").strip() for column in COLUMNS}
         inside = inner_path(root, values["path"])
         name = known.get(unicodedata.normalize("NFC", inside or ""))
         if problem := _problem(values, inside, name) or ("is named twice" if name in rows else ""):
@@ -72,25 +70,6 @@ def inner_path(root: Path, text: str) -> str | None:
     if path.is_absolute():
         return str(path.relative_to(root)) if path.is_relative_to(root) else None
     return str(path)
-
-
-def _records(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
-    """Lines of the table by column; in TSV a quote is a quote, CSV is as spreadsheets write it."""
-    is_csv = path.suffix.lower() == ".csv"
-    lines = list(raw_lines(path))
-    delimiter = "," if is_csv else "\t"
-    quoting: Literal[0, 3] = csv.QUOTE_MINIMAL if is_csv else csv.QUOTE_NONE
-    try:
-        rows = list(csv.reader((text for _, text in lines), delimiter=delimiter, quoting=quoting, strict=True))
-    except csv.Error as error:
-        raise K2DError(f"{path}: {error}; write a field on one line, quotes doubled") from error
-    header = [name.strip().lower() for name in rows[0]] if rows else []
-    if "path" not in header or len(set(header)) < len(header) or len(rows) != len(lines):
-        raise K2DError(f"{path}: found the columns {header}, expected path and some of {', '.join(COLUMNS[1:])}")
-    for (number, _), row in zip(lines[1:], rows[1:], strict=True):
-        if len(row) > len(header):
-            raise K2DError(f"{path}:{number}: found {len(row)} fields, expected {len(header)}")
-        yield number, dict(zip(header, row, strict=False))
 
 
 def _problem(values: Mapping[str, str], inside: str | None, name: str | None) -> str:

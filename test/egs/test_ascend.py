@@ -154,7 +154,7 @@ def test_a_missing_column_in_the_older_layout(tmp_path):
     table = write_folder(tmp_path / "raw") / "dataset" / "test_metadata.csv"
     table.write_text("file_name,text\nwaves/a.wav,b\n")
     with pytest.raises(
-        K2DError, match=r"test_metadata.csv: found the columns file_name, text, expected also transcrip"
+        K2DError, match=r"test_metadata.csv:1: found the columns file_name, text, expected also transcrip"
     ):
         prepared(tmp_path / "raw", tmp_path)
 

@@ -140,7 +140,7 @@ def replaced(name, old, new):
     [
         (
             replaced("test.tsv", "\tsentence\t", "\ttext\t"),
-            r"test.tsv: found the columns client_id, path, text, .*, exp",
+            r"test.tsv:1: found the columns client_id, path, text, .*, exp",
         ),
         (
             replaced("test.tsv", "\t第一句\t", "\t第\t一句\t"),

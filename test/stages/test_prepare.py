@@ -108,7 +108,10 @@ def test_an_edited_recipe_is_seen_and_an_edited_readme_is_not(project, corpus):
     ("change", "message"),
     [
         (lambda root: write_table(root, [1, 1]), "two utterances have the id 'spk1-u01'"),
-        (lambda root: (root / "train.tsv").write_text("a\tb\n"), "found the columns ['a', 'b'], expected"),
+        (
+            lambda root: (root / "train.tsv").write_text("a\tb\n"),
+            "train.tsv:1: found the columns a, b, expected also path",
+        ),
         (lambda root: (root / "train.tsv").unlink(), "gave no utterances"),
         (lambda root: write_table(root, [1], name="tr ain"), "prepare.py gave the split 'tr ain'"),
         (lambda root: write_table(root, [1], name="x\u0000".strip("\0") + ";rm"), "prepare.py gave the split 'x;rm'"),
