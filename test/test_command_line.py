@@ -50,6 +50,8 @@ def test_config_prints_what_is_in_force(project):
         project.k2d("config", "--conf", "conf/mini.yaml", "--get", "select.alpha", "select.alpha=0.25").stdout
         == "0.25\n"
     )
+    apart = ("config", "seed=1", "--conf", "conf/mini.yaml", "select.alpha=0.25", "--get", "select.alpha")
+    assert project.k2d(*apart).stdout == "0.25\n"
     wrong = project.k2d("config", "--get", "select.alhpa")
     assert wrong.returncode == 2
     assert "unknown key 'alhpa'; here there is alpha, ngram" in wrong.stderr

@@ -25,6 +25,7 @@ from k2d.data.raw.stored_audio import rows_with_audio
 from k2d.data.raw.table import table_rows
 from k2d.data.rows import Utterance
 from k2d.faults import K2DError
+from k2d.paths import shown
 
 _NAME = re.compile(
     r"ses(?P<session>\d+)_spk(?P<speaker>\d+)_L\d+_(?P<start>\d+(?:\.\d+)?)_(?P<length>\d+(?:\.\d+)?)\.wav"
@@ -82,15 +83,15 @@ def tables(root: Path, options: Options) -> Iterator[tuple[str, str, str, str]]:
         yield split, "utt2row", name.id, str(number)
 
 
-def parse_name(path: str) -> Name:
-    """What the name of a file tells; times are in seconds of the session.
+def parse_name(path: str, where: str = "ascend") -> Name:
+    """What the name of a file tells; times are in seconds of the session. `where` is for the error.
 
     >>> parse_name("waves/ses2_spk3_L13101_189.900_5.490.wav")
     Name(session='ascend-ses02', speaker='ascend-spk03', start_s=189.9, id='ascend-spk03-ses02-00189900-00195390')
     """
     parts = _NAME.fullmatch(PurePosixPath(path).name)
     if parts is None:
-        raise K2DError(f"ascend: the file name {path[-80:]!r} is not of the form sesS_spkK_Lline_start_duration.wav")
+        raise K2DError(f"{where}: the file name {path[-80:]!r} is not of the form sesS_spkK_Lline_start_duration.wav")
     session, speaker = int(parts["session"]), f"ascend-spk{int(parts['speaker']):02d}"
     start_s, end_s = float(parts["start"]), float(parts["start"]) + float(parts["length"])
     key = f"{speaker}-ses{session:02d}-{round(start_s * 1000):08d}-{round(end_s * 1000):08d}"
@@ -112,15 +113,16 @@ def clean(text: str) -> str:
     return " ".join(_TAG.sub(" ", text).split())
 
 
-def _row(path: str, audio: Path, text: str, language: str | None) -> Utterance:
-    name = parse_name(path)
+def _row(path: str, audio: Path, text: str, language: str | None, where: str) -> Utterance:
+    name = parse_name(path, where)
     return Utterance(name.id, name.id, str(audio), name.speaker, clean(text), language=language)
 
 
 def _from_parquet(splits: Splits, nj: int, store: Path) -> Iterator[tuple[str, Utterance]]:
     for split, shards in splits.items():
-        for _, _, row, audio in rows_with_audio(shards, _COLUMNS, "audio", store, nj=nj):
-            yield split, _row(row["path"], audio, row["transcription"], row["language"])
+        for shard, number, row, audio in rows_with_audio(shards, _COLUMNS, "audio", store, nj=nj):
+            where = f"{shown(shard.path)}: row {number}"
+            yield split, _row(row["path"], audio, row["transcription"], row["language"], where)
 
 
 def _from_csv(root: Path) -> Iterator[tuple[str, Utterance]]:
@@ -131,9 +133,9 @@ def _from_csv(root: Path) -> Iterator[tuple[str, Utterance]]:
     if waves is None:
         raise K2DError(f"{root}: found *{_CSV_NAME} and no folder waves/ beside or above it")
     for split, table in _tables(root):
-        for _, row in table_rows(table, _CSV_COLUMNS):
-            path = row["file_name"]
-            yield split, _row(path, waves / PurePosixPath(path).name, row["transcription"], None)
+        for number, row in table_rows(table, _CSV_COLUMNS):
+            audio = waves / PurePosixPath(row["file_name"]).name
+            yield split, _row(row["file_name"], audio, row["transcription"], None, f"{shown(table)}:{number}")
 
 
 def _tables(root: Path) -> list[tuple[str, Path]]:

@@ -88,7 +88,7 @@ def _top(root: Path, layout: str, store: Path) -> Path:
     message = f"found {found}, expected one folder with {_MARKERS[layout]} (layout `{layout}`)"
     if others := [name for name in places if places[name] and not places[layout]]:
         message += f"; there is the layout `{others[0]}`: set prepare.options.talcs.layout={others[0]}"
-    raise K2DError(f"{shown(root)}: {message}")
+    raise K2DError(f"{shown(root)}: {message}; egs/talcs/README.md says how to get it")
 
 
 def _holders(root: Path, marker: str) -> list[Path]:

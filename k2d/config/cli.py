@@ -21,7 +21,7 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument(
         "overrides", nargs="*", metavar="key=value", help="settings to change, such as select.alpha=0.3"
     )
-    options = parser.parse_args(argv)
+    options = parser.parse_intermixed_args(argv)
     config = load_config(resolve_conf(options.conf), options.overrides)
     if options.get == "folder":
         print(places(config.data, config.exp, config.name).exp)

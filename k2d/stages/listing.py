@@ -16,7 +16,7 @@ from k2d.stages.state import states
 def main(argv: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m k2d stages", description=__doc__)
     add_experiment_options(parser)
-    options = parser.parse_args(argv)
+    options = parser.parse_intermixed_args(argv)
     job = job_from(options)
     print(f"{options.conf}: experiment {shown(job.places.exp)}\n")
     print(table([(str(s.number), s.verb, s.reads, s.writes, progress_of(s, job)) for s in ROAD]))

@@ -16,6 +16,7 @@ from typing import Any
 from k2d.atomic import writing
 from k2d.config import settings_of
 from k2d.data.corpus import Corpus
+from k2d.data.kaldi.datadir import InvalidData
 from k2d.data.kaldi.datadir_writer import write_datadir
 from k2d.data.kaldi.external_sort import read_lines, sort_lines
 from k2d.data.kaldi.fix import BACKUP, fix
@@ -70,7 +71,8 @@ def make(unit: Unit, job: Job, folder: Path) -> Counts:
         _spool(corpus.rows(root, options, job.nj, corpus.store(job.places.data)), Path(spool))
         splits = sorted(path.name for path in Path(spool).iterdir())
         if not splits:
-            raise K2DError(f"egs/{corpus.name}/prepare.py gave no utterances from {shown(root)}")
+            message = f"egs/{corpus.name}/prepare.py gave no utterances from {shown(root)}"
+            raise K2DError(f"{message}; is it the right folder?")
         _refuse_lacking(corpus.name, splits, job)
         counts = {name: _make_split(folder / name, Path(spool) / name, job) for name in splits}
     _write_tables(corpus.tables(root, options), folder)
@@ -131,7 +133,11 @@ def _make_split(folder: Path, spool: Path, job: Job) -> Counts:
     n_in = sum(1 for _ in _spooled(spool))
     write_rejected(scratch, (replace(probed.bad[row.recording_id], id=row.id) for row in lost))
     check_bad(scratch, folder.name, n_in, job.config.max_bad)  # before a directory that might be left with nothing
-    write_datadir(folder, good, durations_s=probed.durations_s())
+    try:
+        write_datadir(folder, good, durations_s=probed.durations_s())
+    except InvalidData as error:
+        told = [f"{folder.name}: what prepare.py gave for this split makes no data directory:", *error.report.lines()]
+        raise K2DError("\n".join(told)) from error
     if (scratch / REJECTED).exists():
         shutil.move(scratch / REJECTED, folder / REJECTED)
     fixed = fix(folder, Checks(audio=AudioLevel.NONE, need_text=False, nj=job.nj))

@@ -35,7 +35,7 @@ DEFAULT_CONF = "conf/mini.yaml"
 def main(verb: str, argv: Sequence[str]) -> int:
     """Run one stage: `python -m k2d <verb> --conf FILE …`."""
     stage = BY_VERB[verb]
-    job = job_from(parser(verb).parse_args(argv))
+    job = job_from(parser(verb).parse_intermixed_args(argv))
     log_file = job.places.log / f"{stage.number:02d}.{stage.verb}.log"
     check_writable(job.places.log)
     with holding(job.places.exp):

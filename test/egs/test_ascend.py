@@ -168,8 +168,13 @@ def test_a_truncated_shard(parquet, tmp_path):
 
 def test_a_name_of_another_form(tmp_path):
     wrong = [*SAID[:6], ("test", 4, 12, "x", "990.300", "0.600", "呃", "zh")]
-    with pytest.raises(K2DError, match=r"the file name .* is not of the form sesS_spkK_Lline_start_duration\.wav"):
+    message = r"00001\.parquet: row 2: the file name .* is not of the form sesS_spkK_Lline_start_duration\.wav"
+    with pytest.raises(K2DError, match=message):
         prepared(write_parquet(tmp_path / "raw", said=wrong), tmp_path)
+    folder = write_folder(tmp_path / "folder")
+    (folder / "dataset" / "test_metadata.csv").write_text("file_name,transcription\nwaves/x.wav,hi\n")
+    with pytest.raises(K2DError, match=r"test_metadata\.csv:2: the file name 'waves/x\.wav' is not"):
+        prepared(folder, tmp_path)
 
 
 def test_a_folder_of_something_else(tmp_path):
@@ -183,7 +188,10 @@ def test_counts_that_differ_and_a_duplicate_stop_stage_1(project, tmp_path):
     stage_1 = ("--corpus", "ascend", "--stage", "1", "--stop-stage", "1", "--nj", "1")
     done = project.run(*stage_1, ASCEND_ROOT=str(parquet))
     assert done.returncode == 1
-    assert "two utterances have the id 'ascend-spk01-ses01-00003110-00004610'" in done.stderr
+    assert "train: what prepare.py gave for this split makes no data directory:" in done.stderr
+    assert "two utterances have the id 'ascend-spk01-ses01-00003110-00004610': 'data/raw/ascend/train-" in done.stderr
+    assert ".partial" not in done.stderr
+    assert done.stderr.count("error: ") == 1
     done = project.run(*stage_1, ASCEND_ROOT=str(write_parquet(tmp_path / "whole")))
     assert done.returncode == 1
     assert "test: 3 utterances (expected 1,315)" in done.stderr

@@ -111,15 +111,17 @@ class _Writer:
 
     def write_utterances(self, rows: Iterable[Utterance]) -> int:
         counts = dict.fromkeys(_COLUMNS, 0)
-        n_rows, last_id = 0, ""
+        n_rows, last = 0, None
         with ExitStack() as stack:
             files = {name: stack.enter_context(_writing(self.folder / name)) for name in _COLUMNS}
             files["wav.scp"] = stack.enter_context(_writing(self.recordings))
             for line in sort_lines(self._encoded(rows), self.scratch):
                 row = Utterance(**json.loads(line.partition(" ")[2]))
-                if row.id == last_id:
-                    self._refuse("duplicate_id", f"two utterances have the id {row.id!r}", row.id)
-                n_rows, last_id = n_rows + 1, row.id
+                if last is not None and row.id == last.id:
+                    where = f"both in {row.audio!r}" if row.audio == last.audio else f"{last.audio!r} and {row.audio!r}"
+                    self._refuse("duplicate_id", f"two utterances have the id {row.id!r}: {where}", row.id)
+                    continue
+                n_rows, last = n_rows + 1, row
                 self._check_times(row)
                 for name, value in _values(row).items():
                     files[name].write(self._line(name, row.recording_id if name == "wav.scp" else row.id, value))
@@ -157,6 +159,8 @@ class _Writer:
         if target.stat().st_size == 0:
             target.unlink()
             return
+        if self.report.counts[Treatment.REJECT, "duplicate_id"]:
+            return  # its recording comes twice too, which is no other fault
         wav_ids = (line.partition(" ")[0] for line in read_lines(self.folder / "wav.scp"))
         for key, in_wav in differences(wav_ids, (line.partition(" ")[0] for line in read_lines(target))):
             what = "has no duration, others have" if in_wav else "has a duration but no audio"

@@ -25,10 +25,13 @@ def find_splits(root: Path, column: str, *, tell: bool = True) -> Splits:
     faults: list[str] = []
     found: dict[str, dict[int, Shard]] = {}
     totals: dict[str, int] = {}
+    level = logging.WARNING if tell else logging.DEBUG
     for path in _paths(root):
+        if not _NAME.fullmatch(path.name):
+            log.log(level, "%s: left out, it is not named as SPLIT-00000-of-00001.parquet is", shown(path))
+            continue
         shard = open_shard(path)
         if column not in shard.columns:
-            level = logging.WARNING if tell else logging.DEBUG
             log.log(level, "%s: left out, it has no column %r (a shard of an older revision)", shown(path), column)
             continue
         split, number, total = _parsed(path)
@@ -38,17 +41,17 @@ def find_splits(root: Path, column: str, *, tell: bool = True) -> Splits:
     for split, shards in found.items():
         if missing := [number for number in range(totals[split]) if number not in shards]:
             named = ", ".join(f"{number:05d}" for number in missing)
-            faults.append(f"{root}: {split}: {len(missing)} of {totals[split]} shards are not there: {named}")
+            lacking = f"{len(missing)} of {totals[split]} shards are not there: {named}"
+            faults.append(f"{root}: {split}: {lacking}; fetch them too")
     if faults:
         raise K2DError("\n".join(faults))
     return {split: [found[split][number] for number in sorted(found[split])] for split in sorted(found)}
 
 
 def _paths(root: Path) -> list[Path]:
-    """Files of that form, but not those in hidden folders, where downloaders keep theirs."""
+    """Parquet files, but not those in hidden folders, where downloaders keep theirs."""
     paths = root.rglob("*.parquet")
-    visible = (path for path in paths if not any(part.startswith(".") for part in path.relative_to(root).parts))
-    return sorted(path for path in visible if _NAME.fullmatch(path.name))
+    return sorted(path for path in paths if not any(part.startswith(".") for part in path.relative_to(root).parts))
 
 
 def _parsed(path: Path) -> tuple[str, int, int]:

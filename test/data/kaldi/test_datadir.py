@@ -90,7 +90,7 @@ def test_the_files_are_as_kaldi_wants_them(tmp_path, contents):
 @pytest.mark.parametrize(
     ("made", "fault"),
     [
-        ([row("a"), row("a", audio="other.wav")], "two utterances have the id 'a'"),
+        ([row("a", audio="a.wav"), row("a", audio="b.wav")], "two utterances have the id 'a': 'a.wav' and 'b.wav'"),
         ([row("é"), row("e\u0301")], "two utterances have the id 'é'"),
         ([row("../x")], "the utterance id '../x' contains '/'"),
         ([row(speaker="a b")], "utt2spk: expected one speaker id, found 'a b'"),

@@ -16,13 +16,15 @@ def shard(root, name, types=TYPES):
     return write_shard(root / name, [{"id": "a", "audio": clip(0.1)}], types)
 
 
-def test_shards_come_by_split_and_in_order(tmp_path):
+def test_shards_come_by_split_and_in_order(tmp_path, caplog):
     for name in ("main/train-00001-of-00002.parquet", "main/train-00000-of-00002.parquet"):
         shard(tmp_path, name)
     shard(tmp_path, "main/test-00000-of-00001-0a1b2c.parquet")
     shard(tmp_path, ".cache/huggingface/test-00000-of-00001.parquet")
     shard(tmp_path, "notes.parquet")
     found = {split: [s.path.name for s in shards] for split, shards in find_splits(tmp_path, "audio").items()}
+    assert "notes.parquet: left out, it is not named as SPLIT-00000-of-00001.parquet is" in caplog.text
+    assert ".cache" not in caplog.text
     assert found == {
         "test": ["test-00000-of-00001-0a1b2c.parquet"],
         "train": ["train-00000-of-00002.parquet", "train-00001-of-00002.parquet"],
@@ -43,4 +45,4 @@ def test_missing_shards_and_two_sets_of_them_are_told_together(tmp_path):
     with pytest.raises(K2DError) as stopped:
         find_splits(tmp_path, "audio")
     assert "test-00000-of-00001-bb.parquet: a second set of shards for test" in str(stopped.value)
-    assert "train: 2 of 3 shards are not there: 00000, 00002" in str(stopped.value)
+    assert "train: 2 of 3 shards are not there: 00000, 00002; fetch them too" in str(stopped.value)
