@@ -88,7 +88,7 @@ class Recogniser:
 
     family: Literal["espnet_s2t", "whisper"] = "espnet_s2t"
     model: str | None = None
-    """Model config (conf/models/…) to train from."""
+    """Model config (conf/models/…) to train from: ESPnet's, or a Whisper's sizes."""
     checkpoint: str | None = None
     """Model folder, file, or published name (`large-v2`, `base`, …) to take as it is."""
     cache: str | None = None

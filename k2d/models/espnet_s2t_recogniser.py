@@ -95,6 +95,10 @@ class S2TRecogniser:
         states_BTD = states[0] if isinstance(states, tuple) else states  # with intermediate outputs for CTC behind
         return Memory(states_BTD), n_frames_B
 
+    def classes(self, tokens: Tensor) -> Tensor:
+        """Every token is one of its own."""
+        return tokens
+
     def hidden(self, memory: Memory, tokens_BL: Tensor) -> Tensor:
         """As ESPnet's decoder, but without the output layer, whose logits of a whole batch can be too large."""
         decoder, length = self.network.decoder, tokens_BL.shape[1]

@@ -14,6 +14,7 @@ from typing import Any
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from k2d import strict_yaml
 from k2d.faults import K2DError
 from k2d.models.weights_file import check_weights, read_torch_file
 from k2d.models.whisper_dims import N_AUDIO_CTX, N_MELS, N_VOCABULARY, WhisperDims, shapes
@@ -70,9 +71,11 @@ def read_whisper(path: Path) -> WhisperWeights:
 
 
 def read_dims(path: Path) -> WhisperDims:
-    """The sizes alone: no weight is read."""
+    """The sizes alone, also of a model config under conf/models/: no weight is read."""
     file = path / WEIGHTS if path.is_dir() else path
-    if file.is_file():
+    if file.suffix == ".yaml":
+        dims = _config_dims(file)
+    elif file.is_file():
         dims, _ = _openai_parts(file, is_mapped=True)
     elif (path / FACE_CONFIG).is_file():
         dims = _face_dims(path / FACE_CONFIG)
@@ -135,6 +138,13 @@ def _openai_dims(raw: object, where: str) -> WhisperDims:
     if not isinstance(raw, dict) or sorted(raw) != sorted(names) or not all(type(n) is int for n in raw.values()):
         raise K2DError(f"{where}: its dims are not Whisper's: expected whole numbers {', '.join(names)}; found {raw!r}")
     return WhisperDims(**raw)
+
+
+def _config_dims(path: Path) -> WhisperDims:
+    document = strict_yaml.read(path, shown(path))
+    if document.faults:
+        raise K2DError("\n".join(map(str, document.faults)))
+    return _openai_dims(document.data, shown(path))
 
 
 def read_rules(path: Path) -> Generation:

@@ -49,12 +49,12 @@ class WhisperRecogniser(WhisperEars):
 
     @property
     def device(self) -> torch.device:
-        device: torch.device = self.network.decoder.token_embedding.weight.device
+        device: torch.device = self.network.decoder.positional_embedding.device
         return device
 
     @property
     def dtype(self) -> torch.dtype:
-        dtype: torch.dtype = self.network.decoder.token_embedding.weight.dtype
+        dtype: torch.dtype = self.network.decoder.positional_embedding.dtype
         return dtype
 
     @property
@@ -84,6 +84,10 @@ class WhisperRecogniser(WhisperEars):
         return Memory(torch.cat([encoder(part_BMF.to(self.dtype)) for part_BMF in parts]))
 
     # --- teacher-forced ---
+
+    def classes(self, tokens: Tensor) -> Tensor:
+        """Every token is one of its own."""
+        return tokens
 
     def embed(self, tokens: Tensor) -> Tensor:
         """Vectors of tokens; that of mixed languages is the mean of theirs."""

@@ -30,7 +30,7 @@ def shape_of(key: str, recogniser: Recogniser, config: Config) -> Shape:
 
 
 def _whisper(key: str, recogniser: Recogniser) -> Shape:
-    named = recogniser.checkpoint
+    named = recogniser.checkpoint or recogniser.model
     if named is not None and named in PUBLISHED:
         return whisper_shape(named, PUBLISHED[named])
     path = PROJECT_ROOT / (named or "")
@@ -43,7 +43,7 @@ def _whisper(key: str, recogniser: Recogniser) -> Shape:
         )
     from k2d.models.whisper_loading import read_dims
 
-    return whisper_shape(path.name, read_dims(path))
+    return whisper_shape(path.name.removesuffix(".yaml"), read_dims(path))
 
 
 def _espnet(path: Path, vocab_size: int) -> Shape:

@@ -1,6 +1,6 @@
 """Stage 2: the vocabulary of the models that are trained here: sentencepiece on labelled text, no character unknown.
 
-Teacher and auxiliaries share it. A teacher that comes ready brings its own.
+Teacher and auxiliaries share it. What comes ready brings its own, and every Whisper has the published one.
 """
 
 from __future__ import annotations
@@ -59,9 +59,9 @@ def make(unit: Unit, job: Job, folder: Path) -> Counts:
 
 
 def trained_here(config: Config) -> dict[str, Recogniser]:
-    """The recognisers that are trained from a model config, by their keys in the config."""
+    """The recognisers that are trained from a model config with this vocabulary, by their keys in the config."""
     keyed = {"teacher": config.teacher, **{f"auxiliaries.{name}": a for name, a in config.auxiliaries.items()}}
-    return {key: recogniser for key, recogniser in keyed.items() if recogniser.model is not None}
+    return {key: each for key, each in keyed.items() if each.model is not None and each.family == "espnet_s2t"}
 
 
 def _languages(trained: Mapping[str, Recogniser]) -> list[str]:

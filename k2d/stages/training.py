@@ -13,18 +13,13 @@ from k2d.data.kaldi.datadir import read_recordings, read_utterances
 from k2d.faults import UsageError
 from k2d.models.whisper_dims import PUBLISHED
 from k2d.paths import PROJECT_ROOT, shown
+from k2d.stages.beginning import inputs_of, new_recogniser, window_of
 from k2d.stages.job import Counts, Job, Unit
-from k2d.stages.tokens import PIECES, TOKENS
 
 if TYPE_CHECKING:
-    from k2d.models.espnet_s2t_recogniser import S2TRecogniser
     from k2d.stages.measuring import Held
-    from k2d.train.pool import Pool
 
 VERSION = 1
-
-N_FOR_STATISTICS = 500
-"""Utterances that the statistics of the features are taken from."""
 
 
 def unit_of(name: str, recogniser: Recogniser, key: str, job: Job) -> Unit:
@@ -41,8 +36,6 @@ def unit_of(name: str, recogniser: Recogniser, key: str, job: Job) -> Unit:
         raise UsageError(
             f"{key}.checkpoint: {shown(path)} is not there; expected a model folder or a file of one{names}"
         )
-    if recogniser.family == "whisper":
-        raise UsageError(f"{key}: a Whisper is taken from a checkpoint, not trained here; give {key}.checkpoint")
     if recogniser.model is None:
         raise UsageError(
             f"{key}: expected {key}.model (a config under conf/models/, to train it) or {key}.checkpoint (a model "
@@ -59,7 +52,7 @@ def unit_of(name: str, recogniser: Recogniser, key: str, job: Job) -> Unit:
     }
     corpora = job.config.corpora
     data = tuple(job.places.split(split) for split in (*corpora.labelled, *corpora.dev))
-    return Unit(output, settings, (config, job.places.exp / "tokens", *data))
+    return Unit(output, settings, (*inputs_of(recogniser, job), *data))
 
 
 def is_published(recogniser: Recogniser) -> bool:
@@ -102,11 +95,11 @@ def _train(name: str, recogniser: Recogniser, job: Job, folder: Path) -> Counts:
 
     torch.set_num_threads(job.nj)
     work = job.places.exp / "work" / name  # outside the folder being made, which a rerun begins anew
-    window = _window(recogniser)
+    window, seed = window_of(recogniser), seed_of(recogniser, job)
     labelled = [job.places.split(split) for split in job.config.corpora.labelled]
     pool = open_pool(labelled, job.places.exp / "cache" / "pool", rate_hz=window.rate_hz, max_s=window.length_s)
-    model = _new(recogniser, pool, work, job)
-    setting = Setting(work, seed_of(recogniser, job), job.ngpu, n_workers=1)
+    model = new_recogniser(recogniser, pool, work, job, seed=seed)
+    setting = Setting(work, seed, job.ngpu, n_workers=1)
     material = Material(pool, model.codec, model.window, Request(recogniser.language))
     record = train_recogniser(model, recogniser.training, material, setting, _measure(recogniser, job))
     model.save(folder)
@@ -115,37 +108,6 @@ def _train(name: str, recogniser: Recogniser, job: Job, folder: Path) -> Counts:
     shutil.rmtree(work)
     n_dropped = sum(pool.dropped.values())
     return Counts(len(pool) + n_dropped, len(pool), dict(pool.dropped), "utterances")
-
-
-def _window(recogniser: Recogniser) -> Any:
-    from k2d.models.espnet_s2t_config import read_config
-    from k2d.models.espnet_s2t_layout import layout_of
-
-    return layout_of(read_config(PROJECT_ROOT / str(recogniser.model))).window
-
-
-def _new(recogniser: Recogniser, pool: Pool, work: Path, job: Job) -> S2TRecogniser:
-    """The network with random weights; the statistics of its features are taken from the pool."""
-    from k2d.models.espnet_s2t import feature_statistics
-    from k2d.models.espnet_s2t_config import read_config
-    from k2d.models.espnet_s2t_folder import STATISTICS
-    from k2d.models.espnet_s2t_loading import new_s2t
-
-    config = read_config(PROJECT_ROOT / str(recogniser.model))
-    tokens = (job.places.exp / "tokens" / TOKENS).read_text(encoding="utf-8").splitlines()
-    work.mkdir(parents=True, exist_ok=True)
-    shutil.copy(job.places.exp / "tokens" / PIECES, work / PIECES)
-    if config.get("normalize") == "global_mvn":
-        (work / STATISTICS).write_bytes(feature_statistics(config, _some_speech(pool)))
-    return new_s2t(config, tokens, work / PIECES, seed=seed_of(recogniser, job))
-
-
-def _some_speech(pool: Pool) -> Any:
-    import numpy as np
-    import torch
-
-    chosen = np.linspace(0, len(pool) - 1, min(N_FOR_STATISTICS, len(pool))).astype(int)
-    return (torch.from_numpy(pool.samples(int(n))) for n in chosen)
 
 
 def _measure(recogniser: Recogniser, job: Job) -> Any:

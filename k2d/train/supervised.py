@@ -77,7 +77,7 @@ class Supervised:
         if "ctc" in self.weights:
             terms["ctc"] = self._ctc(memory, n_frames_B, batch)
         if "flat" in self.weights:
-            terms["flat"] = flat_start(self._ctc_log_probs(memory), n_frames_B, batch.text_BC, batch.n_text_B)
+            terms["flat"] = flat_start(self._ctc_log_probs(memory), n_frames_B, self._text(batch), batch.n_text_B)
         if "attention" in self.weights:
             terms["attention"] = self._attention(memory, batch)
         return terms
@@ -102,7 +102,11 @@ class Supervised:
         log_probs_TBV = self._ctc_log_probs(memory).transpose(0, 1)
         blank = self._recogniser.ctc_blank_id
         assert blank is not None
-        return F.ctc_loss(log_probs_TBV, batch.text_BC, n_frames_B, batch.n_text_B, blank=blank, reduction="sum")
+        text_BC = self._text(batch)
+        return F.ctc_loss(log_probs_TBV, text_BC, n_frames_B, batch.n_text_B, blank=blank, reduction="sum")
+
+    def _text(self, batch: Batch) -> Tensor:
+        return self._recogniser.classes(batch.text_BC)
 
     def _ctc_log_probs(self, memory: Memory) -> Tensor:
         log_probs_BTV = self._recogniser.ctc_log_probs(memory)
@@ -113,7 +117,7 @@ class Supervised:
         logits_BLV = self._recogniser.logits(memory, batch.inputs_BL)
         return F.cross_entropy(
             logits_BLV.flatten(0, 1).float(),
-            batch.targets_BL.flatten(),
+            self._recogniser.classes(batch.targets_BL).flatten(),
             ignore_index=IGNORED,
             reduction="sum",
             label_smoothing=self._phase.label_smoothing,

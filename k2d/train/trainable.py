@@ -24,6 +24,11 @@ class Trainable(Recogniser, Protocol):
     freeze_positions: bool
     """Whether the decoder's learnt positions stay as they are in training."""
 
+    def classes(self, tokens: Tensor) -> Tensor:
+        """The numbers that `logits` and `ctc_log_probs` give these tokens: their ids, unless many tokens share one.
+        Negative ones, which carry no loss, stay as they are."""
+        ...
+
     def encode_unpadded(self, speech_BN: Tensor, n_samples_B: Tensor) -> tuple[Memory, Tensor]:
         """The encoder's output of utterances as long as they are (zeros behind), and how many frames of each count."""
         ...

@@ -171,3 +171,23 @@ def test_broken_weights_are_refused(tmp_path):
     state = made_state()
     state["encoder.conv1.bias"][0] = math.nan
     assert "1 with NaN or infinity (encoder.conv1.bias)" in refused(write_openai(tmp_path / "nan.pt", state=state))
+
+
+def test_a_model_config_holds_the_sizes_under_their_names(tmp_path):
+    path = tmp_path / "tiny.yaml"
+    path.write_text("".join(f"{name}: {value}\n" for name, value in TINY.as_dict().items()))
+    assert read_dims(path) == TINY
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"n_vocab": 1800, "n_audio_ctx": 500}, "tiny.yaml: a vocabulary of 1800, expected .*; 500 positions of audio"),
+        ({"n_layers": 2}, "tiny.yaml: its dims are not Whisper's: expected whole numbers n_mels, n_audio_ctx"),
+    ],
+)
+def test_a_model_config_that_is_no_whisper_is_refused(changes, message, tmp_path):
+    path = tmp_path / "tiny.yaml"
+    path.write_text("".join(f"{name}: {value}\n" for name, value in {**TINY.as_dict(), **changes}.items()))
+    with pytest.raises(K2DError, match=message):
+        read_dims(path)

@@ -93,10 +93,10 @@ def test_transcribe_knows_a_whisper_by_its_files(lab):
     ("settings", "message"),
     [
         (["teacher.checkpoint=large-v9"], "large-v9 is not there; expected a model folder or a file of one, or one of"),
-        (["teacher.checkpoint=null"], "a Whisper is taken from a checkpoint, not trained here"),
+        (["teacher.checkpoint=null"], "teacher: expected teacher.model (a config under conf/models/, to train it) or"),
     ],
 )
-def test_a_whisper_without_a_checkpoint_is_refused_at_once(lab, settings, message):
+def test_a_whisper_from_nowhere_is_refused_at_once(lab, settings, message):
     done = lab.k2d("teacher", "--conf", "conf/x.yaml", *settings)
     assert done.returncode == 2
     assert message in done.stderr

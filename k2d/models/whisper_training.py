@@ -1,0 +1,152 @@
+"""A Whisper that is trained from nothing: its network while it learns, with a CTC head that is not kept.
+
+A small pool says few of the 50,000 tokens. Those that it never says, and no prompt or time either, stand for one class
+with one vector: exactly the loss over the whole vocabulary, at the cost of the tokens in use.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from k2d.models.recogniser import Memory
+from k2d.models.whisper import build_network, features, powers
+from k2d.models.whisper_codec import WhisperCodec
+from k2d.models.whisper_dims import WhisperDims
+from k2d.models.whisper_ears import HOP
+from k2d.models.whisper_folder import write_folder
+from k2d.models.whisper_loading import Generation, WhisperWeights
+from k2d.models.whisper_recogniser import WhisperRecogniser
+from k2d.models.whisper_start import lean_on_ctc, prepare
+
+EMBEDDING = "decoder.token_embedding"
+_HEAD = "ctc"
+_END_FRAMES = 40  # of 10 ms, between the last sound and the end of a recording
+
+
+class SharedEmbedding(nn.Module):
+    """An embedding in which words in use, prompts and times have a vector each, and all other tokens the first one."""
+
+    class_V: Tensor
+
+    def __init__(self, n_tokens: int, words: Sequence[int], first_special: int, width: int) -> None:
+        super().__init__()
+        used = [*words, *range(first_special, n_tokens)]
+        class_V = torch.zeros(n_tokens, dtype=torch.int64)
+        class_V[used] = torch.arange(1, len(used) + 1)
+        self.register_buffer("class_V", class_V, persistent=False)
+        self.n_words, self.n_others = len(words), n_tokens - len(used)
+        self.vectors_CD = nn.Parameter(torch.empty(len(used) + 1, width))
+
+    @property
+    def weight(self) -> Tensor:
+        """As the finished network has it."""
+        return self.vectors_CD[self.class_V]
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        return nn.functional.embedding(self.class_V[tokens], self.vectors_CD)
+
+    def logits(self, hidden_ND: Tensor) -> Tensor:
+        """Of the classes; the first is as likely as its tokens are together."""
+        logits_NC = nn.functional.linear(hidden_ND, self.vectors_CD)
+        bias_C = logits_NC.new_zeros(logits_NC.shape[-1])
+        bias_C[0] = math.log(self.n_others)
+        return logits_NC + bias_C
+
+
+class NewWhisper(WhisperRecogniser):
+    """A Whisper with random weights, for training; what it saves is an ordinary one.
+
+    `logits` and `ctc_log_probs` are over classes (see `classes`).
+    """
+
+    @classmethod
+    def new(cls, dims: WhisperDims, texts: Iterable[str], languages: Sequence[str] = (), *, seed: int) -> NewWhisper:
+        """For a pool of these texts."""
+        codec = WhisperCodec(dims, languages)
+        words = sorted({token for text in texts for token in codec.ids(text)})
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            network: Any = build_network(dims)
+            embedding = SharedEmbedding(dims.n_vocab, words, codec.eos_id, dims.n_text_state)
+            network.decoder.token_embedding = embedding
+            network.add_module(_HEAD, nn.Linear(dims.n_audio_state, len(words) + 1))
+            prepare(network)
+        return cls(network, dims, codec, Generation())
+
+    # --- numbering ---
+
+    def classes(self, ids: Tensor) -> Tensor:
+        """Negative ones stay what they are."""
+        classes: Tensor = self.network.decoder.token_embedding.class_V[ids.clamp(min=0)]
+        return torch.where(ids < 0, ids, classes)
+
+    @property
+    def ctc_blank_id(self) -> int | None:  # type: ignore[override]
+        """The class of all that the pool never says."""
+        return 0
+
+    # --- hearing ---
+
+    def encode_unpadded(self, speech_BN: Tensor, n_samples_B: Tensor) -> tuple[Memory, Tensor]:
+        """As long as the longest of them, where others hear 30 s: the positions are the same."""
+        encoder = self.network.encoder
+        n_padding = -speech_BN.shape[1] % (2 * HOP)
+        speech_BN = nn.functional.pad(speech_BN.to(self.device).float(), (0, n_padding))
+        x_BFT = torch.stack([self._features(speech_N) for speech_N in speech_BN])
+        x_BFT = nn.functional.gelu(encoder.conv1(x_BFT))
+        x_BTD = nn.functional.gelu(encoder.conv2(x_BFT)).transpose(1, 2)
+        x_BTD = x_BTD + encoder.positional_embedding[: x_BTD.shape[1]]
+        for block in encoder.blocks:
+            x_BTD = block(x_BTD)
+        return Memory(encoder.ln_post(x_BTD)), (n_samples_B + 2 * HOP - 1) // (2 * HOP)
+
+    def _features(self, speech_N: Tensor) -> Tensor:
+        """As in use, where what lies behind a recording's end is no silence, but zeros: an end soon follows the last
+        sample that is anything."""
+        found_MF = features(powers(speech_N, self.dims.n_mels))
+        is_heard = speech_N != 0
+        n_behind = int(is_heard.flip(0).to(torch.int8).argmax()) if is_heard.any() else len(speech_N)
+        n_frames = (len(speech_N) - n_behind) // HOP + _END_FRAMES
+        found_MF[:, n_frames:] = 0.0
+        return found_MF
+
+    # --- teacher-forced ---
+
+    def embed(self, tokens: Tensor) -> Tensor:
+        embedding = self.network.decoder.token_embedding
+        if not self.codec.mixture:
+            vectors: Tensor = embedding(tokens)
+            return vectors
+        is_mixed = (tokens == self.codec.mixture_id).unsqueeze(-1)
+        mean_D = embedding(torch.tensor(self.codec.mixture, device=tokens.device)).mean(0)
+        return torch.where(is_mixed, mean_D, embedding(tokens.clamp(max=self.codec.n_tokens - 1)))
+
+    def output(self, hidden_ND: Tensor) -> Tensor:
+        logits_NC: Tensor = self.network.decoder.token_embedding.logits(hidden_ND)
+        return logits_NC
+
+    def ctc_log_probs(self, memory: Memory) -> Tensor | None:
+        log_probs_BTC: Tensor = self.network.ctc(memory.states_BTD).log_softmax(-1)
+        return log_probs_BTC
+
+    # --- as a whole ---
+
+    def parts(self) -> Mapping[Literal["encoder", "decoder"], Sequence[nn.Module]]:
+        return {"encoder": [self.network.encoder, self.network.ctc], "decoder": [self.network.decoder]}
+
+    def lean_on_ctc(self) -> None:
+        """Let a new decoder begin with what the encoder has learnt by CTC."""
+        lean_on_ctc(self.network)
+
+    def save(self, folder: Path) -> None:
+        """Write a folder as every Whisper has: the whole embedding, no CTC head."""
+        own = (f"{EMBEDDING}.", f"{_HEAD}.")
+        state = {name: tensor for name, tensor in self.network.state_dict().items() if not name.startswith(own)}
+        state[f"{EMBEDDING}.weight"] = self.network.decoder.token_embedding.weight
+        write_folder(folder, WhisperWeights(self.dims, state, self.generation))
