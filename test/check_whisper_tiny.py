@@ -52,7 +52,7 @@ def test_losses_fell(model):
 
 
 def test_the_teacher_says_something():
-    assert read("models", "teacher", "training.json")["final_error_rate"] < 0.75
+    assert read("models", "teacher", "training.json")["final_error_rate"] < 0.6
 
 
 def test_the_table_has_numbers():

@@ -55,7 +55,7 @@ class SharedEmbedding(nn.Module):
         """Of the classes; the first is as likely as its tokens are together."""
         logits_NC = nn.functional.linear(hidden_ND, self.vectors_CD)
         bias_C = logits_NC.new_zeros(logits_NC.shape[-1])
-        bias_C[0] = math.log(self.n_others)
+        bias_C[0] = math.log(self.n_others) if self.n_others else -math.inf
         return logits_NC + bias_C
 
 
