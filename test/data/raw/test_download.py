@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-import os
+import random
 import socket
 import urllib.request
 
@@ -15,7 +15,7 @@ from k2d.data.raw.download import Remote, fetch
 from k2d.data.raw.download_command import download
 from k2d.faults import K2DError
 
-CONTENT = os.urandom(3_000_000)
+CONTENT = random.Random(0).randbytes(3_000_000)
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
 MD5 = hashlib.md5(CONTENT, usedforsecurity=False).hexdigest()
 AT_ONCE = (0.0, 0.0, 0.0)
