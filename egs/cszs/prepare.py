@@ -36,7 +36,7 @@ def prepare(root: Path, options: None, nj: int, store: Path) -> Iterator[tuple[s
 def utterance_id(split: str, stated: str, where: str) -> str:
     """The file's number, which each split counts anew.
 
-    >>> utterance_id("dev", "/work/gerber68/Data/cs_16k/wav/zh_en/dev/correct/17.wav", "row 0")
+    >>> utterance_id("dev", "/corpora/cs_16k/wav/zh_en/dev/correct/17.wav", "row 0")
     'cszs-dev-00017'
     """
     path = PurePosixPath(stated)

@@ -30,7 +30,7 @@ DIGESTS = ["f91d512c114f6746", "5167fe20fa182c59"]
 
 def pair(split: str, number: int, text: str) -> dict[str, Any]:
     def file(half: str) -> str:
-        return f"/work/gerber68/Data/cs_16k/wav/zh_en/{split}/{half}/{number}.wav"
+        return f"/corpora/cs_16k/wav/zh_en/{split}/{half}/{number}.wav"
 
     return {
         "correct_audio": clip(1.0 + number / 10, seed=number, path=f"{number}.wav"),

@@ -24,7 +24,7 @@ ZIP_MAGIC = b"PK\x03\x04"
 _DAMAGE = (
     tarfile.TarError,
     zipfile.BadZipFile,
-    NotImplementedError,
+    NotImplementedError,  # zipfile, of a compression that it does not know
     EOFError,
     OSError,
     ValueError,
