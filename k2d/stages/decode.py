@@ -13,12 +13,14 @@ from k2d.config.schema import Recogniser
 from k2d.data.kaldi.datadir import read_recordings
 from k2d.faults import MissingInput
 from k2d.score.store import CTC_ROW
-from k2d.stages.decoding import VERSION as DECODER_VERSION
-from k2d.stages.decoding import Speed, Work, cache_of, longform_work, measure_speed, settings_of_work
+from k2d.stages.answers import cache_of
+from k2d.stages.decoding import Speed, measure_speed
 from k2d.stages.hearing import hear_recordings
 from k2d.stages.job import Counts, Job, Unit
 from k2d.stages.pseudo_label import TEACHER
 from k2d.stages.speed import first_stretch
+from k2d.stages.work import VERSION as DECODER_VERSION
+from k2d.stages.work import Work, longform_work, settings_of_work
 
 VERSION = DECODER_VERSION
 

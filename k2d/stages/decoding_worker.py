@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import platform
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, replace
 from functools import lru_cache
 from pathlib import Path
@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any, cast
 
 from k2d.atomic import write_text
 from k2d.data.rows import Rejected
-from k2d.select.loops import ngram_loops
-from k2d.stages.decoding import FACTS, Answer, Item, LoopTest, Seat, Share, Speed, Work, write_answer
+from k2d.stages.answers import FACTS, Answer, write_answer
+from k2d.stages.decoding import Seat, Share, Speed
 from k2d.stages.speed import in_pieces
-from k2d.text.normalise import Normaliser
+from k2d.stages.work import Item, Work, loop_test
 
 if TYPE_CHECKING:
     from k2d.config.fields import ComputeType
@@ -91,14 +91,6 @@ def _speed(speed: Speed, seat: Seat) -> dict[str, Any]:
     facts = device_facts(replace(seat, threads=speed.n_threads))
     audio_s = round(sum(item.length_s for item in items), 3)
     return {"audio_s": audio_s, "runs_s": runs_s, "batch_size": batch_size, "dtype": work.numbers, **facts}
-
-
-def loop_test(test: LoopTest | None) -> Callable[[str], bool] | None:
-    """Whether selection would call a text a loop."""
-    if test is None:
-        return None
-    normalise = Normaliser(script=test.script, steps=test.steps)  # type: ignore[arg-type]
-    return lambda text: ngram_loops(normalise(text), test.ngram, test.count)
 
 
 def _recordings(share: Share, seat: Seat, heard: _Heard) -> Found:

@@ -18,6 +18,7 @@ from k2d.stages.init_student import STUDENT
 from k2d.stages.job import Counts, Job
 from k2d.stages.measuring import Held
 from k2d.stages.pseudo_label import TEACHER
+from k2d.stages.work import longform_work, loop_test
 
 if TYPE_CHECKING:
     from torch.utils.data import Dataset
@@ -230,8 +231,6 @@ def heldout_of(job: Job) -> dict[str, frozenset[str]]:
 def _measure(heldout: Mapping[str, frozenset[str]], job: Job) -> Any:
     """Free-running decoding of the held-out recordings, against what the teacher heard; None without any."""
     from k2d.decode.options import Options
-    from k2d.stages.decoding import longform_work
-    from k2d.stages.decoding_worker import loop_test
     from k2d.stages.measuring import measure_on
 
     held = _held(heldout, job)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from k2d.data.kaldi.datadir import read_recordings
-from k2d.stages.decoding import VERSION as DECODER_VERSION
-from k2d.stages.decoding import cache_of, settings_of_work, work_of
+from k2d.stages.answers import cache_of
 from k2d.stages.hearing import hear_recordings
 from k2d.stages.job import Counts, Job, Unit
+from k2d.stages.work import VERSION as DECODER_VERSION
+from k2d.stages.work import settings_of_work, work_of
 
 VERSION = DECODER_VERSION
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from k2d.data.rows import Recording
-from k2d.stages.decoding import Item
+from k2d.stages.work import Item
 
 
 def first_stretch(recordings: Iterable[Recording], limit_s: float) -> list[Item]:

@@ -15,6 +15,7 @@ from k2d.models.whisper_dims import PUBLISHED
 from k2d.paths import PROJECT_ROOT, shown
 from k2d.stages.beginning import inputs_of, new_recogniser, window_of
 from k2d.stages.job import Counts, Job, Unit
+from k2d.stages.work import longform_work, loop_test
 
 if TYPE_CHECKING:
     from k2d.stages.measuring import Held
@@ -112,8 +113,6 @@ def _train(name: str, recogniser: Recogniser, job: Job, folder: Path) -> Counts:
 
 def _measure(recogniser: Recogniser, job: Job) -> Any:
     """Free-running decoding of all development sets together; None without any."""
-    from k2d.stages.decoding import longform_work
-    from k2d.stages.decoding_worker import loop_test
     from k2d.stages.measuring import measure_on
 
     held = held_of(job.config.corpora.dev, job)

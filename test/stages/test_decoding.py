@@ -3,17 +3,9 @@
 from pathlib import Path
 
 from k2d.data.rows import Rejected
-from k2d.stages.decoding import (
-    Answer,
-    Item,
-    Work,
-    _dealt,
-    _dealt_clips,
-    read_answers,
-    set_of_finished,
-    settings_of_work,
-    write_answer,
-)
+from k2d.stages.answers import Answer, first_free_part, part_of, read_answers, set_of_finished, write_answer
+from k2d.stages.decoding import _dealt, _dealt_clips
+from k2d.stages.work import Item, Work, settings_of_work
 
 
 def items(*lengths_s):
@@ -54,6 +46,13 @@ def test_half_a_line_and_a_second_answer_do_no_harm(tmp_path):
     assert [answer.id for answer in answers] == ["a", "b", "c"]
     assert answers[0] == Answer("a", 1.0, {"text": "一"}, None)
     assert answers[1].failed == failed
+
+
+def test_a_part_of_a_killed_run_is_never_gone_on_with(tmp_path):
+    assert first_free_part(tmp_path) == 0
+    for name in ("part-000002", "part-000002-0001", "part-000001-failed"):  # the worker of part 0 died early
+        (tmp_path / f"{name}.lines").write_text('a {"s": 0')
+    assert part_of(tmp_path, first_free_part(tmp_path)).name == "part-000003.lines"
 
 
 def test_the_batch_decides_nothing_and_everything_else_does():

@@ -1,0 +1,120 @@
+"""What stages 5, 7 and 11 decode, by which model and how, as the config wants it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from k2d.config.fields import ComputeType
+from k2d.config.schema import Recogniser
+from k2d.select.loops import ngram_loops
+from k2d.stages.job import Job
+from k2d.text.normalise import Normaliser
+
+VERSION = 1  # of the decoder: raised when the same settings would give another text
+
+
+@dataclass(frozen=True, slots=True)
+class LoopTest:
+    """The n-gram test of selection, as a worker applies it."""
+
+    ngram: int
+    count: int
+    script: str
+    steps: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What is decoded by which model and how; alike for all shares."""
+
+    model: Path
+    family: str
+    languages: tuple[str, ...]
+    options: Mapping[str, Any]
+    """Fields of k2d.decode.options.Options."""
+    precision: str
+    loop: LoopTest | None
+    clips: bool = False
+    """The items are clips, one window each, not recordings."""
+    compute_type: ComputeType | None = None
+    """Of CTranslate2, in whose converted form the model then decodes; None: torch."""
+
+    @property
+    def engine(self) -> str:
+        return "torch" if self.compute_type is None else f"ctranslate2-{version('ctranslate2')}"
+
+    @property
+    def numbers(self) -> str:
+        """What it computes in."""
+        return self.precision if self.compute_type is None else f"{self.compute_type} (ctranslate2)"
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A recording, or a clip of one."""
+
+    id: str
+    audio: str
+    start_s: float | None = None
+    end_s: float | None = None
+    duration_s: float | None = None
+
+    @property
+    def length_s(self) -> float:
+        if self.start_s is not None and self.end_s is not None:
+            return self.end_s - self.start_s
+        return self.duration_s or 0.0
+
+
+def work_of(model: str, recogniser: Recogniser, job: Job, *, clips: bool = False, **options: Any) -> Work:
+    """How the config wants a model to decode; `options` are added to what the section `decode` says."""
+    decode, select = job.config.decode, job.config.select
+    loop = LoopTest(select.ngram, select.ngram_count, select.script, select.steps) if decode.stop_loops else None
+    chosen = {
+        "batch_size": decode.batch_size,
+        "beam": decode.beam,
+        "max_tokens": decode.max_tokens,
+        "min_advance_s": decode.min_advance_s,
+        "condition_on_previous_text": decode.condition_on_previous_text,
+        "silence_threshold": decode.silence_threshold,
+        "temperatures": decode.temperatures,
+        "compression_ratio_threshold": decode.compression_ratio_threshold,
+        "logprob_threshold": decode.logprob_threshold,
+        "languages": recogniser.language,
+        **options,
+    }
+    if chosen.get("mode") == "joint":
+        chosen["ctc_weight"] = decode.ctc_weight
+    folder = job.places.exp / "models" / model
+    compute_type = decode.compute_type if decode.engine == "ctranslate2" else None
+    return Work(folder, recogniser.family, recogniser.language, chosen, decode.precision, loop, clips, compute_type)
+
+
+def longform_work(model: str, recogniser: Recogniser, job: Job) -> Work:
+    """How a model hears whole recordings: one that is decoded by CTC has no timestamps to move on by."""
+    return work_of(model, recogniser, job, mode=recogniser.decode, timestamps=recogniser.decode != "ctc")
+
+
+def loop_test(test: LoopTest | None) -> Callable[[str], bool] | None:
+    """Whether selection would call a text a loop."""
+    if test is None:
+        return None
+    normalise = Normaliser(script=test.script, steps=test.steps)  # type: ignore[arg-type]
+    return lambda text: ngram_loops(normalise(text), test.ngram, test.count)
+
+
+def settings_of_work(work: Work) -> dict[str, Any]:
+    """What of it decides the result: for the stamp. The batch does not."""
+    settings = asdict(work)
+    for other in ("model", "languages"):  # an input of the unit; part of the options
+        del settings[other]
+    if work.compute_type is None:
+        del settings["compute_type"]
+    else:
+        settings["engine"] = work.engine
+    settings["options"] = {name: value for name, value in work.options.items() if name != "batch_size"}
+    return settings
