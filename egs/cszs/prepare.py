@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
+from k2d.data.raw import download_command
 from k2d.data.raw.parquet import Kind
 from k2d.data.raw.parquet_splits import find_splits
 from k2d.data.raw.stored_audio import rows_with_audio
@@ -43,3 +44,7 @@ def utterance_id(split: str, stated: str, where: str) -> str:
     if path.parent.name != "correct" or not path.stem.isdecimal():
         raise K2DError(f"{where}: found the file {stated!r}, expected …/correct/NUMBER.wav; is it another revision?")
     return f"{SPEAKER}-{split}-{int(path.stem):05d}"
+
+
+if __name__ == "__main__":
+    raise SystemExit(download_command.main("cszs"))

@@ -21,6 +21,7 @@ from pydantic.dataclasses import dataclass
 
 from k2d.data.longform import Concatenate
 from k2d.data.longform_audio import LONG, Asked, with_long
+from k2d.data.raw import download_command
 from k2d.data.raw.parquet import Kind, Row, Shard, read_rows
 from k2d.data.raw.parquet_splits import Splits, find_splits
 from k2d.data.raw.stored_audio import rows_with_audio
@@ -122,3 +123,7 @@ def _row(values: Row, split: str, number: int, audio: Path) -> Utterance:
 def _digest(audio: Path) -> str:
     """Of a file that is not there, its name: equal to nothing."""
     return hashlib.sha256(audio.read_bytes()).hexdigest() if audio.is_file() else str(audio)
+
+
+if __name__ == "__main__":
+    raise SystemExit(download_command.main("ntuml2021"))

@@ -26,6 +26,7 @@ from pydantic.dataclasses import dataclass
 
 from k2d import strict_yaml
 from k2d.data.raw.download import Remote
+from k2d.data.raw.hub import HubFiles
 from k2d.data.rows import Utterance
 from k2d.faults import K2DError, UsageError
 from k2d.paths import PROJECT_ROOT, shown
@@ -89,6 +90,8 @@ class Card:
     """Environment variable that names the raw corpus; empty: prepare.py makes it, under data/raw/."""
     download: tuple[PublicFile, ...] = ()
     """Its files, where they are public."""
+    hub: HubFiles | None = None
+    """The same, where the Hugging Face Hub has them and tells their names, sizes and checksums."""
     expected: dict[str, dict[str, Expected]] = field(default_factory=dict)
     """By variant (`default` unless prepare.py names others) and split."""
 

@@ -16,6 +16,10 @@ class Served:
     """What is served under any path, and how. Change it between requests."""
 
     content: bytes
+    at: dict[str, bytes] = field(default_factory=dict)
+    """If given: the contents by path, and nothing elsewhere."""
+    links: dict[str, str] = field(default_factory=dict)
+    """The header `Link` of answers, by path."""
     etag: str = '"v1"'
     ranges: bool = True
     status: int = 200
@@ -36,7 +40,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         served = self.served
-        served.asked.append(dict(self.headers))
+        served.asked.append({**self.headers, "path": self.path})
         status = served.moods.pop(0) if served.moods else served.status
         if len(served.asked) > MAX_REQUESTS:
             status = 410
@@ -44,23 +48,27 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(302, b"", {"Location": served.redirect})
         elif status != 200:
             self._answer(status, b"no", {})
+        elif served.at and self.path not in served.at:
+            self._answer(404, b"no", {})
         else:
-            self._send_file()
+            self._send_file(served.at.get(self.path, served.content))
 
-    def _send_file(self) -> None:
+    def _send_file(self, content: bytes) -> None:
         served, start = self.served, 0
         asked = self.headers.get("Range", "")
         headers = {"ETag": served.etag} if served.etag else {}
+        if self.path in served.links:
+            headers["Link"] = served.links[self.path]
         status = 200
         if served.ranges:
             headers["Accept-Ranges"] = "bytes"
         if asked and served.ranges and self.headers.get("If-Range") == served.etag:
             start, status = int(asked.removeprefix("bytes=").rstrip("-")), 206
-            if start >= len(served.content):
-                self._answer(416, b"", {"Content-Range": f"bytes */{len(served.content)}"})
+            if start >= len(content):
+                self._answer(416, b"", {"Content-Range": f"bytes */{len(content)}"})
                 return
-            headers["Content-Range"] = f"bytes {start}-{len(served.content) - 1}/{len(served.content)}"
-        self._answer(status, served.content[start:], headers)
+            headers["Content-Range"] = f"bytes {start}-{len(content) - 1}/{len(content)}"
+        self._answer(status, content[start:], headers)
 
     def _answer(self, status: int, body: bytes, headers: dict[str, str]) -> None:
         self.send_response(status)

@@ -21,7 +21,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from k2d.atomic import sync_folder, write_text
-from k2d.data.raw.https_only import opener, refuse_url
+from k2d.data.raw.https_only import opener, refusal, refuse_url
 from k2d.faults import K2DError
 from k2d.progress import Progress
 
@@ -196,7 +196,7 @@ def _receive(answer: http.client.HTTPResponse, part: _Part) -> None:
 
 
 def _explain(error: urllib.error.HTTPError, remote: Remote, part: _Part) -> None:
-    """What a refusal means, and what to do."""
+    """Go on if there is a way, or say why not."""
     target = part.path.with_name(part.path.name.removesuffix(".part"))
     if error.code == 416:  # nothing is left to send, or the file is shorter now
         _, total = _content_range(error.headers.get("Content-Range", ""))
@@ -206,13 +206,7 @@ def _explain(error: urllib.error.HTTPError, remote: Remote, part: _Part) -> None
         raise _Interrupted("the file on the server is shorter now than what has been fetched")
     if error.code in BUSY:
         raise _Interrupted(f"the server is busy or broken (HTTP {error.code})")
-    why = {
-        401: "the server wants to know who asks (HTTP 401): sign in there and fetch it by hand",
-        403: "access is denied (HTTP 403): terms may have to be accepted there first, or the link has expired",
-        404: "the file is not there (HTTP 404): it was moved or withdrawn; look at the corpus's own page",
-        410: "the file was withdrawn (HTTP 410): look at the corpus's own page",
-    }.get(error.code, f"the server refuses (HTTP {error.code} {error.reason})")
-    raise K2DError(_advice(remote, target, why)) from None
+    raise K2DError(_advice(remote, target, refusal(error))) from None
 
 
 def _advice(remote: Remote, target: Path, why: str) -> str:

@@ -1,15 +1,21 @@
-"""python -m egs.<corpus>.prepare --download DIR: fetch the public files of a corpus, as its corpus.yaml lists them."""
+"""python -m egs.<corpus>.prepare --download DIR: fetch the public files of a corpus, as its corpus.yaml lists them.
+
+Those on the Hugging Face Hub by pattern, at the revision that corpus.yaml pins; `HF_ENDPOINT` names a mirror of it.
+"""
 
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from k2d.data.corpus import Card, read_card
 from k2d.data.raw.archive import name_fault
-from k2d.data.raw.download import fetch
+from k2d.data.raw.download import Remote, fetch
+from k2d.data.raw.hub import ENDPOINT, listed
 from k2d.faults import K2DError
 from k2d.lock import holding
 from k2d.paths import PROJECT_ROOT
@@ -23,9 +29,11 @@ def main(corpus: str, argv: Sequence[str] | None = None) -> int:
         allow_abbrev=False,
     )
     parser.add_argument("--download", metavar="DIR", type=Path, required=True, help="where to put the files")
-    folder: Path = parser.parse_args(argv).download
+    parser.add_argument("--files", metavar="PATTERN", nargs="+", help="on the Hub: others than the usual")
+    asked = parser.parse_args(argv)
     try:
-        download(read_card(PROJECT_ROOT / "egs" / corpus / "corpus.yaml"), folder)
+        card = read_card(PROJECT_ROOT / "egs" / corpus / "corpus.yaml")
+        download(card, asked.download, tuple(asked.files or ()), os.environ.get("HF_ENDPOINT") or ENDPOINT)
     except K2DError as error:
         print(f"{parser.prog}: {error}", file=sys.stderr)
         return 1
@@ -35,16 +43,27 @@ def main(corpus: str, argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def download(card: Card, folder: Path) -> None:
+def download(card: Card, folder: Path, patterns: tuple[str, ...] = (), endpoint: str = ENDPOINT) -> None:
     """Fetch every file that the card lists; nothing if one of them has no place below the folder."""
-    if not card.download:
-        raise K2DError(f"{card.name} is not fetched by a command; to get it: {card.source}")
-    if faults := [f"{each.file!r} {problem}" for each in card.download if (problem := name_fault(each.file))]:
+    files = _files(card, patterns, endpoint)
+    if faults := [f"{name!r} {problem}" for name, _ in files if (problem := name_fault(name))]:
         raise K2DError("\n".join(f"egs/{card.name}/corpus.yaml: download: {fault}" for fault in faults))
-    print(f"{card.title}\nlicence: {card.licence}\nfrom: {card.source}")
+    n_bytes = sum(remote.n_bytes or 0 for _, remote in files)
+    size = f", {n_bytes / 1e9:.1f} GB" if all(remote.n_bytes for _, remote in files) else ""
+    print(f"{card.title}\nlicence: {card.licence}\nfrom: {card.source}\n{len(files)} files{size}", flush=True)
     folder.mkdir(parents=True, exist_ok=True)
     with holding(folder / "download"):
-        for each in card.download:
-            fetch(each.remote, folder / each.file)
+        for name, remote in files:
+            fetch(remote, folder / name)
     if card.root_variable:
         print(f"next: {card.root_variable}={folder} egs/{card.name}/run.sh --stage 1 --stop-stage 1")
+
+
+def _files(card: Card, patterns: tuple[str, ...], endpoint: str) -> list[tuple[str, Remote]]:
+    if card.hub:
+        return listed(replace(card.hub, files=patterns or card.hub.files), endpoint)
+    if patterns:
+        raise K2DError(f"{card.name}: --files is for corpora on the Hub; this one is fetched whole, or by hand")
+    if not card.download:
+        raise K2DError(f"{card.name} is not fetched by a command; to get it: {card.source}")
+    return [(each.file, each.remote) for each in card.download]

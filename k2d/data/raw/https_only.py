@@ -1,8 +1,12 @@
-"""What may be fetched at all: https, also after redirects; plain http from this machine alone, for tests."""
+"""What may be fetched at all: https, also after redirects; plain http from this machine alone, for tests.
+
+And what a server means that refuses.
+"""
 
 from __future__ import annotations
 
 import http.client
+import urllib.error
 import urllib.request
 from typing import IO
 from urllib.parse import urlsplit
@@ -21,6 +25,16 @@ def refuse_url(url: str) -> None:
     if parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in LOOPBACK):
         return
     raise K2DError(f"{url}: found {parts.scheme or 'no scheme'}, expected https; nothing else is fetched")
+
+
+def refusal(error: urllib.error.HTTPError) -> str:
+    """What a refusal means, and what to do."""
+    return {
+        401: "the server wants to know who asks (HTTP 401): sign in there and fetch it by hand",
+        403: "access is denied (HTTP 403): terms may have to be accepted there first, or the link has expired",
+        404: "the file is not there (HTTP 404): it was moved or withdrawn; look at the corpus's own page",
+        410: "the file was withdrawn (HTTP 410): look at the corpus's own page",
+    }.get(error.code, f"the server refuses (HTTP {error.code} {error.reason})")
 
 
 class _SafeRedirects(urllib.request.HTTPRedirectHandler):
