@@ -5,17 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import PurePath
 
-from k2d.config.schema import ROLES, Config, Corpora
+from k2d.config.schema import ROLES, Config, Corpora, Recogniser
 from k2d.config.training import Steps, Training
 
 
 def faults_between_fields(config: Config) -> Iterator[tuple[str, object, str]]:
     """Yield (key, found, expected) where fields that are right one by one do not fit together."""
     yield from _role_faults(config.corpora)
-    for key, model in {
-        "teacher": config.teacher,
-        **{f"auxiliaries.{n}": a for n, a in config.auxiliaries.items()},
-    }.items():
+    for key, model in _recognisers(config).items():
         if model.model and model.checkpoint:
             yield (
                 f"{key}.checkpoint",
@@ -36,9 +33,15 @@ def faults_between_fields(config: Config) -> Iterator[tuple[str, object, str]]:
     if len(set(config.distill.seeds)) < len(config.distill.seeds):
         yield "distill.seeds", list(config.distill.seeds), "each seed once"
     yield from _distill_faults(config)
+    yield from _language_faults(config)
     yield from _reuse_faults(config)
     yield from _engine_faults(config)
     yield from _export_faults(config)
+
+
+def _recognisers(config: Config) -> dict[str, Recogniser]:
+    """By their keys."""
+    return {"teacher": config.teacher, **{f"auxiliaries.{n}": a for n, a in config.auxiliaries.items()}}
 
 
 def _reuse_faults(config: Config) -> Iterator[tuple[str, object, str]]:
@@ -53,6 +56,16 @@ def _distill_faults(config: Config) -> Iterator[tuple[str, object, str]]:
     ctc = config.distill.objective.get("ctc", 0.0)
     if ctc and config.student.freeze_encoder:
         yield "distill.objective.ctc", ctc, "0, as CTC teaches the encoder alone, or student.freeze_encoder: false"
+
+
+def _language_faults(config: Config) -> Iterator[tuple[str, object, str]]:
+    """What is trained on transcripts must be told their language; what learns from a guess is told that."""
+    for key, model in _recognisers(config).items():
+        if model.guesses_language and model.model:
+            yield f"{key}.language", [], "at least one, as a Whisper that is trained here is told its language"
+    if config.teacher.guesses_language and config.distill.controls:
+        found = list(config.distill.controls)
+        yield "distill.controls", found, "none, or teacher.language: controls learn from transcripts, not from a guess"
 
 
 def _engine_faults(config: Config) -> Iterator[tuple[str, object, str]]:

@@ -94,7 +94,8 @@ class Recogniser:
     cache: str | None = None
     """Where a published checkpoint is kept; default: $K2D_WHISPER_CACHE, or as openai-whisper (~/.cache/whisper)."""
     language: tuple[Name, ...] = ()
-    """Languages in the prompt; several: the mean of their embeddings; none: the model decides."""
+    """Languages in the prompt; several: the mean of their embeddings; none: the model decides (a Whisper guesses that
+    of every window, and its students learn to)."""
     decode: Literal["attention", "ctc", "joint"] = "attention"
     """How its text is decoded. `joint`: what the decoder writes is weighed against what the CTC head hears
     (decode.ctc_weight). `ctc`: the head alone, without timestamps; such an auxiliary never loops, which blinds the
@@ -102,6 +103,11 @@ class Recogniser:
     seed: Whole | None = None
     """Seed of its weights and data order; default: the experiment's."""
     training: Training = field(default_factory=Training)
+
+    @property
+    def guesses_language(self) -> bool:
+        """Whether each window's language is its own guess."""
+        return self.family == "whisper" and not self.language
 
 
 @dataclass(frozen=True, config=STRICT)

@@ -15,6 +15,7 @@ that was rejected for a fault: its audio would hold speech that its label lacks.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
@@ -54,6 +55,8 @@ class Chunk:
     """Mean over its segments, by their durations."""
     loop: bool
     """A segment of it comes from a window that was stopped in a loop."""
+    language: str | None = None
+    """The one in which most of it was heard, where the recogniser tells."""
     continued: bool = False
     """The label ends in the start of a segment that the window cuts off, or in what is heard of it."""
 
@@ -227,6 +230,7 @@ def _chunk(group: _Group, hypothesis: Hypothesis, text: str, pieces: tuple[Piece
         n_segments=len(group.segments),
         mean_logprob=_mean_logprob(group.segments),
         loop=any(each.segment.loop for each in group.segments),
+        language=_language(group.segments),
         continued=bool(group.tail),
     )
 
@@ -241,3 +245,12 @@ def _mean_logprob(segments: Sequence[LabelSegment]) -> float | None:
     known = [(s.segment.mean_logprob, s.duration_cs) for s in segments if s.segment.mean_logprob is not None]
     total_cs = sum(duration_cs for _, duration_cs in known)
     return round(sum(logprob * cs for logprob, cs in known) / total_cs, 2) if known else None
+
+
+def _language(segments: Sequence[LabelSegment]) -> str | None:
+    """By duration; of equals the one that comes first."""
+    heard_cs: Counter[str] = Counter()
+    for each in segments:
+        if each.segment.language is not None:
+            heard_cs[each.segment.language] += each.duration_cs
+    return heard_cs.most_common(1)[0][0] if heard_cs else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -58,6 +58,11 @@ class Codec(Protocol):
     @property
     def n_tokens(self) -> int:
         """Size of the vocabulary: V in the names of tensors."""
+        ...
+
+    @property
+    def language_ids(self) -> Mapping[str, int]:
+        """The token of each language by its name; none where a prompt names no language."""
         ...
 
     @property

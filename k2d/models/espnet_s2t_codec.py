@@ -50,6 +50,10 @@ class S2TCodec:
     def n_tokens(self) -> int:
         return len(self.tokens)
 
+    @property
+    def language_ids(self) -> dict[str, int]:
+        return {name[1:-1]: self._id_of[name] for name in self.layout.languages(self.tokens)}
+
     @cached_property
     def vocabulary_hash(self) -> str:
         grid = f"{self.layout.window.time_step_s:g} {self.first_time_id} {self.last_time_id}"

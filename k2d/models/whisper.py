@@ -54,7 +54,8 @@ def powers(speech_N: Tensor, n_mels: int, *, is_padded: bool = False) -> Tensor:
     stft = torch.stft(speech_N, N_FFT, HOP_LENGTH, window=window, center=not is_padded, return_complex=True)
     power_KF = stft[..., :-1].abs() ** 2
     filters_MK: Tensor = mel_filters(speech_N.device, n_mels)
-    return torch.clamp(filters_MK @ power_KF, min=_TOO_QUIET).log10()
+    with torch.autocast(speech_N.device.type, enabled=False):  # a training in bf16 hears what decoding hears
+        return torch.clamp(filters_MK @ power_KF, min=_TOO_QUIET).log10()
 
 
 def features(powers_MF: Tensor, loudest: Tensor | float | None = None) -> Tensor:

@@ -6,7 +6,7 @@ OpenAI's `.pt` (read with `weights_only`), a Hugging Face folder (safetensors on
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ WEIGHTS, RULES, PARAMETERS = "model.pt", "whisper.json", "params.json"
 """Of a folder of ours: OpenAI's checkpoint, and what its `generation_config.json` said, where it had one."""
 FACE_CONFIG, FACE_GENERATION = "config.json", "generation_config.json"
 FACE_WEIGHTS, _FACE_INDEX = "model.safetensors", "model.safetensors.index.json"
+_NEVER, _NEVER_FIRST = "suppress_tokens", "begin_suppress_tokens"
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,8 +166,9 @@ def read_rules(path: Path) -> Generation:
 def _read_face(folder: Path) -> WhisperWeights:
     dims = _face_dims(folder / FACE_CONFIG)
     _check_dims(dims, shown(folder / FACE_CONFIG))  # before gigabytes are read
+    generation = _face_generation(folder, dims)
     state = _renamed(_face_state(folder), folder)
-    return _check(WhisperWeights(dims, state, _face_generation(folder)), shown(folder), f"its {FACE_CONFIG}")
+    return _check(WhisperWeights(dims, state, generation), shown(folder), f"its {FACE_CONFIG}")
 
 
 _FACE_DIMS = {
@@ -242,26 +244,29 @@ def _renamed(state: dict[str, Tensor], folder: Path) -> dict[str, Tensor]:
     return {openai_name(name) or name: tensor for name, tensor in state.items()}
 
 
-def _face_generation(folder: Path) -> Generation:
-    """generation_config.json, of which only what openai-whisper's rules know has a meaning here."""
+def _face_generation(folder: Path, dims: WhisperDims) -> Generation:
+    """generation_config.json, of which only what openai-whisper's rules know has a meaning here. An id beyond the
+    vocabulary would end a GPU's work without a word of why."""
     path = folder / FACE_GENERATION
     if not path.is_file():
         return Generation()
     raw = _read_json(path)
-    language = raw.get("language")
-    return Generation(
-        suppressed=_ids(raw, "suppress_tokens", path),
-        suppressed_first=_ids(raw, "begin_suppress_tokens", path),
-        first_time_at_most=raw.get("max_initial_timestamp_index"),
-        language=language.strip("<|>") if isinstance(language, str) else None,
-    )
+    language, latest = raw.get("language"), raw.get("max_initial_timestamp_index")
+    faults = [
+        f"{key}: expected a list of ids from 0 to {dims.n_vocab - 1}, found {raw[key]!r}"
+        for key in (_NEVER, _NEVER_FIRST)
+        if raw.get(key) is not None and not _are_ids(raw[key], dims.n_vocab)
+    ]
+    if latest is not None and (type(latest) is not int or latest < 0):
+        faults.append(f"max_initial_timestamp_index: expected a whole number of steps, found {latest!r}")
+    if faults:
+        raise K2DError(f"{shown(path)}: {'; '.join(faults)}; mend it, or remove the file to decode as openai-whisper")
+    never, never_first = (None if raw.get(key) is None else tuple(raw[key]) for key in (_NEVER, _NEVER_FIRST))
+    return Generation(never, never_first, latest, language.strip("<|>") if isinstance(language, str) else None)
 
 
-def _ids(raw: Mapping[str, Any], key: str, path: Path) -> tuple[int, ...] | None:
-    found = raw.get(key)
-    if found is not None and not (isinstance(found, Sequence) and all(type(each) is int for each in found)):
-        raise K2DError(f"{shown(path)}: {key}: expected a list of ids, found {found!r}")
-    return None if found is None else tuple(found)
+def _are_ids(found: object, n_vocab: int) -> bool:
+    return isinstance(found, list) and all(type(each) is int and 0 <= each < n_vocab for each in found)
 
 
 def _read_json(path: Path) -> dict[str, Any]:

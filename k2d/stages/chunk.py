@@ -40,6 +40,7 @@ VERSION = 1
 
 RECORD = "record.json"
 AUDIO = "audio"  # of `sum`
+AS_HEARD = "as the teacher heard it"
 READINGS: dict[Duration, str] = {
     "span": "our reading of the paper: last end minus first start",
     "sum": "the paper's letter: the durations of the segments summed, what lies between them cut out",
@@ -64,7 +65,9 @@ def _unit(split: str, job: Job) -> Unit:
     pseudo, data = _pseudo(split, job), job.places.split(split)
     record, courses = pseudo / RECORD, data / COURSES
     inputs = [pseudo / HYPOTHESES, data / "wav.scp", *([courses] if courses.exists() else [])]
-    settings = {"split": split, "duration": job.config.chunk.duration, "max_s": job.config.chunk.max_s}
+    settings: dict[str, Any] = {"split": split, "duration": job.config.chunk.duration, "max_s": job.config.chunk.max_s}
+    if job.config.teacher.guesses_language:
+        settings["language"] = AS_HEARD
     if record.exists():  # how long decoding took stands in it too, and decides nothing here
         settings["max_s"] = _max_s(record, job)
     else:
@@ -176,15 +179,16 @@ def _spool(found: Iterable[Labelled], unit: Unit, tally: Tally, scratch: Path) -
 
 
 def _utterances(labelled: Labelled, unit: Unit) -> Iterator[Utterance]:
-    """The chunks as rows of a data directory; the speaker is the recording."""
-    is_cut = unit.settings["duration"] == "sum"
+    """The chunks as rows of a data directory; the speaker is the recording. A language is told where it is a guess."""
+    is_cut, is_guessed = unit.settings["duration"] == "sum", "language" in unit.settings
     for chunk in labelled.packed.chunks:
         if is_cut:
             audio = shown(unit.output / AUDIO / file_of(chunk.id))
-            yield Utterance(chunk.id, chunk.id, audio, chunk.recording_id, chunk.text)
+            row = Utterance(chunk.id, chunk.id, audio, chunk.recording_id, chunk.text)
         else:
             key, audio = chunk.recording_id, labelled.audio
-            yield Utterance(chunk.id, key, audio, key, chunk.text, chunk.start_s, chunk.end_s)
+            row = Utterance(chunk.id, key, audio, key, chunk.text, chunk.start_s, chunk.end_s)
+        yield replace(row, language=chunk.language) if is_guessed else row
 
 
 def _durations(labelled: Labelled, rows: list[Utterance]) -> Iterator[str]:

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -37,6 +37,8 @@ class Chunk:
     label: str
     previous: str = ""
     """The text of the chunk before it in the recording, without times."""
+    language: str | None = None
+    """The teacher's guess, where it was told none: the student is to learn to guess as well."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +105,7 @@ def _with_previous(rows: Iterable[Utterance], without: Collection[str]) -> Itera
     for before, row in pairwise([nothing, *rows]):
         if row.recording_id not in without:
             previous = plain(before.text or "") if _are_neighbours(before, row) else ""
-            yield Chunk(row.id, row.audio, row.start_s, row.end_s, row.text or "", previous)
+            yield Chunk(row.id, row.audio, row.start_s, row.end_s, row.text or "", previous, row.language)
 
 
 def _are_neighbours(before: Utterance, row: Utterance) -> bool:
@@ -166,28 +168,36 @@ class ChunkBatches(Dataset[list[Batch]]):
         labelling = material.labelling
         timestamps = rng.random() < labelling.timestamps_probability
         previous = chunk.previous if rng.random() < labelling.previous_text_probability else ""
-        inputs, targets = sequence_of(chunk, material, timestamps, previous)
-        noisy = self._with_noise(rng, inputs, targets)
+        said = sequence_of(chunk, material, timestamps, previous)
+        noisy = self._with_noise(rng, said)
         text = np.array(material.codec.ids(plain(chunk.label)), dtype=np.int64)
-        return Sample(chunk.id, speech, noisy, targets, text, clean_inputs=None if noisy is inputs else inputs)
+        clean = None if noisy is said.inputs else said.inputs
+        return Sample(chunk.id, speech, noisy, said.targets, text, clean_inputs=clean)
 
-    def _with_noise(
-        self, rng: np.random.Generator, inputs: NDArray[np.int64], targets: NDArray[np.int64]
-    ) -> NDArray[np.int64]:
+    def _with_noise(self, rng: np.random.Generator, said: Said) -> NDArray[np.int64]:
         share = self._material.labelling.token_noise
-        if not share:
-            return inputs
-        n_prompt = int(np.argmax(targets != IGNORED)) + 1
-        return with_noise(rng, inputs, n_prompt, self._words, share)
+        return with_noise(rng, said.inputs, said.n_prompt, self._words, share) if share else said.inputs
 
 
-def sequence_of(
-    chunk: Chunk, material: ChunkMaterial, timestamps: bool = True, previous: str = ""
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """What the decoders read and what they are to say; the prompt carries no loss."""
-    request = Request(material.labelling.languages, timestamps)
+class Said(NamedTuple):
+    """A label as the decoders meet it."""
+
+    inputs: NDArray[np.int64]
+    """What they read: prompt and text."""
+    targets: NDArray[np.int64]
+    """What they are to say next; IGNORED within the prompt, but for a language that was guessed."""
+    n_prompt: int
+
+
+def sequence_of(chunk: Chunk, material: ChunkMaterial, timestamps: bool = True, previous: str = "") -> Said:
+    """The chunk's label behind its prompt, which has the languages of the config, or else the chunk's own."""
+    told = material.labelling.languages
+    guessed = None if told else chunk.language
+    request = Request(told or ((guessed,) if guessed else ()), timestamps)
     ids, n_prompt = material.codec.label(chunk.label if timestamps else plain(chunk.label), request, previous)
     sequence = np.array(ids, dtype=np.int64)
     targets = sequence[1:].copy()
     targets[: n_prompt - 1] = IGNORED
-    return sequence[:-1], targets
+    if guessed is not None and (token := material.codec.language_ids.get(guessed)) is not None:
+        targets[ids.index(token) - 1] = token
+    return Said(sequence[:-1], targets, n_prompt)

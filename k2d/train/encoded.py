@@ -64,7 +64,8 @@ def open_encoded(
 
 def _key(chunk: Chunk) -> str:
     label = hashlib.sha256(chunk.label.encode()).hexdigest()[:16]
-    return f"{chunk.audio} {chunk.start_s} {chunk.end_s} {label}"
+    language = f" {chunk.language}" if chunk.language else ""
+    return f"{chunk.audio} {chunk.start_s} {chunk.end_s} {label}{language}"
 
 
 def _is_there(folder: Path, wanted: Mapping[str, Any]) -> bool:
@@ -101,7 +102,7 @@ def _heard(chunks: Sequence[Chunk], teacher: Recogniser) -> Memory:
 
 def _read(chunks: Sequence[Chunk], material: ChunkMaterial, memory: Memory, teacher: Recogniser) -> list[Tensor]:
     """The decoder's last hidden_LD at every place of each label."""
-    inputs = [torch.from_numpy(sequence_of(chunk, material)[0]) for chunk in chunks]
+    inputs = [torch.from_numpy(sequence_of(chunk, material).inputs) for chunk in chunks]
     inputs_BL = pad_sequence(inputs, batch_first=True).to(teacher.device)
     hidden_BLD = teacher.hidden(memory, inputs_BL)
     return [hidden_LD[: len(row)] for hidden_LD, row in zip(hidden_BLD, inputs, strict=True)]

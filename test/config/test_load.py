@@ -153,6 +153,16 @@ def test_fields_that_do_not_fit_together(tmp_path):
     ]
 
 
+def test_transcripts_need_a_language_and_pseudo_labels_bring_theirs(tmp_path):
+    """A published Whisper may guess; one that is trained here, and what learns from the pool, may not."""
+    guesses = "teacher: {family: whisper, checkpoint: large-v2}\n"
+    assert load_config(write(tmp_path, guesses)).teacher.guesses_language
+    (fault,) = faults_of(write(tmp_path, guesses + "distill: {controls: [student_pool]}\n"))
+    assert 'distill.controls: found ["student_pool"], expected none, or teacher.language' in fault
+    (fault,) = faults_of(write(tmp_path, "auxiliaries: {base: {family: whisper, model: tiny.yaml}}\n"))
+    assert "auxiliaries.base.language: found [], expected at least one" in fault
+
+
 @pytest.mark.parametrize("name", ["../x", "a/b", ".hidden", "-x", ""])
 def test_a_name_is_never_a_path(tmp_path, name):
     assert "name: found" in faults_of(write(tmp_path, f"name: '{name}'\n"))[0]

@@ -113,6 +113,13 @@ def test_what_is_known_of_segments_is_told_of_the_chunk():
     assert (second.mean_logprob, second.loop, second.n_segments) == (None, False, 1)
 
 
+def test_a_chunk_has_the_language_in_which_most_of_it_was_heard():
+    """Five seconds of English beside one of Mandarin; of equals the first; none where nobody tells."""
+    told = [(0, 1, "甲", "zh"), (1, 6, "b", "en"), (20, 21, "丙", "zh"), (21, 22, "d", "en"), (40, 41, "e", None)]
+    segments = (Segment(start, end, text, language=language) for start, end, text, language in told)
+    assert [chunk.language for chunk in pack(heard(*segments), 10.0).chunks] == ["en", "zh", None]
+
+
 NAN = float("nan")
 
 

@@ -223,6 +223,17 @@ def test_half_the_precision_gives_nearly_the_same(tmp_path):
         load_recogniser(path, precision="fp16")
 
 
+def test_training_in_bf16_hears_what_decoding_hears(tmp_path):
+    """Mel bands of mixed precision would be another front end than the one that is used later."""
+    model = load_recogniser(write_openai(tmp_path / "tiny.pt"), languages=("zh",))
+    heard = []
+    model.encoded = lambda features_MF: heard.append(torch.stack(list(features_MF)))
+    model.encode(speech())
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        model.encode(speech())
+    assert heard[1].equal(heard[0])
+
+
 # --- names, and what is refused ---
 
 

@@ -101,6 +101,16 @@ def test_another_vocabulary_and_another_number_of_mels_are_told_at_once(tmp_path
     assert "a vocabulary of 51900" in refused(write_hugging_face(tmp_path / "face", odd))
 
 
+def test_rules_that_name_no_token_are_told_at_once(tmp_path):
+    """Of these, a GPU would only say that an index is out of bounds."""
+    odd = {"suppress_tokens": [-1, 5], "begin_suppress_tokens": [51_865], "max_initial_timestamp_index": "50"}
+    message = refused(write_hugging_face(tmp_path, **odd))
+    assert "generation_config.json: suppress_tokens: expected a list of ids from 0 to 51864, found [-1, 5]" in message
+    assert "begin_suppress_tokens: expected a list of ids from 0 to 51864, found [51865]" in message
+    assert "max_initial_timestamp_index: expected a whole number of steps, found '50'" in message
+    assert "remove the file to decode as openai-whisper" in message
+
+
 def test_missing_and_unexpected_keys_are_named(tmp_path):
     state = made_state()
     state["decoder.ln.gamma"] = state.pop("decoder.ln.weight")

@@ -141,6 +141,27 @@ def test_stage_8_reads_what_this_stage_writes(lab, tmp_path):
     assert [chunks.courses()(key) for key in ("r1", "r2")] == ["音樂 history", "(none)"]
 
 
+@pytest.mark.parametrize(
+    ("teacher", "languages"),
+    [
+        ("{family: whisper, checkpoint: large-v2}", ["en", "zh", "zh"]),
+        ("{family: whisper, checkpoint: large-v2, language: [zh]}", None),
+        ("{}", None),
+    ],
+)
+def test_a_language_is_told_where_the_teacher_guesses_it(lab, teacher, languages):
+    """Most of the first chunk's seconds are English: 1.5 of its 4 are not."""
+    said = [(0.5, 2.0, "我們", None, False, "zh"), (3.0, 5.5, "so", None, False, "en")]
+    lab.write_heard({"r1": [*said, (5.5, 9.0, "再見", None, False, "zh")], "r2": [(1.0, 4.0, "甲", None, False, "zh")]})
+    folder = lab.chunk(f"teacher={teacher}")
+    assert_valid(folder)
+    assert (folder / "utt2lang").exists() is (languages is not None)
+    if languages is not None:
+        assert [line.split()[1] for line in lab.lines("utt2lang")] == languages
+        lab.chunk("teacher={family: whisper, checkpoint: large-v2, language: [zh]}", force=True)
+        assert not (folder / "utt2lang").exists()
+
+
 def test_sum_writes_audio_of_which_the_gaps_are_cut_out(lab):
     folder = lab.chunk("chunk.duration=sum", nj=2)
     assert_valid(folder)

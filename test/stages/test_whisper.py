@@ -17,6 +17,7 @@ select: {methods: {kd_all: {rule: none}}}
 student: {decoder_layers: [1], freeze_positions: true}
 distill: {heldout_share: 0.1, training: {steps: 2, batch_size: 2, evaluations: 1}}
 """
+GUESSING = ["teacher.language=[]", "auxiliaries={}", "distill.keep_encoded=true"]
 
 
 @pytest.fixture
@@ -54,6 +55,19 @@ def test_from_checkpoint_to_a_student_that_openai_whisper_loads(lab):
     assert student.decoder.positional_embedding.equal(teacher.decoder.positional_embedding)
     assert student.encoder.conv1.weight.equal(teacher.encoder.conv1.weight)
     assert not student.decoder.blocks[0].mlp[0].weight.equal(teacher.decoder.blocks[1].mlp[0].weight)
+
+
+@pytest.mark.slow
+def test_a_teacher_that_guesses_its_language_teaches_it(lab):
+    made(lab)
+    done = lab.run("--conf", "conf/x.yaml", "--stage", "3", "--stop-stage", "10", "--nj", "1", *GUESSING)
+    assert done.returncode == 0, done.stdout + done.stderr
+    exp = lab.root / "exp" / "x"
+    guessed = (exp / "chunks" / "lab" / "train" / "utt2lang").read_text().splitlines()
+    assert {line.split()[1] for line in guessed} == {"zh", "en"}
+    kept = exp / "select" / "kd_all" / "kept" / "lab" / "train" / "utt2lang"
+    assert kept.read_text().splitlines() == guessed
+    assert (exp / "models" / "kd_all-s1" / "model.pt").is_file()
 
 
 @pytest.mark.slow

@@ -3,13 +3,15 @@
 import numpy as np
 import pytest
 import torch
-from whisper_made import write_openai
+from whisper_made import ENGLISH, write_openai
 
 from k2d.models.recogniser import Request
 from k2d.models.student import check_pair, shrink
+from k2d.models.whisper_codec import WINDOW
 from k2d.models.whisper_recogniser import load_whisper
 from k2d.objectives.objective import Objective
 from k2d.train.batches import IGNORED, Sample, collate
+from k2d.train.chunks import Chunk, ChunkMaterial, Labelling, sequence_of
 from k2d.train.distillation import Distilling, Pair
 from k2d.train.trainable import let_learn, set_modes
 
@@ -89,3 +91,39 @@ def test_the_prompt_carries_no_loss_and_previous_text_none_either(pair):
         targets_BL = batch(codec, previous).targets_BL
         assert int((targets_BL != IGNORED).sum()) == n_text
         assert int(targets_BL.max()) < codec.n_tokens, "the mixed languages' token is never to be said"
+
+
+class TestALanguageThatWasGuessed:
+    """The label has it in the prompt, and the student learns to guess it; nothing else of the prompt is learnt."""
+
+    @pytest.fixture
+    def codec(self, tmp_path):
+        return load_whisper(write_openai(tmp_path / "tiny.pt")).codec
+
+    @staticmethod
+    def said(codec, language, labelling=None, **how):
+        chunk = Chunk("c", "c.wav", 0.0, 3.0, LABELS[1], "before", language)
+        return sequence_of(chunk, ChunkMaterial([chunk], codec, WINDOW, labelling or Labelling()), **how)
+
+    @pytest.mark.parametrize("previous", ["", "before"])
+    @pytest.mark.parametrize("timestamps", [True, False])
+    def test_it_is_the_one_token_of_the_prompt_with_loss(self, codec, timestamps, previous):
+        said = self.said(codec, "en", timestamps=timestamps, previous=previous)
+        ids = codec.ids(LABELS[1] if timestamps else "world")
+        learnt = [token for token in said.targets.tolist() if token != IGNORED]
+        assert learnt == [codec.language_id("en"), *ids, codec.eos_id]
+        (place,) = np.flatnonzero(said.targets == codec.language_id("en"))
+        assert said.inputs[place] == codec.tokenizer.sot
+        assert said.inputs[place + 1] == codec.language_id("en")
+        assert said.inputs[said.n_prompt :].tolist() == ids
+
+    def test_one_that_the_config_names_stands_instead_and_is_not_learnt(self, codec):
+        said = self.said(codec, "en", Labelling(languages=("zh",)))
+        assert codec.language_id("zh") in said.inputs
+        assert codec.language_id("en") not in said.inputs
+        assert not {codec.language_id("zh"), codec.language_id("en")} & set(said.targets.tolist())
+
+    def test_a_model_of_one_language_has_none_to_guess(self, tmp_path):
+        codec = load_whisper(write_openai(tmp_path / "english.pt", ENGLISH)).codec
+        said = self.said(codec, "en")
+        assert int((said.targets != IGNORED).sum()) == len(codec.ids(LABELS[1])) + 1
