@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-_MARK = re.compile(r"<[0-9]+(?:\.[0-9]+)?>")
+_MARK = re.compile(r"<([0-9]+(?:\.[0-9]+)?)>")
 
 
 def strip_timestamps(text: str) -> str:
@@ -14,3 +14,13 @@ def strip_timestamps(text: str) -> str:
     ' so 我們 '
     """
     return _MARK.sub(" ", text) if "<" in text else text
+
+
+def text_before(text: str, time_s: float) -> str:
+    """A timestamped text as far as its first timestamp at or after a time.
+
+    >>> text_before("<0.00>so<1.20><2.00>我們<2.40>", 2.0)
+    '<0.00>so<1.20>'
+    """
+    cut = next((mark.start() for mark in _MARK.finditer(text) if float(mark[1]) >= time_s), len(text))
+    return text[:cut]

@@ -21,6 +21,7 @@ from k2d.data.rows import Utterance
 from k2d.faults import K2DError
 from k2d.models.recogniser import Codec, Request, Window
 from k2d.paths import shown
+from k2d.text.timestamps import text_before
 from k2d.train.batches import IGNORED, Batch, Sample, Share, collate, plain, with_noise
 from k2d.train.bucketing import LengthBatches
 from k2d.train.keys import StepKey
@@ -36,7 +37,7 @@ class Chunk:
     end_s: float | None
     label: str
     previous: str = ""
-    """The text of the chunk before it in the recording, without times."""
+    """What was said before it in the recording, without times: the text of the chunk before, if that is near."""
     language: str | None = None
     """The teacher's guess, where it was told none: the student is to learn to guess as well."""
 
@@ -104,14 +105,20 @@ def _with_previous(rows: Iterable[Utterance], without: Collection[str]) -> Itera
     nothing = Utterance("", "", "", "")
     for before, row in pairwise([nothing, *rows]):
         if row.recording_id not in without:
-            previous = plain(before.text or "") if _are_neighbours(before, row) else ""
+            previous = _said_before(row, before)
             yield Chunk(row.id, row.audio, row.start_s, row.end_s, row.text or "", previous, row.language)
 
 
-def _are_neighbours(before: Utterance, row: Utterance) -> bool:
-    if before.recording_id != row.recording_id or before.end_s is None or row.start_s is None:
-        return False
-    return row.start_s - before.end_s < _NEIGHBOURS_S
+def _said_before(row: Utterance, before: Utterance) -> str:
+    """The text of the chunk before, if it is a neighbour, without what this one says again from its beginning.
+
+    A chunk of the clock may be labelled into the segment that it cuts off; the next chunk begins with that segment.
+    """
+    if before.recording_id != row.recording_id or before.start_s is None or before.end_s is None or row.start_s is None:
+        return ""
+    if row.start_s - before.end_s >= _NEIGHBOURS_S:
+        return ""
+    return plain(text_before(before.text or "", round(row.start_s - before.start_s, 2)))
 
 
 def speech_of(chunk: Chunk, rate_hz: int, n_samples: int) -> NDArray[np.float32]:

@@ -85,6 +85,21 @@ def test_times_and_previous_text_come_as_often_as_asked(chunks_folder):
     assert began == {"r1-a": False, "r1-b": True, "r1-c": False, "r2-a": False}  # r1-c is too far behind r1-b
 
 
+def test_what_a_window_cuts_off_is_no_previous_text_of_the_window_that_begins_with_it(tmp_path):
+    from k2d.data.chunks import pack
+    from k2d.data.rows import Hypothesis, Segment, Utterance
+    from k2d.train.chunks import _with_previous
+
+    segments = (Segment(1.0, 4.0, "你好"), Segment(8.5, 11.5, "so we begin"), Segment(12.0, 14.0, "再見"))
+    packed = pack(Hypothesis("r1", 20.0, segments, ()), 10.0, "window").chunks
+    assert [chunk.text for chunk in packed] == [
+        "<1.00>你好<4.00><8.50>so we<10.00>",
+        "<0.00>so we begin<3.00><3.50>再見<5.50>",
+    ]
+    rows = [Utterance(c.id, "r1", "r1.wav", "r1", c.text, c.start_s, c.end_s) for c in packed]
+    assert [chunk.previous for chunk in _with_previous(rows, ())] == ["", "你好"]
+
+
 def test_held_out_recordings_teach_nothing(chunks_folder):
     from k2d.train.chunks import read_chunks
 
