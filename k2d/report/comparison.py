@@ -50,13 +50,13 @@ class SpeedUp:
     """Sets timed for both, but with another batch size, thread count, number format or device."""
 
 
-def teacher_speed_up(experiment: Experiment, system: str) -> SpeedUp:
+def teacher_speed_up(experiment: Experiment, system: str, *, batched: bool = False) -> SpeedUp:
     factors, n_other = [], 0
     for set_name in experiment.roles:
-        mine, teachers = (experiment.scores.get((name, set_name)) for name in (system, TEACHER))
-        if mine is None or teachers is None or mine.speed is None or teachers.speed is None:
+        mine, teachers = (experiment.speed(name, set_name, batched=batched) for name in (system, TEACHER))
+        if mine is None or teachers is None:
             continue
-        factor = speed_up(teachers.speed, mine.speed)
+        factor = speed_up(teachers, mine)
         if factor is None:
             n_other += 1
         else:

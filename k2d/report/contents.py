@@ -150,8 +150,9 @@ def _languages(experiment: Experiment, sets: Sequence[str]) -> Iterator[Block]:
 
 
 def _speed(experiment: Experiment) -> Iterator[Block]:
-    if (table := speed_table(experiment, experiment.sets(*ROLES), "Real-time factors")) is not None:
-        yield table
+    for caption, batched in (("Real-time factors", False), ("Real-time factors, batched", True)):
+        if (table := speed_table(experiment, experiment.sets(*ROLES), caption, batched=batched)) is not None:
+            yield table
 
 
 def _selection(experiment: Experiment, config: Config) -> Iterator[Block]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from k2d.score.rates import ErrorRate
-from k2d.score.timing import RealTimeFactor, Timing
+from k2d.score.timing import RealTimeFactor, Timing, timing_of
 
 MEASURES = ("mer", "zh_split", "en_split", "zh_joint", "en_joint", "pier", "switch")
 
@@ -148,7 +148,7 @@ def study_of(raw: Raw) -> ValidatorStudy:
             str(metric): Recall(_share(each["max_recall"]), _share(each["mean_recall"]))
             for metric, each in raw["by_metric"].items()
         },
-        cost=None if raw["cost"] is None else _timing(raw["cost"]),
+        cost=None if raw["cost"] is None else timing_of(raw["cost"]),
     )
 
 
@@ -172,7 +172,3 @@ def _amount(raw: Raw) -> Amount:
 
 def _share(raw: float | None) -> float | None:
     return None if raw is None else float(raw)
-
-
-def _timing(raw: Raw) -> Timing:
-    return Timing(**{**raw, "audio_s": float(raw["audio_s"]), "runs_s": tuple(map(float, raw["runs_s"]))})

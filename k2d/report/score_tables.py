@@ -10,6 +10,7 @@ from k2d.report.rows import Score
 from k2d.report.stored import TEACHER, Experiment
 from k2d.report.wording import number, plural, rate, share, times
 from k2d.score.rates import ErrorRate
+from k2d.score.timing import RealTimeFactor
 
 ROLES = {"dev": "development", "in_domain": "in-domain", "out_domain": "out-of-domain"}
 OTHER_SIGNATURE = "†"
@@ -20,7 +21,8 @@ _PARTS = {"mixed": "mixed", "zh": "Mandarin only", "en": "English only", "other"
 
 def mer_table(experiment: Experiment, sets: Sequence[str], caption: str) -> Table:
     """The paper's Table 2."""
-    header = ("system", "million parameters", "speed-up", "data kept", *(titled(experiment, name) for name in sets))
+    speeds = ("speed-up", *(["speed-up, batched"] if experiment.batched_speeds else []))
+    header = ("system", "million parameters", *speeds, "data kept", *(titled(experiment, name) for name in sets))
     rows = tuple((*_costs(experiment, system), *cells) for system, cells in _by_system(experiment, sets, _mer_cell))
     return Table(caption, header, rows, notes=tuple(signature_notes(experiment, sets)))
 
@@ -78,13 +80,16 @@ def interval_table(experiment: Experiment, sets: Sequence[str], caption: str) ->
     )
 
 
-def speed_table(experiment: Experiment, sets: Sequence[str], caption: str) -> Table | None:
+def speed_table(experiment: Experiment, sets: Sequence[str], caption: str, *, batched: bool = False) -> Table | None:
     """Real-time factors with their conditions, None where nothing was timed."""
-    timed = [s for s in experiment.scores.values() if s.set in sets and s.speed is not None]
-    if not timed:
+    if not any(experiment.speed(system, name, batched=batched) for system in experiment.systems for name in sets):
         return None
     header = ("set", "system", "RTF", "lowest to highest", "runs", "batch", "threads", "numbers", "device")
-    rows = tuple(_set_rows(experiment, sets, _speed))
+
+    def cells(score: Score) -> Iterator[str]:
+        return _speed(experiment.speed(score.model, score.set, batched=batched))
+
+    rows = tuple(_set_rows(experiment, sets, cells))
     notes = ["RTF: seconds of work per second of audio.", *signature_notes(experiment, sets)]
     return Table(caption, header, rows, n_names=2, notes=tuple(notes))
 
@@ -154,7 +159,9 @@ def _costs(experiment: Experiment, system: str) -> tuple[Cell, ...]:
     n_parameters, selection = experiment.parameters.get(system), experiment.selection_behind(system)
     size = number(None if n_parameters is None else n_parameters / 1e6, 1)
     kept = NOTHING if selection is None else share(selection.kept_share)
-    return names(system, size, times(teacher_speed_up(experiment, system).factor), kept)
+    ways = (False, True) if experiment.batched_speeds else (False,)
+    speeds = (times(teacher_speed_up(experiment, system, batched=batched).factor) for batched in ways)
+    return names(system, size, *speeds, kept)
 
 
 def speed_notes(experiment: Experiment) -> Iterator[str]:
@@ -162,6 +169,8 @@ def speed_notes(experiment: Experiment) -> Iterator[str]:
     found = {system: teacher_speed_up(experiment, system) for system in experiment.systems}
     if any(speed.factor is not None for speed in found.values()):
         yield "Speed-up: the teacher's real-time factor over the system's, geometric mean of the sets timed for both."
+    if experiment.batched_speeds:
+        yield "Batched: the same audio in pieces of a window, which are decoded side by side."
     if other := [
         f"{name} ({plural(speed.n_other_conditions, 'set')})"
         for name, speed in found.items()
@@ -191,8 +200,7 @@ def _interval(score: Score) -> Iterator[str]:
     yield from (f"{score.mer.n:,}", f"{score.n_utterances:,}")
 
 
-def _speed(score: Score) -> Iterator[str]:
-    found = score.speed
+def _speed(found: RealTimeFactor | None) -> Iterator[str]:
     if found is None:
         yield from [NOTHING] * 7
         return

@@ -17,6 +17,7 @@ from k2d.report.distances import Distances, summed_up
 from k2d.report.rows import Score, Selection, ValidatorStudy, score_of, selection_of, study_of
 from k2d.report.trainings import CURVES, Training, read_loss, training_of
 from k2d.score.store import CTC_ROW
+from k2d.score.timing import RealTimeFactor, real_time_factor, timing_of
 from k2d.select.rows import read_distances
 from k2d.stamp import STAMP, Stamp, read_stamp
 
@@ -39,6 +40,8 @@ class Experiment:
     systems: tuple[str, ...]
     scores: Mapping[tuple[str, str], Score]
     """By system and set."""
+    batched_speeds: Mapping[tuple[str, str], RealTimeFactor]
+    """By system and set; the speed at batch 1 is part of a score."""
     parameters: Mapping[str, int]
     selections: Mapping[str, Selection]
     studies: Mapping[str, ValidatorStudy]
@@ -54,6 +57,13 @@ class Experiment:
         """The sets of these roles for which any system has a score."""
         scored = {name for _, name in self.scores}
         return [name for name, role in self.roles.items() if role in roles and name in scored]
+
+    def speed(self, system: str, set_name: str, *, batched: bool = False) -> RealTimeFactor | None:
+        """How fast a system is on a set, None where that was not measured."""
+        if batched:
+            return self.batched_speeds.get((system, set_name))
+        score = self.scores.get((system, set_name))
+        return None if score is None else score.speed
 
     def selection_behind(self, system: str) -> Selection | None:
         """The selection that a student learned from, by its name."""
@@ -106,6 +116,7 @@ def read_experiment(config: Config, places: Places) -> Experiment:
         roles=_roles(config, scores),
         systems=_in_order({model for model, _ in scores}, expected_systems(config)),
         scores=scores,
+        batched_speeds=dict(_batched_speeds(exp, shelf)),
         parameters=parameters,
         selections={name: selections[name] for name in _in_order(set(selections), list(config.select.methods))},
         studies={name: studies[name] for name in _in_order(set(studies), list(config.auxiliaries))},
@@ -122,6 +133,10 @@ def score_files(exp: Path) -> list[Path]:
 
 def selection_files(exp: Path) -> list[Path]:
     return [path for path in exp.glob("select/*/record.json") if _is_published(path, exp)]
+
+
+def batched_timing_files(exp: Path) -> list[Path]:
+    return [path for path in exp.glob("decode/*/*/*/timing_batched.json") if _is_published(path, exp)]
 
 
 def study_files(exp: Path) -> list[Path]:
@@ -157,6 +172,12 @@ def _parameters(exp: Path, shelf: Shelf) -> Iterator[tuple[str, int]]:
     for path, counts in shelf.rows(parameter_files(exp), 10, lambda raw: (int(raw["total"]), raw.get("decoder", 0))):
         yield path.parent.name, counts[0]
         yield f"{path.parent.name}{CTC_ROW}", counts[0] - int(counts[1])
+
+
+def _batched_speeds(exp: Path, shelf: Shelf) -> Iterator[tuple[tuple[str, str], RealTimeFactor]]:
+    for path, timing in shelf.rows(batched_timing_files(exp), 11, timing_of):
+        system, *of_set = path.parent.relative_to(exp / "decode").parts
+        yield (system, "/".join(of_set)), real_time_factor(timing)
 
 
 def _trainings(exp: Path, shelf: Shelf) -> Iterator[Training]:

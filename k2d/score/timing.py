@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -53,11 +53,15 @@ class RealTimeFactor:
 def read_timing(path: Path) -> Timing:
     """A timing.json; K2DError if it is not one."""
     try:
-        raw: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        return Timing(**{**raw, "audio_s": float(raw["audio_s"]), "runs_s": tuple(map(float, raw["runs_s"]))})
+        return timing_of(json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, KeyError, TypeError) as problem:
         message = f"{shown(path)}: not a record of decoding times ({problem}); expected {_FORM}"
         raise K2DError(f"{message}; decode the set again, or remove the file") from problem
+
+
+def timing_of(raw: Mapping[str, Any]) -> Timing:
+    """The content of a timing.json; ValueError, KeyError or TypeError if it is none."""
+    return Timing(**{**raw, "audio_s": float(raw["audio_s"]), "runs_s": tuple(map(float, raw["runs_s"]))})
 
 
 def real_time_factor(timing: Timing) -> RealTimeFactor:

@@ -30,6 +30,7 @@ PAGE = "report.html"
 # The results that a report stands on.
 _RESULTS = (
     stored.score_files,
+    stored.batched_timing_files,
     stored.study_files,
     stored.selection_files,
     stored.distance_files,

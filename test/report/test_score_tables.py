@@ -2,7 +2,7 @@
 
 import math
 
-from made_experiment import figure, rtf, write_record, write_score
+from made_experiment import figure, rtf, write_batched_timing, write_record, write_score
 
 from k2d.report.comparison import pooled, teacher_speed_up
 from k2d.report.score_tables import (
@@ -91,6 +91,21 @@ def test_speed_up_is_the_geometric_mean_over_sets_timed_alike(bench):
     assert texts(speed_table(experiment, [READ], "RTF"))[1] == (
         (READ, "kd_all-s1", "0.2000", "0.1900 to 0.2120", "5", "16", "2", "fp32", "cpu")
     )
+
+
+def test_batched_speed_is_a_column_and_a_table_of_its_own(bench):
+    for system, alone, batched in (("teacher", 0.4, 0.1), ("kd_all-s1", 0.1, 0.05), ("k2d_per-s1", 0.1, None)):
+        write_score(bench.exp, system, READ, rtf=rtf(alone))
+        if batched:
+            write_batched_timing(bench.exp, system, READ, batched)
+    experiment = bench.read()
+    table = mer_table(experiment, [READ], "MER")
+    assert table.header[2:4] == ("speed-up", "speed-up, batched")
+    assert [row[2:4] for row in texts(table)] == [("×1.0", "×1.0"), ("×4.0", "×2.0"), ("×4.0", "–")]
+    assert [row[2] for row in texts(speed_table(experiment, [READ], "RTF"))] == ["0.4000", "0.1000", "0.1000"]
+    rows = texts(speed_table(experiment, [READ], "RTF", batched=True))
+    assert [row[2:4] for row in rows] == [("0.1000", "0.1000 to 0.1000"), ("0.0500", "0.0500 to 0.0500"), ("–", "–")]
+    assert speed_table(experiment, [TALK], "RTF", batched=True) is None
 
 
 def test_nothing_timed_makes_no_table_of_speed(bench):

@@ -66,13 +66,15 @@ def test_a_damaged_file_is_named_and_the_others_are_read(bench):
     write_json(bench.exp / "score/kd_all-s1/mini/talk_test/score.json", lacks)
     write_score(bench.exp, "k2d_per-s1", "mini/talk_test", mer={"n": 2, "s": 3, "d": 0, "i": 0, "percent": 150.0})
     write_json(bench.exp / "select/k2d_mer/record.json", {**record("k2d_mer"), "kept": None})
+    write_json(bench.exp / "decode/teacher/mini/read_test/timing_batched.json", {"audio_s": 1.0, "runs_s": []})
     write_json(bench.exp / "score/validator/base.json", {**study(), "by_metric": []})
     (bench.exp / "select/distances/base").mkdir(parents=True)
     (bench.exp / "select/distances/base/distances.tsv").write_text("id\tmer\nx\t0.1\n")
     found = bench.read()
     assert list(found.scores) == [("teacher", "mini/talk_test")]
     told = [line for line in found.missing if not line.startswith("not there yet")]
-    assert len(told) == 6
+    assert len(told) == 7
+    assert any("timing_batched.json: cannot be read" in line and "--stage 11 --stop-stage 11" in line for line in told)
     assert any("teacher/mini/read_test/score.json: cannot be read (JSONDecodeError" in line for line in told)
     assert any("kd_all-s1/mini/talk_test/score.json: cannot be read (KeyError: 'zh_joint')" in line for line in told)
     assert any(

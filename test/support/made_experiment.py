@@ -152,6 +152,13 @@ def write_score(exp: Path, model: str, set_name: str, share: float = 0.1, **chan
     return write_json(exp / "score" / model / set_name / "score.json", score(model, set_name, share, **changes))
 
 
+def write_batched_timing(exp: Path, model: str, set_name: str, mean: float) -> Path:
+    """What stage 11 leaves beside the hypotheses."""
+    timing = {**CONDITIONS, "audio_s": 100.0, "runs_s": [100 * mean]}
+    del timing["runs"]
+    return write_json(exp / "decode" / model / set_name / "timing_batched.json", timing)
+
+
 def write_record(exp: Path, method: str, **changes: object) -> Path:
     return write_json(exp / "select" / method / "record.json", record(method, **changes))
 
