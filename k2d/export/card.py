@@ -190,8 +190,11 @@ def _scores(subject: Subject, experiment: Experiment) -> Iterator[Block]:
 
 
 def _use(subject: Subject) -> str:
-    language = next(iter(subject.config.teacher.language), _LANGUAGES[0])
-    code = FORMATS[subject.format].usage.replace("NAME", subject.name).replace("LANGUAGE", language)
+    teacher = subject.config.teacher
+    code = FORMATS[subject.format].usage.replace("NAME", subject.name)
+    if teacher.guesses_language:  # and so does the student
+        code = code.replace('"LANGUAGE"', "None")
+    code = code.replace("LANGUAGE", next(iter(teacher.language), _LANGUAGES[0]))
     checked = "" if subject.agreement is None else f"\nWhen it was made it was {subject.agreement}.\n"
     return f"## Use\n\n```python\n{code}\n```\n{checked}"
 

@@ -6,7 +6,7 @@ Nothing of Hugging Face's is needed to write it, but safetensors.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -96,12 +96,13 @@ def _generation(weights: WhisperWeights, words: Vocabulary, wanted: Wanted) -> d
         "return_timestamps": False,
         "is_multilingual": dims.is_multilingual,
     }
-    return {**said, **_languages(codec, words, wanted)} if dims.is_multilingual else said
+    told = wanted.languages or ((weights.generation.language,) if weights.generation.language else ())
+    return {**said, **_languages(codec, words, told)} if dims.is_multilingual else said
 
 
-def _languages(codec: WhisperCodec, words: Vocabulary, wanted: Wanted) -> dict[str, Any]:
+def _languages(codec: WhisperCodec, words: Vocabulary, told: Sequence[str]) -> dict[str, Any]:
     """A mean of languages cannot be said there: then the model guesses."""
-    one = {"language": language_code(wanted.languages[0])} if len(wanted.languages) == 1 else {}
+    one = {"language": language_code(told[0])} if len(told) == 1 else {}
     return {
         "lang_to_id": {f"<|{name}|>": token for name, token in codec.language_ids.items()},
         "task": "transcribe",

@@ -33,6 +33,54 @@ def test_every_conf_loads_and_says_how_it_is_run():
         assert command in "".join(path.read_text(encoding="utf-8").splitlines(keepends=True)[:3])
 
 
+SOURCES = ("paper", "code", "ours", "openai-whisper", "Distil-Whisper", "transformers", "Whisper's")
+
+
+def unexplained(path: Path) -> list[str]:
+    """Lines with a value behind which no source stands, nor behind a line that they belong to."""
+    found: list[str] = []
+    above: list[tuple[int, bool]] = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        said, _, remark = line.partition("#")
+        if not said.strip():
+            continue
+        depth = len(said) - len(said.lstrip())
+        above = [(each, is_told) for each, is_told in above if each < depth]
+        is_told = remark.strip().startswith(SOURCES) or any(is_told for _, is_told in above)
+        above.append((depth, is_told))
+        if not is_told and not said.rstrip().endswith(":"):
+            found.append(said.strip())
+    return found
+
+
+def test_each_line_of_the_papers_config_has_its_source(tmp_path):
+    assert unexplained(PROJECT_ROOT / "conf" / "k2d_large_v2.yaml") == []
+    (tmp_path / "x.yaml").write_text("a:  # paper\n  b: 1\nc:\n  d: 2  # two\n  e: 3  # ours\n  f: 4\n")
+    assert unexplained(tmp_path / "x.yaml") == ["d: 2", "f: 4"]
+
+
+def test_the_papers_config_and_the_authors_differ_in_what_is_known_to_differ():
+    """The settings that the paper and the authors' code state, and those that all lines must be explained by."""
+    paper, authors = (load_config(PROJECT_ROOT / "conf" / f"k2d_large_v2{of}.yaml") for of in ("", "_authors"))
+    told = [
+        (
+            config.teacher.language,
+            config.chunk.duration,
+            config.distill.timestamps_probability,
+            config.distill.previous_text_probability,
+            config.select.empty_validator_distance,
+            config.student.freeze_positions,
+        )
+        for config in (paper, authors)
+    ]
+    assert told == [(("zh",), "sum", 1.0, 0.0, 1.0, False), (("zh", "en"), "authors", 0.5, 0.2, 0.0, True)]
+    for config in (paper, authors):
+        training, objective = config.distill.training, config.distill.objective
+        assert (training.steps, training.batch_size, training.warmup_steps, training.lr) == (120_000, 256, 12_000, 1e-4)
+        assert (objective, config.select.alpha, config.chunk.max_s) == ({"ce": 0.8, "kl": 1.0}, 0.4, 30.0)
+        assert (config.select.ngram, config.select.ngram_count) == (6, 5)
+
+
 def test_an_empty_file_is_the_defaults_under_the_files_name(tmp_path):
     config = load_config(write(tmp_path, ""))
     assert config == Config(name="exp")

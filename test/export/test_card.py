@@ -97,6 +97,12 @@ def test_a_control_did_not_learn_from_chunks(whole):
     assert "model-index" not in block
 
 
+@pytest.mark.parametrize("form", ["openai", "huggingface", "ctranslate2"])
+def test_a_student_that_guesses_its_language_is_told_none(whole, form):
+    _, text = card_in(whole, "teacher.family=whisper", "teacher.checkpoint=large-v2", form=form)
+    assert "language=None" in text or '"language": None' in text
+
+
 def test_how_to_use_it_has_the_students_name_and_language(whole):
     _, text = card_in(whole, "teacher.family=whisper", "teacher.language=[zh]", form="openai")
     assert f'whisper.load_model("{NAME}.pt")' in text

@@ -162,6 +162,13 @@ def test_a_checkpoints_own_rules_go_with_it(tmp_path):
     assert (rules["begin_suppress_tokens"], rules["language"]) == ([220], "zh")
 
 
+def test_the_language_that_a_checkpoint_names_goes_with_it(tmp_path):
+    face = write_hugging_face(tmp_path / "face", language="<|en|>")
+    (tmp_path / "out").mkdir()
+    huggingface.write(face, Wanted("x"), tmp_path / "out")
+    assert json.loads((tmp_path / "out" / "generation_config.json").read_text())["language"] == "en"
+
+
 def test_a_mean_of_languages_is_not_claimed(tmp_path):
     (tmp_path / "out").mkdir()
     huggingface.write(write_openai(tmp_path / "model.pt"), Wanted("x", ("zh", "en")), tmp_path / "out")
