@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -72,7 +73,9 @@ def plan(root: Path, options: Options) -> Plan:
             continue
         taken.keep()
         has_own = options.captions == "all" or (options.captions == "own" and info_name not in tree.infos)
-        found.append(_recording(name, row or Row(), info, captions.get(_stem(name), "") if has_own else "", tree))
+        found.append(
+            _recording(name, row or Row(), info, captions.get(_caption_key(name), "") if has_own else "", tree)
+        )
     found = _with_dev(found, options)
     _refuse(_faults(found))
     return Plan(tuple(found), (files, taken, _tally_captions(tree, found)))
@@ -110,6 +113,11 @@ def _stem(name: str) -> str:
     return str(PurePosixPath(name).with_suffix(""))
 
 
+def _caption_key(name: str) -> str:
+    """By what a recording and its captions are brought together: a Mac writes names in another form than people do."""
+    return unicodedata.normalize("NFC", _stem(name))
+
+
 def _captions_by_stem(tree: Tree, options: Options) -> dict[str, str]:
     """The references by what their recording is called without its suffix: `talk.vtt` before `talk.zh-TW.vtt`."""
     given, folder = options.captions_folder, ""
@@ -123,10 +131,10 @@ def _captions_by_stem(tree: Tree, options: Options) -> dict[str, str]:
     for name in sorted(tree.captions):
         if not name.startswith(folder):
             continue
-        stem = _stem(name.removeprefix(folder))
+        stem = _caption_key(name.removeprefix(folder))
         exact.setdefault(stem, name)
         tag = PurePosixPath(stem).suffix.removeprefix(".")
-        if tag.partition("-")[0].lower() in options.caption_languages:
+        if re.split("[-_]", tag)[0].lower() in options.caption_languages:
             tagged.setdefault(_stem(stem), name)
     return {**tagged, **exact}
 

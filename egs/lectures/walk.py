@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +12,7 @@ from pathlib import Path
 from k2d.data.audio.content import HEAD_BYTES, foreign_container, recognise
 from k2d.data.audio.source import AudioError
 from k2d.data.raw.captions import SUFFIXES as CAPTIONS
+from k2d.data.raw.files import CACHE_TAG
 from k2d.data.raw.tally import Tally
 from k2d.faults import K2DError
 
@@ -53,7 +55,7 @@ def walk(root: Path, tally: Tally, *, follow_links: bool = False) -> Tree:
         lower = path.name.lower()
         suffix = path.suffix.lower()
         if problem := _problem(path, name):
-            tally.drop(problem, repr(name))
+            tally.drop(problem, name)
         elif lower.endswith(INFO):
             tree.infos.add(name)
         elif suffix in CAPTIONS:
@@ -107,6 +109,8 @@ def _folder_problem(path: Path, follow_links: bool) -> str:
         return "hidden"
     if path.name.lower() in SYSTEM:
         return "system_folder"
+    if (path / CACHE_TAG).is_file():
+        return "cache"  # K2D's own, where its data lie below the recordings: what was converted is not taken again
     return "link" if path.is_symlink() and not follow_links else ""
 
 
@@ -118,8 +122,8 @@ def _problem(path: Path, name: str) -> str:
         return "hidden"
     if path.suffix.lower() in HALF or ".part-frag" in path.name.lower():
         return "half_download"
-    if any(ord(char) < 32 or ord(char) == 127 or 0xD800 <= ord(char) <= 0xDFFF for char in name):
-        return "odd_name"  # a control character or no UTF-8: no table can name it
+    if name != name.rstrip() or any(unicodedata.category(char) in ("Cc", "Cs") for char in name):
+        return "odd_name"  # a control character, no UTF-8, or space at its end: no table can name it
     try:
         mode = path.stat().st_mode
     except OSError:

@@ -26,6 +26,7 @@ from pydantic.dataclasses import dataclass
 
 from k2d import strict_yaml
 from k2d.data.raw.download import Remote
+from k2d.data.raw.files import mark_cache
 from k2d.data.raw.hub import HubFiles
 from k2d.data.rows import Utterance
 from k2d.faults import K2DError, UsageError
@@ -139,6 +140,8 @@ class Corpus:
 
     def rows(self, root: Path, options: Any, nj: int, store: Path) -> Iterator[tuple[str, Utterance]]:
         asked = {"store": store} if "store" in inspect.signature(self.module.prepare).parameters else {}
+        if asked:
+            mark_cache(store.parent)
         return cast("Iterator[tuple[str, Utterance]]", self.module.prepare(root, options, nj, **asked))
 
     def tables(self, root: Path, options: Any) -> Iterator[tuple[str, str, str, str]]:

@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from egs.lectures.options import Options
+from k2d.data.rows import Utterance
+
 CONF = """
 data: data
 max_bad: 0.5
@@ -46,6 +49,31 @@ def walk(project, tiny_teacher: Path) -> Callable[..., Path]:
         for split in splits:
             check_split(project.root / "data" / corpus / split, project.root / "exp" / "walk", f"{corpus}/{split}")
         return project.root / "data" / corpus
+
+    return run
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A folder of recordings."""
+    return tmp_path / "my recordings [2021] 課"
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Path:
+    return tmp_path / "store"
+
+
+@pytest.fixture
+def rows(root: Path, store: Path) -> Callable[..., dict[str, list[Utterance]]]:
+    """What egs/lectures makes of the folder, by split."""
+    from egs.lectures.prepare import prepare
+
+    def run(options: Options | None = None, nj: int = 1) -> dict[str, list[Utterance]]:
+        found: dict[str, list[Utterance]] = {}
+        for split, row in prepare(root, options or Options(), nj, store):
+            found.setdefault(split, []).append(row)
+        return found
 
     return run
 

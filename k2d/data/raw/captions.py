@@ -22,7 +22,7 @@ MAX_LINE = 10_000
 ROLLING_SHARE = 0.2
 CONTIGUOUS_S = 0.1
 
-_CLOCK = r"(?:(\d{1,4}):)?(\d{1,2}):(\d{1,2})[.,](\d{1,3})"
+_CLOCK = r"(?:(\d{1,4}):)?(\d{1,2}):(\d{1,2})(?:[.,](\d{1,3}))?"
 _TIMES = re.compile(rf"\s*{_CLOCK}\s*-->\s*{_CLOCK}(?:\s|$)")
 _TAG = re.compile(r"</?[A-Za-z][^<>]{0,200}>|<[\d:.]{1,20}>|\{\\[^{}]{0,200}\}")  # "x < y" is no tag
 _RUBY = re.compile(r"<rt>[^<>]{0,200}</rt>")
@@ -142,7 +142,7 @@ def _times(line: str) -> tuple[float, float] | None:
         return None
     hours, minutes, seconds, parts = zip(match.groups()[:4], match.groups()[4:], strict=True)
     start_s, end_s = (
-        int(h or 0) * 3600 + int(m) * 60 + int(s) + int(p.ljust(3, "0")) / 1000
+        int(h or 0) * 3600 + int(m) * 60 + int(s) + int((p or "0").ljust(3, "0")) / 1000
         for h, m, s, p in zip(hours, minutes, seconds, parts, strict=True)
     )
     return start_s, end_s

@@ -7,12 +7,25 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
+from k2d.atomic import write_text
 from k2d.data.raw.archive import extract
 from k2d.faults import K2DError
 from k2d.paths import shown
 
+CACHE_TAG = "CACHEDIR.TAG"  # bford.info/cachedir: programs that keep or collect files pass such a folder by
+_CACHE_SIGNATURE = (
+    "Signature: 8a477f597d28d172789f06886806bc55\n# Made by K2D from raw corpora; stage 1 makes it again.\n"
+)
+
 _WHOLE = re.compile(r".+\.(?:tar|tar\.(?:gz|bz2|xz)|tgz|zip)")
 _PART = re.compile(rf"{_WHOLE.pattern}\.?(?:part)?\.?(?:[0-9]{{1,3}}|[a-z]{{2}})")
+
+
+def mark_cache(folder: Path) -> None:
+    """Say of a folder that all in it was made, and can be made again."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if not (folder / CACHE_TAG).exists():
+        write_text(folder / CACHE_TAG, _CACHE_SIGNATURE)
 
 
 def only_place(root: Path, pattern: str, what: str) -> Path:

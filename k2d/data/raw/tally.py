@@ -31,7 +31,7 @@ class Tally:
 
     def drop(self, reason: str, where: str) -> None:
         self.dropped[reason] += 1
-        self.examples.setdefault(reason, where)
+        self.examples.setdefault(reason, where if where.isprintable() else repr(where))  # a file may be called anything
 
     def tell(self) -> None:
         log.info("%s", self)

@@ -87,6 +87,28 @@ def test_vtt_with_styles_notes_names_and_settings():
     assert said(VTT) == [(1.0, 2.5, "大家好 welcome"), (3600.0, 3601.0, "x < y and y > z")]
 
 
+@pytest.mark.parametrize(
+    ("line", "times"),
+    [
+        ("00:00:01,000 --> 00:00:02,500", (1.0, 2.5)),
+        ("0:00:01.5 --> 0:00:02.25", (1.5, 2.25)),
+        ("00:01 --> 01:02", (1.0, 62.0)),
+        ("  75:00.000 --> 75:01.000  X1:0 X2:9 Y1:0 Y2:9", (4500.0, 4501.0)),
+        ("01:00:00.000-->01:00:01.000 line:0 position:20%", (3600.0, 3601.0)),
+        ("123:00:00.000 --> 123:00:01.000", (442800.0, 442801.0)),
+        ("00:00:00,000 --> 00:00:01,000\r", (0.0, 1.0)),
+        ("-00:00:01,000 --> 00:00:02,000", None),
+        ("00:00:01,000 --> -00:00:02,000", None),
+        ("00:00:01,000 --> 00:00:02,0000", None),
+        ("00:00:01,000 -> 00:00:02,000 --> x", None),
+    ],
+)
+def test_times_as_programs_write_them(line, times):
+    made = parse_captions(f"{line}\n好\n")
+    assert [(cue.start_s, cue.end_s) for cue in made.cues] == ([times] if times else [])
+    assert made.dropped["bad_times"] == (not times)
+
+
 def test_lines_that_roll_on_are_said_once():
     made = parse_captions(ROLLING)
     assert [cue.text for cue in made.cues] == ["so today", "we talk", "about GPU"]
