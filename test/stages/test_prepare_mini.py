@@ -79,6 +79,6 @@ def test_its_options_are_checked_all_at_once(project):
 @pytest.mark.slow
 def test_other_options_are_another_corpus_and_refused_without_force(project):
     assert prepare(project).returncode == 0
-    other = prepare(project, "prepare.options.mini.seed=2")
+    other = prepare(project, "prepare.options.mini.seed=3")
     assert other.returncode == 1
-    assert "setting options.seed: 1 -> 2" in other.stderr
+    assert "setting options.seed: 2 -> 3" in other.stderr
