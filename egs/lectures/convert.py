@@ -1,4 +1,4 @@
-"""Recordings in containers that libsndfile does not know (m4a, webm, video, …), converted once to FLAC by ffmpeg.
+"""Recordings that libsndfile cannot read (m4a, webm, video, an MP3 that states no length), made FLAC once by ffmpeg.
 
 ffmpeg is given a list of arguments, the container by name (a playlist in disguise could name other files), files as its
 only protocol, and an hour. It is not needed for WAV, FLAC, MP3 and Ogg.

@@ -8,8 +8,10 @@ import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import BinaryIO
 
-from k2d.data.audio.content import HEAD_BYTES, foreign_container, recognise
+from k2d.data.audio.content import HEAD_BYTES, audio_start, foreign_container, recognise
+from k2d.data.audio.mp3 import counted_length
 from k2d.data.audio.source import AudioError
 from k2d.data.raw.captions import SUFFIXES as CAPTIONS
 from k2d.data.raw.files import CACHE_TAG
@@ -17,6 +19,7 @@ from k2d.data.raw.tally import Tally
 from k2d.faults import K2DError
 
 INFO = ".info.json"
+_FLAC_LENGTH_AT = 21  # the last 36 bits of these 40 are the number of samples
 MAX_FAULTS = 10
 
 
@@ -132,11 +135,25 @@ def _problem(path: Path, name: str) -> str:
 
 
 def _kind(path: Path) -> str:
-    """`audio` that is read here, the name of another container, or empty."""
+    """`audio` that is read here, the name in ffmpeg of a container that is not, or empty."""
     try:
         with path.open("rb") as file:
             if kind := foreign_container(file.read(HEAD_BYTES)):
                 return kind
-            return "audio" if recognise(file, str(path)) else ""
+            container = recognise(file, str(path))
+            return container if _states_no_length(file, container, str(path)) else "audio"
     except (AudioError, OSError):
         return ""
+
+
+def _states_no_length(file: BinaryIO, container: str, name: str) -> bool:
+    """Whether only decoding all of it tells how long it is: recorded from a stream, or files put one after another."""
+    if container == "flac":
+        file.seek(audio_start(file) + _FLAC_LENGTH_AT)
+        return int.from_bytes(file.read(5), "big") & (1 << 36) - 1 == 0
+    if container == "mp3":
+        try:
+            counted_length(file, name)
+        except AudioError as error:
+            return error.reason == "no_length"
+    return False

@@ -8,7 +8,9 @@ import pytest
 import stand_in_ffmpeg
 from made_recordings import flac_bytes, names, sound
 
+from egs.lectures.walk import walk
 from k2d.data.audio import probe, resolve
+from k2d.data.raw.tally import Tally
 
 
 def test_containers_go_through_ffmpeg_once_and_are_kept_as_flac(root, rows, store, tmp_path, monkeypatch):
@@ -30,6 +32,25 @@ def test_containers_go_through_ffmpeg_once_and_are_kept_as_flac(root, rows, stor
     stand_in_ffmpeg.in_container(root / "b/talk.webm", flac_bytes(tmp_path, 3.0), "matroska")
     assert [probe(resolve(row.audio)).duration_s for row in rows()["train"]] == [2.0, 3.0, 2.0]
     assert [path for path in store.rglob("*") if ".partial" in path.name] == []
+
+
+def test_what_states_no_length_goes_through_it_too(root, rows, tmp_path, monkeypatch, caplog):
+    """A radio's stream on disk, MP3s put one after another, a FLAC that was written into a pipe."""
+    stand_in_ffmpeg.install(tmp_path / "bin")
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+    flac = flac_bytes(tmp_path)
+    stand_in_ffmpeg.in_container(root / "stream.mp3", flac, "mp3")
+    sound(root / "whole.mp3", format="MP3")
+    sound(root / "whole.flac")
+    piped = bytearray(flac)
+    piped[21] &= 0xF0
+    piped[22:26] = bytes(4)
+    (root / "piped.flac").write_bytes(piped)
+    assert walk(root, Tally("", "")).needs_ffmpeg == {"piped.flac": "flac", "stream.mp3": "mp3"}
+    (root / "piped.flac").unlink()
+    converted = {row.id.partition("-")[0]: row.audio for row in rows()["train"]}
+    assert probe(resolve(converted["stream"])).duration_s == 2.0
+    assert converted["stream"].endswith(".flac")
 
 
 def test_without_ffmpeg_it_says_which_files_need_it_and_how_to_get_it(root, rows, tmp_path, monkeypatch, caplog):

@@ -7,6 +7,7 @@ import textwrap
 from pathlib import Path
 
 HEADS = {"mov": b"\0\0\0\x20ftypM4A \0\0\0\0", "matroska": b"\x1aE\xdf\xa3" + bytes(16)}
+HEADS["mp3"] = bytes.fromhex("fffb90c4") + bytes(413)  # a frame without a length header, and then something else
 
 PROGRAM = """\
     #!{python}
