@@ -11,13 +11,15 @@ from egs.lectures.convert import convert
 from egs.lectures.names import recording_id, segment_id
 from egs.lectures.options import Options
 from egs.lectures.recordings import plan
+from egs.lectures.table import NAMES
+from egs.lectures.walk import digest_of_files
 from egs.lectures.yodas2 import Video, find_shards, unpack, videos
 from k2d.data.raw.captions import Captions, read_captions
 from k2d.data.raw.tally import Tally
 from k2d.data.rows import Utterance
 from k2d.faults import K2DError
 
-__all__ = ["Options", "prepare", "tables"]
+__all__ = ["Options", "inventory", "prepare", "tables"]
 
 SHOWN_FAULTS = 10
 _ROLES = {"dev": "dev", "test": "in_domain"}  # which a config can give to the splits with captions
@@ -49,6 +51,12 @@ def tables(root: Path, options: Options) -> Iterator[tuple[str, str, str, str]]:
         for name, value in (("course", each.course), ("date", each.date), ("path", each.path)):
             if value:
                 yield each.split, f"reco2{name}", each.id, value
+
+
+def inventory(root: Path, options: Options) -> str:
+    """How many files count, and a digest of them: a folder of one's own grows, and captions come later."""
+    tables_named = {*NAMES, *filter(None, [options.table])}
+    return digest_of_files(root.resolve(), tables_named, follow_links=options.follow_links)
 
 
 def _is_yodas2(root: Path, options: Options) -> bool:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import stat
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
@@ -36,6 +37,7 @@ OTHER = _suffixes(
     ".tsv .txt .url .vtt .webp .xlsx .xml .yaml .yml .zip"
 )
 HALF = _suffixes(".crdownload .download .filepart .part .partial .tmp .temp .ytdl")
+SHARDS = ("audio", "duration", "text")  # folders of YODAS2
 SYSTEM = frozenset(["@eadir", "$recycle.bin", "lost+found", "__macosx", "system volume information"])
 
 
@@ -75,6 +77,19 @@ def walk(root: Path, tally: Tally, *, follow_links: bool = False) -> Tree:
                 tally.drop("no_audio", name)
     tree.audio.sort()
     return tree
+
+
+def digest_of_files(root: Path, tables: Collection[str], *, follow_links: bool = False) -> str:
+    """Names, sizes and times of what is named as recordings, captions, info files, shards or one of these tables."""
+    digest, n_files = hashlib.sha256(), 0
+    for name, path in _files(root, Tally("", ""), follow_links):
+        is_shard = path.parent.name in SHARDS and path.suffix in (".gz", ".txt", ".json")
+        counts = path.name.lower().endswith((*AUDIO, *CAPTIONS, INFO)) or is_shard or name in tables
+        if counts and not _problem(path, name):
+            facts = path.stat()
+            digest.update(f"{name}\0{facts.st_size}\0{facts.st_mtime_ns}\0".encode())
+            n_files += 1
+    return f"{n_files:,} files, {digest.hexdigest()[:8]}"
 
 
 def _files(root: Path, tally: Tally, follow_links: bool) -> Iterator[tuple[str, Path]]:

@@ -5,6 +5,7 @@ Options                                        optional: a pydantic dataclass of
 prepare(root, options, nj, store: Path)        the same, for a recipe that has to write audio: into the folder `store`
 variant(options: Options) -> str | None        optional: which of the card's counts these options should give
 tables(root: Path, options: Options) -> Iterator[tuple[str, str, str, str]]    optional: (split, file, id, value)
+inventory(root: Path, options: Options) -> str    optional: what lies there now, for a raw corpus that grows
 """
 
 from __future__ import annotations
@@ -147,6 +148,11 @@ class Corpus:
     def tables(self, root: Path, options: Any) -> Iterator[tuple[str, str, str, str]]:
         make = getattr(self.module, "tables", None)
         return make(root, options) if make else iter(())
+
+    def inventory(self, root: Path, options: Any) -> dict[str, str]:
+        """What of the raw corpus decides besides its place; nothing for one that was published and does not change."""
+        make = getattr(self.module, "inventory", None)
+        return {"raw": make(root, options)} if make else {}
 
     def expected(self, options: Any) -> Mapping[str, Expected] | None:
         """The counts that these options should give, None where the card does not say."""

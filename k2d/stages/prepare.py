@@ -57,6 +57,7 @@ def _unit(corpus: Corpus, job: Job) -> Unit:
         "root": shown(root),
         "options": settings_of(options) if options is not None else {},
         "recipe": corpus.code(),
+        **corpus.inventory(root, options),
     }
     return Unit(job.places.data / corpus.name, settings)
 

@@ -69,6 +69,28 @@ def test_captions_are_told_of_with_what_has_models_scored_on_them(project, root)
 
 
 @pytest.mark.slow
+def test_what_was_added_to_the_folder_is_not_passed_over_in_silence(project, root):
+    sound(root / "a.wav")
+    sound(root / "b.wav")
+    words = (str(project.root / "egs/lectures/run.sh"), "--root", str(root), "--nj", "1", "--stage", "1")
+    assert project.command(*words, "--stop-stage", "1").returncode == 0
+    (root / "notes.txt").write_text("of no concern")
+    (root / "c.wav.part").write_bytes(b"half")
+    again = project.command(*words, "--stop-stage", "1")
+    assert (again.returncode, "done already, skipped" in again.stdout) == (0, True)
+    (root / "b.srt").write_text(SRT)
+    refused = project.command(*words, "--stop-stage", "1")
+    assert refused.returncode == 1
+    assert "setting raw: " in refused.stderr
+    assert "2 files, " in refused.stderr
+    assert "3 files, " in refused.stderr
+    assert "--force" in refused.stderr
+    forced = project.command(*words, "--stop-stage", "1", "--force")
+    assert forced.returncode == 0, forced.stderr
+    assert len(lines(project.root / "data/lectures/test/text")) == 2
+
+
+@pytest.mark.slow
 def test_a_config_that_counts_on_captions_is_told_that_there_are_none(project, root):
     sound(root / "a.wav")
     words = ("--corpus", "lectures", "--root", str(root), "--stage", "1", "--stop-stage", "1")
