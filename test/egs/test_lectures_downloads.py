@@ -11,7 +11,7 @@ from made_audio import speechlike, write_audio
 from egs.lectures.info import MAX_BYTES, Info, read_info
 from egs.lectures.json_list import json_list
 from egs.lectures.options import Options
-from egs.lectures.prepare import prepare, tables
+from egs.lectures.prepare import inventory, prepare, tables
 from k2d.data.audio import probe, resolve
 from k2d.data.kaldi.ids import id_fault
 from k2d.faults import K2DError
@@ -220,6 +220,17 @@ def test_a_layout_that_is_asked_for_and_not_there(root, rows):
     root.mkdir()
     with pytest.raises(K2DError, match="expected shards of YODAS2"):
         rows(Options(layout="yodas2"))
+
+
+def test_another_shard_is_another_inventory_and_litter_is_not(root):
+    shard(root / "zh000", "00000000", {"a": 1.0})
+    before = inventory(root, Options())
+    (root / "zh000" / "notes.txt").write_text("of no concern")
+    (root / "zh000/audio/00000001.tar.gz.part").write_bytes(b"half")
+    assert inventory(root, Options()) == before
+    shard(root / "zh000", "00000001", {"b": 1.0})
+    assert before.startswith("3 files, ")
+    assert inventory(root, Options()).startswith("6 files, ")
 
 
 # --- the list of texts ------------------------------------------------------------------------------------------

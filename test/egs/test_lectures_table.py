@@ -4,7 +4,7 @@ import pytest
 from made_recordings import SRT, names, sound
 
 from egs.lectures.options import Options
-from egs.lectures.prepare import tables
+from egs.lectures.prepare import inventory, tables
 from egs.lectures.table import inner_path
 from k2d.faults import K2DError
 
@@ -31,6 +31,14 @@ def test_the_table_tells_course_speaker_date_language_and_split(root, rows):
     assert ("reco2course", "a") in told
     assert ("reco2path", "a/one.wav") in told
     assert names(rows(Options(only_listed=True))["train"]) == {"one.wav"}
+
+
+def test_a_table_that_changes_is_another_inventory(root):
+    sound(root / "a.wav")
+    found = [inventory(root, Options(table=name)) for name in ("", "mine.csv")]
+    (root / "mine.csv").write_text("path\na.wav\n")
+    assert inventory(root, Options()) == found[0] == found[1]
+    assert inventory(root, Options(table="mine.csv")) != found[1]
 
 
 def test_a_csv_as_spreadsheets_write_it(root, rows):
