@@ -58,7 +58,8 @@ def check_pair(teacher: Shrinkable, student: Shrinkable) -> None:
     if teacher.codec.vocabulary_hash != student.codec.vocabulary_hash:
         raise K2DError("student and teacher: their vocabularies differ; make the student from this teacher (stage 9)")
     if teacher.window != student.window:
-        raise K2DError(f"student and teacher: windows differ ({student.window} and {teacher.window})")
+        windows = f"{student.window} and {teacher.window}"
+        raise K2DError(f"student and teacher: windows differ ({windows}); make the student from this teacher (stage 9)")
     if teacher.width != student.width:
         widths = f"{student.width} and {teacher.width}"
         raise K2DError(f"student and teacher: encoders differ in width ({widths}); make the student from this teacher")

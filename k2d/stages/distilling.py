@@ -14,6 +14,8 @@ from k2d.config import settings_of
 from k2d.data.hypotheses import FILE as HYPOTHESES
 from k2d.data.hypotheses import plain_text, read_hypotheses
 from k2d.data.kaldi.datadir import read_recordings
+from k2d.faults import K2DError
+from k2d.paths import shown
 from k2d.stages.init_student import STUDENT
 from k2d.stages.job import Counts, Job
 from k2d.stages.measuring import Held
@@ -96,6 +98,7 @@ def train_row(row: Row, name: str, seed: int, kept: Mapping[str, Path], job: Job
 
 
 def _lesson(row: Row, seed: int, kept: Mapping[str, Path], heldout: Mapping[str, frozenset[str]], job: Job) -> Lesson:
+    from k2d.models.student import check_pair
     from k2d.objectives.objective import Objective as Terms
     from k2d.train.distillation import Distilling, Pair
 
@@ -103,6 +106,7 @@ def _lesson(row: Row, seed: int, kept: Mapping[str, Path], heldout: Mapping[str,
     if row is Row.TEACHER_MORE:
         return _more_of_the_teacher(teacher, seed, job)
     student = _load(STUDENT, job)
+    check_pair(teacher, student)
     distill = job.config.distill
     pair = Pair(student, teacher, shares_encoder=job.config.student.freeze_encoder)
     objective = Distilling(
@@ -132,6 +136,12 @@ def _from_chunks(
     learnt_from = read_chunks(folders)
     n_kept = len(read_chunks(dict.fromkeys(folders, frozenset())))
     chunks = [chunk for chunk in learnt_from if _fits(chunk.label, pair.student)]
+    if not chunks:
+        most, where = pair.student.max_tokens, ", ".join(map(shown, folders))
+        raise K2DError(
+            f"{where}: every label of {len(learnt_from):,} chunks is longer than the decoder's {most} tokens; "
+            "look at what the teacher wrote there, or set chunk.max_s lower"
+        )
     encoded = _encoded(pair.teacher, labelling, job) if distill.keep_encoded else None
     material = ChunkMaterial(chunks, pair.student.codec, pair.student.window, labelling, encoded)
     training = distill.training

@@ -173,7 +173,7 @@ def _decided(settings: Mapping[str, Any], job: Job, chunks: list[Chunks]) -> Ite
     normalise = Comparer(_measuring(job.config.select)).normalise
     known = (label for each in chunks for label in each.labels(normalise))
     labels: Iterator[Label | None] = known if also else repeat(None)
-    for row, label in zip(rows, labels, strict=False):
+    for row, label in zip(rows, labels, strict=bool(also)):
         distance, reason = judge(row.distances, rule, alpha)
         if label is not None and not reason:
             assert label.id == row.id, f"the distances are of {row.id}, the label of {label.id}"

@@ -48,8 +48,8 @@ class Bookkeeping(L.Callback):
         record.first, record.last = record.first or dict(values), dict(values)
         self._started, self._waited = now, waited
         total = self._before + learner.step
-        self._curves.add(self._name, learner.step, total, values)
-        if trainer.is_global_zero:
+        if trainer.is_global_zero:  # who alone writes them
+            self._curves.add(self._name, learner.step, total, values)
             self._tell(trainer, learner, total)
 
     def _tell(self, trainer: L.Trainer, learner: Learner, total: int) -> None:

@@ -33,15 +33,13 @@ class Distilling:
         self._pair, self._objective, self._reduction = pair, objective, reduction
         self.weights: Mapping[str, float] = {name: weight for name, weight in objective.weights.items() if weight}
         pair.teacher.network.requires_grad_(False).eval()
-        if pair.student.codec.vocabulary_hash != pair.teacher.codec.vocabulary_hash:
-            raise UsageError("student and teacher have different vocabularies, so that no token of one is the other's")
         if CTC in self.weights and pair.student.ctc_blank_id is None:
             raise UsageError("distill.objective.ctc: the student has no CTC head; leave the term out")
 
     def counts(self, batch: Batch) -> dict[str, int]:
-        """How many tokens each term is a sum over; 1 where sums are what is wanted."""
+        """How many tokens each term is divided by: none where sums are what is wanted, however many parts there are."""
         if self._reduction == "sum":
-            return dict.fromkeys(self.weights, 1)
+            return dict.fromkeys(self.weights, 0)
         n_tokens = int((batch.targets_BL != IGNORED).sum())
         return {name: int(batch.n_text_B.sum()) if name == CTC else n_tokens for name in self.weights}
 

@@ -23,7 +23,9 @@ class Objective(Protocol):
 
     weights: Mapping[str, float]
 
-    def counts(self, batch: Batch) -> dict[str, int]: ...
+    def counts(self, batch: Batch) -> dict[str, int]:
+        """How many tokens of this part of a step each term is a sum over; 0 in all parts: it stays a sum."""
+        ...
 
     def sums(self, batch: Batch) -> dict[str, Tensor]: ...
 

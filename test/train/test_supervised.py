@@ -126,6 +126,18 @@ def test_several_backward_passes_are_as_one(run):
     assert all(a.allclose(b, atol=1e-5) for a, b in weights)
 
 
+def test_a_sum_stays_a_sum_in_however_many_passes(run, monkeypatch):
+    from k2d.train.supervised import Supervised
+
+    monkeypatch.setattr(Supervised, "counts", lambda self, batch: dict.fromkeys(self.weights, 0))
+    phase = {"steps": 2, "batch_size": 6, "lr": 1e-3, **STILL}
+    one, three = (run({"one": Phase(accumulate=n, **phase)}, f"in {n}")[2] for n in (1, 3))
+    assert float(one[0]["loss"]) > 20  # of all the tokens of six samples
+    for a, b in zip(one, three, strict=True):
+        assert float(a["loss"]) == pytest.approx(float(b["loss"]), rel=1e-5)
+        assert float(a["gradient_norm"]) == pytest.approx(float(b["gradient_norm"]), rel=1e-5)
+
+
 def test_it_learns(run):
     phases = {
         "encoder": Phase(data="utterances", train="encoder", steps=60, batch_size=4, lr=2e-2, **STILL),
