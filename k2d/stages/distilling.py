@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import enum
 import logging
-import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -18,6 +17,7 @@ from k2d.faults import K2DError
 from k2d.paths import shown
 from k2d.stages.init_student import STUDENT
 from k2d.stages.job import Counts, Job
+from k2d.stages.leaving import leave
 from k2d.stages.measuring import Held
 from k2d.stages.pseudo_label import TEACHER
 from k2d.stages.work import longform_work, loop_test
@@ -69,7 +69,6 @@ def train_row(row: Row, name: str, seed: int, kept: Mapping[str, Path], job: Job
 
     from k2d.stamp import Recipe, fingerprint
     from k2d.train.engine import PhasePlan, Setting, train
-    from k2d.train.records import CURVES
     from k2d.train.schedule import measured_steps
 
     torch.set_num_threads(job.nj)
@@ -90,10 +89,7 @@ def train_row(row: Row, name: str, seed: int, kept: Mapping[str, Path], job: Job
     recipe = Recipe("distill", 1, settings, {str(n): fingerprint(path) for n, path in enumerate(data)})
     setting = Setting(work, seed, job.ngpu, n_workers=1)
     record = train(lesson.learner, [plan], training, setting, recipe=recipe, measure=_measure(heldout, job))
-    lesson.learner.save(folder)
-    record.write(folder)
-    shutil.copy(work / CURVES, folder / CURVES)
-    shutil.rmtree(work)
+    leave(lesson.learner, record, work, folder)
     return lesson.counts
 
 

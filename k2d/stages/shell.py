@@ -8,6 +8,7 @@ import logging
 import os
 import shutil
 import sys
+import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, replace
@@ -15,6 +16,7 @@ from pathlib import Path
 
 import k2d
 from k2d.atomic import partial_folder, publish_folder
+from k2d.companions import companions_for, output_of_companion
 from k2d.config import Config, load_config
 from k2d.config.load import resolve_conf
 from k2d.faults import K2DError, UsageError
@@ -36,6 +38,8 @@ def main(verb: str, argv: Sequence[str]) -> int:
     """Run one stage: `python -m k2d <verb> --conf FILE …`."""
     stage = BY_VERB[verb]
     job = job_from(parser(verb).parse_intermixed_args(argv))
+    if (output := output_of_companion()) is not None:
+        return accompany(stage, job, output)
     log_file = job.places.log / f"{stage.number:02d}.{stage.verb}.log"
     check_writable(job.places.log)
     with holding(job.places.exp):
@@ -148,7 +152,8 @@ def make_unit(stage: Stage, state: State, job: Job) -> None:
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir()
         start = time.time()
-        counts = stage.load().make(state.unit, job, partial)
+        with companions_for(output):
+            counts = stage.load().make(state.unit, job, partial)
         made = {
             "at": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
             "duration_s": round(time.time() - start, 3),
@@ -158,6 +163,14 @@ def make_unit(stage: Stage, state: State, job: Job) -> None:
         write_stamp(partial, state.recipe, asdict(counts), made)
         publish_folder(partial, output)
     log.info("%s: %s", shown(output), counts)
+
+
+def accompany(stage: Stage, job: Job, output: str) -> int:
+    """Make a unit beside the process that holds its lock: for the training alone, the rest is thrown away."""
+    unit = next(unit for unit in stage.load().units(job) if str(unit.output) == output)
+    with tempfile.TemporaryDirectory() as aside:
+        stage.load().make(unit, job, Path(aside))
+    return 0
 
 
 def open_log(path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +14,7 @@ from k2d.models.whisper_dims import PUBLISHED
 from k2d.paths import PROJECT_ROOT, shown
 from k2d.stages.beginning import inputs_of, new_recogniser, window_of
 from k2d.stages.job import Counts, Job, Unit
+from k2d.stages.leaving import leave
 from k2d.stages.work import longform_work, loop_test
 
 if TYPE_CHECKING:
@@ -91,7 +91,6 @@ def _train(name: str, recogniser: Recogniser, job: Job, folder: Path) -> Counts:
     from k2d.train.batches import Material
     from k2d.train.engine import Setting
     from k2d.train.pool import open_pool
-    from k2d.train.records import CURVES
     from k2d.train.supervised import train_recogniser
 
     torch.set_num_threads(job.nj)
@@ -103,10 +102,7 @@ def _train(name: str, recogniser: Recogniser, job: Job, folder: Path) -> Counts:
     setting = Setting(work, seed, job.ngpu, n_workers=1)
     material = Material(pool, model.codec, model.window, Request(recogniser.language))
     record = train_recogniser(model, recogniser.training, material, setting, _measure(recogniser, job))
-    model.save(folder)
-    record.write(folder)
-    shutil.copy(work / CURVES, folder / CURVES)
-    shutil.rmtree(work)
+    leave(model, record, work, folder)
     n_dropped = sum(pool.dropped.values())
     return Counts(len(pool) + n_dropped, len(pool), dict(pool.dropped), "utterances")
 

@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 import lightning as L
 import torch
+import torch.distributed as dist
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
 from torch import Tensor
@@ -109,8 +110,12 @@ class _Course:
             first = at_step if number == at_phase else 0
             if first < self._phases[number].steps.steps:
                 self._fit(number, first, state["optimizer"] if state and first else None)
+        wait_for_all()  # the last checkpoint is there
         self._choose()
         self._write_record()
+        wait_for_all()  # nobody looks at checkpoints any more
+        if dist.is_initialized():
+            dist.destroy_process_group()  # the next training has processes of its own
         return self._record
 
     def _before(self, number: int) -> int:
@@ -226,6 +231,12 @@ class _Course:
                 return
         record.chosen_steps = [best[0].step]
         self._load(weights[0])
+
+
+def wait_for_all() -> None:
+    """Until every process of the training has come as far."""
+    if dist.is_initialized():
+        dist.barrier()
 
 
 def mean_of(weights: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:

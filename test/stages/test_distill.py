@@ -11,6 +11,8 @@ import pytest
 from decoded_project import write_models, write_set
 from made_audio import speechlike, write_audio
 
+from k2d.paths import PROJECT_ROOT
+
 CONF = """
 max_bad: 0.5
 corpora: {unlabelled: [lab/train], labelled: [lab/pool], in_domain: [lab/test]}
@@ -106,6 +108,25 @@ def assert_only_decoders_changed(models):
         changed = {key for key in before if not torch.equal(before[key], after[key])}
         assert changed
         assert {key.split(".")[0] for key in changed} == {"decoder"}
+
+
+@pytest.mark.slow
+def test_two_processes_train_each_student_together_and_one_leaves_it(lab):
+    """As with --ngpu 2: the second process runs the command anew, for one student, while the first holds the locks."""
+    assert lab.run("--conf", "conf/x.yaml", "--stage", "9", "--stop-stage", "9").returncode == 0
+    script = str(PROJECT_ROOT / "test" / "support" / "stage_two.py")
+    words = ("distill", "--conf", "conf/x.yaml", "--nj", "1", "distill.controls=[]")
+    done = lab.command(sys.executable, script, *words, cwd=lab.root)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert sorted((lab.root / "ranks").read_text().split()) == ["0", "1", "1"], "one companion for each student"
+    for name in ("all-s1", "some-s1"):
+        folder = lab.root / "exp" / "x" / "models" / name
+        assert list(json.loads((folder / "training.json").read_text())["error_rates"]) == ["2", "4"]
+        assert len((folder / "curves.csv").read_text().splitlines()) == 5
+        assert (folder / "stamp.json").is_file()
+        assert not (lab.root / "exp" / "x" / "work" / name).exists()
+    again = lab.k2d(*words)
+    assert again.stdout.count("done already") == 2
 
 
 @pytest.mark.slow

@@ -1,0 +1,26 @@
+"""What a training leaves: the model's folder with its record and curves, written by one process."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from k2d.companions import output_of_companion
+
+if TYPE_CHECKING:
+    from k2d.train.records import TrainingRecord
+    from k2d.train.trainable import Trainable
+
+
+def leave(model: Trainable, record: TrainingRecord, work: Path, folder: Path) -> None:
+    """Write the folder, and clear away what the training needed. A companion has no more to do, and ends here."""
+    from k2d.train.records import CURVES
+
+    if output_of_companion() is not None:
+        sys.exit(0)
+    model.save(folder)
+    record.write(folder)
+    shutil.copy(work / CURVES, folder / CURVES)
+    shutil.rmtree(work)

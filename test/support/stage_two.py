@@ -1,0 +1,29 @@
+"""`python -m k2d`, but a training takes two processes on the CPU: stage_two.py VERB WORD…
+
+Every process that runs it adds a line with its rank to the file `ranks`.
+"""
+
+import os
+import sys
+from pathlib import Path
+from unittest.mock import patch
+
+import lightning as L
+
+from k2d.__main__ import main
+
+
+def run() -> int:
+    with Path("ranks").open("a", encoding="utf-8") as file:
+        file.write(os.environ.get("LOCAL_RANK", "0") + "\n")
+    trainer = L.Trainer
+
+    def on_cpu(**options):
+        return trainer(**{**options, "devices": 2, "strategy": "ddp"})
+
+    with patch.object(L, "Trainer", on_cpu):
+        return main(sys.argv[1:])
+
+
+if __name__ == "__main__":
+    sys.exit(run())
