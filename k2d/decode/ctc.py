@@ -41,6 +41,7 @@ class PrefixScorer:
     which of the candidates follows, and whether anything does. Within a segment a timestamp costs nothing; between two,
     another segment costs what CTC gives to something following, where the end costs what it gives to nothing following.
     So what CTC does not hear is not written, what it still hears is not left out, and when to stop is the decoder's.
+    Behind the last timestamp of a window nothing can be said, so a segment that closes there costs what the end does.
 
     Prefixes may begin only at frame `first_frame`: ESPnet counts the prompt's tokens as if they had been spoken.
     Everything is in float64, because sums over frames are taken apart again.
@@ -78,9 +79,18 @@ class PrefixScorer:
         prefix_WKV = torch.full_like(attention_WKV, -math.inf).scatter(2, ids_WKS, scores_WKS)
         prefix_WKV[:, :, self._eos_id] = end_WK
         prefix_WKV[:, :, self._blank_id] = -math.inf
-        is_between_WK1 = attention_WKV[:, :, self._eos_id].isfinite().unsqueeze(-1)
-        self._times(prefix_WKV).copy_(torch.where(is_between_WK1, more_WK1, 0.0).expand_as(self._times(prefix_WKV)))
+        if self._unspoken:
+            self._judge_times(prefix_WKV, attention_WKV, end_WK, more_WK1)
         return (attention_WKV + self._weight * prefix_WKV).view(log_probs_RV.shape)
+
+    def _judge_times(self, prefix_WKV: Tensor, attention_WKV: Tensor, end_WK: Tensor, more_WK1: Tensor) -> None:
+        """Scores of the timestamps; and of the end, which behind the last one is settled."""
+        is_between_WK = attention_WKV[:, :, self._eos_id].isfinite()
+        is_over_WK = is_between_WK & self._times(attention_WKV)[:, :, :-1].isinf().all(dim=-1)
+        times_WKT = self._times(prefix_WKV)
+        times_WKT.copy_(torch.where(is_between_WK.unsqueeze(-1), more_WK1, 0.0).expand_as(times_WKT))
+        times_WKT[:, :, -1] = end_WK.masked_fill(is_between_WK, -math.inf)
+        prefix_WKV[:, :, self._eos_id] = end_WK.masked_fill(is_over_WK, 0.0)
 
     def _candidates(self, attention_WKV: Tensor) -> tuple[Tensor, Tensor]:
         """What the decoder would rather say next: scores and ids."""

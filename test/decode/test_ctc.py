@@ -73,9 +73,9 @@ def test_prefix_scores_are_those_of_all_paths():
 
 
 def test_beside_times_ctc_says_which_word_follows_and_whether_any_does():
-    """Ids 1 and 2 are words, 4 and 5 times. Expectations are sums over all paths through 5 frames."""
-    log_probs_TV = log_probs(1, 5, 6)[0]
-    log_probs_TV[:, [EOS, 4, 5]] = -math.inf
+    """Ids 1 and 2 are words, 4 to 6 times. Expectations are sums over all paths through 5 frames."""
+    log_probs_TV = log_probs(1, 5, 7)[0]
+    log_probs_TV[:, [EOS, 4, 5, 6]] = -math.inf
     log_probs_TV = log_probs_TV.log_softmax(-1)
 
     def begun(prefix):
@@ -84,9 +84,9 @@ def test_beside_times_ctc_says_which_word_follows_and_whether_any_does():
     def ended(prefix):
         return total(log_probs_TV[:, :3], lambda text: text == prefix)
 
-    scorer = PrefixScorer(log_probs_TV[None], 1, blank_id=BLANK, eos_id=EOS, weight=0.5, unspoken=range(4, 6))
-    words = torch.tensor([[-math.inf, -1.0, -3.0, -math.inf, -2.0, -2.5]])  # within a segment
-    between = torch.tensor([[-math.inf, -math.inf, -math.inf, -1.0, -2.0, -2.5]])
+    scorer = PrefixScorer(log_probs_TV[None], 1, blank_id=BLANK, eos_id=EOS, weight=0.5, unspoken=range(4, 7))
+    words = torch.tensor([[-math.inf, -1.0, -3.0, -math.inf, -2.0, -2.5, -2.2]])  # within a segment
+    between = torch.tensor([[-math.inf, -math.inf, -math.inf, -1.0, -2.0, -2.5, -2.2]])
     prefix = ()
     for token, attention_RV in ((4, words), (1, words), (5, words), (4, between), (2, words), (5, between)):
         mixed_V = scorer.mixed(attention_RV)[0]
@@ -96,9 +96,11 @@ def test_beside_times_ctc_says_which_word_follows_and_whether_any_does():
             more = math.log(1 - end) if is_between else 0.0
             assert mixed_V[time].item() == pytest.approx(0.5 * attention_RV[0, time].item() + 0.5 * more)
         if is_between:
+            assert mixed_V[6].item() == -math.inf, "a segment that begins at the last time has no room"
             assert mixed_V[EOS].item() == pytest.approx(0.5 * -1.0 + 0.5 * math.log(end))
             assert mixed_V[1].item() == mixed_V[2].item() == -math.inf
         else:
+            assert mixed_V[6].item() == pytest.approx(0.5 * -2.2 + 0.5 * math.log(end)), "nothing can follow it"
             following = {word: begun((*prefix, word)) for word in (1, 2)}
             for word, share in following.items():
                 said = math.log(share / sum(following.values()) * (1 - end))
@@ -106,6 +108,11 @@ def test_beside_times_ctc_says_which_word_follows_and_whether_any_does():
         assert mixed_V[BLANK].item() == -math.inf
         scorer.follow(torch.tensor([0]), torch.tensor([token]))
         prefix += (token,) if token in (1, 2) else ()
+
+    over = torch.tensor([[-math.inf, -math.inf, -math.inf, -1.0, -math.inf, -math.inf, -2.2]])  # behind the last time
+    mixed_V = scorer.mixed(over)[0]
+    assert mixed_V[EOS].item() == pytest.approx(0.5 * -1.0), "what is not said yet was paid for at the last time"
+    assert mixed_V[6].item() == -math.inf
 
 
 @pytest.mark.parametrize("n_prompt", [1, 4])
