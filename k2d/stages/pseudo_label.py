@@ -9,7 +9,7 @@ from k2d.stages.answers import cache_of
 from k2d.stages.hearing import hear_recordings
 from k2d.stages.job import Counts, Job, Unit
 from k2d.stages.work import VERSION as DECODER_VERSION
-from k2d.stages.work import settings_of_work, work_of
+from k2d.stages.work import longform_work, settings_of_work
 
 VERSION = DECODER_VERSION
 
@@ -22,7 +22,7 @@ def units(job: Job) -> list[Unit]:
 
 
 def _unit(split: str, job: Job) -> Unit:
-    work = work_of(TEACHER, job.config.teacher, job)
+    work = longform_work(TEACHER, job.config.teacher, job)
     inputs = (work.model, job.places.split(split) / "wav.scp")
     return Unit(job.places.exp / "pseudo" / split, {"split": split, **settings_of_work(work)}, inputs)
 
@@ -31,4 +31,4 @@ def make(unit: Unit, job: Job, folder: Path) -> Counts:
     """Decode one split."""
     split = str(unit.settings["split"])
     recordings = read_recordings(job.places.split(split))
-    return hear_recordings(recordings, work_of(TEACHER, job.config.teacher, job), cache_of(unit, job), job, folder)
+    return hear_recordings(recordings, longform_work(TEACHER, job.config.teacher, job), cache_of(unit, job), job, folder)
