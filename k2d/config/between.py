@@ -20,6 +20,8 @@ def faults_between_fields(config: Config) -> Iterator[tuple[str, object, str]]:
                 f"only one of model and checkpoint (model is {model.model})",
             )
         yield from _training_faults(f"{key}.training", model.training)
+    if config.teacher.decode == "ctc" and config.corpora.unlabelled:
+        yield "teacher.decode", "ctc", "joint or attention, as labels have timestamps, which CTC does not hear"
     for name, method in config.select.methods.items():
         if method.auxiliary is not None and method.auxiliary not in config.auxiliaries:
             known = ", ".join(config.auxiliaries) or "none is defined"

@@ -145,6 +145,13 @@ def test_bad_input_59_a_config_of_a_newer_toolkit(tmp_path):
     assert "schema_version: found 99, expected at most 1; update K2D" in fault
 
 
+def test_a_teacher_that_hears_no_times_labels_nothing(tmp_path):
+    deaf = "teacher: {decode: ctc}\n"
+    assert load_config(write(tmp_path, deaf)).teacher.decode == "ctc"
+    (fault,) = faults_of(write(tmp_path, deaf + "corpora: {unlabelled: [mini/lectures]}\n"))
+    assert 'teacher.decode: found "ctc", expected joint or attention, as labels have timestamps' in fault
+
+
 def test_base_is_merged_deeply_and_null_removes_a_named_entry(tmp_path):
     write(tmp_path, "seed: 7\nselect: {alpha: 0.3, methods: {a: {rule: none}, b: {rule: trivial}}}\n", "base.yaml")
     child = write(tmp_path, "base: base.yaml\nselect: {ngram: 4, methods: {a: null, c: {rule: none}}}\n", "child.yaml")

@@ -91,7 +91,7 @@ def test_an_espnet_config_is_planned_without_being_trained():
     assert found.layer_parameters == 2 * 66_048 + 98_816 + 768
     # embedding and output layer of 1,800 words, a last norm
     assert found.rest_parameters == 2 * 1800 * 128 + 1800 + 256
-    assert (found.n_decoder_layers, found.n_encoder_layers, found.n_heads, found.width) == (13, 3, 4, 128)
+    assert (found.n_decoder_layers, found.n_encoder_layers, found.n_heads, found.width) == (24, 3, 4, 128)
     assert (found.window_s, found.n_vocabulary) == (10.0, 1800)
     assert found.n_frames == 166  # 10 s in steps of 20 ms, of which the front end takes three at once
     assert not found.has_fused_attention

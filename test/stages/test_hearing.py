@@ -89,6 +89,20 @@ def test_the_number_of_processes_and_the_batch_change_nothing(lab):
     assert lines(exp(lab, "pseudo", "lab", "train", "hyp.jsonl")) == alone
 
 
+def test_labels_are_written_as_the_teacher_is_told_to_decode(lab):
+    """Jointly, where the config says so: as `transcribe` hears the same recording."""
+    labels = {}
+    for mode in ("attention", "joint"):
+        stages(lab, 5, 5, "--nj", "1", "--force", f"teacher.decode={mode}", "decode.ctc_weight=0.5")
+        labels[mode] = {row["id"]: row["segments"] for row in lines(exp(lab, "pseudo", "lab", "train", "hyp.jsonl"))}
+    assert labels["joint"] != labels["attention"]
+    words = ["--model", "exp/x/models/teacher", "--language", "zho", "--mode", "joint", "--ctc-weight", "0.5"]
+    done = lab.k2d("transcribe", *words, "--format", "json", str(lab.root / "audio" / "rc.wav"))
+    assert done.returncode == 0, done.stderr
+    heard = json.loads(done.stdout)["segments"]
+    assert [each["text"] for each in heard] == [each["text"] for each in labels["joint"]["rc"]]
+
+
 def start(lab, verb):
     """A stage in a session of its own, to be killed with its workers."""
     words = [sys.executable, "-m", "k2d", verb, "--conf", "conf/x.yaml", "--nj", "1"]
