@@ -31,4 +31,5 @@ def make(unit: Unit, job: Job, folder: Path) -> Counts:
     """Decode one split."""
     split = str(unit.settings["split"])
     recordings = read_recordings(job.places.split(split))
-    return hear_recordings(recordings, longform_work(TEACHER, job.config.teacher, job), cache_of(unit, job), job, folder)
+    work = longform_work(TEACHER, job.config.teacher, job)
+    return hear_recordings(recordings, work, cache_of(unit, job), job, folder)
