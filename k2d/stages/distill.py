@@ -13,7 +13,7 @@ from k2d.stages.job import Counts, Job, Unit
 from k2d.stages.pseudo_label import TEACHER
 from k2d.stages.select import KEPT
 
-VERSION = 1
+VERSION = 2
 
 _NOT_DECIDING = ("batch_size", "ctc_rows")  # of how checkpoints are decoded
 

@@ -14,7 +14,7 @@ from k2d.select.loops import ngram_loops
 from k2d.stages.job import Job
 from k2d.text.normalise import Normaliser
 
-VERSION = 1  # of the decoder: raised when the same settings would give another text
+VERSION = 2  # of the decoder: raised when the same settings would give another text
 
 
 @dataclass(frozen=True, slots=True)
