@@ -34,7 +34,7 @@ def build_network(config: Mapping[str, Any]) -> nn.Module:
             network: nn.Module = _task().build_model(argparse.Namespace(**copy.deepcopy(dict(config))))
         except Exception as error:
             raise K2DError(f"ESPnet cannot build the model of this config: {type(error).__name__}: {error}") from error
-    quicken(network.encoder)
+    quicken(network)
     for module in network.modules():
         if "attn" in vars(module):  # the tensor; a part of that name is a module
             module.register_forward_hook(_forget_attention)

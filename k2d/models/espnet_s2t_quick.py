@@ -1,6 +1,7 @@
-"""The costly parts of ESPnet's encoders on a CPU, computed in another order to the same result.
+"""The costly parts of ESPnet's networks on a CPU, computed in another order to the same result.
 
-Depthwise convolutions gain in training too; attention with relative positions where a whole window is heard.
+Depthwise convolutions and plain attention gain in training too; attention with relative positions where a whole window
+is heard.
 """
 
 from __future__ import annotations
@@ -12,18 +13,20 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-_RELATIVE = "RelPositionMultiHeadedAttention"  # ESPnet's class, which only the adapter's core may import
+_PLAIN, _RELATIVE = "MultiHeadedAttention", "RelPositionMultiHeadedAttention"  # only the adapter's core may import them
 
 
-def quicken(encoder: Any) -> None:
-    """Put the quicker ways into an encoder; its parameters stay what and where they are."""
-    for module in encoder.modules():
+def quicken(network: Any) -> None:
+    """Put the quicker ways into a network; its parameters stay what and where they are."""
+    for module in network.modules():
         if isinstance(module, nn.Conv1d) and _is_depthwise(module):
             _override(module, _depthwise)
         elif isinstance(module, nn.Conv2d):
             module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         elif type(module).__name__ == _RELATIVE and not module.zero_triu:
             _override(module, _relative_attention)
+        elif type(module).__name__ == _PLAIN and not module.use_flash_attn:
+            module.use_sdpa = True  # torch's own kernel, which keeps no matrix of scores
 
 
 def _override(module: Any, forward: Any) -> None:

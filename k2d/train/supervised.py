@@ -99,11 +99,9 @@ class Supervised:
 
     def _ctc(self, memory: Memory, n_frames_B: Tensor, batch: Batch) -> Tensor:
         """A text that does not fit in its frames has an infinite loss: the step stops and names it."""
-        log_probs_TBV = self._ctc_log_probs(memory).transpose(0, 1)
         blank = self._recogniser.ctc_blank_id
         assert blank is not None
-        text_BC = self._text(batch)
-        return F.ctc_loss(log_probs_TBV, text_BC, n_frames_B, batch.n_text_B, blank=blank, reduction="sum")
+        return ctc(self._ctc_log_probs(memory), n_frames_B, self._text(batch), batch.n_text_B, blank)
 
     def _text(self, batch: Batch) -> Tensor:
         return self._recogniser.classes(batch.text_BC)
@@ -122,6 +120,22 @@ class Supervised:
             reduction="sum",
             label_smoothing=self._phase.label_smoothing,
         )
+
+
+def ctc(log_probs_BTV: Tensor, n_frames_B: Tensor, text_BC: Tensor, n_text_B: Tensor, blank: int) -> Tensor:
+    """The CTC loss, summed, from the classes of each text alone: a vocabulary has thousands that a text has not.
+
+    Torch's gradient is that of softmax and loss in one, probabilities less occupancies. What it adds for the softmax
+    is taken away again, as the softmax before has a gradient of its own.
+    """
+    n_frames, blank_B1 = log_probs_BTV.shape[1], torch.full_like(text_BC[:, :1], blank)
+    classes_BK = torch.cat([blank_B1, text_BC], 1)
+    said_BTK = log_probs_BTV.gather(2, classes_BK.unsqueeze(1).expand(-1, n_frames, -1))
+    first_BK = (classes_BK.unsqueeze(1) == classes_BK.unsqueeze(2)).int().argmax(2)  # where a class is for the first time
+    loss = F.ctc_loss(said_BTK.transpose(0, 1), first_BK[:, 1:], n_frames_B, n_text_B, reduction="sum")
+    is_frame_BT1 = (torch.arange(n_frames, device=n_frames_B.device) < n_frames_B.unsqueeze(1)).unsqueeze(2)
+    mass = said_BTK.exp().masked_fill(~is_frame_BT1, 0.0).sum()
+    return loss - (mass - mass.detach())
 
 
 def flat_start(log_probs_BTV: Tensor, n_frames_B: Tensor, text_BC: Tensor, n_text_B: Tensor) -> Tensor:

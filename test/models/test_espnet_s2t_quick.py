@@ -15,6 +15,9 @@ def plain_copy(encoder):
     assert changed
     for module in changed:
         del module.forward, module.plain_forward
+    for module in plain.modules():
+        if hasattr(module, "use_sdpa"):
+            module.use_sdpa = False
     return plain
 
 
@@ -36,6 +39,7 @@ def encoder(request):
     config = {**default_config(), **made_config(), "encoder_conf": of_encoder, "token_list": list("abcdef<>")}
     config["token_list"] = ["<blank>", "<unk>", "<na>", "a", "<sos>", "<eos>", "<sop>"]
     made = build_network(config).encoder
+    assert relative or any(getattr(module, "use_sdpa", False) for module in made.modules())
     for module in made.modules():  # the gates of cgMLP begin closed
         if isinstance(module, torch.nn.Conv1d):
             torch.nn.init.normal_(module.weight)

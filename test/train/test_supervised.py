@@ -84,6 +84,33 @@ def test_the_ctc_loss_by_hand(fake):
     assert objective.sums(batch)["ctc"].item() == pytest.approx(-math.log(2 * 0.75 * 0.25 + 0.25**2), abs=1e-5)
 
 
+def test_ctc_over_the_classes_of_each_text_is_ctc_over_all():
+    """Value and gradient, with doubled letters, padding, an empty text, and a blank that is not class 0."""
+    import torch
+    from torch.nn import functional as F
+
+    from k2d.train.supervised import ctc
+
+    blank = 6
+    text_BC = torch.tensor([[3, 3, 1, 3], [5, 2, 0, 0], [0, 0, 0, 0]])
+    n_text_B, n_frames_B = torch.tensor([4, 2, 0]), torch.tensor([9, 5, 3])
+    logits_BTV = torch.randn(3, 9, 7, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    found = []
+    for of_all in (True, False):
+        leaf = logits_BTV.clone().requires_grad_()
+        log_probs_BTV = leaf.log_softmax(-1)
+        if of_all:
+            log_probs_TBV = log_probs_BTV.transpose(0, 1)
+            loss = F.ctc_loss(log_probs_TBV, text_BC, n_frames_B, n_text_B, blank=blank, reduction="sum")
+        else:
+            loss = ctc(log_probs_BTV, n_frames_B, text_BC, n_text_B, blank)
+        (2 * loss).backward()
+        found.append((loss.detach(), leaf.grad))
+    (expected, expected_gradient), (got, gradient) = found
+    assert torch.allclose(got, expected)
+    assert torch.allclose(gradient, expected_gradient, atol=1e-9)
+
+
 @pytest.mark.parametrize(("train", "still"), [("encoder", "decoder"), ("decoder", "encoder")])
 def test_only_what_is_to_learn_changes(run, fake, train, still):
     from k2d.train.trainable import names_of

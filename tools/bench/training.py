@@ -60,6 +60,7 @@ class PlainRecogniser:
     """As little around torch's own layers as can be."""
 
     family, codec, window, ctc_blank_id = "plain", Letters(), WINDOW, 0
+    freeze_positions = False
 
     def __init__(self) -> None:
         encoder = nn.TransformerEncoderLayer(SIZE, 4, 4 * SIZE, batch_first=True, norm_first=True)
@@ -81,6 +82,9 @@ class PlainRecogniser:
             "encoder": (of["front"], of["encoder"], of["ctc"]),
             "decoder": (of["embed"], of["decoder"], of["output"]),
         }
+
+    def classes(self, tokens: Tensor) -> Tensor:
+        return tokens
 
     def encode_unpadded(self, speech_BN: Tensor, n_samples_B: Tensor) -> tuple[Memory, Tensor]:
         frames_BTN = speech_BN[:, : speech_BN.shape[1] // HOP * HOP].reshape(len(speech_BN), -1, HOP)
