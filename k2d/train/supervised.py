@@ -131,7 +131,8 @@ def ctc(log_probs_BTV: Tensor, n_frames_B: Tensor, text_BC: Tensor, n_text_B: Te
     n_frames, blank_B1 = log_probs_BTV.shape[1], torch.full_like(text_BC[:, :1], blank)
     classes_BK = torch.cat([blank_B1, text_BC], 1)
     said_BTK = log_probs_BTV.gather(2, classes_BK.unsqueeze(1).expand(-1, n_frames, -1))
-    first_BK = (classes_BK.unsqueeze(1) == classes_BK.unsqueeze(2)).int().argmax(2)  # where a class is for the first time
+    is_same_BKK = classes_BK.unsqueeze(1) == classes_BK.unsqueeze(2)
+    first_BK = is_same_BKK.int().argmax(2)  # a class that comes again is the one it was
     loss = F.ctc_loss(said_BTK.transpose(0, 1), first_BK[:, 1:], n_frames_B, n_text_B, reduction="sum")
     is_frame_BT1 = (torch.arange(n_frames, device=n_frames_B.device) < n_frames_B.unsqueeze(1)).unsqueeze(2)
     mass = said_BTK.exp().masked_fill(~is_frame_BT1, 0.0).sum()
