@@ -117,6 +117,7 @@ class Decode:
     batch_size: Count = 16
     """Windows of different recordings that are decoded together."""
     beam: Count = 1
+    """Hypotheses that are followed side by side; checkpoints are measured with one."""
     ctc_weight: Annotated[float, Field(gt=0, lt=1)] = 0.3
     """Share of the CTC head's score where a model is decoded jointly."""
     max_tokens: Count = 224

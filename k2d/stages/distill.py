@@ -15,7 +15,7 @@ from k2d.stages.select import KEPT
 
 VERSION = 2
 
-_NOT_DECIDING = ("batch_size", "ctc_rows")  # of how checkpoints are decoded
+_NOT_DECIDING = ("batch_size", "beam", "ctc_rows")  # of how checkpoints are decoded
 
 
 def units(job: Job) -> list[Unit]:

@@ -1,0 +1,29 @@
+"""The benchmarks of training follow the code that they measure: they run, and say what they promise to."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PROJECT_ROOT = Path(__file__).resolve().parents[1]
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("training", (r"all: step [\d.]+ ×", r"all: waiting for data [\d.]+ %", r"decoder: step [\d.]+ ×")),
+        ("distillation", (r"bare: +\d+ ms", r"step: +\d+ ms, [\d.]+ × bare", r"twice: ", r"kept: ")),
+    ],
+)
+def test_a_benchmark_runs(name, expected):
+    command = [sys.executable, f"tools/bench/{name}.py", "--pairs", "1", "--batch-size", "2"]
+    environment = {**os.environ, "PYTHONPATH": str(PROJECT_ROOT)}
+    done = subprocess.run(command, cwd=PROJECT_ROOT, env=environment, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    for line in expected:
+        assert re.search(line, done.stdout), line
