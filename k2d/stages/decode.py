@@ -1,4 +1,7 @@
-"""Stage 11: every model hears every test and dev set, long-form; on test sets its speed is measured."""
+"""Stage 11: every model hears every test and dev set, long-form; on test sets its speed is measured.
+
+Not that of students of further seeds, who are the first one's network with other weights.
+"""
 
 from __future__ import annotations
 
@@ -73,7 +76,9 @@ def sets(job: Job) -> dict[str, str]:
 
 def _unit(model: str, split: str, role: str, job: Job) -> Unit:
     work = longform_work(*models(job)[model], job)
-    speed = {"speed_runs": job.config.score.speed_runs, "speed_s": SPEED_S} if role in _TESTS else {}
+    _, seed = job.config.students().get(model, (model, None))
+    is_timed = role in _TESTS and seed in (None, job.config.distill.seeds[0])
+    speed = {"speed_runs": job.config.score.speed_runs, "speed_s": SPEED_S} if is_timed else {}
     settings = {"model": model, "set": split, **settings_of_work(work), **speed}
     return Unit(job.places.exp / "decode" / model / split, settings, (work.model, job.places.split(split) / "wav.scp"))
 

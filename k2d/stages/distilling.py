@@ -193,13 +193,15 @@ def _pool(teacher: Trainable, job: Job) -> Material:
 
 
 def _pool_phase(job: Job) -> Phase:
-    """As the last phase of the teacher's training, but as long, as large and as fast as the students'."""
+    """As the last phase of the teacher's training, but as long, as large and as fast as the students', and always on
+    new windows: students have many more chunks than such a phase keeps.
+    """
     from k2d.config.training import Steps
 
     training = job.config.distill.training
     last = list(job.config.teacher.training.phases.values())[-1]
     steps = {f.name: getattr(training, f.name) for f in fields(Steps)}
-    return replace(last, data="windows", train="decoder", **steps)
+    return replace(last, data="windows", train="decoder", keep_batches=0, **steps)
 
 
 def _windows(material: Material, phase: Phase, seed: int) -> Callable[[Share, int], Dataset[list[Batch]]]:

@@ -16,7 +16,7 @@ from k2d.paths import PROJECT_ROOT
 CONF = """
 max_bad: 0.5
 corpora: {unlabelled: [lab/train], labelled: [lab/pool], in_domain: [lab/test]}
-teacher: {language: [zho], training: {phases: {windows: {steps: 2}}}}
+teacher: {language: [zho], training: {phases: {windows: {steps: 2, train: decoder, keep_batches: 1}}}}
 auxiliaries: {base: {language: [zho]}}
 decode: {batch_size: 3, max_tokens: 12}
 student: {n_decoder_layers: 1}
