@@ -137,8 +137,8 @@ class Decode:
     """A text is doubtful whose mean log-probability is less than this (Whisper's own: -1.0); only doubtful text is
     taken for silence then."""
     ctc_rows: bool = False
-    """Decode teacher and auxiliaries by their CTC heads as well: rows `<model>_ctc`, which tell the encoder's part of
-    an error from the decoder's."""
+    """Decode teacher and auxiliaries by their CTC heads as well, where they are not anyway: rows `<model>_ctc`, which
+    tell the encoder's part of an error from the decoder's."""
     engine: Literal["torch", "ctranslate2"] = "torch"
     """Who carries it out: ctranslate2 (faster-whisper's) for models of the Whisper family, which it takes converted."""
     precision: DecodePrecision = "fp32"

@@ -54,7 +54,8 @@ def models(job: Job) -> dict[str, tuple[str, Recogniser]]:
     trained = {TEACHER: config.teacher, **config.auxiliaries}
     rows = {name: (name, recogniser) for name, recogniser in trained.items()}
     if config.decode.ctc_rows:
-        rows |= {f"{n}{CTC_ROW}": (n, replace(r, decode="ctc")) for n, r in trained.items() if r.family == "espnet_s2t"}
+        others = {n: r for n, r in trained.items() if r.family == "espnet_s2t" and r.decode != "ctc"}
+        rows |= {f"{n}{CTC_ROW}": (n, replace(r, decode="ctc")) for n, r in others.items()}
     students = config.students()
     if any((job.places.exp / "models" / name).is_dir() for name in students):
         rows |= {name: (name, config.teacher) for name in students}

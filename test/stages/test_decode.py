@@ -1,7 +1,7 @@
 """Stage 11: what is to be decoded, and whose speed is measured."""
 
 from k2d.config import load_config
-from k2d.stages.decode import units
+from k2d.stages.decode import models, units
 from k2d.stages.shell import make_job
 
 CONF = """
@@ -10,6 +10,20 @@ teacher: {language: [zho]}
 select: {methods: {all: {rule: none}}}
 distill: {seeds: [4, 5]}
 """
+
+
+def test_ctc_rows_are_of_models_that_are_decoded_otherwise(tmp_path):
+    auxiliaries = "auxiliaries: {one: {language: [zho], decode: joint}, two: {language: [zho], decode: ctc}}\n"
+    (tmp_path / "x.yaml").write_text(f"{CONF}{auxiliaries}decode: {{ctc_rows: true}}\n", encoding="utf-8")
+    job = make_job(load_config(tmp_path / "x.yaml", [f"exp={tmp_path / 'exp'}", f"data={tmp_path / 'data'}"]))
+    found = {row: (model, recogniser.decode) for row, (model, recogniser) in models(job).items()}
+    assert found == {
+        "teacher": ("teacher", "attention"),
+        "one": ("one", "joint"),
+        "two": ("two", "ctc"),
+        "teacher_ctc": ("teacher", "ctc"),
+        "one_ctc": ("one", "ctc"),
+    }
 
 
 def test_the_speed_of_a_network_is_measured_once_and_on_test_sets(tmp_path):
