@@ -23,6 +23,8 @@ from k2d.text.tokens import mixed_tokens
 Metric = Literal["mer", "per", "composite"]
 METRICS: tuple[Metric, ...] = ("mer", "per", "composite")
 ALPHAS = tuple(tenth / 10 for tenth in range(1, 10))
+FINE_ALPHAS = tuple(hundredth / 100 for hundredth in range(10, 91))
+"""For the highest recall while over half is kept: by tenths it hangs on which side of the half one of them falls."""
 
 _COLUMNS = ("id", "duration_s", "n_teacher", *METRICS)
 
@@ -112,21 +114,20 @@ def study(chunks: Sequence[JudgedChunk], bad_label_mer: float) -> dict[str, Any]
 
 
 def _curve(chunks: Sequence[JudgedChunk], bad: Sequence[JudgedChunk], metric: Metric) -> dict[str, Any]:
-    recalls = [_share([c.distances.is_dropped(metric, alpha) for c in bad]) for alpha in ALPHAS]
-    kept = [_kept_share(chunks, metric, alpha) for alpha in ALPHAS]
+    recalls = [_recall(bad, metric, alpha) for alpha in ALPHAS]
     found = [recall for recall in recalls if recall is not None]
-    of_half = [r for r, k in zip(recalls, kept, strict=True) if r is not None and k is not None and k > 0.5]
+    of_half = [alpha for alpha in FINE_ALPHAS if (_kept_share(chunks, metric, alpha) or 0.0) > 0.5]
     return {
         "alphas": list(ALPHAS),
         "recall": recalls,
-        "kept_share": kept,
-        "max_recall": max(of_half, default=None),
+        "kept_share": [_kept_share(chunks, metric, alpha) for alpha in ALPHAS],
+        "max_recall": _recall(bad, metric, of_half[0]) if of_half else None,  # a lower alpha drops more
         "mean_recall": sum(found) / len(found) if found else None,
     }
 
 
-def _share(marks: Sequence[bool]) -> float | None:
-    return sum(marks) / len(marks) if marks else None
+def _recall(bad: Sequence[JudgedChunk], metric: Metric, alpha: float) -> float | None:
+    return sum(chunk.distances.is_dropped(metric, alpha) for chunk in bad) / len(bad) if bad else None
 
 
 def _kept_share(chunks: Sequence[JudgedChunk], metric: Metric, alpha: float) -> float | None:

@@ -25,7 +25,7 @@ from k2d.score.timing import read_timing, summed
 from k2d.score.validator import Distances, JudgedChunk, read_distances, study, true_errors, truth_of
 from k2d.stages.job import Counts, Job, Unit
 
-VERSION = 1
+VERSION = 2
 VALIDATOR = "validator"  # score/validator/ holds the study; no model may be called so
 TRUTH = "_truth"  # <corpus>/<split>_truth: what is said in <corpus>/<split>
 

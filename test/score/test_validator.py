@@ -87,6 +87,17 @@ def test_max_recall_heeds_how_much_is_kept():
     assert mer["max_recall"] == 0.5
 
 
+def test_max_recall_is_of_the_finest_threshold_that_keeps_over_half():
+    """By tenths 0.3 keeps four fifths and 0.2 only two; 0.21 keeps three fifths and drops both bad labels."""
+    near = [(0.205, False), (0.215, True), (0.35, True)]
+    chunks = [chunk(f"n{n}", at, ErrorRate(10, s=9 if is_bad else 0)) for n, (at, is_bad) in enumerate(near)]
+    chunks += [chunk("a", 0.0, ErrorRate(10)), chunk("b", 0.05, ErrorRate(10))]
+    mer = study(chunks, 0.4)["by_metric"]["mer"]
+    assert mer["recall"][1:3] == [1.0, 0.5]
+    assert mer["kept_share"][1:3] == [pytest.approx(0.4), pytest.approx(0.8)]
+    assert mer["max_recall"] == 1.0
+
+
 def test_an_empty_label_is_dropped_whatever_its_distance():
     found = study([chunk("a", 0.0, ErrorRate(5, d=5), n_teacher=0)], 0.4)
     assert found["by_metric"]["mer"]["recall"] == [1.0] * 9
