@@ -73,6 +73,17 @@ def run(lab, *words):
     return lab.run("--conf", "conf/x.yaml", "--stage", "9", "--stop-stage", "10", "--nj", "1", *words)
 
 
+def test_controls_hear_new_windows_whatever_the_teacher_kept(tmp_path):
+    """The teacher's last phase keeps its encoder's outputs; a control that did so would hear silence after them."""
+    from k2d.config import load_config
+    from k2d.stages.distilling import _pool_phase
+    from k2d.stages.shell import make_job
+
+    (tmp_path / "x.yaml").write_text(CONF, encoding="utf-8")
+    phase = _pool_phase(make_job(load_config(tmp_path / "x.yaml")))
+    assert (phase.keep_batches, phase.steps, phase.batch_size) == (0, 4, 2)
+
+
 @pytest.mark.slow
 def test_students_and_controls_are_trained(lab):
     done = run(lab)
