@@ -266,7 +266,9 @@ def test_a_changed_input_makes_what_was_made_from_it_differ(toys):
 @pytest.mark.slow
 def test_a_disposable_output_is_made_anew_without_asking_unless_it_was_edited(toys):
     stage = toys.root / "k2d/stages/tokens.py"
-    stage.write_text(stage.read_text() + "\nDISPOSABLE = True\n")
+    asking = stage.read_text()
+    stage.write_text(asking.replace("}, reads), copy]", "}, reads, True), copy]"))
+    assert stage.read_text() != asking
     toys.run("name=x", "--stop-stage", "2")
     anew = toys.run("name=x", "--stop-stage", "2", "seed=2")
     assert "made anew, because setting seed: 1 -> 2" in anew.stdout

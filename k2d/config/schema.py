@@ -252,7 +252,8 @@ class Score:
     """Validator study: a label is bad when its true MER is above this."""
     bootstrap_resamples: Count = 1000
     confidence: Annotated[float, Field(gt=0, lt=1)] = 0.95
-    speed_runs: Count = 5
+    speed_runs: Whole = 5
+    """How often each model decodes a stretch of every test set for the time it takes (stage 11); 0: not at all."""
 
 
 @dataclass(frozen=True, config=STRICT)

@@ -1,9 +1,14 @@
-"""How long decoding takes: the same audio several times over, after a warm-up."""
+"""How long decoding takes: models that are compared take turns on the same audio, several times over.
+
+A machine's speed changes from one minute to the next, by other programs and by heat: what is timed in the same turn
+meets the same machine.
+"""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from k2d.decode.longform import decode_recordings
@@ -17,19 +22,35 @@ if TYPE_CHECKING:
     from k2d.models.recogniser import Recogniser
 
 
-def measure(
-    recogniser: Recogniser, sources: Sequence[Source], options: Options, is_loop: IsLoop | None, n_runs: int
-) -> list[float]:
-    """Seconds of every run; a first one, which warms caches up, does not count."""
-    runs_s = []
-    for _ in range(n_runs + 1):
-        start = time.perf_counter()
-        for result in decode_recordings(recogniser, sources, options, is_loop=is_loop):
-            if isinstance(result, Failed):
-                raise K2DError(f"{result.recording_id}: {result.detail}")
-        if recogniser.device.type == "cuda":
-            import torch
+@dataclass(frozen=True, slots=True)
+class Timed:
+    """A model, and what it is to decode for the time it takes."""
 
-            torch.cuda.synchronize(recogniser.device)
-        runs_s.append(round(time.perf_counter() - start, 4))
-    return runs_s[1:]
+    recogniser: Recogniser
+    sources: Sequence[Source]
+    options: Options
+    is_loop: IsLoop | None = None
+
+
+def measure_in_turn(
+    timed: Mapping[str, Timed], n_runs: int, on_run: Callable[[], None] = lambda: None
+) -> dict[str, list[float]]:
+    """Seconds of every run by name; a first turn, which warms caches up, does not count."""
+    runs_s: dict[str, list[float]] = {name: [] for name in timed}
+    for _ in range(n_runs + 1):
+        for name, each in timed.items():
+            runs_s[name].append(round(_run_s(each), 4))
+            on_run()
+    return {name: runs[1:] for name, runs in runs_s.items()}
+
+
+def _run_s(timed: Timed) -> float:
+    start = time.perf_counter()
+    for result in decode_recordings(timed.recogniser, timed.sources, timed.options, is_loop=timed.is_loop):
+        if isinstance(result, Failed):
+            raise K2DError(f"{result.recording_id}: {result.detail}")
+    if timed.recogniser.device.type == "cuda":
+        import torch
+
+        torch.cuda.synchronize(timed.recogniser.device)
+    return time.perf_counter() - start

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from k2d.score.rates import ErrorRate
-from k2d.score.timing import RealTimeFactor, Timing, timing_of
+from k2d.score.timing import Timing, timing_of
 
 MEASURES = ("mer", "zh_split", "en_split", "zh_joint", "en_joint", "pier", "switch")
 
@@ -41,7 +41,6 @@ class Score:
     empty: int
     too_long: int
     missing: tuple[str, ...]
-    speed: RealTimeFactor | None
 
     @property
     def mer(self) -> ErrorRate:
@@ -101,7 +100,6 @@ class ValidatorStudy:
 
 def score_of(raw: Raw) -> Score:
     """A stored score.json as a row; ValueError, KeyError or TypeError if it is none."""
-    speed = raw["rtf"]
     return Score(
         model=str(raw["model"]),
         set=str(raw["set"]),
@@ -115,7 +113,6 @@ def score_of(raw: Raw) -> Score:
         empty=int(raw["empty"]),
         too_long=int(raw["too_long"]),
         missing=tuple(map(str, raw["missing"])),
-        speed=None if speed is None else RealTimeFactor(**speed),
     )
 
 

@@ -21,7 +21,7 @@ _PARTS = {"mixed": "mixed", "zh": "Mandarin only", "en": "English only", "other"
 
 def mer_table(experiment: Experiment, sets: Sequence[str], caption: str) -> Table:
     """The paper's Table 2."""
-    speeds = ("speed-up", *(["speed-up, batched"] if experiment.batched_speeds else []))
+    speeds = ("speed-up", *(["speed-up, batched"] if experiment.has_batched_speeds else []))
     header = ("system", "million parameters", *speeds, "data kept", *(titled(experiment, name) for name in sets))
     rows = tuple((*_costs(experiment, system), *cells) for system, cells in _by_system(experiment, sets, _mer_cell))
     return Table(caption, header, rows, notes=tuple(signature_notes(experiment, sets)))
@@ -159,7 +159,7 @@ def _costs(experiment: Experiment, system: str) -> tuple[Cell, ...]:
     n_parameters, selection = experiment.parameters.get(system), experiment.selection_behind(system)
     size = number(None if n_parameters is None else n_parameters / 1e6, 1)
     kept = NOTHING if selection is None else share(selection.kept_share)
-    ways = (False, True) if experiment.batched_speeds else (False,)
+    ways = (False, True) if experiment.has_batched_speeds else (False,)
     speeds = (times(teacher_speed_up(experiment, system, batched=batched).factor) for batched in ways)
     return names(system, size, *speeds, kept)
 
@@ -169,7 +169,7 @@ def speed_notes(experiment: Experiment) -> Iterator[str]:
     found = {system: teacher_speed_up(experiment, system) for system in experiment.systems}
     if any(speed.factor is not None for speed in found.values()):
         yield "Speed-up: the teacher's real-time factor over the system's, geometric mean of the sets timed for both."
-    if experiment.batched_speeds:
+    if experiment.has_batched_speeds:
         yield "Batched: the same audio in pieces of a window, which are decoded side by side."
     if other := [
         f"{name} ({plural(speed.n_other_conditions, 'set')})"

@@ -17,7 +17,7 @@ from k2d.report.distances import Distances, summed_up
 from k2d.report.rows import Score, Selection, ValidatorStudy, score_of, selection_of, study_of
 from k2d.report.trainings import CURVES, Training, read_loss, training_of
 from k2d.score.store import CTC_ROW
-from k2d.score.timing import RealTimeFactor, real_time_factor, timing_of
+from k2d.score.timing import BATCHED, SINGLE, SPEED, RealTimeFactor, Speeds, speeds_of
 from k2d.select.rows import read_distances
 from k2d.stamp import STAMP, Stamp, read_stamp
 
@@ -40,8 +40,8 @@ class Experiment:
     systems: tuple[str, ...]
     scores: Mapping[tuple[str, str], Score]
     """By system and set."""
-    batched_speeds: Mapping[tuple[str, str], RealTimeFactor]
-    """By system and set; the speed at batch 1 is part of a score."""
+    speeds: Mapping[str, Speeds]
+    """By set, way and system."""
     parameters: Mapping[str, int]
     selections: Mapping[str, Selection]
     studies: Mapping[str, ValidatorStudy]
@@ -60,10 +60,12 @@ class Experiment:
 
     def speed(self, system: str, set_name: str, *, batched: bool = False) -> RealTimeFactor | None:
         """How fast a system is on a set, None where that was not measured."""
-        if batched:
-            return self.batched_speeds.get((system, set_name))
-        score = self.scores.get((system, set_name))
-        return None if score is None else score.speed
+        found = self.speeds.get(set_name, {}).get(BATCHED if batched else SINGLE, {})
+        return found.get(system)
+
+    @property
+    def has_batched_speeds(self) -> bool:
+        return any(found[BATCHED] for found in self.speeds.values())
 
     def selection_behind(self, system: str) -> Selection | None:
         """The selection that a student learned from, by its name."""
@@ -116,7 +118,7 @@ def read_experiment(config: Config, places: Places) -> Experiment:
         roles=_roles(config, scores),
         systems=_in_order({model for model, _ in scores}, expected_systems(config)),
         scores=scores,
-        batched_speeds=dict(_batched_speeds(exp, shelf)),
+        speeds=dict(_speeds(exp, shelf)),
         parameters=parameters,
         selections={name: selections[name] for name in _in_order(set(selections), list(config.select.methods))},
         studies={name: studies[name] for name in _in_order(set(studies), list(config.auxiliaries))},
@@ -135,8 +137,8 @@ def selection_files(exp: Path) -> list[Path]:
     return [path for path in exp.glob("select/*/record.json") if _is_published(path, exp)]
 
 
-def batched_timing_files(exp: Path) -> list[Path]:
-    return [path for path in exp.glob("decode/*/*/*/timing_batched.json") if _is_published(path, exp)]
+def speed_files(exp: Path) -> list[Path]:
+    return [path for path in exp.glob(f"speed/*/*/{SPEED}") if _is_published(path, exp)]
 
 
 def study_files(exp: Path) -> list[Path]:
@@ -174,10 +176,9 @@ def _parameters(exp: Path, shelf: Shelf) -> Iterator[tuple[str, int]]:
         yield f"{path.parent.name}{CTC_ROW}", counts[0] - int(counts[1])
 
 
-def _batched_speeds(exp: Path, shelf: Shelf) -> Iterator[tuple[tuple[str, str], RealTimeFactor]]:
-    for path, timing in shelf.rows(batched_timing_files(exp), 11, timing_of):
-        system, *of_set = path.parent.relative_to(exp / "decode").parts
-        yield (system, "/".join(of_set)), real_time_factor(timing)
+def _speeds(exp: Path, shelf: Shelf) -> Iterator[tuple[str, Speeds]]:
+    for path, speeds in shelf.rows(speed_files(exp), 11, speeds_of):
+        yield path.parent.relative_to(exp / "speed").as_posix(), speeds
 
 
 def _trainings(exp: Path, shelf: Shelf) -> Iterator[Training]:

@@ -21,7 +21,7 @@ from k2d.score.confidence import (
 )
 from k2d.score.signature import differing_fields
 from k2d.score.store import HYP, REF, SCORE, StoredScore, read_score
-from k2d.score.timing import speed_up
+from k2d.score.timing import SINGLE, SPEED, RealTimeFactor, read_speeds, speed_up
 
 TEACHER = "teacher"
 
@@ -32,6 +32,9 @@ class System:
 
     name: str
     scores: Mapping[str, StoredScore]
+    folder: Path
+    speeds: Mapping[str, RealTimeFactor]
+    """By set: timed in turn with the other systems of the folder, or where a timing lay beside the hypotheses."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +62,10 @@ class Against:
 def systems_in(folders: Sequence[Path]) -> list[System]:
     """Every system below the folders (experiments, or folders with scores), the teacher first."""
     found: dict[str, dict[str, StoredScore]] = {}
+    homes: dict[str, Path] = {}
+    speeds: dict[str, dict[str, RealTimeFactor]] = {}
     for folder in folders:
+        timed = _speeds_below(folder)
         for stored in _scores_below(folder):
             model, name = str(stored.record["model"]), str(stored.record["set"])
             system = model if len(folders) == 1 else f"{folder.resolve().name}/{model}"
@@ -67,8 +73,17 @@ def systems_in(folders: Sequence[Path]) -> list[System]:
                 message = f"{shown(stored.folder)} and {shown(other.folder)} are both the score of {system} on {name}"
                 raise K2DError(f"{message}; name one of them")
             found[system][name] = stored
+            homes[system] = folder
+            if (speed := timed.get(name, {}).get(model) or stored.rtf()) is not None:
+                speeds.setdefault(system, {})[name] = speed
     ordered = sorted(found.items(), key=lambda item: item[0].split("/")[-1] != TEACHER)  # stable otherwise
-    return [System(name, scores) for name, scores in ordered]
+    return [System(name, scores, homes[name], speeds.get(name, {})) for name, scores in ordered]
+
+
+def _speeds_below(folder: Path) -> dict[str, dict[str, RealTimeFactor]]:
+    """By set and model: one recording at a time."""
+    paths = [path for path in sorted(folder.glob(f"speed/*/*/{SPEED}")) if not _is_hidden(path.relative_to(folder))]
+    return {path.parent.relative_to(folder / "speed").as_posix(): read_speeds(path)[SINGLE] for path in paths}
 
 
 def _scores_below(folder: Path) -> list[StoredScore]:
@@ -123,15 +138,14 @@ def against(systems: Sequence[System], draws: Draws = USUAL) -> Iterator[Against
     for system in systems[1:]:
         for name in sets_of([baseline, system]):
             if name in baseline.scores and name in system.scores:
-                yield _against(system.name, name, (baseline.scores[name], system.scores[name]), draws)
+                yield _against(baseline, system, name, draws)
 
 
-def _against(system: str, name: str, scores: tuple[StoredScore, StoredScore], draws: Draws) -> Against:
+def _against(baseline: System, system: System, name: str, draws: Draws) -> Against:
+    scores = baseline.scores[name], system.scores[name]
     before, after = (stored.rate("mer").percent for stored in scores)
     change = after - before if before is not None and after is not None else None
     relative = 100 * change / before if change is not None and before else None
-    factors = [stored.rtf() for stored in scores]
-    faster = speed_up(factors[0], factors[1]) if factors[0] and factors[1] else None
     p_better, pairs, note = None, None, ""
     lacking = [name for stored in scores for name in stored.lacking()]
     if lacking:
@@ -142,7 +156,15 @@ def _against(system: str, name: str, scores: tuple[StoredScore, StoredScore], dr
             note = f"{pairs.n_segments} segments: too few to trust MAPSSWE"
     else:
         note = "not tested: the references or their tokens differ"
-    return Against(system, name, change, relative, p_better, pairs, faster, note)
+    return Against(system.name, name, change, relative, p_better, pairs, _faster(baseline, system, name), note)
+
+
+def _faster(baseline: System, system: System, name: str) -> float | None:
+    """Not between experiments, whose machine may have been another, or the same at another speed."""
+    factors = [each.speeds.get(name) for each in (baseline, system)]
+    if baseline.folder != system.folder or factors[0] is None or factors[1] is None:
+        return None
+    return speed_up(factors[0], factors[1])
 
 
 def _same_references(one: StoredScore, other: StoredScore) -> bool:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from k2d.faults import K2DError
 from k2d.paths import shown
 
+SPEED, SINGLE, BATCHED = "speed.json", "single", "batched"
 _FORM = '{"audio_s": 3600.0, "runs_s": [301.2, …], "batch_size": 16, "threads": 8, "dtype": "fp32", "device": "cpu"}'
 
 
@@ -50,18 +51,37 @@ class RealTimeFactor:
     device: str
 
 
+Speeds = dict[str, dict[str, RealTimeFactor]]
+"""By way (one recording at a time, batched) and model, all timed in turn."""
+Found = TypeVar("Found", Timing, Speeds)
+
+
 def read_timing(path: Path) -> Timing:
     """A timing.json; K2DError if it is not one."""
+    return _read(path, timing_of, _FORM)
+
+
+def read_speeds(path: Path) -> Speeds:
+    """A speed.json; K2DError if it is not one."""
+    return _read(path, speeds_of, f'{{"{SINGLE}": {{"teacher": {_FORM}, …}}, "{BATCHED}": …}}')
+
+
+def _read(path: Path, of: Callable[[Any], Found], form: str) -> Found:
     try:
-        return timing_of(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, KeyError, TypeError) as problem:
-        message = f"{shown(path)}: not a record of decoding times ({problem}); expected {_FORM}"
+        return of(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as problem:
+        message = f"{shown(path)}: not a record of decoding times ({problem}); expected {form}"
         raise K2DError(f"{message}; decode the set again, or remove the file") from problem
 
 
 def timing_of(raw: Mapping[str, Any]) -> Timing:
     """The content of a timing.json; ValueError, KeyError or TypeError if it is none."""
     return Timing(**{**raw, "audio_s": float(raw["audio_s"]), "runs_s": tuple(map(float, raw["runs_s"]))})
+
+
+def speeds_of(raw: Mapping[str, Mapping[str, Any]]) -> Speeds:
+    """The content of a speed.json."""
+    return {way: {m: real_time_factor(timing_of(t)) for m, t in raw.get(way, {}).items()} for way in (SINGLE, BATCHED)}
 
 
 def real_time_factor(timing: Timing) -> RealTimeFactor:

@@ -1,27 +1,23 @@
-"""Stage 11: every model hears every test and dev set, long-form; on test sets its speed is measured.
+"""Stage 11: every model hears every test and dev set, long-form; then their speeds are measured on the test sets.
 
-Not that of students of further seeds, who are the first one's network with other weights.
+Not those of students of further seeds, who are the first one's network with other weights.
 """
 
 from __future__ import annotations
 
-import json
 import logging
-import os
 from dataclasses import replace
 from pathlib import Path
 
-from k2d.atomic import write_text
 from k2d.config.schema import Recogniser
 from k2d.data.kaldi.datadir import read_recordings
 from k2d.faults import MissingInput
 from k2d.score.store import CTC_ROW
 from k2d.stages.answers import cache_of
-from k2d.stages.decoding import Speed, measure_speed
 from k2d.stages.hearing import hear_recordings
 from k2d.stages.job import Counts, Job, Unit
 from k2d.stages.pseudo_label import TEACHER
-from k2d.stages.speed import first_stretch
+from k2d.stages.speed import is_speed_unit, make_speed, speed_unit
 from k2d.stages.work import VERSION as DECODER_VERSION
 from k2d.stages.work import Work, longform_work, settings_of_work
 
@@ -29,14 +25,11 @@ VERSION = DECODER_VERSION
 
 _TESTS = ("in_domain", "out_domain")
 _SETS = ("dev", *_TESTS)
-SPEED_S = 120.0
-"""How much of a test set is decoded, over and over, to measure speed."""
-
 log = logging.getLogger("k2d")
 
 
 def units(job: Job) -> list[Unit]:
-    """A model on a set is a unit."""
+    """A model on a set is a unit, and so is the race of all models on a test set."""
     asked = sets(job)
     if not asked:
         log.info("nothing to decode: no set has the role dev, in_domain or out_domain (corpora)")
@@ -45,7 +38,10 @@ def units(job: Job) -> list[Unit]:
     students = job.config.students()
     if students and not set(students) & set(found):
         log.info("no student is trained yet: the teacher and the auxiliaries alone are decoded")
-    return [_unit(model, split, role, job) for model in found for split, role in asked.items()]
+    works = {model: longform_work(*row, job) for model, row in found.items()}
+    heard = [_unit(model, work, split, job) for model, work in works.items() for split in asked]
+    tests = [split for split, role in asked.items() if role in _TESTS] if job.config.score.speed_runs else []
+    return [*heard, *(speed_unit(_timed(works, job), split, job) for split in tests)]
 
 
 def models(job: Job) -> dict[str, tuple[str, Recogniser]]:
@@ -75,30 +71,22 @@ def sets(job: Job) -> dict[str, str]:
     return {f"{job.corpus}/{split}": "out_domain" for split in prepared}
 
 
-def _unit(model: str, split: str, role: str, job: Job) -> Unit:
-    work = longform_work(*models(job)[model], job)
-    _, seed = job.config.students().get(model, (model, None))
-    is_timed = role in _TESTS and seed in (None, job.config.distill.seeds[0])
-    speed = {"speed_runs": job.config.score.speed_runs, "speed_s": SPEED_S} if is_timed else {}
-    settings = {"model": model, "set": split, **settings_of_work(work), **speed}
+def _unit(model: str, work: Work, split: str, job: Job) -> Unit:
+    settings = {"model": model, "set": split, **settings_of_work(work)}
     return Unit(job.places.exp / "decode" / model / split, settings, (work.model, job.places.split(split) / "wav.scp"))
 
 
+def _timed(works: dict[str, Work], job: Job) -> dict[str, Work]:
+    """The models whose speed says something new."""
+    first, students = job.config.distill.seeds[0], job.config.students()
+    return {model: work for model, work in works.items() if students.get(model, (model, first))[1] == first}
+
+
 def make(unit: Unit, job: Job, folder: Path) -> Counts:
-    """Decode a set by a model; then, alone on the machine, parts of it again for the time it takes."""
-    model, split = str(unit.settings["model"]), str(unit.settings["set"])
-    work = longform_work(*models(job)[model], job)
-    data = job.places.split(split)
-    counts = hear_recordings(read_recordings(data), work, cache_of(unit, job), job, folder)
-    if "speed_runs" in unit.settings:
-        _measure(work, data, job, folder)
-    return counts
-
-
-def _measure(work: Work, data: Path, job: Job, folder: Path) -> None:
-    stretch = tuple(first_stretch(read_recordings(data), SPEED_S))
-    n_runs, n_threads = job.config.score.speed_runs, len(os.sched_getaffinity(0))
-    for name, batch_size in (("timing.json", 1), ("timing_batched.json", job.config.decode.batch_size)):
-        timing = measure_speed(Speed(work, stretch, batch_size, n_runs, n_threads), job) if stretch else None
-        if timing is not None:
-            write_text(folder / name, json.dumps(timing) + "\n")
+    """Decode a set by a model, or have the models race on a stretch of it, alone on the machine."""
+    rows = models(job)
+    if is_speed_unit(unit):
+        works = {model: longform_work(*rows[model], job) for model in unit.settings["models"]}
+        return make_speed(unit, works, job, folder)
+    model, data = str(unit.settings["model"]), job.places.split(str(unit.settings["set"]))
+    return hear_recordings(read_recordings(data), longform_work(*rows[model], job), cache_of(unit, job), job, folder)

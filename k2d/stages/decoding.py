@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -42,18 +42,23 @@ class Share:
 
 @dataclass(frozen=True, slots=True)
 class Speed:
-    """A stretch of a set to be decoded several times for the time it takes."""
+    """A stretch of a set to be decoded several times by every model in turn, for the time it takes."""
 
-    work: Work
+    works: Mapping[str, Work]
+    """By the name of the row."""
     items: tuple[Item, ...]
     """Recordings, or stretches of them, in the order of their ids."""
     batch_size: int
     n_runs: int
     n_threads: int
+    folder: Path
+    """For what has been heard so far."""
 
 
 Task = Share | Speed
-Answered = dict[str, Any] | None
+Timings = dict[str, dict[str, Any]]
+"""A timing by model."""
+Answered = Timings | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,12 +92,16 @@ def _make_ready(work: Work) -> None:
         convert(work.model, work.compute_type)
 
 
-def measure_speed(speed: Speed, job: Job) -> dict[str, Any] | None:
-    """Decode the same stretch of audio several times, alone on the machine: a timing.json; None without audio."""
-    _make_ready(speed.work)
-    outcome = next(_crew(*_seats(job)).map([speed]))
+def measure_speed(speed: Speed, job: Job, label: str) -> Timings:
+    """Have every model decode the same stretch of audio several times, in turn, alone on the machine."""
+    for work in speed.works.values():
+        _make_ready(work)
+    total_s = (speed.n_runs + 1) * len(speed.works) * sum(item.length_s for item in speed.items)
+    with _showing(speed.folder, label, total_s):
+        outcome = next(_crew(*_seats(job)).map([speed]))
     if outcome.error:
-        raise K2DError(f"{speed.work.model.name}: measuring its speed failed: {_reason(outcome)}")
+        raise K2DError(f"{label}: measuring the speed of {', '.join(speed.works)} failed: {_reason(outcome)}")
+    assert outcome.value is not None
     return outcome.value
 
 

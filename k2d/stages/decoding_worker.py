@@ -13,14 +13,16 @@ from typing import TYPE_CHECKING, Any, cast
 
 from k2d.atomic import write_text
 from k2d.data.rows import Rejected
+from k2d.faults import K2DError
 from k2d.stages.answers import FACTS, Answer, write_answer
-from k2d.stages.decoding import Seat, Share, Speed
+from k2d.stages.decoding import Seat, Share, Speed, Timings
 from k2d.stages.speed import in_pieces
 from k2d.stages.work import Item, Work, loop_test
 
 if TYPE_CHECKING:
     from k2d.config.fields import ComputeType
     from k2d.decode.sources import Source
+    from k2d.decode.speed import Timed
     from k2d.models.recogniser import Recogniser
 
 HEARD_EVERY_S = 0.5
@@ -28,7 +30,7 @@ HEARD_EVERY_S = 0.5
 Found = Iterator[tuple[str, dict[str, Any] | None, Rejected | None]]
 
 
-def do(task: tuple[Seat, Share | Speed]) -> dict[str, Any] | None:
+def do(task: tuple[Seat, Share | Speed]) -> Timings | None:
     """Carry out a task of a decoding stage."""
     seat, what = task
     if isinstance(what, Speed):
@@ -75,22 +77,37 @@ def _answers(share: Share, seat: Seat) -> Found:
     return _clips(share, seat, heard) if share.work.clips else _recordings(share, seat, heard)
 
 
-def _speed(speed: Speed, seat: Seat) -> dict[str, Any]:
+def _speed(speed: Speed, seat: Seat) -> Timings:
+    """All models are in memory at once: one that was loaded for its run alone would be timed cold."""
     import torch
 
-    from k2d.decode.options import Options
-    from k2d.decode.speed import measure
+    from k2d.decode.speed import measure_in_turn
 
     torch.set_num_threads(speed.n_threads)
-    work = speed.work
+    audio_s = round(sum(item.length_s for item in speed.items), 3)
+    heard = _Heard(speed.folder / "speed.heard")
+    try:
+        timed = {name: _timed_by(work, speed, seat) for name, work in speed.works.items()}
+        runs_s = measure_in_turn(timed, speed.n_runs, lambda: heard.add(audio_s))
+    except torch.OutOfMemoryError as problem:
+        message = f"{len(speed.works)} models, which are timed in turn, do not fit into the memory of {seat.device}"
+        remedy = "use a device with more, or a smaller decode.batch_size, or leave timing out (score.speed_runs=0)"
+        raise K2DError(f"{message}; {remedy}") from problem
+    facts = {"audio_s": audio_s, **device_facts(replace(seat, threads=speed.n_threads))}
+    return {
+        name: {"runs_s": runs, "batch_size": timed[name].options.batch_size, "dtype": work.numbers, **facts}
+        for (name, work), runs in zip(speed.works.items(), runs_s.values(), strict=True)
+    }
+
+
+def _timed_by(work: Work, speed: Speed, seat: Seat) -> Timed:
+    from k2d.decode.options import Options
+    from k2d.decode.speed import Timed
+
     model = _loaded(work, seat.device)
     items = list(speed.items) if speed.batch_size == 1 else in_pieces(speed.items, model.window.length_s)
-    batch_size = min(speed.batch_size, len(items))
-    options = Options(**{**work.options, "batch_size": batch_size})
-    runs_s = measure(model, _sources(items), options, loop_test(work.loop), speed.n_runs)
-    facts = device_facts(replace(seat, threads=speed.n_threads))
-    audio_s = round(sum(item.length_s for item in items), 3)
-    return {"audio_s": audio_s, "runs_s": runs_s, "batch_size": batch_size, "dtype": work.numbers, **facts}
+    options = Options(**{**work.options, "batch_size": min(speed.batch_size, len(items))})
+    return Timed(model, _sources(items), options, loop_test(work.loop))
 
 
 def _recordings(share: Share, seat: Seat, heard: _Heard) -> Found:

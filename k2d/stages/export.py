@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from k2d.export.wanted import Wanted
 
 VERSION = 1
-DISPOSABLE = True  # new scores make a new card
 
 CARD, RECORD = "README.md", "export.json"
 
@@ -50,7 +49,7 @@ def _unit(name: str, form: str, job: Job) -> Unit:
         **({"compute_type": config.export.compute_type} if form == "ctranslate2" else {}),
     }
     inputs = (exp / "models" / name, *_records(name, exp), *_corpus_cards(job).values())
-    return Unit(exp / "export" / name / form, settings, inputs)
+    return Unit(exp / "export" / name / form, settings, inputs, is_disposable=True)  # new scores make a new card
 
 
 def _records(name: str, exp: Path) -> list[Path]:

@@ -33,6 +33,8 @@ class Unit:
     output: Path
     settings: Mapping[str, Any]
     inputs: tuple[Path, ...] = ()
+    is_disposable: bool = False
+    """Replaced without asking when its settings or inputs have changed (not when somebody edited it)."""
 
 
 @dataclass(frozen=True, slots=True)

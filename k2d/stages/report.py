@@ -24,13 +24,12 @@ from k2d.text.normalise import Normaliser
 from k2d.text.tokens import token_texts
 
 VERSION = 1
-DISPOSABLE = True
 PAGE = "report.html"
 
 # The results that a report stands on.
 _RESULTS = (
     stored.score_files,
-    stored.batched_timing_files,
+    stored.speed_files,
     stored.study_files,
     stored.selection_files,
     stored.distance_files,
@@ -43,8 +42,8 @@ log = logging.getLogger("k2d")
 
 def units(job: Job) -> list[Unit]:
     """The report is one folder, made anew when any result behind it is another."""
-    files = (find(job.places.exp) for find in _RESULTS)
-    return [Unit(job.places.exp / "report", _settings(job), tuple(sorted(chain.from_iterable(files))))]
+    files = sorted(chain.from_iterable(find(job.places.exp) for find in _RESULTS))
+    return [Unit(job.places.exp / "report", _settings(job), tuple(files), is_disposable=True)]
 
 
 def _settings(job: Job) -> dict[str, Any]:

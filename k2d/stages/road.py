@@ -18,8 +18,6 @@ class StageModule(Protocol):
 
     VERSION: int
     """Raised by hand when the same settings would give another result."""
-    # DISPOSABLE = True, if the stage has it: its output is made in seconds from other stages' files, so that it is
-    # replaced without asking when these have changed (not when somebody edited it).
     units: Callable[[Job], list[Unit]]
     """The folders that this stage makes for a job, in order."""
     make: Callable[[Unit, Job, Path], Counts]
@@ -55,7 +53,7 @@ ROAD = (
     Stage(8, "select", "two opinions per chunk", "select/distances/<auxiliary>/, select/<method>/"),
     Stage(9, "init_student", "teacher", "models/student_init/"),
     Stage(10, "distill", "kept chunks, teacher, student", "models/<method>-s<seed>/"),
-    Stage(11, "decode", "test and dev sets, every model", "decode/<model>/<corpus>/<split>/"),
+    Stage(11, "decode", "test and dev sets, every model", "decode/<model>/<corpus>/<split>/, speed/<corpus>/<split>/"),
     Stage(12, "score", "hypotheses, references", "score/<model>/<corpus>/<split>/"),
     Stage(13, "report", "scores, selection records", "report/"),
     Stage(14, "export", "a student", "export/<model>/<format>/"),

@@ -88,7 +88,7 @@ def _score_unit(model: str, split: str, role: str, job: Job) -> Unit:
         "decode": _decode(model, job),
     }
     data, decoded = job.places.split(split), job.places.exp / "decode" / model / split
-    optional = [*(data / name for name in TABLES_BESIDE), decoded / "timing.json"]
+    optional = [data / name for name in TABLES_BESIDE]
     inputs = (data / "text", decoded / "text", *(path for path in optional if path.exists()))
     return Unit(job.places.exp / "score" / model / split, settings, inputs)
 

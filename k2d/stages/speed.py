@@ -1,13 +1,58 @@
-"""Which audio the speed of a model is measured on: a fixed stretch of real speech, whole or in pieces for a batch."""
+"""The speed of models on a test set: all of them, in turn, on a fixed stretch of it, one by one and batched."""
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Iterable
+import os
+import tempfile
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from pathlib import Path
 
+from k2d.atomic import write_text
+from k2d.data.kaldi.datadir import read_recordings
 from k2d.data.rows import Recording
-from k2d.stages.work import Item
+from k2d.score.timing import BATCHED, SINGLE, SPEED
+from k2d.stages.decoding import Speed, measure_speed
+from k2d.stages.job import Counts, Job, Unit
+from k2d.stages.work import Item, Work, settings_of_work
+
+SPEED_S = 120.0
+"""How much of a test set is decoded, over and over."""
+
+
+def speed_unit(works: Mapping[str, Work], split: str, job: Job) -> Unit:
+    """Made anew without asking when a model joins: only what was timed in turn can be compared."""
+    settings = {
+        "set": split,
+        "models": {model: settings_of_work(work) for model, work in works.items()},
+        "batch_size": job.config.decode.batch_size,
+        "speed_runs": job.config.score.speed_runs,
+        "speed_s": SPEED_S,
+    }
+    inputs = dict.fromkeys([*(work.model for work in works.values()), job.places.split(split) / "wav.scp"])
+    return Unit(job.places.exp / "speed" / split, settings, tuple(inputs), is_disposable=True)
+
+
+def is_speed_unit(unit: Unit) -> bool:
+    return "speed_runs" in unit.settings
+
+
+def make_speed(unit: Unit, works: Mapping[str, Work], job: Job, folder: Path) -> Counts:
+    """A speed.json: timings by way and model."""
+    split, n = str(unit.settings["set"]), len(works)
+    stretch = tuple(first_stretch(read_recordings(job.places.split(split)), SPEED_S))
+    if not stretch:
+        return Counts(n, 0, {"no_audio": n}, "models")
+    n_runs, n_threads = job.config.score.speed_runs, len(os.sched_getaffinity(0))
+    found = {}
+    with tempfile.TemporaryDirectory() as aside:
+        for way, batch_size in ((SINGLE, 1), (BATCHED, job.config.decode.batch_size)):
+            speed = Speed(works, stretch, batch_size, n_runs, n_threads, Path(aside))
+            found[way] = measure_speed(speed, job, f"speed on {split}, {way}")
+    write_text(folder / SPEED, json.dumps(found, indent=1) + "\n")
+    return Counts(n, n, what="models")
 
 
 def first_stretch(recordings: Iterable[Recording], limit_s: float) -> list[Item]:

@@ -34,15 +34,13 @@ class State:
 def state_of(stage: Stage, unit: Unit, job: Job) -> State:
     """Compare what stands in a unit's place with what is asked for. Inputs that do not exist yet count as new."""
     inputs = {_name(path, job): fingerprint(path) if path.exists() else "" for path in unit.inputs}
-    module = stage.load()
-    precious = not getattr(module, "DISPOSABLE", False)
-    recipe = Recipe(stage.verb, module.VERSION, unit.settings, inputs)
+    recipe = Recipe(stage.verb, stage.load().VERSION, unit.settings, inputs)
     stamp = read_stamp(unit.output)
     if stamp is None:
         foreign = unit.output.exists() and any(unit.output.iterdir())
         return State(unit, recipe, None, ("it holds files without a stamp",) if foreign else (), must_ask=foreign)
     if changes := differences(stamp.recipe, recipe):
-        return State(unit, recipe, stamp, tuple(changes), must_ask=precious)
+        return State(unit, recipe, stamp, tuple(changes), must_ask=not unit.is_disposable)
     damage = tuple(damaged_files(unit.output, stamp))
     return State(unit, recipe, stamp, damage, must_ask=any(not line.endswith("is missing") for line in damage))
 

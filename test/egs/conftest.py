@@ -80,7 +80,7 @@ def rows(root: Path, store: Path) -> Callable[..., dict[str, list[Utterance]]]:
 
 def check_split(data: Path, exp: Path, name: str) -> None:
     assert ids(exp / "decode" / "teacher" / name / "text") == ids(data / "wav.scp")
-    assert json.loads((exp / "decode" / "teacher" / name / "timing.json").read_text())["audio_s"] > 0
+    assert json.loads((exp / "speed" / name / "speed.json").read_text())["single"]["teacher"]["audio_s"] > 0
     score = json.loads((exp / "score" / "teacher" / name / "score.json").read_text(encoding="utf-8"))
     assert score["missing"] == []
     assert score["mer"]["n"] > 0

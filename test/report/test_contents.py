@@ -1,6 +1,6 @@
 """What is said in which section, and that nothing is said of what is not there."""
 
-from made_experiment import figure, rtf, write_json, write_record, write_score
+from made_experiment import figure, write_json, write_record, write_score
 
 from k2d.paths import PROJECT_ROOT
 from k2d.report.contents import sections
@@ -22,8 +22,8 @@ def tables(blocks):
 
 def test_the_finding_in_a_sentence(bench):
     for name, teacher, student in (("mini/lectures_test", 20, 10), ("mini/course_test", 40, 35)):
-        write_score(bench.exp, "teacher", name, mer=figure(100, teacher, 0, 0), rtf=rtf(0.5))
-        write_score(bench.exp, "k2d_composite-s1", name, mer=figure(100, student, 0, 0), rtf=rtf(0.1))
+        write_score(bench.exp, "teacher", name, mer=figure(100, teacher, 0, 0), speed=0.5)
+        write_score(bench.exp, "k2d_composite-s1", name, mer=figure(100, student, 0, 0), speed=0.1)
     write_json(bench.exp / "models/teacher/params.json", {"total": 4_000_000})
     write_json(bench.exp / "models/k2d_composite-s1/params.json", {"total": 2_000_000})
     write_record(bench.exp, "k2d_composite")

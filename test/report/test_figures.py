@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from made_experiment import fabricate, rtf, write_distances, write_json, write_record, write_score
+from made_experiment import fabricate, write_distances, write_json, write_record, write_score
 
 from k2d.report.figures import cost_figures, interval_figures, selection_figures
 from k2d.report.plotting import INK, RULE
@@ -62,9 +62,9 @@ def test_a_system_without_all_sets_is_not_pooled(bench):
 
 
 def test_scores_of_another_signature_are_in_no_plot(bench):
-    write_score(bench.exp, "teacher", "mini/read_test", rtf=rtf(0.4))
-    write_score(bench.exp, "kd_all-s1", "mini/read_test", rtf=rtf(0.1))
-    write_score(bench.exp, "k2d_per-s1", "mini/read_test", rtf=rtf(0.1), signature="other")
+    write_score(bench.exp, "teacher", "mini/read_test", speed=0.4)
+    write_score(bench.exp, "kd_all-s1", "mini/read_test", speed=0.1)
+    write_score(bench.exp, "k2d_per-s1", "mini/read_test", speed=0.1, signature="other")
     found = bench.read()
     for figure in (*cost_figures(found), *interval_figures(found)):
         assert "kd_all-s1" in figure.svg
@@ -72,7 +72,7 @@ def test_scores_of_another_signature_are_in_no_plot(bench):
 
 
 def test_one_point_alone_is_no_plot(bench):
-    write_score(bench.exp, "teacher", "mini/read_test", rtf=rtf(0.4))
+    write_score(bench.exp, "teacher", "mini/read_test", speed=0.4)
     assert list(cost_figures(bench.read())) == []
 
 

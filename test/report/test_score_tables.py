@@ -2,7 +2,7 @@
 
 import math
 
-from made_experiment import figure, rtf, write_batched_timing, write_record, write_score
+from made_experiment import figure, write_record, write_score, write_speed
 
 from k2d.report.comparison import pooled, teacher_speed_up
 from k2d.report.score_tables import (
@@ -49,7 +49,7 @@ def test_mer_with_reduction_best_and_gaps(bench):
 def test_another_signature_is_marked_told_and_never_best_nor_reduced(bench):
     write_score(bench.exp, "teacher", READ, mer=errors(20), signature="A")
     write_score(bench.exp, "kd_all-s1", READ, mer=errors(15), signature="A")
-    write_score(bench.exp, "k2d_per-s1", READ, mer=errors(1), signature="B", rtf=rtf(0.1))
+    write_score(bench.exp, "k2d_per-s1", READ, mer=errors(1), signature="B", speed=0.1)
     experiment = bench.read()
     table = mer_table(experiment, [READ], "MER")
     assert [row[-1] for row in texts(table)] == ["20.00", "15.00 (25.0)", "1.00 †"]
@@ -77,9 +77,10 @@ def test_a_set_without_reference_tokens_has_no_rate(bench):
 
 def test_speed_up_is_the_geometric_mean_over_sets_timed_alike(bench):
     for name, factor in ((READ, 2.0), (TALK, 8.0)):
-        write_score(bench.exp, "teacher", name, rtf=rtf(0.4))
-        write_score(bench.exp, "kd_all-s1", name, rtf=rtf(0.4 / factor))
-    write_score(bench.exp, "k2d_per-s1", READ, rtf=rtf(0.1, device="cuda"))
+        write_score(bench.exp, "teacher", name, speed=0.4)
+        write_score(bench.exp, "kd_all-s1", name, speed=0.4 / factor)
+    write_score(bench.exp, "k2d_per-s1", READ)
+    write_speed(bench.exp, "k2d_per-s1", READ, 0.1, device="cuda")
     write_score(bench.exp, "k2d_mer-s1", READ)
     experiment = bench.read()
     assert math.isclose(teacher_speed_up(experiment, "kd_all-s1").factor, 4.0)
@@ -89,22 +90,22 @@ def test_speed_up_is_the_geometric_mean_over_sets_timed_alike(bench):
     assert "Timed under other conditions than the teacher, and left out of the speed-up: k2d_per-s1 (1 set)." in notes
     assert "Not timed together with the teacher: k2d_mer-s1." in notes
     assert texts(speed_table(experiment, [READ], "RTF"))[1] == (
-        (READ, "kd_all-s1", "0.2000", "0.1900 to 0.2120", "5", "16", "2", "fp32", "cpu")
+        (READ, "kd_all-s1", "0.2000", "0.1900 to 0.2100", "3", "16", "2", "fp32", "cpu")
     )
 
 
 def test_batched_speed_is_a_column_and_a_table_of_its_own(bench):
     for system, alone, batched in (("teacher", 0.4, 0.1), ("kd_all-s1", 0.1, 0.05), ("k2d_per-s1", 0.1, None)):
-        write_score(bench.exp, system, READ, rtf=rtf(alone))
+        write_score(bench.exp, system, READ, speed=alone)
         if batched:
-            write_batched_timing(bench.exp, system, READ, batched)
+            write_speed(bench.exp, system, READ, batched, "batched")
     experiment = bench.read()
     table = mer_table(experiment, [READ], "MER")
     assert table.header[2:4] == ("speed-up", "speed-up, batched")
     assert [row[2:4] for row in texts(table)] == [("×1.0", "×1.0"), ("×4.0", "×2.0"), ("×4.0", "–")]
     assert [row[2] for row in texts(speed_table(experiment, [READ], "RTF"))] == ["0.4000", "0.1000", "0.1000"]
     rows = texts(speed_table(experiment, [READ], "RTF", batched=True))
-    assert [row[2:4] for row in rows] == [("0.1000", "0.1000 to 0.1000"), ("0.0500", "0.0500 to 0.0500"), ("–", "–")]
+    assert [row[2:4] for row in rows] == [("0.1000", "0.0950 to 0.1050"), ("0.0500", "0.0475 to 0.0525"), ("–", "–")]
     assert speed_table(experiment, [TALK], "RTF", batched=True) is None
 
 

@@ -1,6 +1,17 @@
 """What is there is read, what is missing is named, what is damaged is named and stepped over."""
 
-from made_experiment import METHODS, SETS, fabricate, record, score, study, write_json, write_record, write_score
+from made_experiment import (
+    METHODS,
+    SETS,
+    fabricate,
+    record,
+    score,
+    study,
+    write_json,
+    write_record,
+    write_score,
+    write_speed,
+)
 
 from k2d.score.rates import ErrorRate
 from k2d.stamp import Recipe, write_stamp
@@ -47,7 +58,7 @@ def test_counts_and_marks_of_a_score_are_read(bench):
     found = bench.read().scores["teacher", "mini/read_test"]
     assert found.mer == ErrorRate(n=50, s=3, d=2, i=1)
     assert found.rates["pier"] == found.mer
-    assert (found.missing, found.repetitions, found.speed) == (("u7",), 4, None)
+    assert (found.missing, found.repetitions) == (("u7",), 4)
 
 
 def test_systems_and_sets_beyond_the_config_are_shown_as_well(bench):
@@ -66,7 +77,7 @@ def test_a_damaged_file_is_named_and_the_others_are_read(bench):
     write_json(bench.exp / "score/kd_all-s1/mini/talk_test/score.json", lacks)
     write_score(bench.exp, "k2d_per-s1", "mini/talk_test", mer={"n": 2, "s": 3, "d": 0, "i": 0, "percent": 150.0})
     write_json(bench.exp / "select/k2d_mer/record.json", {**record("k2d_mer"), "kept": None})
-    write_json(bench.exp / "decode/teacher/mini/read_test/timing_batched.json", {"audio_s": 1.0, "runs_s": []})
+    write_speed(bench.exp, "teacher", "mini/read_test", 0.1, runs_s=[])
     write_json(bench.exp / "score/validator/base.json", {**study(), "by_metric": []})
     (bench.exp / "select/distances/base").mkdir(parents=True)
     (bench.exp / "select/distances/base/distances.tsv").write_text("id\tmer\nx\t0.1\n")
@@ -74,7 +85,7 @@ def test_a_damaged_file_is_named_and_the_others_are_read(bench):
     assert list(found.scores) == [("teacher", "mini/talk_test")]
     told = [line for line in found.missing if not line.startswith("not there yet")]
     assert len(told) == 7
-    assert any("timing_batched.json: cannot be read" in line and "--stage 11 --stop-stage 11" in line for line in told)
+    assert any("speed.json: cannot be read" in line and "--stage 11 --stop-stage 11" in line for line in told)
     assert any("teacher/mini/read_test/score.json: cannot be read (JSONDecodeError" in line for line in told)
     assert any("kd_all-s1/mini/talk_test/score.json: cannot be read (KeyError: 'zh_joint')" in line for line in told)
     assert any(

@@ -59,6 +59,24 @@ def test_the_teacher_comes_first_the_best_is_bold_and_a_real_difference_marked(e
     assert "| k2d-s1 | test | -15.38 | -66.7 % | 1.000 | 0.000 | ×10.0 |" in rows
 
 
+def test_speeds_are_compared_within_an_experiment_alone(experiment, tmp_path, capsys):
+    timing = {"audio_s": 100.0, "batch_size": 1, "threads": 2, "dtype": "fp32", "device": "cpu"}
+    for name, seconds in (("a", {"teacher": 8.0, "k2d-s1": 2.0}), ("b", {"k2d-s2": 1.0})):
+        experiment(name, dict.fromkeys(seconds, 40))
+        for score_file in (tmp_path / name).rglob("score.json"):  # the stage names a set with its corpus
+            score_file.write_text(json.dumps({**json.loads(score_file.read_text()), "set": "lab/test"}))
+        path = tmp_path / name / "speed" / "lab" / "test" / "speed.json"
+        path.parent.mkdir(parents=True)
+        path.write_text(json.dumps({"single": {model: {**timing, "runs_s": [s]} for model, s in seconds.items()}}))
+    (alone,) = json.loads(compared(capsys, tmp_path / "a", "--format", "json"))["against_baseline"]
+    assert alone["speed_up"] == 4.0
+    both = json.loads(compared(capsys, tmp_path / "a", tmp_path / "b", "--format", "json"))["against_baseline"]
+    assert {row["system"]: row["speed_up"] for row in both} == {"a/k2d-s1": 4.0, "b/k2d-s2": None}
+    (tmp_path / "a" / "speed" / "lab" / "test" / "speed.json").write_text("[]")
+    with pytest.raises(K2DError, match=r"speed\.json: not a record of decoding times"):
+        main([str(tmp_path / "a")])
+
+
 def test_the_tests_agree_with_what_was_made(experiment):
     """80 of 120 utterances better by 3 segments each, the other 40 alike, over 8 speakers."""
     systems = systems_in([experiment("a", {"teacher": 120, "k2d-s1": 40})])

@@ -27,15 +27,27 @@ def test_ctc_rows_are_of_models_that_are_decoded_otherwise(tmp_path):
 
 
 def test_the_speed_of_a_network_is_measured_once_and_on_test_sets(tmp_path):
+    found = made_units(tmp_path)
+    races = {unit.settings["set"]: list(unit.settings["models"]) for unit in found if "speed_runs" in unit.settings}
+    assert races == {"lab/test": ["teacher", "all-s4"]}
+    decoded = [(unit.settings["model"], unit.settings["set"]) for unit in found if "model" in unit.settings]
+    assert decoded == [(model, name) for model in ("teacher", "all-s4", "all-s5") for name in ("lab/dev", "lab/test")]
+    assert not any("speed_runs" in unit.settings for unit in made_units(tmp_path, "score.speed_runs=0"))
+
+
+def test_a_model_that_joins_makes_the_race_anew_but_nothing_else(tmp_path):
+    before, after = (
+        made_units(tmp_path),
+        made_units(tmp_path, "select.methods={all: {rule: none}, two: {rule: trivial}}"),
+    )
+    changed = {unit.output: unit for unit in after if unit not in before}
+    assert all(unit.is_disposable or unit.settings["model"].startswith("two-s") for unit in changed.values())
+    (race,) = (unit for unit in changed.values() if unit.is_disposable)
+    assert list(race.settings["models"]) == ["teacher", "all-s4", "two-s4"]
+
+
+def made_units(tmp_path, *overrides):
     (tmp_path / "x.yaml").write_text(CONF, encoding="utf-8")
-    (tmp_path / "exp" / "x" / "models" / "all-s4").mkdir(parents=True)
-    job = make_job(load_config(tmp_path / "x.yaml", [f"exp={tmp_path / 'exp'}", f"data={tmp_path / 'data'}"]))
-    is_timed = {(unit.settings["model"], unit.settings["set"]): "speed_runs" in unit.settings for unit in units(job)}
-    assert is_timed == {
-        ("teacher", "lab/dev"): False,
-        ("teacher", "lab/test"): True,
-        ("all-s4", "lab/dev"): False,
-        ("all-s4", "lab/test"): True,
-        ("all-s5", "lab/dev"): False,
-        ("all-s5", "lab/test"): False,
-    }
+    (tmp_path / "exp" / "x" / "models" / "all-s4").mkdir(parents=True, exist_ok=True)
+    words = [f"exp={tmp_path / 'exp'}", f"data={tmp_path / 'data'}", *overrides]
+    return units(make_job(load_config(tmp_path / "x.yaml", words)))

@@ -73,9 +73,11 @@ def test_from_recordings_to_second_opinions_and_scores(lab):
 
     said = stages(lab, 11, 12, "--nj", "1")
     assert "teacher on lab/test: MER" in said
-    for name, batch_size in (("timing.json", 1), ("timing_batched.json", 3)):
-        timing = json.loads(exp(lab, "decode", "teacher", "lab", "test", name).read_text())
-        assert (timing["audio_s"], timing["batch_size"], len(timing["runs_s"])) == (23.0, batch_size, 2)
+    speed = json.loads(exp(lab, "speed", "lab", "test", "speed.json").read_text())
+    for way, batch_size in (("single", 1), ("batched", 3)):
+        assert list(speed[way]) == ["teacher", "base"]
+        for timing in speed[way].values():
+            assert (timing["audio_s"], timing["batch_size"], len(timing["runs_s"])) == (23.0, batch_size, 2)
 
 
 def test_the_number_of_processes_and_the_batch_change_nothing(lab):

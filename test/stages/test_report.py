@@ -6,7 +6,16 @@ import time
 
 import pytest
 from made_audio import speechlike, write_audio
-from made_experiment import CONF, fabricate, made_row, rtf, write_chunks, write_distances, write_record, write_score
+from made_experiment import (
+    CONF,
+    fabricate,
+    made_row,
+    write_chunks,
+    write_distances,
+    write_record,
+    write_score,
+    write_speed,
+)
 
 from k2d.config import load_config
 from k2d.stages.report import make, units
@@ -80,7 +89,7 @@ def test_the_same_results_are_skipped_and_new_ones_are_reported_unasked(made):
 def test_the_same_files_make_the_same_report(tmp_path):
     job = made_job(tmp_path)
     for system in ("teacher", "kd_all-s1"):
-        write_score(job.places.exp, system, "mini/read_test", rtf=rtf(0.2))
+        write_score(job.places.exp, system, "mini/read_test", speed=0.2)
     write_record(job.places.exp, "kd_all")
     write_distances(job.places.exp, [made_row("mini/lectures/c1", 0, True, random.Random(1))])
     reports = []
@@ -97,7 +106,7 @@ def test_a_damaged_score_does_not_stop_the_report(made):
     done, results, _ = report(made)
     assert done.returncode == 0
     assert "| teacher | – | – | – | **10.00** |" in results
-    assert "teacher/mini/talk_test/score.json: cannot be read (KeyError: 'rtf')" in results
+    assert "teacher/mini/talk_test/score.json: cannot be read (KeyError: 'model')" in results
 
 
 def test_names_from_others_are_shown_as_text(made):
@@ -153,8 +162,7 @@ def test_what_stages_8_and_12_write_is_what_this_one_reads(made):
         decoded = exp / "decode" / model / "mini/read_test"
         decoded.mkdir(parents=True)
         (decoded / "text").write_text(f"u1 {hypothesis}\n")
-        timing = {"audio_s": 31.0, "runs_s": [3.1 if model == "teacher" else 0.62], "batch_size": 1, "threads": 1}
-        (decoded / "timing.json").write_text(json.dumps({**timing, "dtype": "fp32", "device": "cpu"}))
+        write_speed(exp, model, "mini/read_test", 0.1 if model == "teacher" else 0.02)
     small = ("corpora.dev=[]", "corpora.in_domain=[]", "corpora.out_domain=[mini/read_test]")
     for stage in ("8", "12"):
         done = made.run("--conf", "conf/made.yaml", "--stage", stage, "--stop-stage", stage, *small)

@@ -28,7 +28,7 @@ SYSTEMS = {
 }
 METHODS = {"kd_all": "none", "kd_ngram": "trivial", "k2d_mer": "mer", "k2d_per": "per", "k2d_composite": "composite"}
 KEPT = {"kd_all": 0.99, "kd_ngram": 0.95, "k2d_mer": 0.55, "k2d_per": 0.61, "k2d_composite": 0.74}
-CONDITIONS = {"runs": 5, "batch_size": 16, "threads": 2, "dtype": "fp32", "device": "cpu"}
+CONDITIONS = {"batch_size": 16, "threads": 2, "dtype": "fp32", "device": "cpu"}
 CONF = """
 corpora:
   labelled: [mini/pool]
@@ -83,10 +83,6 @@ def score(model: str, set_name: str, share: float = 0.1, **changes: object) -> d
         "rtf": None,
     }
     return {**made, **changes}
-
-
-def rtf(mean: float, **changes: object) -> dict:
-    return {"mean": mean, "min": mean * 0.95, "max": mean * 1.06, **CONDITIONS, **changes}
 
 
 def record(method: str, **changes: object) -> dict:
@@ -148,15 +144,22 @@ def write_json(path: Path, content: dict) -> Path:
     return path
 
 
-def write_score(exp: Path, model: str, set_name: str, share: float = 0.1, **changes: object) -> Path:
+def write_score(
+    exp: Path, model: str, set_name: str, share: float = 0.1, *, speed: float | None = None, **changes: object
+) -> Path:
+    """With a speed: the real-time factor with which it was timed on the set, one recording at a time."""
+    if speed is not None:
+        write_speed(exp, model, set_name, speed)
     return write_json(exp / "score" / model / set_name / "score.json", score(model, set_name, share, **changes))
 
 
-def write_batched_timing(exp: Path, model: str, set_name: str, mean: float) -> Path:
-    """What stage 11 leaves beside the hypotheses."""
-    timing = {**CONDITIONS, "audio_s": 100.0, "runs_s": [100 * mean]}
-    del timing["runs"]
-    return write_json(exp / "decode" / model / set_name / "timing_batched.json", timing)
+def write_speed(exp: Path, model: str, set_name: str, mean: float, way: str = "single", **changes: object) -> Path:
+    """Add a model to what stage 11 leaves of the race on a set: three runs, the middle one of the mean's length."""
+    path = exp / "speed" / set_name / "speed.json"
+    found = json.loads(path.read_text()) if path.exists() else {"single": {}, "batched": {}}
+    runs_s = [100 * mean * part for part in (0.95, 1.0, 1.05)]
+    found[way][model] = {**CONDITIONS, "audio_s": 100.0, "runs_s": runs_s, **changes}
+    return write_json(path, found)
 
 
 def write_record(exp: Path, method: str, **changes: object) -> Path:
@@ -204,7 +207,7 @@ def fabricate(exp: Path, *, n_chunks: int = 3000, n_heard: int = 36) -> None:
     for model, (share, speed, n_parameters) in SYSTEMS.items():
         for set_name, errors in base.items():
             noise = 1 + chance.uniform(-0.04, 0.04)
-            write_score(exp, model, set_name, errors * share * noise, rtf=rtf(speed * noise))
+            write_score(exp, model, set_name, errors * share * noise, speed=speed * noise)
         write_json(exp / "models" / model / "params.json", {"total": n_parameters})
     for method in METHODS:
         write_record(exp, method)

@@ -1,0 +1,39 @@
+"""Timing in turn: what is compared meets the machine at the same moments."""
+
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from k2d.decode import speed
+from k2d.decode.speed import Timed, measure_in_turn
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """A clock that only decoding moves, on a machine that is twice as slow from the third turn on."""
+    state = SimpleNamespace(now=0.0, order=[])
+
+    def decode(recogniser, sources, options, is_loop):
+        state.order.append(recogniser.name)
+        state.now += recogniser.seconds * (2 if len(state.order) > 4 else 1)
+        yield from sources
+
+    monkeypatch.setattr(speed, "decode_recordings", decode)
+    monkeypatch.setattr(speed.time, "perf_counter", lambda: state.now)
+    return state
+
+
+def timed(name, seconds):
+    recogniser = SimpleNamespace(name=name, seconds=seconds, device=torch.device("cpu"))
+    return Timed(recogniser, [object()], SimpleNamespace())
+
+
+def test_models_take_turns_and_the_first_turn_does_not_count(clock):
+    n_heard = []
+    racers = {"teacher": timed("teacher", 8.0), "student": timed("student", 2.0)}
+    runs_s = measure_in_turn(racers, 3, lambda: n_heard.append(1))
+    assert clock.order == ["teacher", "student"] * 4
+    assert runs_s == {"teacher": [8.0, 16.0, 16.0], "student": [2.0, 4.0, 4.0]}
+    assert sum(runs_s["teacher"]) / sum(runs_s["student"]) == 4.0  # whatever the machine did
+    assert len(n_heard) == 8
