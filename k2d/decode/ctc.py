@@ -1,11 +1,13 @@
 """What the CTC head says: its best path alone, or the scores of prefixes beside the attention decoder's.
 
-Shapes: W windows, K beams, R = W × K rows, T frames, V vocabulary, S candidates for the next token.
+Shapes: W windows, R rows (the beams of the first window, then of the next), T frames (or timestamps, in scores of
+tokens), V vocabulary, S candidates for the next token.
 """
 
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -34,6 +36,21 @@ def collapsed(path: list[int], blank_id: int) -> tuple[int, ...]:
     return tuple(new for old, new in zip([blank_id, *path], path, strict=False) if new not in (old, blank_id))
 
 
+class _State(NamedTuple):
+    """What is known of the prefix of every row."""
+
+    score_R: Tensor
+    """Log-probability that the frames begin with it."""
+    last_R: Tensor
+    """Its last token; -1: none."""
+    end_R: Tensor
+    """Log-probability that the frames are it, and no more."""
+    entered_RT: Tensor
+    """Log-probability that it was complete just before frame t."""
+    after_blank_RT: Tensor
+    """The same, where a blank was behind it."""
+
+
 class PrefixScorer:
     """Log-probability that the frames begin with a prefix, for every row, extended token by token.
 
@@ -44,7 +61,7 @@ class PrefixScorer:
     Behind the last timestamp of a window nothing can be said, so a segment that closes there costs what the end does.
 
     Prefixes may begin only at frame `first_frame`: ESPnet counts the prompt's tokens as if they had been spoken.
-    Everything is in float64, because sums over frames are taken apart again.
+    Sums are in float64, because sums over frames are taken apart again.
     """
 
     def __init__(
@@ -58,110 +75,120 @@ class PrefixScorer:
         first_frame: int = 0,
         unspoken: range = range(0),
     ) -> None:
-        self._log_probs_WTV = log_probs_WTV.double()
+        self._log_probs_WVT = log_probs_WTV.transpose(1, 2).contiguous()
         self._n_beams, self._eos_id, self._weight = n_beams, eos_id, weight
         self._blank_id, self._n_out, self._unspoken = blank_id, first_frame, unspoken
-        self._blanks_WT = self._log_probs_WTV[:, :, blank_id].cumsum(dim=1)
-        self._blank_WKT = self._blanks_WT.unsqueeze(1).repeat(1, n_beams, 1)  # ends in a blank
-        self._token_WKT = torch.full_like(self._blank_WKT, -math.inf)  # ends in the prefix's last token
-        self._score_WK = self._blank_WKT.new_zeros(self._blank_WKT.shape[:2])
-        self._last_WK = torch.full_like(self._score_WK, -1, dtype=torch.long)
+        self._hidden_V = self._hidden()
+        self._window_R1 = self._rows(len(log_probs_WTV))
+        self._blanks_RT = blanks_RT = self._blanks()
+        whole_RT = self._before(blanks_RT)
+        if first_frame == 0:
+            whole_RT[:, 0] = 0.0  # nothing has been said before the first frame
+        score_R = blanks_RT.new_zeros(len(blanks_RT))
+        last_R = torch.full_like(score_R, -1, dtype=torch.long)
+        self._state = _State(score_R, last_R, blanks_RT[:, -1], whole_RT, self._before(blanks_RT))
+
+    def _hidden(self) -> Tensor:
+        """-inf for what the candidates are not chosen from."""
+        hidden_V = self._log_probs_WVT.new_zeros(self._log_probs_WVT.shape[1], dtype=torch.double)
+        if self._unspoken:
+            hidden_V[[self._blank_id, self._eos_id]] = -math.inf
+            hidden_V[self._unspoken.start : self._unspoken.stop] = -math.inf
+        return hidden_V
+
+    def _rows(self, n_windows: int) -> Tensor:
+        """The window of each row."""
+        windows = torch.arange(n_windows, device=self._log_probs_WVT.device)
+        return windows.repeat_interleave(self._n_beams).unsqueeze(1)
+
+    def _blanks(self) -> Tensor:
+        """Log-probability that all frames up to t are blanks."""
+        return self._log_probs_WVT[self._window_R1.squeeze(1), self._blank_id].double().cumsum(dim=1)
+
+    def _before(self, complete_RT: Tensor) -> Tensor:
+        """From what is complete at frame t to what is so just before it; a token needs at least a frame."""
+        before_RT = complete_RT.roll(1, dims=1)
+        before_RT[:, : max(1, self._n_out)] = -math.inf
+        return before_RT
 
     def mixed(self, log_probs_RV: Tensor) -> Tensor:
         """Scores of the next token by both; -inf for what neither the candidates nor the end are."""
-        attention_WKV = (1 - self._weight) * log_probs_RV.double().view(*self._score_WK.shape, -1)
-        attention_WKS, ids_WKS = self._candidates(attention_WKV)
-        scores_WKS = _begun(self._entered(ids_WKS), self._emitted(ids_WKS)) - self._score_WK.unsqueeze(-1)
-        end_WK = torch.logaddexp(self._token_WKT, self._blank_WKT)[:, :, -1] - self._score_WK
-        more_WK1 = _complement(end_WK).unsqueeze(-1)
+        state, attention_RV = self._state, (1 - self._weight) * log_probs_RV.double()
+        best = (attention_RV + self._hidden_V).topk(self._n_candidates(attention_RV.shape[1]))
+        scores_RS = _begun(self._entered(best.indices), self._emitted(best.indices)) - state.score_R.unsqueeze(1)
+        end_R = state.end_R - state.score_R
+        more_R1 = _complement(end_R).unsqueeze(1)
         if self._unspoken:
-            scores_WKS = scores_WKS.masked_fill(attention_WKS.isinf(), _IMPOSSIBLE).log_softmax(dim=-1) + more_WK1
-        prefix_WKV = torch.full_like(attention_WKV, -math.inf).scatter(2, ids_WKS, scores_WKS)
-        prefix_WKV[:, :, self._eos_id] = end_WK
-        prefix_WKV[:, :, self._blank_id] = -math.inf
+            scores_RS = scores_RS.masked_fill(best.values.isinf(), _IMPOSSIBLE).log_softmax(dim=-1) + more_R1
+        prefix_RV = torch.full_like(attention_RV, -math.inf).scatter_(1, best.indices, scores_RS)
+        prefix_RV[:, self._eos_id] = end_R
+        prefix_RV[:, self._blank_id] = -math.inf
         if self._unspoken:
-            self._judge_times(prefix_WKV, attention_WKV, end_WK, more_WK1)
-        return (attention_WKV + self._weight * prefix_WKV).view(log_probs_RV.shape)
+            self._judge_times(prefix_RV, attention_RV, end_R, more_R1)
+        return attention_RV.add_(prefix_RV, alpha=self._weight)
 
-    def _judge_times(self, prefix_WKV: Tensor, attention_WKV: Tensor, end_WK: Tensor, more_WK1: Tensor) -> None:
+    def _judge_times(self, prefix_RV: Tensor, attention_RV: Tensor, end_R: Tensor, more_R1: Tensor) -> None:
         """Scores of the timestamps; and of the end, which behind the last one is settled."""
-        is_between_WK = attention_WKV[:, :, self._eos_id].isfinite()
-        is_over_WK = is_between_WK & self._times(attention_WKV)[:, :, :-1].isinf().all(dim=-1)
-        times_WKT = self._times(prefix_WKV)
-        times_WKT.copy_(torch.where(is_between_WK.unsqueeze(-1), more_WK1, 0.0).expand_as(times_WKT))
-        times_WKT[:, :, -1] = end_WK.masked_fill(is_between_WK, -math.inf)
-        prefix_WKV[:, :, self._eos_id] = end_WK.masked_fill(is_over_WK, 0.0)
+        is_between_R = attention_RV[:, self._eos_id].isfinite()
+        is_over_R = is_between_R & self._times(attention_RV)[:, :-1].isinf().all(dim=1)
+        times_RT = self._times(prefix_RV)
+        times_RT[:] = torch.where(is_between_R.unsqueeze(1), more_R1, 0.0)
+        times_RT[:, -1] = end_R.masked_fill(is_between_R, -math.inf)
+        prefix_RV[:, self._eos_id] = end_R.masked_fill(is_over_R, 0.0)
 
-    def _candidates(self, attention_WKV: Tensor) -> tuple[Tensor, Tensor]:
-        """What the decoder would rather say next: scores and ids."""
+    def _n_candidates(self, vocabulary: int) -> int:
+        """How many of the tokens that the decoder would rather say next are judged."""
         n_candidates = int(_CANDIDATES_PER_BEAM * self._n_beams)
-        if self._unspoken:
-            attention_WKV = attention_WKV.clone()
-            attention_WKV[:, :, [self._blank_id, self._eos_id]] = -math.inf
-            self._times(attention_WKV).fill_(-math.inf)
-            n_candidates = max(n_candidates, _CANDIDATES_BESIDE_TIMES)
-        best = attention_WKV.topk(min(n_candidates, attention_WKV.shape[-1]))
-        return best.values, best.indices
+        return min(max(n_candidates, _CANDIDATES_BESIDE_TIMES) if self._unspoken else n_candidates, vocabulary)
 
-    def _times(self, scores_WKV: Tensor) -> Tensor:
-        return scores_WKV[:, :, self._unspoken.start : self._unspoken.stop]
+    def _times(self, scores_RV: Tensor) -> Tensor:
+        return scores_RV[:, self._unspoken.start : self._unspoken.stop]
 
-    def _emitted(self, ids_WKS: Tensor) -> Tensor:
-        index_WKTS = ids_WKS.unsqueeze(2).expand(-1, -1, self._log_probs_WTV.shape[1], -1)
-        return self._log_probs_WTV.unsqueeze(1).expand(-1, self._n_beams, -1, -1).gather(3, index_WKTS)
+    def _emitted(self, ids_RS: Tensor) -> Tensor:
+        return self._log_probs_WVT[self._window_R1, ids_RS].double()
 
-    def _entered(self, ids_WKS: Tensor) -> Tensor:
+    def _entered(self, ids_RS: Tensor) -> Tensor:
         """Log-probability that the prefix was complete just before frame t and the candidate may begin there."""
-        whole_WKTS = torch.logaddexp(self._token_WKT, self._blank_WKT).unsqueeze(-1)
-        after_blank_WKTS = self._blank_WKT.unsqueeze(-1)  # a repeated token needs a blank between
-        is_repeated_WK1S = (ids_WKS == self._last_WK.unsqueeze(-1)).unsqueeze(2)
-        entered_WKTS = torch.where(is_repeated_WK1S, after_blank_WKTS, whole_WKTS).roll(1, dims=2)
-        entered_WKTS[:, :, : max(1, self._n_out)] = -math.inf  # a token needs at least a frame
-        if self._n_out == 0:
-            entered_WKTS[:, :, 0] = torch.where(self._last_WK < 0, 0.0, -math.inf).unsqueeze(-1)
-        return entered_WKTS
+        state = self._state  # a repeated token needs a blank between
+        is_repeated_RS1 = (ids_RS == state.last_R.unsqueeze(1)).unsqueeze(2)
+        return torch.where(is_repeated_RS1, state.after_blank_RT.unsqueeze(1), state.entered_RT.unsqueeze(1))
 
     def follow(self, parents_R: Tensor, tokens_R: Tensor) -> None:
         """Row i goes on as row parents_R[i] with tokens_R[i]; a row that has ended keeps any state."""
-        shape = self._token_WKT.shape
-        old = [part.flatten(0, 1)[parents_R].view(part.shape) for part in self._state]
-        self._score_WK, self._last_WK, self._token_WKT, self._blank_WKT = old
-        tokens_WK1 = tokens_R.view(*shape[:2], 1)
-        entered_WKT1, emitted_WKT1 = self._entered(tokens_WK1), self._emitted(tokens_WK1)
-        score_WK = _begun(entered_WKT1, emitted_WKT1).squeeze(-1)
-        token_WKT, blank_WKT = self._forward(entered_WKT1.squeeze(-1), emitted_WKT1.squeeze(-1))
-        new = (score_WK, tokens_WK1.squeeze(-1), token_WKT, blank_WKT)
+        self._state = old = _State(*(part[parents_R] for part in self._state))
+        tokens_R1 = tokens_R.unsqueeze(1)
+        entered_R1T, emitted_R1T = self._entered(tokens_R1), self._emitted(tokens_R1)
+        score_R = _begun(entered_R1T, emitted_R1T).squeeze(1)
+        token_RT, blank_RT = self._forward(entered_R1T.squeeze(1), emitted_R1T.squeeze(1))
         if not self._unspoken:
-            self._score_WK, self._last_WK, self._token_WKT, self._blank_WKT = new
             self._n_out += 1
-            return
-        is_time_WK1 = (tokens_WK1 >= self._unspoken.start) & (tokens_WK1 < self._unspoken.stop)
-        self._score_WK, self._last_WK, self._token_WKT, self._blank_WKT = (
-            torch.where(is_time_WK1 if was.dim() == 3 else is_time_WK1.squeeze(-1), was, now)
-            for was, now in zip(old, new, strict=True)
-        )
+        whole_RT = torch.logaddexp(token_RT, blank_RT)
+        new = _State(score_R, tokens_R, whole_RT[:, -1], self._before(whole_RT), self._before(blank_RT))
+        self._state = new
+        if self._unspoken:
+            is_time_R1 = (tokens_R1 >= self._unspoken.start) & (tokens_R1 < self._unspoken.stop)
+            is_time = {1: is_time_R1.squeeze(1), 2: is_time_R1}
+            self._state = _State(*(torch.where(is_time[a.dim()], a, b) for a, b in zip(old, new, strict=True)))
 
-    def _forward(self, entered_WKT: Tensor, emitted_WKT: Tensor) -> tuple[Tensor, Tensor]:
+    def _forward(self, entered_RT: Tensor, emitted_RT: Tensor) -> tuple[Tensor, Tensor]:
         """Log-probabilities of all ways to frame t that end in the new token, and in a blank behind it."""
-        through_WKT = emitted_WKT.cumsum(dim=2)
-        token_WKT = through_WKT + (entered_WKT - through_WKT + emitted_WKT).logcumsumexp(dim=2)
-        blanks_W1T = self._blanks_WT.unsqueeze(1)
-        left_WKT = (token_WKT - blanks_W1T).roll(1, dims=2)
-        left_WKT[:, :, 0] = -math.inf
-        return token_WKT, blanks_W1T + left_WKT.logcumsumexp(dim=2)
-
-    @property
-    def _state(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        return self._score_WK, self._last_WK, self._token_WKT, self._blank_WKT
+        through_RT = emitted_RT.cumsum(dim=1)
+        token_RT = through_RT + (entered_RT - through_RT + emitted_RT).logcumsumexp(dim=1)
+        blanks_RT = self._blanks_RT
+        left_RT = (token_RT - blanks_RT).roll(1, dims=1)
+        left_RT[:, 0] = -math.inf
+        return token_RT, blanks_RT + left_RT.logcumsumexp(dim=1)
 
     def keep(self, windows: Tensor) -> None:
-        self._log_probs_WTV, self._blanks_WT = self._log_probs_WTV[windows], self._blanks_WT[windows]
-        self._score_WK, self._last_WK, self._token_WKT, self._blank_WKT = (part[windows] for part in self._state)
+        rows_R = (windows.unsqueeze(1) * self._n_beams + torch.arange(self._n_beams, device=windows.device)).flatten()
+        self._log_probs_WVT, self._window_R1 = self._log_probs_WVT[windows], self._rows(len(windows))
+        self._blanks_RT = self._blanks_RT[rows_R]
+        self._state = _State(*(part[rows_R] for part in self._state))
 
 
-def _begun(entered_WKTS: Tensor, emitted_WKTS: Tensor) -> Tensor:
+def _begun(entered_RST: Tensor, emitted_RST: Tensor) -> Tensor:
     """Log-probability that the frames begin with the prefix and the candidate, which may begin at any frame."""
-    return (entered_WKTS + emitted_WKTS).logsumexp(dim=2).clamp(min=_IMPOSSIBLE)
+    return (entered_RST + emitted_RST).logsumexp(dim=2).clamp(min=_IMPOSSIBLE)
 
 
 def _complement(log_probs: Tensor) -> Tensor:

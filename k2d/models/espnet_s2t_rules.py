@@ -1,13 +1,21 @@
-"""ESPnet's rules for timestamps (its ScoreFilter), for all rows at once."""
+"""ESPnet's rules for timestamps (its ScoreFilter), for all rows at once.
+
+What may follow is worked out on the host: so many small operations on tensors cost as much as a decoder layer.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
 _NEVER = float("-inf")
+
+Ids = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,36 +45,44 @@ class TimeRules:
         return scores_RV[:, self.first_time : self.last_time + 1]
 
     def _continued(self, log_probs_RV: Tensor, generated_RL: Tensor) -> Tensor:
+        """Changes the log-probabilities in place."""
+        may_speak_R1, may_end_R, is_late_RT = (
+            torch.from_numpy(each).to(log_probs_RV.device) for each in self._allowed(generated_RL.cpu().numpy())
+        )
+        times_RT = self._times(log_probs_RV).masked_fill(~is_late_RT, _NEVER)
+        end_R = log_probs_RV[:, self.end].masked_fill(~may_end_R, _NEVER)
+        log_probs_RV.masked_fill_(~may_speak_R1, _NEVER)
+        self._times(log_probs_RV).copy_(times_RT)
+        log_probs_RV[:, self.end] = end_R
+        return log_probs_RV
+
+    def _allowed(self, generated_RL: Ids) -> tuple[Bools, Bools, Bools]:
+        """Whether a row may go on with a word (R × 1), whether it may end, and with which timestamps (R × T)."""
         is_time_RL = (generated_RL >= self.first_time) & (generated_RL <= self.last_time)
-        is_odd_R = is_time_RL.sum(dim=1) % 2 == 1
-        is_free_R = (generated_RL == self.no_times).any(dim=1)
+        is_odd_R = is_time_RL.sum(axis=1) % 2 == 1
+        is_free_R = (generated_RL == self.no_times).any(axis=1)
         is_first_R = self._follows_start(generated_RL) & ~is_free_R
         is_within_R = ~is_free_R & ~is_first_R
         is_open_R = is_within_R & is_odd_R  # a segment has begun
         is_closed_R = is_within_R & ~is_odd_R & is_time_RL[:, -1]  # one has just ended
-
-        may_speak_R = is_free_R | is_open_R
-        may_end_R = is_free_R | is_closed_R
         may_stamp_R = is_first_R | is_open_R | is_closed_R
-        earliest_R = self._last_time(generated_RL, is_time_RL) - self.first_time + is_open_R.long()
-        earliest_R = earliest_R.masked_fill(is_first_R, 0)
+        earliest_R = self._last_time(generated_RL, is_time_RL) + is_open_R
+        earliest_R[is_first_R] = self.first_time
+        time_T = np.arange(self.first_time, self.last_time + 1)
+        is_late_RT = (time_T >= earliest_R[:, None]) & may_stamp_R[:, None]
+        return (is_free_R | is_open_R)[:, None], is_free_R | is_closed_R, is_late_RT
 
-        times_RT, end_R = self._times(log_probs_RV), log_probs_RV[:, self.end]
-        step_T = torch.arange(times_RT.shape[1], device=times_RT.device)
-        is_allowed_RT = (step_T >= earliest_R.unsqueeze(1)) & may_stamp_R.unsqueeze(1)
-        allowed_RV = log_probs_RV.masked_fill(~may_speak_R.unsqueeze(1), _NEVER)
-        self._times(allowed_RV).copy_(times_RT.masked_fill(~is_allowed_RT, _NEVER))
-        allowed_RV[:, self.end] = end_R.masked_fill(~may_end_R, _NEVER)
-        return allowed_RV
-
-    def _follows_start(self, generated_RL: Tensor) -> Tensor:
+    def _follows_start(self, generated_RL: Ids) -> Bools:
         """ESPnet knows the first place by the start symbol three tokens before, wherever that stands."""
         if generated_RL.shape[1] < 3:
-            return torch.zeros(len(generated_RL), dtype=torch.bool, device=generated_RL.device)
-        return generated_RL[:, -3] == self.start
+            return np.zeros(len(generated_RL), dtype=bool)
+        found: Bools = generated_RL[:, -3] == self.start
+        return found
 
-    def _last_time(self, generated_RL: Tensor, is_time_RL: Tensor) -> Tensor:
+    def _last_time(self, generated_RL: Ids, is_time_RL: Bools) -> Ids:
         """The last timestamp of each row; without any, what comes first."""
-        place_L = torch.arange(1, generated_RL.shape[1] + 1, device=generated_RL.device)
-        last_R1 = (is_time_RL * place_L).argmax(dim=1, keepdim=True)
-        return generated_RL.gather(1, last_R1).squeeze(1)
+        n = generated_RL.shape[1]
+        behind_R = is_time_RL[:, ::-1].argmax(axis=1)
+        last_R = np.where(is_time_RL.any(axis=1), n - 1 - behind_R, 0)
+        found: Ids = generated_RL[np.arange(len(generated_RL)), last_R]
+        return found

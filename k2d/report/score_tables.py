@@ -168,7 +168,10 @@ def speed_notes(experiment: Experiment) -> Iterator[str]:
     """What the speed-ups stand on, and which are missing."""
     found = {system: teacher_speed_up(experiment, system) for system in experiment.systems}
     if any(speed.factor is not None for speed in found.values()):
-        yield "Speed-up: the teacher's real-time factor over the system's, geometric mean of the sets timed for both."
+        yield (
+            "Speed-up: the teacher's real-time factor over the system's, geometric mean of the sets timed for both; on "
+            "each set all systems took turns."
+        )
     if experiment.has_batched_speeds:
         yield "Batched: the same audio in pieces of a window, which are decoded side by side."
     if other := [

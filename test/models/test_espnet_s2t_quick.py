@@ -77,3 +77,43 @@ def test_gradients_are_the_same(encoder):
     largest = max(float(gradient.abs().max()) for gradient in theirs.values())
     for name in mine:
         assert torch.allclose(mine[name], theirs[name], rtol=1e-3, atol=1e-5 * largest), name
+
+
+@pytest.fixture(scope="module")
+def decoder():
+    import torch
+
+    from k2d.models.espnet_s2t import build_network, default_config
+
+    torch.manual_seed(0)
+    symbols = ["<blank>", "<unk>", "<na>", "a", "<sos>", "<eos>", "<sop>"]
+    made = build_network({**default_config(), **made_config(), "token_list": symbols}).decoder
+    assert any(getattr(module, "use_sdpa", False) for module in made.modules())
+    return made
+
+
+def test_the_decoder_says_and_learns_the_same_behind_padding(decoder):
+    import torch
+
+    torch.manual_seed(1)
+    width = decoder.output_layer.in_features
+    states_BTD, n_frames = torch.randn(3, 20, width), torch.tensor([20, 13, 7])
+    tokens_BL, n_tokens = torch.randint(0, 7, (3, 9)), torch.tensor([9, 4, 6])
+    plain = copy.deepcopy(decoder)
+    for module in plain.modules():
+        if hasattr(module, "use_sdpa"):
+            module.use_sdpa = False
+    logits, gradients = [], []
+    for each in (decoder, plain):
+        heard_BTD = states_BTD.clone().requires_grad_(True)
+        each.zero_grad()
+        logits_BLV = each(heard_BTD, n_frames, tokens_BL, n_tokens)[0]
+        spoken = torch.cat([logits_BLV[row, :n] for row, n in enumerate(n_tokens)])
+        (spoken * torch.linspace(-1, 1, spoken.numel()).view(spoken.shape)).sum().backward()
+        logits.append(spoken.detach())
+        gradients.append([heard_BTD.grad, *(p.grad for p in each.parameters() if p.grad is not None)])
+    assert torch.allclose(*logits, atol=2e-5)
+    assert len(gradients[0]) == len(gradients[1]) > 10
+    for mine, theirs in zip(*gradients, strict=True):
+        assert torch.allclose(mine, theirs, rtol=1e-3, atol=1e-5 * float(theirs.abs().max()) + 1e-7)
+    assert gradients[0][0][1, 13:].abs().max() == 0  # what is padded is not looked at
