@@ -25,6 +25,7 @@ VERSION = DECODER_VERSION
 
 _TESTS = ("in_domain", "out_domain")
 _SETS = ("dev", *_TESTS)
+
 log = logging.getLogger("k2d")
 
 
