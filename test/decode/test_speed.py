@@ -6,7 +6,9 @@ import pytest
 import torch
 
 from k2d.decode import speed
+from k2d.decode.sources import Failed
 from k2d.decode.speed import Timed, measure_in_turn
+from k2d.faults import K2DError
 
 
 @pytest.fixture
@@ -37,3 +39,12 @@ def test_models_take_turns_and_the_first_turn_does_not_count(clock):
     assert runs_s == {"teacher": [8.0, 16.0, 16.0], "student": [2.0, 4.0, 4.0]}
     assert sum(runs_s["teacher"]) / sum(runs_s["student"]) == 4.0  # whatever the machine did
     assert len(n_heard) == 8
+
+
+def test_audio_that_cannot_be_read_stops_the_race(monkeypatch):
+    def decode(recogniser, sources, options, is_loop):
+        yield Failed("r1", "unreadable", "r1.wav: not an audio file")
+
+    monkeypatch.setattr(speed, "decode_recordings", decode)
+    with pytest.raises(K2DError, match=r"r1: r1\.wav: not an audio file"):
+        measure_in_turn({"teacher": timed("teacher", 1.0)}, 1)

@@ -1,0 +1,38 @@
+"""The race of the models on a test set: what it does where it cannot be run."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from k2d.config import load_config
+from k2d.faults import K2DError
+from k2d.stages import decoding_worker
+from k2d.stages.decoding import Seat, Speed
+from k2d.stages.shell import make_job
+from k2d.stages.speed import make_speed, speed_unit
+from k2d.stages.work import Item, Work
+
+WORK = Work(Path("models/teacher"), "espnet_s2t", ("zho",), {"batch_size": 4}, "fp32", None)
+
+
+def test_models_that_do_not_fit_together_are_told_of(monkeypatch, tmp_path):
+    def full(*_):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(decoding_worker, "_timed_by", full)
+    speed = Speed({"teacher": WORK, "all-s1": WORK}, (Item("a", "a.wav", 0.0, 1.0, 1.0),), 1, 5, 1, tmp_path)
+    with pytest.raises(K2DError, match=r"2 models, .* do not fit into the memory of cuda:1; .*score\.speed_runs=0"):
+        decoding_worker.do((Seat("cuda:1", 1), speed))
+
+
+def test_a_set_without_audio_is_counted_and_not_timed(tmp_path):
+    data = tmp_path / "data" / "lab" / "test"
+    data.mkdir(parents=True)
+    (data / "wav.scp").write_text("a a.wav\n")
+    (data / "reco2dur").write_text("a 0.0\n")
+    (tmp_path / "x.yaml").write_text("{}\n")
+    job = make_job(load_config(tmp_path / "x.yaml", [f"exp={tmp_path / 'exp'}", f"data={tmp_path / 'data'}"]))
+    counts = make_speed(speed_unit({"teacher": WORK}, "lab/test", job), {"teacher": WORK}, job, tmp_path)
+    assert (counts.n_in, counts.kept, counts.dropped) == (1, 0, {"no_audio": 1})
+    assert not (tmp_path / "speed.json").exists()
