@@ -44,7 +44,7 @@ def make_speed(unit: Unit, works: Mapping[str, Work], job: Job, folder: Path) ->
     split, n = str(unit.settings["set"]), len(works)
     stretch = tuple(first_stretch(read_recordings(job.places.split(split)), SPEED_S))
     if not stretch:
-        return Counts(n, 0, {"no_audio": n}, "models")
+        return Counts(n, 0, {"no_durations": n}, "models")
     n_runs, n_threads = job.config.score.speed_runs, len(os.sched_getaffinity(0))
     found = {}
     with tempfile.TemporaryDirectory() as aside:

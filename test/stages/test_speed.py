@@ -26,13 +26,12 @@ def test_models_that_do_not_fit_together_are_told_of(monkeypatch, tmp_path):
         decoding_worker.do((Seat("cuda:1", 1), speed))
 
 
-def test_a_set_without_audio_is_counted_and_not_timed(tmp_path):
+def test_a_set_of_unknown_length_is_counted_and_not_timed(tmp_path):
     data = tmp_path / "data" / "lab" / "test"
     data.mkdir(parents=True)
     (data / "wav.scp").write_text("a a.wav\n")
-    (data / "reco2dur").write_text("a 0.0\n")
     (tmp_path / "x.yaml").write_text("{}\n")
     job = make_job(load_config(tmp_path / "x.yaml", [f"exp={tmp_path / 'exp'}", f"data={tmp_path / 'data'}"]))
     counts = make_speed(speed_unit({"teacher": WORK}, "lab/test", job), {"teacher": WORK}, job, tmp_path)
-    assert (counts.n_in, counts.kept, counts.dropped) == (1, 0, {"no_audio": 1})
+    assert (counts.n_in, counts.kept, counts.dropped) == (1, 0, {"no_durations": 1})
     assert not (tmp_path / "speed.json").exists()
