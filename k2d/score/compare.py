@@ -124,6 +124,7 @@ def legend(comparison: Comparison) -> Iterator[str]:
     yield "bold or *starred*: the best on the set; –: not known"
     if comparison.differences:
         yield f"{_MARK}: differs from {comparison.systems[0].name} in the paired bootstrap, at the 95 % level"
+        yield "speed: times the baseline's, within an experiment alone, where models are timed in turn"
     for row in comparison.differences:
         if row.note:
             yield f"{row.system} on {row.set}: {row.note}"

@@ -81,7 +81,7 @@ def timing_of(raw: Mapping[str, Any]) -> Timing:
 
 def speeds_of(raw: Mapping[str, Mapping[str, Any]]) -> Speeds:
     """The content of a speed.json."""
-    return {way: {m: real_time_factor(timing_of(t)) for m, t in raw.get(way, {}).items()} for way in (SINGLE, BATCHED)}
+    return {way: {m: real_time_factor(timing_of(t)) for m, t in raw[way].items()} for way in (SINGLE, BATCHED)}
 
 
 def real_time_factor(timing: Timing) -> RealTimeFactor:

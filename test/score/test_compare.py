@@ -67,14 +67,16 @@ def test_speeds_are_compared_within_an_experiment_alone(experiment, tmp_path, ca
             score_file.write_text(json.dumps({**json.loads(score_file.read_text()), "set": "lab/test"}))
         path = tmp_path / name / "speed" / "lab" / "test" / "speed.json"
         path.parent.mkdir(parents=True)
-        path.write_text(json.dumps({"single": {model: {**timing, "runs_s": [s]} for model, s in seconds.items()}}))
+        timings = {model: {**timing, "runs_s": [s]} for model, s in seconds.items()}
+        path.write_text(json.dumps({"single": timings, "batched": {}}))
     (alone,) = json.loads(compared(capsys, tmp_path / "a", "--format", "json"))["against_baseline"]
     assert alone["speed_up"] == 4.0
     both = json.loads(compared(capsys, tmp_path / "a", tmp_path / "b", "--format", "json"))["against_baseline"]
     assert {row["system"]: row["speed_up"] for row in both} == {"a/k2d-s1": 4.0, "b/k2d-s2": None}
-    (tmp_path / "a" / "speed" / "lab" / "test" / "speed.json").write_text("[]")
-    with pytest.raises(K2DError, match=r"speed\.json: not a record of decoding times"):
-        main([str(tmp_path / "a")])
+    for damaged in ("[]", "{}", '{"single": {}}', '{"single": {"teacher": {}}, "batched": {}}', "no json"):
+        (tmp_path / "a" / "speed" / "lab" / "test" / "speed.json").write_text(damaged)
+        with pytest.raises(K2DError, match=r"speed\.json: not a record of decoding times"):
+            main([str(tmp_path / "a")])
 
 
 def test_the_tests_agree_with_what_was_made(experiment):
