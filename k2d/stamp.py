@@ -61,19 +61,40 @@ def write_stamp(folder: Path, recipe: Recipe, counts: Mapping[str, Any], made: M
     return stamp
 
 
+class UnreadableStamp(K2DError):
+    """A stamp.json that was damaged, or that is none of this toolkit's."""
+
+    def __init__(self, path: Path, why: str) -> None:
+        super().__init__(
+            f"{shown(path)}: not a stamp of this toolkit ({why}); run its stage with --force to make the folder anew"
+        )
+        self.why = why
+
+
 def read_stamp(folder: Path) -> Stamp | None:
     """The stamp of a folder, None where there is none."""
     path = folder / STAMP
     if not path.is_file():
         return None
     try:
-        raw = json.loads(path.read_text(encoding="utf-8"))
-        files = {name: FileRecord(**record) for name, record in raw["files"].items()}
-        return Stamp(Recipe(**raw["recipe"]), raw["counts"], raw["made"], files)
-    except (ValueError, KeyError, TypeError) as error:
-        raise K2DError(
-            f"{shown(path)}: not a stamp of this toolkit ({error}); remove the folder, or use --force"
-        ) from error
+        text = path.read_text(encoding="utf-8")
+        if not text.strip("\0 \n"):
+            raise UnreadableStamp(path, "it is empty, as after a power cut")
+        return _stamp_of(json.loads(text))
+    except KeyError as error:
+        raise UnreadableStamp(path, f"found no {error.args[0]}") from error
+    except RecursionError as error:
+        raise UnreadableStamp(path, "it is nested too deeply") from error
+    except (OSError, ValueError, TypeError) as error:
+        raise UnreadableStamp(path, str(error)) from error
+
+
+def readable_stamp(folder: Path) -> Stamp | None:
+    """The stamp of a folder, None where there is none that can be read."""
+    try:
+        return read_stamp(folder)
+    except UnreadableStamp:
+        return None
 
 
 def differences(old: Recipe, new: Recipe) -> list[str]:
@@ -112,14 +133,54 @@ def fingerprint(path: Path) -> str:
 
     The stamp tells of changes that the files do not show, such as louder noise under the same audio paths.
     """
-    maker = next((s for folder in (path, *path.parents) if (s := _stamp_or_none(folder)) is not None), None)
+    maker = _maker_of(path)
     names = _files_below(path) if path.is_dir() else [""]
     content = {name: _sha256(path / name if name else path) for name in names}
-    return _digest({"maker": maker.recipe.identity if maker else "", "content": content})
+    return _digest({"maker": maker, "content": content})
 
 
-def _stamp_or_none(folder: Path) -> Stamp | None:
-    return read_stamp(folder) if (folder / STAMP).is_file() else None
+def _maker_of(path: Path) -> str:
+    """The identity of the recipe that a path was made by, by the nearest stamp above it; empty without any."""
+    for folder in (path, *path.parents):
+        try:
+            stamp = read_stamp(folder)
+        except UnreadableStamp:
+            return "unreadable"  # equal to no other: what was made from this path differs until it is made anew
+        if stamp is not None:
+            return stamp.recipe.identity
+    return ""
+
+
+def _stamp_of(raw: Any) -> Stamp:
+    """A stamp from its JSON; TypeError or KeyError where anything in it is not what it should be."""
+    _expect("the stamp", raw, Mapping)
+    for name in ("recipe", "counts", "made", "files"):
+        _expect(name, raw[name], Mapping)
+    recipe = Recipe(**raw["recipe"])
+    _expect("recipe.stage", recipe.stage, str)
+    _expect("recipe.version", recipe.version, int)
+    _expect("recipe.settings", recipe.settings, Mapping)
+    _expect("recipe.inputs", recipe.inputs, Mapping)
+    for name, value in recipe.inputs.items():
+        _expect(f"recipe.inputs.{name}", value, str)
+    _expect("made.duration_s", raw["made"].get("duration_s", 0), int | float)
+    files = {name: _file_record(name, record) for name, record in raw["files"].items()}
+    _ = recipe.identity  # settings that are nested too deeply to be compared fail here, where it is told
+    return Stamp(recipe, raw["counts"], raw["made"], files)
+
+
+def _file_record(name: str, raw: Any) -> FileRecord:
+    _expect(f"files.{name}", raw, Mapping)
+    record = FileRecord(**raw)
+    _expect(f"files.{name}.size_bytes", record.size_bytes, int)
+    _expect(f"files.{name}.mtime_ns", record.mtime_ns, int)
+    _expect(f"files.{name}.sha256", record.sha256, str)
+    return record
+
+
+def _expect(what: str, value: object, kind: Any) -> None:
+    if not isinstance(value, kind):
+        raise TypeError(f"{what}: found {type(value).__name__}, expected {getattr(kind, '__name__', kind)}")
 
 
 def _changed_settings(old: Any, new: Any, at: Sequence[str] = ()) -> list[str]:
@@ -156,4 +217,5 @@ def _sha256(path: Path) -> str:
 
 
 def _digest(value: Any) -> str:
-    return hashlib.sha256(json.dumps(value, ensure_ascii=False, sort_keys=True).encode()).hexdigest()
+    text = json.dumps(value, ensure_ascii=False, sort_keys=True)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()  # names of files may hold any bytes

@@ -1,5 +1,6 @@
 """Stamps: equal recipes are done, others are told apart in words, and damage is seen."""
 
+import json
 import os
 
 import pytest
@@ -34,6 +35,59 @@ def test_a_broken_stamp_is_never_taken_for_done(folder, text):
     (folder / "stamp.json").write_text(text)
     with pytest.raises(K2DError, match="not a stamp of this toolkit"):
         read_stamp(folder)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"files": []},
+        {"files": {"kept/text": {"size_bytes": "8", "mtime_ns": 1, "sha256": "0"}}},
+        {"files": {"kept/text": 7}},
+        {"counts": None},
+        {"made": []},
+        {"made": {"duration_s": "long"}},
+        {"recipe": {"stage": "select", "version": 1, "settings": {}, "inputs": None}},
+        {"recipe": {"stage": "select", "version": "1", "settings": {}, "inputs": {}}},
+        {"recipe": {"stage": "select", "version": 1, "settings": [], "inputs": {}}},
+        {"recipe": {"stage": "select", "version": 1, "settings": {}, "inputs": {"chunks": 5}}},
+        {"recipe": {"stage": ["select"], "version": 1, "settings": {}, "inputs": {}}},
+        {"recipe": {"stage": "select", "version": 1, "settings": {"text": "\ud800"}, "inputs": {}, "more": 1}},
+    ],
+)
+def test_a_stamp_of_wrong_types_is_told_and_nothing_crashes(folder, change):
+    write_stamp(folder, RECIPE, {}, {})
+    raw = json.loads((folder / "stamp.json").read_text())
+    (folder / "stamp.json").write_text(json.dumps({**raw, **change}))
+    with pytest.raises(K2DError, match="not a stamp of this toolkit"):
+        read_stamp(folder)
+    assert fingerprint(folder / "kept")
+
+
+@pytest.mark.parametrize("depth", [600, 5_000])  # too deep for what is done with settings, and for reading JSON
+def test_a_stamp_nested_too_deeply_is_told_and_nothing_crashes(folder, depth):
+    nested = '{"a": ' * depth + "1" + "}" * depth
+    write_stamp(folder, RECIPE, {}, {})
+    text = (folder / "stamp.json").read_text()
+    (folder / "stamp.json").write_text(text.replace('"per"', nested))
+    with pytest.raises(K2DError, match=r"not a stamp of this toolkit \(it is nested too deeply\)"):
+        read_stamp(folder)
+    assert fingerprint(folder / "kept")
+
+
+def test_a_lone_surrogate_in_a_stamp_is_no_crash(folder):
+    write_stamp(folder, RECIPE, {}, {})
+    text = (folder / "stamp.json").read_text()
+    (folder / "stamp.json").write_text(text.replace('"per"', r'"\ud800"'))
+    assert read_stamp(folder).recipe.settings["methods"]["a"]["rule"] == "\ud800"
+    assert fingerprint(folder / "kept")
+
+
+def test_what_lies_below_an_unreadable_stamp_is_not_what_lay_below_the_whole_one(folder):
+    plain = fingerprint(folder / "kept")
+    write_stamp(folder, RECIPE, {}, {})
+    made = fingerprint(folder / "kept")
+    (folder / "stamp.json").write_bytes(bytes(500))
+    assert len({plain, made, fingerprint(folder / "kept")}) == 3
 
 
 def test_differences_are_told_one_by_one():
@@ -95,3 +149,8 @@ def test_a_fingerprint_changes_with_the_content_and_with_the_maker(folder):
     assert remade != made  # the same files, made in another way
     (folder / "kept" / "text").write_text("a hello there\n")
     assert fingerprint(folder / "kept") != remade
+
+
+def test_names_of_files_that_are_no_utf8_are_no_crash(folder):
+    (folder / os.fsdecode(b"caf\xe9")).write_text("latin-1")
+    assert fingerprint(folder) != fingerprint(folder / "kept")

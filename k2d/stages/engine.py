@@ -11,7 +11,7 @@ from k2d.atomic import partial_folder, publish_folder
 from k2d.config.fields import ComputeType
 from k2d.lock import holding
 from k2d.paths import shown
-from k2d.stamp import Recipe, damaged_files, fingerprint, read_stamp, write_stamp
+from k2d.stamp import Recipe, damaged_files, fingerprint, readable_stamp, write_stamp
 
 VERSION = 1
 
@@ -37,7 +37,7 @@ def convert(model: Path, compute_type: ComputeType) -> None:
     recipe = Recipe("engine", VERSION, settings, {"model": fingerprint(model)})
     target.parent.mkdir(parents=True, exist_ok=True)
     with holding(target):
-        stamp = read_stamp(target)
+        stamp = readable_stamp(target)
         if stamp is not None and stamp.recipe.identity == recipe.identity and not damaged_files(target, stamp):
             return
         log.info("%s: converted for CTranslate2 (%s)", shown(model), compute_type)

@@ -37,7 +37,7 @@ def progress_of(stage: Stage, job: Job) -> str:
         return f"differs: {shown(changed[0].unit.output)}: {changed[0].changes[0]}{more}"
     n_done = sum(state.is_done for state in found)
     if n_done == len(found):
-        latest = max((str(state.stamp.made["at"]) for state in found if state.stamp), default="")
+        latest = max((str(state.stamp.made.get("at", "")) for state in found if state.stamp), default="")
         return f"done {latest[:16].replace('T', ' ')}" if found else "nothing to do"
     return f"{n_done} of {len(found)} done" if n_done else "to do"
 

@@ -11,7 +11,7 @@ from k2d.atomic import partial_folder, publish_folder
 from k2d.paths import PROJECT_ROOT, shown
 from k2d.stages.job import Job
 from k2d.stages.state import State
-from k2d.stamp import damaged_files, differences, read_stamp
+from k2d.stamp import damaged_files, differences, readable_stamp
 
 log = logging.getLogger("k2d")
 
@@ -24,7 +24,7 @@ def take(state: State, job: Job) -> bool:
     source = _source(state.unit.output, job)
     if source is None or not source.is_dir():
         return False
-    stamp = read_stamp(source)
+    stamp = readable_stamp(source)
     if stamp is None or differences(stamp.recipe, state.recipe) or damaged_files(source, stamp):
         return False
     partial = partial_folder(state.unit.output)

@@ -1,0 +1,82 @@
+"""A short road of stages in memory, run in this process: opinions are selected, learned from, decoded and scored."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from k2d.config import load_config
+from k2d.paths import PROJECT_ROOT
+from k2d.stages.job import Counts, Job, Unit
+from k2d.stages.road import BY_VERB, Stage
+from k2d.stages.shell import make_job, run_stage
+
+
+@dataclass
+class ToyStage:
+    """Writes the settings of each unit into `text`, and beside it a file that nobody reads."""
+
+    units: Callable[[Job], list[Unit]]
+    VERSION: int = 1
+    made: list[str] = field(default_factory=list)
+    """Names of the units that were made, in order."""
+
+    def make(self, unit: Unit, job: Job, folder: Path) -> Counts:
+        (folder / "text").write_text(json.dumps(dict(unit.settings)))
+        (folder / "notes").write_text("nobody reads this")
+        self.made.append(unit.output.name)
+        return Counts(1, 1)
+
+
+@dataclass
+class ToyRoad:
+    """The stages by verb, and an experiment `x` that they are run for."""
+
+    root: Path
+    stages: dict[str, ToyStage]
+
+    @property
+    def exp(self) -> Path:
+        return self.root / "exp" / "x"
+
+    def job(self, *overrides: str, force: bool = False, corpus: str | None = None, **more: object) -> Job:
+        places = (f"exp={self.root / 'exp'}", f"data={self.root / 'data'}", "name=x")
+        config = load_config(PROJECT_ROOT / "conf" / "mini.yaml", [*places, *overrides])
+        return make_job(config, force=force, corpus=corpus, **more)  # type: ignore[arg-type]
+
+    def run(self, *verbs: str, overrides: tuple[str, ...] = (), force: bool = False, **more: object) -> list[str]:
+        """Run stages, each as a run of its own; the names of the units that were made."""
+        before = {verb: len(stage.made) for verb, stage in self.stages.items()}
+        for verb in verbs or self.stages:
+            run_stage(BY_VERB[verb], self.job(*overrides, force=force, **more))
+        return [name for verb, stage in self.stages.items() for name in stage.made[before[verb] :]]
+
+
+def toy_road(root: Path, monkeypatch: pytest.MonkeyPatch) -> ToyRoad:
+    """Two methods select from the same opinions; the first one's choice is learned from, decoded and scored."""
+
+    def select(job: Job) -> list[Unit]:
+        settings = {"alpha": job.config.select.alpha}
+        opinions = job.places.exp / "opinions"
+        return [Unit(job.places.exp / "select" / name, {**settings, "name": name}, (opinions,)) for name in "ab"]
+
+    def one(folder: str, reads: str) -> Callable[[Job], list[Unit]]:
+        return lambda job: [Unit(job.places.exp / folder, {"folder": folder}, (job.places.exp / reads,))]
+
+    def second_opinion(job: Job) -> list[Unit]:
+        return [Unit(job.places.exp / "opinions", {"beam": job.config.decode.beam})]
+
+    stages = {
+        "second_opinion": ToyStage(second_opinion),
+        "select": ToyStage(select),
+        "distill": ToyStage(one("models/a-s1", "select/a")),
+        "decode": ToyStage(one("decode/a", "models/a-s1")),
+        "score": ToyStage(one("score/a", "decode/a/text")),
+    }
+    monkeypatch.setattr(Stage, "load", lambda stage: stages[stage.verb])
+    monkeypatch.setattr(Stage, "is_built", property(lambda stage: stage.verb in stages))
+    return ToyRoad(root, stages)
