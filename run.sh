@@ -13,6 +13,7 @@
 #   --ngpu N           GPUs (default: 0, the CPU)
 #   --nj N             processes (default: one per core)
 #   --force            replace outputs that were made with other settings
+#   --verify           hash all files anew (default: a file of the recorded size and time is what was recorded)
 #   --allow-count-mismatch   stage 1: go on when a corpus is not as large as its corpus.yaml promises
 #   --list             the stages, what each reads and writes, what is done; nothing is run
 #   -h, --help         this text

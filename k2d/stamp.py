@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from k2d.atomic import write_text
 from k2d.faults import K2DError
+from k2d.hashing import Status, files_below, sha256_of, status_of
 from k2d.paths import shown
 
 STAMP = "stamp.json"
@@ -35,7 +36,7 @@ class Recipe:
         return _digest(asdict(self))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class FileRecord:
     size_bytes: int
     mtime_ns: int
@@ -55,7 +56,11 @@ class Stamp:
 
 def write_stamp(folder: Path, recipe: Recipe, counts: Mapping[str, Any], made: Mapping[str, Any]) -> Stamp:
     """Record every file below the folder and write the stamp as the last of them."""
-    files = {name: _record(folder / name) for name in _files_below(folder)}
+    files = {
+        name: FileRecord(status.size_bytes, status.mtime_ns, sha256_of(folder / name, status))
+        for name, status in files_below(folder)
+        if name != STAMP
+    }
     stamp = Stamp(recipe, counts, made, files)
     write_text(folder / STAMP, json.dumps(asdict(stamp), ensure_ascii=False, indent=1, sort_keys=True) + "\n")
     return stamp
@@ -115,40 +120,93 @@ def differences(old: Recipe, new: Recipe) -> list[str]:
     return changes
 
 
-def damaged_files(folder: Path, stamp: Stamp) -> list[str]:
-    """Files that are missing, added or no longer what the stamp recorded. Unchanged size and time are trusted."""
-    found = set(_files_below(folder))
-    missing = [f"{name} is missing" for name in stamp.files if name not in found]
-    added = [f"{name} was added" for name in sorted(found - set(stamp.files))]
+def damaged_files(folder: Path, stamp: Stamp, below: str = "", *, verify: bool = False) -> list[str]:
+    """Files that are missing, added or no longer what the stamp recorded, in all of the folder or `below` one in it.
+
+    A file of the recorded size and time is trusted, unless `verify` has all of them hashed.
+    """
+    prefix = f"{below}/" if below else ""
+    found = {prefix + name: status for name, status in files_below(folder / below) if prefix + name != STAMP}
+    recorded = {name: record for name, record in stamp.files.items() if name.startswith(prefix)}
+    missing = [f"{name} is missing" for name in recorded if name not in found]
+    added = [f"{name} was added" for name in sorted(found) if name not in recorded]
     edited = [
         f"{name} was edited"
-        for name, record in stamp.files.items()
-        if name in found and not _same(folder / name, record)
+        for name, record in recorded.items()
+        if name in found and not _same(folder / name, found[name], record, verify)
     ]
     return missing + added + edited
 
 
-def fingerprint(path: Path) -> str:
+def fingerprint(path: Path, *, verify: bool = False, read: Callable[[Path], Stamp | None] | None = None) -> str:
     """What a later stage's recipe says of an input: who made it (the stamp above it) and what it holds.
 
-    The stamp tells of changes that the files do not show, such as louder noise under the same audio paths.
+    The stamp tells of changes that the files do not show, such as louder noise under the same audio paths. It also
+    tells the hashes of files that still have the recorded size and time; all others are read, and with `verify` all.
+    `read` reads a folder's stamp.
     """
-    maker = _maker_of(path)
-    names = _files_below(path) if path.is_dir() else [""]
-    content = {name: _sha256(path / name if name else path) for name in names}
-    return _digest({"maker": maker, "content": content})
+    maker = maker_of(path, read or read_stamp)
+    known = {} if maker is None or maker.stamp is None or verify else maker.stamp.files
+    inside = "" if maker is None or path == maker.folder else path.relative_to(maker.folder).as_posix()
+    if path.is_dir():
+        prefix = f"{inside}/" if inside else ""
+        content = {n: _hash(path, n, found, known.get(prefix + n)) for n, found in files_below(path) if n != STAMP}
+    else:
+        content = {"": _hash(path, "", status_of(path), known.get(inside))}
+    return _fingerprint(maker, content)
 
 
-def _maker_of(path: Path) -> str:
-    """The identity of the recipe that a path was made by, by the nearest stamp above it; empty without any."""
+def recorded_fingerprint(path: Path, read: Callable[[Path], Stamp | None] | None = None) -> str | None:
+    """The fingerprint of a path as its maker left it: by the stamp alone; None where no stamp tells of it."""
+    maker = maker_of(path, read or read_stamp)
+    if maker is None or maker.stamp is None:
+        return None
+    files, inside = maker.stamp.files, path.relative_to(maker.folder).as_posix()
+    if path == maker.folder:
+        content = {name: record.sha256 for name, record in files.items()}
+    elif inside in files:
+        content = {"": files[inside].sha256}
+    else:
+        below = f"{inside}/"
+        content = {n.removeprefix(below): record.sha256 for n, record in files.items() if n.startswith(below)}
+    return _fingerprint(maker, content) if content else None
+
+
+@dataclass(frozen=True, slots=True)
+class Maker:
+    """The folder with the nearest stamp at or above a path."""
+
+    folder: Path
+    stamp: Stamp | None
+    """None: it cannot be read."""
+
+
+def maker_of(path: Path, read: Callable[[Path], Stamp | None] = read_stamp) -> Maker | None:
+    """Who made a path; None where there is no stamp."""
     for folder in (path, *path.parents):
         try:
-            stamp = read_stamp(folder)
+            stamp = read(folder)
         except UnreadableStamp:
-            return "unreadable"  # equal to no other: what was made from this path differs until it is made anew
+            return Maker(folder, None)
         if stamp is not None:
-            return stamp.recipe.identity
-    return ""
+            return Maker(folder, stamp)
+    return None
+
+
+def _fingerprint(maker: Maker | None, content: Mapping[str, str]) -> str:
+    if maker is None:
+        identity = ""
+    elif maker.stamp is None:
+        identity = "unreadable"  # equal to no other: what was made from this path differs until it is made anew
+    else:
+        identity = maker.stamp.recipe.identity
+    return _digest({"maker": identity, "content": content})
+
+
+def _hash(folder: Path, name: str, status: Status, record: FileRecord | None) -> str:
+    if record is not None and (record.size_bytes, record.mtime_ns) == (status.size_bytes, status.mtime_ns):
+        return record.sha256
+    return sha256_of(folder / name if name else folder, status)
 
 
 def _stamp_of(raw: Any) -> Stamp:
@@ -191,29 +249,10 @@ def _changed_settings(old: Any, new: Any, at: Sequence[str] = ()) -> list[str]:
     return [] if before == now else [f"setting {'.'.join(at)}: {before} -> {now}"]
 
 
-def _files_below(folder: Path) -> list[str]:
-    files = (p.relative_to(folder) for p in folder.rglob("*") if p.is_file() and p != folder / STAMP)
-    return sorted(str(name) for name in files if not any(part.startswith(".") for part in name.parts))
-
-
-def _record(path: Path) -> FileRecord:
-    status = path.stat()
-    return FileRecord(status.st_size, status.st_mtime_ns, _sha256(path))
-
-
-def _same(path: Path, record: FileRecord) -> bool:
-    status = path.stat()
-    if status.st_size != record.size_bytes:
+def _same(path: Path, status: Status, record: FileRecord, verify: bool) -> bool:
+    if status.size_bytes != record.size_bytes:
         return False
-    return status.st_mtime_ns == record.mtime_ns or _sha256(path) == record.sha256
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
+    return (status.mtime_ns == record.mtime_ns and not verify) or sha256_of(path, status) == record.sha256
 
 
 def _digest(value: Any) -> str:

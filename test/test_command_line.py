@@ -9,7 +9,7 @@ from k2d.plan.cli import parser as plan_parser
 from k2d.stages.road import ROAD
 from k2d.stages.shell import parser
 
-STAGE_OPTIONS = ["--conf", "--corpus", "--force", "--help", "--max-bad", "--ngpu", "--nj", "-h"]
+STAGE_OPTIONS = ["--conf", "--corpus", "--force", "--help", "--max-bad", "--ngpu", "--nj", "--verify", "-h"]
 
 
 def options(made: argparse.ArgumentParser) -> list[str]:

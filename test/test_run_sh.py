@@ -52,6 +52,7 @@ def test_help_is_the_header_and_names_every_option(project):
         "--ngpu",
         "--nj",
         "--force",
+        "--verify",
         "--list",
         "key=value",
     ):

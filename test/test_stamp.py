@@ -1,12 +1,22 @@
 """Stamps: equal recipes are done, others are told apart in words, and damage is seen."""
 
+import hashlib
 import json
 import os
 
 import pytest
 
+from k2d import hashing
 from k2d.faults import K2DError
-from k2d.stamp import Recipe, damaged_files, differences, fingerprint, read_stamp, write_stamp
+from k2d.stamp import (
+    Recipe,
+    damaged_files,
+    differences,
+    fingerprint,
+    read_stamp,
+    recorded_fingerprint,
+    write_stamp,
+)
 
 RECIPE = Recipe("select", 1, {"alpha": 0.4, "methods": {"a": {"rule": "per"}}}, {"chunks/x": "11", "opinions/x": "22"})
 
@@ -154,3 +164,78 @@ def test_a_fingerprint_changes_with_the_content_and_with_the_maker(folder):
 def test_names_of_files_that_are_no_utf8_are_no_crash(folder):
     (folder / os.fsdecode(b"caf\xe9")).write_text("latin-1")
     assert fingerprint(folder) != fingerprint(folder / "kept")
+
+
+def digest(value):
+    return hashlib.sha256(json.dumps(value, ensure_ascii=False, sort_keys=True).encode()).hexdigest()
+
+
+def of_text(text):
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def test_the_value_of_a_fingerprint_is_this(folder):
+    """Existing experiments hold such values: the maker's identity, and the hash of every file by its name."""
+    both = {"kept/text": of_text("a hello\n"), "record.json": of_text("{}\n")}
+    assert fingerprint(folder) == digest({"maker": "", "content": both})
+    stamp = write_stamp(folder, RECIPE, {}, {})
+    assert stamp.recipe.identity == "b32fc6eeb207f866f11c996ef2910eefb365e5bc549970f160f498baba9ba778"
+    for how in ({}, {"verify": True}):
+        assert fingerprint(folder, **how) == digest({"maker": stamp.recipe.identity, "content": both})
+        for path, content in (
+            (folder / "kept", {"text": of_text("a hello\n")}),
+            (folder / "kept" / "text", {"": of_text("a hello\n")}),
+        ):
+            assert fingerprint(path, **how) == digest({"maker": stamp.recipe.identity, "content": content})
+            assert recorded_fingerprint(path) == fingerprint(path)
+    assert recorded_fingerprint(folder) == fingerprint(folder)
+
+
+def test_stamped_files_are_not_read_again_unless_they_changed_or_all_is_to_be_verified(folder, monkeypatch):
+    stamp = write_stamp(folder, RECIPE, {}, {})
+    found = []
+    read = hashing.read_sha256
+    monkeypatch.setattr(hashing, "read_sha256", lambda path: (found.append(path.name), read(path))[1])
+
+    before = [fingerprint(folder), fingerprint(folder / "kept"), fingerprint(folder / "kept" / "text")]
+    assert damaged_files(folder, stamp) == []
+    assert found == []
+
+    os.utime(folder / "record.json")  # a mere touch: read, and found to be the same
+    assert fingerprint(folder) == before[0]
+    assert found == ["record.json"]
+
+    del found[:]
+    assert [fingerprint(p, verify=True) for p in (folder, folder / "kept", folder / "kept" / "text")] == before
+    assert sorted(found) == ["record.json", "text", "text", "text"]
+
+
+def test_only_verifying_sees_a_change_that_size_and_time_do_not_show(folder):
+    stamp = write_stamp(folder, RECIPE, {}, {})
+    whole, path = fingerprint(folder), folder / "kept" / "text"
+    path.write_bytes(b"A hello\n")
+    os.utime(path, ns=(stamp.files["kept/text"].mtime_ns,) * 2)
+    assert (fingerprint(folder), damaged_files(folder, stamp)) == (whole, [])
+    assert fingerprint(folder, verify=True) != whole
+    assert damaged_files(folder, stamp, verify=True) == ["kept/text was edited"]
+
+
+def test_damage_below_one_folder(folder):
+    stamp = write_stamp(folder, RECIPE, {}, {})
+    (folder / "record.json").write_text("edited")
+    assert damaged_files(folder, stamp, "kept") == []
+    (folder / "kept" / "text").write_text("edited")
+    (folder / "kept" / "more").write_text("")
+    assert damaged_files(folder, stamp, "kept") == ["kept/more was added", "kept/text was edited"]
+
+
+def test_what_no_stamp_tells_of_has_no_recorded_fingerprint(folder):
+    assert recorded_fingerprint(folder) is None
+    write_stamp(folder, RECIPE, {}, {})
+    (folder / "later").mkdir()
+    (folder / "later" / "file").write_text("")
+    assert recorded_fingerprint(folder / "later") is None
+    assert recorded_fingerprint(folder / "later" / "file") is None
+    before = recorded_fingerprint(folder / "kept")
+    (folder / "kept" / "text").write_text("edited")
+    assert recorded_fingerprint(folder / "kept") == before != fingerprint(folder / "kept")

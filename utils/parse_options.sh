@@ -1,8 +1,8 @@
 # Sourced by run.sh: reads its options into variables, tells everything that is wrong at once. No eval.
-# Needs $root. Sets: conf stage_from stage_to corpus ngpu nj force list overrides[]
+# Needs $root. Sets: conf stage_from stage_to corpus ngpu nj force verify list overrides[]
 # shellcheck shell=bash disable=SC2034,SC2154  # variables of run.sh and utils/stages.sh
 
-conf='' stage_from=1 stage_to='' corpus='' raw='' ngpu='' nj='' force='' list='' overrides=()
+conf='' stage_from=1 stage_to='' corpus='' raw='' ngpu='' nj='' force='' verify='' list='' overrides=()
 last_stage=$(grep -c '^stage  *[0-9]' "$root/run.sh")
 faults=()
 
@@ -34,7 +34,7 @@ set_option() { # name value
 
 similar() { # name; prints the option that begins alike
   local option
-  for option in conf stage stop-stage corpus root ngpu nj force list allow-count-mismatch; do
+  for option in conf stage stop-stage corpus root ngpu nj force verify list allow-count-mismatch; do
     [[ ${option:0:3} != "${1:0:3}" ]] || { echo ", did you mean --$option?"; return; }
   done
 }
@@ -51,6 +51,7 @@ while (($#)); do
       exit 0
       ;;
     --force) force=1 ;;
+    --verify) verify=1 ;;
     --list) list=1 ;;
     --allow-count-mismatch | --allow_count_mismatch) overrides+=(prepare.allow_count_mismatch=true) ;;
     --*)

@@ -15,7 +15,7 @@ experiment=(--conf "$conf" ${corpus:+--corpus "$corpus"})
 settings=(${overrides[@]+"${overrides[@]}"})
 
 if [[ -n $list ]]; then
-  exec "$python" -m k2d stages "${experiment[@]}" ${settings[@]+"${settings[@]}"}
+  exec "$python" -m k2d stages "${experiment[@]}" ${verify:+--verify} ${settings[@]+"${settings[@]}"}
 fi
 
 # A wrong config dies here, before any stage.
@@ -32,7 +32,7 @@ stage() { # number verb
     return 0
   fi
   "$python" -m k2d "$verb" "${experiment[@]}" ${nj:+--nj "$nj"} ${ngpu:+--ngpu "$ngpu"} ${force:+--force} \
-    ${settings[@]+"${settings[@]}"} || code=$?
+    ${verify:+--verify} ${settings[@]+"${settings[@]}"} || code=$?
   ((code)) || return 0
   if ((code == 3)) && [[ -n $unbuilt ]]; then
     echo "stage $number $verb: skipped, it waits for what is not built yet:$unbuilt"

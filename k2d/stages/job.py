@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from k2d.config import Config
+from k2d.inspection import Inspection
 from k2d.paths import Places
 
 
@@ -24,6 +25,8 @@ class Job:
     force: bool = False
     words: tuple[str, ...] = ()
     """What names the experiment on a command line, for messages that tell one."""
+    inspection: Inspection = field(default_factory=Inspection, compare=False, repr=False)
+    """What has been seen of the experiment's folders by now."""
 
 
 @dataclass(frozen=True, slots=True)

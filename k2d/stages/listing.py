@@ -9,13 +9,14 @@ from k2d.faults import K2DError
 from k2d.paths import shown
 from k2d.stages.job import Job
 from k2d.stages.road import ROAD, Stage
-from k2d.stages.shell import add_experiment_options, job_from
+from k2d.stages.shell import add_experiment_options, add_verify, job_from
 from k2d.stages.state import states
 
 
 def main(argv: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m k2d stages", description=__doc__)
     add_experiment_options(parser)
+    add_verify(parser)
     options = parser.parse_intermixed_args(argv)
     job = job_from(options)
     print(f"{options.conf}: experiment {shown(job.places.exp)}\n")

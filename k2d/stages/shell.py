@@ -20,6 +20,7 @@ from k2d.companions import companions_for, output_of_companion
 from k2d.config import Config, load_config
 from k2d.config.load import resolve_conf
 from k2d.faults import K2DError, UsageError
+from k2d.inspection import Inspection
 from k2d.lock import holding
 from k2d.paths import places, shown
 from k2d.progress import clock
@@ -65,6 +66,7 @@ def parser(verb: str) -> argparse.ArgumentParser:
         "--max-bad", type=float, metavar="SHARE", help="bad items allowed (default: the config's max_bad)"
     )
     made.add_argument("--force", action="store_true", help="replace outputs that were made in another way")
+    add_verify(made)
     if verb == "prepare":
         made.add_argument("--allow-count-mismatch", action="store_true", help="go on when corpus.yaml promises else")
     return made
@@ -74,6 +76,11 @@ def add_experiment_options(made: argparse.ArgumentParser) -> None:
     made.add_argument("--conf", default=DEFAULT_CONF, metavar="FILE", help=f"experiment (default: {DEFAULT_CONF})")
     made.add_argument("--corpus", metavar="NAME", help="limit stages that work by corpus to this one")
     made.add_argument("overrides", nargs="*", metavar="key=value", help="settings to change, such as select.alpha=0.3")
+
+
+def add_verify(made: argparse.ArgumentParser) -> None:
+    how = "hash all files anew (default: a file of the recorded size and time is what was recorded)"
+    made.add_argument("--verify", action="store_true", help=how)
 
 
 def describe(stage: Stage) -> str:
@@ -103,14 +110,24 @@ def job_from(options: argparse.Namespace) -> Job:
     if ngpu:
         check_gpus(ngpu)
     nj = getattr(options, "nj", None) or len(os.sched_getaffinity(0))
-    job = make_job(config, nj=nj, ngpu=ngpu, corpus=options.corpus, force=getattr(options, "force", False))
+    force, verify = (getattr(options, name, False) for name in ("force", "verify"))
+    job = make_job(config, nj=nj, ngpu=ngpu, corpus=options.corpus, force=force, verify=verify)
     conf = shown(Path(options.conf))
     return replace(job, words=(*(() if conf == DEFAULT_CONF else ("--conf", conf)), *options.overrides))
 
 
-def make_job(config: Config, *, nj: int = 1, ngpu: int = 0, corpus: str | None = None, force: bool = False) -> Job:
+def make_job(
+    config: Config,
+    *,
+    nj: int = 1,
+    ngpu: int = 0,
+    corpus: str | None = None,
+    force: bool = False,
+    verify: bool = False,
+) -> Job:
     where = places(config.data, config.exp, config.name)
-    return Job(config, where, nj=nj, ngpu=ngpu, corpus=corpus, force=force)
+    inspection = Inspection(verify=verify)
+    return Job(config, where, nj=nj, ngpu=ngpu, corpus=corpus, force=force, inspection=inspection)
 
 
 def check_gpus(ngpu: int) -> None:
@@ -136,8 +153,11 @@ def run_stage(stage: Stage, job: Job) -> None:
         refuse_changed(stage, [state], job)
         if state.is_done:
             log.info("%s: done already, skipped", shown(state.unit.output))
-        elif not take(state, job):
+            continue
+        job.inspection.forget()  # its memory is of no use while the unit is made, and what it knows changes by that
+        if not take(state, job):
             make_unit(stage, state, job)
+        job.inspection.forget()
     log.info("stage %d %s: finished in %s", stage.number, stage.verb, clock(time.monotonic() - start))
 
 

@@ -11,7 +11,7 @@ from k2d.faults import K2DError, MissingInput
 from k2d.paths import PROJECT_ROOT, shown
 from k2d.stages.job import Job, Unit
 from k2d.stages.road import Stage
-from k2d.stamp import Recipe, Stamp, UnreadableStamp, damaged_files, differences, fingerprint, read_stamp
+from k2d.stamp import Recipe, Stamp, UnreadableStamp, differences
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ def state_of(stage: Stage, unit: Unit, job: Job) -> State:
     """Compare what stands in a unit's place with what is asked for. Inputs that do not exist yet count as new."""
     recipe = recipe_of(stage, unit, job)
     try:
-        stamp = read_stamp(unit.output)
+        stamp = job.inspection.stamp(unit.output)
     except UnreadableStamp as fault:
         return State(unit, recipe, None, (f"its stamp cannot be read ({fault.why})",), must_ask=True)
     if stamp is None:
@@ -43,13 +43,14 @@ def state_of(stage: Stage, unit: Unit, job: Job) -> State:
         return State(unit, recipe, None, ("it holds files without a stamp",) if foreign else (), must_ask=foreign)
     if changes := differences(stamp.recipe, recipe):
         return State(unit, recipe, stamp, tuple(changes), must_ask=not unit.is_disposable)
-    damage = tuple(damaged_files(unit.output, stamp))
+    damage = job.inspection.damage(unit.output, stamp)
     return State(unit, recipe, stamp, damage, must_ask=any(not line.endswith("is missing") for line in damage))
 
 
 def recipe_of(stage: Stage, unit: Unit, job: Job) -> Recipe:
     """All that decides what a unit of a stage holds, as the config asks for it now."""
-    inputs = {_name(path, job): fingerprint(path) if path.exists() else "" for path in unit.inputs}
+    look = job.inspection.fingerprint
+    inputs = {_name(path, job): look(path) if path.exists() else "" for path in unit.inputs}
     return Recipe(stage.verb, stage.load().VERSION, unit.settings, inputs)
 
 

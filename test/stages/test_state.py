@@ -1,11 +1,14 @@
 """What stands in a unit's place: done, to do, or made in another way; and what is in its place but unreadable."""
 
 import json
+import os
 
 import pytest
 from toy_road import toy_road
 
+from k2d import hashing, stamp
 from k2d.faults import K2DError
+from k2d.stages.job import Unit
 from k2d.stages.listing import progress_of
 from k2d.stages.road import BY_VERB
 
@@ -45,3 +48,82 @@ def test_what_another_experiment_has_below_an_unreadable_stamp_is_made_here(road
     (road.exp / "select" / "a" / "stamp.json").write_bytes(bytes(500))
     other = ("name=y", f"reuse={road.exp}")
     assert road.run("second_opinion", "select", overrides=other) == ["a"]
+
+
+# --- what is hashed, and how often ---
+
+
+@pytest.fixture
+def reads(monkeypatch):
+    """Every file that is read for its hash."""
+    found = []
+    read = hashing.read_sha256
+    monkeypatch.setattr(hashing, "read_sha256", lambda path: (found.append(path), read(path))[1])
+    return found
+
+
+@pytest.fixture
+def listings(monkeypatch):
+    """Every folder whose files are looked at."""
+    found = []
+    look = stamp.files_below
+    monkeypatch.setattr(stamp, "files_below", lambda folder: (found.append(folder), look(folder))[1])
+    return found
+
+
+def test_a_finished_experiment_is_listed_and_run_again_without_reading_its_files(road, reads):
+    road.run()
+    del reads[:]
+    assert road.run() == []
+    assert all(listed(road, verb).startswith("done") for verb in road.stages)
+    assert reads == []
+
+
+def test_verify_reads_all_that_was_made(road, reads):
+    road.run()
+    everything = {path for path in road.exp.rglob("*") if path.name in ("text", "notes")}
+    del reads[:]
+    assert road.run(verify=True) == []
+    assert set(reads) == everything
+
+
+def test_verify_finds_what_size_and_time_do_not_show(road):
+    road.run()
+    path = road.exp / "opinions" / "text"
+    before = path.stat().st_mtime_ns
+    path.write_bytes(path.read_bytes()[::-1])
+    os.utime(path, ns=(before, before))
+    assert road.run() == []
+    assert listed(road, "second_opinion", verify=True).endswith("text was edited")
+    with pytest.raises(K2DError, match="opinions\n    text was edited"):
+        road.run("second_opinion", verify=True)
+
+
+def test_an_input_without_a_stamp_is_read_once_by_a_process(road, reads):
+    checkpoint = road.root / "checkpoint"
+    checkpoint.write_bytes(b"weights")
+    os.utime(checkpoint, (1_600_000_000, 1_600_000_000))
+    road.stages["second_opinion"].units = lambda job: [
+        Unit(job.places.exp / "opinions" / name, {}, (checkpoint,)) for name in "abc"
+    ]
+    road.run("second_opinion")
+    assert reads.count(checkpoint) == 1
+
+
+def test_a_folder_that_several_units_read_is_looked_at_once_while_nothing_is_made(road, listings):
+    road.run("second_opinion", "select")
+    assert listings.count(road.exp / "opinions") == 2  # before each of the two units was made
+    del listings[:]
+    road.run("select")
+    assert listings.count(road.exp / "opinions") == 1
+
+
+def test_a_unit_that_reads_what_one_before_it_makes_is_made_from_the_new_one(road):
+    def units(job):
+        first = Unit(job.places.exp / "first", {"alpha": job.config.select.alpha})
+        return [first, Unit(job.places.exp / "second", {}, (first.output,))]
+
+    road.stages["select"].units = units
+    road.run("select")
+    assert road.run("select", overrides=("select.alpha=0.2",), force=True) == ["first", "second"]
+    assert road.run("select", overrides=("select.alpha=0.2",)) == []

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -43,16 +44,16 @@ class ToyRoad:
     def exp(self) -> Path:
         return self.root / "exp" / "x"
 
-    def job(self, *overrides: str, force: bool = False, corpus: str | None = None, **more: object) -> Job:
+    def job(self, *overrides: str, force: bool = False, corpus: str | None = None, verify: bool = False) -> Job:
         places = (f"exp={self.root / 'exp'}", f"data={self.root / 'data'}", "name=x")
         config = load_config(PROJECT_ROOT / "conf" / "mini.yaml", [*places, *overrides])
-        return make_job(config, force=force, corpus=corpus, **more)  # type: ignore[arg-type]
+        return make_job(config, force=force, corpus=corpus, verify=verify)
 
-    def run(self, *verbs: str, overrides: tuple[str, ...] = (), force: bool = False, **more: object) -> list[str]:
+    def run(self, *verbs: str, overrides: tuple[str, ...] = (), **more: Any) -> list[str]:
         """Run stages, each as a run of its own; the names of the units that were made."""
         before = {verb: len(stage.made) for verb, stage in self.stages.items()}
         for verb in verbs or self.stages:
-            run_stage(BY_VERB[verb], self.job(*overrides, force=force, **more))
+            run_stage(BY_VERB[verb], self.job(*overrides, **more))
         return [name for verb, stage in self.stages.items() for name in stage.made[before[verb] :]]
 
 
