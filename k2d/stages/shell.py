@@ -6,7 +6,6 @@ import argparse
 import faulthandler
 import logging
 import os
-import shutil
 import sys
 import tempfile
 import time
@@ -15,7 +14,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 import k2d
-from k2d.atomic import partial_folder, publish_folder
+from k2d.atomic import new_partial_folder, publish_folder
 from k2d.companions import companions_for, output_of_companion
 from k2d.config import Config, load_config
 from k2d.config.load import resolve_conf
@@ -24,6 +23,7 @@ from k2d.lock import holding
 from k2d.paths import places, shown
 from k2d.progress import clock
 from k2d.stages.job import Job
+from k2d.stages.recovery import adopt, recover
 from k2d.stages.reuse import take
 from k2d.stages.road import BY_VERB, Stage
 from k2d.stages.state import State, check_writable, refuse_changed, refuse_missing, settled, state_of, states
@@ -45,6 +45,7 @@ def main(verb: str, argv: Sequence[str]) -> int:
     with holding(job.places.exp):
         open_log(log_file)
         try:
+            recover(job.places)
             run_stage(stage, job)
         except Exception as error:
             # The traceback goes to the log; people get the message (or, for a bug, the traceback as well).
@@ -148,9 +149,9 @@ def make_unit(stage: Stage, state: State, job: Job) -> None:
         log.info("%s: made anew, because %s", shown(output), "; ".join(state.changes))
     check_writable(output.parent)
     with holding(output):
-        partial = partial_folder(output)
-        shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir()
+        if adopt(state):
+            return
+        partial = new_partial_folder(output)
         start = time.time()
         with companions_for(output):
             counts = stage.load().make(state.unit, job, partial)
