@@ -16,11 +16,12 @@ from pathlib import Path
 from typing import TextIO
 
 from k2d import file_calls
+from k2d.system_faults import NO_ROOM
 
 PARTIAL = ".partial"  # being written; never read as a result
 REPLACED = ".replaced"  # the former content, for the instant of the swap
 
-_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_PROBE_BYTES = 1 << 16
 _NAME_BYTES = 100  # of the final name in a temporary one, which must not become too long for the file system
 
 
@@ -48,10 +49,16 @@ def writing(path: Path) -> Iterator[TextIO]:
     except BaseException as error:
         with suppress(OSError):
             file_calls.unlink(partial)
-        if isinstance(error, OSError) and error.errno in _NO_ROOM and error.filename is None:
-            error.filename = str(path)  # a failed write names no file
+        if isinstance(error, OSError):
+            _name(error, partial, path)
         raise
     sync_folder(path.parent)
+
+
+def _name(error: OSError, partial: Path, path: Path) -> None:
+    """Let an error name the file that people know. A failed write names none."""
+    if error.filename == str(partial) or (error.filename is None and error.errno in NO_ROOM):
+        error.filename, error.filename2 = str(path), None
 
 
 def write_text(path: Path, text: str) -> None:
@@ -126,6 +133,23 @@ def replaced_in(folder: Path) -> list[Path]:
     """The final names of the folders here whose replacement was begun and not finished."""
     found = sorted(folder.glob(f".*{REPLACED}"))
     return [path.with_name(path.name[1:].removesuffix(REPLACED)) for path in found]
+
+
+def try_writing(folder: Path) -> None:
+    """Make a folder and write into it, so that an OSError tells at once what would otherwise fail after the work."""
+    make_folders(folder)
+    probe = partial_file(folder / "probe")
+    try:
+        with file_calls.open_new(probe) as file:
+            file.write(" " * _PROBE_BYTES)
+            file_calls.flush(file)
+            file_calls.sync_file(file)
+    except OSError as error:
+        _name(error, probe, folder)
+        raise
+    finally:
+        with suppress(OSError):
+            file_calls.unlink(probe)
 
 
 def make_folders(path: Path) -> None:

@@ -18,7 +18,7 @@ from k2d.atomic import new_partial_folder, publish_folder
 from k2d.companions import companions_for, output_of_companion
 from k2d.config import Config, load_config
 from k2d.config.load import resolve_conf
-from k2d.faults import K2DError, UsageError
+from k2d.faults import UsageError
 from k2d.lock import holding
 from k2d.paths import places, shown
 from k2d.progress import clock
@@ -47,11 +47,9 @@ def main(verb: str, argv: Sequence[str]) -> int:
         try:
             recover(job.places)
             run_stage(stage, job)
-        except Exception as error:
+        except Exception:
             # The traceback goes to the log; people get the message (or, for a bug, the traceback as well).
             logging.getLogger("k2d.file").exception("stage %d (%s) failed", stage.number, stage.verb)
-            if isinstance(error, OSError):
-                raise K2DError(f"{error.filename or 'file system'}: {error.strerror or error}") from error
             raise
     return 0
 
@@ -174,10 +172,18 @@ def accompany(stage: Stage, job: Job, output: str) -> int:
     return 0
 
 
+class _LogFile(logging.FileHandler):
+    """A log file that may lie on a full disk: the terminal tells the same, and no one reads a traceback of logging."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # logging's name
+        if not isinstance(sys.exc_info()[1], OSError):
+            super().handleError(record)
+
+
 def open_log(path: Path) -> None:
     """Say things to the terminal, and with times to the stage's log file, after what earlier runs wrote there."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    to_file = logging.FileHandler(path, encoding="utf-8")
+    to_file = _LogFile(path, encoding="utf-8")
     to_file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     to_terminal = logging.StreamHandler(sys.stdout)
     to_terminal.setFormatter(logging.Formatter("%(message)s"))
