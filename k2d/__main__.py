@@ -11,6 +11,7 @@ from typing import cast
 
 from k2d.faults import K2DError, MissingInput, UsageError
 from k2d.paths import PROJECT_ROOT, shown
+from k2d.system_faults import told
 
 # verb: (module with main(argv) -> exit code, what it does)
 TOOLS = {
@@ -34,11 +35,8 @@ FORMS = {
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a verb and return its exit code: 0 fine, 1 failed, 2 wrong call, 3 an earlier stage's output is missing."""
     words = list(sys.argv[1:] if argv is None else argv)
-    if not words or words[0] in ("-h", "--help"):
-        print(overview())
-        return 0 if words else 2
     try:
-        return _call(words[0], words[1:])
+        return _run(words)
     except K2DError as error:
         print(f"python -m k2d {words[0]}: {error}", file=sys.stderr)
         return 2 if isinstance(error, UsageError) else 3 if isinstance(error, MissingInput) else 1
@@ -53,6 +51,22 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
+    except Exception as error:
+        if (sentence := told(error, words)) is None:
+            raise  # a fault of the toolkit: its traceback is needed
+        print(f"{' '.join(['python -m k2d', *words[:1]])}: {sentence}", file=sys.stderr)
+        return 1
+
+
+def _run(words: list[str]) -> int:
+    try:
+        if not words or words[0] in ("-h", "--help"):
+            print(overview())
+            return 0 if words else 2
+        return _call(words[0], words[1:])
+    finally:
+        if sys.stdout is not None:  # it is closed
+            sys.stdout.flush()  # here, where a full disk is told, and not at Python's end
 
 
 def _call(verb: str, rest: list[str]) -> int:

@@ -1,19 +1,28 @@
 """Files and folders that are either whole or not there: written beside their place, synced, renamed.
 
-After a kill or a power cut at any moment the final name holds the old content or the new one, never a part.
+After a kill or a power cut at any moment the final name holds the old content or the new one, never a part. A folder
+changes places with its successor in one step where the system can do that (`renameat2`). Elsewhere two renames are
+needed. A kill between them leaves the old folder under its `.replaced` name, and `restore` puts it back.
 """
 
 from __future__ import annotations
 
+import errno
 import os
-import shutil
+import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TextIO
 
+from k2d import file_calls
+from k2d.system_faults import NO_ROOM
+
 PARTIAL = ".partial"  # being written; never read as a result
 REPLACED = ".replaced"  # the former content, for the instant of the swap
+
+_PROBE_BYTES = 1 << 16
+_NAME_BYTES = 100  # of the final name in a temporary one, which must not become too long for the file system
 
 
 @contextmanager
@@ -29,18 +38,27 @@ def writing(path: Path) -> Iterator[TextIO]:
     >>> target.read_text()
     'in 3\\n'
     """
-    partial = path.with_name(f".{path.name}.{os.getpid()}{PARTIAL}")
-    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = partial_file(path)
+    make_folders(path.parent)
     try:
-        with partial.open("w", encoding="utf-8", newline="\n") as file:
+        with file_calls.open_new(partial) as file:
             yield file
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    except BaseException:
-        partial.unlink(missing_ok=True)
+            file_calls.flush(file)
+            file_calls.sync_file(file)
+        file_calls.rename(partial, path)
+    except BaseException as error:
+        with suppress(OSError):
+            file_calls.unlink(partial)
+        if isinstance(error, OSError):
+            _name(error, partial, path)
         raise
     sync_folder(path.parent)
+
+
+def _name(error: OSError, partial: Path, path: Path) -> None:
+    """Let an error name the file that people know. A failed write names none."""
+    if error.filename == str(partial) or (error.filename is None and error.errno in NO_ROOM):
+        error.filename, error.filename2 = str(path), None
 
 
 def write_text(path: Path, text: str) -> None:
@@ -49,16 +67,10 @@ def write_text(path: Path, text: str) -> None:
         file.write(text)
 
 
-def publish_folder(partial: Path, final: Path) -> None:
-    """Give a finished folder its final name, in place of what was there."""
-    sync_tree(partial)
-    former = final.with_name(f".{final.name}{REPLACED}")
-    shutil.rmtree(former, ignore_errors=True)
-    if final.exists():
-        final.rename(former)
-    partial.rename(final)
-    sync_folder(final.parent)
-    shutil.rmtree(former, ignore_errors=True)
+def partial_file(path: Path) -> Path:
+    """A name for a file until it is whole: hidden, in the same folder, and no other process on any host has it."""
+    name = path.name.encode()[:_NAME_BYTES].decode(errors="ignore")
+    return path.with_name(f".{name}.{os.uname().nodename}.{os.getpid()}.{secrets.token_hex(4)}{PARTIAL}")
 
 
 def partial_folder(final: Path) -> Path:
@@ -66,22 +78,112 @@ def partial_folder(final: Path) -> Path:
     return final.with_name(f".{final.name}{PARTIAL}")
 
 
+def new_partial_folder(final: Path) -> Path:
+    """An empty folder to fill and publish; what an earlier run left there is removed."""
+    partial = partial_folder(final)
+    _remove(partial)
+    make_folders(partial)
+    return partial
+
+
+def publish_folder(partial: Path, final: Path) -> None:
+    """Give a finished folder its final name, in place of what was there."""
+    sync_tree(partial)
+    restore(final)
+    former = _former(final)
+    if not os.path.lexists(final):
+        file_calls.rename(partial, final)
+    elif file_calls.exchange(partial, final):
+        with suppress(OSError):  # the new content is in place: what happens to the old one is no failure
+            file_calls.rename(partial, former)
+    else:
+        _rename_twice(partial, final)
+    sync_folder(final.parent)
+    with suppress(OSError):  # a reader may still hold files of it; `restore` removes the rest
+        _remove(former)
+
+
+def _rename_twice(partial: Path, final: Path) -> None:
+    file_calls.rename(final, _former(final))
+    try:
+        file_calls.rename(partial, final)
+    except OSError:
+        restore(final)
+        raise
+
+
+def restore(final: Path) -> bool:
+    """Undo what a kill in the middle of `publish_folder` left; True if the old folder was put back.
+
+    The caller makes sure that nobody publishes this folder meanwhile.
+    """
+    former = _former(final)
+    if not os.path.lexists(former):
+        return False
+    if os.path.lexists(final):
+        with suppress(OSError):
+            _remove(former)
+        return False
+    file_calls.rename(former, final)
+    sync_folder(final.parent)
+    return True
+
+
+def replaced_in(folder: Path) -> list[Path]:
+    """The final names of the folders here whose replacement was begun and not finished."""
+    found = sorted(folder.glob(f".*{REPLACED}"))
+    return [path.with_name(path.name[1:].removesuffix(REPLACED)) for path in found]
+
+
+def try_writing(folder: Path) -> None:
+    """Make a folder and write into it, so that an OSError tells at once what would otherwise fail after the work."""
+    make_folders(folder)
+    probe = partial_file(folder / "probe")
+    try:
+        with file_calls.open_new(probe) as file:
+            file.write(" " * _PROBE_BYTES)
+            file_calls.flush(file)
+            file_calls.sync_file(file)
+    except OSError as error:
+        _name(error, probe, folder)
+        raise
+    finally:
+        with suppress(OSError):
+            file_calls.unlink(probe)
+
+
+def make_folders(path: Path) -> None:
+    """Make a folder and its parents, as far as they are missing, so that they last."""
+    if path.is_dir():
+        return
+    make_folders(path.parent)
+    with suppress(FileExistsError):
+        file_calls.make_folder(path)
+    if not path.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(path))
+    sync_folder(path.parent)
+
+
 def sync_tree(folder: Path) -> None:
     """Flush every file below a folder to the disk."""
     for parent, _, names in os.walk(folder):
         for name in names:
-            _sync(Path(parent, name))
-        _sync(Path(parent))
+            file_calls.sync(Path(parent, name))
+        file_calls.sync(Path(parent))
 
 
 def sync_folder(folder: Path) -> None:
     """Flush a folder's own entries (names, renames) to the disk."""
-    _sync(folder)
+    file_calls.sync(folder)
 
 
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+def _former(final: Path) -> Path:
+    return final.with_name(f".{final.name}{REPLACED}")
+
+
+def _remove(path: Path) -> None:
+    """Remove a folder, a file or a link, if it is there."""
+    if path.is_dir() and not path.is_symlink():
+        file_calls.remove_tree(path)
+    elif os.path.lexists(path):
+        file_calls.unlink(path)

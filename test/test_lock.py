@@ -1,8 +1,10 @@
 """Two runs on one folder: the second is told who holds it; a killed holder holds nothing."""
 
+import fcntl
 import os
 import subprocess
 import sys
+from contextlib import ExitStack
 
 import pytest
 
@@ -53,3 +55,36 @@ def test_it_is_free_again_after_the_block_and_other_folders_are_always_free(tmp_
         pass
     with holding(tmp_path / "a"):
         pass
+
+
+JUNK = {
+    "a list": b"[1]",
+    "a number": b"7",
+    "a word": b'"host"',
+    "nothing": b"",
+    "half a line": b'{"host": "here", "pid": 12',
+    "another object": b'{"pid": 12}',
+    "no text": b"\xff\xfe\x00",
+    "deep": b"[" * 100_000,
+}
+
+
+@pytest.mark.parametrize("content", JUNK.values(), ids=JUNK)
+def test_whatever_stands_in_the_lock_file_of_a_held_folder_it_is_held(tmp_path, content):
+    lock_file = tmp_path / ".exp.lock"
+    lock_file.write_bytes(content)
+    with lock_file.open("rb") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        with pytest.raises(K2DError, match="exp is in use by another run; wait"), holding(tmp_path / "exp"):
+            pytest.fail("both hold it")
+    with holding(tmp_path / "exp"):  # and it is no obstacle once it is free
+        pass
+
+
+def test_a_folder_is_held_on_a_full_disk_by_a_holder_without_a_name(tmp_path):
+    """/dev/full takes a lock as any file does, and not a byte."""
+    (tmp_path / ".exp.lock").symlink_to("/dev/full")
+    with ExitStack() as stack:
+        stack.enter_context(holding(tmp_path / "exp"))
+        with pytest.raises(K2DError, match="exp is in use by another run"), holding(tmp_path / "exp"):
+            pytest.fail("both hold it")

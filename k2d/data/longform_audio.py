@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from k2d.atomic import partial_folder, publish_folder
+from k2d.atomic import new_partial_folder, publish_folder
 from k2d.data.audio import RATE_HZ, AudioError, probe, read, resolve, write
 from k2d.data.longform import ByTime, Concatenate, Long, Piece, arrange
 from k2d.data.rows import Utterance
@@ -76,8 +75,7 @@ def written(longs: Sequence[Long], store: Path, label: str) -> Iterator[Utteranc
         return
     folder = store / f"long-{_digest(longs)}"
     if not folder.is_dir():
-        partial = partial_folder(folder)
-        shutil.rmtree(partial, ignore_errors=True)
+        partial = new_partial_folder(folder)
         for number, long in enumerate(track(longs, label, len(longs), "recordings")):
             write(partial / _name(number), _samples(long), RATE_HZ, durable=False)
         publish_folder(partial, folder)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from k2d.atomic import write_text
+from k2d.atomic import try_writing, write_text
 from k2d.data.audio import AudioError, probe, resolve
 from k2d.data.rows import Hypothesis
 from k2d.data.subtitles import FORMATS
@@ -29,6 +29,7 @@ def main(argv: Sequence[str]) -> int:
     files = _files(options.audio)
     if options.out is not None:
         _refuse_equal_names(files, options)
+        _refuse_unwritable(files, options)
     sources, n_failed = _sources(files)
     n_failed += _transcribe(sources, options) if sources else 0
     if n_failed:
@@ -82,6 +83,14 @@ def _refuse_equal_names(files: list[Path], options: argparse.Namespace) -> None:
         other = taken.setdefault(_target(path, options), path)
         if other != path:
             raise UsageError(f"{other} and {path} would both be written to {_target(path, options)}; call them apart")
+
+
+def _refuse_unwritable(files: list[Path], options: argparse.Namespace) -> None:
+    """Tell before the work, not after it, that its results could not be written. An OSError is told by the caller."""
+    folders = [target for path in files if (target := _target(path, options)).is_dir()]
+    if folders:
+        raise UsageError(f"{folders[0]}: is a folder, expected a place for a file; move it away, or name another --out")
+    try_writing(options.out)
 
 
 def _target(path: Path, options: argparse.Namespace) -> Path:
@@ -139,9 +148,7 @@ def _transcribe(sources: list[Source], options: argparse.Namespace) -> int:
 def _put(hypothesis: Hypothesis, options: argparse.Namespace, n_files: int) -> None:
     text = FORMATS[options.format](hypothesis)
     if options.out is not None:
-        target = _target(Path(hypothesis.recording_id), options)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        write_text(target, text)
+        write_text(_target(Path(hypothesis.recording_id), options), text)
         return
     if n_files > 1 and options.format != "json":
         print(f"# {hypothesis.recording_id}")

@@ -26,6 +26,7 @@ from k2d.models.whisper_dims import N_SAMPLES, RATE_HZ, WhisperDims
 from k2d.models.whisper_loading import FACE_CONFIG, FACE_GENERATION, FACE_WEIGHTS, WhisperWeights, read_whisper
 from k2d.models.whisper_names import to_hugging_face
 from k2d.models.whisper_rules import WhisperRules
+from k2d.system_faults import full_disk_told
 
 FEATURES = "preprocessor_config.json"
 
@@ -38,7 +39,8 @@ def write(model: Path, wanted: Wanted, folder: Path) -> None:
     weights = read_whisper(model)
     words = Vocabulary.of(vocabulary(weights.dims))
     tensors = {name: tensor.float().contiguous() for name, tensor in to_hugging_face(weights.state).items()}
-    save_file(tensors, folder / FACE_WEIGHTS, metadata={"format": "pt"})
+    with full_disk_told(folder / FACE_WEIGHTS):
+        save_file(tensors, folder / FACE_WEIGHTS, metadata={"format": "pt"})
     (folder / FACE_WEIGHTS).chmod(0o644)  # it is written for its owner alone
     _write(folder / FACE_GENERATION, _generation(weights, words, wanted))
     _write(folder / FEATURES, _features(weights.dims))

@@ -11,13 +11,16 @@ from k2d.export.agreement import Agreement, agreement
 from k2d.export.wanted import Wanted
 from k2d.models.trial import Trial
 from k2d.models.whisper_loading import read_whisper
+from k2d.system_faults import full_disk_told
 
 
 def write(model: Path, wanted: Wanted, folder: Path) -> None:
     """Write `<name>.pt`."""
     weights = read_whisper(model)
     state = {name: tensor.float() for name, tensor in weights.state.items()}
-    torch.save({"dims": weights.dims.as_dict(), "model_state_dict": state}, checkpoint(folder, wanted.name))
+    target = checkpoint(folder, wanted.name)
+    with full_disk_told(target):
+        torch.save({"dims": weights.dims.as_dict(), "model_state_dict": state}, target)
 
 
 def checkpoint(folder: Path, name: str) -> Path:

@@ -17,6 +17,7 @@ from k2d.faults import K2DError
 from k2d.models.espnet_s2t_config import written_path
 from k2d.models.weights_file import read_torch_file
 from k2d.paths import shown
+from k2d.system_faults import full_disk_told
 
 CONFIG, WEIGHTS, TOKENS, PIECES, PARAMETERS, STATISTICS = (
     "config.yaml",
@@ -52,7 +53,8 @@ def write_folder(
     if files.statistics is not None:
         (folder / STATISTICS).write_bytes(files.statistics)
         config["normalize_conf"] = {**config["normalize_conf"], "stats_file": written_path(folder / STATISTICS)}
-    torch.save({name: _kept(tensor) for name, tensor in state.items()}, folder / WEIGHTS)
+    with full_disk_told(folder / WEIGHTS):
+        torch.save({name: _kept(tensor) for name, tensor in state.items()}, folder / WEIGHTS)
     (folder / PIECES).write_bytes(pieces_model)
     write_text(folder / TOKENS, "".join(f"{token}\n" for token in config["token_list"]))
     counts = {"total": sum(n_parameters.values()), **n_parameters}

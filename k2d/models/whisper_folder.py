@@ -11,6 +11,7 @@ from torch import Tensor
 from k2d.atomic import write_text
 from k2d.models.whisper_dims import n_parameters
 from k2d.models.whisper_loading import PARAMETERS, RULES, WEIGHTS, WhisperWeights
+from k2d.system_faults import full_disk_told
 
 
 def write_folder(folder: Path, weights: WhisperWeights) -> None:
@@ -21,7 +22,8 @@ def write_folder(folder: Path, weights: WhisperWeights) -> None:
     write_text(folder / RULES, json.dumps(weights.generation.as_dict()) + "\n")
     partial = folder / f".{WEIGHTS}.partial"
     state = {name: _kept(tensor) for name, tensor in weights.state.items()}
-    torch.save({"dims": weights.dims.as_dict(), "model_state_dict": state}, partial)
+    with full_disk_told(folder / WEIGHTS):
+        torch.save({"dims": weights.dims.as_dict(), "model_state_dict": state}, partial)
     partial.replace(folder / WEIGHTS)
 
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import importlib.metadata
 import logging
-import shutil
 from pathlib import Path
 
-from k2d.atomic import partial_folder, publish_folder
+from k2d.atomic import new_partial_folder, publish_folder
 from k2d.config.fields import ComputeType
 from k2d.lock import holding
 from k2d.paths import shown
@@ -41,9 +40,7 @@ def convert(model: Path, compute_type: ComputeType) -> None:
         if stamp is not None and stamp.recipe.identity == recipe.identity and not damaged_files(target, stamp):
             return
         log.info("%s: converted for CTranslate2 (%s)", shown(model), compute_type)
-        partial = partial_folder(target)
-        shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir()
+        partial = new_partial_folder(target)
         ctranslate2.write(model, Wanted(model.name, compute_type=compute_type), partial)
         write_facts(partial, read_whisper(model))
         write_stamp(partial, recipe, {}, {})

@@ -7,7 +7,7 @@ import os
 import shutil
 from pathlib import Path
 
-from k2d.atomic import partial_folder, publish_folder
+from k2d.atomic import new_partial_folder, publish_folder
 from k2d.paths import PROJECT_ROOT, shown
 from k2d.stages.job import Job
 from k2d.stages.state import State
@@ -27,9 +27,8 @@ def take(state: State, job: Job) -> bool:
     stamp = readable_stamp(source)
     if stamp is None or differences(stamp.recipe, state.recipe) or damaged_files(source, stamp):
         return False
-    partial = partial_folder(state.unit.output)
-    shutil.rmtree(partial, ignore_errors=True)
-    shutil.copytree(source, partial, copy_function=_link)
+    partial = new_partial_folder(state.unit.output)
+    shutil.copytree(source, partial, copy_function=_link, dirs_exist_ok=True)
     publish_folder(partial, state.unit.output)
     log.info("%s: taken from %s", shown(state.unit.output), shown(source))
     return True

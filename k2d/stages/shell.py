@@ -6,7 +6,6 @@ import argparse
 import faulthandler
 import logging
 import os
-import shutil
 import sys
 import tempfile
 import time
@@ -15,16 +14,17 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 import k2d
-from k2d.atomic import partial_folder, publish_folder
+from k2d.atomic import new_partial_folder, publish_folder
 from k2d.companions import companions_for, output_of_companion
 from k2d.config import Config, load_config
 from k2d.config.load import resolve_conf
-from k2d.faults import K2DError, UsageError
+from k2d.faults import UsageError
 from k2d.inspection import Inspection
 from k2d.lock import holding
 from k2d.paths import places, shown
 from k2d.progress import clock
 from k2d.stages.job import Job
+from k2d.stages.recovery import adopt, recover
 from k2d.stages.reuse import take
 from k2d.stages.road import BY_VERB, Stage
 from k2d.stages.state import State, check_writable, refuse_changed, refuse_missing, settled, state_of, states
@@ -46,12 +46,11 @@ def main(verb: str, argv: Sequence[str]) -> int:
     with holding(job.places.exp):
         open_log(log_file)
         try:
+            recover(job.places)
             run_stage(stage, job)
-        except Exception as error:
+        except Exception:
             # The traceback goes to the log; people get the message (or, for a bug, the traceback as well).
             logging.getLogger("k2d.file").exception("stage %d (%s) failed", stage.number, stage.verb)
-            if isinstance(error, OSError):
-                raise K2DError(f"{error.filename or 'file system'}: {error.strerror or error}") from error
             raise
     return 0
 
@@ -168,9 +167,9 @@ def make_unit(stage: Stage, state: State, job: Job) -> None:
         log.info("%s: made anew, because %s", shown(output), "; ".join(state.changes))
     check_writable(output.parent)
     with holding(output):
-        partial = partial_folder(output)
-        shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir()
+        if adopt(state):
+            return
+        partial = new_partial_folder(output)
         start = time.time()
         with companions_for(output):
             counts = stage.load().make(state.unit, job, partial)
@@ -193,10 +192,18 @@ def accompany(stage: Stage, job: Job, output: str) -> int:
     return 0
 
 
+class _LogFile(logging.FileHandler):
+    """A log file that may lie on a full disk: the terminal tells the same, and no one reads a traceback of logging."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # logging's name
+        if not isinstance(sys.exc_info()[1], OSError):
+            super().handleError(record)
+
+
 def open_log(path: Path) -> None:
     """Say things to the terminal, and with times to the stage's log file, after what earlier runs wrote there."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    to_file = logging.FileHandler(path, encoding="utf-8")
+    to_file = _LogFile(path, encoding="utf-8")
     to_file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     to_terminal = logging.StreamHandler(sys.stdout)
     to_terminal.setFormatter(logging.Formatter("%(message)s"))

@@ -79,6 +79,7 @@ def _rows() -> list[tuple[str, str, str]]:
         as_file(files(_LANGUAGE) / "lexicon.db") as path,
         closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as database,
     ):
+        database.execute("PRAGMA temp_store = MEMORY")  # for the sorting, which needs no room on a disk then
         return database.execute("SELECT word, phonemes, role FROM word_phonemes ORDER BY pron_order").fetchall()
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from k2d.atomic import PARTIAL, sync_folder, write_text
+from k2d.atomic import PARTIAL, partial_file, sync_folder, write_text
 from k2d.faults import K2DError
 from k2d.paths import shown
 
@@ -48,7 +48,7 @@ class Checkpoints:
         self._folder.mkdir(parents=True, exist_ok=True)
         self._check_space(state)
         path = self._path(step)
-        partial = path.with_name(f".{path.name}.{os.getpid()}{PARTIAL}")
+        partial = partial_file(path)
         try:
             with partial.open("wb") as file:
                 torch.save(dict(state), file)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from k2d.atomic import PARTIAL, sync_folder
+from k2d.atomic import partial_file, sync_folder
 from k2d.data.audio.decode import BLOCK_FRAMES, Samples
 from k2d.data.audio.source import AudioError
 from k2d.faults import UsageError
@@ -27,7 +27,7 @@ def write(path: Path, samples: Samples, rate_hz: int, *, durable: bool = True) -
         raise AudioError("no_samples", str(path), f"cannot be written from an array of shape {samples.shape}")
     if not np.isfinite(samples).all():
         raise AudioError("nan_samples", str(path), "is not written: some samples are NaN or infinite")
-    partial = path.with_name(f".{path.name}.{os.getpid()}{PARTIAL}")
+    partial = partial_file(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         _write_blocks(partial, samples, rate_hz, container, durable=durable)

@@ -14,7 +14,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import TextIO
 
-from k2d.atomic import partial_folder, publish_folder
+from k2d.atomic import new_partial_folder, publish_folder
 from k2d.data.kaldi.datadir import InvalidData
 from k2d.data.kaldi.external_sort import read_lines, sort_lines
 from k2d.data.kaldi.ids import id_fault
@@ -62,9 +62,7 @@ def new_datadir(final: Path, *, force: bool, sources: Iterable[Path] = ()) -> It
             raise K2DError(f"{final} is there already and not empty; choose another destination, or --force")
         if not (final / "utt2spk").is_file():
             raise K2DError(f"{final} has no utt2spk, so it is not a data directory that --force may replace")
-    partial = partial_folder(final)
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
+    partial = new_partial_folder(final)
     try:
         yield partial
     except BaseException:

@@ -14,7 +14,7 @@ from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
 
-from k2d.atomic import partial_folder, publish_folder, sync_folder, sync_tree
+from k2d.atomic import new_partial_folder, publish_folder, sync_folder, sync_tree
 from k2d.data.kaldi.datadir import InvalidData, Tables, open_tables, parse_segment
 from k2d.data.kaldi.external_sort import read_lines, sort_lines
 from k2d.data.kaldi.joins import Row, differences, split_row
@@ -67,9 +67,7 @@ def fix(folder: Path, checks: Checks | None = None) -> Fixed:
     found = validate(folder, checks)
     _refuse_unmendable(found)
     fixed = Fixed(folder)
-    staged = partial_folder(folder.with_name(f"{folder.name}.fix"))
-    shutil.rmtree(staged, ignore_errors=True)
-    staged.mkdir()
+    staged = new_partial_folder(folder.with_name(f"{folder.name}.fix"))
     try:
         with tempfile.TemporaryDirectory(prefix="k2d-fix-") as scratch:
             tables = open_tables(folder, Path(scratch), FaultReport())
@@ -205,9 +203,7 @@ def _same(left: Path, right: Path) -> bool:
 
 
 def _back_up(folder: Path, names: list[str]) -> None:
-    partial = partial_folder(folder / BACKUP)
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir()
+    partial = new_partial_folder(folder / BACKUP)
     for name in names:
         if (folder / name).exists():
             shutil.copy2(folder / name, partial / name)

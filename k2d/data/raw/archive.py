@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import IO, BinaryIO, cast
 
-from k2d.atomic import partial_folder, publish_folder
+from k2d.atomic import new_partial_folder, publish_folder
 from k2d.data.raw.archive_members import Archive, Entry, opened_archive
 from k2d.data.raw.joined import Joined
 from k2d.faults import K2DError
@@ -91,9 +91,7 @@ def extract(archive: Path | Sequence[Path], destination: Path, limits: Limits = 
         raise K2DError(f"{destination}: is there already; move it away, or unpack to another place")
     looked = _look_through(archive, limits)
     _check_space(destination, looked.n_bytes)
-    partial = partial_folder(destination)
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
+    partial = new_partial_folder(destination)
     try:
         with (
             Progress(f"{_title(archive)}: unpacking", looked.n_bytes, "B") as progress,

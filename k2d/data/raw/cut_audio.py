@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import shutil
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from k2d.atomic import partial_folder, publish_folder
+from k2d.atomic import new_partial_folder, publish_folder
 from k2d.data.audio import RATE_HZ, AudioError, probe, read, resolve, write
 from k2d.data.rows import Utterance
 from k2d.faults import K2DError
@@ -83,9 +82,7 @@ def _write(cuts: list[_Cut], nj: int) -> None:
 
 def _write_cut(cut: _Cut) -> list[str]:
     """Write the stretches of one recording; what is wrong with those that cannot be. Runs in a worker."""
-    partial = partial_folder(cut.folder)
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
+    partial = new_partial_folder(cut.folder)
     source = resolve(cut.audio)
     info = probe(source)
     faults = []

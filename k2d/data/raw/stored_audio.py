@@ -7,13 +7,12 @@ came and what is missing is left out: stage 1 sets both aside with their reasons
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from k2d.atomic import partial_folder, publish_folder
+from k2d.atomic import new_partial_folder, publish_folder
 from k2d.data.audio import RATE_HZ, AudioError, AudioSource, read, write
 from k2d.data.raw.parquet import Clip, Kind, Row, Shard, demand_columns, read_clips, read_rows
 from k2d.faults import K2DError
@@ -80,9 +79,7 @@ def _name(row: int) -> str:
 
 def _write_group(group: _Group) -> None:
     """Write the clips of a row group. Runs in a worker."""
-    partial = partial_folder(group.folder)
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
+    partial = new_partial_folder(group.folder)
     for row, clip in enumerate(read_clips(group.shard, group.column, group.number)):
         if clip.content is not None:
             _write_clip(clip.content, partial / _name(row))

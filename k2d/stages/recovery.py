@@ -1,0 +1,61 @@
+"""What a run that was killed has left is put in order before the next one begins."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from k2d.atomic import partial_folder, publish_folder, replaced_in, restore
+from k2d.faults import K2DError
+from k2d.lock import holding
+from k2d.paths import Places, shown
+from k2d.stages.state import State
+from k2d.stamp import STAMP, Stamp, damaged_files, differences, readable_stamp
+
+log = logging.getLogger("k2d")
+
+
+def recover(places: Places) -> None:
+    """Put back each folder that a killed run had moved aside to replace it. The caller holds the experiment.
+
+    This comes before any stage looks for its inputs, so that a stage which only reads them finds them, too. Experiments
+    share `data/`: what another run holds there is that run's to finish.
+    """
+    for final in _interrupted_below(places.exp):
+        _restore(final)
+    for final in replaced_in(places.data):
+        with suppress(K2DError), holding(final):
+            _restore(final)
+
+
+def adopt(state: State) -> Stamp | None:
+    """Publish what an earlier run has finished and could not publish, if it is what is asked for now.
+
+    The caller holds the unit. Every file is hashed, since a power cut can leave a file with its size and time but
+    without its content.
+    """
+    partial = partial_folder(state.unit.output)
+    stamp = readable_stamp(partial)
+    if stamp is None or differences(stamp.recipe, state.recipe) or damaged_files(partial, stamp, verify=True):
+        return None
+    publish_folder(partial, state.unit.output)
+    log.info("%s: was finished by a run that was killed; put in its place", shown(state.unit.output))
+    return stamp
+
+
+def _interrupted_below(folder: Path) -> Iterator[Path]:
+    """Interrupted replacements, without a look into finished folders: they hold no others and may be large."""
+    yield from replaced_in(folder)
+    for entry in os.scandir(folder):
+        if entry.is_dir(follow_symlinks=False) and not entry.name.startswith("."):
+            below = Path(entry.path)
+            if not (below / STAMP).exists():
+                yield from _interrupted_below(below)
+
+
+def _restore(final: Path) -> None:
+    if restore(final):
+        log.warning("%s: put back; the run that was replacing it was killed", shown(final))

@@ -1,0 +1,193 @@
+"""What the operating system refuses becomes a sentence: where, what, what to do. A fault of the toolkit stays one."""
+
+import errno
+import logging
+import os
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import soundfile
+
+from k2d import system_faults
+from k2d.__main__ import TOOLS, main
+from k2d.atomic import try_writing
+from k2d.paths import PROJECT_ROOT
+from k2d.stages.shell import open_log
+
+ROOM = "make room there (TMPDIR names another folder for temporary files), then run the same command again"
+IN_THE_WAY = "a file stands where a folder is needed: move it away, or name another place"
+
+
+@pytest.fixture
+def texts(tmp_path):
+    """A reference and a hypothesis."""
+    for name in ("ref", "hyp"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "text").write_text("u1 hello\nu2 你好\n", encoding="utf-8")
+    return str(tmp_path / "ref" / "text"), str(tmp_path / "hyp" / "text")
+
+
+@pytest.fixture
+def in_the_way(tmp_path):
+    (tmp_path / "taken").write_text("mine\n")
+    yield tmp_path / "taken"
+    assert (tmp_path / "taken").read_text() == "mine\n"
+
+
+def said(capsys, *words):
+    """What a command that fails for a reason of the system prints."""
+    assert main(words) == 1
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    return captured.err
+
+
+@pytest.mark.parametrize("place", ["taken", "taken/below"])
+def test_score_out_where_a_file_stands(capsys, texts, in_the_way, place):
+    ref, hyp = texts
+    place = in_the_way.parent / place
+    told = said(capsys, "score", "--ref", ref, "--hyp", hyp, "--out", str(place))
+    assert told.startswith(f"python -m k2d score: {in_the_way}")
+    assert told.endswith(f"; {IN_THE_WAY}\n")
+
+
+def test_a_data_directory_below_a_file(capsys, tmp_path, in_the_way):
+    (tmp_path / "data").mkdir()
+    for name, line in {"wav.scp": "a a.wav", "utt2spk": "a a", "spk2utt": "a a", "text": "a hello"}.items():
+        (tmp_path / "data" / name).write_text(f"{line}\n")
+    told = said(capsys, "data", "copy", str(tmp_path / "data"), str(in_the_way / "copy"))
+    assert told == f"python -m k2d data: {in_the_way}: Not a directory; {IN_THE_WAY}\n"
+
+
+def test_transcribe_looks_at_its_destination_before_it_decodes(capsys, in_the_way, monkeypatch):
+    audio = in_the_way.parent / "a.wav"
+    soundfile.write(audio, np.zeros(16000), 16000)
+    words = ("transcribe", "--model", str(in_the_way.parent / "no model"), str(audio), "--out")
+    told = said(capsys, *words, str(in_the_way / "out"))
+    assert told == f"python -m k2d transcribe: {in_the_way}: Not a directory; {IN_THE_WAY}\n"
+    assert said(capsys, *words, str(in_the_way)) == told
+    full = in_the_way.parent / "full"
+    monkeypatch.setattr("k2d.file_calls.flush", no_room)
+    assert said(capsys, *words, str(full)) == f"python -m k2d transcribe: {full}: No space left on device; {ROOM}\n"
+    assert list(full.iterdir()) == []
+    (full / "a.txt").mkdir()
+    assert main([*words, str(full)]) == 2
+    assert f"{full}/a.txt: is a folder, expected a place for a file" in capsys.readouterr().err
+
+
+def no_room(*_):
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_a_failed_write_that_names_no_file_is_placed_where_there_is_no_room(capsys, texts, monkeypatch, tmp_path):
+    """Here TMPDIR: the tables are sorted there."""
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(scratch))
+    monkeypatch.setattr("k2d.select.cli.demand_same_ids", no_room)
+    usage = shutil.disk_usage(tmp_path)
+    full = usage._replace(free=100)
+    monkeypatch.setattr(shutil, "disk_usage", lambda place: full if place == scratch else usage)
+    told = said(capsys, "distance", "--a", texts[0], "--b", texts[1])
+    assert told == f"python -m k2d distance: {scratch}: No space left on device; {ROOM}\n"
+    monkeypatch.setattr(shutil, "disk_usage", lambda place: full if place == tmp_path else usage)
+    told = said(capsys, "distance", "--a", texts[0], "--b", texts[1], "--lexicon", str(tmp_path / "not" / "there"))
+    assert told.startswith(f"python -m k2d distance: {tmp_path}: No space left on device; ")
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
+    told = said(capsys, "distance", "--a", texts[0], "--b", texts[1])
+    assert told.startswith("python -m k2d distance: standard output, or a file that the system does not name: No space")
+
+
+def test_no_folder_for_temporary_files(capsys, texts, monkeypatch):
+    def nowhere():
+        raise FileNotFoundError(errno.ENOENT, "No usable temporary directory found in ['/tmp']")
+
+    monkeypatch.setattr("tempfile.gettempdir", nowhere)
+    assert "No usable temporary directory found in ['/tmp']; " in said(
+        capsys, "distance", "--a", texts[0], "--b", texts[1]
+    )
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("verb", ["config", "stages", "--help"])
+def test_a_full_disk_behind_standard_output_is_told_without_a_traceback(verb, unbuffered):
+    environment = {**os.environ, "PYTHONPATH": str(PROJECT_ROOT), "PYTHONUNBUFFERED": unbuffered}
+    with open("/dev/full", "w") as full:  # noqa: PTH123  # never by a name that something could be renamed to
+        command = [sys.executable, "-m", "k2d", verb]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, env=environment)
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"python -m k2d {verb}: standard output")
+    assert done.stderr.endswith(f": No space left on device; {ROOM}\n")
+    assert done.stderr.count("\n") == 1
+
+
+def test_every_remedy_stands_for_its_error_and_names_the_place(capsys, monkeypatch):
+    for code, remedy in system_faults.REMEDIES.items():
+        refused(monkeypatch, OSError(code, os.strerror(code), "exp/x/.a.partial", None, "exp/x/a"))
+        assert said(capsys, "config") == f"python -m k2d config: exp/x/a: {os.strerror(code)}; {remedy}\n"
+
+
+def refused(monkeypatch, error):
+    def run(_):
+        raise error
+
+    monkeypatch.setattr("k2d.config.cli.main", run)
+    assert TOOLS["config"][0] == "k2d.config.cli"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [OSError("a library's own"), OSError(errno.EBADF, "Bad file descriptor"), RuntimeError("broken"), KeyError("x")],
+)
+def test_a_fault_of_the_toolkit_keeps_its_traceback(monkeypatch, error):
+    refused(monkeypatch, error)
+    with pytest.raises(type(error)) as raised:
+        main(["config"])
+    assert raised.value is error
+
+
+def test_a_full_disk_behind_another_librarys_error_is_told(capsys, monkeypatch):
+    """torch.save reports a failed write as a RuntimeError of its own."""
+    full = RuntimeError("unexpected pos 704 vs 598")
+    full.__context__ = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "model.pth")
+    refused(monkeypatch, full)
+    assert said(capsys, "config") == f"python -m k2d config: model.pth: No space left on device; {ROOM}\n"
+    handled = RuntimeError("a bug, met while a missing file was dealt with")
+    handled.__context__ = FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), "x")
+    refused(monkeypatch, handled)
+    with pytest.raises(RuntimeError, match="a bug"):
+        main(["config"])
+
+
+def test_a_library_that_writes_by_itself_is_translated_where_there_is_no_room(tmp_path, monkeypatch):
+    usage = shutil.disk_usage(tmp_path)
+    for free in (0, 1 << 30):
+        monkeypatch.setattr(shutil, "disk_usage", lambda _, free=free: usage._replace(free=free))
+        expected = "iostream error" if free else f"No space left on device: '{tmp_path}/model.pth'"
+        with (
+            pytest.raises(RuntimeError if free else OSError, match=expected),
+            system_faults.full_disk_told(tmp_path / "model.pth"),
+        ):
+            raise RuntimeError("iostream error")
+
+
+def test_a_log_on_a_full_disk_takes_nothing_and_says_nothing(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("faulthandler.enable", lambda _: None)
+    (tmp_path / "01.prepare.log").symlink_to("/dev/full")
+    log, only_file = logging.getLogger("k2d"), logging.getLogger("k2d.file")
+    kept = log.handlers, log.level, log.propagate, only_file.handlers, only_file.propagate
+    try:
+        open_log(tmp_path / "01.prepare.log")
+        log.info("in 3 = kept 3")
+        printed = capsys.readouterr()
+    finally:
+        log.handlers, log.level, log.propagate, only_file.handlers, only_file.propagate = kept
+    assert (printed.out, printed.err) == ("in 3 = kept 3\n", "")
+
+
+def test_a_probe_leaves_nothing_and_makes_its_folder(tmp_path):
+    try_writing(tmp_path / "one" / "two")
+    assert list((tmp_path / "one" / "two").iterdir()) == []
