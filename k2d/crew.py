@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import queue
-import threading
+import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from typing import Generic, TypeVar
 
-from k2d.workers import Outcome, run_each
+from k2d.workers import Outcome, Pool
 
 Item = TypeVar("Item")
 Value = TypeVar("Value")
@@ -17,36 +17,22 @@ Seat = TypeVar("Seat")
 class Crew(Generic[Seat, Item, Value]):
     """One worker process per seat (a device, say). `function` gets (seat, item) and must be importable.
 
-    A worker that dies is replaced, and its item comes back as a failed outcome. The workers end with this process.
+    A worker that dies is replaced, and its item comes back as a failed outcome. The workers end with the crew and with
+    this process. They are started and asked by the thread that calls `map`; there is no other.
     """
 
     def __init__(self, function: Callable[[tuple[Seat, Item]], Value], seats: Sequence[Seat]) -> None:
-        self._function = function
-        self._tasks: queue.SimpleQueue[Item] = queue.SimpleQueue()
-        self._answers: queue.SimpleQueue[Outcome[Item, Value]] = queue.SimpleQueue()
         self.size = len(seats)
-        for seat in seats:
-            threading.Thread(target=self._serve, args=(seat,), daemon=True).start()
+        self._pool: Pool[Item, Value] = Pool(function, [partial(_at, seat) for seat in seats])
+        weakref.finalize(self, self._pool.stop)
 
     def map(self, items: Iterable[Item]) -> Iterator[Outcome[Item, Value]]:
-        """Yield an outcome per item, in the order in which they finish; items are read as workers become free."""
-        waiting, n_out = iter(items), 0
-        try:
-            while True:
-                while n_out < self.size and (item := next(waiting, None)) is not None:
-                    self._tasks.put(item)
-                    n_out += 1
-                if not n_out:
-                    return
-                outcome = self._answers.get()
-                n_out -= 1
-                yield outcome
-        finally:
-            for _ in range(n_out):  # left early: nobody else shall find these answers
-                self._answers.get()
+        """Yield an outcome per item, in the order in which they finish; items are read as workers become free.
 
-    def _serve(self, seat: Seat) -> None:
-        tasks = ((seat, item) for item in iter(self._tasks.get, None))
-        for outcome in run_each(self._function, tasks, nj=1):
-            _, item = outcome.item
-            self._answers.put(Outcome(item, outcome.value, outcome.error, outcome.exception, outcome.answered))
+        K2DError if no worker can be started. If the caller leaves early, workers that are still busy are ended.
+        """
+        return self._pool.map(items)
+
+
+def _at(seat: Seat, item: Item) -> tuple[Seat, Item]:
+    return seat, item

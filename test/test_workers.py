@@ -27,7 +27,7 @@ def test_crash_exception_and_hang_cost_one_item_each():
     assert outcomes[5].error == "ValueError: five is refused"
     assert isinstance(outcomes[5].exception, ValueError)
     assert outcomes[7].error == "took longer than 3 s and was stopped"
-    assert outcomes[8].error == "the worker process died (signal SIGKILL)"
+    assert outcomes[8].error.startswith("the worker process died (signal SIGKILL)")
 
 
 def test_fresh_gives_every_item_its_own_process_and_otherwise_one_serves_many():
