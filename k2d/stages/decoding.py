@@ -97,10 +97,17 @@ def decode_items(work: Work, items: Iterable[Item], cache: Path, job: Job, label
             if item.id not in finished:
                 wanted.append(item)
     if wanted:
+        _tell_engine(work, job)
         _make_ready(work)
         with showing(gauge, label):
             _decode(work, wanted, gauge, job, label)
     yield from answers_to(asked, cache, read_answers(cache))
+
+
+def _tell_engine(work: Work, job: Job) -> None:
+    if work.compute_type is None and job.config.decode.engine == "ctranslate2":
+        reason = f"as CTranslate2 runs Whisper alone (its family is {work.family})"
+        logging.getLogger("k2d").info("%s: decoded in torch, %s", work.model.name, reason)
 
 
 def _make_ready(work: Work) -> None:
