@@ -4,29 +4,55 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sized
-from typing import TextIO, TypeVar
+from collections import deque
+from collections.abc import Iterable, Iterator, MutableMapping, Sized
+from typing import Any, TextIO, TypeVar
 
 from tqdm import tqdm
 
 Item = TypeVar("Item")
 
 LINE_EVERY_S = 30.0  # off a terminal
+DRAWN_EVERY_S = 0.2  # on one
+PACE_OVER_S = 600.0
+_MARK_EVERY_S = 1.0
+
+
+class Pace:
+    """How fast work goes now: over the last ten minutes, or since it began if that is less."""
+
+    def __init__(self, now_s: float, done: float) -> None:
+        self._marks = deque([(now_s, done)])
+
+    def see(self, now_s: float, done: float) -> None:
+        """So much is done at this time."""
+        if now_s - self._marks[-1][0] >= _MARK_EVERY_S:
+            self._marks.append((now_s, done))
+        while len(self._marks) > 1 and now_s - self._marks[1][0] >= PACE_OVER_S:
+            self._marks.popleft()
+
+    def left_s(self, now_s: float, done: float, total: float) -> float | None:
+        """How long the rest takes at this pace; None before there is any."""
+        then_s, done_then = self._marks[0]
+        if done >= total:
+            return 0.0
+        return (now_s - then_s) * (total - done) / (done - done_then) if done > done_then else None
 
 
 class Progress:
-    """Counts work done towards a total. Use as a context manager; `update` as work finishes."""
+    """Counts work done towards a total. Use as a context manager; `update` as work finishes.
 
-    def __init__(self, label: str, total: float | None, unit: str = "", stream: TextIO | None = None) -> None:
-        self.label, self.total, self.unit = label, total, unit
+    `done` is what earlier runs have done: it counts towards the total, and not for the pace.
+    """
+
+    def __init__(
+        self, label: str, total: float | None, unit: str = "", stream: TextIO | None = None, done: float = 0.0
+    ) -> None:
+        self.label, self.total, self.unit, self.done = label, total, unit, done
         self.stream = stream or sys.stderr
-        self.done = 0.0
-        self._start = self._last_line = time.monotonic()
-        self._bar = (
-            tqdm(desc=label, total=total, unit=unit or "it", file=self.stream, leave=False, dynamic_ncols=True)
-            if self.stream.isatty()
-            else None
-        )
+        self._start = self._last_shown = time.monotonic()
+        self._pace = Pace(self._start, done)
+        self._bar = _Bar(self) if self.stream.isatty() else None
 
     def __enter__(self) -> Progress:
         return self
@@ -34,28 +60,63 @@ class Progress:
     def __exit__(self, *exc: object) -> None:
         if self._bar is not None:
             self._bar.close()
-        elif self._last_line > self._start:  # it was long enough to speak of: say how it ended
-            self._print_line()
+        elif self._last_shown > self._start:  # it was long enough to speak of: say how it ended
+            self._show(time.monotonic())
+
+    def begin(self) -> None:
+        """Measure the pace from now on: what took time before was no work, such as loading a model."""
+        self._pace = Pace(time.monotonic(), self.done)
 
     def update(self, amount: float = 1) -> None:
+        """So much more is done."""
         self.done += amount
-        if self._bar is not None:
-            self._bar.update(amount)
-        elif time.monotonic() - self._last_line >= LINE_EVERY_S:
-            self._print_line()
+        now_s = time.monotonic()
+        self._pace.see(now_s, self.done)
+        if now_s - self._last_shown >= (LINE_EVERY_S if self._bar is None else DRAWN_EVERY_S):
+            self._show(now_s)
 
-    def _print_line(self) -> None:
-        self._last_line = time.monotonic()
-        print(self.line(self._last_line - self._start), file=self.stream, flush=True)
+    def reach(self, done: float) -> None:
+        """So much is done in all. Less than before (something is done again) leaves what is shown where it is."""
+        self.update(max(0.0, done - self.done))
 
-    def line(self, elapsed_s: float) -> str:
-        """One line of progress after `elapsed_s` seconds, with the time left where a total is known."""
+    def _show(self, now_s: float) -> None:
+        self._last_shown = now_s
+        if self._bar is None:
+            print(f"{self.label}: {self.told()}", file=self.stream, flush=True)
+        else:
+            self._bar.refresh()
+
+    def told(self) -> str:
+        """How much is done, and the time left where a total is known."""
+        now_s = time.monotonic()
         unit = f" {self.unit}" if self.unit else ""
+        gone = clock(now_s - self._start)
         if not self.total:
-            return f"{self.label}: {self.done:,.0f}{unit} in {clock(elapsed_s)}"
-        left = clock(elapsed_s * (self.total - self.done) / self.done) if self.done else "?"
-        done = f"{self.done:,.0f} of {self.total:,.0f}{unit} ({100 * self.done / self.total:.0f} %)"
-        return f"{self.label}: {done}, {clock(elapsed_s)} gone, {left} left"
+            return f"{self.done:,.0f}{unit} in {gone}"
+        left_s = self._pace.left_s(now_s, self.done, self.total)
+        left = "?" if left_s is None else clock(left_s)
+        share = f"{100 * self.done / self.total:.0f} %"
+        return f"{self.done:,.0f} of {self.total:,.0f}{unit} ({share}), {gone} gone, {left} left"
+
+
+class _Bar(tqdm):  # type: ignore[type-arg]
+    """A bar that says what a line says: tqdm's own pace would count what earlier runs have done."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress  # first: tqdm draws as soon as it is made
+        form = "{desc}: {bar}| {told}" if progress.total else "{desc}: {told}"
+        super().__init__(
+            desc=progress.label,
+            total=progress.total,
+            file=progress.stream,
+            leave=False,
+            dynamic_ncols=True,
+            bar_format=form,
+        )
+
+    @property
+    def format_dict(self) -> MutableMapping[str, Any]:
+        return {**super().format_dict, "n": self._progress.done, "told": self._progress.told()}
 
 
 def track(items: Iterable[Item], label: str, total: float | None = None, unit: str = "") -> Iterator[Item]:

@@ -13,27 +13,88 @@ class Terminal(io.StringIO):
         return True
 
 
-def test_a_line_says_how_much_is_done_and_how_long_is_left():
+@pytest.fixture
+def clock(monkeypatch):
+    """Seconds that pass when a test says so."""
+
+    class Clock:
+        now_s = 0.0
+
+        def passes(self, seconds: float) -> None:
+            self.now_s += seconds
+
+    made = Clock()
+    monkeypatch.setattr(progress.time, "monotonic", lambda: made.now_s)
+    return made
+
+
+def test_a_line_says_how_much_is_done_and_how_long_is_left(clock):
     bar = Progress("decoding", 200, "windows", stream=io.StringIO())
+    clock.passes(30)
     bar.update(50)
-    assert bar.line(30) == "decoding: 50 of 200 windows (25 %), 30 s gone, 1 min 30 s left"
+    assert bar.told() == "50 of 200 windows (25 %), 30 s gone, 1 min 30 s left"
+    clock.passes(90)
     bar.update(150)
-    assert bar.line(120) == "decoding: 200 of 200 windows (100 %), 2 min 0 s gone, 0 s left"
+    assert bar.told() == "200 of 200 windows (100 %), 2 min 0 s gone, 0 s left"
 
 
-def test_without_a_total_there_is_no_time_left():
+def test_without_a_total_there_is_no_time_left(clock):
     bar = Progress("reading", None, "lines", stream=io.StringIO())
+    clock.passes(5)
     bar.update(1234)
-    assert bar.line(5) == "reading: 1,234 lines in 5 s"
+    assert bar.told() == "1,234 lines in 5 s"
 
 
-def test_off_a_terminal_a_line_comes_every_so_often_and_not_more(monkeypatch):
-    now = [0.0]
-    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
+def test_what_earlier_runs_have_done_counts_for_the_share_and_not_for_the_pace(clock):
+    """100 minutes of audio, 40 done before; after five minutes of loading, 10 in one minute: five more for 50."""
+    bar = Progress("decoding", 100, "min", stream=io.StringIO(), done=40)
+    clock.passes(300)
+    assert bar.told() == "40 of 100 min (40 %), 5 min 0 s gone, ? left"
+    bar.begin()
+    clock.passes(60)
+    bar.update(10)
+    assert bar.told() == "50 of 100 min (50 %), 6 min 0 s gone, 5 min 0 s left"
+
+
+def test_the_pace_is_that_of_the_last_ten_minutes(clock):
+    """20 minutes at 1 a minute, then 10 minutes at 4 a minute: 40 left take 10 minutes."""
+    bar = Progress("decoding", 100, "min", stream=io.StringIO())
+    for _ in range(20):
+        clock.passes(60)
+        bar.update(1)
+    for _ in range(10):
+        clock.passes(60)
+        bar.update(4)
+    assert bar.told() == "60 of 100 min (60 %), 30 min 0 s gone, 10 min 0 s left"
+
+
+def test_a_retry_never_makes_it_go_back(clock):
+    bar = Progress("decoding", 100, "min", stream=io.StringIO())
+    shown = []
+    for done in (10, 30, 20, 25, 30, 35):
+        clock.passes(60)
+        bar.reach(done)
+        shown.append(bar.done)
+    assert shown == [10, 30, 30, 30, 30, 35]
+
+
+def test_on_a_terminal_the_bar_says_the_same(clock):
+    out = Terminal()
+    with Progress("decoding", 100, "min", stream=out, done=40) as bar:
+        clock.passes(60)
+        bar.update(10)
+        assert str(bar._bar).startswith("decoding: ")
+        assert str(bar._bar).endswith("| 50 of 100 min (50 %), 1 min 0 s gone, 5 min 0 s left")
+    with Progress("reading", None, "lines", stream=out) as bar:
+        bar.update(7)
+        assert str(bar._bar) == "reading: 7 lines in 0 s"
+
+
+def test_off_a_terminal_a_line_comes_every_so_often_and_not_more(clock):
     out = io.StringIO()
     with Progress("x", 100, stream=out) as bar:
         for _ in range(100):
-            now[0] += 1
+            clock.passes(1)
             bar.update()
     assert out.getvalue().count("\n") == 4  # after 30, 60 and 90 s, and at the end
     assert "x: 100 of 100 (100 %)" in out.getvalue().splitlines()[-1]
@@ -50,9 +111,9 @@ def test_on_a_terminal_there_is_a_bar_with_the_time_left():
         bar.update(5)
         assert bar._bar is not None
         assert "decoding" in str(bar._bar)
-        assert "50%" in str(bar._bar)
+        assert "50 %" in str(bar._bar)
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(0, "0 s"), (59.4, "59 s"), (60, "1 min 0 s"), (3600, "1 h 0 min")])
-def test_clock(seconds, text):
+def test_a_duration_in_words(seconds, text):
     assert progress.clock(seconds) == text

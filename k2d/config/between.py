@@ -78,13 +78,17 @@ def _language_faults(config: Config) -> Iterator[tuple[str, object, str]]:
 
 
 def _engine_faults(config: Config) -> Iterator[tuple[str, object, str]]:
-    """CTranslate2 runs Whisper alone, and its prompts are tokens: a mean of languages is none."""
+    """CTranslate2 runs Whisper alone, others stay in torch. Its prompts are tokens: a mean of languages is none."""
     if config.decode.engine == "torch":
         return
-    for key, model in {"teacher": config.teacher, **config.auxiliaries}.items():
-        if model.family != "whisper":
-            yield "decode.engine", config.decode.engine, f"torch, as {key} is of the family {model.family}"
-        elif model.decode != "attention":
+    models = {"teacher": config.teacher, **config.auxiliaries}
+    whispers = {key: model for key, model in models.items() if model.family == "whisper"}
+    if not whispers:
+        found = ", ".join(f"{key}: {model.family}" for key, model in models.items())
+        reason = f"torch, as CTranslate2 runs Whisper alone and no model here is one ({found})"
+        yield "decode.engine", config.decode.engine, reason
+    for key, model in whispers.items():
+        if model.decode != "attention":
             yield f"{key}.decode", model.decode, "attention, as the engine is ctranslate2"
         elif len(model.language) > 1:
             named = ", ".join(model.language)
@@ -93,7 +97,7 @@ def _engine_faults(config: Config) -> Iterator[tuple[str, object, str]]:
     if any(config.decode.temperatures):
         drawn = list(config.decode.temperatures)
         yield "decode.temperatures", drawn, "[0.0], as what CTranslate2 draws is another text each time"
-    if config.decode.precision != "fp32":
+    if config.decode.precision != "fp32" and len(whispers) == len(models):
         yield "decode.precision", config.decode.precision, "decode.compute_type, as the engine is ctranslate2"
 
 

@@ -140,9 +140,10 @@ class Decode:
     """Decode teacher and auxiliaries by their CTC heads as well, where they are not anyway: rows `<model>_ctc`, which
     tell the encoder's part of an error from the decoder's."""
     engine: Literal["torch", "ctranslate2"] = "torch"
-    """Who carries it out: ctranslate2 (faster-whisper's) for models of the Whisper family, which it takes converted."""
+    """Who carries it out. ctranslate2 (faster-whisper's) runs models of the Whisper family, which are converted for it;
+    models of other families decode in torch all the same."""
     precision: DecodePrecision = "fp32"
-    """Numbers of the engine torch; fp16 needs a GPU."""
+    """Numbers of what decodes in torch; fp16 needs a GPU."""
     compute_type: ComputeType = "fp32"
     """Numbers of the engine ctranslate2: fp16 and int8_fp16 need a GPU."""
 

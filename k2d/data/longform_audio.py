@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from k2d.atomic import new_partial_folder, publish_folder
-from k2d.data.audio import RATE_HZ, AudioError, probe, read, resolve, write
+from k2d.data.audio import RATE_HZ, AudioError, Cause, probe, read, resolve, write
 from k2d.data.longform import ByTime, Concatenate, Long, Piece, arrange
 from k2d.data.rows import Utterance
 from k2d.faults import K2DError
@@ -55,7 +55,9 @@ def _lengthened(rows: Iterable[Utterance], asked: Asked, store: Path) -> Iterato
     for row in rows:
         try:
             pieces.append(piece_of(row, *(asked.when(row) if asked.when else ())))
-        except AudioError:
+        except AudioError as error:
+            if error.cause is Cause.MACHINE:
+                raise
             yield row
     yield from written(arrange(pieces, asked.how), store, f"{asked.split}{asked.suffix}: writing audio")
 

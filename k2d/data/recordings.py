@@ -9,8 +9,10 @@ from pathlib import Path
 from k2d.data.kaldi.external_sort import read_lines
 from k2d.data.kaldi.joins import Row, split_row
 from k2d.data.rows import Rejected
+from k2d.faults import K2DError
 from k2d.progress import track
-from k2d.workers import Outcome, run_each
+from k2d.tries import is_passing, run_each_twice
+from k2d.workers import Outcome
 
 LIMIT_S = 120.0  # for looking at one file
 
@@ -28,18 +30,40 @@ class Probed:
 
 
 def probe_recordings(recordings: Path, scratch: Path, *, nj: int, label: str) -> Probed:
-    """Look at the audio of a file's recordings: a line `recording audio` for each."""
+    """Look at the audio of a file's recordings: a line `recording audio` for each.
+
+    A recording is bad by its own fault alone. K2DError names those that the machine could not read in two tries.
+    """
     probed = Probed(scratch / "durations")
     total = sum(1 for _ in read_lines(recordings))
-    outcomes = run_each(duration_s, map(split_row, read_lines(recordings)), nj=nj, limit_s=LIMIT_S)
+    outcomes = run_each_twice(
+        duration_s,
+        map(split_row, read_lines(recordings)),
+        nj=nj,
+        limit_s=LIMIT_S,
+        judge=is_machines,
+        what=lambda n: f"{label}: {n:,} of {total:,} recordings",
+        name=lambda row: row[0],
+    )
+    n_answered = 0
     with probed.durations.open("w", encoding="utf-8") as file:
         for outcome in track(outcomes, label, total, "recordings"):
+            n_answered += 1
             if outcome.value is not None:
                 file.write(f"{outcome.item[0]} {outcome.value!r}\n")
             else:
                 rejected = _rejected(outcome)
                 probed.bad[rejected.id] = rejected
+    if n_answered != total:
+        raise K2DError(f"{label}: {n_answered:,} of {total:,} recordings were looked at; run the same command again")
     return probed
+
+
+def is_machines(error: BaseException) -> bool:
+    """Whether the machine failed at audio that a corpus names. What is not there, a corpus may never have had."""
+    from k2d.data.audio import AudioError, Cause
+
+    return error.cause is Cause.MACHINE if isinstance(error, AudioError) else is_passing(error)
 
 
 def duration_s(recording: Row) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import islice
 
@@ -33,9 +33,16 @@ class ClipText:
 
 
 def decode_clips(
-    recogniser: Recogniser, clips: Iterable[Clip], options: Options, is_loop: IsLoop | None = None
+    recogniser: Recogniser,
+    clips: Iterable[Clip],
+    options: Options,
+    is_loop: IsLoop | None = None,
+    on_clip: Callable[[Clip], None] = lambda _: None,
 ) -> Iterator[ClipText | Failed]:
-    """Yield the text of each clip, in their order; a clip that cannot be read is a Failed in its place."""
+    """Yield the text of each clip, in their order; a clip that cannot be read is a Failed in its place.
+
+    `on_clip` is told of each as soon as its batch is decoded, before its turn has come.
+    """
     hearing = hearing_of(recogniser, replace(options, timestamps=False), is_loop)
     remaining = iter(clips)
     while pool := list(islice(remaining, options.batch_size * _BATCHES_AHEAD)):
@@ -50,6 +57,7 @@ def decode_clips(
         for place, decoded in _decoded(hearing, looks):
             duration_s = len(looks[place].samples) / recogniser.window.rate_hz
             found[place] = _clip_text(pool[place].id, duration_s, decoded, recogniser)
+            on_clip(pool[place])
         yield from (found[place] for place in range(len(pool)))
 
 

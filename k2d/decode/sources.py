@@ -38,10 +38,12 @@ class Failed:
     recording_id: str
     reason: str
     detail: str
+    is_passing: bool = False
+    """The machine failed, not the recording: another try may succeed."""
 
     @classmethod
     def of(cls, recording_id: str, error: AudioError) -> Failed:
-        return cls(recording_id, error.reason, str(error))
+        return cls(recording_id, error.reason, str(error), error.is_passing)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,24 +1,36 @@
 """The answers of decoding workers, kept under exp/<name>/cache/ until the unit is made.
 
-After a crash, a rerun reads them and decodes what is missing. A worker appends a line per finished item to a part
-file of its own; beside it, it says how much it has heard.
+After a crash, a rerun reads them and decodes what is missing. Every try at a share of the items writes a part file of
+its own, a line per item as it finishes. An item that failed by its own fault has a line, too, which says why; a rerun
+tries it again all the same. An item that the machine failed at has none.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+import os
+import re
+import secrets
+import socket
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from k2d.data.kaldi.external_sort import sort_lines
+from k2d.data.kaldi.external_sort import read_lines, sort_lines
 from k2d.data.rows import Rejected
+from k2d.faults import K2DError
+from k2d.paths import shown
 from k2d.stages.job import Job, Unit
 from k2d.stages.work import VERSION
 from k2d.stamp import Recipe, fingerprint
 
 FACTS = "model.json"
+PART = ".lines"
+_FAILED = re.compile(r'\S+ \{"s": [^,]*, "heard": null,')
+_MAX_NAMED = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,37 +49,29 @@ def cache_of(unit: Unit, job: Job) -> Path:
     return job.places.exp / "cache" / unit.output.relative_to(job.places.exp) / recipe.identity[:16]
 
 
-def set_of_finished(cache: Path) -> frozenset[str]:
-    """Ids that some part file has an answer for."""
-    return frozenset(line.partition(" ")[0] for line in _lines(cache))
+# --- part files ---
 
 
-def read_answers(cache: Path) -> Iterator[Answer]:
-    """The answers of all part files by id, each once."""
-    last = ""
-    for line in sort_lines(_lines(cache), cache):
-        item_id, _, text = line.partition(" ")
-        if item_id != last:
-            yield _parsed(item_id, json.loads(text))
-        last = item_id
+def new_part(cache: Path, number: int) -> Path:
+    """A part file's path that nobody else has: two machines, runs or processes never write one file."""
+    host = re.sub(r"[^A-Za-z0-9]+", "_", socket.gethostname())[:32] or "host"
+    return cache / f"part-{number:06d}-{host}-{os.getpid()}-{secrets.token_hex(4)}{PART}"
 
 
-def model_facts(cache: Path) -> dict[str, Any]:
-    """What the worker that loaded the model said of it: its window, size and device."""
-    path = cache / FACTS
-    facts: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    return facts
+def number_of(path: Path) -> int:
+    """The number in a part file's name, also in names of earlier versions; -1 where there is none.
 
-
-def part_of(cache: Path, number: int) -> Path:
-    """A part file by its number."""
-    return cache / f"part-{number:06d}.lines"
+    >>> [number_of(Path(name)) for name in ("part-000003-n1-7-ab12.lines", "part-000002-failed.lines", "other.lines")]
+    [3, 2, -1]
+    """
+    with suppress(ValueError, IndexError):
+        return int(path.stem.split("-")[1])
+    return -1
 
 
 def first_free_part(cache: Path) -> int:
-    """Above all that are there: a part that a killed worker left may end in half a line, and is never gone on with."""
-    numbers = (int(part.stem.split("-")[1]) for part in cache.glob("part-*.lines"))
-    return max(numbers, default=-1) + 1
+    """A number above all that are there: of two answers to an item, the later try's is the one with the higher."""
+    return max(map(number_of, cache.glob(f"part-*{PART}")), default=-1) + 1
 
 
 def write_answer(answer: Answer) -> str:
@@ -80,18 +84,117 @@ def write_answer(answer: Answer) -> str:
     return f"{answer.id} {json.dumps(record, ensure_ascii=False)}\n"
 
 
+def set_of_finished(cache: Path) -> frozenset[str]:
+    """Ids that some part file has a hypothesis for; what failed is not finished."""
+    return frozenset(line.partition(" ")[0] for _, line in _lines(cache) if not _FAILED.match(line))
+
+
+def ids_of_part(cache: Path, number: int) -> frozenset[str]:
+    """Ids that the part files of a number have a line for, heard or failed."""
+    return frozenset(line.partition(" ")[0] for _, line in _lines(cache, f"{number:06d}-"))
+
+
+def read_answers(cache: Path) -> Iterator[Answer]:
+    """The answers of all part files by id, each id once: what was heard, or else why the last try failed."""
+    last: Answer | None = None
+    for line in sort_lines((_with_number(number, line) for number, line in _lines(cache)), cache):
+        item_id, _, numbered = line.partition(" ")
+        answer = _parsed(item_id, json.loads(numbered.partition(" ")[2]))
+        if last is not None and last.id != answer.id:
+            yield last
+            last = None
+        if last is None or last.heard is None:
+            last = answer
+    if last is not None:
+        yield last
+
+
+def _with_number(number: int, line: str) -> str:
+    """A line that is sorted by id, then by part."""
+    item_id, _, record = line.partition(" ")
+    return f"{item_id} {number:09d} {record}"
+
+
 def _parsed(item_id: str, record: Mapping[str, Any]) -> Answer:
     failed = record["failed"]
     return Answer(item_id, record["s"], record["heard"], Rejected(**failed) if failed else None)
 
 
-def _lines(cache: Path) -> Iterator[str]:
-    """Whole lines only: a worker that was killed may have left half of one."""
-    for part in sorted(cache.glob("part-*.lines")):
+def _lines(cache: Path, numbers: str = "") -> Iterator[tuple[int, str]]:
+    """Lines with their part's number. Whole lines only: a worker that was killed may have left half of one."""
+    for part in sorted(cache.glob(f"part-{numbers}*{PART}")):
+        number = number_of(part)
         with part.open(encoding="utf-8", newline="\n", errors="replace") as file:
-            yield from (line[:-1] for line in file if line.endswith("\n"))
+            yield from ((number, line[:-1]) for line in file if line.endswith("\n"))
 
 
-def heard_s(cache: Path) -> float:
-    """Seconds of audio that the workers have heard by now."""
-    return sum(float(path.read_text() or 0) for path in cache.glob("*.heard"))
+def model_facts(cache: Path) -> dict[str, Any]:
+    """What the worker that loaded the model said of it: its window, size and device."""
+    path = cache / FACTS
+    facts: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    return facts
+
+
+# --- asked and answered ---
+
+
+@dataclass
+class _Named:
+    """How many ids, and the first of them by name: there may be millions."""
+
+    n: int = 0
+    first: list[str] = field(default_factory=list)
+
+    def add(self, item_id: str) -> None:
+        self.n += 1
+        if self.n <= _MAX_NAMED:
+            self.first.append(item_id)
+
+    def __str__(self) -> str:
+        return ", ".join([*self.first, *(["…"] if self.n > len(self.first) else [])])
+
+
+def answers_to(asked: Path, cache: Path, answers: Iterable[Answer]) -> Iterator[Answer]:
+    """The answers, held against a file of the ids that were asked for; K2DError in the end names what differs.
+
+    Both are walked through in the order of ids, so that any number of them needs no memory.
+    """
+    n_asked, twice, lacking, foreign = 0, _Named(), _Named(), _Named()
+    waiting, last_id = iter(answers), ""
+    answer = next(waiting, None)
+    for item_id in sort_lines(read_lines(asked), cache):
+        if item_id == last_id:
+            twice.add(item_id)
+            continue
+        n_asked, last_id = n_asked + 1, item_id
+        while answer is not None and answer.id < item_id:
+            foreign.add(answer.id)
+            answer = next(waiting, None)
+        if answer is None or answer.id != item_id:
+            lacking.add(item_id)
+            continue
+        yield answer
+        answer = next(waiting, None)
+    for other in chain([] if answer is None else [answer], waiting):
+        foreign.add(other.id)
+    _refuse(cache, n_asked, twice, lacking, foreign)
+
+
+def _refuse(cache: Path, n_asked: int, twice: _Named, lacking: _Named, foreign: _Named) -> None:
+    lines = []
+    if twice.n:
+        told = f"{_counted(twice.n, 'id is', 'ids are')} asked for twice: {twice}"
+        lines.append(f"{told}; ids must be unique: look at the data directory with `python -m k2d data validate`")
+    if lacking.n:
+        told = f"{lacking.n:,} of {n_asked:,} items {'has' if lacking.n == 1 else 'have'} no answer: {lacking}"
+        lost = "part files have lost lines since their workers wrote them (look at the disk)"
+        lines.append(f"{told}; {lost}; run the same command again: it decodes what is missing")
+    if foreign.n:
+        told = f"{_counted(foreign.n, 'answer is', 'answers are')} to nothing that was asked: {foreign}"
+        lines.append(f"{told}; remove the folder and run the same command again: it decodes the whole set anew")
+    if lines:
+        raise K2DError("\n  ".join([f"{shown(cache)}: what was asked and what was answered differ:", *lines]))
+
+
+def _counted(n: int, one: str, many: str) -> str:
+    return f"{n:,} {one if n == 1 else many}"

@@ -34,7 +34,8 @@ from k2d.stages.chunk_tally import Tally
 from k2d.stages.job import Counts, Job, Unit
 from k2d.stages.quarantine import check_bad, write_rejected
 from k2d.stages.select_chunks import COURSES, LOGPROBS
-from k2d.workers import Outcome, run_each
+from k2d.tries import run_each_twice
+from k2d.workers import Outcome
 
 VERSION = 1
 
@@ -125,7 +126,7 @@ def _labelled(unit: Unit, job: Job, folder: Path) -> Iterator[Labelled]:
     heard = _heard(_pseudo(split, job) / HYPOTHESES, job.places.split(split))
     total = sum(1 for _ in read_lines(_pseudo(split, job) / HYPOTHESES))
     packed = (Labelled(each, audio, pack(each, max_s, duration)) for each, audio in heard)
-    labelled = _with_audio(packed, folder / AUDIO, job.nj) if duration == "sum" else packed
+    labelled = _with_audio(packed, folder / AUDIO, split, job.nj) if duration == "sum" else packed
     return track(labelled, f"{split}: packing segments", total, "recordings")
 
 
@@ -142,9 +143,19 @@ def _heard(path: Path, data: Path) -> Iterator[tuple[Hypothesis, str]]:
         yield hypothesis, recording.audio
 
 
-def _with_audio(labelled: Iterable[Labelled], folder: Path, nj: int) -> Iterator[Labelled]:
-    """Write the audio of the chunks; a recording that cannot be read any more loses all of its segments."""
-    for outcome in run_each(cut, (Cutting(each, folder) for each in labelled), nj=nj):
+def _with_audio(labelled: Iterable[Labelled], folder: Path, split: str, nj: int) -> Iterator[Labelled]:
+    """Write the audio of the chunks; a recording that is damaged loses all of its segments.
+
+    A recording that the machine fails at, or that is not there any more, does not: K2DError names it.
+    """
+    outcomes = run_each_twice(
+        cut,
+        (Cutting(each, folder) for each in labelled),
+        nj=nj,
+        what=lambda n: f"{split}: cutting the audio of chunks: {n:,} recording{'s' if n > 1 else ''}",
+        name=lambda asked: asked.labelled.hypothesis.recording_id,
+    )
+    for outcome in outcomes:
         yield _without_chunks(outcome) if outcome.error else outcome.item.labelled
 
 

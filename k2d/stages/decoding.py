@@ -7,36 +7,50 @@ from __future__ import annotations
 
 import logging
 import os
-import threading
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
-from itertools import islice
+from itertools import count, islice
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from k2d.crew import Crew
 from k2d.data.rows import Rejected
 from k2d.faults import K2DError
-from k2d.progress import Progress
-from k2d.stages.answers import Answer, first_free_part, heard_s, part_of, read_answers, set_of_finished, write_answer
+from k2d.stages.answers import (
+    Answer,
+    answers_to,
+    first_free_part,
+    ids_of_part,
+    new_part,
+    read_answers,
+    set_of_finished,
+    write_answer,
+)
+from k2d.stages.decoding_progress import Gauge, showing
 from k2d.stages.job import Job
 from k2d.stages.work import Item, Work
+from k2d.tries import MAX_AGAIN, is_passing_outcome, machine_failed
 from k2d.workers import Outcome
 
 MAX_SHARE = 64
 """Items that a worker gets at once, in batches."""
 CLIPS_PER_SHARE = 512
-POLL_S = 1.0
+
+
+class Interrupted(K2DError):
+    """The machine failed a worker in the middle of its share, and nothing tells at which of the items."""
+
+    is_passing = True
 
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """What a worker gets at once, and the part file that it writes."""
+    """What a worker gets at once, and the number of the part file that it writes."""
 
     work: Work
-    part: Path
+    cache: Path
+    number: int
     items: tuple[Item, ...]
 
 
@@ -58,7 +72,9 @@ class Speed:
 Task = Share | Speed
 Timings = dict[str, dict[str, Any]]
 """A timing by model."""
-Answered = Timings | None
+Undecided = dict[str, str]
+"""Of a share: what the machine failed at, by id, with the reason."""
+Answered = Timings | Undecided
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,18 +86,28 @@ class Seat:
 
 
 def decode_items(work: Work, items: Iterable[Item], cache: Path, job: Job, label: str) -> Iterator[Answer]:
-    """Decode what `cache` does not have yet, then yield every answer by id."""
+    """Decode what `cache` does not have yet, then yield every answer by id: one for each item, or K2DError."""
     cache.mkdir(parents=True, exist_ok=True)
-    finished = set_of_finished(cache)
-    wanted = [item for item in items if item.id not in finished]
+    finished, asked = set_of_finished(cache), cache / "asked"
+    wanted, gauge = [], Gauge(cache, first_free_part(cache))
+    with asked.open("w", encoding="utf-8", newline="\n") as ids:
+        for item in items:
+            ids.write(f"{item.id}\n")
+            gauge.expect(item.length_s, is_done=item.id in finished)
+            if item.id not in finished:
+                wanted.append(item)
     if wanted:
+        _tell_engine(work, job)
         _make_ready(work)
-        crew = _crew(*_seats(job))
-        with _showing(cache, label, sum(item.length_s for item in wanted)):
-            outcomes = crew.map(_shares(work, wanted, cache, crew.size))
-            deaths = [outcome for outcome in outcomes if outcome.error and _reason(outcome)]
-            _one_by_one(deaths, crew, cache)
-    yield from read_answers(cache)
+        with showing(gauge, label):
+            _decode(work, wanted, gauge, job, label)
+    yield from answers_to(asked, cache, read_answers(cache))
+
+
+def _tell_engine(work: Work, job: Job) -> None:
+    if work.compute_type is None and job.config.decode.engine == "ctranslate2":
+        reason = f"as CTranslate2 runs Whisper alone (its family is {work.family})"
+        logging.getLogger("k2d").info("%s: decoded in torch, %s", work.model.name, reason)
 
 
 def _make_ready(work: Work) -> None:
@@ -96,13 +122,16 @@ def measure_speed(speed: Speed, job: Job, label: str) -> Timings:
     """Have every model decode the same stretch of audio several times, in turn, alone on the machine."""
     for work in speed.works.values():
         _make_ready(work)
-    total_s = (speed.n_runs + 1) * len(speed.works) * sum(item.length_s for item in speed.items)
-    with _showing(speed.folder, label, total_s):
+    gauge = Gauge(speed.folder, 0)
+    gauge.expect((speed.n_runs + 1) * len(speed.works) * sum(item.length_s for item in speed.items))
+    with showing(gauge, label):
         outcome = next(_crew(*_seats(job)).map([speed]))
+    gauge.settle(0, gauge.total_s)
     if outcome.error:
-        raise K2DError(f"{label}: measuring the speed of {', '.join(speed.works)} failed: {_reason(outcome)}")
+        _raise_its_own(outcome)
+        raise K2DError(f"{label}: measuring the speed of {', '.join(speed.works)} failed: {outcome.error}")
     assert outcome.value is not None
-    return outcome.value
+    return cast(Timings, outcome.value)
 
 
 # --- workers ---
@@ -123,10 +152,8 @@ def _crew(*seats: Seat) -> Crew[Seat, Task, Answered]:
     return Crew(do, seats)
 
 
-def _shares(work: Work, items: list[Item], cache: Path, n_workers: int) -> Iterator[Share]:
-    shares = _dealt_clips(items, n_workers) if work.clips else _dealt(items, n_workers)
-    for number, dealt in enumerate(shares, first_free_part(cache)):
-        yield Share(work, part_of(cache, number), dealt)
+def _shares(work: Work, items: list[Item], n_workers: int) -> Iterable[tuple[Item, ...]]:
+    return _dealt_clips(items, n_workers) if work.clips else _dealt(items, n_workers)
 
 
 def _dealt(items: list[Item], n_workers: int) -> list[tuple[Item, ...]]:
@@ -146,57 +173,70 @@ def _dealt_clips(items: list[Item], n_workers: int) -> Iterator[tuple[Item, ...]
         yield dealt
 
 
-def _one_by_one(deaths: list[Outcome[Task, Answered]], crew: Crew[Seat, Task, Answered], cache: Path) -> None:
-    """After workers died: what they had not finished again, each item alone; one that kills again is the culprit."""
-    finished = set_of_finished(cache)
-    left = [
-        replace(share, part=_beside(share.part, f"{n:04d}"), items=(item,))
-        for share in (death.item for death in deaths if isinstance(death.item, Share))
-        for n, item in enumerate(share.items)
-        if item.id not in finished
-    ]
-    for again in crew.map(left):
-        share = again.item
-        if again.error and isinstance(share, Share):
-            item = share.items[0]
-            failed = Rejected(item.id, "decoder_failed", _reason(again), item.audio)
-            with _beside(share.part, "failed").open("w", encoding="utf-8") as file:
-                file.write(write_answer(Answer(item.id, 0.0, None, failed)))
+# --- tries ---
+
+_KEPT = ", and what is decoded is kept"
 
 
-def _reason(outcome: Outcome[Task, Answered]) -> str:
-    """Why a worker has no answer; what it raised is raised here, because it is not the item's fault."""
-    if outcome.exception is None:
-        return outcome.error
+def _decode(work: Work, wanted: list[Item], gauge: Gauge, job: Job, label: str) -> None:
+    """Have every item answered: what the machine failed at, or took its worker with it, is tried once more, alone.
+
+    A share whose worker died may have been killed by any of its items; alone, each shows itself. K2DError names what
+    the machine fails at again: such items have no answer, so that the next run decodes them.
+    """
+    crew, numbers = _crew(*_seats(job)), count(gauge.first_part)
+    shares = (Share(work, gauge.folder, next(numbers), dealt) for dealt in _shares(work, wanted, crew.size))
+    again: list[Item] = []
+    passing: list[tuple[str, str]] = []
+    for share, undecided, outcome in _tried(crew, shares, gauge):
+        again += [item for item in share.items if item.id in undecided]
+        if not outcome.error:
+            passing += undecided.items()
+    of_all = f"of {gauge.n_items:,} {'clips' if work.clips else 'recordings'}"
+    if len(passing) > max(MAX_AGAIN, job.config.max_bad * gauge.n_items):
+        raise machine_failed(f"{label}: {len(passing):,} {of_all}", passing, _KEPT)
+    alone = (Share(work, gauge.folder, next(numbers), (item,)) for item in again)
+    left: list[tuple[str, str]] = []
+    for share, undecided, outcome in _tried(crew, alone, gauge):
+        if outcome.error and not is_passing_outcome(outcome):
+            _set_aside(share, outcome.error)
+        else:
+            left += undecided.items()
+    if left:
+        raise machine_failed(f"{label}: {len(left):,} {of_all}", left, _KEPT)
+
+
+def _tried(
+    crew: Crew[Seat, Task, Answered], shares: Iterator[Share], gauge: Gauge
+) -> Iterator[tuple[Share, Undecided, Outcome[Task, Answered]]]:
+    """Each share with what it left undecided."""
+    for outcome in crew.map(shares):
+        share = outcome.item
+        assert isinstance(share, Share)
+        if outcome.error:
+            _raise_its_own(outcome)
+            answered = ids_of_part(share.cache, share.number)
+            reason = str(outcome.exception or outcome.error)
+            undecided = {item.id: reason for item in share.items if item.id not in answered}
+        else:
+            undecided = cast(Undecided, outcome.value)
+        gauge.settle(share.number, sum(item.length_s for item in share.items if item.id not in undecided))
+        yield share, undecided, outcome
+
+
+def _set_aside(share: Share, error: str) -> None:
+    """The answer to an item that kills its worker whenever it is decoded."""
+    item = share.items[0]
+    failed = Rejected(item.id, "decoder_failed", error, item.audio)
+    with new_part(share.cache, share.number).open("x", encoding="utf-8", newline="\n") as file:
+        file.write(write_answer(Answer(item.id, 0.0, None, failed)))
+
+
+def _raise_its_own(outcome: Outcome[Task, Answered]) -> None:
+    """Raise what a worker raised: it is no item's fault. That it died, or was interrupted, is not raised."""
+    if outcome.exception is None or isinstance(outcome.exception, Interrupted):
+        return
     logging.getLogger("k2d.file").error("in a worker: %s", outcome.error)
-    if isinstance(outcome.exception, K2DError):
+    if isinstance(outcome.exception, (K2DError, OSError)):
         raise outcome.exception
     raise RuntimeError(f"a decoding worker failed: {outcome.error}") from outcome.exception
-
-
-def _beside(part: Path, mark: str) -> Path:
-    return part.with_name(f"{part.stem}-{mark}{part.suffix}")
-
-
-# --- progress ---
-
-
-@contextmanager
-def _showing(cache: Path, label: str, total_s: float) -> Iterator[None]:
-    """Show how many minutes of audio the workers have heard, which they write beside their parts."""
-    over = threading.Event()
-
-    def watch() -> None:
-        with Progress(label, total_s / 60, "min of audio") as progress:
-            while not over.wait(POLL_S):
-                progress.update(min(heard_s(cache), total_s) / 60 - progress.done)
-
-    for old in cache.glob("*.heard"):
-        old.unlink()
-    watcher = threading.Thread(target=watch, daemon=True)
-    watcher.start()
-    try:
-        yield
-    finally:
-        over.set()
-        watcher.join()

@@ -14,67 +14,88 @@ from typing import TYPE_CHECKING, Any, cast
 from k2d.atomic import write_text
 from k2d.data.rows import Rejected
 from k2d.faults import K2DError
-from k2d.stages.answers import FACTS, Answer, write_answer
-from k2d.stages.decoding import Seat, Share, Speed, Timings
+from k2d.stages.answers import FACTS, Answer, new_part, write_answer
+from k2d.stages.decoding import Answered, Interrupted, Seat, Share, Speed, Timings, Undecided
+from k2d.stages.decoding_progress import Heard
 from k2d.stages.speed import in_pieces
 from k2d.stages.work import Item, Work, loop_test
+from k2d.tries import is_passing, is_short_of_memory
 
 if TYPE_CHECKING:
     from k2d.config.fields import ComputeType
-    from k2d.decode.sources import Source
+    from k2d.decode.sources import Failed, Source
     from k2d.decode.speed import Timed
     from k2d.models.recogniser import Recogniser
 
-HEARD_EVERY_S = 0.5
+Found = Iterator[tuple[str, "dict[str, Any] | Failed"]]
+"""Items by id: what was heard, or why it failed."""
 
-Found = Iterator[tuple[str, dict[str, Any] | None, Rejected | None]]
 
-
-def do(task: tuple[Seat, Share | Speed]) -> Timings | None:
+def do(task: tuple[Seat, Share | Speed]) -> Answered:
     """Carry out a task of a decoding stage."""
     seat, what = task
-    if isinstance(what, Speed):
-        return _speed(what, seat)
-    _share(what, seat)
-    return None
+    return _speed(what, seat) if isinstance(what, Speed) else _share(what, seat)
 
 
-def _share(share: Share, seat: Seat) -> None:
-    """Decode a share; every answer is on disk before the next is waited for. Short of memory: in smaller batches."""
+def _share(share: Share, seat: Seat) -> Undecided:
+    """Decode a share; every answer is on disk before the next is waited for."""
     import torch
 
     torch.set_num_threads(seat.threads)
     _model_of(share, seat)  # before the clock runs
-    finished: set[str] = set()
-    batch_size = share.work.options["batch_size"]
-    with share.part.open("a", encoding="utf-8", newline="\n") as file:
-        while True:
-            left = replace(share, items=tuple(item for item in share.items if item.id not in finished))
-            left = replace(left, work=replace(share.work, options={**share.work.options, "batch_size": batch_size}))
-            try:
-                for answer in _timed(_answers(left, seat)):
-                    file.write(write_answer(answer))
-                    file.flush()
-                    finished.add(answer.id)
-                return
-            except torch.OutOfMemoryError:
-                if batch_size == 1:
-                    raise
-                batch_size = max(1, batch_size // 2)
-                torch.cuda.empty_cache()
+    part = new_part(share.cache, share.number)
+    audio = {item.id: item.audio for item in share.items}
+    undecided: Undecided = {}
+    with part.open("x", encoding="utf-8", newline="\n") as file, Heard(part) as heard:
+        for item_id, seconds, found in _timed(_in_smaller_batches(share, seat, heard)):
+            if isinstance(found, dict):
+                answer = Answer(item_id, seconds, found, None)
+            elif found.is_passing:
+                undecided[item_id] = found.detail
+                continue
+            else:
+                failed = Rejected(item_id, found.reason, found.detail, audio[item_id])
+                answer = Answer(item_id, seconds, None, failed)
+            file.write(write_answer(answer))
+            file.flush()
+    return undecided
 
 
-def _timed(found: Found) -> Iterator[Answer]:
+def _timed(found: Found) -> Iterator[tuple[str, float, dict[str, Any] | Failed]]:
     last = time.monotonic()
-    for item_id, heard, failed in found:
+    for item_id, heard in found:
         now = time.monotonic()
-        yield Answer(item_id, now - last, heard, failed)
+        yield item_id, now - last, heard
         last = now
 
 
-def _answers(share: Share, seat: Seat) -> Found:
-    heard = _Heard(share.part.with_suffix(".heard"))
-    return _clips(share, seat, heard) if share.work.clips else _recordings(share, seat, heard)
+def _in_smaller_batches(share: Share, seat: Seat, heard: Heard) -> Found:
+    """What becomes of each item. Where memory is short, batches are halved; Interrupted says that nothing helps."""
+    over: set[str] = set()
+    batch_size = share.work.options["batch_size"]
+    while True:
+        left = replace(share, items=tuple(item for item in share.items if item.id not in over))
+        left = replace(left, work=replace(share.work, options={**share.work.options, "batch_size": batch_size}))
+        try:
+            for item_id, found in _clips(left, seat, heard) if share.work.clips else _recordings(left, seat, heard):
+                over.add(item_id)
+                yield item_id, found
+            return
+        except Exception as error:
+            if not is_passing(error):
+                raise
+            if not is_short_of_memory(error) or batch_size == 1:
+                raise Interrupted(f"{type(error).__name__}: {error}") from error
+        batch_size = max(1, batch_size // 2)
+        heard.restart()
+        _free_memory()
+
+
+def _free_memory() -> None:
+    import torch
+
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
 
 
 def _speed(speed: Speed, seat: Seat) -> Timings:
@@ -85,10 +106,10 @@ def _speed(speed: Speed, seat: Seat) -> Timings:
 
     torch.set_num_threads(speed.n_threads)
     audio_s = round(sum(item.length_s for item in speed.items), 3)
-    heard = _Heard(speed.folder / "speed.heard")
     try:
         timed = {name: _timed_by(work, speed, seat) for name, work in speed.works.items()}
-        runs_s = measure_in_turn(timed, speed.n_runs, lambda: heard.add(audio_s))
+        with Heard(new_part(speed.folder, 0)) as heard:
+            runs_s = measure_in_turn(timed, speed.n_runs, lambda: heard.add(audio_s))
     except torch.OutOfMemoryError as problem:
         message = f"{len(speed.works)} models, which are timed in turn, do not fit into the memory of {seat.device}"
         remedy = "use a device with more, or a smaller decode.batch_size, or leave timing out (score.speed_runs=0)"
@@ -110,13 +131,14 @@ def _timed_by(work: Work, speed: Speed, seat: Seat) -> Timed:
     return Timed(model, _sources(items), options, loop_test(work.loop))
 
 
-def _recordings(share: Share, seat: Seat, heard: _Heard) -> Found:
+def _recordings(share: Share, seat: Seat, heard: Heard) -> Found:
     from k2d.data.hypotheses import hypothesis_record
     from k2d.decode.longform import decode_recordings
     from k2d.decode.options import Options
     from k2d.decode.sources import Failed
 
     work, model = share.work, _model_of(share, seat)
+    length_s = {item.id: item.length_s for item in share.items}
     results = decode_recordings(
         model,
         _sources(share.items),
@@ -124,30 +146,35 @@ def _recordings(share: Share, seat: Seat, heard: _Heard) -> Found:
         is_loop=loop_test(work.loop),
         on_window=lambda window: heard.add(window.advance_s),
     )
-    audio = {item.id: item.audio for item in share.items}
     for result in results:
         if isinstance(result, Failed):
-            rejected = Rejected(result.recording_id, result.reason, result.detail, audio[result.recording_id])
-            yield result.recording_id, None, rejected
+            yield result.recording_id, result
         else:
-            yield result.recording_id, hypothesis_record(result), None
+            heard.settle(length_s[result.recording_id], sum(window.advance_s for window in result.windows))
+            yield result.recording_id, hypothesis_record(result)
 
 
-def _clips(share: Share, seat: Seat, heard: _Heard) -> Found:
+def _clips(share: Share, seat: Seat, heard: Heard) -> Found:
     from k2d.decode.clips import decode_clips
     from k2d.decode.options import Options
     from k2d.decode.sources import Clip, Failed
 
     work, model = share.work, _model_of(share, seat)
     clips = [Clip(item.id, item.audio, item.start_s, item.end_s) for item in share.items]
-    by_id = {item.id: item for item in share.items}
-    for result in decode_clips(model, clips, Options(**work.options), is_loop=loop_test(work.loop)):
+    length_s = {item.id: item.length_s for item in share.items}
+    results = decode_clips(
+        model,
+        clips,
+        Options(**work.options),
+        is_loop=loop_test(work.loop),
+        on_clip=lambda clip: heard.add(length_s[clip.id]),
+    )
+    for result in results:
         if isinstance(result, Failed):
-            item = by_id[result.recording_id]
-            yield item.id, None, Rejected(item.id, result.reason, result.detail, item.audio)
+            yield result.recording_id, result
         else:
-            heard.add(by_id[result.id].length_s)
-            yield result.id, asdict(result), None
+            heard.settle(length_s[result.id], length_s[result.id])
+            yield result.id, asdict(result)
 
 
 def _sources(items: Iterable[Item]) -> list[Source]:
@@ -165,7 +192,7 @@ def _model_of(share: Share, seat: Seat) -> Recogniser:
         "parameters": sum(model.n_parameters().values()),
         **device_facts(seat),
     }
-    write_text(share.part.parent / FACTS, json.dumps(facts))
+    write_text(share.cache / FACTS, json.dumps(facts))
     return model
 
 
@@ -210,16 +237,3 @@ def _in_ctranslate2(
 
     found = load_ctranslate2(engine_folder(path, compute_type), device, compute_type, languages, n_threads)
     return cast("Recogniser", found)
-
-
-class _Heard:
-    """Seconds of audio that this worker has heard, in a file for whoever shows progress."""
-
-    def __init__(self, path: Path) -> None:
-        self._path, self._seconds, self._written = path, 0.0, 0.0
-
-    def add(self, seconds: float) -> None:
-        self._seconds += seconds
-        if time.monotonic() - self._written > HEARD_EVERY_S:
-            self._path.write_text(f"{self._seconds:.1f}")
-            self._written = time.monotonic()

@@ -24,6 +24,7 @@ from k2d.score.texts import TABLES_BESIDE
 from k2d.score.timing import read_timing, summed
 from k2d.score.validator import Distances, JudgedChunk, read_distances, study, true_errors, truth_of
 from k2d.stages.job import Counts, Job, Unit
+from k2d.stages.work import compute_type_of
 
 VERSION = 2
 VALIDATOR = "validator"  # score/validator/ holds the study; no model may be called so
@@ -105,11 +106,15 @@ def _decode(model: str, job: Job) -> str:
         del settings[other]
     beam, ctc_weight = job.config.decode.beam, job.config.decode.ctc_weight
     by_name = {"teacher": job.config.teacher, **job.config.auxiliaries}
-    mode = "ctc" if model.endswith(CTC_ROW) else by_name.get(model, job.config.teacher).decode
+    recogniser = by_name.get(model.removesuffix(CTC_ROW), job.config.teacher)
+    mode = "ctc" if model.endswith(CTC_ROW) else recogniser.decode
     way = {"attention": f"beam-{beam}", "ctc": "ctc", "joint": f"joint-{ctc_weight:g}-beam-{beam}"}[mode]
-    engine, compute_type = settings["engine"], settings.pop("compute_type")
-    if engine != "torch":
-        way = f"{engine}-{compute_type}-{way}"
+    del settings["compute_type"]
+    compute_type = compute_type_of(recogniser, job.config.decode)
+    if compute_type is None:
+        settings["engine"] = "torch"
+    else:
+        way, settings["precision"] = f"ctranslate2-{compute_type}-{way}", "fp32"
     return f"{way}-{settings_digest(settings)}"
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from k2d.config.fields import ComputeType
-from k2d.config.schema import Recogniser
+from k2d.config.schema import Decode, Recogniser
 from k2d.select.loops import ngram_loops
 from k2d.stages.job import Job
 from k2d.text.normalise import Normaliser
@@ -89,9 +89,15 @@ def work_of(model: str, recogniser: Recogniser, job: Job, *, clips: bool = False
     }
     if chosen.get("mode") == "joint":
         chosen["ctc_weight"] = decode.ctc_weight
-    folder = job.places.exp / "models" / model
-    compute_type = decode.compute_type if decode.engine == "ctranslate2" else None
-    return Work(folder, recogniser.family, recogniser.language, chosen, decode.precision, loop, clips, compute_type)
+    folder, compute_type = job.places.exp / "models" / model, compute_type_of(recogniser, decode)
+    precision = decode.precision if compute_type is None else "fp32"  # decides nothing there
+    return Work(folder, recogniser.family, recogniser.language, chosen, precision, loop, clips, compute_type)
+
+
+def compute_type_of(recogniser: Recogniser, decode: Decode) -> ComputeType | None:
+    """The numbers in which CTranslate2 computes a model; None: it decodes in torch. CTranslate2 runs Whisper alone."""
+    is_wanted = decode.engine == "ctranslate2" and recogniser.family == "whisper"
+    return decode.compute_type if is_wanted else None
 
 
 def longform_work(model: str, recogniser: Recogniser, job: Job) -> Work:

@@ -55,3 +55,10 @@ def test_a_split_that_is_not_there_is_told(rows, tmp_path):
     asked = [Asked("tset", LONG, Concatenate())]
     with pytest.raises(K2DError, match=r"found no utterances of tset, expected some for tset_long"):
         list(with_long(rows, asked, tmp_path / "store"))
+
+
+def test_what_the_disk_does_not_give_is_not_left_out_of_a_long_recording(rows, tmp_path):
+    """/proc/self/mem is a regular file whose first byte gives an input/output error."""
+    rows[1] = ("test", Utterance("s-1", "s-1", "/proc/self/mem", "s", "x"))
+    with pytest.raises(K2DError, match=r"/proc/self/mem: cannot be read: Input/output error"):
+        list(with_long(rows, [Asked("test", LONG, Concatenate())], tmp_path / "store"))

@@ -2,8 +2,11 @@
 
 from pathlib import Path
 
+import pytest
+
 from k2d.data.rows import Rejected
-from k2d.stages.answers import Answer, first_free_part, part_of, read_answers, set_of_finished, write_answer
+from k2d.stages import answers as of_workers
+from k2d.stages.answers import Answer, first_free_part, new_part, number_of, read_answers, set_of_finished, write_answer
 from k2d.stages.decoding import _dealt, _dealt_clips
 from k2d.stages.work import Item, Work, settings_of_work
 
@@ -41,18 +44,43 @@ def test_half_a_line_and_a_second_answer_do_no_harm(tmp_path):
     (tmp_path / "part-000001.lines").write_text(
         write_answer(Answer("a", 1.0, {"text": "一"}, None)) + write_answer(Answer("c", 0.5, {"text": "三"}, None))
     )
-    assert set_of_finished(tmp_path) == {"a", "b", "c"}
+    assert set_of_finished(tmp_path) == {"a", "c"}  # what failed is tried again
     answers = list(read_answers(tmp_path))
     assert [answer.id for answer in answers] == ["a", "b", "c"]
     assert answers[0] == Answer("a", 1.0, {"text": "一"}, None)
     assert answers[1].failed == failed
 
 
+def test_of_several_answers_what_was_heard_counts_or_else_the_last_try(tmp_path):
+    def failed(item_id, detail):
+        return write_answer(Answer(item_id, 0.1, None, Rejected(item_id, "unreadable", detail, "a.wav")))
+
+    heard = write_answer(Answer("a", 1.0, {"text": "一"}, None))
+    (tmp_path / "part-000010-zz-1-aa.lines").write_text(failed("a", "second") + failed("b", "second"))
+    (tmp_path / "part-000002.lines").write_text(failed("a", "first") + failed("b", "first") + heard)
+    found = {answer.id: answer for answer in read_answers(tmp_path)}
+    assert found["a"].heard == {"text": "一"}
+    assert found["b"].failed is not None
+    assert found["b"].failed.detail == "second"
+
+
 def test_a_part_of_a_killed_run_is_never_gone_on_with(tmp_path):
     assert first_free_part(tmp_path) == 0
-    for name in ("part-000002", "part-000002-0001", "part-000001-failed"):  # the worker of part 0 died early
+    for name in ("part-000002", "part-000002-0001", "part-000001-failed"):  # as earlier versions called them
         (tmp_path / f"{name}.lines").write_text('a {"s": 0')
-    assert part_of(tmp_path, first_free_part(tmp_path)).name == "part-000003.lines"
+    assert first_free_part(tmp_path) == 3
+    part = new_part(tmp_path, 3)
+    assert part.name.startswith("part-000003-")
+    part.touch()
+    assert (number_of(part), first_free_part(tmp_path)) == (3, 4)
+
+
+@pytest.mark.parametrize("host", ["node-1.cluster.example", "課 / ..", ""])
+def test_no_two_writers_of_a_number_have_the_same_file(tmp_path, monkeypatch, host):
+    monkeypatch.setattr(of_workers.socket, "gethostname", lambda: host)
+    names = {new_part(tmp_path, 7) for _ in range(50)}
+    assert len(names) == 50
+    assert {(path.parent, number_of(path), path.suffix) for path in names} == {(tmp_path, 7, ".lines")}
 
 
 def test_the_batch_decides_nothing_and_everything_else_does():

@@ -1,9 +1,11 @@
 """Functions for worker processes: some go well, some crash, raise, hang or are killed."""
 
 import ctypes
+import errno
 import os
 import signal
 import time
+from pathlib import Path
 
 
 def square(n: int) -> int:
@@ -29,3 +31,18 @@ def process_id(_: int) -> int:
 
 def unpicklable(_: int) -> object:
     return lambda: None
+
+
+def fails_at_first(asked: tuple[str, str]) -> int:
+    """How often this item was tried; the first try ends as the item says."""
+    path, how = Path(asked[0]), asked[1]
+    with path.open("a") as file:
+        file.write("x")
+    n_tries = len(path.read_text())
+    if n_tries == 1 and how == "EIO":
+        raise OSError(errno.EIO, os.strerror(errno.EIO), str(path))
+    if n_tries == 1 and how == "SIGSEGV":
+        ctypes.string_at(0)
+    if n_tries == 1 and how:
+        os.kill(os.getpid(), signal.Signals[how])
+    return n_tries

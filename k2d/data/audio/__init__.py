@@ -7,7 +7,7 @@
 from k2d.data.audio.check import AudioCheck, check, clipped_share
 from k2d.data.audio.probe import MAX_RATE_HZ, MIN_DURATION_S, MIN_RATE_HZ, AudioInfo, probe
 from k2d.data.audio.read import END_TOLERANCE_S, RATE_HZ, clamp, read, stream
-from k2d.data.audio.source import AudioError, AudioSource, resolve
+from k2d.data.audio.source import AudioError, AudioSource, Cause, resolve
 from k2d.data.audio.write import write
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "AudioError",
     "AudioInfo",
     "AudioSource",
+    "Cause",
     "check",
     "clamp",
     "clipped_share",

@@ -40,6 +40,8 @@ def read_entry(file: io.FileIO, source: AudioSource) -> ArkEntry:
         import kaldiio.matio
 
         rate_hz, samples = kaldiio.matio.read_kaldi(io.BytesIO(entry))
+    except MemoryError:
+        raise
     except Exception as error:  # whatever kaldiio, its wave reader or soundfile raises: the entry is no good
         message = f"the {kind} entry cannot be decoded: {error or type(error).__name__}"
         raise AudioError("unreadable", str(source), message, "write the archive again, as PCM16") from error

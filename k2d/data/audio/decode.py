@@ -15,13 +15,14 @@ from numpy.typing import NDArray
 from k2d.data.audio import ark
 from k2d.data.audio.content import last_ogg_page_at, read_wav_layout, recognise
 from k2d.data.audio.mp3 import PREROLL_S, hushed
-from k2d.data.audio.source import AudioError, AudioSource, from_os_error, stat_regular
+from k2d.data.audio.source import AudioError, AudioSource, Cause, from_os_error, stat_regular
 
 Samples = NDArray[np.float32]
 BLOCK_FRAMES = 1 << 16
 _VORBIS_BLOCK_FRAMES = 1 << 13  # the longest block of the format
 
 _AGAIN = "fetch or make the file again"
+_SYSTEM_ERROR = 2  # libsndfile's code where the operating system failed it
 
 
 class Decoder(Protocol):
@@ -101,7 +102,8 @@ def _open_libsndfile(raw: io.FileIO, container: str, name: str) -> _Sequential:
         with hushed() if container == "mp3" else nullcontext():
             file = _Sequential(target, closefd=False)
     except soundfile.LibsndfileError as error:
-        raise AudioError("unreadable", name, f"cannot be decoded: {error.error_string}", _AGAIN) from error
+        message = f"cannot be decoded: {error.error_string}"
+        raise AudioError("unreadable", name, message, _AGAIN, _cause(error)) from error
     if not soundfile.SoundFile.seekable(file):
         message = f"is encoded as {file.subtype}, in which libsndfile cannot seek"
         raise AudioError("unsupported_encoding", name, message, "convert it to FLAC or PCM WAV")
@@ -163,7 +165,11 @@ class _FileDecoder:
 
     def _damaged(self, frame: int, error: soundfile.LibsndfileError) -> AudioError:
         message = f"is damaged: decoding fails after {frame / self.rate_hz:.3f} s ({error.error_string})"
-        return AudioError("damaged", self._name, message, _AGAIN)
+        return AudioError("damaged", self._name, message, _AGAIN, _cause(error))
+
+
+def _cause(error: soundfile.LibsndfileError) -> Cause:
+    return Cause.MACHINE if error.code == _SYSTEM_ERROR else Cause.FILE
 
 
 class _EntryDecoder:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from k2d.data.audio.content import check_ogg_end, read_wav_layout, recognise
 from k2d.data.audio.decode import Decoder, open_decoder, open_raw
 from k2d.data.audio.mp3 import counted_length
-from k2d.data.audio.source import AudioError, AudioSource, stat_regular
+from k2d.data.audio.source import AudioError, AudioSource, Cause, stat_regular
 
 MIN_DURATION_S = 0.025  # one analysis frame
 MIN_RATE_HZ, MAX_RATE_HZ = 4_000, 384_000
@@ -67,13 +67,13 @@ def check_unchanged(source: AudioSource, expect: AudioInfo) -> None:
         facts = stat_regular(source)
     except AudioError as error:
         message = f"was there when it was planned, and now {error.message}"
-        raise AudioError("changed", str(source), message, remedy) from error
+        raise AudioError("changed", str(source), message, remedy, error.cause) from error
     if (facts.st_size, facts.st_mtime_ns) != (expect.size_bytes, expect.mtime_ns):
         message = (
             "was changed since it was planned: "
             f"{expect.size_bytes:,} bytes then, {facts.st_size:,} now, or another time of change"
         )
-        raise AudioError("changed", str(source), message, remedy)
+        raise AudioError("changed", str(source), message, remedy, Cause.MACHINE)
 
 
 def check_channel(info: AudioInfo, channel: int | None, name: str) -> None:
@@ -135,5 +135,7 @@ def _check_tail(decoder: Decoder, info: AudioInfo, name: str) -> None:
         decoder.seek(info.n_frames - n_frames)
         decoder.read(n_frames)
     except AudioError as error:
+        if error.is_passing:
+            raise
         message = f"is cut off or damaged: its last block, before {info.duration_s:.3f} s, cannot be decoded"
         raise AudioError("truncated", name, message, "fetch or make the file again") from error

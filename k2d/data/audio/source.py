@@ -7,6 +7,7 @@ import os
 import re
 import stat
 from dataclasses import dataclass
+from enum import Enum
 from pathlib import Path
 
 from k2d.faults import K2DError
@@ -22,13 +23,32 @@ _KINDS = {
     stat.S_IFSOCK: "a socket",
 }
 
+_OF_THE_NAME = {errno.ENAMETOOLONG, errno.EILSEQ}  # errors that the name of a file causes
+
+
+class Cause(Enum):
+    """What has to change before the audio can be used."""
+
+    FILE = "the file"
+    """Every try finds the same: damaged, truncated, empty, of a foreign format."""
+    ABSENCE = "there is no such file"
+    """A corpus may name what it never had. A file that an earlier stage has read is lost: a mount, a deletion."""
+    MACHINE = "the machine"
+    """The system gave an error: disk, network, permissions, space. Another try may succeed."""
+
 
 class AudioError(K2DError):
     """Audio that cannot be used: `reason` is for programs (and rejected.jsonl), the rest for people."""
 
-    def __init__(self, reason: str, source: str, message: str, remedy: str = "") -> None:
-        super().__init__(reason, source, message, remedy)  # these args make it picklable
+    def __init__(self, reason: str, source: str, message: str, remedy: str = "", cause: Cause = Cause.FILE) -> None:
+        super().__init__(reason, source, message, remedy, cause)  # these args make it picklable
         self.reason, self.source, self.message, self.remedy = reason, source, message, remedy
+        self.cause = cause
+
+    @property
+    def is_passing(self) -> bool:
+        """Whether another try may succeed with a file that was read before."""
+        return self.cause is not Cause.FILE
 
     def __str__(self) -> str:
         text = f"{self.source}: {self.message} [{self.reason}]"
@@ -108,17 +128,16 @@ def _from_stat_error(error: OSError | ValueError, source: AudioSource) -> AudioE
     if code in (errno.ENOENT, errno.ENOTDIR):
         if source.path.is_symlink():
             target = source.path.readlink()
-            return AudioError("missing", str(source), f"is a link to {target}, which does not exist", "mend it")
-        return AudioError(
-            "missing",
-            str(source),
-            "there is no such file",
-            "check the path; a relative one starts at the project root (or at --root)",
-        )
+            message = f"is a link to {target}, which does not exist"
+            return AudioError("missing", str(source), message, "mend it", Cause.ABSENCE)
+        remedy = "check the path; a relative one starts at the project root (or at --root)"
+        return AudioError("missing", str(source), "there is no such file", remedy, Cause.ABSENCE)
     return from_os_error(error, source)
 
 
 def from_os_error(error: OSError | ValueError, source: AudioSource) -> AudioError:
     """A failure of the operating system in words."""
     words = (error.strerror if isinstance(error, OSError) else None) or str(error)
-    return AudioError("unreadable", str(source), f"cannot be read: {words}", "check permissions and the disk")
+    is_of_the_name = isinstance(error, ValueError) or error.errno in _OF_THE_NAME
+    cause = Cause.FILE if is_of_the_name else Cause.MACHINE
+    return AudioError("unreadable", str(source), f"cannot be read: {words}", "check permissions and the disk", cause)

@@ -10,7 +10,7 @@ import soundfile
 
 from k2d.atomic import partial_file, sync_folder
 from k2d.data.audio.decode import BLOCK_FRAMES, Samples
-from k2d.data.audio.source import AudioError
+from k2d.data.audio.source import AudioError, Cause
 from k2d.faults import UsageError
 
 _FORMATS = {".flac": "FLAC", ".wav": "WAV"}
@@ -34,10 +34,11 @@ def write(path: Path, samples: Samples, rate_hz: int, *, durable: bool = True) -
         partial.replace(path)
     except soundfile.LibsndfileError as error:
         message = f"cannot be written: {error.error_string}"
-        raise AudioError("unwritable", str(path), message, "check the free space") from error
+        raise AudioError("unwritable", str(path), message, "check the free space", Cause.MACHINE) from error
     except OSError as error:
         message = f"cannot be written: {error.strerror or error}"
-        raise AudioError("unwritable", str(path), message, "check the free space and the permissions") from error
+        remedy = "check the free space and the permissions"
+        raise AudioError("unwritable", str(path), message, remedy, Cause.MACHINE) from error
     finally:
         if partial.parent.is_dir():
             partial.unlink(missing_ok=True)

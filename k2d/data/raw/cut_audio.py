@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from k2d.atomic import new_partial_folder, publish_folder
-from k2d.data.audio import RATE_HZ, AudioError, probe, read, resolve, write
+from k2d.data.audio import RATE_HZ, AudioError, Cause, probe, read, resolve, write
 from k2d.data.rows import Utterance
 from k2d.faults import K2DError
 from k2d.progress import track
@@ -58,7 +58,9 @@ def _cut(audio: str, rows: list[Utterance], store: Path) -> _Cut | None:
     source = resolve(audio)
     try:
         probe(source)
-    except AudioError:
+    except AudioError as error:
+        if error.cause is Cause.MACHINE:
+            raise
         return None
     spans = tuple((row.start_s, row.end_s) for row in rows if row.start_s is not None and row.end_s is not None)
     assert len(spans) == len(rows), "an utterance without times needs no cutting"
@@ -90,6 +92,8 @@ def _write_cut(cut: _Cut) -> list[str]:
         try:
             samples = read(source, start_s, end_s, expect=info)
         except AudioError as error:
+            if error.is_passing:  # it was there a moment ago
+                raise
             faults.append(str(error))
         else:
             write(partial / _name(number), samples, RATE_HZ, durable=False)

@@ -8,7 +8,6 @@ came and what is missing is left out: stage 1 sets both aside with their reasons
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -92,9 +91,13 @@ def _write_clip(content: bytes, target: Path) -> None:
     target.write_bytes(content)
     if content.startswith(_FLAC):
         return
-    with suppress(AudioError):  # left as it came: stage 1 says what is wrong with it
+    try:
         samples = read(AudioSource(target))
         write(target, samples, RATE_HZ, durable=False)  # the whole folder is synced when it is published
+    except AudioError as error:
+        if error.is_passing:  # the disk failed, not the clip
+            raise
+        # A bad clip is left as it came: stage 1 says what is wrong with it.
 
 
 def _beside(folder: Path, stated: str) -> Path | None:

@@ -9,6 +9,7 @@ import soundfile
 
 from k2d.data.raw.cut_audio import cut_out
 from k2d.data.rows import Utterance
+from k2d.faults import K2DError
 
 
 @pytest.fixture
@@ -64,3 +65,9 @@ def test_what_cannot_be_cut_is_told_and_left_for_stage_1(recording, tmp_path, ca
     assert bad.audio == str(tmp_path / "bad.flac")  # stage 1 says what is wrong with it
     assert "1 of 2 utterances could not be cut out: " in caplog.text
     assert "long.flac" in caplog.text
+
+
+def test_a_recording_that_the_disk_does_not_give_stops(tmp_path):
+    """/proc/self/mem is a regular file whose first byte gives an input/output error."""
+    with pytest.raises(K2DError, match=r"/proc/self/mem: cannot be read: Input/output error"):
+        list(cut_out([row("a", "/proc/self/mem", 0.0, 1.0)], tmp_path / "store", nj=1))

@@ -6,7 +6,8 @@ import pytest
 import soundfile
 from made_parquet import AUDIO, clip, tone, wav, write_shard
 
-from k2d.data.audio import AudioError, AudioSource, probe
+from k2d.data.audio import AudioError, AudioSource, Cause, probe
+from k2d.data.raw import stored_audio
 from k2d.data.raw.parquet import open_shard
 from k2d.data.raw.stored_audio import rows_with_audio
 from k2d.faults import K2DError
@@ -104,3 +105,14 @@ def test_damage_within_a_row_group_is_told_and_what_is_done_is_kept(tmp_path):
     assert "is damaged" in str(stopped.value)
     whole = [path.name for path in (tmp_path / "store").glob("*/[!.]*")]
     assert whole == ["audio-00000"]
+
+
+def test_a_clip_that_a_full_disk_did_not_take_stops(tmp_path, monkeypatch):
+    """Not left as it came, as a clip is that cannot be decoded."""
+
+    def full(path, *_, **__):
+        raise AudioError("unwritable", str(path), "cannot be written: No space left on device", cause=Cause.MACHINE)
+
+    monkeypatch.setattr(stored_audio, "write", full)
+    with pytest.raises(AudioError, match="No space left on device"):
+        stored_audio._write_clip(wav(tone(0.5, 1)), tmp_path / "00000.flac")

@@ -1,0 +1,121 @@
+"""Whose fault a failure is. What the machine fails at is tried again; an item is set aside for its own fault alone.
+
+An item's own fault (a damaged file, one that crashes its decoder) is found again by every try. A fault of the machine
+(a disk or a mount that fails, too little memory, a worker that is killed from outside) may be gone the next time:
+dropping an item for it would change the data by accident.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TypeVar
+
+from k2d.faults import K2DError
+from k2d.workers import Outcome, run_each
+
+Item = TypeVar("Item")
+Value = TypeVar("Value")
+
+MAX_AGAIN = 64
+"""Items that the machine failed at and that are tried again in the same run. More of them: it is not well."""
+_MAX_NAMED = 5
+_MEMORY_WORDS = ("out of memory", "allocate memory")
+_CRASHES = {"SIGSEGV", "SIGABRT", "SIGFPE", "SIGILL", "SIGTRAP", "SIGSYS"}
+_SIGNAL = re.compile(r"\bsignal (SIG\w+)")
+
+
+def is_passing(error: BaseException) -> bool:
+    """Whether another try may succeed. An exception may say so itself (`is_passing`), as AudioError does."""
+    told = getattr(error, "is_passing", None)
+    return told if isinstance(told, bool) else isinstance(error, OSError) or is_short_of_memory(error)
+
+
+def is_short_of_memory(error: BaseException) -> bool:
+    """Torch says it in several ways, on a GPU and on a CPU.
+
+    >>> is_short_of_memory(RuntimeError("DefaultCPUAllocator: can't allocate memory"))
+    True
+    >>> is_short_of_memory(RuntimeError("shapes differ"))
+    False
+    """
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return True
+    return isinstance(error, RuntimeError) and any(words in str(error) for words in _MEMORY_WORDS)
+
+
+def was_killed(error: str) -> bool:
+    """Whether a worker died by a signal from outside, by an outcome's words; a crash of its own code is no such.
+
+    SIGBUS counts as one: it is what a failing disk does to a mapped file.
+
+    >>> was_killed("the worker process died (signal SIGKILL)"), was_killed("the worker process died (signal SIGSEGV)")
+    (True, False)
+    >>> was_killed("the worker process died (exit code 3)")
+    False
+    """
+    found = _SIGNAL.search(error)
+    return found is not None and found[1] not in _CRASHES
+
+
+def run_each_twice(
+    function: Callable[[Item], Value],
+    items: Iterable[Item],
+    *,
+    nj: int,
+    what: Callable[[int], str],
+    name: Callable[[Item], str],
+    limit_s: float | None = None,
+    judge: Callable[[BaseException], bool] = is_passing,
+) -> Iterator[Outcome[Item, Value]]:
+    """`run_each`, whose failed outcomes are the items' own fault.
+
+    What the machine failed at, and what took its worker with it, is tried once more, alone, when all else is done.
+    K2DError names what the machine fails at again, counted by `what`. `judge` says which exceptions pass.
+    """
+    again: list[Item] = []
+    passing: list[tuple[str, str]] = []
+    for outcome in run_each(function, items, nj=nj, limit_s=limit_s):
+        if is_passing_outcome(outcome, judge):
+            passing.append((name(outcome.item), _reason(outcome)))
+            if len(passing) > MAX_AGAIN:
+                raise machine_failed(what(len(passing)), passing)
+        if is_passing_outcome(outcome, judge) or not outcome.answered:
+            again.append(outcome.item)
+        else:
+            yield outcome
+    left: list[tuple[str, str]] = []
+    for outcome in run_each(function, again, nj=1, fresh=True, limit_s=limit_s):
+        if is_passing_outcome(outcome, judge):
+            left.append((name(outcome.item), _reason(outcome)))
+        else:
+            yield outcome
+    if left:
+        raise machine_failed(what(len(left)), left)
+
+
+def is_passing_outcome(outcome: Outcome[Item, Value], judge: Callable[[BaseException], bool] = is_passing) -> bool:
+    """Whether an outcome is the machine's fault."""
+    return judge(outcome.exception) if outcome.exception is not None else was_killed(outcome.error)
+
+
+def _reason(outcome: Outcome[Item, Value]) -> str:
+    return str(outcome.exception or outcome.error)
+
+
+def machine_failed(what: str, failures: Sequence[tuple[str, str]], kept: str = "") -> K2DError:
+    """The error that stops a stage; `failures` are names with reasons, `kept` says what a rerun need not do again.
+
+    >>> print(machine_failed("lab/train: 1 of 4 recordings", [("rb", "rb.wav: cannot be read")]))
+    lab/train: 1 of 4 recordings could not be read or worked on. The fault is the machine's, not theirs:
+      rb: rb.wav: cannot be read
+    mend it (disk, mount, permissions, memory) and run the same command again: it tries them again
+    """
+    lines = [f"{what} could not be read or worked on. The fault is the machine's, not theirs:"]
+    lines += [f"  {name}: {reason}" for name, reason in failures[:_MAX_NAMED]]
+    if len(failures) > _MAX_NAMED:
+        lines.append(f"  … and {len(failures) - _MAX_NAMED:,} more")
+    lines.append(
+        f"mend it (disk, mount, permissions, memory) and run the same command again: it tries them again{kept}"
+    )
+    return K2DError("\n".join(lines))

@@ -1,0 +1,32 @@
+"""Stage 1's look at the audio: what is bad by itself is set aside, what the machine fails at stops with its name."""
+
+import pytest
+from made_audio import speechlike, write_audio
+
+from k2d.data.recordings import probe_recordings
+from k2d.faults import K2DError
+
+UNREADABLE = "/proc/self/mem"  # a regular file whose first byte gives EIO
+
+
+def probed(folder, rows):
+    listed = folder / "recordings"
+    listed.write_text("".join(f"{key} {path}\n" for key, path in rows.items()))
+    return probe_recordings(listed, folder, nj=2, label="train: looking at the audio")
+
+
+def test_a_file_that_the_disk_does_not_give_is_never_a_bad_item(tmp_path):
+    good = write_audio(tmp_path / "good.wav", speechlike(1.0))
+    with pytest.raises(K2DError) as told:
+        probed(tmp_path, {"a": good, "b": UNREADABLE})
+    assert "train: looking at the audio: 1 of 2 recordings" in str(told.value)
+    assert "b: /proc/self/mem: cannot be read: Input/output error [unreadable]" in str(told.value)
+    assert "run the same command again" in str(told.value)
+
+
+def test_what_a_corpus_names_and_does_not_have_is_bad_as_what_is_damaged_is(tmp_path):
+    good = write_audio(tmp_path / "good.wav", speechlike(1.0))
+    (tmp_path / "cut.wav").write_bytes(good.read_bytes()[:5000])
+    found = probed(tmp_path, {"a": good, "b": tmp_path / "nowhere.wav", "c": tmp_path / "cut.wav"})
+    assert list(found.durations_s()) == [("a", 1.0)]
+    assert {key: row.reason for key, row in found.bad.items()} == {"b": "missing", "c": "truncated"}

@@ -1,0 +1,83 @@
+"""How the config wants each model to decode: the engine is the model's, by its family."""
+
+import logging
+
+import pytest
+from in_process import Bench
+
+from k2d.config import load_config
+from k2d.faults import UsageError
+from k2d.stages.score import _decode
+from k2d.stages.shell import make_job
+from k2d.stages.work import longform_work, settings_of_work, work_of
+
+CONF = """
+teacher: {family: whisper, checkpoint: tiny.pt, language: [zh]}
+auxiliaries: {base: {language: [zho], decode: joint}}
+"""
+BY_ENGINE = "decode.engine=ctranslate2"
+
+
+def job_of(folder, *words, conf=CONF):
+    (folder / "x.yaml").write_text(conf, encoding="utf-8")
+    return make_job(load_config(folder / "x.yaml", [f"exp={folder / 'exp'}", f"data={folder / 'data'}", *words]))
+
+
+def works(job):
+    auxiliary = job.config.auxiliaries["base"]
+    return longform_work("teacher", job.config.teacher, job), work_of("base", auxiliary, job, mode=auxiliary.decode)
+
+
+def test_beside_a_whisper_teacher_an_espnet_auxiliary_decodes_in_torch(tmp_path):
+    teacher, auxiliary = works(job_of(tmp_path, BY_ENGINE, "decode.compute_type=int8"))
+    assert (teacher.compute_type, auxiliary.compute_type) == ("int8", None)
+    assert (teacher.numbers, auxiliary.numbers) == ("int8 (ctranslate2)", "fp32")
+
+
+def test_the_engine_changes_nothing_for_whom_it_is_not(tmp_path):
+    """Neither its stamps nor its rows' signatures: what is decoded already stays."""
+    torchs, engines = job_of(tmp_path), job_of(tmp_path, BY_ENGINE)
+    before, after = works(torchs), works(engines)
+    assert settings_of_work(after[1]) == settings_of_work(before[1])
+    assert settings_of_work(after[0]) != settings_of_work(before[0])
+    assert _decode("base", engines) == _decode("base", torchs)
+    assert _decode("teacher", engines) != _decode("teacher", torchs)
+
+
+def test_numbers_of_torch_are_for_the_models_in_torch(tmp_path):
+    job, plain = job_of(tmp_path, BY_ENGINE, "decode.precision=bf16"), job_of(tmp_path, BY_ENGINE)
+    teacher, auxiliary = works(job)
+    assert (teacher.numbers, auxiliary.numbers) == ("fp32 (ctranslate2)", "bf16")
+    assert settings_of_work(teacher) == settings_of_work(works(plain)[0])
+    assert _decode("teacher", job) == _decode("teacher", plain)
+    with pytest.raises(UsageError, match=r"decode\.precision: found .*bf16"):
+        only_whisper = CONF.replace("base: {", "base: {family: whisper, checkpoint: tiny.pt, ").replace(
+            "[zho], decode: joint", "[zh]"
+        )
+        job_of(tmp_path, BY_ENGINE, "decode.precision=bf16", conf=only_whisper)
+
+
+def test_where_no_model_is_a_whisper_it_is_refused_with_the_reason(tmp_path):
+    conf = "teacher: {language: [zho]}\nauxiliaries: {base: {language: [zho]}}\n"
+    with pytest.raises(UsageError) as told:
+        job_of(tmp_path, BY_ENGINE, conf=conf)
+    assert "decode.engine" in str(told.value)
+    assert (
+        "torch, as CTranslate2 runs Whisper alone and no model here is one (teacher: espnet_s2t, base: espnet_s2t)"
+        in str(told.value)
+    )
+
+
+def test_a_whisper_that_the_engine_cannot_run_is_refused_as_before(tmp_path):
+    conf = CONF.replace("[zh]", "[zh, en]")
+    with pytest.raises(UsageError, match=r"the prompt of teacher is a mean of languages \(zh, en\)"):
+        job_of(tmp_path, BY_ENGINE, conf=conf)
+
+
+def test_the_log_says_who_decodes_in_torch_all_the_same(tmp_path, monkeypatch, caplog):
+    bench = Bench(tmp_path, monkeypatch, {"ra": "ab"})
+    bench.job = job_of(tmp_path, BY_ENGINE)
+    logging.getLogger("k2d").propagate = True
+    with caplog.at_level(logging.INFO, logger="k2d"):
+        assert bench.hear().kept == 1
+    assert "teacher: decoded in torch, as CTranslate2 runs Whisper alone (its family is fake)" in caplog.text
