@@ -25,6 +25,11 @@ class Job:
     words: tuple[str, ...] = ()
     """What names the experiment on a command line, for messages that tell one."""
 
+    @property
+    def n_processes(self) -> int:
+        """That train a model together: one per GPU, or one on the CPU."""
+        return max(1, self.ngpu)
+
 
 @dataclass(frozen=True, slots=True)
 class Unit:
