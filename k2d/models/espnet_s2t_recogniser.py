@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -18,7 +18,7 @@ from k2d.models.espnet_s2t_folder import ModelFiles, write_folder
 from k2d.models.espnet_s2t_rules import TimeRules
 from k2d.models.espnet_s2t_start import lean_on_ctc
 from k2d.models.espnet_s2t_weights import weights_of
-from k2d.models.recogniser import Memory, Started
+from k2d.models.recogniser import Memory, Part, Started
 
 # So much audio at once stays in a CPU's cache; a batch of eight windows of 30 s takes half as long again as one by one.
 _TOGETHER_S = 40.0
@@ -152,11 +152,30 @@ class S2TRecogniser:
         """ESPnet's ScoreFilter."""
         return self._rules.constrain(logits_RV, generated_RL, request.timestamps)
 
-    def parts(self) -> Mapping[Literal["encoder", "decoder"], Sequence[nn.Module]]:
-        """The network's modules by part: `encoder` is all before the decoder, with the CTC head."""
+    @property
+    def skips_layers(self) -> bool:
+        """By ESPnet's `layer_drop_rate` or `stochastic_depth_rate`; the decoder's is left aside here."""
+        rates = ("layer_drop_rate", "stochastic_depth_rate")
+        return any(getattr(module, rate, 0.0) for module in self.network.encoder.modules() for rate in rates)
+
+    def decoder_layers(self) -> Sequence[nn.Module]:
+        return list(self.network.decoder.decoders)
+
+    def parts(self) -> Mapping[Part, Sequence[nn.Module]]:
+        """The network's modules by part. An encoder that is conditioned on its CTC head has that as a layer."""
         network = self.network
-        before = (network.frontend, network.specaug, network.normalize, network.encoder, network.ctc)
-        return {"encoder": [module for module in before if module is not None], "decoder": [network.decoder]}
+        before = [network.frontend, network.specaug, network.normalize, network.encoder]
+        head = [] if network.ctc is None else [network.ctc]
+        if network.encoder.interctc_use_conditioning:
+            before, head = [*before, *head], []
+        decoder = dict(network.decoder.named_children())
+        output_layer = decoder.pop("output_layer")
+        return {
+            "encoder": [module for module in before if module is not None],
+            "ctc_head": head,
+            "decoder": list(decoder.values()),
+            "output_layer": [output_layer],
+        }
 
     def positions(self) -> Sequence[nn.Parameter]:
         return []

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Literal, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -20,6 +20,7 @@ __all__ = [
     "Codec",
     "Decoding",
     "Memory",
+    "Part",
     "Reading",
     "Recogniser",
     "Request",
@@ -31,6 +32,10 @@ __all__ = [
     "WindowWriter",
     "Written",
 ]
+
+
+Part = Literal["encoder", "ctc_head", "decoder", "output_layer"]
+"""What of a network can learn by itself."""
 
 
 @dataclass(frozen=True, slots=True)

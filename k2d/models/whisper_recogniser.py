@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -13,7 +13,7 @@ from k2d.faults import UsageError
 from k2d.models.cached_decoding import CachedDecoding
 from k2d.models.codec import Request
 from k2d.models.decoder_weights import awake
-from k2d.models.recogniser import Memory, Started
+from k2d.models.recogniser import Memory, Part, Started
 from k2d.models.whisper import build_network, cache_folder, fetch
 from k2d.models.whisper_codec import WhisperCodec, codec_of
 from k2d.models.whisper_dims import PUBLISHED, WhisperDims, n_parameters
@@ -34,6 +34,7 @@ class WhisperRecogniser(WhisperEars):
     def __init__(self, network: Any, dims: WhisperDims, codec: WhisperCodec, generation: Generation) -> None:
         self.network, self.dims, self.codec, self.generation = network.eval(), dims, codec, generation
         self.spec_augment = False  # Whisper has none
+        self.skips_layers = False  # nor this
         self.n_awake_layers: int | None = None  # in training; None: all
         self.freeze_positions = False  # in training
         self.max_tokens = dims.n_text_ctx
@@ -160,8 +161,17 @@ class WhisperRecogniser(WhisperEars):
 
     # --- as a whole ---
 
-    def parts(self) -> Mapping[Literal["encoder", "decoder"], Sequence[nn.Module]]:
-        return {"encoder": [self.network.encoder], "decoder": [self.network.decoder]}
+    def decoder_layers(self) -> Sequence[nn.Module]:
+        return list(self.network.decoder.blocks)
+
+    def parts(self) -> Mapping[Part, Sequence[nn.Module]]:
+        """The embedding, which is the output layer as well, belongs to the decoder."""
+        return {
+            "encoder": [self.network.encoder],
+            "ctc_head": [],
+            "decoder": [self.network.decoder],
+            "output_layer": [],
+        }
 
     def positions(self) -> Sequence[nn.Parameter]:
         """The decoder's learnt positions."""

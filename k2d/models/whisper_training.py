@@ -9,12 +9,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from k2d.models.recogniser import Memory
+from k2d.models.recogniser import Memory, Part
 from k2d.models.whisper import build_network, features, powers
 from k2d.models.whisper_codec import WhisperCodec
 from k2d.models.whisper_dims import WhisperDims
@@ -98,7 +98,7 @@ class NewWhisper(WhisperRecogniser):
         encoder = self.network.encoder
         n_padding = -speech_BN.shape[1] % (2 * HOP)
         speech_BN = nn.functional.pad(speech_BN.to(self.device).float(), (0, n_padding))
-        x_BFT = torch.stack([self._features(speech_N) for speech_N in speech_BN])
+        x_BFT = torch.stack([self._features(speech_N) for speech_N in speech_BN]).to(self.dtype)
         x_BFT = nn.functional.gelu(encoder.conv1(x_BFT))
         x_BTD = nn.functional.gelu(encoder.conv2(x_BFT)).transpose(1, 2)
         x_BTD = x_BTD + encoder.positional_embedding[: x_BTD.shape[1]]
@@ -137,8 +137,8 @@ class NewWhisper(WhisperRecogniser):
 
     # --- as a whole ---
 
-    def parts(self) -> Mapping[Literal["encoder", "decoder"], Sequence[nn.Module]]:
-        return {"encoder": [self.network.encoder, self.network.ctc], "decoder": [self.network.decoder]}
+    def parts(self) -> Mapping[Part, Sequence[nn.Module]]:
+        return {**super().parts(), "ctc_head": [self.network.ctc]}
 
     def lean_on_ctc(self) -> None:
         """Let a new decoder begin with what the encoder has learnt by CTC."""

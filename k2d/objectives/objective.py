@@ -51,6 +51,11 @@ class Objective:
         """The terms per token that count, in the order of the config."""
         return tuple(name for name, weight in self.weights.items() if weight > 0 and name != CTC)
 
+    @property
+    def reads_logits(self) -> bool:
+        """Whether any term looks at the student's logits, so that its output layer learns."""
+        return self._needs(0)
+
     def sums(self, sides: Sides) -> dict[str, Tensor]:
         """Each term summed over the tokens, unweighted, with gradients to the student.
 

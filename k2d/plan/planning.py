@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from k2d.config.schema import Config
+from k2d.config.training import Steps
 from k2d.plan.disk import Amounts, disk_lines
 from k2d.plan.hours import Pieces, StageHours, stage_hours
 from k2d.plan.machines import GIB, Machine
@@ -24,6 +25,7 @@ from k2d.plan.memory import (
 from k2d.plan.paper import Published, against_the_paper
 from k2d.plan.rates import tokens_of, window_s
 from k2d.plan.shapes import Shape
+from k2d.train.sharing import batch_fault, most_per_pass
 
 USUAL_HOURS = 1000.0
 """Where neither `--hours` nor the data says."""
@@ -120,7 +122,11 @@ def make_plan(config: Config, teacher: Shape, auxiliaries: Mapping[str, Shape], 
         disk=tuple(disk_lines(amounts, teacher, list(auxiliaries.values()), step)),
         stages=tuple(stage_hours(config, pieces, setup.machine, setup.n_devices, setup.measured or {})),
         paper=tuple(against_the_paper()),
-        faults=(*layer_faults, *(f"{demand.what}: {demand.would_fit}" for demand in demands if demand.would_fit)),
+        faults=(
+            *layer_faults,
+            *_sharing_faults(config, setup.n_processes),
+            *(f"{demand.what}: {demand.would_fit}" for demand in demands if demand.would_fit),
+        ),
     )
 
 
@@ -131,13 +137,31 @@ def distillation(config: Config, teacher: Shape, student: Shape, n_processes: in
     return Distillation(
         student=student,
         teacher=teacher,
-        n_windows=-(-training.batch_size // (training.accumulate * n_processes)),
+        n_windows=_most_per_pass(training, training.accumulate, n_processes),
         n_tokens=n_tokens,
         precision=training.precision,
         freeze_encoder=config.student.freeze_encoder,
         freeze_positions=config.student.freeze_positions,
         keep_encoded=config.distill.keep_encoded,
     )
+
+
+def _most_per_pass(steps: Steps, accumulate: int, n_processes: int) -> int:
+    """Samples in the largest backward pass; of so many processes that some would have none, as with fewer."""
+    return most_per_pass(steps.batch_size, min(n_processes, steps.batch_size), accumulate)
+
+
+def _sharing_faults(config: Config, n_processes: int) -> Iterator[str]:
+    """Batches that the processes cannot share."""
+    models = {"teacher": config.teacher, **{f"auxiliaries.{name}": each for name, each in config.auxiliaries.items()}}
+    trained = {key: model.training.phases for key, model in models.items() if model.model is not None}
+    batches: dict[str, Steps] = {
+        f"{key}.training.phases.{name}": phase for key, phases in trained.items() for name, phase in phases.items()
+    }
+    batches["distill.training"] = config.distill.training
+    for key, steps in batches.items():
+        if fault := batch_fault(key, steps.batch_size, steps.accumulate, n_processes):
+            yield fault
 
 
 def _student_layers(config: Config, teacher: Shape) -> tuple[int, list[str]]:
@@ -190,7 +214,7 @@ def _training_demand(config: Config, step: Distillation, setup: Setup) -> Demand
     for precision in dict.fromkeys((step.precision, "bf16")):
         most = largest_part(replace(step, precision=precision), setup.memory_bytes, on_gpu=on_gpu)
         divisors = (n for n in range(1, training.batch_size + 1) if training.batch_size % n == 0)
-        accumulate = next((n for n in divisors if -(-training.batch_size // (n * setup.n_processes)) <= most), None)
+        accumulate = next((n for n in divisors if _most_per_pass(training, n, setup.n_processes) <= most), None)
         if accumulate is not None:
             other = "" if precision == step.precision else " with distill.training.precision=bf16"
             fitting.append(f"distill.training.accumulate={accumulate}{other}")

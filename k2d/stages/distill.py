@@ -12,6 +12,7 @@ from k2d.stages.init_student import STUDENT
 from k2d.stages.job import Counts, Job, Unit
 from k2d.stages.pseudo_label import TEACHER
 from k2d.stages.select import KEPT
+from k2d.train.sharing import check_batch
 
 VERSION = 2
 
@@ -24,6 +25,8 @@ def units(job: Job) -> list[Unit]:
     clashing = sorted({*config.select.methods} & {*config.distill.controls})
     if clashing:
         raise UsageError(f"select.methods.{clashing[0]}: this name is a control's; give the method another")
+    training = config.distill.training
+    check_batch("distill.training", training.batch_size, training.accumulate, job.n_processes)
     return [_unit(row, seed, job) for row, seed in config.students().values()]
 
 

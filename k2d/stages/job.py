@@ -28,6 +28,11 @@ class Job:
     inspection: Inspection = field(default_factory=Inspection, compare=False, repr=False)
     """What has been seen of the experiment's folders by now."""
 
+    @property
+    def n_processes(self) -> int:
+        """That train a model together: one per GPU, or one on the CPU."""
+        return max(1, self.ngpu)
+
 
 @dataclass(frozen=True, slots=True)
 class Unit:

@@ -16,6 +16,7 @@ from k2d.stages.beginning import inputs_of, new_recogniser, window_of
 from k2d.stages.job import Counts, Job, Unit
 from k2d.stages.leaving import leave
 from k2d.stages.work import longform_work, loop_test
+from k2d.train.sharing import check_batch
 
 if TYPE_CHECKING:
     from k2d.stages.measuring import Held
@@ -45,6 +46,8 @@ def unit_of(name: str, recogniser: Recogniser, key: str, job: Job) -> Unit:
     config = PROJECT_ROOT / recogniser.model
     if not config.is_file():
         raise UsageError(f"{key}.model: {shown(config)} is not there; expected a model config such as conf/models/…")
+    for phase_name, phase in recogniser.training.phases.items():
+        check_batch(f"{key}.training.phases.{phase_name}", phase.batch_size, phase.accumulate, job.n_processes)
     settings: dict[str, Any] = {
         "name": name,
         "language": list(recogniser.language),

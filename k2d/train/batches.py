@@ -23,6 +23,7 @@ from k2d.train.augment import Augmenter, at_speed
 from k2d.train.bucketing import LengthBatches
 from k2d.train.keys import StepKey
 from k2d.train.pool import Pool, Samples
+from k2d.train.sharing import check_data, parts_of
 from k2d.train.windows import Layout, Placed, compose, timed_text
 
 IGNORED = -100  # a target without loss
@@ -103,12 +104,12 @@ class StepBatches(Dataset[list[Batch]]):
         self._augment = Augmenter(phase.augment, material.pool)
         self._words = material.words()
         self._by_length = LengthBatches(material.pool.n_samples, phase.batch_size, key)
+        check_data(self._n_samples(), share.world)
 
     def __getitem__(self, step: int) -> list[Batch]:
         phase, share = self._phase, self._share
-        samples = [self.sample(step, at) for at in range(share.rank, self._n_samples(), share.world)]
-        size = -(-len(samples) // phase.accumulate)
-        batches = [collate(samples[at : at + size]) for at in range(0, len(samples), size)]
+        parts = parts_of(self._n_samples(), share.rank, share.world, phase.accumulate)
+        batches = [collate([self.sample(step, at) for at in part]) for part in parts]
         if not phase.keep_batches:
             return batches
         number = step % phase.keep_batches

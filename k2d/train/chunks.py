@@ -25,6 +25,7 @@ from k2d.text.timestamps import text_before
 from k2d.train.batches import IGNORED, Batch, Sample, Share, collate, plain, with_noise
 from k2d.train.bucketing import LengthBatches
 from k2d.train.keys import StepKey
+from k2d.train.sharing import check_data, parts_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,21 +143,19 @@ class ChunkBatches(Dataset[list[Batch]]):
         self._material, self._accumulate, self._share, self._key = material, accumulate, share, key
         lengths = np.array([len(material.codec.ids(chunk.label)) for chunk in material.chunks], dtype=np.int64)
         self._by_length = LengthBatches(lengths, batch_size, key)
+        check_data(min(batch_size, len(lengths)), share.world)
         self._words = np.unique(np.concatenate([material.codec.ids(plain(chunk.label)) for chunk in material.chunks]))
 
     def __getitem__(self, step: int) -> list[Batch]:
         numbers = self._by_length.batch(step)
-        places = range(self._share.rank, len(numbers), self._share.world)
-        samples = [self._sample(step, place, int(numbers[place])) for place in places]
-        size = -(-len(samples) // self._accumulate)
-        parts = [slice(at, at + size) for at in range(0, len(samples), size)]
-        batches = [collate(samples[part]) for part in parts]
+        parts = parts_of(len(numbers), self._share.rank, self._share.world, self._accumulate)
+        batches = [collate([self._sample(step, place, int(numbers[place])) for place in part]) for part in parts]
         if self._material.encoded is None:
             return batches
-        chunks = [self._material.chunks[int(numbers[place])] for place in places]
+        chunks = [[self._material.chunks[int(numbers[place])] for place in part] for part in parts]
         return [
-            self._with_encoded(batch, chunks[part], self._material.encoded)
-            for batch, part in zip(batches, parts, strict=True)
+            self._with_encoded(batch, of_part, self._material.encoded)
+            for batch, of_part in zip(batches, chunks, strict=True)
         ]
 
     def _with_encoded(self, batch: Batch, chunks: Sequence[Chunk], encoded: Encoded) -> Batch:

@@ -14,6 +14,7 @@ from k2d.models.recogniser import Memory, Recogniser
 from k2d.objectives.objective import CTC, Objective, Sides
 from k2d.objectives.terms import ctc
 from k2d.train.batches import IGNORED, Batch
+from k2d.train.trainable import BY_CTC, BY_TOKENS, Reach
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,12 +27,24 @@ class Pair:
     """The student's encoder is the teacher's and stays so: what it hears is computed once, for both."""
 
 
+def reach_of(objective: Objective) -> Reach:
+    """What the terms depend on: some look at the decoder's last hidden states and at no logits.
+
+    >>> sorted(reach_of(Objective({"hidden_mse": 1.0})).parts), sorted(reach_of(Objective({"ctc": 1.0})).parts)
+    (['decoder', 'encoder'], ['ctc_head', 'encoder'])
+    """
+    by_ctc = BY_CTC if objective.weights.get(CTC) else frozenset()
+    by_tokens = BY_TOKENS if objective.token_terms else frozenset()
+    return Reach(by_ctc | (by_tokens if objective.reads_logits else by_tokens - {"output_layer"}))
+
+
 class Distilling:
     """The terms of the loss, each a sum over tokens: the step divides by the tokens of the whole batch."""
 
     def __init__(self, pair: Pair, objective: Objective, reduction: Literal["token_mean", "sum"]) -> None:
         self._pair, self._objective, self._reduction = pair, objective, reduction
         self.weights: Mapping[str, float] = {name: weight for name, weight in objective.weights.items() if weight}
+        self.reach = reach_of(objective)
         pair.teacher.network.requires_grad_(False).eval()
         if CTC in self.weights and pair.student.ctc_blank_id is None:
             raise UsageError("distill.objective.ctc: the student has no CTC head; leave the term out")

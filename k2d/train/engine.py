@@ -20,7 +20,8 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from k2d.config.training import Running, Steps
-from k2d.faults import K2DError
+from k2d.faults import K2DError, UsageError
+from k2d.models.recogniser import Part
 from k2d.paths import shown
 from k2d.stamp import Recipe, differences
 from k2d.train.batches import Batch, Share, StepLoader
@@ -29,7 +30,8 @@ from k2d.train.checkpoints import Checkpoints
 from k2d.train.keys import StepKey
 from k2d.train.learner import Learner, Objective
 from k2d.train.records import CURVES, Curves, PhaseRecord, TrainingRecord, is_undertrained
-from k2d.train.trainable import Part, Trainable, learning_parts, let_learn, names_of, set_modes
+from k2d.train.sharing import check_batch
+from k2d.train.trainable import Train, Trainable, learning_parts, let_learn, names_of, set_modes
 
 log = logging.getLogger("k2d")
 
@@ -47,6 +49,11 @@ class Setting:
     n_workers: int = 1
     """Processes that prepare data; 0: the training's own."""
 
+    @property
+    def n_processes(self) -> int:
+        """That train together."""
+        return max(1, self.ngpu)
+
 
 @dataclass(frozen=True, slots=True)
 class PhasePlan:
@@ -54,7 +61,7 @@ class PhasePlan:
 
     name: str
     steps: Steps
-    train: Literal["encoder", "decoder", "all"]
+    train: Train
     objective: Objective
     batches: Callable[[Share, int], Dataset[list[Batch]]]
     """The data of one process, of which the steps from a first one on will be asked for: item `step` is that step's."""
@@ -62,6 +69,11 @@ class PhasePlan:
     """After how many steps the error rate is measured."""
     begin: Callable[[], None] | None = None
     """What is done to the network before the first step."""
+
+    @property
+    def learning(self) -> set[Part]:
+        """The parts that learn."""
+        return learning_parts(self.train, self.objective.reach)
 
 
 def train(
@@ -78,6 +90,10 @@ def train(
     `measure` gives the error rate of free-running decoding on development data, by which the best are chosen.
     `recipe` is all that decides the result: a checkpoint that was made by another is refused.
     """
+    if setting.n_processes > 1:
+        _refuse_skipped_layers(recogniser, phases)
+        for phase in phases:
+            check_batch(f"phase {phase.name}", phase.steps.batch_size, phase.steps.accumulate, setting.n_processes)
     return _Course(recogniser, phases, running, setting, recipe, measure).carry_out()
 
 
@@ -98,7 +114,7 @@ class _Course:
         terms = dict.fromkeys(name for phase in phases for name in phase.objective.weights)
         self._curves = Curves(setting.folder / CURVES, ["loss", *terms, "gradient_norm", "lr"])
         self._checkpoints = Checkpoints(setting.folder / "checkpoints", running.average_best)
-        learnt: set[Part] = set().union(*(learning_parts(recogniser, phase.train) for phase in phases))
+        learnt: set[Part] = set().union(*(phase.learning for phase in phases))
         self._kept_names = names_of(recogniser, learnt)  # what no phase changes is not kept
         self._record = TrainingRecord()
 
@@ -136,12 +152,12 @@ class _Course:
         phase, setting = self._phases[number], self._setting
         if phase.begin is not None and first == 0:
             phase.begin()
-        learning = learning_parts(self._recogniser, phase.train)
-        let_learn(self._recogniser, learning)
-        set_modes(self._recogniser, learning)
+        let_learn(self._recogniser, phase.learning, phase.objective.reach.n_decoder_layers)
+        set_modes(self._recogniser, phase.learning)
         key = StepKey(setting.seed, number, first)
         learner = Learner(self._recogniser.network, phase.objective, phase.steps, self._running, key)
         learner.resume_from = optimizer_state
+        learner.skips_layers = self._recogniser.skips_layers and "encoder" in phase.learning
         learner.make_loader = lambda share: StepLoader(
             phase.batches(share, first), first, phase.steps.steps, setting.n_workers
         )
@@ -168,7 +184,7 @@ class _Course:
             set_modes(self._recogniser, set())
             with torch.no_grad():
                 error_rate = self._record.error_rates[total] = self._measure(self._recogniser)
-            set_modes(self._recogniser, learning_parts(self._recogniser, phase.train))
+            set_modes(self._recogniser, phase.learning)
             log.info("%s, step %d: error rate %.2f %%", phase.name, learner.step, 100 * error_rate)
         self._save(number, learner, error_rate)
 
@@ -231,6 +247,15 @@ class _Course:
                 return
         record.chosen_steps = [best[0].step]
         self._load(weights[0])
+
+
+def _refuse_skipped_layers(recogniser: Trainable, phases: Sequence[PhasePlan]) -> None:
+    """Each process would leave out others, and wait for their gradients."""
+    if recogniser.skips_layers and any("encoder" in phase.learning for phase in phases):
+        raise UsageError(
+            "the encoder leaves out layers at random while it learns (layer_drop_rate or stochastic_depth_rate in the "
+            "model's config), which several processes cannot do together; set the rate to 0, or train on one GPU"
+        )
 
 
 def wait_for_all() -> None:

@@ -16,12 +16,15 @@ from k2d.faults import K2DError
 from k2d.train.batches import Batch, Share, StepLoader, singles
 from k2d.train.keys import StepKey
 from k2d.train.schedule import learning_rate
+from k2d.train.trainable import Reach
 
 
 class Objective(Protocol):
     """What is minimised: terms that are sums over tokens, and how much each weighs."""
 
     weights: Mapping[str, float]
+    reach: Reach
+    """What the terms depend on; nothing else learns."""
 
     def counts(self, batch: Batch) -> dict[str, int]:
         """How many tokens of this part of a step each term is a sum over; 0 in all parts: it stays a sum."""
@@ -48,6 +51,8 @@ class Learner(L.LightningModule):
         self.resume_from: dict[str, Any] | None = None
         """The optimiser's state, where the phase had begun before."""
         self.make_loader: Callable[[Share], StepLoader] | None = None
+        self.skips_layers = False
+        """Whether layers that learn are left out at random."""
 
     def train_dataloader(self) -> StepLoader:
         assert self.make_loader is not None
@@ -72,16 +77,32 @@ class Learner(L.LightningModule):
         weights_K = torch.tensor(list(self.objective.weights.values()), device=self.device)
         counts_K = self._over_all_processes(self._counts(parts)).clamp(min=1)
         sums_K = torch.zeros_like(weights_K)
-        for part in parts:
+        for number, part in enumerate(parts):
             terms = self.objective.sums(part)
             part_K = torch.stack([terms[name] for name in self.objective.weights])
             # Processes average their gradients; the loss is the mean over the tokens of all of them.
             self.manual_backward((weights_K * part_K / counts_K).sum() * self.trainer.world_size)
             sums_K += part_K.detach()
+            if self.step == self._key.step and number == 0:
+                self._check_reach()
         means_K = self._over_all_processes(sums_K) / counts_K
         norm = nn.utils.clip_grad_norm_(self._learning(), self._running.gradient_clip)
         self._note(torch.cat([means_K, (weights_K * means_K).sum()[None], norm.detach()[None]]), parts)
         self._update()
+
+    def _check_reach(self) -> None:
+        """Every weight that learns has a gradient after the first pass: without one, other processes would wait."""
+        if self.skips_layers:
+            return
+        named = self.network.named_parameters()
+        without = [name for name, parameter in named if parameter.requires_grad and parameter.grad is None]
+        if without:
+            more = f" and {len(without) - 3} more" if len(without) > 3 else ""
+            raise K2DError(
+                f"step {self.step + 1}: {', '.join(without[:3])}{more} should learn, but the loss does not depend on "
+                f"them; take them out of what {type(self.objective).__name__} says that it reaches (Reach in "
+                "k2d/train/trainable.py), so that they are frozen"
+            )
 
     def _update(self) -> None:
         optimizer = self.optimizer()

@@ -18,7 +18,7 @@ from k2d.train.batches import IGNORED, Batch, Material, Share, StepBatches
 from k2d.train.engine import Measure, PhasePlan, Setting, train
 from k2d.train.records import TrainingRecord
 from k2d.train.schedule import measured_steps
-from k2d.train.trainable import Trainable
+from k2d.train.trainable import BY_CTC, BY_TOKENS, Reach, Trainable
 
 FLAT_FRAMES = 2.0  # how far from its place a token may be in a flat start, as a standard deviation
 
@@ -54,6 +54,17 @@ def _plan(recogniser: Trainable, training: Training, name: str, material: Materi
     return PhasePlan(name, phase, phase.train, Supervised(recogniser, phase), batches, measured, begin)
 
 
+def reach_of(phase: Phase) -> Reach:
+    """What the terms of a phase depend on.
+
+    >>> sorted(reach_of(Phase(ctc_weight=1.0)).parts)
+    ['ctc_head', 'encoder']
+    """
+    by_term = {"ctc": BY_CTC, "flat": BY_CTC, "attention": BY_TOKENS}
+    reached = (by_term[name] for name, weight in _weights(phase).items() if weight)
+    return Reach(frozenset().union(*reached), phase.decoder_layers)
+
+
 class Supervised:
     """The terms of the loss in a phase, each a sum over tokens: the step divides by the tokens of the whole batch."""
 
@@ -61,6 +72,7 @@ class Supervised:
         self._recogniser, self._phase = recogniser, phase
         self._kept: dict[tuple[int, int], tuple[Memory, Tensor]] = {}
         self.weights: Mapping[str, float] = {name: weight for name, weight in _weights(phase).items() if weight}
+        self.reach = reach_of(phase)
 
     def counts(self, batch: Batch) -> dict[str, int]:
         """How many tokens each term is a sum over."""

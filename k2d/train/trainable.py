@@ -3,13 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from torch import Tensor, nn
 
-from k2d.models.recogniser import Memory, Recogniser
+from k2d.models.decoder_weights import awake
+from k2d.models.recogniser import Memory, Part, Recogniser
 
-Part = Literal["encoder", "decoder"]
+Train = Literal["encoder", "decoder", "all"]
+
+_TRAINED: Mapping[Train, frozenset[Part]] = {
+    "encoder": frozenset({"encoder", "ctc_head"}),
+    "decoder": frozenset({"decoder", "output_layer"}),
+    "all": frozenset({"encoder", "ctc_head", "decoder", "output_layer"}),
+}
+
+BY_CTC: frozenset[Part] = frozenset({"encoder", "ctc_head"})
+"""What a CTC loss reaches."""
+BY_TOKENS: frozenset[Part] = frozenset({"encoder", "decoder", "output_layer"})
+"""What a loss on the next token's probabilities reaches."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """What a loss depends on. Everything else is frozen: processes that train together wait for the gradient of every
+    weight that learns."""
+
+    parts: frozenset[Part]
+    n_decoder_layers: int | None = None
+    """How many decoder layers take part: the first ones and the last; None: all."""
 
 
 class Trainable(Recogniser, Protocol):
@@ -23,6 +46,11 @@ class Trainable(Recogniser, Protocol):
 
     freeze_positions: bool
     """Whether the decoder's learnt positions stay as they are in training."""
+
+    @property
+    def skips_layers(self) -> bool:
+        """Whether the encoder leaves out whole layers at random while it learns: these get no gradient in that step."""
+        ...
 
     def classes(self, tokens: Tensor) -> Tensor:
         """The numbers that `logits` and `ctc_log_probs` give these tokens: their ids, unless many tokens share one.
@@ -41,21 +69,35 @@ class Trainable(Recogniser, Protocol):
         """The decoder's positions, where they are learnt."""
         ...
 
+    def decoder_layers(self) -> Sequence[nn.Module]:
+        """The decoder's layers, the first one first."""
+        ...
+
     def parts(self) -> Mapping[Part, Sequence[nn.Module]]:
-        """The network's modules by part, each once: `encoder` is all before the decoder, with the CTC head."""
+        """The network's modules by part, each once. `encoder` is all before the decoder, apart from the CTC head.
+        `output_layer` has no modules of its own where the decoder's embedding is the output layer, too."""
         ...
 
 
-def learning_parts(recogniser: Trainable, train: Literal["encoder", "decoder", "all"]) -> set[Part]:
-    """Which parts learn where `train` says so."""
-    return {part for part in recogniser.parts() if train in (part, "all")}
+def learning_parts(train: Train, reach: Reach) -> set[Part]:
+    """The parts that learn: those that are to be trained and that the loss reaches.
+
+    >>> sorted(learning_parts("all", Reach(BY_CTC))), sorted(learning_parts("decoder", Reach(BY_TOKENS)))
+    (['ctc_head', 'encoder'], ['decoder', 'output_layer'])
+    """
+    return set(_TRAINED[train] & reach.parts)
 
 
-def let_learn(recogniser: Trainable, learning: set[Part]) -> None:
-    """Gradients for these parts alone."""
+def let_learn(recogniser: Trainable, learning: set[Part], n_decoder_layers: int | None = None) -> None:
+    """Gradients for these parts alone, and in the decoder for the layers that take part."""
     for part, modules in recogniser.parts().items():
         for module in modules:
             module.requires_grad_(part in learning)
+    layers = list(recogniser.decoder_layers())
+    taking_part = {id(layer) for layer in awake(layers, n_decoder_layers)}
+    for layer in layers:
+        if id(layer) not in taking_part:
+            layer.requires_grad_(False)
     if recogniser.freeze_positions:
         for positions in recogniser.positions():
             positions.requires_grad_(False)

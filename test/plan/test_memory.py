@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 
 from k2d.config import Config
-from k2d.config.schema import Decode, Distill, Student
-from k2d.config.training import StudentTraining
+from k2d.config.schema import Decode, Distill, Recogniser, Student
+from k2d.config.training import Phase, StudentTraining, Training
 from k2d.plan.memory import CUDA_BYTES, Decoding, Distillation, decoding_lines, largest_batch, total, training_lines
 from k2d.plan.planning import Setup, make_plan
 
@@ -127,3 +127,19 @@ def test_more_layers_than_the_teacher_has_are_refused(small, slow):
 def test_gpus_share_a_batch(small, slow, n_devices, n_windows):
     plan = make_plan(config(), small, {}, Setup(slow, n_devices, 1e12))
     assert f"10 distill, {n_windows} windows a pass in fp32" in [demand.what for demand in plan.memory]
+
+
+def test_a_batch_that_the_gpus_cannot_share_is_refused_with_one_that_they_can(small, slow):
+    teacher = Recogniser(model="a.yaml", training=Training(phases={"one": Phase(batch_size=4)}))
+    experiment = replace(config(accumulate=3), teacher=teacher)
+
+    def told(n_gpus):
+        return make_plan(experiment, small, {}, Setup(replace(slow, is_gpu=True), n_gpus, 1e12)).faults
+
+    assert told(4) == ()
+    assert told(16) == (
+        "teacher.training.phases.one.batch_size: found 4, expected at least 16, as 16 processes share each step and "
+        "each needs a sample; set teacher.training.phases.one.batch_size=16, or use at most 4 GPUs",
+        "distill.training.batch_size: found 12, expected at least 16, as 16 processes share each step and each needs a "
+        "sample; set distill.training.batch_size=18, or use at most 12 GPUs",
+    )

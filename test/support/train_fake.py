@@ -87,15 +87,21 @@ class FakeRecogniser:
         self.n_encoded = 0
 
     freeze_positions = False
+    skips_layers = False
 
     def positions(self):
+        return []
+
+    def decoder_layers(self):
         return []
 
     def parts(self):
         of = self.network
         return {
-            "encoder": (of["frontend"], of["encoder"], of["ctc"]),
-            "decoder": (of["decoder"], of["drop"], of["output"]),
+            "encoder": (of["frontend"], of["encoder"]),
+            "ctc_head": (of["ctc"],),
+            "decoder": (of["decoder"], of["drop"]),
+            "output_layer": (of["output"],),
         }
 
     def classes(self, tokens):

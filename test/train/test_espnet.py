@@ -99,7 +99,7 @@ def test_three_phases(recogniser, material, tmp_path):
     assert any(not after_decoder[name].equal(after_all[name]) for name in weights)
     assert all(value.isfinite().all() for value in after_all.values())
     assert not recogniser.network.training
-    assert set(names_of(recogniser, {"encoder", "decoder"})) == set(before)
+    assert set(names_of(recogniser, {"encoder", "ctc_head", "decoder", "output_layer"})) == set(before)
 
 
 def test_specaugment_is_for_encoders_that_learn(recogniser, material):

@@ -34,6 +34,7 @@ from k2d.objectives.objective import Objective
 from k2d.objectives.terms import Tokens, kl
 from k2d.train.batches import Batch
 from k2d.train.distillation import Distilling, Pair
+from k2d.train.trainable import let_learn
 
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
 N_LABEL, WARM_TURNS = 50, 3
@@ -50,8 +51,7 @@ def main() -> None:
     print(f"{platform.platform()}, {len(os.sched_getaffinity(0))} cores, {threads} threads, torch {torch.__version__}")
     teacher = make_teacher()
     student: Any = shrink(teacher, [0, teacher.n_decoder_layers - 1])
-    for module in student.parts()["encoder"]:
-        module.requires_grad_(False)
+    let_learn(student, {"decoder", "output_layer"})
     student.network.decoder.train()
     times = timed_in_turns(ways(teacher, student, options.batch_size), options.pairs)
     bare = times["bare"]

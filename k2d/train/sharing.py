@@ -1,0 +1,74 @@
+"""How the processes that train together share a step's samples, and cut them into backward passes.
+
+Gradients are summed over the processes after each backward pass. A process with one pass more than the others would
+wait for them for ever.
+"""
+
+from __future__ import annotations
+
+from k2d.faults import UsageError
+
+
+def parts_of(n_samples: int, rank: int, world: int, accumulate: int) -> list[range]:
+    """The positions in the step's batch that a process takes, a range for each backward pass.
+
+    Every process has the same number of passes, at most `accumulate`, and no pass is empty. Positions go to the
+    processes in turn, so that each gets samples of every length.
+
+    >>> parts_of(9, 0, 2, 3), parts_of(9, 1, 2, 3)
+    ([range(0, 4, 2), range(4, 8, 2), range(8, 10, 2)], [range(1, 5, 2), range(5, 7, 2), range(7, 9, 2)])
+    """
+    n_parts, size = _cut(n_samples, world, accumulate)
+    own, parts = range(rank, n_samples, world), []
+    for n_after in reversed(range(n_parts)):
+        n_taken = min(size, len(own) - n_after)  # each pass that follows needs a sample
+        parts.append(own[:n_taken])
+        own = own[n_taken:]
+    return parts
+
+
+def most_per_pass(n_samples: int, world: int, accumulate: int) -> int:
+    """Samples in the largest backward pass of any process."""
+    return _cut(n_samples, world, accumulate)[1]
+
+
+def _cut(n_samples: int, world: int, accumulate: int) -> tuple[int, int]:
+    """How many backward passes each process has, and the samples of the largest one."""
+    most, least = -(-n_samples // world), n_samples // world
+    if not least:
+        raise UsageError(f"a step has {n_samples} samples for {world} processes; each needs at least one")
+    size = -(-most // accumulate)
+    n_parts = min(-(-most // size), least)
+    return n_parts, max(size, -(-most // n_parts))
+
+
+def check_batch(key: str, batch_size: int, accumulate: int, world: int) -> None:
+    """Refuse a batch of which some process would get nothing; `key` is the section of the config that has it."""
+    if fault := batch_fault(key, batch_size, accumulate, world):
+        raise UsageError(fault)
+
+
+def batch_fault(key: str, batch_size: int, accumulate: int, world: int) -> str:
+    """Why so many processes cannot share a batch, and what would work; empty: they can.
+
+    >>> batch_fault("x", 4, 2, 5).split("; ")[1]
+    'set x.batch_size=6, or use at most 4 GPUs'
+    >>> batch_fault("x", 6, 2, 5)
+    ''
+    """
+    if batch_size >= world:
+        return ""
+    fitting = -(-world // accumulate) * accumulate  # accumulate has to divide it
+    return (
+        f"{key}.batch_size: found {batch_size}, expected at least {world}, as {world} processes share each step and "
+        f"each needs a sample; set {key}.batch_size={fitting}, or use at most {batch_size} GPUs"
+    )
+
+
+def check_data(n_samples: int, world: int) -> None:
+    """Refuse data of which a step has too few samples for the processes: a batch is no larger than all of it."""
+    if n_samples < world:
+        raise UsageError(
+            f"a step has {n_samples} samples, as there are no more to learn from, and {world} processes share it; "
+            f"use at most {n_samples} GPUs, or more data"
+        )

@@ -1,0 +1,126 @@
+"""Tiny real recognisers of both families for the cases of train_cases.py, and data made by hand."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from models_made import made_recogniser
+from torch import nn
+from torch.utils.data import Dataset
+from train_cases import Case
+from whisper_made import TINY, made_state
+
+from k2d.config.training import Running, Steps
+from k2d.models.codec import Request
+from k2d.models.student import shrink
+from k2d.models.whisper_loading import Generation, WhisperWeights
+from k2d.models.whisper_recogniser import WhisperRecogniser
+from k2d.models.whisper_training import NewWhisper
+from k2d.objectives.objective import Objective
+from k2d.train.batches import IGNORED, Batch, Material, Sample, Share, StepBatches, collate
+from k2d.train.distillation import Distilling, Pair
+from k2d.train.engine import PhasePlan
+from k2d.train.pool import Pool, PoolIndex
+from k2d.train.supervised import Supervised
+
+RATE_HZ = 16_000
+TEXTS = ("我們 today", "hello world", "the plan 很 smart", "去玩")
+STEPS = Steps(steps=2, batch_size=4, lr=1e-3, warmup_steps=0)
+
+
+class Families:
+    """The recognisers, made once; a case gets copies."""
+
+    running = Running(checkpoint_every_steps=100)
+
+    def __init__(self, folder: Path) -> None:
+        s2t = made_recogniser(folder / "s2t")
+        whisper = WhisperRecogniser.of(WhisperWeights(TINY, made_state(), Generation()), ("zh",))
+        new_whisper = NewWhisper.new(TINY, TEXTS, ("zh",), seed=1)
+        self._teachers = {"s2t": s2t, "whisper": whisper}
+        self._new = {"s2t": s2t, "whisper": new_whisper}
+        for made in (s2t, whisper, new_whisper):
+            _make_exact(made)
+        self._pool = _pool()
+
+    def made(self, case: Case) -> tuple[Any, PhasePlan]:
+        """Who learns in a case, and its phase."""
+        if case.phase is None:
+            return self._student(case)
+        recogniser, phase = copy.deepcopy(self._new[case.family]), case.phase
+        material = Material(self._pool, recogniser.codec, recogniser.window, Request())
+
+        def batches(share: Share, first: int) -> StepBatches:
+            return StepBatches(material, phase, (1, 0), share, first)
+
+        return recogniser, PhasePlan("labels", phase, phase.train, Supervised(recogniser, phase), batches)
+
+    def _student(self, case: Case) -> tuple[Any, PhasePlan]:
+        teacher = copy.deepcopy(self._teachers[case.family])
+        student: Any = shrink(teacher, [0, 2])
+        _make_exact(student)
+        student.spec_augment, student.freeze_positions = False, case.freeze_positions
+        pair = Pair(student, teacher, shares_encoder=case.freeze_encoder)
+        objective = Distilling(pair, Objective(dict.fromkeys(case.terms, 1.0)), "token_mean")
+        samples = _samples(student)
+        part = "decoder" if case.freeze_encoder else "all"
+        keeping = teacher if case.keep_encoded else None
+        return student, PhasePlan("student", STEPS, part, objective, lambda share, _: Shared(samples, share, keeping))
+
+
+def _make_exact(recogniser: Any) -> None:
+    """In float64, as AdamW learns from a gradient that is rounding alone as much as from any other. Without dropout,
+    which each process draws for itself."""
+    recogniser.to("cpu", torch.float64)
+    for module in recogniser.network.modules():
+        if isinstance(module, nn.Dropout):
+            module.p = 0.0
+        if isinstance(module, nn.LayerNorm):
+            module.__class__ = nn.LayerNorm  # Whisper's own computes in float32
+    recogniser.network.double()
+
+
+class Shared(Dataset[list[Batch]]):
+    """The same samples in every step, one process's share of them; for `teacher`, with what it makes of them."""
+
+    def __init__(self, samples: Sequence[Sample], share: Share, teacher: Any | None) -> None:
+        own = collate(samples[share.rank :: share.world])
+        self._batch = own if teacher is None else _encoded(own, teacher)
+
+    def __getitem__(self, step: int) -> list[Batch]:
+        return [self._batch]
+
+
+@torch.no_grad()
+def _encoded(batch: Batch, teacher: Any) -> Batch:
+    memory = teacher.encode(batch.speech_BN)
+    hidden_BLD = teacher.hidden(memory, batch.inputs_BL)
+    silent = batch.speech_BN.new_zeros(len(batch.ids), 0)
+    return batch._replace(speech_BN=silent, states_BTD=memory.states_BTD, teacher_hidden_BLD=hidden_BLD)
+
+
+def _samples(recogniser: Any) -> list[Sample]:
+    """Whole windows, as stage 10 makes them."""
+    rng = np.random.default_rng(0)
+    samples = []
+    for n, text in enumerate(TEXTS):
+        ids, n_prompt = recogniser.codec.label(f"<0.00>{text}<1.20>", Request())
+        sequence = np.array(ids, dtype=np.int64)
+        targets = sequence[1:].copy()
+        targets[: n_prompt - 1] = IGNORED
+        speech = rng.standard_normal(recogniser.window.n_samples).astype(np.float32) * 0.1
+        said = np.array(recogniser.codec.ids(text), dtype=np.int64)
+        samples.append(Sample(str(n), speech, sequence[:-1], targets, said))
+    return samples
+
+
+def _pool() -> Pool:
+    rng = np.random.default_rng(0)
+    counts = [round(s * RATE_HZ) for s in (1.5, 2.0, 2.5, 1.2)]
+    audio = rng.integers(-5000, 5000, sum(counts)).astype(np.int16)
+    return Pool(PoolIndex({}, ["a", "b", "c", "d"], TEXTS, counts, {}), audio, RATE_HZ)
