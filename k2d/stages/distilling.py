@@ -13,6 +13,7 @@ from k2d.config import settings_of
 from k2d.data.hypotheses import FILE as HYPOTHESES
 from k2d.data.hypotheses import plain_text, read_hypotheses
 from k2d.data.kaldi.datadir import read_recordings
+from k2d.stages.beginning import setting_of
 from k2d.stages.init_student import STUDENT
 from k2d.stages.job import Counts, Job
 from k2d.stages.leaving import leave
@@ -66,7 +67,7 @@ def train_row(row: Row, name: str, seed: int, kept: Mapping[str, Path], job: Job
     import torch
 
     from k2d.stamp import Recipe, fingerprint
-    from k2d.train.engine import PhasePlan, Setting, train
+    from k2d.train.engine import PhasePlan, train
     from k2d.train.schedule import measured_steps
 
     torch.set_num_threads(job.nj)
@@ -85,7 +86,7 @@ def train_row(row: Row, name: str, seed: int, kept: Mapping[str, Path], job: Job
     frozen = {"freeze_encoder": student.freeze_encoder, "freeze_positions": student.freeze_positions}
     settings = {"row": name, "distill": settings_of(distill), **frozen}
     recipe = Recipe("distill", 1, settings, {str(n): fingerprint(path) for n, path in enumerate(data)})
-    setting = Setting(work, seed, job.ngpu, n_workers=1)
+    setting = setting_of(work, seed, job)
     record = train(lesson.learner, [plan], training, setting, recipe=recipe, measure=_measure(heldout, job))
     leave(lesson.learner, record, work, folder)
     return lesson.counts

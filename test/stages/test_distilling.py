@@ -165,6 +165,20 @@ def test_a_label_is_tokenised_once_for_all_processes_and_epochs(tmp_path, record
     assert student.codec.asked.total() <= 2 * len(chunks)
 
 
+def test_loader_processes_are_a_setting_that_decides_nothing(tmp_path):
+    """They reach the training, and no stage is made anew because of them."""
+    from k2d.paths import PROJECT_ROOT
+    from k2d.stages import auxiliary, distill, init_student, teacher
+    from k2d.stages.beginning import setting_of
+    from k2d.stages.shell import make_job
+
+    few, many = (make_job(load_config(PROJECT_ROOT / "conf" / "smoke.yaml", [f"loader_processes={n}"])) for n in (1, 6))
+    assert [setting_of(tmp_path, 1, job).n_workers for job in (few, many)] == [1, 6]
+    assert load_config(PROJECT_ROOT / "conf" / "smoke.yaml").loader_processes == 1
+    for stage in (teacher, auxiliary, init_student, distill):
+        assert stage.units(few) == stage.units(many)
+
+
 def test_nothing_to_learn_from_says_what_to_do(tmp_path, recordings):
     folders = [draw_chunks(of, 3, seed) for seed, of in enumerate(recordings)]
     with pytest.raises(K2DError, match=r"holds no chunk to learn from beside those held out; keep more of them"):
