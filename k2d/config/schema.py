@@ -295,6 +295,10 @@ class Config:
     """Another experiment's folder whose outputs with equal stamps are used in place of making them again."""
     max_bad: Share = 0.01
     """A stage fails when a larger share of its items had to be left out as bad."""
+    loader_processes: Whole = 1
+    """Processes that read audio ahead and make batches, for each process that trains (one per GPU). 0: it does so
+    itself. They decide nothing: batches are the same with any number. Raise it where much time goes into waiting for
+    data (`waiting_share` in training.json) and there are cores to spare."""
     corpora: Corpora = field(default_factory=Corpora)
     prepare: Prepare = field(default_factory=Prepare)
     tokens: Tokens = field(default_factory=Tokens)

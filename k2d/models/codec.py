@@ -70,6 +70,11 @@ class Codec(Protocol):
         """Equal for two models whose ids mean the same."""
         ...
 
+    @property
+    def spelling_hash(self) -> str:
+        """Equal for two codecs that turn every text into the same ids."""
+        ...
+
     def ids(self, timed_text: str) -> list[int]:
         """Text with or without timestamps to ids: no prompt, no end."""
         ...
@@ -84,6 +89,10 @@ class Codec(Protocol):
 
     def label(self, timed_text: str, request: Request, previous_text: str = "") -> tuple[list[int], int]:
         """Prompt, text and end as one teacher-forced sequence, and how many ids of it are prompt (without loss)."""
+        ...
+
+    def sequence(self, ids: Sequence[int], request: Request, previous_ids: Sequence[int] = ()) -> tuple[list[int], int]:
+        """The same from the ids of a text and of what was said before it."""
         ...
 
     def read(self, ids: Sequence[int], audio_s: float) -> Reading:

@@ -59,6 +59,11 @@ class S2TCodec:
         grid = f"{self.layout.window.time_step_s:g} {self.first_time_id} {self.last_time_id}"
         return hashlib.sha256("\n".join((*self.tokens, grid)).encode()).hexdigest()
 
+    @cached_property
+    def spelling_hash(self) -> str:
+        """Which pieces a text is cut into is decided by the sentencepiece model, beside the token list."""
+        return hashlib.sha256(self.vocabulary_hash.encode() + self.pieces_model).hexdigest()
+
     def id_of(self, token: str) -> int:
         """The id of a token that is known to be there."""
         return self._id_of[token]
@@ -137,12 +142,16 @@ class S2TCodec:
 
     def label(self, timed_text: str, request: Request, previous_text: str = "") -> tuple[list[int], int]:
         """Prompt, text and end, and how many ids of it are prompt."""
-        ids = self.ids(timed_text)
+        return self.sequence(self.ids(timed_text), request, self.ids(previous_text))
+
+    def sequence(self, ids: Sequence[int], request: Request, previous_ids: Sequence[int] = ()) -> tuple[list[int], int]:
+        """The same from ids."""
         if not request.timestamps:
             ids = [i for i in ids if not self._is_time(i)]
         elif ids and not self._is_time(ids[0]):
-            raise K2DError(f"a label with timestamps is asked for, and {timed_text[:60]!r} does not begin with one")
-        prompt = self.prompt(request, self.ids(previous_text))
+            text = self.timed_text(ids)[:60]
+            raise K2DError(f"a label with timestamps is asked for, and {text!r} does not begin with one")
+        prompt = self.prompt(request, previous_ids)
         return [*prompt, *ids, self.eos_id], len(prompt)
 
     def read(self, ids: Sequence[int], audio_s: float) -> Reading:

@@ -64,6 +64,11 @@ class WhisperCodec:
         ).hexdigest()
 
     @property
+    def spelling_hash(self) -> str:
+        """Each vocabulary comes with its way to cut a text."""
+        return self.vocabulary_hash
+
+    @property
     def tokenizer(self) -> Any:
         """openai-whisper's, for the rules."""
         return self._tokenizer
@@ -154,19 +159,22 @@ class WhisperCodec:
 
     def label(self, timed_text: str, request: Request, previous_text: str = "") -> tuple[list[int], int]:
         """Prompt, text and end, and how many ids of it are prompt. Previous text loses its beginning where it must."""
-        ids = self.ids(timed_text)
+        return self.sequence(self.ids(timed_text), request, self.ids(previous_text))
+
+    def sequence(self, ids: Sequence[int], request: Request, previous_ids: Sequence[int] = ()) -> tuple[list[int], int]:
+        """The same from ids."""
         if not request.timestamps:
             ids = [token for token in ids if token < self.first_time_id]
         elif ids and ids[0] < self.first_time_id:
-            raise K2DError(f"a label with timestamps is asked for, and {timed_text[:60]!r} does not begin with one")
+            text = self.timed_text(ids)[:60]
+            raise K2DError(f"a label with timestamps is asked for, and {text!r} does not begin with one")
         unknown = self._tokenizer.sot if not ids and not self.asked(request) else None  # nothing is to be learnt
         label = [*self.prompt(request, language=unknown), *ids, self.eos_id]
         room = self.max_tokens - len(label)
         if room < 0:
-            raise K2DError(
-                f"a label of {len(label)} tokens, the decoder has {self.max_tokens} places: {timed_text[:60]!r}…"
-            )
-        previous = self.ids(previous_text)[-(room - 1) :] if room > 1 else []
+            text = self.timed_text(ids)[:60]
+            raise K2DError(f"a label of {len(label)} tokens, the decoder has {self.max_tokens} places: {text!r}…")
+        previous = previous_ids[-(room - 1) :] if room > 1 else []
         prompt = self.prompt(request, previous, language=unknown)
         return [*prompt, *ids, self.eos_id], len(prompt)
 

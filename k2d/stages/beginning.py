@@ -18,10 +18,18 @@ if TYPE_CHECKING:
     from k2d.models.codec import Window
     from k2d.models.espnet_s2t_recogniser import S2TRecogniser
     from k2d.models.whisper_training import NewWhisper
+    from k2d.train.engine import Setting
     from k2d.train.pool import Pool
 
 N_FOR_STATISTICS = 500
 """Utterances that the statistics of the features are taken from."""
+
+
+def setting_of(work: Path, seed: int, job: Job) -> Setting:
+    """Where a training is carried out, and with how many processes."""
+    from k2d.train.engine import Setting
+
+    return Setting(work, seed, job.ngpu, n_workers=job.config.loader_processes)
 
 
 def inputs_of(recogniser: Recogniser, job: Job) -> tuple[Path, ...]:

@@ -13,8 +13,7 @@ from k2d.config import settings_of
 from k2d.data.hypotheses import FILE as HYPOTHESES
 from k2d.data.hypotheses import plain_text, read_hypotheses
 from k2d.data.kaldi.datadir import read_recordings
-from k2d.faults import K2DError
-from k2d.paths import shown
+from k2d.stages.beginning import setting_of
 from k2d.stages.init_student import STUDENT
 from k2d.stages.job import Counts, Job
 from k2d.stages.leaving import leave
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
     from k2d.models.recogniser import Recogniser
     from k2d.models.student import Shrinkable
     from k2d.train.batches import Batch, Material, Share
+    from k2d.train.chunk_table import ChunkTable
     from k2d.train.chunks import Labelling
     from k2d.train.distillation import Pair
     from k2d.train.encoded import Encoded
@@ -38,7 +38,6 @@ if TYPE_CHECKING:
 log = logging.getLogger("k2d")
 
 PHASE = "distill"
-_LONGEST_PROMPT = 5  # without previous text, and the end
 
 
 class Row(enum.Enum):
@@ -68,7 +67,7 @@ def train_row(row: Row, name: str, seed: int, kept: Mapping[str, Path], job: Job
     import torch
 
     from k2d.stamp import Recipe, fingerprint
-    from k2d.train.engine import PhasePlan, Setting, train
+    from k2d.train.engine import PhasePlan, train
     from k2d.train.schedule import measured_steps
 
     torch.set_num_threads(job.nj)
@@ -87,7 +86,7 @@ def train_row(row: Row, name: str, seed: int, kept: Mapping[str, Path], job: Job
     frozen = {"freeze_encoder": student.freeze_encoder, "freeze_positions": student.freeze_positions}
     settings = {"row": name, "distill": settings_of(distill), **frozen}
     recipe = Recipe("distill", 1, settings, {str(n): fingerprint(path) for n, path in enumerate(data)})
-    setting = Setting(work, seed, job.ngpu, n_workers=1)
+    setting = setting_of(work, seed, job)
     record = train(lesson.learner, [plan], training, setting, recipe=recipe, measure=_measure(heldout, job))
     leave(lesson.learner, record, work, folder)
     return lesson.counts
@@ -120,7 +119,7 @@ def _from_chunks(
     pair: Pair, objective: Objective, seed: int, folders: Mapping[Path, frozenset[str]], job: Job
 ) -> Lesson:
     """A student on the chunks that a method kept; those of held-out recordings are counted as left out."""
-    from k2d.train.chunks import ChunkBatches, ChunkMaterial, Labelling, read_chunks
+    from k2d.train.chunks import ChunkBatches, ChunkMaterial, Labelling
 
     distill = job.config.distill
     labelling = Labelling(
@@ -129,42 +128,38 @@ def _from_chunks(
         tuple(job.config.teacher.language),
         distill.token_noise,
     )
-    learnt_from = read_chunks(folders)
-    n_kept = len(read_chunks(dict.fromkeys(folders, frozenset())))
-    chunks = [chunk for chunk in learnt_from if _fits(chunk.label, pair.student)]
-    if not chunks:
-        most, where = pair.student.max_tokens, ", ".join(map(shown, folders))
-        raise K2DError(
-            f"{where}: every label of {len(learnt_from):,} chunks is longer than the decoder's {most} tokens; "
-            "look at what the teacher wrote there, or set chunk.max_s lower"
-        )
+    table = _table(folders, pair.student, job)
     encoded = _encoded(pair.teacher, labelling, job) if distill.keep_encoded else None
-    material = ChunkMaterial(chunks, pair.student.codec, pair.student.window, labelling, encoded)
+    material = ChunkMaterial(table, pair.student.codec, pair.student.window, labelling, encoded)
     training = distill.training
 
     def batches(share: Share, _first_step: int) -> ChunkBatches:
         return ChunkBatches(material, training.batch_size, training.accumulate, (seed, 0), share)
 
-    dropped = {"held_out": n_kept - len(learnt_from), "label_too_long": len(learnt_from) - len(chunks)}
-    counts = Counts(n_kept, len(chunks), {reason: n for reason, n in dropped.items() if n}, "chunks")
+    counts = Counts(table.index.n_in, table.index.kept, dict(table.index.dropped), "chunks")
     return Lesson(cast("Trainable", pair.student), objective, batches, counts)
 
 
-def _fits(label: str, student: Recogniser) -> bool:
-    """Whether the decoder has places for a label and its prompt: a loop may have filled several windows with text."""
-    return len(student.codec.ids(label)) + _LONGEST_PROMPT < student.max_tokens
+def _table(folders: Mapping[Path, frozenset[str]], reader: Recogniser, job: Job) -> ChunkTable:
+    """The chunks of these folders as `reader`'s decoder reads them, in the experiment's cache. Several folders are one
+    table, which has the name of the first.
+    """
+    from k2d.train.chunk_writing import Wanted, open_chunks
+
+    name = next((folder.relative_to(job.places.exp) for folder in folders), Path("empty"))
+    return open_chunks(Wanted(folders, reader.codec, reader.max_tokens), job.places.exp / "cache" / "tables" / name)
 
 
 def _encoded(teacher: Recogniser, labelling: Labelling, job: Job) -> Encoded:
     """Every chunk of stage 6 that fits, for all students, as their teacher hears it."""
     from k2d.stamp import fingerprint
-    from k2d.train.chunks import ChunkMaterial, read_chunks
+    from k2d.train.chunks import ChunkMaterial
     from k2d.train.encoded import open_encoded
 
     splits = [job.places.exp / "chunks" / split for split in job.config.corpora.unlabelled]
-    chunks = [chunk for chunk in read_chunks(dict.fromkeys(splits, frozenset())) if _fits(chunk.label, teacher)]
+    table = _table(dict.fromkeys(splits, frozenset[str]()), teacher, job)
     return open_encoded(
-        ChunkMaterial(chunks, teacher.codec, teacher.window, labelling),
+        ChunkMaterial(table, teacher.codec, teacher.window, labelling),
         teacher,
         job.places.exp / "cache" / "encoded",
         made_from={"teacher": fingerprint(job.places.exp / "models" / TEACHER)},

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from k2d.score.rates import ErrorRate
+from k2d.score.rates import ErrorRate, total
 from k2d.score.scoring import USUAL_CONVENTIONS, score_pair
 from k2d.score.texts import Pair
 
@@ -30,14 +31,52 @@ def measure_on(
     """A function that gives a recogniser's mixed error rate over all these recordings together.
 
     It hears them without a beam: that is for choosing among checkpoints, often, and a beam costs twice as much.
+    Processes that train together must all call it. Each hears a part of the recordings, and all get the same figure.
     """
     plain = replace(options, beam=1)
-    return lambda recogniser: mixed_error_rate(recogniser, held, plain, is_loop)
+
+    def measure(recogniser: Recogniser) -> float:
+        from k2d.train.together import summed_with_others, this_process
+
+        process = this_process()
+        rate = errors_of(recogniser, shared_out(held, process.world)[process.rank], plain, is_loop)
+        n_errors, n_tokens = summed_with_others([rate.errors, rate.n], recogniser)
+        return n_errors / n_tokens if n_tokens else 1.0  # nothing to get right
+
+    return measure
 
 
-def mixed_error_rate(
+def shared_out(held: Held, n_shares: int) -> list[Held]:
+    """The recordings in parts of about equal length: the longest first, each to who has least so far.
+
+    >>> from k2d.decode.sources import Source
+    >>> lengths = {"a": 50.0, "b": 20.0, "c": 40.0, "d": 10.0}
+    >>> held = Held([Source(name, "", length) for name, length in lengths.items()], dict.fromkeys(lengths, "so"))
+    >>> [[source.id for source in part.sources] for part in shared_out(held, 2)]
+    [['a', 'd'], ['c', 'b']]
+    """
+    known = [source.duration_s for source in held.sources if source.duration_s is not None]
+    usual_s = math.fsum(known) / len(known) if known else 1.0
+    parts: list[list[Source]] = [[] for _ in range(n_shares)]
+    loads_s = [0.0] * n_shares
+
+    def length_s(source: Source) -> float:
+        return usual_s if source.duration_s is None else source.duration_s
+
+    for source in sorted(held.sources, key=lambda source: (-length_s(source), source.id)):
+        least = loads_s.index(min(loads_s))
+        parts[least].append(source)
+        loads_s[least] += length_s(source)
+    owner = {source.id: number for number, part in enumerate(parts) for source in part}
+    texts: list[dict[str, str]] = [{} for _ in range(n_shares)]
+    for key, text in held.texts.items():
+        texts[owner.get(key, 0)][key] = text  # a text without a recording counts as well: nothing is heard there
+    return [Held(sources, said) for sources, said in zip(parts, texts, strict=True)]
+
+
+def errors_of(
     recogniser: Recogniser, held: Held, options: Options, is_loop: Callable[[str], bool] | None = None
-) -> float:
+) -> ErrorRate:
     """Errors by words and characters; a recording that cannot be read counts as one in which nothing was heard."""
     from k2d.data.hypotheses import plain_text
     from k2d.data.rows import Hypothesis
@@ -48,14 +87,7 @@ def mixed_error_rate(
         for result in decode_recordings(recogniser, held.sources, options, is_loop=is_loop)
         if isinstance(result, Hypothesis)
     }
-    rates = [
+    return total(
         score_pair(Pair(key, key, text, heard.get(key)), USUAL_CONVENTIONS).rates["mer"]
         for key, text in held.texts.items()
-    ]
-    return error_share(rates)
-
-
-def error_share(rates: Sequence[ErrorRate]) -> float:
-    """All errors over all tokens; 1.0 where there is nothing to get right."""
-    n_tokens = sum(rate.n for rate in rates)
-    return sum(rate.errors for rate in rates) / n_tokens if n_tokens else 1.0
+    )

@@ -12,7 +12,7 @@ from k2d.data.kaldi.datadir import read_recordings, read_utterances
 from k2d.faults import UsageError
 from k2d.models.whisper_dims import PUBLISHED
 from k2d.paths import PROJECT_ROOT, shown
-from k2d.stages.beginning import inputs_of, new_recogniser, window_of
+from k2d.stages.beginning import inputs_of, new_recogniser, setting_of, window_of
 from k2d.stages.job import Counts, Job, Unit
 from k2d.stages.leaving import leave
 from k2d.stages.work import longform_work, loop_test
@@ -92,7 +92,6 @@ def _train(name: str, recogniser: Recogniser, job: Job, folder: Path) -> Counts:
 
     from k2d.models.recogniser import Request
     from k2d.train.batches import Material
-    from k2d.train.engine import Setting
     from k2d.train.pool import open_pool
     from k2d.train.supervised import train_recogniser
 
@@ -102,7 +101,7 @@ def _train(name: str, recogniser: Recogniser, job: Job, folder: Path) -> Counts:
     labelled = [job.places.split(split) for split in job.config.corpora.labelled]
     pool = open_pool(labelled, job.places.exp / "cache" / "pool", rate_hz=window.rate_hz, max_s=window.length_s)
     model = new_recogniser(recogniser, pool, work, job, seed=seed)
-    setting = Setting(work, seed, job.ngpu, n_workers=1)
+    setting = setting_of(work, seed, job)
     material = Material(pool, model.codec, model.window, Request(recogniser.language))
     record = train_recogniser(model, recogniser.training, material, setting, _measure(recogniser, job))
     leave(model, record, work, folder)

@@ -2,36 +2,58 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 _BATCHES_PER_BUCKET = 20  # sorted by length among themselves: enough for little padding, few enough to stay mixed
+_EPOCHS_KEPT = 2
 
 Numbers = NDArray[np.int64]
 
 
-class LengthBatches:
-    """An endless sequence of batches; within an epoch no utterance comes twice."""
+class _Epoch(NamedTuple):
+    """An order of all utterances, and of the batches that it is cut into."""
 
-    def __init__(self, lengths: Numbers, batch_size: int, key: tuple[int, ...]) -> None:
+    shuffled: NDArray[np.int32]
+    batches: NDArray[np.int64]
+
+
+class LengthBatches:
+    """An endless sequence of batches; within an epoch no utterance comes twice.
+
+    An epoch costs four bytes an utterance: buckets are sorted when one of their batches is asked for.
+    """
+
+    def __init__(self, lengths: NDArray[np.integer[Any]], batch_size: int, key: tuple[int, ...]) -> None:
         self._lengths, self._size, self._key = lengths, min(batch_size, len(lengths)), key
         self.n_per_epoch = len(lengths) // self._size
-        self._epoch = lru_cache(maxsize=2)(self._make_epoch)
+        self._epochs: dict[int, _Epoch] = {}
+        self._bucket: tuple[tuple[int, int], Numbers] | None = None
 
     def batch(self, step: int) -> Numbers:
         """The numbers of the utterances of one step."""
-        epoch, place = divmod(step, self.n_per_epoch)
-        return self._epoch(epoch)[place]
+        number, place = divmod(step, self.n_per_epoch)
+        bucket, batch = divmod(int(self._epoch(number).batches[place]), _BATCHES_PER_BUCKET)
+        return self._sorted(number, bucket)[batch * self._size : (batch + 1) * self._size]
 
-    def _make_epoch(self, epoch: int) -> list[Numbers]:
-        """Shuffle, sort within buckets, cut, shuffle the batches. The few that remain come in other epochs."""
-        rng = np.random.default_rng((*self._key, epoch))
-        order = rng.permutation(len(self._lengths))[: self.n_per_epoch * self._size]
-        batches: list[Numbers] = []
-        for start in range(0, len(order), _BATCHES_PER_BUCKET * self._size):
-            bucket = order[start : start + _BATCHES_PER_BUCKET * self._size]
-            by_length = bucket[np.argsort(self._lengths[bucket], kind="stable")]
-            batches += np.split(by_length, len(by_length) // self._size)
-        return [batches[place] for place in rng.permutation(len(batches))]
+    def _sorted(self, epoch: int, bucket: int) -> Numbers:
+        """The utterances of twenty batches by length; the last ones are kept, as they are asked for again at once."""
+        if self._bucket is None or self._bucket[0] != (epoch, bucket):
+            n = _BATCHES_PER_BUCKET * self._size
+            numbers = self._epoch(epoch).shuffled[bucket * n : (bucket + 1) * n].astype(np.int64)
+            self._bucket = (epoch, bucket), numbers[np.argsort(self._lengths[numbers], kind="stable")]
+        return self._bucket[1]
+
+    def _epoch(self, number: int) -> _Epoch:
+        """Shuffle, cut into batches, shuffle these. The few utterances that remain come in other epochs."""
+        if number not in self._epochs:
+            while len(self._epochs) >= _EPOCHS_KEPT:
+                del self._epochs[next(iter(self._epochs))]
+            rng = np.random.default_rng((*self._key, number))
+            shuffled = np.arange(len(self._lengths), dtype=np.int32)
+            rng.shuffle(shuffled)
+            whole = shuffled[: self.n_per_epoch * self._size]
+            self._epochs[number] = _Epoch(whole, rng.permutation(self.n_per_epoch))
+        return self._epochs[number]

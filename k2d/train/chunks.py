@@ -1,12 +1,10 @@
-"""Kept chunks as training data: audio read from the long recordings by seeking, labels with their timestamps."""
+"""Kept chunks as training data: audio read from the long recordings by seeking, labels from a table."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
-from pathlib import Path
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -16,31 +14,12 @@ from torch.nn.utils.rnn import pad_sequence
 from torch.utils.data import Dataset
 
 from k2d.data.audio import read, resolve
-from k2d.data.kaldi.datadir import read_utterances
-from k2d.data.rows import Utterance
-from k2d.faults import K2DError
 from k2d.models.recogniser import Codec, Request, Window
-from k2d.paths import shown
-from k2d.text.timestamps import text_before
-from k2d.train.batches import IGNORED, Batch, Sample, Share, collate, plain, with_noise
-from k2d.train.bucketing import LengthBatches
+from k2d.train.batches import IGNORED, Batch, Sample, Share, collate, with_noise
+from k2d.train.bucketing import LengthBatches, Numbers
+from k2d.train.chunk_table import Chunk, ChunkTable
 from k2d.train.keys import StepKey
 from k2d.train.sharing import check_data, parts_of
-
-
-@dataclass(frozen=True, slots=True)
-class Chunk:
-    """A stretch of a recording with what the teacher heard in it."""
-
-    id: str
-    audio: str
-    start_s: float | None
-    end_s: float | None
-    label: str
-    previous: str = ""
-    """What was said before it in the recording, without times: the text of the chunk before, if that is near."""
-    language: str | None = None
-    """The teacher's guess, where it was told none: the student is to learn to guess as well."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +40,7 @@ class Labelling:
 class ChunkMaterial:
     """What a student's training draws from."""
 
-    chunks: Sequence[Chunk]
+    chunks: ChunkTable
     codec: Codec
     window: Window
     labelling: Labelling = field(default_factory=Labelling)
@@ -92,36 +71,6 @@ def heldout_recordings(recordings: Iterable[str], share: float, seed: int) -> fr
     return frozenset(ordered[:n_held])
 
 
-def read_chunks(folders: Mapping[Path, Collection[str]]) -> list[Chunk]:
-    """The chunks of data directories, each without those of the recordings named; K2DError if none is left."""
-    found = [chunk for folder in folders for chunk in _with_previous(read_utterances(folder), folders[folder])]
-    if not found:
-        where = ", ".join(shown(folder) for folder in folders) or "no folder"
-        raise K2DError(f"{where}: holds no chunk to learn from beside those held out; keep more of them (select.alpha)")
-    return found
-
-
-def _with_previous(rows: Iterable[Utterance], without: Collection[str]) -> Iterator[Chunk]:
-    """Chunks of a recording follow one another by id, but need not be neighbours once some were dropped."""
-    nothing = Utterance("", "", "", "")
-    for before, row in pairwise([nothing, *rows]):
-        if row.recording_id not in without:
-            previous = _said_before(row, before)
-            yield Chunk(row.id, row.audio, row.start_s, row.end_s, row.text or "", previous, row.language)
-
-
-def _said_before(row: Utterance, before: Utterance) -> str:
-    """The text of the chunk before, if it is a neighbour, without what this one says again from its beginning.
-
-    A chunk of the clock may be labelled into the segment that it cuts off; the next chunk begins with that segment.
-    """
-    if before.recording_id != row.recording_id or before.start_s is None or before.end_s is None or row.start_s is None:
-        return ""
-    if row.start_s - before.end_s >= _NEIGHBOURS_S:
-        return ""
-    return plain(text_before(before.text or "", round(row.start_s - before.start_s, 2)))
-
-
 def speech_of(chunk: Chunk, rate_hz: int, n_samples: int) -> NDArray[np.float32]:
     """The chunk's audio, read by seeking, with silence behind it up to the window's length."""
     speech = read(resolve(chunk.audio), chunk.start_s, chunk.end_s, rate_hz=rate_hz)
@@ -131,7 +80,6 @@ def speech_of(chunk: Chunk, rate_hz: int, n_samples: int) -> NDArray[np.float32]
 
 
 _SILENT = np.zeros(0, np.float32)
-_NEIGHBOURS_S = 5.0  # further apart, what was said before is no context
 
 
 class ChunkBatches(Dataset[list[Batch]]):
@@ -141,22 +89,21 @@ class ChunkBatches(Dataset[list[Batch]]):
         self, material: ChunkMaterial, batch_size: int, accumulate: int, key: tuple[int, int], share: Share
     ) -> None:
         self._material, self._accumulate, self._share, self._key = material, accumulate, share, key
-        lengths = np.array([len(material.codec.ids(chunk.label)) for chunk in material.chunks], dtype=np.int64)
-        self._by_length = LengthBatches(lengths, batch_size, key)
-        check_data(min(batch_size, len(lengths)), share.world)
-        self._words = np.unique(np.concatenate([material.codec.ids(plain(chunk.label)) for chunk in material.chunks]))
+        self._by_length = LengthBatches(material.chunks.lengths, batch_size, key)
+        check_data(min(batch_size, len(material.chunks)), share.world)
 
     def __getitem__(self, step: int) -> list[Batch]:
         numbers = self._by_length.batch(step)
         parts = parts_of(len(numbers), self._share.rank, self._share.world, self._accumulate)
-        batches = [collate([self._sample(step, place, int(numbers[place])) for place in part]) for part in parts]
-        if self._material.encoded is None:
-            return batches
-        chunks = [[self._material.chunks[int(numbers[place])] for place in part] for part in parts]
-        return [
-            self._with_encoded(batch, of_part, self._material.encoded)
-            for batch, of_part in zip(batches, chunks, strict=True)
-        ]
+        return [self._batch(step, numbers, part) for part in parts]
+
+    def _batch(self, step: int, numbers: Numbers, places: range) -> Batch:
+        chunks = [self._material.chunks[int(numbers[place])] for place in places]
+        batch = collate(
+            [self._sample(step, place, int(numbers[place]), c) for place, c in zip(places, chunks, strict=True)]
+        )
+        encoded = self._material.encoded
+        return batch if encoded is None else self._with_encoded(batch, chunks, encoded)
 
     def _with_encoded(self, batch: Batch, chunks: Sequence[Chunk], encoded: Encoded) -> Batch:
         batch = batch._replace(states_BTD=torch.from_numpy(np.stack([encoded.states(chunk) for chunk in chunks])))
@@ -165,24 +112,27 @@ class ChunkBatches(Dataset[list[Batch]]):
         hidden = [torch.from_numpy(encoded.hidden(chunk)) for chunk in chunks]
         return batch._replace(teacher_hidden_BLD=pad_sequence(hidden, batch_first=True))
 
-    def _sample(self, step: int, place: int, number: int) -> Sample:
+    def _sample(self, step: int, place: int, number: int, chunk: Chunk) -> Sample:
         """A chunk as the step wants it."""
-        chunk, material = self._material.chunks[number], self._material
+        material = self._material
         rng = StepKey(*self._key, step).generator(place)
         window = material.window
         speech = _SILENT if material.encoded else speech_of(chunk, window.rate_hz, window.n_samples)
         labelling = material.labelling
         timestamps = rng.random() < labelling.timestamps_probability
-        previous = chunk.previous if rng.random() < labelling.previous_text_probability else ""
-        said = sequence_of(chunk, material, timestamps, previous)
+        has_previous = rng.random() < labelling.previous_text_probability
+        previous_ids = material.chunks.ids_before(number, material.codec) if has_previous else []
+        said = sequence_of(chunk, material.codec, labelling.languages, timestamps, previous_ids)
         noisy = self._with_noise(rng, said)
-        text = np.array(material.codec.ids(plain(chunk.label)), dtype=np.int64)
+        text = np.array(chunk.plain_ids, dtype=np.int64)
         clean = None if noisy is said.inputs else said.inputs
         return Sample(chunk.id, speech, noisy, said.targets, text, clean_inputs=clean)
 
     def _with_noise(self, rng: np.random.Generator, said: Said) -> NDArray[np.int64]:
         share = self._material.labelling.token_noise
-        return with_noise(rng, said.inputs, said.n_prompt, self._words, share) if share else said.inputs
+        if not share:
+            return said.inputs
+        return with_noise(rng, said.inputs, said.n_prompt, self._material.chunks.words, share)
 
 
 class Said(NamedTuple):
@@ -195,15 +145,20 @@ class Said(NamedTuple):
     n_prompt: int
 
 
-def sequence_of(chunk: Chunk, material: ChunkMaterial, timestamps: bool = True, previous: str = "") -> Said:
+def sequence_of(
+    chunk: Chunk,
+    codec: Codec,
+    languages: tuple[str, ...],
+    timestamps: bool = True,
+    previous_ids: Sequence[int] = (),
+) -> Said:
     """The chunk's label behind its prompt, which has the languages of the config, or else the chunk's own."""
-    told = material.labelling.languages
-    guessed = None if told else chunk.language
-    request = Request(told or ((guessed,) if guessed else ()), timestamps)
-    ids, n_prompt = material.codec.label(chunk.label if timestamps else plain(chunk.label), request, previous)
+    guessed = None if languages else chunk.language
+    request = Request(languages or ((guessed,) if guessed else ()), timestamps)
+    ids, n_prompt = codec.sequence(chunk.ids if timestamps else chunk.plain_ids, request, previous_ids)
     sequence = np.array(ids, dtype=np.int64)
     targets = sequence[1:].copy()
     targets[: n_prompt - 1] = IGNORED
-    if guessed is not None and (token := material.codec.language_ids.get(guessed)) is not None:
+    if guessed is not None and (token := codec.language_ids.get(guessed)) is not None:
         targets[ids.index(token) - 1] = token
     return Said(sequence[:-1], targets, n_prompt)

@@ -20,9 +20,10 @@ from torch.nn.utils.rnn import pad_sequence
 from k2d.atomic import new_partial_folder, publish_folder
 from k2d.models.recogniser import Memory, Recogniser
 from k2d.progress import track
-from k2d.train.chunks import Chunk, ChunkMaterial, sequence_of, speech_of
+from k2d.train.chunk_table import Chunk
+from k2d.train.chunks import ChunkMaterial, sequence_of, speech_of
 
-STATES, HIDDEN, INDEX = "states.float32", "hidden.float32", "index.json"
+STATES, HIDDEN, KEYS, ENDS, INDEX = "states.float32", "hidden.float32", "keys.uint64", "ends.int64", "index.json"
 
 Samples = NDArray[np.float32]
 
@@ -31,24 +32,41 @@ class Encoded:
     """What the teacher makes of each chunk, by what the chunk is cut from and its label."""
 
     def __init__(self, folder: Path) -> None:
+        self._folder = folder
         index = json.loads((folder / INDEX).read_text(encoding="utf-8"))
-        self._row = {key: row for row, key in enumerate(index["chunks"])}
-        shape = (len(self._row), *index["shape"])
-        self._states_NTD = np.memmap(folder / STATES, dtype=np.float32, mode="r", shape=shape)
-        self._first_N = np.concatenate(([0], np.cumsum(index["n_tokens"], dtype=np.int64)))
-        shape = (int(self._first_N[-1]), index["width"])
-        self._hidden_LD = np.memmap(folder / HIDDEN, dtype=np.float32, mode="r", shape=shape)
+        self._ends_N = _mapped(folder / ENDS, np.int64, (index["n_chunks"],))
+        self._firsts_N, self._seconds_N, self._rows_N = _mapped(folder / KEYS, np.uint64, (3, index["n_chunks"]))
+        self._states_NTD = _mapped(folder / STATES, np.float32, (index["n_chunks"], *index["shape"]))
+        self._hidden_LD = _mapped(folder / HIDDEN, np.float32, (int(self._ends_N[-1]), index["width"]))
+
+    def __reduce__(self) -> tuple[type[Encoded], tuple[Path]]:
+        """A process that is sent this maps the files itself."""
+        return Encoded, (self._folder,)
 
     def states(self, chunk: Chunk) -> Samples:
         """The encoder's output."""
-        states_TD: Samples = np.array(self._states_NTD[self._row[_key(chunk)]])
+        states_TD: Samples = np.array(self._states_NTD[self._row(chunk)])
         return states_TD
 
     def hidden(self, chunk: Chunk) -> Samples:
         """The decoder's, for the whole label with its timestamps and nothing before it."""
-        row = self._row[_key(chunk)]
-        hidden_LD: Samples = np.array(self._hidden_LD[self._first_N[row] : self._first_N[row + 1]])
+        row = self._row(chunk)
+        first = int(self._ends_N[row - 1]) if row else 0
+        hidden_LD: Samples = np.array(self._hidden_LD[first : int(self._ends_N[row])])
         return hidden_LD
+
+    def _row(self, chunk: Chunk) -> int:
+        """Found in the sorted keys; of equal chunks the last."""
+        first, second = _key(chunk)
+        at = slice(*(int(np.searchsorted(self._firsts_N, first, side)) for side in ("left", "right")))
+        rows = self._rows_N[at][self._seconds_N[at] == second]
+        if not len(rows):
+            raise KeyError(f"{chunk.id}: the teacher has not heard this chunk")
+        return int(rows.max())
+
+
+def _mapped(path: Path, kind: type[np.generic], shape: tuple[int, ...]) -> NDArray[Any]:
+    return np.memmap(path, dtype=kind, mode="r", shape=shape).view(np.ndarray)
 
 
 def open_encoded(
@@ -56,16 +74,16 @@ def open_encoded(
 ) -> Encoded:
     """What is kept of these chunks; it is computed unless `folder` holds just that."""
     languages = list(material.labelling.languages)
-    wanted = {**made_from, "languages": languages, "chunks": [_key(chunk) for chunk in material.chunks]}
+    wanted = {**made_from, "languages": languages, "chunks": material.chunks.content}
     if not _is_there(folder, wanted):
         _make(material, teacher, folder, wanted, batch_size)
     return Encoded(folder)
 
 
-def _key(chunk: Chunk) -> str:
-    label = hashlib.sha256(chunk.label.encode()).hexdigest()[:16]
-    language = f" {chunk.language}" if chunk.language else ""
-    return f"{chunk.audio} {chunk.start_s} {chunk.end_s} {label}{language}"
+def _key(chunk: Chunk) -> NDArray[np.uint64]:
+    """Of a chunk's audio and label: twice 64 bits, so that no two of them share one."""
+    where = json.dumps([chunk.audio, chunk.start_s, chunk.end_s, chunk.label, chunk.language])
+    return np.frombuffer(hashlib.sha256(where.encode()).digest()[:16], np.uint64)
 
 
 def _is_there(folder: Path, wanted: Mapping[str, Any]) -> bool:
@@ -77,18 +95,25 @@ def _is_there(folder: Path, wanted: Mapping[str, Any]) -> bool:
 
 def _make(material: ChunkMaterial, teacher: Recogniser, folder: Path, wanted: Mapping[str, Any], size: int) -> None:
     partial = new_partial_folder(folder)
-    batches = [material.chunks[at : at + size] for at in range(0, len(material.chunks), size)]
+    chunks, n_chunks = material.chunks, len(material.chunks)
+    keys_KN, ends_N = np.empty((2, n_chunks), np.uint64), np.empty(n_chunks, np.int64)
     shape: list[int] = []
-    n_tokens: list[int] = []
+    end = 0
     with (partial / STATES).open("wb") as states, (partial / HIDDEN).open("wb") as hidden, torch.no_grad():
-        for batch in track(batches, "hearing the chunks", unit="batches"):
+        for at in track(range(0, n_chunks, size), "hearing the chunks", unit="batches"):
+            batch = [chunks[number] for number in range(at, min(at + size, n_chunks))]
             memory = _heard(batch, teacher)
             shape = list(memory.states_BTD.shape[1:])
             states.write(_bytes(memory.states_BTD))
-            for row_LD in _read(batch, material, memory, teacher):
-                n_tokens.append(len(row_LD))
+            for number, row_LD in enumerate(_read(batch, material, memory, teacher), at):
+                keys_KN[:, number] = _key(batch[number - at])
+                end += len(row_LD)
+                ends_N[number] = end
                 hidden.write(_bytes(row_LD))
-    index = {**wanted, "shape": shape, "n_tokens": n_tokens, "width": row_LD.shape[1]}
+    order_N = np.lexsort(keys_KN[::-1])
+    np.stack([*keys_KN[:, order_N], order_N.astype(np.uint64)]).tofile(partial / KEYS)
+    ends_N.tofile(partial / ENDS)
+    index = {**wanted, "n_chunks": n_chunks, "shape": shape, "width": row_LD.shape[1]}
     (partial / INDEX).write_text(json.dumps(index, ensure_ascii=False), encoding="utf-8")
     publish_folder(partial, folder)
 
@@ -101,7 +126,8 @@ def _heard(chunks: Sequence[Chunk], teacher: Recogniser) -> Memory:
 
 def _read(chunks: Sequence[Chunk], material: ChunkMaterial, memory: Memory, teacher: Recogniser) -> list[Tensor]:
     """The decoder's last hidden_LD at every place of each label."""
-    inputs = [torch.from_numpy(sequence_of(chunk, material).inputs) for chunk in chunks]
+    codec, languages = material.codec, material.labelling.languages
+    inputs = [torch.from_numpy(sequence_of(chunk, codec, languages).inputs) for chunk in chunks]
     inputs_BL = pad_sequence(inputs, batch_first=True).to(teacher.device)
     hidden_BLD = teacher.hidden(memory, inputs_BL)
     return [hidden_LD[: len(row)] for hidden_LD, row in zip(hidden_BLD, inputs, strict=True)]

@@ -95,6 +95,24 @@ def test_a_label_is_prompt_text_and_end():
         codec().label("hello", Request())
 
 
+def test_a_sequence_is_the_label_from_ids():
+    ids, before = codec().ids("<0.00>hello 你<1.20>"), codec().ids("你 know")
+    for request in (Request(), Request(("eng",), timestamps=False)):
+        wanted = codec().label("<0.00>hello 你<1.20>", request, "你 know")
+        assert codec().sequence(ids, request, before) == wanted
+
+
+def test_one_vocabulary_may_be_spelt_in_two_ways():
+    """The same tokens behind a sentencepiece model that is told to be a unigram model, and cuts texts elsewhere."""
+    names, model = made_vocabulary()
+    before, kind, behind = model.rpartition(b"\x18\x02")
+    assert kind, "the field that says bpe"
+    other = S2TCodec(names, before + b"\x18\x01" + behind, codec().layout, "zho")
+    assert other.ids(TEXTS[0]) != codec().ids(TEXTS[0])
+    assert other.vocabulary_hash == codec().vocabulary_hash
+    assert made_codec().spelling_hash == codec().spelling_hash != other.spelling_hash
+
+
 def test_a_prompt_has_one_language_that_the_model_knows():
     with pytest.raises(UsageError, match=r"'fra' is not one of this model's \(zho, eng, …\)"):
         codec().prompt(Request(("fra",)))

@@ -62,6 +62,12 @@ def test_a_label_has_its_prompt_and_its_end():
     assert ids[:n_prompt] == [50_361, *CODEC.ids("so far"), sot, 50_260, task]
 
 
+def test_a_sequence_is_the_label_from_ids():
+    ids, before = CODEC.ids("<0.00>hi 你好<1.00>"), CODEC.ids("so far " * 200)
+    for request in (Request(), Request(("en",), timestamps=False)):
+        assert CODEC.sequence(ids, request, before) == CODEC.label("<0.00>hi 你好<1.00>", request, "so far " * 200)
+
+
 def test_previous_text_loses_its_beginning_where_there_is_no_room():
     ids, n_prompt = CODEC.label("<0.00>hi<1.00>", Request(), "word " * 400)
     assert n_prompt == 1 + 223 + 3

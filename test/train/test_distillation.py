@@ -38,20 +38,26 @@ def chunks_folder(tmp_path_factory):
     return root
 
 
-def batches_of(folder, **how):
+def table_of(folder, cache, codec, held_out=()):
+    from k2d.train.chunk_writing import Wanted, open_chunks
+
+    return open_chunks(Wanted({folder: held_out}, codec, 200), cache / "table")
+
+
+def batches_of(folder, cache, **how):
     from k2d.train.batches import Share
-    from k2d.train.chunks import ChunkBatches, ChunkMaterial, Labelling, read_chunks
+    from k2d.train.chunks import ChunkBatches, ChunkMaterial, Labelling
 
     codec = made_codec()
-    found = read_chunks({folder: how.pop("without", ())})
+    found = table_of(folder, cache, codec)
     material = ChunkMaterial(found, codec, codec.layout.window, Labelling(**how))
     return ChunkBatches(material, len(found), 1, (1, 0), Share())
 
 
-def test_a_batch_is_the_chunks_audio_and_labels(chunks_folder):
+def test_a_batch_is_the_chunks_audio_and_labels(chunks_folder, tmp_path):
     from k2d.train.batches import IGNORED
 
-    (batch,) = batches_of(chunks_folder)[0]
+    (batch,) = batches_of(chunks_folder, tmp_path)[0]
     codec = made_codec()
     place = batch.ids.index("r1-b")
     whole, _ = soundfile.read(chunks_folder / "r1.wav", dtype="float32")
@@ -71,12 +77,12 @@ def _request():
     return Request()
 
 
-def test_times_and_previous_text_come_as_often_as_asked(chunks_folder):
-    (plain,) = batches_of(chunks_folder, timestamps_probability=0.0)[0]
+def test_times_and_previous_text_come_as_often_as_asked(chunks_folder, tmp_path):
+    (plain,) = batches_of(chunks_folder, tmp_path, timestamps_probability=0.0)[0]
     codec = made_codec()
     times = set(range(codec.first_time_id, codec.last_time_id + 1))
     assert not times & set(plain.inputs_BL.flatten().tolist())
-    (with_previous,) = batches_of(chunks_folder, previous_text_probability=1.0)[0]
+    (with_previous,) = batches_of(chunks_folder, tmp_path, previous_text_probability=1.0)[0]
     start_of_previous = codec.id_of(codec.layout.start_of_previous)
     first_B = with_previous.inputs_BL[:, 0].tolist()
     began = {key: first == start_of_previous for key, first in zip(with_previous.ids, first_B, strict=True)}
@@ -85,8 +91,7 @@ def test_times_and_previous_text_come_as_often_as_asked(chunks_folder):
 
 def test_what_a_window_cuts_off_is_no_previous_text_of_the_window_that_begins_with_it(tmp_path):
     from k2d.data.chunks import pack
-    from k2d.data.rows import Hypothesis, Segment, Utterance
-    from k2d.train.chunks import _with_previous
+    from k2d.data.rows import Hypothesis, Segment
 
     segments = (Segment(1.0, 4.0, "你好"), Segment(8.5, 11.5, "so we begin"), Segment(12.0, 14.0, "再見"))
     packed = pack(Hypothesis("r1", 20.0, segments, ()), 10.0, "window").chunks
@@ -94,23 +99,32 @@ def test_what_a_window_cuts_off_is_no_previous_text_of_the_window_that_begins_wi
         "<1.00>你好<4.00><8.50>so we<10.00>",
         "<0.00>so we begin<3.00><3.50>再見<5.50>",
     ]
-    rows = [Utterance(c.id, "r1", "r1.wav", "r1", c.text, c.start_s, c.end_s) for c in packed]
-    assert [chunk.previous for chunk in _with_previous(rows, ())] == ["", "你好"]
+    tables = {
+        "wav.scp": "r1 r1.wav\n",
+        "segments": "".join(f"{c.id} r1 {c.start_s} {c.end_s}\n" for c in packed),
+        "text": "".join(f"{c.id} {c.text}\n" for c in packed),
+        "utt2spk": "".join(f"{c.id} r1\n" for c in packed),
+    }
+    (tmp_path / "kept").mkdir()
+    for name, text in tables.items():
+        (tmp_path / "kept" / name).write_text(text, encoding="utf-8")
+    codec = made_codec()
+    table = table_of(tmp_path / "kept", tmp_path, codec)
+    assert [table.ids_before(number, codec) for number in range(2)] == [[], codec.ids("你好")]
 
 
-def test_held_out_recordings_teach_nothing(chunks_folder):
-    from k2d.train.chunks import read_chunks
-
-    assert [chunk.id for chunk in read_chunks({chunks_folder: {"r1"}})] == ["r2-a"]
+def test_held_out_recordings_teach_nothing(chunks_folder, tmp_path):
+    found = table_of(chunks_folder, tmp_path, made_codec(), {"r1"})
+    assert [found[number].id for number in range(len(found))] == ["r2-a"]
     with pytest.raises(K2DError, match="holds no chunk to learn from"):
-        read_chunks({chunks_folder: {"r1", "r2"}})
+        table_of(chunks_folder, tmp_path, made_codec(), {"r1", "r2"})
 
 
-def test_a_student_with_all_layers_has_nothing_to_learn_from_its_teacher(teacher, chunks_folder):
+def test_a_student_with_all_layers_has_nothing_to_learn_from_its_teacher(teacher, chunks_folder, tmp_path):
     from k2d.objectives.objective import Objective
     from k2d.train.distillation import Distilling, Pair
 
-    (batch,) = batches_of(chunks_folder)[0]
+    (batch,) = batches_of(chunks_folder, tmp_path)[0]
     student = teacher.with_decoder_layers([0, 1, 2])
     n_encoded = []
     teacher.network.encoder.register_forward_hook(lambda *_: n_encoded.append("teacher"))
@@ -140,12 +154,12 @@ def _n_targets(batch):
     return int((batch.targets_BL != IGNORED).sum())
 
 
-def test_padding_never_leaks_into_the_loss(teacher, chunks_folder):
+def test_padding_never_leaks_into_the_loss(teacher, chunks_folder, tmp_path):
     from k2d.objectives.objective import Objective
     from k2d.train.batches import singles
     from k2d.train.distillation import Distilling, Pair
 
-    (batch,) = batches_of(chunks_folder)[0]
+    (batch,) = batches_of(chunks_folder, tmp_path)[0]
     student = teacher.with_decoder_layers([0, 2])
     terms = Distilling(Pair(student, teacher, True), Objective({"ce": 1.0, "kl": 1.0}), "token_mean")
     together = terms.sums(batch)
@@ -158,11 +172,11 @@ def test_what_is_kept_is_what_the_teacher_gives(teacher, chunks_folder, tmp_path
     """With it, the losses are the same, no audio is read, and neither encoder nor decoder of the teacher runs again."""
     from k2d.objectives.objective import Objective
     from k2d.train.batches import Share
-    from k2d.train.chunks import ChunkBatches, ChunkMaterial, Labelling, read_chunks
+    from k2d.train.chunks import ChunkBatches, ChunkMaterial, Labelling
     from k2d.train.distillation import Distilling, Pair
     from k2d.train.encoded import open_encoded
 
-    chunks = read_chunks({chunks_folder: ()})
+    chunks = table_of(chunks_folder, tmp_path, teacher.codec)
     made_from = {"teacher": "this one"}
     whole = ChunkMaterial(chunks, teacher.codec, teacher.window)
     encoded = open_encoded(whole, teacher, tmp_path / "encoded", made_from=made_from, batch_size=3)
@@ -194,14 +208,14 @@ def test_what_is_kept_is_what_the_teacher_gives(teacher, chunks_folder, tmp_path
     assert (tmp_path / "encoded" / "states.float32").stat().st_mtime_ns > times
 
 
-def test_the_student_reads_other_words_and_is_to_say_what_was_there(teacher, chunks_folder, monkeypatch):
+def test_the_student_reads_other_words_and_is_to_say_what_was_there(teacher, chunks_folder, tmp_path, monkeypatch):
     """All words replaced by others that occur; prompt, times and targets stay, and the teacher reads what was there."""
     from k2d.objectives.objective import Objective
     from k2d.train.batches import IGNORED, Share
-    from k2d.train.chunks import ChunkBatches, ChunkMaterial, Labelling, read_chunks
+    from k2d.train.chunks import ChunkBatches, ChunkMaterial, Labelling
     from k2d.train.distillation import Distilling, Pair
 
-    chunks = read_chunks({chunks_folder: ()})
+    chunks = table_of(chunks_folder, tmp_path, teacher.codec)
 
     def batch_of(noise):
         material = ChunkMaterial(chunks, teacher.codec, teacher.window, Labelling(token_noise=noise))
@@ -214,7 +228,8 @@ def test_the_student_reads_other_words_and_is_to_say_what_was_there(teacher, chu
     assert (noisy.targets_BL == clean.targets_BL).all()
     is_other_BL = noisy.inputs_BL != clean.inputs_BL
     assert is_other_BL.any()
-    words = {token for chunk in chunks for token in teacher.codec.ids(chunk.label.replace("<", " <"))}
+    labels = [chunks[number].label for number in range(len(chunks))]
+    words = {token for label in labels for token in teacher.codec.ids(label.replace("<", " <"))}
     assert set(noisy.inputs_BL[is_other_BL].tolist()) <= words
     n_prompt = int((clean.targets_BL[0] == IGNORED).int().argmin()) + 1
     assert not is_other_BL[:, :n_prompt].any()

@@ -7,11 +7,11 @@ from whisper_made import ENGLISH, write_openai
 
 from k2d.models.recogniser import Request
 from k2d.models.student import check_pair, shrink
-from k2d.models.whisper_codec import WINDOW
 from k2d.models.whisper_recogniser import load_whisper
 from k2d.objectives.objective import Objective
 from k2d.train.batches import IGNORED, Sample, collate
-from k2d.train.chunks import Chunk, ChunkMaterial, Labelling, sequence_of
+from k2d.train.chunk_table import Chunk
+from k2d.train.chunks import sequence_of
 from k2d.train.distillation import Distilling, Pair
 from k2d.train.trainable import let_learn, set_modes
 
@@ -101,9 +101,10 @@ class TestALanguageThatWasGuessed:
         return load_whisper(write_openai(tmp_path / "tiny.pt")).codec
 
     @staticmethod
-    def said(codec, language, labelling=None, **how):
-        chunk = Chunk("c", "c.wav", 0.0, 3.0, LABELS[1], "before", language)
-        return sequence_of(chunk, ChunkMaterial([chunk], codec, WINDOW, labelling or Labelling()), **how)
+    def said(codec, language, languages=(), previous="", **how):
+        label = LABELS[1]
+        chunk = Chunk("c", "c.wav", 0.0, 3.0, label, language, codec.ids(label), codec.ids("world"))
+        return sequence_of(chunk, codec, languages, previous_ids=codec.ids(previous), **how)
 
     @pytest.mark.parametrize("previous", ["", "before"])
     @pytest.mark.parametrize("timestamps", [True, False])
@@ -118,7 +119,7 @@ class TestALanguageThatWasGuessed:
         assert said.inputs[said.n_prompt :].tolist() == ids
 
     def test_one_that_the_config_names_stands_instead_and_is_not_learnt(self, codec):
-        said = self.said(codec, "en", Labelling(languages=("zh",)))
+        said = self.said(codec, "en", ("zh",))
         assert codec.language_id("zh") in said.inputs
         assert codec.language_id("en") not in said.inputs
         assert not {codec.language_id("zh"), codec.language_id("en")} & set(said.targets.tolist())

@@ -1,0 +1,235 @@
+"""Kept chunks into a table: one pass over the data directories, each label tokenised once, in bounded memory."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import shutil
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from itertools import pairwise
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+
+from k2d.atomic import partial_folder, publish_folder
+from k2d.data.kaldi.datadir import read_utterances
+from k2d.data.rows import Utterance
+from k2d.faults import K2DError
+from k2d.models.codec import Codec
+from k2d.paths import shown
+from k2d.progress import Progress
+from k2d.stamp import fingerprint
+from k2d.train.batches import plain
+from k2d.train.chunk_table import (
+    FILES,
+    INDEX,
+    LEARNT,
+    LENGTHS,
+    NO_LANGUAGE,
+    ROW,
+    ROWS,
+    TEXTS,
+    TOKENS,
+    WORDS,
+    ChunkTable,
+    TableIndex,
+)
+
+VERSION = 1
+"""Raised by hand when the same chunks would give another table."""
+
+HELD_OUT, TOO_LONG = "held_out", "label_too_long"
+
+_NEIGHBOURS_S = 5.0  # further apart, what was said before is no context
+_LONGEST_PROMPT = 5  # without previous text, and the end
+_ROWS_AT_ONCE = 4096
+_BUFFER_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which chunks, for which decoder."""
+
+    folders: Mapping[Path, Collection[str]]
+    """Data directories, each with the recordings of which nothing is learnt."""
+    codec: Codec
+    max_tokens: int
+    """What the decoder has places for: a loop may have filled several windows with text."""
+
+    def made_from(self) -> dict[str, Any]:
+        """All that decides the table."""
+        held_out = json.dumps([sorted(names) for names in self.folders.values()], ensure_ascii=False)
+        return {
+            "version": VERSION,
+            "folders": [fingerprint(folder) for folder in self.folders],
+            "held_out": hashlib.sha256(held_out.encode()).hexdigest(),
+            "codec": self.codec.spelling_hash,
+            "max_tokens": self.max_tokens,
+        }
+
+    def where(self) -> str:
+        return ", ".join(map(shown, self.folders)) or "no folder"
+
+
+def open_chunks(wanted: Wanted, cache: Path) -> ChunkTable:
+    """The table of these chunks; it is written unless `cache` holds just that. K2DError if nothing is left to learn."""
+    made_from = wanted.made_from()
+    if not _is_there(cache, made_from):
+        partial = partial_folder(cache)
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
+        _write(wanted, made_from, partial)
+        publish_folder(partial, cache)
+    return ChunkTable(cache)
+
+
+def _is_there(cache: Path, made_from: Mapping[str, Any]) -> bool:
+    """Whether the folder holds the table, whole."""
+    if not (cache / INDEX).is_file():
+        return False
+    stored = json.loads((cache / INDEX).read_text(encoding="utf-8"))
+    return stored.get("made_from") == made_from and all(
+        (cache / name).is_file() and (cache / name).stat().st_size == record["size_bytes"]
+        for name, record in stored["files"].items()
+    )
+
+
+def _write(wanted: Wanted, made_from: Mapping[str, Any], folder: Path) -> None:
+    with _Writer(folder, wanted) as writer, Progress("reading the chunks", None, "chunks") as progress:
+        for data, held_out in wanted.folders.items():
+            for before, row in _with_the_one_before(read_utterances(data)):
+                writer.add(row, before, held_out)
+                progress.update()
+    counts = writer.counts
+    if not counts.total() - counts[HELD_OUT]:
+        raise K2DError(
+            f"{wanted.where()}: holds no chunk to learn from beside those held out; keep more of them (select.alpha)"
+        )
+    if not counts[LEARNT]:
+        raise K2DError(
+            f"{wanted.where()}: every label of {counts[TOO_LONG]:,} chunks is longer than the decoder's "
+            f"{wanted.max_tokens} tokens; look at what the teacher wrote there, or set chunk.max_s lower"
+        )
+    dropped = {reason: counts[reason] for reason in (HELD_OUT, TOO_LONG) if counts[reason]}
+    index = TableIndex(made_from, writer.records(), writer.languages, counts.total(), counts[LEARNT], dropped)
+    (folder / INDEX).write_text(json.dumps(asdict(index), ensure_ascii=False), encoding="utf-8")
+
+
+def _with_the_one_before(rows: Iterable[Utterance]) -> Iterator[tuple[Utterance, Utterance]]:
+    return pairwise([Utterance("", "", "", ""), *rows])
+
+
+def _are_neighbours(before: Utterance, row: Utterance) -> bool:
+    """Chunks of a recording follow one another by id, but need not be neighbours once some were dropped."""
+    if before.recording_id != row.recording_id or before.start_s is None or before.end_s is None or row.start_s is None:
+        return False
+    return row.start_s - before.end_s < _NEIGHBOURS_S
+
+
+class _Blob:
+    """A file that grows, with its checksum."""
+
+    def __init__(self, path: Path, stack: ExitStack) -> None:
+        self._file = stack.enter_context(path.open("wb", buffering=_BUFFER_BYTES))
+        self._digest = hashlib.sha256()
+        self.size_bytes = 0
+
+    def add(self, content: bytes) -> int:
+        """Append; gives the place at which the content begins."""
+        at = self.size_bytes
+        self._file.write(content)
+        self._digest.update(content)
+        self.size_bytes += len(content)
+        return at
+
+    def record(self) -> dict[str, Any]:
+        return {"size_bytes": self.size_bytes, "sha256": self._digest.hexdigest()}
+
+
+class _Writer:
+    """The files of a table while it is written, and the counts."""
+
+    def __init__(self, folder: Path, wanted: Wanted) -> None:
+        self._wanted, self._stack = wanted, ExitStack()
+        self._blobs = {name: _Blob(folder / name, self._stack) for name in FILES}
+        self._rows: list[tuple[Any, ...]] = []
+        self._n_rows = 0
+        self._words: set[int] = set()
+        self._audio, self._audio_at = "", 0
+        self.languages: list[str] = []
+        self.counts: Counter[str] = Counter()
+
+    def __enter__(self) -> _Writer:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        with self._stack:
+            self._write_rows()
+            self._blobs[WORDS].add(np.array(sorted(self._words), "<i8").tobytes())
+
+    def records(self) -> dict[str, dict[str, Any]]:
+        return {name: blob.record() for name, blob in self._blobs.items()}
+
+    def add(self, row: Utterance, before: Utterance, held_out: Collection[str]) -> None:
+        """Count a chunk, and write it unless it is held out. One that is too long stays, as what was said before."""
+        if row.recording_id in held_out:
+            self.counts[HELD_OUT] += 1
+            return
+        ids = self._spelt(row, row.text or "")
+        if len(ids) + _LONGEST_PROMPT < self._wanted.max_tokens:
+            plain_ids = self._spelt(row, plain(row.text or ""))
+            self._words.update(plain_ids)
+            self._blobs[LEARNT].add(np.array(self._n_rows, "<i8").tobytes())
+            self._blobs[LENGTHS].add(np.array(len(ids), "<i4").tobytes())
+            self.counts[LEARNT] += 1
+        else:
+            plain_ids = []
+            self.counts[TOO_LONG] += 1
+        self._add_row(row, ids, plain_ids, _are_neighbours(before, row))
+
+    def _spelt(self, row: Utterance, text: str) -> list[int]:
+        try:
+            return self._wanted.codec.ids(text)
+        except K2DError as error:
+            raise K2DError(f"{self._wanted.where()}: chunk {row.id!r}: {error}") from error
+
+    def _add_row(self, row: Utterance, ids: list[int], plain_ids: list[int], follows: bool) -> None:
+        texts = self._blobs[TEXTS]
+        if row.audio != self._audio:  # the chunks of a recording come together
+            self._audio, self._audio_at = row.audio, texts.add(row.audio.encode())
+        key, label = row.id.encode(), (row.text or "").encode()
+        values = {
+            "start_s": math.nan if row.start_s is None else row.start_s,
+            "end_s": math.nan if row.end_s is None else row.end_s,
+            "audio_at": self._audio_at,
+            "audio_size": len(row.audio.encode()),
+            "id_size": len(key),
+            "text_at": texts.add(key + label),
+            "label_size": len(label),
+            "n_timed": len(ids),
+            "tokens_at": self._blobs[TOKENS].add(np.array([*ids, *plain_ids], "<i4").tobytes()) // 4,
+            "n_plain": len(plain_ids),
+            "language": self._language(row.language),
+            "follows": follows,
+        }
+        self._rows.append(tuple(values[name] for name in ROW.names or ()))
+        self._n_rows += 1
+        if len(self._rows) == _ROWS_AT_ONCE:
+            self._write_rows()
+
+    def _language(self, name: str | None) -> int:
+        if name is None:
+            return NO_LANGUAGE
+        if name not in self.languages:
+            self.languages.append(name)
+        return self.languages.index(name)
+
+    def _write_rows(self) -> None:
+        self._blobs[ROWS].add(np.array(self._rows, ROW).tobytes())
+        self._rows.clear()

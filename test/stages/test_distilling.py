@@ -1,0 +1,187 @@
+"""The data of stage 10: which chunks a student is shown, how, and how much work goes into finding out."""
+
+from collections import Counter
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from made_audio import speechlike, write_audio
+from made_chunks import Wanted, draw_chunks, write_chunks
+from models_made import made_codec
+
+from k2d.config import load_config
+from k2d.faults import K2DError
+
+CONF = """
+corpora: {unlabelled: [lab/one, lab/two]}
+distill: {training: {batch_size: 8, accumulate: 2}}
+"""
+
+
+class CountingCodec:
+    """Another codec, with a count of the texts that were tokenised."""
+
+    def __init__(self, codec):
+        self._codec, self.asked = codec, Counter()
+
+    def __getattr__(self, name):
+        return getattr(self._codec, name)
+
+    def ids(self, text):
+        self.asked[text] += 1
+        return self._codec.ids(text)
+
+    def label(self, timed_text, request, previous_text=""):
+        self.asked[timed_text] += 1
+        return self._codec.label(timed_text, request, previous_text)
+
+
+@pytest.fixture(scope="module")
+def recordings(tmp_path_factory):
+    root = tmp_path_factory.mktemp("audio")
+    for n in range(4):
+        write_audio(root / f"r{n}.wav", speechlike(90.0, seed=n))
+    return [{f"r{n}": str(root / f"r{n}.wav") for n in numbers} for numbers in ((0, 1), (2, 3))]
+
+
+def lesson_of(tmp_path, folders, student, *settings, held_out=()):
+    """What `_from_chunks` makes of two splits, as a training asks for it."""
+    from k2d.stages.distilling import _from_chunks
+    from k2d.stages.shell import make_job
+
+    (tmp_path / "x.yaml").write_text(CONF, encoding="utf-8")
+    job = make_job(load_config(tmp_path / "x.yaml", [f"exp={tmp_path / 'exp'}", *settings]))
+    kept = job.places.exp / "select" / "all" / "kept" / "lab"
+    paths = [kept / name for name in ("one", "two")]
+    for path, chunks in zip(paths, folders, strict=True):
+        if not path.exists():
+            write_chunks(path, chunks)
+    pair = SimpleNamespace(student=student, teacher=student)
+    return _from_chunks(pair, None, 3, dict.fromkeys(paths, frozenset(held_out)), job)
+
+
+def mini_student(max_tokens=60):
+    codec = CountingCodec(made_codec())
+    return SimpleNamespace(codec=codec, window=made_codec().layout.window, max_tokens=max_tokens)
+
+
+def whisper_student():
+    from whisper_made import TINY
+
+    from k2d.models.whisper_codec import WINDOW, WhisperCodec
+
+    return SimpleNamespace(codec=WhisperCodec(TINY), window=WINDOW, max_tokens=60)
+
+
+def rows_of(batch):
+    """The samples of a batch without what fills them up, which is checked to be filling."""
+    for n, key in enumerate(batch.ids):
+        inputs, targets = batch.inputs_BL[n].tolist(), batch.targets_BL[n].tolist()
+        n_text = int(batch.n_text_B[n])
+        assert not batch.text_BC[n, n_text:].any()
+        clean = None if batch.clean_inputs_BL is None else batch.clean_inputs_BL[n].tolist()
+        yield key, inputs, targets, batch.text_BC[n, :n_text].tolist(), clean, batch.speech_BN[n].numpy()
+
+
+def assert_shown(found, wanted, window):
+    key, inputs, targets, text, clean, speech = found
+    chunk = wanted["chunk"]
+    assert key == chunk.id
+    for ids, expected, filling in ((inputs, wanted["inputs"], 0), (targets, wanted["targets"], -100)):
+        assert ids == expected + [filling] * (len(ids) - len(expected)), key
+    assert text == wanted["text"], key
+    assert clean is None if wanted["clean"] is None else clean[: len(inputs)][: len(wanted["clean"])] == wanted["clean"]
+    import soundfile
+
+    first, last = round(chunk.start_s * 16_000), round(chunk.end_s * 16_000)
+    heard, _ = soundfile.read(chunk.audio, start=first, stop=last, dtype="float32")
+    assert np.array_equal(speech, np.pad(heard, (0, window.n_samples - len(heard)))), key
+
+
+@pytest.mark.parametrize(
+    ("student", "settings", "how"),
+    [
+        (mini_student, [], {"languages": ("zho",)}),
+        (
+            mini_student,
+            ["distill.timestamps_probability=0.5", "distill.previous_text_probability=0.6", "distill.token_noise=0.3"],
+            {
+                "languages": ("zho",),
+                "timestamps_probability": 0.5,
+                "previous_text_probability": 0.6,
+                "token_noise": 0.3,
+            },
+        ),
+        (
+            whisper_student,
+            ["teacher.family=whisper", "distill.timestamps_probability=0.5", "distill.previous_text_probability=0.5"],
+            {"timestamps_probability": 0.5, "previous_text_probability": 0.5},
+        ),
+    ],
+    ids=["plain", "everything drawn", "language guessed"],
+)
+def test_batches_are_what_a_plain_reading_gives(tmp_path, recordings, student, settings, how):
+    """Order, draws, labels and targets of two epochs and two processes, against the same worked out the long way."""
+    from k2d.train.batches import Share
+
+    made, guessed = student(), () if "languages" in how else ("zh", "en")
+    folders = [draw_chunks(of, 11, seed, guessed) for seed, of in enumerate(recordings)]
+    words = [f"teacher.language=[{','.join(how['languages'])}]"] if "languages" in how else []
+    lesson = lesson_of(tmp_path, folders, made, *settings, *words, held_out={"r1"})
+    wanted = Wanted(folders, {"r1"}, getattr(made.codec, "_codec", made.codec), 60, 8, **how)
+    assert 10 < len(wanted.learnt()) < 33 - 3, "some are too long"
+    assert (lesson.counts.n_in, lesson.counts.kept) == (44, len(wanted.learnt()))
+    assert lesson.counts.dropped == {"held_out": 11, "label_too_long": 33 - len(wanted.learnt())}
+    shares = [lesson.batches(Share(rank, 2), 0) for rank in range(2)]
+    n_with_previous = 0
+    for step in range(2 * (len(wanted.learnt()) // 8)):
+        expected = wanted.batch(3, step)
+        for rank, batches in enumerate(shares):
+            parts = batches[step]
+            assert [len(part.ids) for part in parts] == [2, 2]
+            found = [row for part in parts for row in rows_of(part)]
+            for row, sample in zip(found, expected[rank::2], strict=True):
+                assert_shown(row, sample, made.window)
+                n_with_previous += sample["targets"][:6] == [-100] * 6
+    assert n_with_previous or not how.get("previous_text_probability")
+
+
+def test_a_label_is_tokenised_once_for_all_processes_and_epochs(tmp_path, recordings):
+    """Once as it is, with its times, and once as plain text, which other ids may spell."""
+    from k2d.train.batches import Share
+
+    folders = [draw_chunks(of, 11, seed) for seed, of in enumerate(recordings)]
+    student = mini_student()
+    settings = ["teacher.language=[zho]", "distill.timestamps_probability=0.5"]
+    lesson = lesson_of(tmp_path, folders, student, *settings, held_out={"r1"})
+    other_rank = lesson_of(tmp_path, folders, student, *settings, held_out={"r1"})
+    for share, each in ((Share(0, 2), lesson), (Share(1, 2), other_rank)):
+        batches = each.batches(share, 0)
+        for step in range(10):
+            batches[step]
+    chunks = [chunk for made in folders for chunk in made if chunk.recording != "r1"]
+    n_times_each = Counter(chunk.label for chunk in chunks)
+    assert {text: n for text, n in student.codec.asked.items() if "<" in text} == n_times_each
+    assert student.codec.asked.total() <= 2 * len(chunks)
+
+
+def test_loader_processes_are_a_setting_that_decides_nothing(tmp_path):
+    """They reach the training, and no stage is made anew because of them."""
+    from k2d.paths import PROJECT_ROOT
+    from k2d.stages import auxiliary, distill, init_student, teacher
+    from k2d.stages.beginning import setting_of
+    from k2d.stages.shell import make_job
+
+    few, many = (make_job(load_config(PROJECT_ROOT / "conf" / "smoke.yaml", [f"loader_processes={n}"])) for n in (1, 6))
+    assert [setting_of(tmp_path, 1, job).n_workers for job in (few, many)] == [1, 6]
+    assert load_config(PROJECT_ROOT / "conf" / "smoke.yaml").loader_processes == 1
+    for stage in (teacher, auxiliary, init_student, distill):
+        assert stage.units(few) == stage.units(many)
+
+
+def test_nothing_to_learn_from_says_what_to_do(tmp_path, recordings):
+    folders = [draw_chunks(of, 3, seed) for seed, of in enumerate(recordings)]
+    with pytest.raises(K2DError, match=r"holds no chunk to learn from beside those held out; keep more of them"):
+        lesson_of(tmp_path, folders, mini_student(), "teacher.language=[zho]", held_out={"r0", "r1", "r2", "r3"})
+    with pytest.raises(K2DError, match=r"every label of 12 chunks is longer than the decoder's 8 tokens"):
+        lesson_of(tmp_path, folders, mini_student(8), "teacher.language=[zho]")
