@@ -1,6 +1,6 @@
-"""Recognise an audio file by its content, and see what libsndfile does not say: that a file was cut off.
+"""Recognise an audio file by its content, and see what libsndfile does not say: that a WAV file was cut off.
 
-libsndfile shortens the length of a truncated WAV or Ogg to what is there and reports no error. It also offers some
+libsndfile shortens the length of a truncated WAV to what is there and reports no error. It also offers some
 twenty rare formats to whatever bytes come; only the five below ever reach it.
 """
 
@@ -15,9 +15,9 @@ from k2d.data.audio.source import AudioError
 
 HEAD_BYTES = 64
 _OGG_MAGIC = b"OggS"
-_OGG_TAIL_BYTES = 1 << 17  # two pages of the largest size
 _UNKNOWN_SIZE = 0xFFFFFFFF  # what ffmpeg writes into a pipe; RF64 writes it too and gives the size in `ds64`
 _PIPE_SIZES = range(0x7FFFE000, 0x80000001)  # what SoX and arecord write: 0x7ffff000 less a part of a frame
+_TAGS = (b"TAG", b"APETAGEX", b"LYRICSBEGIN", b"ID3", b"3DI")
 _CONVERT = "convert it to FLAC or WAV, for instance with ffmpeg"
 
 _SIGNATURES: tuple[tuple[int, bytes, str, str], ...] = (
@@ -95,6 +95,15 @@ def audio_start(file: BinaryIO) -> int:
     return _id3_bytes(head) if head[:3] == b"ID3" else 0
 
 
+def is_tag_or_padding(rest: bytes) -> bool:
+    """Whether what follows the audio is what taggers write there, or nothing but zeros.
+
+    >>> is_tag_or_padding(b"TAGA title"), is_tag_or_padding(bytes(100)), is_tag_or_padding(b"RIFF")
+    (True, True, False)
+    """
+    return rest.startswith(_TAGS) or not rest.strip(b"\0")
+
+
 def is_mpeg_audio(head: bytes) -> bool:
     """Whether these bytes start with the header of an MPEG layer III frame."""
     if len(head) < 4 or head[0] != 0xFF or head[1] & 0xE0 != 0xE0:
@@ -160,28 +169,3 @@ def _is_streamed(data_size: int, riff_size_is_right: bool) -> bool:
 def _cut_wav(name: str, declared: int, there: int) -> AudioError:
     message = f"is cut off: its header promises {declared:,} bytes, {there:,} are there"
     return AudioError("truncated", name, message, "fetch or make the file again")
-
-
-def check_ogg_end(file: BinaryIO, name: str) -> None:
-    """Raise `truncated` if the last page of an Ogg file is not all there.
-
-    A cut exactly between two pages cannot be told from a recorder that was stopped, and passes.
-    """
-    page = _ogg_tail(file)[-1]
-    n_segments = page[26] if len(page) > 26 else None
-    if n_segments is None or len(page) < 27 + n_segments + sum(page[27 : 27 + n_segments]):
-        message = "is cut off: its last Ogg page is incomplete"
-        raise AudioError("truncated", name, message, "fetch or make the file again")
-
-
-def last_ogg_page_at(file: BinaryIO) -> int:
-    """The frame with which the last page of an Ogg Vorbis file begins: where the page before it ends."""
-    ends = (int.from_bytes(page[6:14], "little", signed=True) for page in _ogg_tail(file)[:-1])
-    return max(0, *ends, 0)
-
-
-def _ogg_tail(file: BinaryIO) -> list[bytes]:
-    """The last pages of the file, the very last with whatever follows it."""
-    file_bytes = file.seek(0, os.SEEK_END)
-    file.seek(max(0, file_bytes - _OGG_TAIL_BYTES))
-    return [_OGG_MAGIC + page for page in file.read().split(_OGG_MAGIC)[1:]] or [b""]

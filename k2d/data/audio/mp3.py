@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from k2d.data.audio.content import audio_start, is_mpeg_audio
+from k2d.data.audio.content import audio_start, is_mpeg_audio, is_tag_or_padding
 from k2d.data.audio.source import AudioError
 
 # A frame may need main data from up to 511 bytes back. At 8 kbit/s and 24 kHz that is 24 frames and more (0.6 s
@@ -24,7 +24,6 @@ _KBPS_1 = (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)
 _KBPS_2 = (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)
 _RATES_HZ = (44100, 48000, 32000)
 _RATE_DIVISOR = {3: 1, 2: 2, 0: 4}  # MPEG 1, 2, 2.5
-_TAGS = (b"TAG", b"APETAGEX", b"LYRICSBEGIN", b"ID3", b"3DI")
 _COMPLAINT = re.compile(rb"\[src/libmpg123/|(Note|Warning|Error): ")
 _STDERR_FD = 2
 _stderr_lock = threading.Lock()
@@ -71,7 +70,7 @@ def _count(data: mmap.mmap, at: int, name: str) -> int:
         n_samples += frame.n_samples
         at += frame.n_bytes
     rest = data[at : at + 16]
-    if rest.strip(b"\0") and not rest.startswith(_TAGS):
+    if not is_tag_or_padding(rest):
         message = f"has no length header, and bytes that are no MP3 frame at byte {at:,}"
         raise AudioError("no_length", name, message, "convert it to FLAC with ffmpeg")
     if len(rates_kbps) > 1:

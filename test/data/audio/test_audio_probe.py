@@ -233,4 +233,4 @@ def test_a_flac_from_a_pipe_states_no_length(refused, tmp_path):
 
 def test_junk_behind_a_riff_header_is_refused_by_the_decoder(refused):
     assert refused(b"RIFF\x40\0\0\0WAVEfmt \x10\0\0\0" + bytes(16) + b"data\x10\0\0\0" + bytes(16)).reason == "bad_rate"
-    assert refused(b"OggS" + bytes(200)).reason == "unreadable"
+    assert refused(b"OggS" + bytes(200)).reason == "damaged"
