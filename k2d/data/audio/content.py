@@ -60,7 +60,7 @@ def recognise(file: BinaryIO, name: str) -> str:
     if not head:
         raise AudioError("empty_file", name, "has 0 bytes", "fetch or make the file again")
     if head[:3] == b"ID3":
-        file.seek(_id3_bytes(head))
+        file.seek(id3_bytes(head))
         head = file.read(HEAD_BYTES)
     if head[:4] in (b"RIFF", b"RF64") and head[8:12] == b"WAVE":
         return "wav" if head[:4] == b"RIFF" else "rf64"
@@ -82,7 +82,7 @@ def foreign_container(head: bytes) -> str:
     return next((name for at, magic, name, _ in _SIGNATURES if head[at : at + len(magic)] == magic), "")
 
 
-def _id3_bytes(head: bytes) -> int:
+def id3_bytes(head: bytes) -> int:
     """Length of an ID3v2 tag with its header; seven bits of each size byte count."""
     a, b, c, d = (byte & 0x7F for byte in head[6:10].ljust(4, b"\0"))
     return 10 + (a << 21 | b << 14 | c << 7 | d)
@@ -92,7 +92,7 @@ def audio_start(file: BinaryIO) -> int:
     """The byte at which the audio begins, after an ID3v2 tag if there is one."""
     file.seek(0)
     head = file.read(10)
-    return _id3_bytes(head) if head[:3] == b"ID3" else 0
+    return id3_bytes(head) if head[:3] == b"ID3" else 0
 
 
 def is_tag_or_padding(rest: bytes) -> bool:

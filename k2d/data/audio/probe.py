@@ -1,6 +1,7 @@
 """What an audio file holds and whether it is sound, without decoding it.
 
-`probe` reads all pages of an Ogg file, whose decoder would pass over damage; of others, header and last block.
+`probe` reads all pages of an Ogg file and counts the frames of an MP3, because their decoders pass over damage and
+over a second file that follows. Of the others it reads header and last block.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 from k2d.data.audio import ogg
 from k2d.data.audio.content import read_wav_layout, recognise
 from k2d.data.audio.decode import Decoder, open_decoder, open_raw
-from k2d.data.audio.mp3 import counted_length
+from k2d.data.audio.mp3 import check_stated_length, counted_length
 from k2d.data.audio.source import AudioError, AudioSource, stat_regular
 
 MIN_DURATION_S = 0.025  # one analysis frame
@@ -71,6 +72,9 @@ def _facts(source: AudioSource, channel: int | None, *, is_known: bool) -> Audio
         _check_rate(info.sample_rate_hz, str(source))
         _check_length(info, str(source))
         check_channel(info, channel, str(source))
+        if info.container == "mp3" and stated is None and not is_known:
+            with open_raw(source) as raw:
+                check_stated_length(raw, str(source), n_frames)
         if info.container in ("flac", "mp3", "ogg"):
             _check_tail(decoder, info, str(source))
     return info
