@@ -15,9 +15,10 @@ import soundfile
 from numpy.typing import NDArray
 
 from k2d.data.audio import ark, ogg
-from k2d.data.audio.content import read_wav_layout, recognise
+from k2d.data.audio.content import recognise
 from k2d.data.audio.mp3 import PREROLL_S, hushed
 from k2d.data.audio.source import AudioError, AudioSource, from_os_error, stat_regular
+from k2d.data.audio.wav import read_wav_layout
 
 Samples = NDArray[np.float32]
 BLOCK_FRAMES = 1 << 16
@@ -49,7 +50,8 @@ def open_decoder(source: AudioSource) -> Iterator[Decoder]:
         return
     with open_raw(source) as raw:
         container = recognise(raw, str(source))
-        if container == "ogg" and len(links := ogg.find_links(raw, str(source))) > 1:
+        links = ogg.find_links(raw, str(source)) if container == "ogg" else []
+        if links and links != [(0, os.fstat(raw.fileno()).st_size)]:
             with closing(_ChainDecoder(raw, links, str(source))) as chain:
                 yield chain
             return
@@ -84,7 +86,7 @@ class _Sequential(soundfile.SoundFile):  # type: ignore[misc]  # soundfile has n
 
 
 class _UnsizedWav(io.FileIO):
-    """A WAV file whose data size is 0, shown as 0xFFFFFFFF: libsndfile then takes the length from the file."""
+    """A WAV file of unknown size, shown with a size of 0xFFFFFFFF: libsndfile then takes the length from the file."""
 
     def __init__(self, descriptor: int, size_at: int) -> None:
         super().__init__(descriptor, "rb", closefd=False)
@@ -100,7 +102,7 @@ class _UnsizedWav(io.FileIO):
 
 def _open_libsndfile(raw: io.FileIO, container: str, name: str) -> _Sequential:
     target: int | io.FileIO = raw.fileno()
-    if container == "wav" and (layout := read_wav_layout(raw, name)).size_is_zero:
+    if container == "wav" and (layout := read_wav_layout(raw, name)).hides_size:
         target = _UnsizedWav(raw.fileno(), layout.size_at)
     os.lseek(raw.fileno(), 0, os.SEEK_SET)
     return _opened(target, container, name)

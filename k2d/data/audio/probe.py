@@ -10,10 +10,11 @@ import io
 from dataclasses import dataclass
 
 from k2d.data.audio import ogg
-from k2d.data.audio.content import read_wav_layout, recognise
+from k2d.data.audio.content import recognise
 from k2d.data.audio.decode import Decoder, open_decoder, open_raw
 from k2d.data.audio.mp3 import check_stated_length, counted_length
 from k2d.data.audio.source import AudioError, AudioSource, stat_regular
+from k2d.data.audio.wav import read_wav_layout
 
 MIN_DURATION_S = 0.025  # one analysis frame
 MIN_RATE_HZ, MAX_RATE_HZ = 4_000, 384_000
