@@ -170,5 +170,5 @@ def _states_no_length(file: BinaryIO, container: str, name: str) -> bool:
         try:
             counted_length(file, name)
         except AudioError as error:
-            return error.reason == "no_length"
+            return error.reason in ("no_length", "wrong_length")
     return False

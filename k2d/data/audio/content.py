@@ -1,23 +1,18 @@
-"""Recognise an audio file by its content, and see what libsndfile does not say: that a file was cut off.
+"""Recognise an audio file by its content.
 
-libsndfile shortens the length of a truncated WAV or Ogg to what is there and reports no error. It also offers some
-twenty rare formats to whatever bytes come; only the five below ever reach it.
+libsndfile offers some twenty rare formats to whatever bytes come; only the five below ever reach it.
 """
 
 from __future__ import annotations
 
-import os
-import struct
-from dataclasses import dataclass
 from typing import BinaryIO
 
 from k2d.data.audio.source import AudioError
 
 HEAD_BYTES = 64
 _OGG_MAGIC = b"OggS"
-_OGG_TAIL_BYTES = 1 << 17  # two pages of the largest size
-_UNKNOWN_SIZE = 0xFFFFFFFF  # what ffmpeg writes into a pipe; RF64 writes it too and gives the size in `ds64`
-_PIPE_SIZES = range(0x7FFFE000, 0x80000001)  # what SoX and arecord write: 0x7ffff000 less a part of a frame
+_TAGS = (b"TAG", b"APETAGEX", b"LYRICSBEGIN", b"ID3", b"3DI")
+_FROM_SOURCE = "make the file again from its source"
 _CONVERT = "convert it to FLAC or WAV, for instance with ffmpeg"
 
 _SIGNATURES: tuple[tuple[int, bytes, str, str], ...] = (
@@ -60,8 +55,10 @@ def recognise(file: BinaryIO, name: str) -> str:
     if not head:
         raise AudioError("empty_file", name, "has 0 bytes", "fetch or make the file again")
     if head[:3] == b"ID3":
-        file.seek(_id3_bytes(head))
+        file.seek(audio_start(file))
         head = file.read(HEAD_BYTES)
+        if not head:
+            raise AudioError("no_samples", name, "holds ID3 tags and nothing else", _FROM_SOURCE)
     if head[:4] in (b"RIFF", b"RF64") and head[8:12] == b"WAVE":
         return "wav" if head[:4] == b"RIFF" else "rf64"
     if head[:4] == b"fLaC":
@@ -82,17 +79,30 @@ def foreign_container(head: bytes) -> str:
     return next((name for at, magic, name, _ in _SIGNATURES if head[at : at + len(magic)] == magic), "")
 
 
-def _id3_bytes(head: bytes) -> int:
+def id3_bytes(head: bytes) -> int:
     """Length of an ID3v2 tag with its header; seven bits of each size byte count."""
     a, b, c, d = (byte & 0x7F for byte in head[6:10].ljust(4, b"\0"))
     return 10 + (a << 21 | b << 14 | c << 7 | d)
 
 
 def audio_start(file: BinaryIO) -> int:
-    """The byte at which the audio begins, after an ID3v2 tag if there is one."""
-    file.seek(0)
-    head = file.read(10)
-    return _id3_bytes(head) if head[:3] == b"ID3" else 0
+    """The byte at which the audio begins, after the ID3v2 tags that there are."""
+    at = 0
+    while True:
+        file.seek(at)
+        head = file.read(10)
+        if head[:3] != b"ID3":
+            return at
+        at += id3_bytes(head)
+
+
+def is_tag_or_padding(rest: bytes) -> bool:
+    """Whether what follows the audio is what taggers write there, or nothing but zeros.
+
+    >>> is_tag_or_padding(b"TAGA title"), is_tag_or_padding(bytes(100)), is_tag_or_padding(b"RIFF")
+    (True, True, False)
+    """
+    return rest.startswith(_TAGS) or not rest.strip(b"\0")
 
 
 def is_mpeg_audio(head: bytes) -> bool:
@@ -113,75 +123,3 @@ def _foreign(head: bytes, name: str) -> AudioError:
             return AudioError("not_audio", name, words, remedy)
     message = f"is not WAV, FLAC, MP3 or Ogg: it begins with {head[:8]!r}"
     return AudioError("not_audio", name, message, _CONVERT + ", if it is audio")
-
-
-@dataclass(frozen=True, slots=True)
-class WavLayout:
-    """What a WAV header says. `size_at` is where the size of the data stands, `data_bytes` what is really there."""
-
-    rate_hz: int
-    size_at: int
-    data_bytes: int
-    size_is_zero: bool  # written into a pipe by a program that puts 0 for an unknown size
-
-
-def read_wav_layout(file: BinaryIO, name: str) -> WavLayout:
-    """Walk the chunks of a RIFF or RF64 file up to its data; raises `truncated` where the data is not all there."""
-    file_bytes = file.seek(0, os.SEEK_END)
-    file.seek(0)
-    riff_bytes = struct.unpack("<4xI4x", file.read(12).ljust(12, b"\0"))[0]
-    rate_hz, long_data_bytes = 0, None
-    while len(header := file.read(8)) == 8:
-        tag, size = struct.unpack("<4sI", header)
-        if tag == b"data":
-            declared = long_data_bytes if size == _UNKNOWN_SIZE and long_data_bytes else size
-            there = file_bytes - file.tell()
-            streamed = _is_streamed(size, riff_bytes + 8 == file_bytes)
-            if declared > there and (long_data_bytes or not streamed):
-                raise _cut_wav(name, declared, there)
-            size_is_zero = size == 0 and streamed
-            return WavLayout(rate_hz, file.tell() - 4, there if streamed else declared, size_is_zero)
-        body_at = file.tell()
-        if tag == b"fmt ":
-            rate_hz = int.from_bytes(file.read(8)[4:8], "little")
-        elif tag == b"ds64":
-            long_data_bytes = int.from_bytes(file.read(16)[8:16], "little")
-        file.seek(body_at + size + size % 2)
-    if riff_bytes + 8 > file_bytes:
-        raise _cut_wav(name, riff_bytes + 8, file_bytes)
-    raise AudioError("no_samples", name, "has no data chunk", "make the file again from its source")
-
-
-def _is_streamed(data_size: int, riff_size_is_right: bool) -> bool:
-    """Whether the size of the data is a placeholder: the file was written into a pipe, its length unknown."""
-    return data_size in _PIPE_SIZES or data_size == _UNKNOWN_SIZE or (data_size == 0 and not riff_size_is_right)
-
-
-def _cut_wav(name: str, declared: int, there: int) -> AudioError:
-    message = f"is cut off: its header promises {declared:,} bytes, {there:,} are there"
-    return AudioError("truncated", name, message, "fetch or make the file again")
-
-
-def check_ogg_end(file: BinaryIO, name: str) -> None:
-    """Raise `truncated` if the last page of an Ogg file is not all there.
-
-    A cut exactly between two pages cannot be told from a recorder that was stopped, and passes.
-    """
-    page = _ogg_tail(file)[-1]
-    n_segments = page[26] if len(page) > 26 else None
-    if n_segments is None or len(page) < 27 + n_segments + sum(page[27 : 27 + n_segments]):
-        message = "is cut off: its last Ogg page is incomplete"
-        raise AudioError("truncated", name, message, "fetch or make the file again")
-
-
-def last_ogg_page_at(file: BinaryIO) -> int:
-    """The frame with which the last page of an Ogg Vorbis file begins: where the page before it ends."""
-    ends = (int.from_bytes(page[6:14], "little", signed=True) for page in _ogg_tail(file)[:-1])
-    return max(0, *ends, 0)
-
-
-def _ogg_tail(file: BinaryIO) -> list[bytes]:
-    """The last pages of the file, the very last with whatever follows it."""
-    file_bytes = file.seek(0, os.SEEK_END)
-    file.seek(max(0, file_bytes - _OGG_TAIL_BYTES))
-    return [_OGG_MAGIC + page for page in file.read().split(_OGG_MAGIC)[1:]] or [b""]

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import io
 import os
+from bisect import bisect_right
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import closing, contextmanager, nullcontext
+from itertools import accumulate
 from typing import Protocol
 
 import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from k2d.data.audio import ark
-from k2d.data.audio.content import last_ogg_page_at, read_wav_layout, recognise
+from k2d.data.audio import ark, ogg
+from k2d.data.audio.content import recognise
 from k2d.data.audio.mp3 import PREROLL_S, hushed
 from k2d.data.audio.source import AudioError, AudioSource, Cause, from_os_error, stat_regular
+from k2d.data.audio.wav import read_wav_layout
 
 Samples = NDArray[np.float32]
 BLOCK_FRAMES = 1 << 16
@@ -48,7 +51,12 @@ def open_decoder(source: AudioSource) -> Iterator[Decoder]:
         return
     with open_raw(source) as raw:
         container = recognise(raw, str(source))
-        last_page_at = last_ogg_page_at(raw) if container == "ogg" else None
+        links = ogg.find_links(raw, str(source)) if container == "ogg" else []
+        if links and links != [(0, os.fstat(raw.fileno()).st_size)]:
+            with closing(_ChainDecoder(raw, links, str(source))) as chain:
+                yield chain
+            return
+        last_page_at = ogg.last_page_at(raw) if container == "ogg" else None
         with _open_libsndfile(raw, container, str(source)) as file:  # from here on, the position of `raw` is its own
             yield _FileDecoder(file, container, str(source), last_page_at)
 
@@ -79,7 +87,7 @@ class _Sequential(soundfile.SoundFile):  # type: ignore[misc]  # soundfile has n
 
 
 class _UnsizedWav(io.FileIO):
-    """A WAV file whose data size is 0, shown as 0xFFFFFFFF: libsndfile then takes the length from the file."""
+    """A WAV file of unknown size, shown with a size of 0xFFFFFFFF: libsndfile then takes the length from the file."""
 
     def __init__(self, descriptor: int, size_at: int) -> None:
         super().__init__(descriptor, "rb", closefd=False)
@@ -95,9 +103,13 @@ class _UnsizedWav(io.FileIO):
 
 def _open_libsndfile(raw: io.FileIO, container: str, name: str) -> _Sequential:
     target: int | io.FileIO = raw.fileno()
-    if container == "wav" and (layout := read_wav_layout(raw, name)).size_is_zero:
+    if container == "wav" and (layout := read_wav_layout(raw, name)).hides_size:
         target = _UnsizedWav(raw.fileno(), layout.size_at)
     os.lseek(raw.fileno(), 0, os.SEEK_SET)
+    return _opened(target, container, name)
+
+
+def _opened(target: int | io.RawIOBase, container: str, name: str) -> _Sequential:
     try:
         with hushed() if container == "mp3" else nullcontext():
             file = _Sequential(target, closefd=False)
@@ -163,6 +175,9 @@ class _FileDecoder:
         self._at += n_frames
         return samples
 
+    def close(self) -> None:
+        self._file.close()
+
     def _damaged(self, frame: int, error: soundfile.LibsndfileError) -> AudioError:
         message = f"is damaged: decoding fails after {frame / self.rate_hz:.3f} s ({error.error_string})"
         return AudioError("damaged", self._name, message, _AGAIN, _cause(error))
@@ -170,6 +185,100 @@ class _FileDecoder:
 
 def _cause(error: soundfile.LibsndfileError) -> Cause:
     return Cause.MACHINE if error.code == _SYSTEM_ERROR else Cause.FILE
+
+
+class _Slice(io.RawIOBase):
+    """A stretch of an open file as a file of its own."""
+
+    def __init__(self, descriptor: int, start: int, end: int) -> None:
+        self._descriptor, self._start, self._n_bytes = descriptor, start, end - start
+        self._at = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._at
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._n_bytes}[whence]
+        self._at = max(0, base + offset)
+        return self._at
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        n_wanted = min(len(buffer), max(0, self._n_bytes - self._at))
+        data = os.pread(self._descriptor, n_wanted, self._start + self._at)
+        buffer[: len(data)] = data
+        self._at += len(data)
+        return len(data)
+
+
+class _ChainDecoder:
+    """Ogg streams that follow one another in a file, as one recording; one of them is open at a time."""
+
+    container = "ogg"
+    n_complaints = 0
+
+    def __init__(self, raw: io.FileIO, links: list[tuple[int, int]], name: str) -> None:
+        self._raw, self._links, self._name = raw, links, name
+        self._open: tuple[int, _FileDecoder] | None = None
+        self._at = 0
+        n_frames = []
+        for number in range(len(links)):
+            decoder = self._link(number)
+            facts = (decoder.subtype, decoder.rate_hz, decoder.n_channels)
+            if number == 0:
+                self.subtype, self.rate_hz, self.n_channels = facts
+            elif facts != (self.subtype, self.rate_hz, self.n_channels):
+                raise self._mixed(number, facts)
+            n_frames.append(decoder.n_frames)
+        self._starts = [0, *accumulate(n_frames)]
+        self.n_frames = self._starts[-1]
+
+    def seek(self, frame: int) -> None:
+        self._at = frame
+
+    def read(self, n_frames: int) -> Samples:
+        blocks = [np.zeros((0, self.n_channels), np.float32)]
+        end = self._at + n_frames
+        while self._at < end:
+            # After the last stream its decoder is asked for more than it has, and says so.
+            number = min(bisect_right(self._starts, self._at) - 1, len(self._links) - 1)
+            until = end if number == len(self._links) - 1 else min(end, self._starts[number + 1])
+            decoder = self._link(number)
+            decoder.seek(self._at - self._starts[number])
+            blocks.append(decoder.read(until - self._at))
+            self._at = until
+        return np.concatenate(blocks)
+
+    def close(self) -> None:
+        if self._open is not None:
+            self._open[1].close()
+            self._open = None
+
+    def _link(self, number: int) -> _FileDecoder:
+        if self._open is None or self._open[0] != number:
+            self.close()
+            link = _Slice(self._raw.fileno(), *self._links[number])
+            name = f"{self._name} (stream {number + 1} of {len(self._links)})"
+            last_page_at = ogg.last_page_at(link)
+            link.seek(0)  # from here on, its position is libsndfile's
+            self._open = number, _FileDecoder(_opened(link, "ogg", name), "ogg", name, last_page_at)
+        return self._open[1]
+
+    def _mixed(self, number: int, facts: tuple[str, int, int]) -> AudioError:
+        one, other = (
+            f"{subtype} with {rate_hz:,} Hz and {n_channels} channel(s)"
+            for subtype, rate_hz, n_channels in ((self.subtype, self.rate_hz, self.n_channels), facts)
+        )
+        message = (
+            f"holds {len(self._links)} Ogg streams that do not fit together: stream 1 is {one}, "
+            f"stream {number + 1} is {other}"
+        )
+        return AudioError("mixed_streams", self._name, message, "cut it apart, or convert it to FLAC with ffmpeg")
 
 
 class _EntryDecoder:

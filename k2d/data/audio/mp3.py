@@ -10,10 +10,11 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import BinaryIO
 
-from k2d.data.audio.content import audio_start, is_mpeg_audio
+from k2d.data.audio.content import audio_start, id3_bytes, is_mpeg_audio, is_tag_or_padding
 from k2d.data.audio.source import AudioError
 
 # A frame may need main data from up to 511 bytes back. At 8 kbit/s and 24 kHz that is 24 frames and more (0.6 s
@@ -24,7 +25,10 @@ _KBPS_1 = (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)
 _KBPS_2 = (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)
 _RATES_HZ = (44100, 48000, 32000)
 _RATE_DIVISOR = {3: 1, 2: 2, 0: 4}  # MPEG 1, 2, 2.5
-_TAGS = (b"TAG", b"APETAGEX", b"LYRICSBEGIN", b"ID3", b"3DI")
+_LENGTH_HEADERS = (b"Xing", b"Info")
+_MOST_CUT_OFF = 2 * 4095  # samples that an encoder adds at either end, and its header has the decoder cut off again
+_MAX_JUNK_BYTES = 1 << 16
+_AGAIN, _CONVERT = "fetch or make the file again", "convert it to FLAC with ffmpeg"
 _COMPLAINT = re.compile(rb"\[src/libmpg123/|(Note|Warning|Error): ")
 _STDERR_FD = 2
 _stderr_lock = threading.Lock()
@@ -32,10 +36,22 @@ _stderr_lock = threading.Lock()
 
 @dataclass(frozen=True, slots=True)
 class _Frame:
+    rate_hz: int
     kbps: int
     n_bytes: int
     n_samples: int
     length_at: int  # where a Xing header stands if this frame holds one
+
+
+@dataclass
+class _Frames:
+    """The frames of a file, counted from header to header."""
+
+    n_samples: int = 0
+    rates_kbps: set[int] = field(default_factory=set)
+    junk_at: int | None = None  # the first byte that belongs to no frame and to no tag
+    second_at: int | None = None  # where a length header stands that is not the first frame
+    cut_at: int | None = None  # where a frame begins that is not all there
 
 
 def counted_length(file: BinaryIO, name: str) -> int | None:
@@ -51,40 +67,130 @@ def counted_length(file: BinaryIO, name: str) -> int | None:
         first = _frame(data[start : start + 4])
         if first is None or _states_length(data, start, first):
             return None
-        return _count(data, start, name)
+        frames = _walk(data, start, first)
+        _check_constant(frames, data, name)
+        return frames.n_samples
+
+
+def check_stated_length(file: BinaryIO, name: str, n_decoded: int) -> None:
+    """Raise unless the frames of an MP3 with a length header are as many as its decoder will give."""
+    with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        start = audio_start(file)
+        first = _frame(data[start : start + 4])
+        if first is None:
+            return
+        frames = _walk(data, start, first)
+    if frames.second_at is not None:
+        lengths = _lengths(n_decoded, frames.n_samples, first)
+        raise _wrong_length(name, f"{lengths}: a second file begins at byte {frames.second_at:,}")
+    n_held = frames.n_samples - first.n_samples  # the frame with the length header holds no audio
+    if n_decoded < n_held - _MOST_CUT_OFF - first.n_samples:
+        raise _wrong_length(name, _lengths(n_decoded, n_held, first))
+    if n_decoded > n_held + first.n_samples:
+        if frames.junk_at is not None:
+            message = f"is damaged: the bytes from {frames.junk_at:,} on are no MP3 frame"
+            raise AudioError("damaged", name, message, _AGAIN)
+        raise AudioError("truncated", name, f"is cut off: {_lengths(n_decoded, n_held, first)}", _AGAIN)
+
+
+def _lengths(n_decoded: int, n_held: int, frame: _Frame) -> str:
+    promised_s, held_s = n_decoded / frame.rate_hz, n_held / frame.rate_hz
+    return f"its length header promises {promised_s:.3f} s, its frames hold {held_s:.3f} s"
+
+
+def _wrong_length(name: str, message: str) -> AudioError:
+    remedy = "if files were put together, cut them apart; otherwise convert it to FLAC with ffmpeg, which reads all"
+    return AudioError("wrong_length", name, message, remedy)
 
 
 def _states_length(data: mmap.mmap, start: int, first: _Frame) -> bool:
     xing = data[start + first.length_at : start + first.length_at + 8]
-    has_count = xing[:4] in (b"Xing", b"Info") and bool(xing[7] & 1)
+    has_count = xing[:4] in _LENGTH_HEADERS and bool(xing[7] & 1)
     return has_count or data[start + 36 : start + 40] == b"VBRI"
 
 
-def _count(data: mmap.mmap, at: int, name: str) -> int:
-    rates_kbps: set[int] = set()
-    n_samples = 0
-    while frame := _frame(data[at : at + 4]):
+def _walk(data: mmap.mmap, start: int, first: _Frame) -> _Frames:
+    """Count the frames from `start` on. What stands between two of them is passed over, as the decoder does."""
+    frames = _Frames()
+    at: int | None = start
+    while at is not None:
+        frame = _frame(data[at : at + 4])
+        if frame is None or frame.rate_hz != first.rate_hz:
+            at = _pass_over(data, at, first, frames)
+            continue
         if at + frame.n_bytes > len(data):
-            message = f"is cut off: its last frame needs {frame.n_bytes} bytes, {len(data) - at} are there"
-            raise AudioError("truncated", name, message, "fetch or make the file again")
-        rates_kbps.add(frame.kbps)
-        n_samples += frame.n_samples
+            frames.cut_at = at
+            break
+        if at > start and data[at + frame.length_at : at + frame.length_at + 4] in _LENGTH_HEADERS:
+            frames.second_at = frames.second_at or at
+        frames.rates_kbps.add(frame.kbps)
+        frames.n_samples += frame.n_samples
         at += frame.n_bytes
-    rest = data[at : at + 16]
-    if rest.strip(b"\0") and not rest.startswith(_TAGS):
-        message = f"has no length header, and bytes that are no MP3 frame at byte {at:,}"
-        raise AudioError("no_length", name, message, "convert it to FLAC with ffmpeg")
-    if len(rates_kbps) > 1:
+    return frames
+
+
+def _pass_over(data: mmap.mmap, at: int, first: _Frame, frames: _Frames) -> int | None:
+    """The frame after what is no frame at `at`; None if there is none. Junk is noted, tags and zeros are not."""
+    rest_at = _after_tags(data, at)
+    following = _next_frame(data, rest_at, first)
+    rest = data[rest_at : rest_at + _MAX_JUNK_BYTES if following is None else following]
+    if frames.junk_at is None and not is_tag_or_padding(rest):
+        frames.junk_at = rest_at
+    return following
+
+
+def _after_tags(data: mmap.mmap, at: int) -> int:
+    """Where the tags end that begin here: an ID3v1, an APE, an ID3v2 tag, in this order or another."""
+    while True:
+        head = data[at : at + 32]
+        if head.startswith(b"TAG"):
+            n_bytes = 128
+        elif head.startswith(b"APETAGEX"):
+            n_bytes = 32 + int.from_bytes(head[12:16], "little")
+        elif head.startswith(b"ID3"):
+            n_bytes = id3_bytes(head)
+        else:
+            return min(at, len(data))
+        at += n_bytes
+
+
+def _next_frame(data: mmap.mmap, at: int, first: _Frame) -> int | None:
+    """The next frame not far behind `at` that another one follows (or nothing): a single one may be chance."""
+    until = min(len(data), at + _MAX_JUNK_BYTES)
+    while (at := data.find(b"\xff", at, until)) != -1:
+        frame = _frame(data[at : at + 4])
+        if frame is not None and frame.rate_hz == first.rate_hz:
+            after = at + frame.n_bytes
+            follower = _frame(data[after : after + 4])
+            if after == len(data) or (follower is not None and follower.rate_hz == first.rate_hz):
+                return at
+        at += 1
+    return None
+
+
+def _check_constant(frames: _Frames, data: mmap.mmap, name: str) -> None:
+    """Raise unless a file without a length header is whole, and of one rate."""
+    if frames.cut_at is not None:
+        last = _frame(data[frames.cut_at : frames.cut_at + 4])
+        assert last is not None, "a frame begins there"
+        message = f"is cut off: its last frame needs {last.n_bytes} bytes, {len(data) - frames.cut_at} are there"
+        raise AudioError("truncated", name, message, _AGAIN)
+    if frames.junk_at is not None:
+        message = f"has no length header, and bytes that are no MP3 frame at byte {frames.junk_at:,}"
+        raise AudioError("no_length", name, message, _CONVERT)
+    if frames.second_at is not None:
+        raise _wrong_length(name, f"a second file begins at byte {frames.second_at:,}")
+    if len(frames.rates_kbps) > 1:
         message = "is an MP3 of variable rate without a length header: only a part of it would be read"
-        raise AudioError("no_length", name, message, "convert it to FLAC with ffmpeg")
-    return n_samples
+        raise AudioError("no_length", name, message, _CONVERT)
 
 
+@lru_cache(maxsize=1 << 12)
 def _frame(head: bytes) -> _Frame | None:
     """Facts of a layer III frame from its four header bytes.
 
     >>> _frame(bytes.fromhex("fffb90c4"))
-    _Frame(kbps=128, n_bytes=417, n_samples=1152, length_at=21)
+    _Frame(rate_hz=44100, kbps=128, n_bytes=417, n_samples=1152, length_at=21)
     """
     if not is_mpeg_audio(head) or head[2] >> 4 == 0:
         return None
@@ -95,7 +201,7 @@ def _frame(head: bytes) -> _Frame | None:
     n_samples = 1152 if first_version else 576
     side_bytes = (17 if mono else 32) if first_version else (9 if mono else 17)
     n_bytes = n_samples // 8 * kbps * 1000 // rate_hz + padding
-    return _Frame(kbps, n_bytes, n_samples, 4 + side_bytes)
+    return _Frame(rate_hz, kbps, n_bytes, n_samples, 4 + side_bytes)
 
 
 @contextmanager

@@ -1,14 +1,20 @@
-"""What an audio file holds and whether it is sound, from its header and its last block, without decoding it."""
+"""What an audio file holds and whether it is sound, without decoding it.
+
+`probe` reads all pages of an Ogg file and counts the frames of an MP3, because their decoders pass over damage and
+over a second file that follows. Of the others it reads header and last block.
+"""
 
 from __future__ import annotations
 
 import io
 from dataclasses import dataclass
 
-from k2d.data.audio.content import check_ogg_end, read_wav_layout, recognise
+from k2d.data.audio import ogg
+from k2d.data.audio.content import recognise
 from k2d.data.audio.decode import Decoder, open_decoder, open_raw
-from k2d.data.audio.mp3 import counted_length
+from k2d.data.audio.mp3 import check_stated_length, counted_length
 from k2d.data.audio.source import AudioError, AudioSource, Cause, stat_regular
+from k2d.data.audio.wav import read_wav_layout
 
 MIN_DURATION_S = 0.025  # one analysis frame
 MIN_RATE_HZ, MAX_RATE_HZ = 4_000, 384_000
@@ -39,8 +45,20 @@ def probe(source: AudioSource, *, channel: int | None = None) -> AudioInfo:
 
     An archive entry has to be decoded for it; a file does not.
     """
+    return _facts(source, channel, is_known=False)
+
+
+def glance(source: AudioSource, channel: int | None) -> AudioInfo:
+    """The same facts of a recording that was probed before, at the price of its header and its last block.
+
+    A segment of a long file is read for them only where the facts of the probe are not at hand.
+    """
+    return _facts(source, channel, is_known=True)
+
+
+def _facts(source: AudioSource, channel: int | None, *, is_known: bool) -> AudioInfo:
     facts = stat_regular(source)
-    stated = None if source.ark_offset is not None else _check_file(source)
+    stated = None if source.ark_offset is not None else _check_file(source, is_known=is_known)
     with open_decoder(source) as decoder:
         n_frames = decoder.n_frames if stated is None else stated
         info = AudioInfo(
@@ -55,6 +73,9 @@ def probe(source: AudioSource, *, channel: int | None = None) -> AudioInfo:
         _check_rate(info.sample_rate_hz, str(source))
         _check_length(info, str(source))
         check_channel(info, channel, str(source))
+        if info.container == "mp3" and stated is None and not is_known:
+            with open_raw(source) as raw:
+                check_stated_length(raw, str(source), n_frames)
         if info.container in ("flac", "mp3", "ogg"):
             _check_tail(decoder, info, str(source))
     return info
@@ -86,7 +107,7 @@ def check_channel(info: AudioInfo, channel: int | None, name: str) -> None:
         raise AudioError("no_such_channel", name, message, "choose another")
 
 
-def _check_file(source: AudioSource) -> int | None:
+def _check_file(source: AudioSource, *, is_known: bool) -> int | None:
     """Look at the bytes of a file, before or beside libsndfile; its length if only this look tells it."""
     name = str(source)
     with open_raw(source) as raw:
@@ -94,7 +115,7 @@ def _check_file(source: AudioSource) -> int | None:
         if container in ("wav", "rf64"):
             _check_wav(raw, name)
         elif container == "ogg":
-            check_ogg_end(raw, name)
+            (ogg.check_end if is_known else ogg.check_pages)(raw, name)
         elif container == "mp3":
             return counted_length(raw, name)
     return None

@@ -15,7 +15,7 @@ import soxr
 from numpy.typing import NDArray
 
 from k2d.data.audio.decode import BLOCK_FRAMES, Decoder, Samples, open_decoder
-from k2d.data.audio.probe import MIN_DURATION_S, AudioInfo, check_channel, check_unchanged, probe
+from k2d.data.audio.probe import MIN_DURATION_S, AudioInfo, check_channel, check_unchanged, glance
 from k2d.data.audio.source import AudioError, AudioSource
 
 RATE_HZ = 16_000
@@ -46,7 +46,8 @@ def read(
 ) -> Samples:
     """Read a recording or a segment of it: `round(end_s * rate_hz) - round(start_s * rate_hz)` samples.
 
-    `expect` is what an earlier `probe` told: the file is then not probed again, and must not have changed.
+    `expect` is what an earlier `probe` told: the file must not have changed since. Without it the header is looked at
+    again; a file that nobody has probed should be, as only that finds all damage.
     Of a stereo file the live channels are averaged; one that is all zero in what is read does not count.
     """
     info = _trusted(source, channel, expect)
@@ -115,7 +116,7 @@ def clamp(source: AudioSource, info: AudioInfo, start_s: float | None, end_s: fl
 
 def _trusted(source: AudioSource, channel: int | None, expect: AudioInfo | None) -> AudioInfo:
     if expect is None:
-        return probe(source, channel=channel)
+        return glance(source, channel)
     check_unchanged(source, expect)
     check_channel(expect, channel, str(source))
     return expect

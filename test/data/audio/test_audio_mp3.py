@@ -31,6 +31,15 @@ def without_length(content: bytes) -> bytes:
     return content[144_000 * kbps // 44_100 + (content[2] >> 1 & 1) :]
 
 
+def frame_starts(content: bytes) -> list[int]:
+    """Where the frames of a 44.1 kHz file begin."""
+    starts, at = [], 0
+    while at + 4 <= len(content) and content[at] == 0xFF:
+        starts.append(at)
+        at += len(content[at:]) - len(without_length(content[at:]))
+    return starts
+
+
 @pytest.mark.parametrize(("rate_hz", "mode", "level"), BITRATES)
 def test_segments_equal_the_slice_of_a_whole_decode_and_say_nothing(tmp_path, capfd, rate_hz, mode, level):
     source = mp3(tmp_path / "a.mp3", 12.0, rate_hz, mode, level)
@@ -89,6 +98,84 @@ def test_item_33_a_cut_is_seen_without_a_length_header_too(tmp_path):
     with pytest.raises(AudioError, match="its last frame needs") as caught:
         probe(source)
     assert caught.value.reason == "truncated"
+
+
+ID3V1, ID3V2 = b"TAG" + bytes(125), b"ID3\x04\x00\x00\0\0\0\x0a" + bytes(10)
+APE = b"APETAGEX" + (2_000).to_bytes(4, "little") + (40).to_bytes(4, "little") + bytes(16) + bytes(8 + 40 - 32)
+
+
+@pytest.mark.parametrize(
+    "between", [b"", ID3V1, ID3V2, ID3V1 + ID3V2, bytes(500)], ids=["", "v1", "v2", "both", "zeros"]
+)
+def test_files_joined_are_refused_with_both_lengths(tmp_path, between):
+    """The header of the first counts its own frames alone; libsndfile reads these and says nothing."""
+    one, two = mp3(tmp_path / "1.mp3", 3.0), mp3(tmp_path / "2.mp3", 2.0)
+    joined = AudioSource(tmp_path / "joined.mp3")
+    joined.path.write_bytes(one.path.read_bytes() + between + two.path.read_bytes())
+    assert soundfile.info(joined.path).duration == pytest.approx(3, abs=0.01)
+    with pytest.raises(AudioError, match=r"its length header promises 3\.0\d+ s, its frames hold 5\.\d+ s") as caught:
+        probe(joined)
+    assert caught.value.reason == "wrong_length"
+    assert "ffmpeg" in caught.value.remedy
+    with pytest.raises(AudioError, match="its frames hold"):
+        check(joined)
+
+
+def test_a_very_short_file_joined_is_seen_by_its_own_header(tmp_path):
+    one, two = mp3(tmp_path / "1.mp3", 3.0), mp3(tmp_path / "2.mp3", 0.05)
+    one.path.write_bytes(one.path.read_bytes() + two.path.read_bytes())
+    with pytest.raises(AudioError, match="a second file begins at byte") as caught:
+        probe(one)
+    assert caught.value.reason == "wrong_length"
+
+
+def test_files_joined_without_length_headers_are_read_to_the_end(tmp_path):
+    content = without_length(mp3(tmp_path / "1.mp3", 3.0, mode="CONSTANT").path.read_bytes())
+    joined = AudioSource(tmp_path / "joined.mp3")
+    joined.path.write_bytes(content + ID3V1 + ID3V2 + content)
+    info = probe(joined)
+    assert info.duration_s == pytest.approx(6, abs=0.15)
+    assert len(read(joined, rate_hz=44_100)) == info.n_frames
+
+
+@pytest.mark.parametrize("n_kept", [3, 40, 100])
+def test_item_33_a_cut_between_two_frames_is_a_cut(tmp_path, n_kept):
+    source = mp3(tmp_path / "a.mp3")
+    content = source.path.read_bytes()
+    source.path.write_bytes(content[: frame_starts(content)[n_kept]])
+    with pytest.raises(AudioError, match=r"its length header promises 8\.\d+ s, its frames hold") as caught:
+        probe(source)
+    assert caught.value.reason == "truncated"
+
+
+@pytest.mark.parametrize("mode", ["CONSTANT", "VARIABLE"])
+def test_no_flipped_byte_makes_a_recording_shorter(tmp_path, mode):
+    """Refused, or as long as before: above all where it stands in the first frames, which state the length."""
+    content = mp3(tmp_path / "whole.mp3", 4.0, mode=mode).path.read_bytes()
+    n_frames = probe(AudioSource(tmp_path / "whole.mp3")).n_frames
+    frames = frame_starts(content)
+    rng = np.random.default_rng(0)
+    places = [*range(4), *range(36, 60), *(frames[1] + n for n in range(4)), *rng.integers(0, len(content), 60)]
+    n_read = 0
+    for number, at in enumerate(places):
+        spoilt = bytearray(content)
+        spoilt[at] ^= 1 << number % 8
+        (tmp_path / "a.mp3").write_bytes(spoilt)
+        try:
+            info = check(AudioSource(tmp_path / "a.mp3")).info
+        except AudioError:
+            continue
+        n_read += 1
+        assert abs(info.n_frames - n_frames) <= 0.2 * info.sample_rate_hz, at
+    assert n_read > 20
+
+
+def test_junk_after_the_frames_that_the_header_counts_is_no_damage(tmp_path):
+    source = mp3(tmp_path / "a.mp3")
+    plain = read(source)
+    source.path.write_bytes(source.path.read_bytes() + APE + ID3V1 + b"junk" * 20)
+    assert probe(source).n_frames > 0
+    np.testing.assert_array_equal(read(source), plain)
 
 
 def test_damage_is_counted_and_not_printed(tmp_path, capfd):

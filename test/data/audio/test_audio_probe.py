@@ -104,6 +104,23 @@ def test_item_35_content_counts_not_the_name(tmp_path, kind):
     assert probe(AudioSource(path)).duration_s == pytest.approx(3, abs=1e-9)
 
 
+@pytest.mark.parametrize("n_tags", [1, 2, 3])
+@pytest.mark.parametrize("kind", [*COMPRESSED, "wav"])
+def test_id3_tags_in_front_are_passed_over(tmp_path, kind, n_tags):
+    content = encoded(tmp_path, **COMPRESSED.get(kind, {"format": "WAV"}))
+    tag = b"ID3\x04\x00\x00\0\0\x01\x02" + bytes(130)
+    (tmp_path / "plain").write_bytes(content)
+    (tmp_path / "tagged").write_bytes(n_tags * tag + content)
+    plain, tagged = AudioSource(tmp_path / "plain"), AudioSource(tmp_path / "tagged")
+    assert probe(tagged).n_frames == probe(plain).n_frames
+    np.testing.assert_array_equal(read(tagged, 1.0, 2.0), read(plain, 1.0, 2.0))
+
+
+def test_tags_without_audio_are_called_so(refused):
+    error = refused(3 * (b"ID3\x04\x00\x00\0\0\0\x02" + bytes(2)))
+    assert (error.reason, error.message) == ("no_samples", "holds ID3 tags and nothing else")
+
+
 def test_item_35_a_wav_called_mp3(tmp_path):
     (tmp_path / "a.mp3").write_bytes(wav_bytes())
     assert probe(AudioSource(tmp_path / "a.mp3")).container == "wav"
@@ -233,4 +250,4 @@ def test_a_flac_from_a_pipe_states_no_length(refused, tmp_path):
 
 def test_junk_behind_a_riff_header_is_refused_by_the_decoder(refused):
     assert refused(b"RIFF\x40\0\0\0WAVEfmt \x10\0\0\0" + bytes(16) + b"data\x10\0\0\0" + bytes(16)).reason == "bad_rate"
-    assert refused(b"OggS" + bytes(200)).reason == "unreadable"
+    assert refused(b"OggS" + bytes(200)).reason == "damaged"
