@@ -107,7 +107,8 @@ def test_what_the_machine_fails_at_twice_is_named_when_all_else_is_done():
     assert seen == [4, 3]
     assert str(told.value).splitlines() == [
         "1 of 3 toys could not be read or worked on. The fault is the machine's, not theirs:",
-        "  toy 8: the worker process died (signal SIGKILL)",
+        "  toy 8: the worker process died (signal SIGKILL); the system does that where memory runs out: use fewer "
+        "processes (--nj)",
         "mend it (disk, mount, permissions, memory) and run the same command again: it tries them again",
     ]
 
