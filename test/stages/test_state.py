@@ -11,6 +11,7 @@ from k2d.faults import K2DError
 from k2d.stages.job import Unit
 from k2d.stages.listing import progress_of
 from k2d.stages.road import BY_VERB
+from k2d.stages.upstream import Upstream
 
 
 @pytest.fixture
@@ -19,7 +20,8 @@ def road(tmp_path, monkeypatch):
 
 
 def listed(road, verb, *overrides, **more):
-    return progress_of(BY_VERB[verb], road.job(*overrides, **more))
+    job = road.job(*overrides, **more)
+    return progress_of(BY_VERB[verb], job, Upstream(job))
 
 
 # --- a stamp that cannot be read ---

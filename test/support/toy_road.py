@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +47,7 @@ class ToyRoad:
     def job(self, *overrides: str, force: bool = False, corpus: str | None = None, verify: bool = False) -> Job:
         places = (f"exp={self.root / 'exp'}", f"data={self.root / 'data'}", "name=x")
         config = load_config(PROJECT_ROOT / "conf" / "mini.yaml", [*places, *overrides])
-        return make_job(config, force=force, corpus=corpus, verify=verify)
+        return replace(make_job(config, force=force, corpus=corpus, verify=verify), words=overrides)
 
     def run(self, *verbs: str, overrides: tuple[str, ...] = (), **more: Any) -> list[str]:
         """Run stages, each as a run of its own; the names of the units that were made."""
