@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -111,9 +112,8 @@ def check_writable(folder: Path) -> None:
     """Fail before any work where nothing can be written."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        probe = folder / ".writable"
-        probe.touch()
-        probe.unlink()
+        with tempfile.TemporaryFile(prefix=".writable-", dir=folder):  # its name is nobody else's, and is gone after
+            pass
     except OSError as error:
         raise K2DError(
             f"{shown(folder)}: cannot be written ({error.strerror}); mend its permissions or space"
