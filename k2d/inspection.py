@@ -6,7 +6,7 @@ from collections.abc import Callable, Hashable
 from pathlib import Path
 from typing import TypeVar, cast
 
-from k2d.stamp import Stamp, UnreadableStamp, damaged_files, fingerprint, read_stamp, recorded_fingerprint
+from k2d.stamp import Look, Maker, Stamp, UnreadableStamp, look_at, maker_of, read_stamp, recorded_fingerprint
 
 Found = TypeVar("Found")
 
@@ -33,19 +33,17 @@ class Inspection:
             raise found
         return found
 
-    def fingerprint(self, path: Path) -> str:
-        """What a path holds now, and who made it."""
-        return self._once(("fingerprint", path), lambda: fingerprint(path, verify=self.verify, read=self.stamp))
+    def maker_of(self, path: Path) -> Maker | None:
+        """Who made a path, None where there is no stamp."""
+        return maker_of(path, self.stamp)
+
+    def at(self, path: Path) -> Look:
+        """The fingerprint of a path and what is damaged of it."""
+        return self._once(("look", path), lambda: look_at(path, self.maker_of(path), verify=self.verify))
 
     def recorded_fingerprint(self, path: Path) -> str | None:
         """What a path held when it was made, and who made it; None where no stamp tells."""
-        return self._once(("recorded", path), lambda: recorded_fingerprint(path, self.stamp))
-
-    def damage(self, folder: Path, stamp: Stamp, below: str = "") -> tuple[str, ...]:
-        """Which files of a folder (or `below` one in it) are not what its stamp recorded."""
-        return self._once(
-            ("damage", folder, below), lambda: tuple(damaged_files(folder, stamp, below, verify=self.verify))
-        )
+        return self._once(("recorded", path), lambda: recorded_fingerprint(path, self.maker_of(path)))
 
     def _once(self, key: Hashable, look: Callable[[], Found]) -> Found:
         if key not in self._found:

@@ -120,45 +120,69 @@ def differences(old: Recipe, new: Recipe) -> list[str]:
     return changes
 
 
-def damaged_files(folder: Path, stamp: Stamp, below: str = "", *, verify: bool = False) -> list[str]:
-    """Files that are missing, added or no longer what the stamp recorded, in all of the folder or `below` one in it.
+@dataclass(frozen=True, slots=True)
+class Maker:
+    """The folder with the nearest stamp at or above a path."""
 
-    A file of the recorded size and time is trusted, unless `verify` has all of them hashed.
+    folder: Path
+    stamp: Stamp | None
+    """None: it cannot be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What was found at a path."""
+
+    fingerprint: str
+    damage: tuple[str, ...]
+    """Files that are missing, added or no longer what the maker's stamp recorded, by their names in its folder.
+    Empty for a single file, and where there is no stamp."""
+
+
+def maker_of(path: Path, read: Callable[[Path], Stamp | None] = read_stamp) -> Maker | None:
+    """Who made a path, None where there is no stamp. `read` reads a folder's stamp."""
+    for folder in (path, *path.parents):
+        try:
+            stamp = read(folder)
+        except UnreadableStamp:
+            return Maker(folder, None)
+        if stamp is not None:
+            return Maker(folder, stamp)
+    return None
+
+
+def look_at(path: Path, maker: Maker | None, *, verify: bool = False) -> Look:
+    """Look at a file, or at all files below a folder, once.
+
+    A file that has the size and time in the stamp has its hash, too, and is not read, unless `verify` asks for that.
     """
-    prefix = f"{below}/" if below else ""
-    found = {prefix + name: status for name, status in files_below(folder / below) if prefix + name != STAMP}
-    recorded = {name: record for name, record in stamp.files.items() if name.startswith(prefix)}
-    missing = [f"{name} is missing" for name in recorded if name not in found]
-    added = [f"{name} was added" for name in sorted(found) if name not in recorded]
-    edited = [
-        f"{name} was edited"
-        for name, record in recorded.items()
-        if name in found and not _same(folder / name, found[name], record, verify)
-    ]
-    return missing + added + edited
+    recorded = {} if maker is None or maker.stamp is None else maker.stamp.files
+    inside = "" if maker is None or path == maker.folder else path.relative_to(maker.folder).as_posix()
+    prefix = f"{inside}/" if inside else ""
+    trusted = {} if verify else recorded
+    if path.is_dir():
+        content = {n: _hash(path, n, found, trusted.get(prefix + n)) for n, found in files_below(path) if n != STAMP}
+    else:
+        content = {"": _hash(path, "", status_of(path), trusted.get(inside))}
+    is_known = path.is_dir() and maker is not None and maker.stamp is not None
+    return Look(_fingerprint(maker, content), tuple(_damage(prefix, content, recorded)) if is_known else ())
 
 
-def fingerprint(path: Path, *, verify: bool = False, read: Callable[[Path], Stamp | None] | None = None) -> str:
+def damaged_files(folder: Path, stamp: Stamp) -> list[str]:
+    """Files of a stamped folder that are missing, added or no longer what the stamp recorded."""
+    return list(look_at(folder, Maker(folder, stamp)).damage)
+
+
+def fingerprint(path: Path) -> str:
     """What a later stage's recipe says of an input: who made it (the stamp above it) and what it holds.
 
-    The stamp tells of changes that the files do not show, such as louder noise under the same audio paths. It also
-    tells the hashes of files that still have the recorded size and time; all others are read, and with `verify` all.
-    `read` reads a folder's stamp.
+    The stamp tells of changes that the files do not show, such as louder noise under the same audio paths.
     """
-    maker = maker_of(path, read or read_stamp)
-    known = {} if maker is None or maker.stamp is None or verify else maker.stamp.files
-    inside = "" if maker is None or path == maker.folder else path.relative_to(maker.folder).as_posix()
-    if path.is_dir():
-        prefix = f"{inside}/" if inside else ""
-        content = {n: _hash(path, n, found, known.get(prefix + n)) for n, found in files_below(path) if n != STAMP}
-    else:
-        content = {"": _hash(path, "", status_of(path), known.get(inside))}
-    return _fingerprint(maker, content)
+    return look_at(path, maker_of(path)).fingerprint
 
 
-def recorded_fingerprint(path: Path, read: Callable[[Path], Stamp | None] | None = None) -> str | None:
-    """The fingerprint of a path as its maker left it: by the stamp alone; None where no stamp tells of it."""
-    maker = maker_of(path, read or read_stamp)
+def recorded_fingerprint(path: Path, maker: Maker | None) -> str | None:
+    """The fingerprint of a path as its maker left it: by the stamp alone; None where it does not tell of the path."""
     if maker is None or maker.stamp is None:
         return None
     files, inside = maker.stamp.files, path.relative_to(maker.folder).as_posix()
@@ -170,27 +194,6 @@ def recorded_fingerprint(path: Path, read: Callable[[Path], Stamp | None] | None
         below = f"{inside}/"
         content = {n.removeprefix(below): record.sha256 for n, record in files.items() if n.startswith(below)}
     return _fingerprint(maker, content) if content else None
-
-
-@dataclass(frozen=True, slots=True)
-class Maker:
-    """The folder with the nearest stamp at or above a path."""
-
-    folder: Path
-    stamp: Stamp | None
-    """None: it cannot be read."""
-
-
-def maker_of(path: Path, read: Callable[[Path], Stamp | None] = read_stamp) -> Maker | None:
-    """Who made a path; None where there is no stamp."""
-    for folder in (path, *path.parents):
-        try:
-            stamp = read(folder)
-        except UnreadableStamp:
-            return Maker(folder, None)
-        if stamp is not None:
-            return Maker(folder, stamp)
-    return None
 
 
 def _fingerprint(maker: Maker | None, content: Mapping[str, str]) -> str:
@@ -206,7 +209,17 @@ def _fingerprint(maker: Maker | None, content: Mapping[str, str]) -> str:
 def _hash(folder: Path, name: str, status: Status, record: FileRecord | None) -> str:
     if record is not None and (record.size_bytes, record.mtime_ns) == (status.size_bytes, status.mtime_ns):
         return record.sha256
-    return sha256_of(folder / name if name else folder, status)
+    return sha256_of(folder / name, status)
+
+
+def _damage(prefix: str, content: Mapping[str, str], files: Mapping[str, FileRecord]) -> list[str]:
+    """What of the files below a folder (whose names begin with `prefix`) is not as recorded."""
+    found = {prefix + name: sha256 for name, sha256 in content.items()}
+    recorded = {name: record.sha256 for name, record in files.items() if name.startswith(prefix)}
+    missing = [f"{name} is missing" for name in recorded if name not in found]
+    added = [f"{name} was added" for name in sorted(found) if name not in recorded]
+    edited = [f"{name} was edited" for name in recorded if name in found and found[name] != recorded[name]]
+    return missing + added + edited
 
 
 def _stamp_of(raw: Any) -> Stamp:
@@ -247,12 +260,6 @@ def _changed_settings(old: Any, new: Any, at: Sequence[str] = ()) -> list[str]:
         return [line for n in names for line in _changed_settings(old.get(n), new.get(n), (*at, n))]
     before, now = json.dumps(old), json.dumps(new)  # as they are stored: a tuple is a list there
     return [] if before == now else [f"setting {'.'.join(at)}: {before} -> {now}"]
-
-
-def _same(path: Path, status: Status, record: FileRecord, verify: bool) -> bool:
-    if status.size_bytes != record.size_bytes:
-        return False
-    return (status.mtime_ns == record.mtime_ns and not verify) or sha256_of(path, status) == record.sha256
 
 
 def _digest(value: Any) -> str:

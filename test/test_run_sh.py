@@ -259,9 +259,22 @@ def test_a_changed_input_makes_what_was_made_from_it_differ(toys):
     toys.add_toy_stage("teacher", "models/teacher", reads=("tokens",))
     assert toys.run("name=x").returncode == 0
     assert toys.run("name=x", "seed=2", "--stop-stage", "2", "--force").returncode == 0
-    refused = toys.run("name=x", "seed=1", "--stage", "3")
+    refused = toys.run("name=x", "seed=2", "--stage", "3")
     assert refused.returncode == 1
-    assert "exp/x/models/teacher\n    input tokens has changed" in refused.stderr
+    assert "exp/x/models/teacher\n    setting seed: 1 -> 2\n    input tokens has changed" in refused.stderr
+
+
+@pytest.mark.slow
+def test_a_stage_on_what_another_config_made_is_refused_and_the_command_that_it_names_helps(toys):
+    toys.add_toy_stage("teacher", "models/teacher", reads=("tokens",))
+    assert toys.run("name=x", "--stop-stage", "2").returncode == 0
+    refused = toys.run("name=x", "seed=2", "--stage", "3")
+    assert refused.returncode == 1
+    assert "stage 3 (teacher) reads what is not as this config asks for:\n  exp/x/tokens\n" in refused.stderr
+    assert not (toys.root / "exp/x/models").exists()
+    (command,) = re.findall(r"run stage 2 \(tokens\) again first: (.+)", refused.stderr)
+    assert toys.command(*shlex.split(command)).returncode == 0
+    assert (toys.root / "exp/x/models/teacher/result").read_text() == "2"
 
 
 @pytest.mark.slow

@@ -13,6 +13,8 @@ from k2d.stamp import (
     damaged_files,
     differences,
     fingerprint,
+    look_at,
+    maker_of,
     read_stamp,
     recorded_fingerprint,
     write_stamp,
@@ -174,21 +176,27 @@ def of_text(text):
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+def recorded(path):
+    return recorded_fingerprint(path, maker_of(path))
+
+
+def verified(path):
+    return look_at(path, maker_of(path), verify=True)
+
+
 def test_the_value_of_a_fingerprint_is_this(folder):
     """Existing experiments hold such values: the maker's identity, and the hash of every file by its name."""
-    both = {"kept/text": of_text("a hello\n"), "record.json": of_text("{}\n")}
-    assert fingerprint(folder) == digest({"maker": "", "content": both})
-    stamp = write_stamp(folder, RECIPE, {}, {})
-    assert stamp.recipe.identity == "b32fc6eeb207f866f11c996ef2910eefb365e5bc549970f160f498baba9ba778"
-    for how in ({}, {"verify": True}):
-        assert fingerprint(folder, **how) == digest({"maker": stamp.recipe.identity, "content": both})
-        for path, content in (
-            (folder / "kept", {"text": of_text("a hello\n")}),
-            (folder / "kept" / "text", {"": of_text("a hello\n")}),
-        ):
-            assert fingerprint(path, **how) == digest({"maker": stamp.recipe.identity, "content": content})
-            assert recorded_fingerprint(path) == fingerprint(path)
-    assert recorded_fingerprint(folder) == fingerprint(folder)
+    text, record = of_text("a hello\n"), of_text("{}\n")
+    assert fingerprint(folder) == digest({"maker": "", "content": {"kept/text": text, "record.json": record}})
+    made = write_stamp(folder, RECIPE, {}, {}).recipe.identity
+    assert made == "b32fc6eeb207f866f11c996ef2910eefb365e5bc549970f160f498baba9ba778"
+    for path, content in (
+        (folder, {"kept/text": text, "record.json": record}),
+        (folder / "kept", {"text": text}),
+        (folder / "kept" / "text", {"": text}),
+    ):
+        expected = digest({"maker": made, "content": content})
+        assert [fingerprint(path), verified(path).fingerprint, recorded(path)] == [expected] * 3
 
 
 def test_stamped_files_are_not_read_again_unless_they_changed_or_all_is_to_be_verified(folder, monkeypatch):
@@ -197,7 +205,8 @@ def test_stamped_files_are_not_read_again_unless_they_changed_or_all_is_to_be_ve
     read = hashing.read_sha256
     monkeypatch.setattr(hashing, "read_sha256", lambda path: (found.append(path.name), read(path))[1])
 
-    before = [fingerprint(folder), fingerprint(folder / "kept"), fingerprint(folder / "kept" / "text")]
+    paths = [folder, folder / "kept", folder / "kept" / "text"]
+    before = [fingerprint(path) for path in paths]
     assert damaged_files(folder, stamp) == []
     assert found == []
 
@@ -206,7 +215,7 @@ def test_stamped_files_are_not_read_again_unless_they_changed_or_all_is_to_be_ve
     assert found == ["record.json"]
 
     del found[:]
-    assert [fingerprint(p, verify=True) for p in (folder, folder / "kept", folder / "kept" / "text")] == before
+    assert [verified(path).fingerprint for path in paths] == before
     assert sorted(found) == ["record.json", "text", "text", "text"]
 
 
@@ -216,26 +225,36 @@ def test_only_verifying_sees_a_change_that_size_and_time_do_not_show(folder):
     path.write_bytes(b"A hello\n")
     os.utime(path, ns=(stamp.files["kept/text"].mtime_ns,) * 2)
     assert (fingerprint(folder), damaged_files(folder, stamp)) == (whole, [])
-    assert fingerprint(folder, verify=True) != whole
-    assert damaged_files(folder, stamp, verify=True) == ["kept/text was edited"]
+    assert verified(folder).fingerprint != whole
+    assert verified(folder).damage == ("kept/text was edited",)
+
+
+def test_a_file_added_to_a_folder_that_had_none_is_seen(tmp_path):
+    stamp = write_stamp(tmp_path, RECIPE, {}, {})
+    (tmp_path / "more").write_text("")
+    assert damaged_files(tmp_path, stamp) == ["more was added"]
 
 
 def test_damage_below_one_folder(folder):
-    stamp = write_stamp(folder, RECIPE, {}, {})
+    write_stamp(folder, RECIPE, {}, {})
     (folder / "record.json").write_text("edited")
-    assert damaged_files(folder, stamp, "kept") == []
-    (folder / "kept" / "text").write_text("edited")
-    (folder / "kept" / "more").write_text("")
-    assert damaged_files(folder, stamp, "kept") == ["kept/more was added", "kept/text was edited"]
+    kept = folder / "kept"
+    assert look_at(kept, maker_of(kept)).damage == ()
+    (kept / "text").write_text("edited")
+    (kept / "more").write_text("")
+    assert look_at(kept, maker_of(kept)).damage == ("kept/more was added", "kept/text was edited")
+    (kept / "text").unlink()
+    assert look_at(kept, maker_of(kept)).damage == ("kept/text is missing", "kept/more was added")
 
 
-def test_what_no_stamp_tells_of_has_no_recorded_fingerprint(folder):
-    assert recorded_fingerprint(folder) is None
+def test_what_no_stamp_tells_of_has_no_recorded_fingerprint_and_no_damage(folder):
+    assert recorded(folder) is None
+    assert look_at(folder, None).damage == ()
     write_stamp(folder, RECIPE, {}, {})
     (folder / "later").mkdir()
     (folder / "later" / "file").write_text("")
-    assert recorded_fingerprint(folder / "later") is None
-    assert recorded_fingerprint(folder / "later" / "file") is None
-    before = recorded_fingerprint(folder / "kept")
+    assert recorded(folder / "later") is None
+    assert recorded(folder / "later" / "file") is None
+    before = recorded(folder / "kept")
     (folder / "kept" / "text").write_text("edited")
-    assert recorded_fingerprint(folder / "kept") == before != fingerprint(folder / "kept")
+    assert recorded(folder / "kept") == before != fingerprint(folder / "kept")

@@ -13,6 +13,7 @@ from k2d.data.audio import AudioError, probe, resolve
 from k2d.data.rows import Hypothesis
 from k2d.data.subtitles import FORMATS
 from k2d.faults import UsageError
+from k2d.models.damage import refuse_damaged
 from k2d.progress import Progress
 from k2d.select.loops import ngram_loops
 from k2d.text.normalise import Normaliser
@@ -27,6 +28,7 @@ def main(argv: Sequence[str]) -> int:
     """Transcribe files; 1 if one of them could not be (the others are)."""
     options = _parser().parse_args(argv)
     files = _files(options.audio)
+    refuse_damaged(options.model)
     if options.out is not None:
         _refuse_equal_names(files, options)
         _refuse_unwritable(files, options)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from pathlib import Path
 
 from k2d.faults import K2DError
 from k2d.paths import shown
@@ -11,6 +12,7 @@ from k2d.stages.job import Job
 from k2d.stages.road import ROAD, Stage
 from k2d.stages.shell import add_experiment_options, add_verify, job_from
 from k2d.stages.state import states
+from k2d.stages.upstream import Upstream
 
 
 def main(argv: Sequence[str]) -> int:
@@ -20,27 +22,36 @@ def main(argv: Sequence[str]) -> int:
     options = parser.parse_intermixed_args(argv)
     job = job_from(options)
     print(f"{options.conf}: experiment {shown(job.places.exp)}\n")
-    print(table([(str(s.number), s.verb, s.reads, s.writes, progress_of(s, job)) for s in ROAD]))
+    upstream = Upstream(job)
+    print(table([(str(s.number), s.verb, s.reads, s.writes, progress_of(s, job, upstream)) for s in ROAD]))
     return 0
 
 
-def progress_of(stage: Stage, job: Job) -> str:
+def progress_of(stage: Stage, job: Job, upstream: Upstream) -> str:
     """How far a stage is, in a few words."""
     if not stage.is_built:
         return "not built yet"
     try:
         found = states(stage, job)
+        stale = upstream.stale(stage, [state.unit for state in found])
     except K2DError as error:
         return f"cannot tell: {error}".splitlines()[0]
     changed = [state for state in found if state.changes]
     if changed:
-        more = f" (and {len(changed[0].changes) - 1} more)" if len(changed[0].changes) > 1 else ""
-        return f"differs: {shown(changed[0].unit.output)}: {changed[0].changes[0]}{more}"
+        return f"differs: {_first_change(changed[0].unit.output, changed[0].changes)}"
     n_done = sum(state.is_done for state in found)
+    if stale:
+        before = f"stage {stale[0].stage.number}" if stale[0].stage else "an input"
+        return f"{'differs' if n_done else 'to do'} ({before}: {_first_change(stale[0].folder, stale[0].changes)})"
     if n_done == len(found):
         latest = max((str(state.stamp.made.get("at", "")) for state in found if state.stamp), default="")
         return f"done {latest[:16].replace('T', ' ')}" if found else "nothing to do"
     return f"{n_done} of {len(found)} done" if n_done else "to do"
+
+
+def _first_change(folder: Path, changes: Sequence[str]) -> str:
+    more = f" (and {len(changes) - 1} more)" if len(changes) > 1 else ""
+    return f"{shown(folder)}: {changes[0]}{more}"
 
 
 def table(rows: Sequence[tuple[str, ...]]) -> str:

@@ -28,6 +28,7 @@ from k2d.stages.recovery import adopt, recover
 from k2d.stages.reuse import take
 from k2d.stages.road import BY_VERB, Stage
 from k2d.stages.state import State, check_writable, refuse_changed, refuse_missing, settled, state_of, states
+from k2d.stages.upstream import refuse_stale
 from k2d.stamp import write_stamp
 
 log = logging.getLogger("k2d")
@@ -146,6 +147,7 @@ def run_stage(stage: Stage, job: Job) -> None:
     log.info("stage %d %s: start %s", stage.number, stage.verb, time.strftime("%Y-%m-%d %H:%M:%S"))
     found = states(stage, job)
     refuse_missing(stage, found, job)
+    refuse_stale(stage, [state.unit for state in found], job)
     refuse_changed(stage, settled(found), job)
     for unit in [state.unit for state in found]:
         state = state_of(stage, unit, job)  # anew: a unit may read what one before it made

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,18 +44,18 @@ def state_of(stage: Stage, unit: Unit, job: Job) -> State:
         return State(unit, recipe, None, ("it holds files without a stamp",) if foreign else (), must_ask=foreign)
     if changes := differences(stamp.recipe, recipe):
         return State(unit, recipe, stamp, tuple(changes), must_ask=not unit.is_disposable)
-    damage = job.inspection.damage(unit.output, stamp)
+    damage = job.inspection.at(unit.output).damage
     return State(unit, recipe, stamp, damage, must_ask=any(not line.endswith("is missing") for line in damage))
 
 
 def recipe_of(stage: Stage, unit: Unit, job: Job) -> Recipe:
     """All that decides what a unit of a stage holds, as the config asks for it now."""
-    look = job.inspection.fingerprint
-    inputs = {_name(path, job): look(path) if path.exists() else "" for path in unit.inputs}
+    look = job.inspection.at
+    inputs = {input_name(path, job): look(path).fingerprint if path.exists() else "" for path in unit.inputs}
     return Recipe(stage.verb, stage.load().VERSION, unit.settings, inputs)
 
 
-def _name(path: Path, job: Job) -> str:
+def input_name(path: Path, job: Job) -> str:
     """An input's name in a recipe: within the experiment, so that recipes of two experiments can be compared."""
     return str(path.relative_to(job.places.exp)) if path.is_relative_to(job.places.exp) else shown(path)
 
@@ -111,9 +112,8 @@ def check_writable(folder: Path) -> None:
     """Fail before any work where nothing can be written."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        probe = folder / ".writable"
-        probe.touch()
-        probe.unlink()
+        with tempfile.TemporaryFile(prefix=".writable-", dir=folder):  # its name is nobody else's, and is gone after
+            pass
     except OSError as error:
         raise K2DError(
             f"{shown(folder)}: cannot be written ({error.strerror}); mend its permissions or space"

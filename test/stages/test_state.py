@@ -2,6 +2,7 @@
 
 import json
 import os
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from toy_road import toy_road
@@ -11,6 +12,8 @@ from k2d.faults import K2DError
 from k2d.stages.job import Unit
 from k2d.stages.listing import progress_of
 from k2d.stages.road import BY_VERB
+from k2d.stages.state import check_writable
+from k2d.stages.upstream import Upstream
 
 
 @pytest.fixture
@@ -19,7 +22,8 @@ def road(tmp_path, monkeypatch):
 
 
 def listed(road, verb, *overrides, **more):
-    return progress_of(BY_VERB[verb], road.job(*overrides, **more))
+    job = road.job(*overrides, **more)
+    return progress_of(BY_VERB[verb], job, Upstream(job))
 
 
 # --- a stamp that cannot be read ---
@@ -127,3 +131,27 @@ def test_a_unit_that_reads_what_one_before_it_makes_is_made_from_the_new_one(roa
     road.run("select")
     assert road.run("select", overrides=("select.alpha=0.2",), force=True) == ["first", "second"]
     assert road.run("select", overrides=("select.alpha=0.2",)) == []
+
+
+# --- whether a folder can be written ---
+
+
+def test_probing_a_folder_leaves_nothing_and_touches_nothing_of_others(tmp_path):
+    theirs = tmp_path / ".writable"
+    theirs.write_text("another experiment's probe")
+    check_writable(tmp_path / "data")
+    check_writable(tmp_path)
+    assert theirs.read_text() == "another experiment's probe"
+    assert sorted(path.name for path in tmp_path.rglob("*")) == [".writable", "data"]
+
+
+def test_many_may_probe_one_folder_at_a_time(tmp_path):
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(check_writable, [tmp_path] * 800)) == [None] * 800
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_written_is_told(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(K2DError, match=r"file/data: cannot be written \(Not a directory\); mend its permissions"):
+        check_writable(tmp_path / "file" / "data")

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from k2d.config import load_config
+from k2d.config import Config, load_config
 from k2d.paths import PROJECT_ROOT
 from k2d.stages.job import Counts, Job, Unit
 from k2d.stages.road import BY_VERB, Stage
@@ -46,8 +47,8 @@ class ToyRoad:
 
     def job(self, *overrides: str, force: bool = False, corpus: str | None = None, verify: bool = False) -> Job:
         places = (f"exp={self.root / 'exp'}", f"data={self.root / 'data'}", "name=x")
-        config = load_config(PROJECT_ROOT / "conf" / "mini.yaml", [*places, *overrides])
-        return make_job(config, force=force, corpus=corpus, verify=verify)
+        config = _config(*places, *overrides)
+        return replace(make_job(config, force=force, corpus=corpus, verify=verify), words=overrides)
 
     def run(self, *verbs: str, overrides: tuple[str, ...] = (), **more: Any) -> list[str]:
         """Run stages, each as a run of its own; the names of the units that were made."""
@@ -55,6 +56,11 @@ class ToyRoad:
         for verb in verbs or self.stages:
             run_stage(BY_VERB[verb], self.job(*overrides, **more))
         return [name for verb, stage in self.stages.items() for name in stage.made[before[verb] :]]
+
+
+@lru_cache
+def _config(*overrides: str) -> Config:
+    return load_config(PROJECT_ROOT / "conf" / "mini.yaml", overrides)
 
 
 def toy_road(root: Path, monkeypatch: pytest.MonkeyPatch) -> ToyRoad:

@@ -1,0 +1,322 @@
+"""A stage that is started by itself works on what this config asks for, or refuses and names the stage to run again."""
+
+import logging
+import shutil
+from dataclasses import replace
+
+import pytest
+from toy_road import toy_road
+
+from k2d.faults import K2DError, UsageError
+from k2d.stages.job import Unit
+from k2d.stages.listing import progress_of
+from k2d.stages.road import BY_VERB
+from k2d.stages.upstream import Upstream
+
+OTHER = ("select.alpha=0.2",)
+
+
+@pytest.fixture
+def road(tmp_path, monkeypatch):
+    return toy_road(tmp_path, monkeypatch)
+
+
+def refusal(road, verb, *overrides, **more):
+    """What a stage says when it refuses to work; it must not have made anything."""
+    with pytest.raises(K2DError, match=rf"stage {BY_VERB[verb].number} \({verb}\) reads what is not") as caught:
+        road.run(verb, overrides=overrides, **more)
+    return str(caught.value).replace(f"{road.exp}/", "")
+
+
+def listed(road, verb, *overrides):
+    job = road.job(*overrides)
+    return progress_of(BY_VERB[verb], job, Upstream(job)).replace(f"{road.exp}/", "")
+
+
+# --- settings ---
+
+
+def test_a_setting_of_the_stage_before_is_refused_with_the_command_that_helps(road):
+    road.run()
+    assert refusal(road, "distill", *OTHER) == (
+        "stage 10 (distill) reads what is not as this config asks for:\n"
+        "  select/a\n"
+        "    setting alpha: 0.4 -> 0.2\n"
+        "run stage 8 (select) again first: ./run.sh select.alpha=0.2 --stage 8 --force\n"
+        "or give the experiment another name (name=…, data=… for corpora)"
+    )
+
+
+def test_nothing_is_learned_from_it_although_the_student_is_not_there_yet(road):
+    road.run("second_opinion", "select")
+    refusal(road, "distill", *OTHER)
+    assert not (road.exp / "models").exists()
+    assert road.stages["distill"].made == []
+
+
+@pytest.mark.parametrize("verb", ["decode", "score"])
+def test_a_setting_of_a_stage_long_before_is_refused_too(road, verb):
+    road.run()
+    told = refusal(road, verb, *OTHER)
+    assert f"  select/a, from which {'models/a-s1' if verb == 'decode' else 'decode/a/text'} was made\n" in told
+    assert "setting alpha: 0.4 -> 0.2" in told
+
+
+def test_force_does_not_override_it_and_says_so(road):
+    road.run()
+    told = refusal(road, "distill", *OTHER, force=True)
+    assert "(--force replaces what stage 10 makes, never what it reads)" in told
+
+
+def test_the_command_helps(road):
+    road.run()
+    onwards = ("select", "distill", "decode", "score")
+    assert road.run(*onwards, overrides=OTHER, force=True) == ["a", "b", "a-s1", "a", "a"]
+    assert road.run(overrides=OTHER) == []
+
+
+def test_what_was_made_from_the_former_selection_is_refused_when_only_that_was_run_again(road):
+    road.run()
+    road.run("select", overrides=OTHER, force=True)
+    told = refusal(road, "score", *OTHER)
+    assert "  models/a-s1, from which decode/a/text was made\n    input select/a has changed\n" in told
+    assert "run stage 10 (distill) again first" in told
+    assert "select/a, from" not in told  # it is as this config asks for
+
+
+def test_several_stages_that_differ_are_all_told_and_the_first_is_named(road):
+    road.run()
+    told = refusal(road, "distill", *OTHER, "decode.beam=2")
+    assert "  opinions, from which select/a was made\n    setting beam: " in told
+    assert "  select/a\n    setting alpha: 0.4 -> 0.2\n" in told
+    assert "run stage 7 (second_opinion) again first: ./run.sh select.alpha=0.2 decode.beam=2 --stage 7 --force" in told
+
+
+def test_the_code_of_a_stage_before_is_asked_about_too(road):
+    road.run()
+    road.stages["select"].VERSION = 2
+    assert "code of stage select: version 1 -> 2" in refusal(road, "decode")
+
+
+def test_only_what_a_stage_is_led_to_matters(road):
+    def select(seed_of_b):
+        def units(job):
+            opinions = (job.places.exp / "opinions",)
+            return [Unit(job.places.exp / "select" / n, {"n": seed_of_b if n == "b" else 0}, opinions) for n in "ab"]
+
+        return units
+
+    road.stages["select"].units = select(1)
+    road.run()
+    road.stages["select"].units = select(2)
+    assert road.run("distill", "decode", "score") == []
+
+
+def test_the_whole_road_is_never_refused(road):
+    road.run()
+    assert len(road.run(overrides=(*OTHER, "decode.beam=2"), force=True)) == 6
+    assert len(road.run(overrides=("name=y",))) == 6
+    assert road.run(overrides=("name=z", f"reuse={road.exp}", *OTHER, "decode.beam=2")) == []
+
+
+def test_a_folder_that_is_replaced_without_asking_needs_no_force(road):
+    def units(job):
+        return [Unit(job.places.exp / "select/a", {"alpha": job.config.select.alpha}, (), is_disposable=True)]
+
+    road.stages["select"].units = units
+    road.run()
+    told = refusal(road, "distill", *OTHER)
+    assert "run stage 8 (select) again first: ./run.sh select.alpha=0.2 --stage 8\n" in told
+    assert road.run("select", overrides=OTHER) == ["a"]
+
+
+# --- what cannot be asked ---
+
+
+def test_what_was_deleted_to_save_space_is_not_asked_about(road):
+    road.run()
+    shutil.rmtree(road.exp / "opinions")
+    assert road.run("distill", "decode", "score") == []
+    assert "setting alpha" in refusal(road, "distill", *OTHER)
+    shutil.rmtree(road.exp / "select")
+    assert road.run("decode", "score") == []
+
+
+def test_what_lies_before_a_deleted_folder_is_asked_about(road):
+    road.run()
+    shutil.rmtree(road.exp / "select")
+    assert "  opinions, from which models/a-s1 was made\n" in refusal(road, "decode", "decode.beam=2")
+
+
+def test_a_folder_that_was_made_by_hand_is_as_it_is(road):
+    road.run("second_opinion", "select")
+    (road.exp / "select" / "a" / "stamp.json").unlink()
+    assert road.run("distill", overrides=(*OTHER, "decode.beam=2")) == ["a-s1"]
+
+
+def test_a_unit_whose_settings_cannot_be_told_any_more_is_passed_over(road):
+    """As stage 6, which learns the longest chunk from a file of stage 5."""
+
+    def select(job):
+        record = job.places.exp / "opinions" / "text"
+        output = job.places.exp / "select" / "a"
+        if record.exists():
+            return [Unit(output, {"max_s": 30})]
+        return [Unit(output, {"max_s": None}, (record,))]
+
+    road.stages["select"].units = select
+    road.run()
+    shutil.rmtree(road.exp / "opinions")
+    assert road.run("distill", "decode") == []
+
+
+def test_an_input_that_is_read_only_where_it_is_there_may_be_lost(road):
+    def select(job):
+        timing = job.places.exp / "opinions" / "text"
+        return [Unit(job.places.exp / "select" / "a", {}, (timing,) if timing.exists() else ())]
+
+    road.stages["select"].units = select
+    road.run()
+    shutil.rmtree(road.exp / "opinions")
+    assert road.run("distill", "decode") == []
+
+
+def test_a_stage_whose_units_cannot_be_told_is_passed_over_and_the_log_file_says_so(road, caplog):
+    road.run()
+
+    def units(job):
+        raise UsageError("where is the checkpoint?")
+
+    road.stages["select"].units = units
+    with caplog.at_level(logging.INFO, logger="k2d.file"):
+        assert road.run("distill", overrides=OTHER) == []
+    assert "stage 8 cannot be checked: where is the checkpoint?" in caplog.text
+
+
+# --- stage 1 ---
+
+
+@pytest.fixture
+def corpora(road):
+    """Stage 1 makes two corpora, of which stage 7 reads one split each; a corpus has a root, or it cannot be told."""
+    roots = {"mini": "/raw/mini", "lectures": "/raw/lectures"}
+    raw = {"mini": "10 files", "lectures": "20 files"}
+
+    def prepare(job):
+        names = [job.corpus] if job.corpus else ["mini", "lectures"]
+        if lacking := [name for name in names if name not in roots]:
+            raise UsageError(f"{lacking[0]}: where is the raw corpus?")
+        return [Unit(job.places.data / name, {"root": roots[name], "raw": raw[name]}) for name in names]
+
+    def make(unit, job, folder):
+        (folder / "train").mkdir()
+        (folder / "other").mkdir()
+        (folder / "train" / "wav.scp").write_text("a a.wav\n")
+        (folder / "other" / "text").write_text("a hello\n")
+        return road.stages["second_opinion"].make(unit, job, folder)
+
+    def second_opinion(job):
+        data = tuple(job.places.data / name / "train" / "wav.scp" for name in ("mini", "lectures"))
+        return [Unit(job.places.exp / "opinions", {}, data)]
+
+    first = replace(road.stages["second_opinion"], units=prepare, made=[])
+    first.make = make
+    road.stages["prepare"] = first
+    road.stages["second_opinion"].units = second_opinion
+    road.both = ("corpora.labelled=[mini/train]", "corpora.unlabelled=[lectures/train]")
+    road.run("prepare", "second_opinion", overrides=road.both)
+    road.roots, road.raw = roots, raw
+    return road
+
+
+def test_a_corpus_that_was_made_otherwise_is_named_with_its_own_command(corpora):
+    corpora.roots["lectures"] = "/raw/elsewhere"
+    told = refusal(corpora, "second_opinion", *corpora.both)
+    assert '/data/lectures\n    setting root: "/raw/lectures" -> "/raw/elsewhere"\n' in told
+    assert "'corpora.unlabelled=[lectures/train]' --corpus lectures --stage 1 --stop-stage 1 --force\n" in told
+    refusal(corpora, "second_opinion", *corpora.both, corpus="mini")
+
+
+def test_a_corpus_whose_raw_data_are_gone_is_passed_over_and_the_others_are_not(corpora):
+    del corpora.roots["mini"]
+    assert corpora.run("second_opinion", overrides=corpora.both) == []
+    corpora.roots["lectures"] = "/raw/elsewhere"
+    assert "/data/lectures" in refusal(corpora, "second_opinion", *corpora.both)
+
+
+def test_raw_data_may_grow_while_a_run_goes_on(corpora):
+    corpora.raw["lectures"] = "21 files"
+    assert corpora.run("second_opinion", overrides=corpora.both) == []
+    with pytest.raises(K2DError, match=r"stage 1 \(prepare\) would replace"):
+        corpora.run("prepare", overrides=corpora.both)
+
+
+def test_a_data_directory_that_was_edited_is_refused_and_another_split_of_it_is_nobodys_business(corpora):
+    data = corpora.root / "data" / "mini"
+    (data / "other" / "text").write_text("a goodbye\n")
+    assert corpora.run("second_opinion", overrides=corpora.both) == []
+    (data / "train" / "utt2lang").write_text("a zho\n")
+    told = refusal(corpora, "second_opinion", *corpora.both)
+    assert "/data/mini\n    train/utt2lang was added\nrun stage 1 (prepare) again first: " in told
+    assert "to change data by hand, copy it (python -m k2d data copy) and name the copy in the config" in told
+
+
+def test_directories_of_ones_own_beside_those_of_stage_1_are_fine(corpora):
+    own = corpora.root / "data" / "mini" / "subset"
+    own.mkdir()
+    (own / "wav.scp").write_text("a a.wav\n")
+    corpora.stages["second_opinion"].units = lambda job: [Unit(job.places.exp / "mine", {}, (own / "wav.scp",))]
+    assert corpora.run("second_opinion", overrides=corpora.both) == ["mine"]
+
+
+# --- damage ---
+
+
+@pytest.mark.parametrize("is_scored", [False, True])
+def test_a_text_that_was_edited_by_hand_is_not_scored(road, is_scored):
+    road.run("second_opinion", "select", "distill", "decode", *(["score"] if is_scored else []))
+    (road.exp / "decode" / "a" / "text").write_text("better than it was")
+    assert refusal(road, "score") == (
+        "stage 12 (score) reads what is not as this config asks for:\n"
+        "  decode/a\n"
+        "    text was edited\n"
+        "run stage 11 (decode) again first: ./run.sh --stage 11 --force\n"
+        "or give the experiment another name (name=…, data=… for corpora)"
+    )
+    assert road.run("decode", force=True) == ["a"]
+    assert road.run() == ([] if is_scored else ["a"])
+
+
+def test_neither_is_one_of_a_model_that_the_config_names_no_more(road):
+    road.run()
+    (road.exp / "decode" / "a" / "text").write_text("better than it was")
+    road.stages["decode"].units = lambda job: []
+    assert "run stage 11 (decode) again first" in refusal(road, "score")
+
+
+def test_a_file_that_was_lost_is_made_anew_without_force(road):
+    road.run()
+    (road.exp / "decode" / "a" / "notes").unlink()
+    told = refusal(road, "score")
+    assert "    notes is missing\nrun stage 11 (decode) again first: ./run.sh --stage 11\n" in told
+    assert road.run("decode") == ["a"]
+
+
+def test_an_unreadable_stamp_before_is_named(road):
+    road.run()
+    (road.exp / "select" / "a" / "stamp.json").write_bytes(bytes(700))
+    told = refusal(road, "distill")
+    assert "  select/a\n    its stamp cannot be read (it is empty, as after a power cut)\nrun stage 8 (select)" in told
+
+
+# --- the list ---
+
+
+def test_the_list_shows_which_stage_comes_first(road):
+    road.run("second_opinion", "select", "distill")
+    assert listed(road, "second_opinion", *OTHER).startswith("done")
+    assert listed(road, "select", *OTHER) == "differs: select/a: setting alpha: 0.4 -> 0.2"
+    assert listed(road, "distill", *OTHER) == "differs (stage 8: select/a: setting alpha: 0.4 -> 0.2)"
+    assert listed(road, "decode", *OTHER) == "to do (stage 8: select/a: setting alpha: 0.4 -> 0.2)"
+    assert listed(road, "distill").startswith("done")
+    assert listed(road, "decode") == "to do"
