@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +28,12 @@ class Places:
 def places(data: str, exp: str, name: str) -> Places:
     """The folders of experiment `name`; relative ones lie in the project."""
     return Places(data=PROJECT_ROOT / data, exp=PROJECT_ROOT / exp / name)
+
+
+def user_cache() -> Path:
+    """Where is kept what a command outside of any experiment makes and could make again: `$XDG_CACHE_HOME/k2d`."""
+    base = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    return (base if base.is_absolute() else Path("~/.cache").expanduser()) / "k2d"
 
 
 def shown(path: Path) -> str:

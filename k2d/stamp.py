@@ -168,9 +168,9 @@ def look_at(path: Path, maker: Maker | None, *, verify: bool = False) -> Look:
     return Look(_fingerprint(maker, content), tuple(_damage(prefix, content, recorded)) if is_known else ())
 
 
-def damaged_files(folder: Path, stamp: Stamp) -> list[str]:
+def damaged_files(folder: Path, stamp: Stamp, *, verify: bool = False) -> list[str]:
     """Files of a stamped folder that are missing, added or no longer what the stamp recorded."""
-    return list(look_at(folder, Maker(folder, stamp)).damage)
+    return list(look_at(folder, Maker(folder, stamp), verify=verify).damage)
 
 
 def fingerprint(path: Path) -> str:

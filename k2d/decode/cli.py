@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast, get_args
 
 from k2d.atomic import try_writing, write_text
+from k2d.config.fields import ComputeType
 from k2d.data.audio import AudioError, probe, resolve
 from k2d.data.rows import Hypothesis
 from k2d.data.subtitles import FORMATS
 from k2d.faults import UsageError
 from k2d.models.damage import refuse_damaged
+from k2d.paths import user_cache
 from k2d.progress import Progress
 from k2d.select.loops import ngram_loops
 from k2d.text.normalise import Normaliser
 
 if TYPE_CHECKING:
     from k2d.decode.sources import Source
+    from k2d.models.recogniser import Recogniser
 
 SUFFIXES = (".wav", ".flac", ".mp3", ".ogg", ".opus", ".aiff", ".aif", ".au", ".w64", ".caf")
 
@@ -27,6 +31,7 @@ SUFFIXES = (".wav", ".flac", ".mp3", ".ogg", ".opus", ".aiff", ".aif", ".au", ".
 def main(argv: Sequence[str]) -> int:
     """Transcribe files; 1 if one of them could not be (the others are)."""
     options = _parser().parse_args(argv)
+    _refuse_engine(options)
     files = _files(options.audio)
     refuse_damaged(options.model)
     if options.out is not None:
@@ -60,6 +65,16 @@ def _parser() -> argparse.ArgumentParser:
     made.add_argument("--ctc-weight", type=float, default=0.3, help="the head's share in --mode joint (default: 0.3)")
     made.add_argument("--batch-size", type=int, default=16, help="recordings decoded together (default: 16)")
     made.add_argument("--device", default="cpu", help="cpu (default), cuda, cuda:1")
+    made.add_argument(
+        "--engine",
+        choices=["torch", "ctranslate2"],
+        default="torch",
+        help="ctranslate2: faster-whisper's, for Whisper models, which are converted once (default: torch)",
+    )
+    made.add_argument(
+        "--compute-type", choices=get_args(ComputeType), help="numbers of --engine ctranslate2 (default: fp32)"
+    )
+    made.add_argument("--threads", type=_n_threads, metavar="N", help="cores to compute on (default: all)")
     return made
 
 
@@ -118,10 +133,9 @@ def _transcribe(sources: list[Source], options: argparse.Namespace) -> int:
     from k2d.decode.longform import decode_recordings
     from k2d.decode.options import Options
     from k2d.decode.sources import Failed
-    from k2d.models.loading import load_recogniser
 
     languages = tuple(options.language)
-    model = load_recogniser(options.model, device=options.device, languages=languages)
+    model = _loaded(options, languages)
     normalise = Normaliser()
     chosen = Options(
         batch_size=options.batch_size,
@@ -155,3 +169,78 @@ def _put(hypothesis: Hypothesis, options: argparse.Namespace, n_files: int) -> N
     if n_files > 1 and options.format != "json":
         print(f"# {hypothesis.recording_id}")
     print(text, end="", flush=True)
+
+
+# --- engines ---
+
+
+def _n_threads(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"found {text!r}, expected a whole number of at least 1")
+    return int(text)
+
+
+def _refuse_engine(options: argparse.Namespace) -> None:
+    """What cannot go together, before any work."""
+    if options.engine == "torch":
+        if options.compute_type is not None:
+            raise UsageError(f"--compute-type {options.compute_type}: goes with --engine ctranslate2")
+        return
+    if options.mode == "joint":
+        raise UsageError("--mode joint: needs a CTC head, which no model in CTranslate2 has; leave one of the two out")
+    if len(options.language) > 1:
+        raise UsageError("--language: one at most with --engine ctranslate2, whose prompts hold no mean of languages")
+
+
+def _loaded(options: argparse.Namespace, languages: tuple[str, ...]) -> Recogniser:
+    """The model in its engine."""
+    import torch
+
+    from k2d.models.loading import family_of, load_recogniser
+
+    if options.threads is not None:
+        torch.set_num_threads(options.threads)
+    if options.engine == "torch":
+        return load_recogniser(options.model, device=options.device, languages=languages)
+    family = family_of(options.model)
+    if family != "whisper" and not options.model.exists():
+        raise UsageError(f"{options.model}: there is no such model; expected a model folder or a file of one")
+    if family != "whisper":
+        told = f"a model of the family {family}, and CTranslate2 runs Whisper alone"
+        raise UsageError(f"{options.model}: {told}; leave --engine ctranslate2 out")
+    if options.device.startswith("cuda") and not torch.cuda.is_available():
+        raise UsageError(f"device {options.device}: no GPU can be used here; use cpu")
+    return _in_ctranslate2(options, languages)
+
+
+def _in_ctranslate2(options: argparse.Namespace, languages: tuple[str, ...]) -> Recogniser:
+    from k2d.export.wanted import demand
+    from k2d.models.whisper_ctranslate2 import check_compute_type, load_ctranslate2
+
+    demand("--engine ctranslate2", "ctranslate2", "transformers")
+    compute_type: ComputeType = options.compute_type or "fp32"
+    check_compute_type(compute_type, options.device, "--compute-type")
+    folder = _converted(options.model, compute_type)
+    n_threads = options.threads or len(os.sched_getaffinity(0))
+    return cast("Recogniser", load_ctranslate2(folder, options.device, compute_type, languages, n_threads))
+
+
+def _converted(model: Path, compute_type: ComputeType) -> Path:
+    """The model's form for CTranslate2, kept in the user's cache by what the model holds."""
+    from k2d.export.engine_form import convert
+    from k2d.models.whisper_recogniser import checkpoint_of
+    from k2d.stamp import fingerprint
+
+    found = checkpoint_of(model)
+    folder = user_cache() / "ctranslate2" / fingerprint(found)[:16] / compute_type
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        remedy = "set XDG_CACHE_HOME to a folder that can be, or leave --engine ctranslate2 out"
+        raise UsageError(f"{folder.parent}: cannot be written ({error.strerror}); {remedy}") from error
+
+    def tell(_: str) -> None:
+        print(f"{model} is converted for CTranslate2 ({compute_type}), once; kept in {folder}", file=sys.stderr)
+
+    convert(found, compute_type, folder, "--engine ctranslate2", tell)
+    return folder

@@ -155,24 +155,31 @@ def _memory_told() -> Iterator[None]:
         raise
 
 
+def check_compute_type(compute_type: str, device: str, key: str) -> None:
+    """Refuse, before any work, numbers that the device cannot compute in; `key` is what the user set."""
+    import ctranslate2
+
+    kind = device.partition(":")[0]
+    possible = ctranslate2.get_supported_compute_types(kind)
+    if COMPUTE_TYPES[compute_type] not in possible:
+        fitting = ", ".join(ours for ours, theirs in COMPUTE_TYPES.items() if theirs in possible)
+        raise UsageError(f"{key}: found {compute_type}, expected one that {kind} can here: {fitting}")
+
+
 def load_ctranslate2(
     folder: Path, device: str, compute_type: str, languages: Sequence[str] = (), n_threads: int = 0
 ) -> CTranslate2Whisper:
     """A converted folder with its facts beside it; CTranslate2 chooses the threads where none are given."""
     import ctranslate2
 
+    check_compute_type(compute_type, device, "decode.compute_type")
     kind, _, index = device.partition(":")
-    wanted = COMPUTE_TYPES[compute_type]
-    possible = ctranslate2.get_supported_compute_types(kind)
-    if wanted not in possible:
-        fitting = ", ".join(ours for ours, theirs in COMPUTE_TYPES.items() if theirs in possible)
-        raise UsageError(f"decode.compute_type: found {compute_type}, expected one that {kind} can here: {fitting}")
     try:
         model = ctranslate2.models.Whisper(
             str(folder),
             device=kind,
             device_index=int(index or 0),
-            compute_type=wanted,
+            compute_type=COMPUTE_TYPES[compute_type],
             intra_threads=n_threads,
         )
     except RuntimeError as error:

@@ -203,10 +203,15 @@ class WhisperRecogniser(WhisperEars):
 
 def load_whisper(path: Path | str, languages: Sequence[str] = (), cache: str | None = None) -> WhisperRecogniser:
     """A `.pt` of OpenAI's, a Hugging Face folder, a folder of ours, or a published name, which is fetched."""
+    return WhisperRecogniser.of(read_whisper(checkpoint_of(path, cache)), languages)
+
+
+def checkpoint_of(path: Path | str, cache: str | None = None) -> Path:
+    """Where the weights lie: the path, or (it is a published name) the checkpoint of that name, which is fetched."""
     path, name = Path(path), str(path)
     if not path.exists() and (name in PUBLISHED or not {"/", "\\", "."} & set(name)):
-        path = fetch(name, cache_folder(cache))
-    return WhisperRecogniser.of(read_whisper(path), languages)
+        return fetch(name, cache_folder(cache))
+    return path
 
 
 def _of_layers(state: Mapping[str, Tensor], places: Mapping[str, str]) -> dict[str, Tensor]:

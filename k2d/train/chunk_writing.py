@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import shutil
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import ExitStack
@@ -17,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from k2d.atomic import partial_folder, publish_folder
+from k2d.atomic import new_partial_folder, publish_folder
 from k2d.data.kaldi.datadir import read_utterances
 from k2d.data.rows import Utterance
 from k2d.faults import K2DError
@@ -81,9 +80,7 @@ def open_chunks(wanted: Wanted, cache: Path) -> ChunkTable:
     """The table of these chunks; it is written unless `cache` holds just that. K2DError if nothing is left to learn."""
     made_from = wanted.made_from()
     if not _is_there(cache, made_from):
-        partial = partial_folder(cache)
-        shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir(parents=True)
+        partial = new_partial_folder(cache)
         _write(wanted, made_from, partial)
         publish_folder(partial, cache)
     return ChunkTable(cache)

@@ -1,0 +1,39 @@
+"""The form of a Whisper in which CTranslate2 decodes it: made once, and kept in a folder under a stamp."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from collections.abc import Callable
+from pathlib import Path
+
+from k2d.atomic import new_partial_folder, publish_folder
+from k2d.config.fields import ComputeType
+from k2d.export.wanted import Wanted, demand
+from k2d.lock import holding
+from k2d.paths import shown
+from k2d.stamp import Recipe, damaged_files, fingerprint, readable_stamp, write_stamp
+
+VERSION = 1
+
+
+def convert(model: Path, compute_type: ComputeType, target: Path, asked_by: str, tell: Callable[[str], None]) -> None:
+    """Convert a model into `target`, unless that is done already; `tell` is told what takes a while."""
+    from k2d.export import ctranslate2
+    from k2d.models.whisper_ctranslate2 import write_facts
+    from k2d.models.whisper_loading import read_whisper
+
+    demand(asked_by, "ctranslate2", "transformers")
+    library = f"ctranslate2-{importlib.metadata.version('ctranslate2')}"
+    settings = {"compute_type": compute_type, "library": library}
+    recipe = Recipe("engine", VERSION, settings, {"model": fingerprint(model)})
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with holding(target):
+        stamp = readable_stamp(target)
+        if stamp is not None and stamp.recipe.identity == recipe.identity and not damaged_files(target, stamp):
+            return
+        tell(f"{shown(model)}: converted for CTranslate2 ({compute_type})")
+        partial = new_partial_folder(target)
+        ctranslate2.write(model, Wanted(model.name, compute_type=compute_type), partial)
+        write_facts(partial, read_whisper(model))
+        write_stamp(partial, recipe, {}, {})
+        publish_folder(partial, target)

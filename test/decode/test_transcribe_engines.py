@@ -1,0 +1,112 @@
+"""`transcribe` by either engine: the same text, a model that is converted once, and what cannot be is refused."""
+
+import pytest
+import torch
+from made_audio import speechlike, write_audio
+from models_made import made_recogniser
+from whisper_tiny import tiny_checkpoint, write_talks
+
+from k2d.decode.cli import main
+from k2d.faults import UsageError
+from k2d.paths import user_cache
+
+BY_ENGINE = ("--engine", "ctranslate2")
+
+
+@pytest.fixture
+def talk(tmp_path):
+    return next(path for path in write_talks(tmp_path / "talks") if path.stem == "short")
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return tmp_path / "cache" / "k2d" / "ctranslate2"
+
+
+def say(capsys, *words):
+    assert main([str(word) for word in words]) == 0
+    return capsys.readouterr()
+
+
+@pytest.mark.slow
+def test_both_engines_write_the_same_and_the_model_is_converted_once(talk, cache, capsys):
+    words = ("--model", tiny_checkpoint(), "--language", "zh", "--format", "srt", talk)
+    torchs = say(capsys, *words)
+    assert "-->" in torchs.out
+    first = say(capsys, *words, *BY_ENGINE, "--threads", "1")
+    assert first.out == torchs.out
+    assert "is converted for CTranslate2 (fp32), once" in first.err
+    (folder,) = cache.glob("*/fp32")
+    assert str(folder) in first.err
+    again = say(capsys, *words, *BY_ENGINE)
+    assert (again.out, "converted" in again.err) == (torchs.out, False)
+    quantized = say(capsys, *words, *BY_ENGINE, "--compute-type", "int8")
+    assert quantized.out == torchs.out
+    assert sorted(path.name for path in folder.parent.iterdir() if not path.name.startswith(".")) == ["fp32", "int8"]
+
+
+@pytest.mark.slow
+def test_a_model_of_another_family_is_refused(tmp_path):
+    model = made_recogniser(tmp_path / "made")
+    model.save(tmp_path / "espnet")
+    audio = write_audio(tmp_path / "a.wav", speechlike(1.0))
+    with pytest.raises(UsageError) as told:
+        main(["--model", str(tmp_path / "espnet"), *BY_ENGINE, str(audio)])
+    assert str(told.value) == (
+        f"{tmp_path / 'espnet'}: a model of the family espnet_s2t, and CTranslate2 runs Whisper alone; "
+        "leave --engine ctranslate2 out"
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--compute-type", "int8"], "--compute-type int8: goes with --engine ctranslate2"),
+        ([*BY_ENGINE, "--mode", "joint"], "--mode joint: needs a CTC head, which no model in CTranslate2 has"),
+        ([*BY_ENGINE, "--language", "zh", "--language", "en"], "--language: one at most with --engine ctranslate2"),
+    ],
+)
+def test_options_that_do_not_go_together_are_refused_before_any_work(tmp_path, words, message):
+    audio = write_audio(tmp_path / "a.wav", speechlike(1.0))
+    with pytest.raises(UsageError) as told:
+        main(["--model", "tiny.pt", *words, str(audio)])
+    assert str(told.value).startswith(message)
+
+
+def test_where_what_may_be_made_again_is_kept(tmp_path, monkeypatch):
+    assert user_cache() == tmp_path / "cache" / "k2d"
+    monkeypatch.setenv("XDG_CACHE_HOME", "relative/is/ignored")
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    assert user_cache() == tmp_path / "home" / ".cache" / "k2d"
+
+
+def test_a_cache_that_cannot_be_written_is_named_with_the_remedy(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    audio = write_audio(tmp_path / "a.wav", speechlike(1.0))
+    (tmp_path / "tiny.pt").write_bytes(b"no model yet")
+    with pytest.raises(
+        UsageError, match=r"file/k2d/ctranslate2.*: cannot be written .*; set XDG_CACHE_HOME to a folder"
+    ):
+        main(["--model", str(tmp_path / "tiny.pt"), *BY_ENGINE, str(audio)])
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--model", "nobody"], "nobody: there is no such model"),
+        (
+            ["--model", "tiny.pt", "--compute-type", "fp16"],
+            "--compute-type: found fp16, expected one that cpu can",
+        ),
+        (["--model", "tiny.pt", "--device", "cuda"], "device cuda: no GPU can be used here"),
+    ],
+)
+def test_what_cannot_be_done_here_is_refused_before_a_model_is_converted(tmp_path, cache, monkeypatch, words, message):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    audio = write_audio(tmp_path / "a.wav", speechlike(1.0))
+    with pytest.raises(UsageError) as told:
+        main([*words, *BY_ENGINE, str(audio)])
+    assert str(told.value).startswith(message)
+    assert not cache.exists()
