@@ -52,11 +52,30 @@ class Stamp:
     """When, how long, by which command and package version: information, not part of the identity."""
     files: Mapping[str, FileRecord] = field(default_factory=dict)
 
+    @property
+    def as_made(self) -> Mapping[str, str]:
+        """Files in which only the experiment's name was changed since they were made, and their hashes before.
+
+        They count in fingerprints as they were made, so that what is made from them is the same in both experiments.
+        """
+        found = self.made.get("as_made", {})
+        return found if isinstance(found, Mapping) else {}
+
 
 def write_stamp(folder: Path, recipe: Recipe, counts: Mapping[str, Any], made: Mapping[str, Any]) -> Stamp:
     """Record every file below the folder and write the stamp as the last of them."""
     files = {name: _record(folder / name) for name in _files_below(folder)}
-    stamp = Stamp(recipe, counts, made, files)
+    return _write(folder, Stamp(recipe, counts, made, files))
+
+
+def restamp(folder: Path, stamp: Stamp, renamed: Sequence[str]) -> Stamp:
+    """Record files in which only the experiment's name was changed; the others are as they were."""
+    as_made = {**stamp.as_made, **{name: stamp.as_made.get(name, stamp.files[name].sha256) for name in renamed}}
+    files = {**stamp.files, **{name: _record(folder / name) for name in renamed}}
+    return _write(folder, Stamp(stamp.recipe, stamp.counts, {**stamp.made, "as_made": as_made}, files))
+
+
+def _write(folder: Path, stamp: Stamp) -> Stamp:
     write_text(folder / STAMP, json.dumps(asdict(stamp), ensure_ascii=False, indent=1, sort_keys=True) + "\n")
     return stamp
 
@@ -112,10 +131,20 @@ def fingerprint(path: Path) -> str:
 
     The stamp tells of changes that the files do not show, such as louder noise under the same audio paths.
     """
-    maker = next((s for folder in (path, *path.parents) if (s := _stamp_or_none(folder)) is not None), None)
+    stamps = ((folder, stamp) for folder in (path, *path.parents) if (stamp := _stamp_or_none(folder)) is not None)
+    folder, maker = next(stamps, (path, None))
     names = _files_below(path) if path.is_dir() else [""]
     content = {name: _sha256(path / name if name else path) for name in names}
+    if maker is not None:
+        inside = path.relative_to(folder)
+        content = {name: _as_made((inside / name).as_posix(), sha256, maker) for name, sha256 in content.items()}
     return _digest({"maker": maker.recipe.identity if maker else "", "content": content})
+
+
+def _as_made(name: str, sha256: str, stamp: Stamp) -> str:
+    """The hash by which a file counts; one that was edited counts as it is."""
+    record = stamp.files.get(name)
+    return stamp.as_made.get(name, sha256) if record is not None and record.sha256 == sha256 else sha256
 
 
 def _stamp_or_none(folder: Path) -> Stamp | None:
