@@ -53,15 +53,34 @@ class Stamp:
     """When, how long, by which command and package version: information, not part of the identity."""
     files: Mapping[str, FileRecord] = field(default_factory=dict)
 
+    @property
+    def as_made(self) -> Mapping[str, str]:
+        """Files in which only the experiment's name was changed since they were made, and their hashes before.
+
+        They count in fingerprints as they were made, so that what is made from them is the same in both experiments.
+        """
+        found = self.made.get("as_made", {})
+        return found if isinstance(found, Mapping) else {}
+
 
 def write_stamp(folder: Path, recipe: Recipe, counts: Mapping[str, Any], made: Mapping[str, Any]) -> Stamp:
     """Record every file below the folder and write the stamp as the last of them."""
-    files = {
-        name: FileRecord(status.size_bytes, status.mtime_ns, sha256_of(folder / name, status))
-        for name, status in files_below(folder)
-        if name != STAMP
-    }
-    stamp = Stamp(recipe, counts, made, files)
+    files = {name: _record(folder, name, status) for name, status in files_below(folder) if name != STAMP}
+    return _write(folder, Stamp(recipe, counts, made, files))
+
+
+def restamp(folder: Path, stamp: Stamp, renamed: Sequence[str]) -> Stamp:
+    """Record files in which only the experiment's name was changed; the others are as they were."""
+    as_made = {**stamp.as_made, **{name: stamp.as_made.get(name, stamp.files[name].sha256) for name in renamed}}
+    files = {**stamp.files, **{name: _record(folder, name, status_of(folder / name)) for name in renamed}}
+    return _write(folder, Stamp(stamp.recipe, stamp.counts, {**stamp.made, "as_made": as_made}, files))
+
+
+def _record(folder: Path, name: str, status: Status) -> FileRecord:
+    return FileRecord(status.size_bytes, status.mtime_ns, sha256_of(folder / name, status))
+
+
+def _write(folder: Path, stamp: Stamp) -> Stamp:
     write_text(folder / STAMP, json.dumps(asdict(stamp), ensure_ascii=False, indent=1, sort_keys=True) + "\n")
     return stamp
 
@@ -164,8 +183,10 @@ def look_at(path: Path, maker: Maker | None, *, verify: bool = False) -> Look:
         content = {n: _hash(path, n, found, trusted.get(prefix + n)) for n, found in files_below(path) if n != STAMP}
     else:
         content = {"": _hash(path, "", status_of(path), trusted.get(inside))}
+        prefix = inside
     is_known = path.is_dir() and maker is not None and maker.stamp is not None
-    return Look(_fingerprint(maker, content), tuple(_damage(prefix, content, recorded)) if is_known else ())
+    damage = tuple(_damage(prefix, content, recorded)) if is_known else ()
+    return Look(_fingerprint(maker, prefix, content), damage)
 
 
 def damaged_files(folder: Path, stamp: Stamp, *, verify: bool = False) -> list[str]:
@@ -186,24 +207,29 @@ def recorded_fingerprint(path: Path, maker: Maker | None) -> str | None:
     if maker is None or maker.stamp is None:
         return None
     files, inside = maker.stamp.files, path.relative_to(maker.folder).as_posix()
-    if path == maker.folder:
-        content = {name: record.sha256 for name, record in files.items()}
-    elif inside in files:
-        content = {"": files[inside].sha256}
-    else:
-        below = f"{inside}/"
-        content = {n.removeprefix(below): record.sha256 for n, record in files.items() if n.startswith(below)}
-    return _fingerprint(maker, content) if content else None
+    if path != maker.folder and inside in files:
+        return _fingerprint(maker, inside, {"": files[inside].sha256})
+    prefix = "" if path == maker.folder else f"{inside}/"
+    content = {n.removeprefix(prefix): record.sha256 for n, record in files.items() if n.startswith(prefix)}
+    return _fingerprint(maker, prefix, content) if content else None
 
 
-def _fingerprint(maker: Maker | None, content: Mapping[str, str]) -> str:
+def _fingerprint(maker: Maker | None, prefix: str, content: Mapping[str, str]) -> str:
+    """`content` holds the hashes of files, whose names in the maker's folder begin with `prefix`."""
     if maker is None:
         identity = ""
     elif maker.stamp is None:
         identity = "unreadable"  # equal to no other: what was made from this path differs until it is made anew
     else:
-        identity = maker.stamp.recipe.identity
+        identity, stamp = maker.stamp.recipe.identity, maker.stamp
+        content = {name: _as_made(prefix + name, sha256, stamp) for name, sha256 in content.items()}
     return _digest({"maker": identity, "content": content})
+
+
+def _as_made(name: str, sha256: str, stamp: Stamp) -> str:
+    """The hash by which a file counts; one that was edited counts as it is."""
+    record = stamp.files.get(name)
+    return stamp.as_made.get(name, sha256) if record is not None and record.sha256 == sha256 else sha256
 
 
 def _hash(folder: Path, name: str, status: Status, record: FileRecord | None) -> str:

@@ -16,7 +16,7 @@ import inspect
 import json
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import field
 from pathlib import Path
 from types import ModuleType
@@ -26,6 +26,7 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
 from k2d import strict_yaml
+from k2d.data.code_digest import code_digest
 from k2d.data.raw.download import Remote
 from k2d.data.raw.files import mark_cache
 from k2d.data.raw.hub import HubFiles
@@ -33,6 +34,7 @@ from k2d.data.rows import Utterance
 from k2d.faults import K2DError, UsageError
 from k2d.paths import PROJECT_ROOT, shown
 
+CARD = "corpus.yaml"
 DEFAULT_VARIANT = "default"
 HOURS_TOLERANCE = 0.01  # as a share: corpora are published with rounded hours
 
@@ -103,9 +105,9 @@ class Corpus:
 
     def __init__(self, name: str) -> None:
         self.name, self.folder = name, PROJECT_ROOT / "egs" / name
-        self.card = read_card(self.folder / "corpus.yaml")
+        self.card = read_card(self.folder / CARD)
         if self.card.name != name:
-            raise K2DError(f"{shown(self.folder)}/corpus.yaml: name: found {self.card.name!r}, expected {name!r}")
+            raise K2DError(f"{shown(self.folder)}/{CARD}: name: found {self.card.name!r}, expected {name!r}")
         self.module = _import_prepare(name)
 
     def options(self, given: Mapping[str, Any]) -> Any:
@@ -160,17 +162,32 @@ class Corpus:
         return self.card.expected.get(name) if name else None
 
     def code(self) -> str:
-        """A digest of the recipe: whatever of the folder decides what is prepared, not its words about it."""
-        digest = hashlib.sha256()
-        for path in sorted(self.folder.rglob("*")):
-            if path.is_file() and "__pycache__" not in path.parts and path.suffix not in (".md", ".sh"):
-                digest.update(str(path.relative_to(self.folder)).encode() + b"\0" + path.read_bytes() + b"\0")
-        return digest.hexdigest()[:16]
+        """A digest of the recipe: the meaning of its code and of the readers that it uses, and its other files.
+
+        The card decides nothing of what is prepared: it is what that is compared with.
+        """
+        files = [path for path in self._files() if path.name != CARD and not path.name.startswith(".")]
+        code = code_digest([path for path in files if path.suffix == ".py"], PROJECT_ROOT)
+        content = self._content([path for path in files if path.suffix != ".py"])
+        return hashlib.sha256(code.encode() + content).hexdigest()[:16]
+
+    def code_by_bytes(self) -> str:
+        """The digest of before, which stamps of that time hold: all files of the folder, to the byte."""
+        return hashlib.sha256(self._content(self._files())).hexdigest()[:16]
+
+    def _files(self) -> list[Path]:
+        """The recipe without the words about it."""
+        found = sorted(path for path in self.folder.rglob("*") if path.is_file())
+        return [path for path in found if "__pycache__" not in path.parts and path.suffix not in (".md", ".sh")]
+
+    def _content(self, files: Iterable[Path]) -> bytes:
+        """The names and the bytes of files."""
+        return b"".join(f"{path.relative_to(self.folder)}\0".encode() + path.read_bytes() + b"\0" for path in files)
 
 
 def known_corpora() -> list[str]:
     """The folders under egs/ that are corpora."""
-    return sorted(card.parent.name for card in (PROJECT_ROOT / "egs").glob("*/corpus.yaml"))
+    return sorted(card.parent.name for card in (PROJECT_ROOT / "egs").glob(f"*/{CARD}"))
 
 
 def read_card(path: Path) -> Card:

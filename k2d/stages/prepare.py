@@ -29,6 +29,7 @@ from k2d.paths import PROJECT_ROOT, shown
 from k2d.stages.job import Counts, Job, Unit
 from k2d.stages.quarantine import FILE as REJECTED
 from k2d.stages.quarantine import check_bad, write_rejected
+from k2d.stamp import read_stamp
 
 VERSION = 1
 
@@ -56,10 +57,24 @@ def _unit(corpus: Corpus, job: Job) -> Unit:
         "corpus": corpus.name,
         "root": shown(root),
         "options": settings_of(options) if options is not None else {},
-        "recipe": corpus.code(),
+        "recipe": _recipe(corpus, job.places.data / corpus.name),
         **corpus.inventory(root, options),
     }
     return Unit(job.places.data / corpus.name, settings)
+
+
+def _recipe(corpus: Corpus, made: Path) -> str:
+    """The digest of the recipe.
+
+    Data that were prepared when digests went by bytes are done while the recipe is the same to the byte. Of the readers
+    that made them their stamp says nothing.
+    """
+    try:
+        stamp = read_stamp(made)
+    except K2DError:  # told when the unit's state is looked at
+        stamp = None
+    by_bytes = corpus.code_by_bytes()
+    return by_bytes if stamp is not None and stamp.recipe.settings.get("recipe") == by_bytes else corpus.code()
 
 
 def make(unit: Unit, job: Job, folder: Path) -> Counts:

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import shutil
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
-from k2d.atomic import new_partial_folder, publish_folder
+from k2d.atomic import new_partial_folder, publish_folder, writing
 from k2d.paths import PROJECT_ROOT, shown
 from k2d.stages.job import Job
 from k2d.stages.state import State
-from k2d.stamp import damaged_files, differences, readable_stamp
+from k2d.stamp import Stamp, damaged_files, differences, readable_stamp, restamp
+
+# Files that name others of their experiment, and what stands before such a path in a line.
+_BEFORE_A_PATH = {
+    "wav.scp": r"\S+ ",  # the audio of chunks that have their own
+    "config.yaml": r"\s*(?:bpemodel|stats_file): ['\"]?",  # a model's, from which plain ESPnet finds its files
+}
 
 log = logging.getLogger("k2d")
 
@@ -20,6 +27,8 @@ def take(state: State, job: Job) -> bool:
     """Put the other experiment's folder in a unit's place, if its stamp says that it is the same and it is whole.
 
     Files are linked, not copied, where the file system allows it: nothing in a finished folder is ever changed.
+    What names files of the other experiment is written anew with the names of this one, which has them, too:
+    the other experiment can be deleted.
     """
     source = _source(state.unit.output, job)
     if source is None or not source.is_dir():
@@ -29,6 +38,7 @@ def take(state: State, job: Job) -> bool:
         return False
     partial = new_partial_folder(state.unit.output)
     shutil.copytree(source, partial, copy_function=_link, dirs_exist_ok=True)
+    _name_own_files(partial, stamp, PROJECT_ROOT / str(job.config.reuse), job.places.exp)
     publish_folder(partial, state.unit.output)
     log.info("%s: taken from %s", shown(state.unit.output), shown(source))
     return True
@@ -46,3 +56,25 @@ def _link(source: str, destination: str) -> None:
         os.link(source, destination)
     except OSError:
         shutil.copy2(source, destination)
+
+
+def _name_own_files(folder: Path, stamp: Stamp, other: Path, own: Path) -> None:
+    """Replace the other experiment's folder in paths by this one's, and let the stamp know."""
+    renamed = []
+    for name in stamp.files:
+        before = _BEFORE_A_PATH.get(PurePosixPath(name).name)
+        if before is not None and _replace_start(folder / name, before, f"{shown(other)}/", f"{shown(own)}/"):
+            renamed.append(name)
+    if renamed:
+        restamp(folder, stamp, renamed)
+
+
+def _replace_start(path: Path, before: str, other: str, own: str) -> bool:
+    """Replace the start of the paths in a file; False if no line has one, and nothing is written."""
+    pattern = re.compile(f"({before}){re.escape(other)}")
+    with path.open(encoding="utf-8", newline="\n") as lines:
+        if not any(map(pattern.match, lines)):
+            return False
+    with path.open(encoding="utf-8", newline="\n") as lines, writing(path) as file:  # a new file: the old one is linked
+        file.writelines(pattern.sub(lambda found: found[1] + own, line, count=1) for line in lines)
+    return True

@@ -92,11 +92,12 @@ def test_counts_that_differ_from_the_card_stop_the_stage_unless_allowed(project,
 
 
 @pytest.mark.slow
-def test_an_edited_recipe_is_seen_and_an_edited_readme_is_not(project, corpus):
+def test_an_edited_recipe_is_seen_and_edited_words_are_not(project, corpus):
     prepare(project)
     (project.root / "egs" / "lab" / "README.md").write_text("# lab\nmore words\n")
-    assert "done already, skipped" in prepare(project).stdout
     recipe = project.root / "egs" / "lab" / "prepare.py"
+    recipe.write_text(recipe.read_text() + "# more words\n")
+    assert "done already, skipped" in prepare(project).stdout
     recipe.write_text(recipe.read_text().replace('["text"])', '["text"].upper())'))
     refused = prepare(project)
     assert refused.returncode == 1

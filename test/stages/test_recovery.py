@@ -19,7 +19,7 @@ from k2d.stamp import read_stamp
 class Toy:
     """A stage that writes its setting into a file, and counts how often."""
 
-    VERSION, number, verb, reads, writes = 1, 99, "toy", "nothing", "toys/a"
+    VERSION, number, verb, reads, writes = 1, 0, "toy", "nothing", "toys/a"
 
     def __init__(self, exp):
         self.exp, self.setting, self.n_made = exp, "old", 0

@@ -1,0 +1,145 @@
+"""What is taken from another experiment stands on its own feet, and counts as what it was made as."""
+
+import json
+import shutil
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import soundfile
+
+from k2d.config import load_config
+from k2d.data.audio import read, resolve
+from k2d.data.hypotheses import hypothesis_line
+from k2d.data.kaldi.datadir import read_utterances
+from k2d.data.rows import Hypothesis, Segment
+from k2d.paths import Places
+from k2d.stages.job import Job, Unit
+from k2d.stages.reuse import take
+from k2d.stages.road import BY_VERB
+from k2d.stages.shell import make_job, run_stage
+from k2d.stages.state import State, state_of
+from k2d.stamp import Recipe, damaged_files, fingerprint, read_stamp, write_stamp
+
+SPLIT = "lab/talks"
+
+
+class Lab:
+    """A recording in which the teacher heard three segments, for experiments whose chunks have their own audio."""
+
+    def __init__(self, folder):
+        self.folder, data = folder, folder / "data" / SPLIT
+        data.mkdir(parents=True)
+        samples = np.arange(12 * 16_000).astype(np.int16)
+        soundfile.write(folder / "r1.wav", samples, 16_000, subtype="PCM_16")
+        (data / "wav.scp").write_text(f"r1 {folder / 'r1.wav'}\n")
+        (data / "utt2spk").write_text("r1 r1\n")
+        (folder / "x.yaml").write_text(f"corpora: {{unlabelled: [{SPLIT}]}}\n")
+
+    def job(self, name, *overrides):
+        places = [f"exp={self.folder / 'exp'}", f"data={self.folder / 'data'}", f"name={name}"]
+        return make_job(load_config(self.folder / "x.yaml", [*places, "chunk.duration=sum", *overrides]))
+
+    def chunk(self, name, reuse=None):
+        """Stage 6 of an experiment; its folder."""
+        exp = self.folder / "exp" / name
+        pseudo = exp / "pseudo" / SPLIT
+        pseudo.mkdir(parents=True)
+        segments = (Segment(0.5, 2.0, "我們"), Segment(3.0, 5.5, "so 好"), Segment(6.0, 9.0, "再見"))
+        (pseudo / "hyp.jsonl").write_text(hypothesis_line(Hypothesis("r1", 12.0, segments, ())) + "\n")
+        (pseudo / "record.json").write_text('{"window_s": 6.0}')
+        run_stage(BY_VERB["chunk"], self.job(name, *([f"reuse={self.folder / 'exp' / reuse}"] if reuse else [])))
+        return exp / "chunks" / SPLIT
+
+    def state(self, name):
+        job = self.job(name)
+        (unit,) = BY_VERB["chunk"].load().units(job)
+        return state_of(BY_VERB["chunk"], unit, job)
+
+
+@pytest.fixture
+def lab(tmp_path):
+    return Lab(tmp_path)
+
+
+def sounds(folder):
+    return {row.id: read(resolve(row.audio), row.start_s, row.end_s).tolist() for row in read_utterances(folder)}
+
+
+def test_taken_chunks_are_heard_when_the_experiment_that_made_them_is_gone(lab):
+    made = lab.chunk("x")
+    heard = sounds(made)
+    assert len(heard) == 2
+    taken = lab.chunk("y", reuse="x")
+    shutil.rmtree(lab.folder / "exp" / "x")
+    assert sounds(taken) == heard
+    assert {row.audio.removeprefix(f"{taken}/audio/").count("/") for row in read_utterances(taken)} == {1}
+    assert lab.state("y").is_done
+    again = lab.chunk("z", reuse="y")
+    shutil.rmtree(lab.folder / "exp" / "y")
+    assert sounds(again) == heard
+    assert lab.state("z").is_done
+
+
+def test_taken_chunks_count_as_those_that_were_made(lab):
+    """Or nothing that another experiment made from them could be taken after them."""
+    made, taken = lab.chunk("x"), lab.chunk("y", reuse="x")
+    again = lab.chunk("z", reuse="y")
+    assert (made / "wav.scp").read_bytes() != (taken / "wav.scp").read_bytes()
+    for name in (".", "wav.scp", "text", "audio"):
+        assert fingerprint(made / name) == fingerprint(taken / name) == fingerprint(again / name), name
+    audio = [path.relative_to(made) for path in made.rglob("*.flac")]
+    assert all((made / name).samefile(taken / name) for name in audio), "linked, not copied"
+
+
+def test_taken_chunks_that_are_edited_count_as_others_and_are_told(lab):
+    made, taken = lab.chunk("x"), lab.chunk("y", reuse="x")
+    (taken / "wav.scp").write_text((taken / "wav.scp").read_text().replace(".flac", ".wav"))
+    assert fingerprint(taken) != fingerprint(made)
+    assert lab.state("y").changes == ("wav.scp was edited",)
+
+
+def test_the_experiment_that_is_taken_from_is_not_touched(lab):
+    made = lab.chunk("x")
+    before = {path: path.read_bytes() for path in made.rglob("*") if path.is_file()}
+    lab.chunk("y", reuse="x")
+    assert {path: path.read_bytes() for path in made.rglob("*") if path.is_file()} == before
+    assert damaged_files(made, read_stamp(made)) == []
+
+
+MODEL = """bpemodel: {exp}/models/teacher/bpe.model
+normalize_conf:
+  stats_file: '{exp}/models/teacher/feats_stats.npz'
+token_list:
+- {exp}/models/teacher
+"""
+
+
+def test_every_path_of_an_experiment_in_what_is_taken_is_renamed_and_no_other(tmp_path):
+    """Kept chunks lie deeper; a model names its files for plain ESPnet; an experiment may be called like a corpus."""
+    x, y = tmp_path / "exp" / "x", tmp_path / "exp" / "y"
+    kept = f"a {x}/chunks/s/audio/1.flac\n{x}/b {tmp_path}/exp/xy/2.flac\nc {tmp_path}/raw{x}/3.flac\n"
+    files = {
+        "kept/s/wav.scp": kept,
+        "kept/s/text": f"a {x}/is said\n",
+        "config.yaml": MODEL.format(exp=x),
+        "record.json": json.dumps({"audio": f"{x}/1.flac"}),
+    }
+    for name, content in files.items():
+        (x / "select" / name).parent.mkdir(parents=True, exist_ok=True)
+        (x / "select" / name).write_text(content)
+    recipe = Recipe("select", 1, {}, {})
+    write_stamp(x / "select", recipe, {}, {"at": "then"})
+    job = Job(SimpleNamespace(reuse=str(x)), Places(tmp_path / "data", y))
+    assert take(State(Unit(y / "select", {}), recipe, None, ()), job)
+    found = {name: (y / "select" / name).read_text() for name in files}
+    expected_model = MODEL.format(exp=x).replace(f"l: {x}", f"l: {y}").replace(f"'{x}", f"'{y}")
+    assert found == {
+        **files,
+        "kept/s/wav.scp": kept.replace(f"a {x}/chunks", f"a {y}/chunks"),
+        "config.yaml": expected_model,
+    }
+    stamp = read_stamp(y / "select")
+    assert damaged_files(y / "select", stamp) == []
+    assert stamp.made["at"] == "then"
+    assert fingerprint(y / "select") == fingerprint(x / "select")
