@@ -6,11 +6,14 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import partial
 from typing import cast
 
 from k2d.faults import K2DError, MissingInput, UsageError
+from k2d.parent import end_with_run_sh
 from k2d.paths import PROJECT_ROOT, shown
+from k2d.signals import Ended, ending_on_signals
 
 # verb: (module with main(argv) -> exit code, what it does)
 TOOLS = {
@@ -37,8 +40,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not words or words[0] in ("-h", "--help"):
         print(overview())
         return 0 if words else 2
+    end_with_run_sh()
     try:
-        return _call(words[0], words[1:])
+        with ending_on_signals():
+            return _call(words[0], words[1:])
+    except Ended as ended:
+        with suppress(OSError):  # the terminal may be gone
+            print(f"python -m k2d {words[0]}: {ended}", file=sys.stderr)
+        return 128 + ended.number
     except K2DError as error:
         print(f"python -m k2d {words[0]}: {error}", file=sys.stderr)
         return 2 if isinstance(error, UsageError) else 3 if isinstance(error, MissingInput) else 1

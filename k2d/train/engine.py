@@ -28,6 +28,7 @@ from k2d.train.callbacks import Bookkeeping, Guarding
 from k2d.train.checkpoints import Checkpoints
 from k2d.train.keys import StepKey
 from k2d.train.learner import Learner, Objective
+from k2d.train.ranks import watching_ranks
 from k2d.train.records import CURVES, Curves, PhaseRecord, TrainingRecord, is_undertrained
 from k2d.train.trainable import Part, Trainable, learning_parts, let_learn, names_of, set_modes
 
@@ -78,7 +79,8 @@ def train(
     `measure` gives the error rate of free-running decoding on development data, by which the best are chosen.
     `recipe` is all that decides the result: a checkpoint that was made by another is refused.
     """
-    return _Course(recogniser, phases, running, setting, recipe, measure).carry_out()
+    with watching_ranks():
+        return _Course(recogniser, phases, running, setting, recipe, measure).carry_out()
 
 
 class _Course:
