@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from multiprocessing import active_children
 from typing import NamedTuple
 
 import numpy as np
@@ -264,7 +265,15 @@ class StepLoader:
 
     def __iter__(self) -> Iterator[list[Batch]]:
         started = time.perf_counter()
-        for batch in self._loader:
-            self.waited_s += time.perf_counter() - started
-            yield batch
-            started = time.perf_counter()
+        others = set(active_children())
+        batches = iter(self._loader)
+        workers = set(active_children()) - others
+        try:
+            for batch in batches:
+                self.waited_s += time.perf_counter() - started
+                yield batch
+                started = time.perf_counter()
+        finally:
+            del batches  # asks the workers to end and waits some seconds; then nothing of torch looks after them
+            for worker in workers:
+                worker.kill()  # those that still work: they ignore to be terminated

@@ -31,6 +31,7 @@ class Bookkeeping(L.Callback):
     def __init__(self, name: str, before: int, record: PhaseRecord, curves: Curves) -> None:
         self._name, self._before, self._record, self._curves = name, before, record, curves
         self._flushed = 0.0
+        self._progress: Progress | None = None
 
     def on_train_start(self, trainer: L.Trainer, learner: L.LightningModule) -> None:
         self._progress = Progress(f"training, {self._name}", len(_loader(trainer)), "steps")
@@ -51,6 +52,7 @@ class Bookkeeping(L.Callback):
             self._tell(trainer, learner, total)
 
     def _tell(self, trainer: L.Trainer, learner: Learner, total: int) -> None:
+        assert self._progress is not None
         self._progress.update()
         if isinstance(trainer.logger, TensorBoardLogger) and learner.step % _TENSORBOARD_EVERY_STEPS == 0:
             trainer.logger.log_metrics(learner.values, step=total)
@@ -64,10 +66,14 @@ class Bookkeeping(L.Callback):
         self._started = time.perf_counter()
 
     def on_train_end(self, trainer: L.Trainer, learner: L.LightningModule) -> None:
-        self._progress.__exit__()
+        self._end_progress()
 
     def on_exception(self, trainer: L.Trainer, learner: L.LightningModule, exception: BaseException) -> None:
-        self._progress.__exit__()
+        self._end_progress()  # it may not have begun
+
+    def _end_progress(self) -> None:
+        if self._progress is not None:
+            self._progress.__exit__()
 
 
 class Guarding(L.Callback):

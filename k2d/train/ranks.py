@@ -79,7 +79,7 @@ def watching_ranks() -> Iterator[None]:
     try:
         yield
         is_done = True
-    except RuntimeError as problem:
+    except Exception as problem:
         if not _is_lost_connection(problem):
             raise
         lost = ranks.death() or f"a process of the training has lost the connection to another; {_GO_ON}"
@@ -89,5 +89,10 @@ def watching_ranks() -> Iterator[None]:
         setattr(subprocess_script, _OBSERVER, of_lightning)
 
 
-def _is_lost_connection(problem: Exception) -> bool:
-    return isinstance(problem, dist.DistError) or "gloo" in str(problem)
+def _is_lost_connection(problem: BaseException | None) -> bool:
+    """Whether this came of it, perhaps by another failure on the way out."""
+    while problem is not None:
+        if isinstance(problem, dist.DistError) or (isinstance(problem, RuntimeError) and "gloo" in str(problem)):
+            return True
+        problem = problem.__cause__ or problem.__context__
+    return False
