@@ -6,11 +6,14 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import partial
 from typing import cast
 
 from k2d.faults import K2DError, MissingInput, UsageError
+from k2d.parent import end_with_run_sh
 from k2d.paths import PROJECT_ROOT, shown
+from k2d.signals import Ended, ending_on_signals
 from k2d.system_faults import told
 
 # verb: (module with main(argv) -> exit code, what it does)
@@ -37,6 +40,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     try:
         return _run(words)
+    except Ended as ended:
+        with suppress(OSError):  # the terminal may be gone
+            print(f"python -m k2d {words[0]}: {ended}", file=sys.stderr)
+        return 128 + ended.number
     except K2DError as error:
         print(f"python -m k2d {words[0]}: {error}", file=sys.stderr)
         return 2 if isinstance(error, UsageError) else 3 if isinstance(error, MissingInput) else 1
@@ -63,6 +70,7 @@ def _run(words: list[str]) -> int:
         if not words or words[0] in ("-h", "--help"):
             print(overview())
             return 0 if words else 2
+        end_with_run_sh()
         return _call(words[0], words[1:])
     finally:
         if sys.stdout is not None:  # it is closed
@@ -85,7 +93,8 @@ def _call(verb: str, rest: list[str]) -> int:
         from k2d.stages.shell import main as run_stage
 
         run = partial(run_stage, verb)
-    return cast(int, run(rest))
+    with ending_on_signals():
+        return cast(int, run(rest))
 
 
 def overview() -> str:

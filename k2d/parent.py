@@ -36,8 +36,31 @@ def signal_at_parents_end(number: signal.Signals) -> None:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(number), 0, 0, 0)
 
 
+def end_with_run_sh() -> None:
+    """Where run.sh started this process: be asked to end when it ends. It hands on no signal that it gets itself."""
+    run_sh = os.environ.get("K2D_RUN_SH")
+    if run_sh == str(os.getppid()):
+        signal_at_parents_end(signal.SIGTERM)
+
+
 def _watch(parent: int) -> None:
     # The first look is not a formality: the parent may have died before the kernel was asked.
     while os.getppid() == parent:
         time.sleep(POLL_S)
     os._exit(1)
+
+
+def _become(parent: int, words: list[str]) -> None:
+    """Be another program, which ends when the parent does: the thread that waits for it started this process."""
+    signal_at_parents_end(signal.SIGKILL)
+    if os.getppid() != parent:
+        sys.exit(1)
+    try:
+        os.execv(words[0], words)  # noqa: S606  # no shell
+    except OSError as problem:
+        print(f"[error] {words[0]} cannot be run: {problem.strerror}", file=sys.stderr)
+        sys.exit(126)
+
+
+if __name__ == "__main__":
+    _become(int(sys.argv[1]), sys.argv[2:])

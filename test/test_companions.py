@@ -4,12 +4,14 @@ import os
 
 import pytest
 
-from k2d.companions import companions_for, output_of_companion
+from k2d.companions import companions_for, is_first, output_of_companion
+
+OURS = ("K2D_COMPANION_OF", "K2D_LEADER")
 
 
 @pytest.fixture(autouse=True)
 def no_ranks(monkeypatch):
-    for name in ("LOCAL_RANK", "MASTER_PORT", "WORLD_SIZE", "K2D_COMPANION_OF"):
+    for name in ("RANK", "LOCAL_RANK", "NODE_RANK", "GROUP_RANK", "SLURM_PROCID", "MASTER_PORT", "WORLD_SIZE", *OURS):
         monkeypatch.delenv(name, raising=False)
 
 
@@ -29,3 +31,30 @@ def test_the_next_training_finds_the_environment_as_this_one_did(tmp_path, monke
         os.environ.update(LOCAL_RANK="0", MASTER_PORT="4711")  # as Lightning leaves it
         raise RuntimeError
     assert dict(os.environ) == before
+
+
+@pytest.mark.parametrize(
+    ("environment", "is_the_first"),
+    [
+        ("", True),
+        ("LOCAL_RANK=0 NODE_RANK=0 WORLD_SIZE=2", True),  # Lightning's leader
+        ("LOCAL_RANK=1 NODE_RANK=0 WORLD_SIZE=2", False),
+        ("LOCAL_RANK=0 NODE_RANK=1 WORLD_SIZE=4", False),  # of the second machine
+        ("RANK=0 LOCAL_RANK=0 GROUP_RANK=0 WORLD_SIZE=4", True),  # torchrun
+        ("RANK=2 LOCAL_RANK=0 GROUP_RANK=1 WORLD_SIZE=4", False),
+        ("LOCAL_RANK=0 GROUP_RANK=1 WORLD_SIZE=4", False),
+        ("SLURM_PROCID=0 SLURM_LOCALID=0", True),  # srun
+        ("SLURM_PROCID=2 SLURM_LOCALID=0", False),
+        ("SLURM_PROCID=0 LOCAL_RANK=1 NODE_RANK=0", False),  # Lightning's, in a batch script
+    ],
+)
+def test_the_first_process_is_the_first_of_all_machines(environment, is_the_first):
+    given = dict(word.split("=") for word in environment.split())
+    assert is_first(given) is is_the_first
+
+
+def test_on_a_second_machine_the_first_process_is_a_companion(tmp_path, monkeypatch):
+    with companions_for(tmp_path / "student"):
+        monkeypatch.setenv("LOCAL_RANK", "0")
+        monkeypatch.setenv("NODE_RANK", "1")
+        assert output_of_companion() == str(tmp_path / "student")

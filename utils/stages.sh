@@ -21,6 +21,10 @@ fi
 # A wrong config dies here, before any stage.
 folder=$("$python" -m k2d config --conf "$conf" --get folder ${settings[@]+"${settings[@]}"})
 
+export K2D_RUN_SH=$$ # a stage ends with this script
+interrupted=''
+trap 'interrupted=yes' INT # at Ctrl-C the stage ends, and how to go on is said below
+
 unbuilt='' # the stages that this run passed over
 
 stage() { # number verb
@@ -31,8 +35,12 @@ stage() { # number verb
     unbuilt+=" $verb"
     return 0
   fi
-  "$python" -m k2d "$verb" "${experiment[@]}" ${nj:+--nj "$nj"} ${ngpu:+--ngpu "$ngpu"} ${force:+--force} \
-    ${verify:+--verify} ${settings[@]+"${settings[@]}"} || code=$?
+  if [[ -n $interrupted ]]; then # between two stages
+    code=130
+  else
+    "$python" -m k2d "$verb" "${experiment[@]}" ${nj:+--nj "$nj"} ${ngpu:+--ngpu "$ngpu"} ${force:+--force} \
+      ${verify:+--verify} ${settings[@]+"${settings[@]}"} || code=$?
+  fi
   ((code)) || return 0
   if ((code == 3)) && [[ -n $unbuilt ]]; then
     echo "stage $number $verb: skipped, it waits for what is not built yet:$unbuilt"
@@ -40,7 +48,10 @@ stage() { # number verb
   fi
   log=$folder/log/$(printf '%02d' "$number").$verb.log
   {
-    echo "stage $number ($verb) failed, exit code $code$( ((code > 128)) && echo " (signal $((code - 128)))")"
+    case $code in
+      129 | 130 | 138 | 143) echo "stage $number ($verb) was interrupted, exit code $code" ;;
+      *) echo "stage $number ($verb) failed, exit code $code$( ((code > 128)) && echo " (signal $((code - 128)))")" ;;
+    esac
     [[ ! -f $log ]] || echo "  log:    ${log#"$root"/}"
     echo "  resume: $(resume_command "$number")"
   } >&2

@@ -19,6 +19,7 @@ from pathlib import Path
 
 from k2d.atomic import PARTIAL, sync_folder
 from k2d.data.audio import RATE_HZ, AudioError, probe, resolve
+from k2d.programs import Programs
 from k2d.progress import track
 
 LIMIT_S = 3600.0  # for one recording; twelve hours of audio take some minutes
@@ -36,6 +37,7 @@ log = logging.getLogger("k2d")
 
 @dataclass(frozen=True, slots=True)
 class _Job:
+    programs: Programs
     program: str
     source: Path
     container: str
@@ -53,8 +55,10 @@ def convert(root: Path, containers: Mapping[str, str], store: Path, nj: int) -> 
     if to_do and program is None:
         log.warning("%s", _lacking(to_do))
     elif program is not None:
-        jobs = [_Job(program, root / name, containers[name], targets[name]) for name in to_do]
-        _tell([f"{name}: {problem}" for name, problem in zip(to_do, _run(jobs, nj), strict=True) if problem])
+        programs = Programs()
+        jobs = [_Job(programs, program, root / name, containers[name], targets[name]) for name in to_do]
+        problems = _run(jobs, programs, nj)
+        _tell([f"{name}: {problem}" for name, problem in zip(to_do, problems, strict=True) if problem])
     return {name: target for name, target in targets.items() if target.exists()}
 
 
@@ -65,10 +69,15 @@ def _target(source: Path, store: Path) -> Path:
     return store / "converted" / digest[:2] / f"{digest[:32]}.flac"
 
 
-def _run(jobs: Sequence[_Job], nj: int) -> Iterator[str]:
+def _run(jobs: Sequence[_Job], programs: Programs, nj: int) -> Iterator[str]:
     """What is wrong with each; empty if nothing is. Threads, as the work is in ffmpeg's processes."""
     with ThreadPoolExecutor(nj) as pool:
-        yield from track(pool.map(_convert, jobs), "converting with ffmpeg", len(jobs), "recordings")
+        try:
+            yield from track(pool.map(_convert, jobs), "converting with ffmpeg", len(jobs), "recordings")
+        except BaseException:  # interrupted: the pool waits for its threads, and they for ffmpeg
+            pool.shutdown(wait=False, cancel_futures=True)
+            programs.end()
+            raise
 
 
 def _convert(job: _Job) -> str:
@@ -92,7 +101,7 @@ def _call(job: _Job, target: Path) -> str:
     words += ["-map", "0:a:0", "-vn", "-sn", "-dn", "-map_metadata", "-1", "-ac", "1", "-ar", str(RATE_HZ)]
     words += ["-c:a", "flac", "-sample_fmt", "s16", "-f", "flac", "-y", f"file:{target}"]
     try:
-        done = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, timeout=LIMIT_S, check=False)
+        done = job.programs.run(words, LIMIT_S)
     except subprocess.TimeoutExpired:
         return f"ffmpeg took longer than {LIMIT_S:g} s and was stopped"
     except OSError as error:

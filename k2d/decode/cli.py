@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, cast, get_args
@@ -19,6 +20,7 @@ from k2d.models.damage import refuse_damaged
 from k2d.paths import user_cache
 from k2d.progress import Progress
 from k2d.select.loops import ngram_loops
+from k2d.signals import Ended
 from k2d.text.normalise import Normaliser
 
 if TYPE_CHECKING:
@@ -38,7 +40,15 @@ def main(argv: Sequence[str]) -> int:
         _refuse_equal_names(files, options)
         _refuse_unwritable(files, options)
     sources, n_failed = _sources(files)
-    n_failed += _transcribe(sources, options) if sources else 0
+    tally = Counter(written=0, failed=n_failed)
+    try:
+        if sources:
+            _transcribe(sources, options, tally)
+    except Ended as ended:
+        where = f"{tally['written']} of {len(files)} files are transcribed" + (f" to {options.out}" * bool(options.out))
+        ended.kept = f"{where}; call it with the others to go on"
+        raise
+    n_failed = tally["failed"]
     if n_failed:
         print(f"{n_failed} of {len(files)} files could not be transcribed", file=sys.stderr)
     return 1 if n_failed else 0
@@ -128,8 +138,8 @@ def _sources(files: list[Path]) -> tuple[list[Source], int]:
     return found, len(files) - len(found)
 
 
-def _transcribe(sources: list[Source], options: argparse.Namespace) -> int:
-    """Decode all, write each as it is done; return how many failed on the way."""
+def _transcribe(sources: list[Source], options: argparse.Namespace, tally: Counter[str]) -> None:
+    """Decode all, write each as it is done; count those that are written and those that fail."""
     from k2d.decode.longform import decode_recordings
     from k2d.decode.options import Options
     from k2d.decode.sources import Failed
@@ -144,7 +154,6 @@ def _transcribe(sources: list[Source], options: argparse.Namespace) -> int:
         mode=options.mode,
         ctc_weight=options.ctc_weight,
     )
-    n_failed = 0
     with Progress("transcribing", sum(s.duration_s or 0.0 for s in sources) / 60, "min of audio") as progress:
         for result in decode_recordings(
             model,
@@ -155,10 +164,10 @@ def _transcribe(sources: list[Source], options: argparse.Namespace) -> int:
         ):
             if isinstance(result, Failed):
                 print(f"{result.recording_id}: {result.detail}", file=sys.stderr)
-                n_failed += 1
+                tally["failed"] += 1
             else:
                 _put(result, options, len(sources))
-    return n_failed
+                tally["written"] += 1
 
 
 def _put(hypothesis: Hypothesis, options: argparse.Namespace, n_files: int) -> None:

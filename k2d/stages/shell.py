@@ -15,7 +15,7 @@ from pathlib import Path
 
 import k2d
 from k2d.atomic import new_partial_folder, publish_folder
-from k2d.companions import companions_for, output_of_companion
+from k2d.companions import companions_for, follow_leader, output_of_companion
 from k2d.config import Config, load_config
 from k2d.config.load import resolve_conf
 from k2d.faults import UsageError
@@ -23,7 +23,9 @@ from k2d.inspection import Inspection
 from k2d.lock import holding
 from k2d.paths import places, shown
 from k2d.progress import clock
-from k2d.stages.job import Job
+from k2d.signals import KEPT, Ended
+from k2d.stages.job import Counts, Job
+from k2d.stages.kept import kept_words
 from k2d.stages.recovery import adopt, recover
 from k2d.stages.reuse import take
 from k2d.stages.road import BY_VERB, Stage
@@ -39,8 +41,11 @@ DEFAULT_CONF = "conf/mini.yaml"
 def main(verb: str, argv: Sequence[str]) -> int:
     """Run one stage: `python -m k2d <verb> --conf FILE …`."""
     stage = BY_VERB[verb]
+    output = output_of_companion()
+    if output is not None:
+        follow_leader()
     job = job_from(parser(verb).parse_intermixed_args(argv))
-    if (output := output_of_companion()) is not None:
+    if output is not None:
         return accompany(stage, job, output)
     log_file = job.places.log / f"{stage.number:02d}.{stage.verb}.log"
     check_writable(job.places.log)
@@ -52,6 +57,10 @@ def main(verb: str, argv: Sequence[str]) -> int:
         except Exception:
             # The traceback goes to the log; people get the message (or, for a bug, the traceback as well).
             logging.getLogger("k2d.file").exception("stage %d (%s) failed", stage.number, stage.verb)
+            raise
+        except Ended as ended:
+            ended.kept = ended.kept or KEPT
+            logging.getLogger("k2d.file").warning("stage %d (%s): %s", stage.number, stage.verb, ended)
             raise
     return 0
 
@@ -174,7 +183,7 @@ def make_unit(stage: Stage, state: State, job: Job) -> None:
         partial = new_partial_folder(output)
         start = time.time()
         with companions_for(output):
-            counts = stage.load().make(state.unit, job, partial)
+            counts = _make(stage, state, job, partial)
         made = {
             "at": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
             "duration_s": round(time.time() - start, 3),
@@ -186,11 +195,23 @@ def make_unit(stage: Stage, state: State, job: Job) -> None:
     log.info("%s: %s", shown(output), counts)
 
 
+def _make(stage: Stage, state: State, job: Job, folder: Path) -> Counts:
+    try:
+        return stage.load().make(state.unit, job, folder)
+    except Ended as ended:
+        shutil.rmtree(folder, ignore_errors=True)
+        ended.kept = kept_words(state.unit.output, job.places.exp)
+        raise
+
+
 def accompany(stage: Stage, job: Job, output: str) -> int:
     """Make a unit beside the process that holds its lock: for the training alone, the rest is thrown away."""
     unit = next(unit for unit in stage.load().units(job) if str(unit.output) == output)
     with tempfile.TemporaryDirectory() as aside:
-        stage.load().make(unit, job, Path(aside))
+        try:
+            stage.load().make(unit, job, Path(aside))
+        except Ended as ended:
+            raise SystemExit(ended.code) from None  # what is to be said, the leader says
     return 0
 
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
+from multiprocessing import active_children
 from typing import NamedTuple
 
 import numpy as np
@@ -18,6 +22,7 @@ from torch.utils.data import DataLoader, Dataset
 from k2d.config.training import Phase
 from k2d.faults import K2DError
 from k2d.models.codec import Codec, Request, Window
+from k2d.parent import end_with_parent
 from k2d.text.timestamps import strip_timestamps
 from k2d.train.augment import Augmenter, at_speed
 from k2d.train.bucketing import LengthBatches
@@ -232,8 +237,9 @@ def _as_it_is(batches: list[Batch]) -> list[Batch]:
     return batches
 
 
-def _leave_signals_to_the_parent(_worker: int) -> None:
-    """A job that is asked to end still needs its last batches."""
+def _begin(parent: int, started_by_main_thread: bool, _worker: int) -> None:
+    """Signals are left to the parent, as a job that is asked to end still needs its last batches; its death is not."""
+    end_with_parent(parent, started_by_main_thread=started_by_main_thread)
     for number in (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)
 
@@ -250,7 +256,7 @@ class StepLoader:
             prefetch_factor=_AHEAD if n_workers else None,
             pin_memory=torch.cuda.is_available(),
             collate_fn=_as_it_is,
-            worker_init_fn=_leave_signals_to_the_parent,
+            worker_init_fn=partial(_begin, os.getpid(), threading.current_thread() is threading.main_thread()),
         )
         self._n_steps = last - first
         self.waited_s = 0.0
@@ -260,7 +266,15 @@ class StepLoader:
 
     def __iter__(self) -> Iterator[list[Batch]]:
         started = time.perf_counter()
-        for batch in self._loader:
-            self.waited_s += time.perf_counter() - started
-            yield batch
-            started = time.perf_counter()
+        others = set(active_children())
+        batches = iter(self._loader)
+        workers = set(active_children()) - others
+        try:
+            for batch in batches:
+                self.waited_s += time.perf_counter() - started
+                yield batch
+                started = time.perf_counter()
+        finally:
+            del batches  # asks the workers to end and waits some seconds; then nothing of torch looks after them
+            for worker in workers:
+                worker.kill()  # those that still work: they ignore to be terminated

@@ -12,6 +12,7 @@ import lightning as L
 from lightning.pytorch.loggers import TensorBoardLogger
 
 from k2d.progress import Progress
+from k2d.signals import Ended
 from k2d.train.batches import StepLoader
 from k2d.train.learner import Learner
 from k2d.train.records import Curves, PhaseRecord
@@ -20,11 +21,8 @@ _TENSORBOARD_EVERY_STEPS = 10
 _CURVES_EVERY_S = 5.0
 
 
-class Stopped(SystemExit):
+class Stopped(Ended):
     """The training was asked to end and has written a checkpoint; the exit code is that of the signal."""
-
-    def __init__(self, signal_number: int) -> None:
-        super().__init__(128 + signal_number)
 
 
 class Bookkeeping(L.Callback):
@@ -33,6 +31,7 @@ class Bookkeeping(L.Callback):
     def __init__(self, name: str, before: int, record: PhaseRecord, curves: Curves) -> None:
         self._name, self._before, self._record, self._curves = name, before, record, curves
         self._flushed = 0.0
+        self._progress: Progress | None = None
 
     def on_train_start(self, trainer: L.Trainer, learner: L.LightningModule) -> None:
         self._progress = Progress(f"training, {self._name}", len(_loader(trainer)), "steps")
@@ -53,6 +52,7 @@ class Bookkeeping(L.Callback):
             self._tell(trainer, learner, total)
 
     def _tell(self, trainer: L.Trainer, learner: Learner, total: int) -> None:
+        assert self._progress is not None
         self._progress.update()
         if isinstance(trainer.logger, TensorBoardLogger) and learner.step % _TENSORBOARD_EVERY_STEPS == 0:
             trainer.logger.log_metrics(learner.values, step=total)
@@ -66,14 +66,21 @@ class Bookkeeping(L.Callback):
         self._started = time.perf_counter()
 
     def on_train_end(self, trainer: L.Trainer, learner: L.LightningModule) -> None:
-        self._progress.__exit__()
+        self._end_progress()
 
     def on_exception(self, trainer: L.Trainer, learner: L.LightningModule, exception: BaseException) -> None:
-        self._progress.__exit__()
+        self._end_progress()  # it may not have begun
+
+    def _end_progress(self) -> None:
+        if self._progress is not None:
+            self._progress.__exit__()
 
 
 class Guarding(L.Callback):
-    """Has the model looked after at the steps given; on SIGTERM or SIGUSR1 once more after the step, and ends."""
+    """Has the model looked after at the steps given; when asked to end once more after the step, and ends.
+
+    Who asks: SIGTERM, SIGUSR1, or Ctrl-C. At the second Ctrl-C it ends at once.
+    """
 
     def __init__(
         self, bookkeeping: Bookkeeping, steps: frozenset[int], every: int, look: Callable[[Learner], None]
@@ -84,10 +91,12 @@ class Guarding(L.Callback):
 
     def on_train_start(self, trainer: L.Trainer, learner: L.LightningModule) -> None:
         # Over Lightning's own handlers, which would end or requeue the job; it puts the former ones back at the end.
-        for number in (signal.SIGTERM, signal.SIGUSR1):
+        for number in (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT):
             signal.signal(number, self._remember)
 
     def _remember(self, number: int, _: FrameType | None) -> None:
+        if number == self._signal == signal.SIGINT:
+            raise Ended(number)
         self._signal = number
 
     def on_train_batch_end(self, trainer: L.Trainer, learner: L.LightningModule, *_: Any) -> None:
@@ -98,6 +107,7 @@ class Guarding(L.Callback):
             self._look(learner)
             self._bookkeeping.leave_out(time.perf_counter() - started)
         if asked:
+            trainer.strategy.barrier("the checkpoint is written")  # until then nobody ends
             raise Stopped(self._signal or signal.SIGTERM)
 
 

@@ -29,6 +29,7 @@ from k2d.train.callbacks import Bookkeeping, Guarding
 from k2d.train.checkpoints import Checkpoints
 from k2d.train.keys import StepKey
 from k2d.train.learner import Learner, Objective
+from k2d.train.ranks import watching_ranks
 from k2d.train.records import CURVES, Curves, PhaseRecord, TrainingRecord, is_undertrained
 from k2d.train.sharing import check_batch
 from k2d.train.trainable import Train, Trainable, learning_parts, let_learn, names_of, set_modes
@@ -94,7 +95,8 @@ def train(
         _refuse_skipped_layers(recogniser, phases)
         for phase in phases:
             check_batch(f"phase {phase.name}", phase.steps.batch_size, phase.steps.accumulate, setting.n_processes)
-    return _Course(recogniser, phases, running, setting, recipe, measure).carry_out()
+    with watching_ranks():
+        return _Course(recogniser, phases, running, setting, recipe, measure).carry_out()
 
 
 class _Course:

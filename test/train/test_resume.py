@@ -57,9 +57,9 @@ def test_killed_and_taken_up_again(undisturbed, tmp_path, stop_at, n_workers):
     assert stop_at - 3 < resumed_after < stop_at
 
 
-@pytest.mark.parametrize("name", ["TERM", "USR1"])
-def test_asked_to_end_it_saves_first_and_loses_no_step(undisturbed, tmp_path, name):
-    process = start(tmp_path, STOP_AT="13", STOP_BY=name)
+@pytest.mark.parametrize(("name", "n_workers"), [("TERM", 2), ("USR1", 0), ("INT", 0)])
+def test_asked_to_end_it_saves_first_and_loses_no_step(undisturbed, tmp_path, name, n_workers):
+    process = start(tmp_path, n_workers, STOP_AT="13", STOP_BY=name)
     process.communicate(timeout=600)
     assert process.returncode == 128 + getattr(signal, f"SIG{name}")
     assert (tmp_path / "checkpoints" / "step-00000013.json").exists()

@@ -1,0 +1,34 @@
+"""What an interrupted run leaves on the disk for the next one, in words."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from k2d.stages.answers import set_of_finished
+
+
+def kept_words(output: Path, exp: Path) -> str:
+    """What is kept when the making of this folder was interrupted, and how to go on."""
+    parts = ["finished units"]
+    n_answers = _n_answers(exp / "cache" / output.relative_to(exp)) if output.is_relative_to(exp) else 0
+    if n_answers:
+        what = "chunks" if "opinions" in output.parts else "recordings"
+        parts.append(f"{n_answers:,} finished {what} of {output.name}")
+    step = _last_step(exp / "work" / output.name / "checkpoints")
+    if step is not None:
+        parts.append(f"the training of {output.name} up to step {step:,}")
+    return f"{' and '.join(parts)} are kept; the same command goes on from there"
+
+
+def _n_answers(caches: Path) -> int:
+    """The answers of decoding workers, for the settings that were decoded with last."""
+    used = list(caches.glob("*/part-*.lines"))
+    if not used:
+        return 0
+    return len(set_of_finished(max(used, key=lambda part: part.stat().st_mtime).parent))
+
+
+def _last_step(checkpoints: Path) -> int | None:
+    found = (re.fullmatch(r"step-(\d+)\.json", path.name) for path in checkpoints.glob("step-*.json"))
+    return max((int(match[1]) for match in found if match), default=None)

@@ -1,0 +1,98 @@
+"""The other processes of a training on several GPUs: if one dies, the training ends and says why.
+
+Those that are left would wait for it in a collective operation, for half an hour, in C code that no signal reaches.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import subprocess
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import torch.distributed as dist
+from lightning.pytorch.strategies.launchers import subprocess_script
+
+from k2d.faults import K2DError
+
+log = logging.getLogger("k2d")
+
+GRACE_S = 5.0
+"""For the training to end by itself: a lost connection ends it at once where the library sees it."""
+_DYING_S = 2.0  # a lost connection is seen before the death that it comes from
+_OBSERVER = "_launch_process_observer"  # of Lightning's launcher: it has no public place for it
+_GO_ON = "the same command goes on from the last checkpoint"
+
+
+class Ranks:
+    """The processes that this one started, and the deaths among them."""
+
+    def __init__(self) -> None:
+        self._processes: list[subprocess.Popen[bytes]] = []
+        self._deaths: list[tuple[int, int]] = []  # rank and exit code, in their order
+        self._has_died, self._is_over = threading.Event(), threading.Event()
+
+    def watch(self, processes: Sequence[subprocess.Popen[bytes]]) -> None:
+        """Look after processes that Lightning has just started; the first of them is rank 1."""
+        self._processes += processes
+        for rank, process in enumerate(processes, 1):
+            threading.Thread(target=self._wait_for, args=(rank, process), daemon=True).start()
+
+    def _wait_for(self, rank: int, process: subprocess.Popen[bytes]) -> None:
+        self._deaths.append((rank, process.wait()))
+        self._has_died.set()
+        if not self._is_over.wait(GRACE_S):
+            log.error("%s", self._words())
+            self._kill()
+            logging.shutdown()
+            os._exit(1)  # the main thread waits in C code
+
+    def death(self) -> str:
+        """What to say of the death of another, just now or before; empty without any."""
+        return self._words() if self._processes and self._has_died.wait(_DYING_S) else ""
+
+    def _words(self) -> str:
+        # A rank that was killed comes before those that failed because of it.
+        rank, code = min(self._deaths, key=lambda death: death[1] >= 0)
+        how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+        return f"rank {rank} of the training died ({how}); what it said, if anything, is above; {_GO_ON}"
+
+    def end(self, *, kill: bool) -> None:
+        self._is_over.set()
+        if kill:
+            self._kill()
+
+    def _kill(self) -> None:
+        for process in self._processes:
+            process.kill()
+
+
+@contextmanager
+def watching_ranks() -> Iterator[None]:
+    """In the block, processes that Lightning starts are watched by us: it would kill this one without a word."""
+    ranks, of_lightning = Ranks(), getattr(subprocess_script, _OBSERVER)
+    setattr(subprocess_script, _OBSERVER, ranks.watch)
+    is_done = False
+    try:
+        yield
+        is_done = True
+    except Exception as problem:
+        if not _is_lost_connection(problem):
+            raise
+        lost = ranks.death() or f"a process of the training has lost the connection to another; {_GO_ON}"
+        raise K2DError(lost) from problem
+    finally:
+        ranks.end(kill=not is_done)
+        setattr(subprocess_script, _OBSERVER, of_lightning)
+
+
+def _is_lost_connection(problem: BaseException | None) -> bool:
+    """Whether this came of it, perhaps by another failure on the way out."""
+    while problem is not None:
+        if isinstance(problem, dist.DistError) or (isinstance(problem, RuntimeError) and "gloo" in str(problem)):
+            return True
+        problem = problem.__cause__ or problem.__context__
+    return False

@@ -1,0 +1,141 @@
+"""Asked to end: the stage cleans up, and says what is kept and how to go on."""
+
+import json
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+
+import pytest
+from made_recordings import sound
+
+from k2d.decode import cli
+from k2d.signals import Ended, ending_on_signals
+from k2d.stages.answers import Answer, part_of, write_answer
+from k2d.stages.kept import kept_words
+
+GO_ON = "the same command goes on from there"
+
+
+@pytest.fixture
+def toys(project):
+    """Stages 2 and 3 are toys, there are no others."""
+    project.without_stages()
+    project.add_toy_stage("tokens", "tokens")
+    project.add_toy_stage("teacher", "models/teacher")
+    return project
+
+
+def start(project, *words, trouble="wait"):
+    """A command whose stage 2 waits, in a group of its own."""
+    environment = {**project.environment, "PYTHONPATH": str(project.root), "TOY_tokens": trouble}
+    process = subprocess.Popen(
+        words,
+        env=environment,
+        cwd=project.root,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    assert any("tokens works" in line for line in process.stdout)
+    return process
+
+
+@pytest.mark.parametrize(("name", "code"), [("TERM", 143), ("HUP", 129), ("INT", 130)])
+def test_a_stage_that_is_asked_to_end_cleans_up_and_says_how_to_go_on(toys, name, code):
+    stage = start(toys, sys.executable, "-m", "k2d", "tokens", "name=x")
+    stage.send_signal(getattr(signal, f"SIG{name}"))
+    _, errors = stage.communicate(timeout=60)
+    assert stage.returncode == code
+    assert errors == f"python -m k2d tokens: interrupted (SIG{name}); finished units are kept; {GO_ON}\n"
+    assert [path.name for path in (toys.root / "exp/x").iterdir() if "tokens" in path.name and path.is_dir()] == []
+    assert f"interrupted (SIG{name})" in (toys.root / "exp/x/log/02.tokens.log").read_text()
+    assert toys.k2d("tokens", "name=x").returncode == 0  # and nobody holds the lock
+
+
+def test_ctrl_c_in_run_sh_prints_the_command_that_goes_on(toys):
+    run = start(toys, str(toys.root / "run.sh"), "name=x", "--nj", "1")
+    os.killpg(run.pid, signal.SIGINT)
+    _, errors = run.communicate(timeout=60)
+    assert run.returncode == 130
+    assert f"interrupted (SIGINT); finished units are kept; {GO_ON}" in errors
+    assert "stage 2 (tokens) was interrupted, exit code 130\n" in errors
+    assert "failed" not in errors
+    assert "log:    exp/x/log/02.tokens.log" in errors
+    (resume,) = re.findall(r"resume: (.+)", errors)
+    assert toys.command(*shlex.split(resume)).returncode == 0
+
+
+@pytest.mark.parametrize("name", ["TERM", "KILL"])
+def test_a_stage_ends_with_run_sh(toys, name):
+    run = start(toys, str(toys.root / "run.sh"), "name=x")
+    stage = json.loads((toys.root / "exp/.x.lock").read_text())["pid"]
+    assert stage != run.pid
+    run.send_signal(getattr(signal, f"SIG{name}"))
+    _, errors = run.communicate(timeout=60)  # until the stage, too, has let go of them
+    assert run.returncode == -getattr(signal, f"SIG{name}")
+    assert "python -m k2d tokens: interrupted (SIGTERM); finished units are kept" in errors
+
+
+def test_a_second_signal_at_once_does_not_break_off_the_cleaning_up():
+    cleaned = []
+    with pytest.raises(Ended, match=r"interrupted \(SIGTERM\)"), ending_on_signals():
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+        finally:
+            os.kill(os.getpid(), signal.SIGTERM)
+            os.kill(os.getpid(), signal.SIGHUP)
+            cleaned.append(True)
+    assert cleaned
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+    assert signal.getsignal(signal.SIGINT) == signal.default_int_handler
+
+
+def test_a_signal_that_is_ignored_stays_so(monkeypatch):
+    former = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
+    try:
+        with ending_on_signals():
+            os.kill(os.getpid(), signal.SIGHUP)
+    finally:
+        signal.signal(signal.SIGHUP, former)
+
+
+def test_what_is_kept_is_counted_on_the_disk(tmp_path):
+    output = tmp_path / "pseudo" / "lab" / "train"
+    assert kept_words(output, tmp_path) == f"finished units are kept; {GO_ON}"
+    cache = tmp_path / "cache" / "pseudo" / "lab" / "train" / "0123456789abcdef"
+    cache.mkdir(parents=True)
+    answers = [write_answer(Answer(name, 1.0, {}, None)) for name in ("r1", "r2", "r3")]
+    part_of(cache, 0).write_text("".join(answers[:2]) + answers[2][:9])  # half a line is no answer
+    assert kept_words(output, tmp_path) == f"finished units and 2 finished recordings of train are kept; {GO_ON}"
+
+    student = tmp_path / "models" / "k2d-s1"
+    checkpoints = tmp_path / "work" / "k2d-s1" / "checkpoints"
+    checkpoints.mkdir(parents=True)
+    for name in ("step-00000400.json", "step-00001200.json", "step-00001300.pt"):
+        (checkpoints / name).touch()
+    kept = "finished units and the training of k2d-s1 up to step 1,200 are kept"
+    assert kept_words(student, tmp_path) == f"{kept}; {GO_ON}"
+    assert kept_words(tmp_path.parent / "data", tmp_path) == f"finished units are kept; {GO_ON}"
+
+
+def test_transcribe_says_what_is_written(tmp_path, monkeypatch):
+    from k2d.data.rows import Hypothesis
+
+    def decode_then_ctrl_c(_model, sources, *_, **__):
+        yield Hypothesis(sources[0].id, 1.0, (), ())
+        raise Ended(signal.SIGINT)
+
+    for name in ("a.wav", "b.wav"):
+        sound(tmp_path / name)
+    monkeypatch.setattr("k2d.decode.longform.decode_recordings", decode_then_ctrl_c)
+    monkeypatch.setattr("k2d.models.loading.load_recogniser", lambda *_, **__: None)
+    with pytest.raises(Ended) as told:
+        cli.main(["--model", "m", "--out", str(tmp_path / "out"), str(tmp_path)])
+    assert str(told.value) == (
+        f"interrupted (SIGINT); 1 of 2 files are transcribed to {tmp_path / 'out'}; call it with the others to go on"
+    )
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["a.txt"]
