@@ -2,19 +2,34 @@
 
 from __future__ import annotations
 
-import importlib
 import os
+import signal
 import sys
-from collections.abc import Sequence
-from contextlib import suppress
-from functools import partial
-from typing import cast
 
-from k2d.faults import K2DError, MissingInput, UsageError
-from k2d.parent import end_with_run_sh
-from k2d.paths import PROJECT_ROOT, shown
-from k2d.signals import Ended, ending_on_signals
-from k2d.system_faults import told
+
+def _end_at_once(_number: int, _frame: object) -> None:
+    os.write(2, b"interrupted\n")
+    os._exit(130)
+
+
+# Modules that are being imported do not bear an interrupt: some make an ImportError of it, some crash. Nothing is
+# begun before they are there, so the process may simply end. A SIGINT that is ignored (nohup) stays so.
+if __name__ == "__main__" and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+    signal.signal(signal.SIGINT, _end_at_once)
+
+import codecs  # noqa: E402
+import importlib  # noqa: E402
+import io  # noqa: E402
+from collections.abc import Sequence  # noqa: E402
+from contextlib import suppress  # noqa: E402
+from functools import partial  # noqa: E402
+from typing import cast  # noqa: E402
+
+from k2d.faults import K2DError, MissingInput, UsageError  # noqa: E402
+from k2d.parent import end_with_run_sh  # noqa: E402
+from k2d.paths import PROJECT_ROOT, shown  # noqa: E402
+from k2d.signals import Ended, ending_on_signals  # noqa: E402
+from k2d.system_faults import told  # noqa: E402
 
 # verb: (module with main(argv) -> exit code, what it does)
 TOOLS = {
@@ -93,6 +108,8 @@ def _call(verb: str, rest: list[str]) -> int:
         from k2d.stages.shell import main as run_stage
 
         run = partial(run_stage, verb)
+    if signal.getsignal(signal.SIGINT) is _end_at_once:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     with ending_on_signals():
         return cast(int, run(rest))
 
@@ -131,5 +148,20 @@ def _missing_package(error: ModuleNotFoundError) -> str:
     )
 
 
+def _write_any_text() -> None:
+    """Have the terminal take every character: letters of all scripts, and file names that are no text.
+
+    In the C locale Python itself writes UTF-8, unless it is told not to; Han characters are an error there otherwise.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if not isinstance(stream, io.TextIOWrapper):
+            continue
+        if codecs.lookup(stream.encoding).name == "ascii":
+            stream.reconfigure(encoding="utf-8", errors="surrogateescape")
+        elif stream.errors == "strict":
+            stream.reconfigure(errors="backslashreplace")
+
+
 if __name__ == "__main__":
+    _write_any_text()
     sys.exit(main())

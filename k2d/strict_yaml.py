@@ -20,10 +20,25 @@ KeyPath = tuple[str, ...]
 
 MAX_BYTES = 1 << 20
 MAX_NODES = 20_000  # with every alias counted where it is used
+MAX_DEPTH = 32
+MAX_DIGITS = 18  # of a whole number: it fits into 64 bits, whoever reads it
+
+_TOO_DEEP = f"values are nested more than {MAX_DEPTH} deep"
 
 
 class _Loader(yaml.SafeLoader):
-    """The safe loader with the scalars of YAML 1.2 instead of 1.1."""
+    """The safe loader with the scalars of YAML 1.2 instead of 1.1, and a bound on its recursion."""
+
+    _depth = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        if self._depth > MAX_DEPTH:
+            mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
+            raise yaml.MarkedYAMLError(problem=_TOO_DEEP, problem_mark=mark)
+        self._depth += 1
+        node: yaml.Node | None = super().compose_node(parent, index)
+        self._depth -= 1
+        return node
 
 
 _Loader.yaml_implicit_resolvers = {}
@@ -70,7 +85,7 @@ def read(path: Path, shown: str) -> Document:
     except UnicodeDecodeError as error:
         document.fault("not_utf8", f"byte {error.start} is not UTF-8", "save the file as UTF-8")
         return document
-    except (yaml.YAMLError, RecursionError) as error:
+    except yaml.YAMLError as error:
         document.faults.append(_syntax_fault(error, shown))
         return document
     if node is None:
@@ -126,6 +141,10 @@ class _Reader:
             return None
         if isinstance(node, yaml.ScalarNode):
             return self._scalar(node, line)
+        if len(self.open) > MAX_DEPTH:  # only aliases lead so far: the loader has its own bound
+            if not any(f.message == _TOO_DEEP for f in self.document.faults):
+                self.document.fault("too_deep", _TOO_DEEP, "write them out, without anchors", line)
+            return None
         if node.tag not in ("tag:yaml.org,2002:map", "tag:yaml.org,2002:seq"):
             return self._refuse_tag(node, line)
         self.open.append(node)
@@ -167,6 +186,9 @@ class _Reader:
         if kind == "bool":
             return text.lower() == "true"
         if kind == "int":
+            if (n_digits := len(text.lstrip("+-"))) > MAX_DIGITS:
+                message = f"a whole number of {n_digits:,} digits, expected at most {MAX_DIGITS}"
+                return self.document.fault("too_long", message, "write a smaller one, or put quotes around it", line)
             return int(text)
         if kind == "float":
             return float(text.lower().replace(".inf", "inf").replace(".nan", "nan"))

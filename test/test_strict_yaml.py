@@ -34,6 +34,36 @@ def test_refused(tmp_path, text, fault):
     assert str(document(tmp_path, text).faults[0]).startswith(fault)
 
 
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("a: 1\nb: " + "9" * 5_000, "c.yaml:2: a whole number of 5,000 digits, expected at most 18; write a smaller"),
+        ("a: 1\nb: -" + "9" * 19, "c.yaml:2: a whole number of 19 digits, expected at most 18; write a smaller one"),
+        ("a: 1\nb: " + "[" * 3_000, "c.yaml:2: values are nested more than 32 deep; mend the YAML here"),
+        ("a: 1\nb: " + "[" * 33 + "]" * 33, "c.yaml:2: values are nested more than 32 deep; mend the YAML here"),
+        ("\n".join(" " * n + "a:" for n in range(900)), "c.yaml:33: values are nested more than 32 deep; mend"),
+        ("{a: " * 3_000 + "1" + "}" * 3_000, "c.yaml:1: values are nested more than 32 deep; mend the YAML here"),
+    ],
+    ids=["digits", "19", "open brackets", "33 brackets", "indented", "braces"],
+)
+def test_numbers_and_nesting_without_measure_are_refused_with_their_line(tmp_path, text, fault):
+    found = document(tmp_path, text).faults
+    assert len(found) == 1
+    assert str(found[0]).startswith(fault)
+
+
+def test_nesting_by_aliases_counts(tmp_path):
+    lines = ["a0: &a0 [1]", *(f"a{n}: &a{n} [*a{n - 1}]" for n in range(1, 100))]
+    (fault,) = document(tmp_path, "\n".join(lines)).faults
+    assert str(fault) == "c.yaml:1: values are nested more than 32 deep; write them out, without anchors"
+
+
+def test_the_largest_numbers_and_the_deepest_nesting_that_are_read(tmp_path):
+    found = document(tmp_path, "a: " + "9" * 18 + "\nb: " + "[" * 30 + "]" * 30)
+    assert found.faults == []
+    assert found.data["a"] == 10**18 - 1
+
+
 def test_an_anchor_bomb_is_refused_without_being_expanded(tmp_path):
     lines = ["a: &a0 [x, x, x, x, x, x, x, x, x, x]"]
     lines += [f"b{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]" for i in range(1, 12)]  # 10^12 values

@@ -43,7 +43,7 @@ class _Merged:
     def fault(self, at: KeyPath, found: str, expected: str, remedy: str = "") -> None:
         """Note a fault at the nearest key above `at` that has a place."""
         place = next((self.places[at[:n]] for n in range(len(at), 0, -1) if at[:n] in self.places), (self.source, None))
-        message = f"{'.'.join(at)}: found {found}, expected {expected}"
+        message = f"{_short('.'.join(at))}: found {found}, expected {expected}"
         self.faults.append(Fault(Treatment.REJECT, "config", message, remedy, *place))
 
 
@@ -95,8 +95,10 @@ def _merge_file(merged: _Merged, path: Path, derived: tuple[Path, ...]) -> None:
     if base is not None:
         base_line = document.lines.get(("base",))
         base_path = path.parent / str(base)
-        if not isinstance(base, str) or not base_path.is_file():
-            document.fault("base", f"base: found {base!r}, expected a file beside this one", "name it", base_line)
+        if not isinstance(base, str) or not _is_file(base_path):
+            document.fault(
+                "base", f"base: found {_short(repr(base))}, expected a file beside this one", "name it", base_line
+            )
             merged.faults.append(document.faults[-1])
         elif base_path.resolve() in (p.resolve() for p in (*derived, path)):
             document.fault("base", f"base: {base} leads back to this file", "remove one of the bases", base_line)
@@ -106,6 +108,13 @@ def _merge_file(merged: _Merged, path: Path, derived: tuple[Path, ...]) -> None:
             merged.data.pop("name", None)  # an experiment's name is its own, never inherited
     places: dict[KeyPath, tuple[str, int | None]] = {at: (document.path, n) for at, n in document.lines.items()}
     _merge_mapping(merged, document.data, (), places)
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # such as a name that is too long
+        return False
 
 
 def _merge_mapping(merged: _Merged, new: Mapping[str, Any], at: KeyPath, places: Mapping[KeyPath, Any]) -> None:
@@ -136,9 +145,14 @@ def _merge_word(merged: _Merged, word: str) -> None:
     try:
         value = strict_yaml.parse_value(text)
     except yaml.YAMLError as error:
-        merged.faults.append(_word_fault(word, f"the value is not YAML ({error})".replace("\n", " ")))
+        problem = getattr(error, "problem", None) or str(error)
+        merged.faults.append(_word_fault(word, f"the value cannot be read: {problem}".replace("\n", " ")))
         return
     at = tuple(key.split("."))
+    if len(at) > strict_yaml.MAX_DEPTH:
+        problem = f"the key has {len(at):,} parts, expected at most {strict_yaml.MAX_DEPTH}"
+        merged.faults.append(_word_fault(word, problem))
+        return
     nested: Any = value
     for part in reversed(at):
         nested = {part: nested}
@@ -146,7 +160,9 @@ def _merge_word(merged: _Merged, word: str) -> None:
 
 
 def _word_fault(word: str, problem: str) -> Fault:
-    return Fault(Treatment.REJECT, "override", f"{word}: {problem}", "for example select.alpha=0.3", COMMAND_LINE)
+    return Fault(
+        Treatment.REJECT, "override", f"{_short(word)}: {problem}", "for example select.alpha=0.3", COMMAND_LINE
+    )
 
 
 # --- checking --------------------------------------------------------------------------------------------------
@@ -222,7 +238,10 @@ def _expected(detail: Mapping[str, Any]) -> str:
 
 
 def _value(found: object) -> str:
-    text = json.dumps(found, ensure_ascii=False)
+    return _short(json.dumps(found, ensure_ascii=False))
+
+
+def _short(text: str) -> str:
     return text if len(text) <= 60 else text[:57] + "…"
 
 

@@ -15,6 +15,7 @@ from k2d.config.fields import ComputeType
 from k2d.data.audio import AudioError, probe, resolve
 from k2d.data.rows import Hypothesis
 from k2d.data.subtitles import FORMATS
+from k2d.decode.audio_files import find_audio
 from k2d.faults import UsageError
 from k2d.models.damage import refuse_damaged
 from k2d.paths import user_cache
@@ -27,14 +28,12 @@ if TYPE_CHECKING:
     from k2d.decode.sources import Source
     from k2d.models.recogniser import Recogniser
 
-SUFFIXES = (".wav", ".flac", ".mp3", ".ogg", ".opus", ".aiff", ".aif", ".au", ".w64", ".caf")
-
 
 def main(argv: Sequence[str]) -> int:
     """Transcribe files; 1 if one of them could not be (the others are)."""
     options = _parser().parse_args(argv)
     _refuse_engine(options)
-    files = _files(options.audio)
+    files = find_audio(options.audio)
     refuse_damaged(options.model)
     if options.out is not None:
         _refuse_equal_names(files, options)
@@ -86,22 +85,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     made.add_argument("--threads", type=_n_threads, metavar="N", help="cores to compute on (default: all)")
     return made
-
-
-def _files(given: Sequence[Path]) -> list[Path]:
-    """The files that are named, and all audio below the folders that are."""
-    found: list[Path] = []
-    for path in given:
-        if path.is_dir():
-            below = sorted(p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
-            if not below:
-                raise UsageError(f"{path}: a folder without audio; expected files ending in {' '.join(SUFFIXES)}")
-            found += below
-        elif path.exists():
-            found.append(path)
-        else:
-            raise UsageError(f"{path}: there is no such file")
-    return list(dict.fromkeys(found))
 
 
 def _refuse_equal_names(files: list[Path], options: argparse.Namespace) -> None:

@@ -84,7 +84,11 @@ def check_tokens_file(path: Path, tokens: list[str]) -> None:
     """tokens.txt says for people what config.yaml says for programs: when they differ, one belongs to another model."""
     if not path.is_file():
         return
-    written = path.read_text(encoding="utf-8").splitlines()
+    try:
+        written = path.read_text(encoding="utf-8").splitlines()
+    except UnicodeDecodeError as error:
+        message = f"byte {error.start} is not UTF-8; put the files of one model together"
+        raise K2DError(f"{shown(path)}: {message}") from error
     if written != tokens:
         line = next((n for n, (a, b) in enumerate(zip(written, tokens, strict=False)) if a != b), len(written))
         raise K2DError(

@@ -8,7 +8,6 @@ from typing import Any
 
 import torch
 
-from k2d.faults import K2DError
 from k2d.models.espnet_s2t import build_network, default_config
 from k2d.models.espnet_s2t_codec import S2TCodec
 from k2d.models.espnet_s2t_config import check_config, completed, find_file, read_config, tokens_of
@@ -25,6 +24,7 @@ from k2d.models.espnet_s2t_folder import (
 from k2d.models.espnet_s2t_layout import layout_of, preprocessor_conf
 from k2d.models.espnet_s2t_recogniser import S2TRecogniser
 from k2d.models.espnet_s2t_start import prepare
+from k2d.models.pieces import read_pieces
 from k2d.models.weights_file import check_weights
 from k2d.paths import shown
 
@@ -38,7 +38,7 @@ def load_s2t(path: Path, language: str | None = None) -> S2TRecogniser:
     tokens = tokens_of(config, where)
     check_tokens_file(folder / TOKENS, tokens)
     pieces = find_file(config.get("bpemodel"), folder, [PIECES], "sentencepiece model")
-    codec = S2TCodec(tokens, _read_pieces(pieces), layout_of(config), language)
+    codec = S2TCodec(tokens, read_pieces(pieces), layout_of(config), language)
     weights = weights_of(folder) if path.is_dir() else path
     state = read_weights(weights)
     recogniser = _built(config, codec, folder)
@@ -56,7 +56,7 @@ def new_s2t(config: Mapping[str, Any], tokens: Sequence[str], pieces_model: Path
     symbols = preprocessor_conf(layout_of(complete).window)
     complete["preprocessor_conf"] = {**symbols, **complete["preprocessor_conf"]}
     check_config(complete, where)
-    codec = S2TCodec(tokens, _read_pieces(pieces_model), layout_of(complete))
+    codec = S2TCodec(tokens, read_pieces(pieces_model), layout_of(complete))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         recogniser = _built(complete, codec, pieces_model.parent)
@@ -72,10 +72,3 @@ def _built(config: Mapping[str, Any], codec: S2TCodec, folder: Path) -> S2TRecog
     found = find_file(of_normalize.get("stats_file"), folder, [STATISTICS], "statistics of the features")
     network = build_network({**config, "normalize_conf": {**of_normalize, "stats_file": str(found)}})
     return S2TRecogniser(network, codec, ModelFiles(config, found.read_bytes()))
-
-
-def _read_pieces(path: Path) -> bytes:
-    content = path.read_bytes()
-    if not content:
-        raise K2DError(f"{shown(path)}: empty; expected a sentencepiece model")
-    return content

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from k2d.models.whisper_loading import FACE_CONFIG, WEIGHTS
 from k2d.paths import shown
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16, "fp64": torch.float64}
+_DEVICE = re.compile(r"cpu|cuda(:(?P<number>\d{1,4}))?")
 FAMILIES = ("espnet_s2t", "whisper")
 
 
@@ -30,6 +32,7 @@ def load_recogniser(
 
     Without a `family` it is told by what lies there. `cache` is where a published Whisper (`path` is its name) is kept.
     """
+    _check_device(device)
     family = family or family_of(Path(path))
     if family not in FAMILIES:
         raise UsageError(f"{path}: models of the family {family!r} cannot be read; {', '.join(FAMILIES)} can")
@@ -37,8 +40,6 @@ def load_recogniser(
         raise UsageError(f"precision {precision!r}: expected one of {', '.join(DTYPES)}")
     if precision == "fp16" and not device.startswith("cuda"):
         raise UsageError("precision fp16: for GPUs only; use fp32 or bf16")
-    if device.startswith("cuda") and not torch.cuda.is_available():
-        raise UsageError(f"device {device}: no GPU can be used here; use cpu")
     if family == "whisper":
         from k2d.models.whisper_recogniser import load_whisper
 
@@ -51,6 +52,19 @@ def load_recogniser(
     from k2d.models.espnet_s2t_loading import load_s2t
 
     return load_s2t(path, *languages).to(device, DTYPES[precision])
+
+
+def _check_device(device: str) -> None:
+    """Raise unless torch can compute on it here."""
+    if (known := _DEVICE.fullmatch(device)) is None:
+        raise UsageError(f"device {device!r}: expected cpu, cuda or a numbered one such as cuda:1")
+    if device == "cpu":
+        return
+    if not torch.cuda.is_available():
+        raise UsageError(f"device {device}: no GPU can be used here; use cpu")
+    n_gpus = torch.cuda.device_count()
+    if int(known["number"] or 0) >= n_gpus:
+        raise UsageError(f"device {device}: found {n_gpus} GPUs here, cuda:0 to cuda:{n_gpus - 1}; use one of them")
 
 
 def family_of(path: Path) -> str:

@@ -1,14 +1,16 @@
-"""Training the sentencepiece model whose pieces an ESPnet S2T vocabulary is made of."""
+"""Training and reading the sentencepiece model whose pieces an ESPnet S2T vocabulary is made of."""
 
 from __future__ import annotations
 
 import io
 import re
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 from sentencepiece import SentencePieceProcessor, SentencePieceTrainer
 
 from k2d.faults import K2DError, UsageError
+from k2d.paths import shown
 
 _AT_LEAST = re.compile(r"required_chars\. \d+ vs (\d+)")
 _AT_MOST = re.compile(r"Please set it to a value <= (\d+)")
@@ -52,6 +54,19 @@ def pieces_of(model: bytes) -> list[str]:
     """The pieces of a model in its order."""
     processor = SentencePieceProcessor(model_proto=model)
     return [processor.id_to_piece(n) for n in range(len(processor))]
+
+
+def read_pieces(path: Path) -> bytes:
+    """A sentencepiece model from a file; K2DError for one that is none."""
+    content = path.read_bytes()
+    found = f"no sentencepiece model in its {len(content):,} bytes" if content else "empty"
+    try:
+        if content:
+            SentencePieceProcessor(model_proto=content)
+            return content
+    except RuntimeError:
+        pass
+    raise K2DError(f"{shown(path)}: {found}; expected the sentencepiece model of these weights: copy it there again")
 
 
 def _trained(texts: Iterable[str], symbols: Sequence[str], vocab_size: int, model_type: str) -> bytes:

@@ -6,6 +6,7 @@ import argparse
 import faulthandler
 import logging
 import os
+import shutil
 import sys
 import tempfile
 import time

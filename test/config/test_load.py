@@ -262,3 +262,28 @@ def test_every_setting_is_explained_or_plain():
 def test_bad_input_51_a_mistyped_key_is_refused_with_a_suggestion(tmp_path):
     (fault,) = faults_of(write(tmp_path, "select:\n  aplha: 0.3\n"))
     assert fault.endswith(":2: select.aplha: found an unknown key, expected a known one; did you mean select.alpha?")
+
+
+@pytest.mark.parametrize(
+    ("word", "fault"),
+    [
+        ("seed=" + "9" * 5_000, "a whole number of 5,000 digits, expected at most 18"),
+        (".".join("a" * 3_000) + "=1", "the key has 3,000 parts, expected at most 32"),
+        ("seed=" + "[" * 3_000, "values are nested more than 32 deep"),
+        ("seed=" + "[" * 3_000 + "]" * 3_000, "values are nested more than 32 deep"),
+        ("seed=" + "{a: " * 200 + "1" + "}" * 200, "values are nested more than 32 deep"),
+        ("a" * 5_000 + "=1", "found an unknown key"),
+    ],
+    ids=["digits", "parts", "open", "brackets", "braces", "long"],
+)
+def test_a_word_without_measure_is_a_fault_of_a_few_lines(tmp_path, word, fault):
+    (found,) = faults_of(write(tmp_path, "seed: 1\n"), word)
+    assert found.startswith("command line: ")
+    assert fault in found
+    assert len(found) < 800
+
+
+def test_a_base_whose_name_is_too_long_is_a_fault(tmp_path):
+    (found,) = faults_of(write(tmp_path, f"base: {'a' * 5_000}\n"))
+    assert "expected a file beside this one" in found
+    assert len(found) < 300

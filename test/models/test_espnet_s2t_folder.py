@@ -82,6 +82,15 @@ def test_truncated_weights_are_refused(folder):
             load_recogniser(folder)
 
 
+def test_other_bytes_in_the_place_of_a_file_are_named(folder):
+    (folder / "bpe.model").write_bytes(bytes(range(256)))
+    with pytest.raises(K2DError, match=r"bpe\.model: no sentencepiece model in its 256 bytes"):
+        load_recogniser(folder)
+    (folder / "tokens.txt").write_bytes(b"<blank>\n\xff\n")
+    with pytest.raises(K2DError, match=r"tokens\.txt: byte 8 is not UTF-8; put the files of one model together"):
+        load_recogniser(folder)
+
+
 class Payload:
     def __init__(self, path):
         self.path = path

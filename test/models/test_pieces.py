@@ -1,11 +1,13 @@
 """Pieces are trained so that no character is unknown, and sizes that cannot be are named with those that can."""
 
+import random
+
 import pytest
 from models_made import MINI, TEXTS
 
-from k2d.faults import UsageError
+from k2d.faults import K2DError, UsageError
 from k2d.models.espnet_s2t_layout import special_symbols, token_list
-from k2d.models.pieces import pieces_of, train_pieces
+from k2d.models.pieces import pieces_of, read_pieces, train_pieces
 
 SYMBOLS = special_symbols(MINI)
 SIZE = len(SYMBOLS) + 256 + 60
@@ -52,3 +54,34 @@ def test_a_size_that_cannot_be_is_told_with_the_range():
 def test_no_text_is_refused():
     with pytest.raises(UsageError, match="no text to train pieces on"):
         train_pieces(["", " "], SYMBOLS, vocab_size=SIZE)
+
+
+@pytest.mark.parametrize(
+    ("content", "found"),
+    [
+        (random.Random(0).randbytes(3_000), "no sentencepiece model in its 3,000 bytes"),
+        (b"hello\n", "no sentencepiece model in its 6 bytes"),
+        (b"", "empty"),
+    ],
+    ids=["random", "text", "empty"],
+)
+def test_a_file_that_is_no_sentencepiece_model_is_named(tmp_path, content, found):
+    (tmp_path / "bpe.model").write_bytes(content)
+    with pytest.raises(K2DError) as caught:
+        read_pieces(tmp_path / "bpe.model")
+    assert str(caught.value) == (
+        f"{tmp_path}/bpe.model: {found}; expected the sentencepiece model of these weights: copy it there again"
+    )
+
+
+def test_a_model_cut_anywhere_is_refused_or_lacks_pieces(tmp_path):
+    """What is cut between two pieces is a model of fewer: the list of tokens tells that it is not the right one."""
+    whole = train_pieces(TEXTS, SYMBOLS, vocab_size=SIZE, model_type="bpe")
+    n_refused = 0
+    for n_bytes in range(1, len(whole), 97):
+        (tmp_path / "bpe.model").write_bytes(whole[:n_bytes])
+        try:
+            assert len(pieces_of(read_pieces(tmp_path / "bpe.model"))) < SIZE
+        except K2DError:
+            n_refused += 1
+    assert n_refused > 10
