@@ -31,10 +31,15 @@ class State:
         return self.stamp is not None and not self.changes
 
 
-def state_of(stage: Stage, unit: Unit, job: Job) -> State:
-    """Compare what stands in a unit's place with what is asked for. Inputs that do not exist yet count as new."""
+def recipe_of(verb: str, version: int, unit: Unit, job: Job) -> Recipe:
+    """All that decides what a unit holds. Inputs that do not exist yet count as new."""
     inputs = {_name(path, job): fingerprint(path) if path.exists() else "" for path in unit.inputs}
-    recipe = Recipe(stage.verb, stage.load().VERSION, unit.settings, inputs)
+    return Recipe(verb, version, unit.settings, inputs)
+
+
+def state_of(stage: Stage, unit: Unit, job: Job) -> State:
+    """Compare what stands in a unit's place with what is asked for."""
+    recipe = recipe_of(stage.verb, stage.load().VERSION, unit, job)
     stamp = read_stamp(unit.output)
     if stamp is None:
         foreign = unit.output.exists() and any(unit.output.iterdir())
