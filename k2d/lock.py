@@ -1,4 +1,4 @@
-"""One run at a time on a folder: the second is told who holds it.
+"""One run at a time on a folder: the second is told who holds it, or waits for its turn.
 
 The kernel drops an flock when its holder dies, however it dies, so that no stale lock can remain.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import logging
 import os
 import socket
 import sys
@@ -14,9 +15,12 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
 
 from k2d.faults import K2DError
 from k2d.paths import shown
+
+log = logging.getLogger("k2d")
 
 
 @contextmanager
@@ -29,11 +33,36 @@ def holding(folder: Path) -> Iterator[None]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise K2DError(f"{shown(folder)} is in use by {_holder(lock_file)}; wait until it has finished") from None
-        file.truncate(0)
-        file.write(json.dumps(_myself()))
-        file.flush()
-        yield
-        file.truncate(0)
+        with _signed(file):
+            yield
+
+
+@contextmanager
+def taking_turns(folder: Path) -> Iterator[None]:
+    """Hold a folder that several processes may want to make, for the time of the block; a second one waits.
+
+    Whoever comes later finds it made: look for it inside the block.
+    """
+    lock_file = folder.with_name(f".{folder.name}.lock")
+    lock_file.parent.mkdir(parents=True, exist_ok=True)
+    with lock_file.open("a+", encoding="utf-8") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            log.info("%s: waiting for %s, which makes it", shown(folder), _holder(lock_file))
+            fcntl.flock(file, fcntl.LOCK_EX)
+        with _signed(file):
+            yield
+
+
+@contextmanager
+def _signed(lock_file: TextIO) -> Iterator[None]:
+    """Say in the file who holds it."""
+    lock_file.truncate(0)
+    lock_file.write(json.dumps(_myself()))
+    lock_file.flush()
+    yield
+    lock_file.truncate(0)
 
 
 def _myself() -> dict[str, object]:

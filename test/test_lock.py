@@ -3,11 +3,13 @@
 import os
 import subprocess
 import sys
+import threading
+import time
 
 import pytest
 
 from k2d.faults import K2DError
-from k2d.lock import holding
+from k2d.lock import holding, taking_turns
 from k2d.paths import PROJECT_ROOT
 
 HOLDER = """
@@ -53,3 +55,23 @@ def test_it_is_free_again_after_the_block_and_other_folders_are_always_free(tmp_
         pass
     with holding(tmp_path / "a"):
         pass
+
+
+def test_taking_turns_the_second_waits_and_says_for_whom(tmp_path, holder, caplog):
+    caplog.set_level("INFO", logger="k2d")
+    order = []
+
+    def wait():
+        with taking_turns(tmp_path / "exp"):
+            order.append("second")
+
+    waiting = threading.Thread(target=wait)
+    waiting.start()
+    until = time.monotonic() + 60
+    while not caplog.records and time.monotonic() < until:
+        time.sleep(0.01)
+    assert f"exp: waiting for process {holder.pid} on " in caplog.text
+    order.append("first")
+    holder.kill()  # however it ends
+    waiting.join(60)
+    assert order == ["first", "second"]

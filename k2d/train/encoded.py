@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,11 +19,13 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from k2d.atomic import partial_folder, publish_folder
+from k2d.lock import taking_turns
 from k2d.models.recogniser import Memory, Recogniser
 from k2d.progress import track
 from k2d.train.chunks import Chunk, ChunkMaterial, sequence_of, speech_of
 
 STATES, HIDDEN, INDEX = "states.float32", "hidden.float32", "index.json"
+VERSION = 1  # raised by hand when the same chunks and teacher would give something else
 
 Samples = NDArray[np.float32]
 
@@ -54,12 +57,16 @@ class Encoded:
 def open_encoded(
     material: ChunkMaterial, teacher: Recogniser, folder: Path, *, made_from: Mapping[str, Any], batch_size: int
 ) -> Encoded:
-    """What is kept of these chunks; it is computed unless `folder` holds just that."""
-    languages = list(material.labelling.languages)
-    wanted = {**made_from, "languages": languages, "chunks": [_key(chunk) for chunk in material.chunks]}
-    if not _is_there(folder, wanted):
-        _make(material, teacher, folder, wanted, batch_size)
-    return Encoded(folder)
+    """What is kept of these chunks; it is computed unless `folder` holds just that.
+
+    `made_from` tells of teacher and audio. Of processes that start together one computes it, and the others wait.
+    """
+    languages, chunks = list(material.labelling.languages), [_key(chunk) for chunk in material.chunks]
+    wanted = {**made_from, "version": VERSION, "languages": languages, "chunks": chunks}
+    with taking_turns(folder):
+        if not _is_there(folder, wanted):
+            _make(material, teacher, folder, wanted, batch_size)
+        return Encoded(folder)
 
 
 def _key(chunk: Chunk) -> str:
@@ -77,7 +84,8 @@ def _is_there(folder: Path, wanted: Mapping[str, Any]) -> bool:
 
 def _make(material: ChunkMaterial, teacher: Recogniser, folder: Path, wanted: Mapping[str, Any], size: int) -> None:
     partial = partial_folder(folder)
-    partial.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(partial, ignore_errors=True)  # of a process that was killed
+    partial.mkdir(parents=True)
     batches = [material.chunks[at : at + size] for at in range(0, len(material.chunks), size)]
     shape: list[int] = []
     n_tokens: list[int] = []

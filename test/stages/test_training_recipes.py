@@ -238,3 +238,21 @@ def test_the_order_of_splits_decides_nothing(tmp_path, monkeypatch):
         distill.make(SimpleNamespace(settings={"row": "all", "seed": 1}, inputs=()), job, tmp_path)
     kept = [list(arguments[3]) for arguments in seen]
     assert kept[0] == kept[1] == ["lab/other", "lab/train"]
+
+
+@pytest.mark.slow
+def test_kept_encodings_are_of_this_teacher_and_this_audio(tmp_path, fake, monkeypatch):
+    """Paths and labels stay as they are where a corpus is made anew with other noise."""
+    from k2d.train import chunks, encoded
+
+    lab, keys = Lab(tmp_path), []
+    monkeypatch.setattr(chunks, "read_chunks", lambda *_: [])
+    monkeypatch.setattr(encoded, "open_encoded", lambda *_, made_from, **__: keys.append(made_from))
+    cut = tmp_path / "exp" / "x" / "chunks" / "lab" / "train" / "wav.scp"
+    cut.parent.mkdir(parents=True)
+    cut.write_text("as it was")
+    for changed in (None, cut, tmp_path / "exp" / "x" / "models" / "teacher" / "model.pth"):
+        if changed is not None:
+            changed.write_text("another")
+        distilling._encoded(fake.FakeRecogniser(), chunks.Labelling(), lab.job())
+    assert len({str(key) for key in keys}) == 3
