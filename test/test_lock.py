@@ -4,12 +4,14 @@ import fcntl
 import os
 import subprocess
 import sys
+import threading
+import time
 from contextlib import ExitStack
 
 import pytest
 
 from k2d.faults import K2DError
-from k2d.lock import holding
+from k2d.lock import holding, taking_turns
 from k2d.paths import PROJECT_ROOT
 
 HOLDER = """
@@ -88,3 +90,23 @@ def test_a_folder_is_held_on_a_full_disk_by_a_holder_without_a_name(tmp_path):
         stack.enter_context(holding(tmp_path / "exp"))
         with pytest.raises(K2DError, match="exp is in use by another run"), holding(tmp_path / "exp"):
             pytest.fail("both hold it")
+
+
+def test_taking_turns_the_second_waits_and_says_for_whom(tmp_path, holder, caplog):
+    caplog.set_level("INFO", logger="k2d")
+    order = []
+
+    def wait():
+        with taking_turns(tmp_path / "exp"):
+            order.append("second")
+
+    waiting = threading.Thread(target=wait)
+    waiting.start()
+    until = time.monotonic() + 60
+    while not caplog.records and time.monotonic() < until:
+        time.sleep(0.01)
+    assert f"exp: waiting for process {holder.pid} on " in caplog.text
+    order.append("first")
+    holder.kill()  # however it ends
+    waiting.join(60)
+    assert order == ["first", "second"]

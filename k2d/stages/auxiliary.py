@@ -23,4 +23,4 @@ def units(job: Job) -> list[Unit]:
 
 def make(unit: Unit, job: Job, folder: Path) -> Counts:
     """Make an auxiliary's folder."""
-    return make_model(unit, job.config.auxiliaries[str(unit.settings["name"])], job, folder)
+    return make_model("auxiliary", unit, job.config.auxiliaries[str(unit.settings["name"])], job, folder)

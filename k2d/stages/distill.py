@@ -7,11 +7,12 @@ from typing import Any
 
 from k2d.config import settings_of
 from k2d.faults import UsageError
-from k2d.stages.distilling import ROWS, Row, train_row
+from k2d.stages.distilling import ROWS, Row, pool_phase_settings, train_row
 from k2d.stages.init_student import STUDENT
 from k2d.stages.job import Counts, Job, Unit
 from k2d.stages.pseudo_label import TEACHER
 from k2d.stages.select import KEPT
+from k2d.stages.state import recipe_of
 from k2d.train.sharing import check_batch
 
 VERSION = 2
@@ -53,6 +54,7 @@ def _unit(name: str, seed: int, job: Job) -> Unit:
         data = [job.places.split(split) for split in config.corpora.labelled]
         if not data:
             raise UsageError(f"distill.controls: {name} learns from labelled data; name a split in corpora.labelled")
+        settings["pool_phase"] = pool_phase_settings(job)
     pseudo = [exp / "pseudo" / split for split in config.corpora.unlabelled]  # the held-out recordings' text
     models = [exp / "models" / TEACHER, *([] if row is Row.TEACHER_MORE else [exp / "models" / STUDENT])]
     return Unit(exp / "models" / f"{name}-s{seed}", settings, (*models, *data, *pseudo))
@@ -61,5 +63,7 @@ def _unit(name: str, seed: int, job: Job) -> Unit:
 def make(unit: Unit, job: Job, folder: Path) -> Counts:
     """Train one student."""
     name, seed = str(unit.settings["row"]), int(unit.settings["seed"])
-    kept = {split: job.places.exp / "select" / name / KEPT / split for split in job.config.corpora.unlabelled}
-    return train_row(ROWS.get(name, Row.STUDENT), f"{name}-s{seed}", seed, kept, job, folder)
+    splits = sorted(job.config.corpora.unlabelled)  # the recipe does not hold in which order the config names them
+    kept = {split: job.places.exp / "select" / name / KEPT / split for split in splits}
+    recipe = recipe_of("distill", VERSION, unit, job)
+    return train_row(ROWS.get(name, Row.STUDENT), f"{name}-s{seed}", seed, kept, recipe, job, folder)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from k2d.config.training import Phase
     from k2d.models.recogniser import Recogniser
     from k2d.models.student import Shrinkable
+    from k2d.stamp import Recipe
     from k2d.train.batches import Batch, Material, Share
     from k2d.train.chunk_table import ChunkTable
     from k2d.train.chunks import Labelling
@@ -62,11 +63,12 @@ class Lesson:
     counts: Counts
 
 
-def train_row(row: Row, name: str, seed: int, kept: Mapping[str, Path], job: Job, folder: Path) -> Counts:
-    """Train it, and write its folder. `kept` holds the chunks of a method, by split."""
+def train_row(
+    row: Row, name: str, seed: int, kept: Mapping[str, Path], recipe: Recipe, job: Job, folder: Path
+) -> Counts:
+    """Train it, and write its folder. `kept` holds the chunks of a method, by split; `recipe` is that of the unit."""
     import torch
 
-    from k2d.stamp import Recipe, fingerprint
     from k2d.train.engine import PhasePlan, train
     from k2d.train.schedule import measured_steps
 
@@ -80,12 +82,7 @@ def train_row(row: Row, name: str, seed: int, kept: Mapping[str, Path], job: Job
         "decoder" if job.config.student.freeze_encoder or row is Row.TEACHER_MORE else "all"
     )
     plan = PhasePlan(PHASE, training, part, lesson.objective, lesson.batches, measured_steps(training, training))
-    data = list(kept.values()) if row is Row.STUDENT else [job.places.split(s) for s in job.config.corpora.labelled]
-    student = job.config.student
-    lesson.learner.freeze_positions = student.freeze_positions
-    frozen = {"freeze_encoder": student.freeze_encoder, "freeze_positions": student.freeze_positions}
-    settings = {"row": name, "distill": settings_of(distill), **frozen}
-    recipe = Recipe("distill", 1, settings, {str(n): fingerprint(path) for n, path in enumerate(data)})
+    lesson.learner.freeze_positions = job.config.student.freeze_positions
     setting = setting_of(work, seed, job)
     record = train(lesson.learner, [plan], training, setting, recipe=recipe, measure=_measure(heldout, job))
     leave(lesson.learner, record, work, folder)
@@ -162,7 +159,10 @@ def _encoded(teacher: Recogniser, labelling: Labelling, job: Job) -> Encoded:
         ChunkMaterial(table, teacher.codec, teacher.window, labelling),
         teacher,
         job.places.exp / "cache" / "encoded",
-        made_from={"teacher": fingerprint(job.places.exp / "models" / TEACHER)},
+        made_from={
+            "teacher": fingerprint(job.places.exp / "models" / TEACHER),
+            "audio": [fingerprint(folder) for folder in splits],  # a corpus may be made anew under the same paths
+        },
         batch_size=job.config.decode.batch_size,
     )
 
@@ -185,6 +185,15 @@ def _pool(teacher: Trainable, job: Job) -> Material:
     labelled = [job.places.split(split) for split in job.config.corpora.labelled]
     pool = open_pool(labelled, job.places.exp / "cache" / "pool", rate_hz=window.rate_hz, max_s=window.length_s)
     return Material(pool, teacher.codec, window, Request(tuple(job.config.teacher.language)))
+
+
+def pool_phase_settings(job: Job) -> dict[str, Any]:
+    """What a control takes over from the teacher's last phase. A teacher that was taken ready does not stamp it."""
+    from k2d.config.training import Steps
+
+    last = settings_of(list(job.config.teacher.training.phases.values())[-1])
+    own = {field.name for field in fields(Steps)} | {"data", "train", "keep_batches"}
+    return {name: value for name, value in last.items() if name not in own}
 
 
 def _pool_phase(job: Job) -> Phase:

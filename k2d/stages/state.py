@@ -33,8 +33,8 @@ class State:
 
 
 def state_of(stage: Stage, unit: Unit, job: Job) -> State:
-    """Compare what stands in a unit's place with what is asked for. Inputs that do not exist yet count as new."""
-    recipe = recipe_of(stage, unit, job)
+    """Compare what stands in a unit's place with what is asked for."""
+    recipe = recipe_of(stage.verb, stage.load().VERSION, unit, job)
     try:
         stamp = job.inspection.stamp(unit.output)
     except UnreadableStamp as fault:
@@ -48,11 +48,11 @@ def state_of(stage: Stage, unit: Unit, job: Job) -> State:
     return State(unit, recipe, stamp, damage, must_ask=any(not line.endswith("is missing") for line in damage))
 
 
-def recipe_of(stage: Stage, unit: Unit, job: Job) -> Recipe:
-    """All that decides what a unit of a stage holds, as the config asks for it now."""
+def recipe_of(verb: str, version: int, unit: Unit, job: Job) -> Recipe:
+    """All that decides what a unit holds, as the config asks for it now. Inputs that do not exist yet count as new."""
     look = job.inspection.at
     inputs = {input_name(path, job): look(path).fingerprint if path.exists() else "" for path in unit.inputs}
-    return Recipe(stage.verb, stage.load().VERSION, unit.settings, inputs)
+    return Recipe(verb, version, unit.settings, inputs)
 
 
 def input_name(path: Path, job: Job) -> str:

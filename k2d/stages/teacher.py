@@ -18,4 +18,4 @@ def units(job: Job) -> list[Unit]:
 
 def make(unit: Unit, job: Job, folder: Path) -> Counts:
     """Make the teacher's folder."""
-    return make_model(unit, job.config.teacher, job, folder)
+    return make_model("teacher", unit, job.config.teacher, job, folder)

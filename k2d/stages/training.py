@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,13 +16,18 @@ from k2d.paths import PROJECT_ROOT, shown
 from k2d.stages.beginning import inputs_of, new_recogniser, setting_of, window_of
 from k2d.stages.job import Counts, Job, Unit
 from k2d.stages.leaving import leave
+from k2d.stages.state import recipe_of
+from k2d.stages.work import VERSION as DECODER_VERSION
 from k2d.stages.work import longform_work, loop_test
 from k2d.train.sharing import check_batch
 
 if TYPE_CHECKING:
     from k2d.stages.measuring import Held
+    from k2d.stamp import Recipe
 
 VERSION = 1
+
+_NOT_DECIDING = ("languages", "batch_size", "beam")  # of how checkpoints are decoded: told beside it, or not used
 
 
 def unit_of(name: str, recogniser: Recogniser, key: str, job: Job) -> Unit:
@@ -53,10 +59,20 @@ def unit_of(name: str, recogniser: Recogniser, key: str, job: Job) -> Unit:
         "language": list(recogniser.language),
         "seed": seed_of(recogniser, job),
         "training": settings_of(recogniser.training),
+        "decode": _choosing(recogniser, job),
     }
     corpora = job.config.corpora
     data = tuple(job.places.split(split) for split in (*corpora.labelled, *corpora.dev))
     return Unit(output, settings, (*inputs_of(recogniser, job), *data))
+
+
+def _choosing(recogniser: Recogniser, job: Job) -> dict[str, Any] | None:
+    """How the development sets are decoded, by which checkpoints are chosen; None without any."""
+    if not job.config.corpora.dev:
+        return None
+    work = longform_work("", recogniser, job)
+    options = {name: value for name, value in work.options.items() if name not in _NOT_DECIDING}
+    return {**options, "loop": asdict(work.loop) if work.loop else None, "decoder": DECODER_VERSION}
 
 
 def is_published(recogniser: Recogniser) -> bool:
@@ -69,11 +85,11 @@ def seed_of(recogniser: Recogniser, job: Job) -> int:
     return job.config.seed if recogniser.seed is None else recogniser.seed
 
 
-def make_model(unit: Unit, recogniser: Recogniser, job: Job, folder: Path) -> Counts:
+def make_model(verb: str, unit: Unit, recogniser: Recogniser, job: Job, folder: Path) -> Counts:
     """Train the model, or take it, and write its folder."""
     if recogniser.checkpoint is not None:
         return _take(recogniser, job, folder)
-    return _train(str(unit.settings["name"]), recogniser, job, folder)
+    return _train(str(unit.settings["name"]), recogniser, recipe_of(verb, VERSION, unit, job), job, folder)
 
 
 def _take(recogniser: Recogniser, job: Job, folder: Path) -> Counts:
@@ -87,7 +103,7 @@ def _take(recogniser: Recogniser, job: Job, folder: Path) -> Counts:
     return Counts(1, 1, {}, "checkpoints")
 
 
-def _train(name: str, recogniser: Recogniser, job: Job, folder: Path) -> Counts:
+def _train(name: str, recogniser: Recogniser, recipe: Recipe, job: Job, folder: Path) -> Counts:
     import torch
 
     from k2d.models.recogniser import Request
@@ -103,7 +119,8 @@ def _train(name: str, recogniser: Recogniser, job: Job, folder: Path) -> Counts:
     model = new_recogniser(recogniser, pool, work, job, seed=seed)
     setting = setting_of(work, seed, job)
     material = Material(pool, model.codec, model.window, Request(recogniser.language))
-    record = train_recogniser(model, recogniser.training, material, setting, _measure(recogniser, job))
+    measure = _measure(recogniser, job)
+    record = train_recogniser(model, recogniser.training, material, setting, measure, recipe=recipe)
     leave(model, record, work, folder)
     n_dropped = sum(pool.dropped.values())
     return Counts(len(pool) + n_dropped, len(pool), dict(pool.dropped), "utterances")

@@ -20,6 +20,7 @@ from k2d.atomic import new_partial_folder, publish_folder
 from k2d.data.kaldi.datadir import read_utterances
 from k2d.data.rows import Utterance
 from k2d.faults import K2DError
+from k2d.lock import taking_turns
 from k2d.models.codec import Codec
 from k2d.paths import shown
 from k2d.progress import Progress
@@ -79,11 +80,12 @@ class Wanted:
 def open_chunks(wanted: Wanted, cache: Path) -> ChunkTable:
     """The table of these chunks; it is written unless `cache` holds just that. K2DError if nothing is left to learn."""
     made_from = wanted.made_from()
-    if not _is_there(cache, made_from):
-        partial = new_partial_folder(cache)
-        _write(wanted, made_from, partial)
-        publish_folder(partial, cache)
-    return ChunkTable(cache)
+    with taking_turns(cache):
+        if not _is_there(cache, made_from):
+            partial = new_partial_folder(cache)
+            _write(wanted, made_from, partial)
+            publish_folder(partial, cache)
+        return ChunkTable(cache)
 
 
 def _is_there(cache: Path, made_from: Mapping[str, Any]) -> bool:

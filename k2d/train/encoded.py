@@ -18,12 +18,14 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from k2d.atomic import new_partial_folder, publish_folder
+from k2d.lock import taking_turns
 from k2d.models.recogniser import Memory, Recogniser
 from k2d.progress import track
 from k2d.train.chunk_table import Chunk
 from k2d.train.chunks import ChunkMaterial, sequence_of, speech_of
 
 STATES, HIDDEN, KEYS, ENDS, INDEX = "states.float32", "hidden.float32", "keys.uint64", "ends.int64", "index.json"
+VERSION = 1  # raised by hand when the same chunks and teacher would give something else
 
 Samples = NDArray[np.float32]
 
@@ -72,12 +74,16 @@ def _mapped(path: Path, kind: type[np.generic], shape: tuple[int, ...]) -> NDArr
 def open_encoded(
     material: ChunkMaterial, teacher: Recogniser, folder: Path, *, made_from: Mapping[str, Any], batch_size: int
 ) -> Encoded:
-    """What is kept of these chunks; it is computed unless `folder` holds just that."""
+    """What is kept of these chunks; it is computed unless `folder` holds just that.
+
+    `made_from` tells of teacher and audio. Of processes that start together one computes it, and the others wait.
+    """
     languages = list(material.labelling.languages)
-    wanted = {**made_from, "languages": languages, "chunks": material.chunks.content}
-    if not _is_there(folder, wanted):
-        _make(material, teacher, folder, wanted, batch_size)
-    return Encoded(folder)
+    wanted = {**made_from, "version": VERSION, "languages": languages, "chunks": material.chunks.content}
+    with taking_turns(folder):
+        if not _is_there(folder, wanted):
+            _make(material, teacher, folder, wanted, batch_size)
+        return Encoded(folder)
 
 
 def _key(chunk: Chunk) -> NDArray[np.uint64]:

@@ -38,6 +38,9 @@ log = logging.getLogger("k2d")
 
 Measure = Callable[[Trainable], float]
 
+VERSION = 2
+"""Of checkpoints; raised by hand when those of before cannot be continued."""
+
 
 @dataclass(frozen=True, slots=True)
 class Setting:
@@ -89,7 +92,7 @@ def train(
     """Train from the recogniser's weights, or from the last checkpoint in the folder; it ends ready for inference.
 
     `measure` gives the error rate of free-running decoding on development data, by which the best are chosen.
-    `recipe` is all that decides the result: a checkpoint that was made by another is refused.
+    `recipe` is all that decides the result, as in the stamp of the model: a checkpoint of another one is refused.
     """
     if setting.n_processes > 1:
         _refuse_skipped_layers(recogniser, phases)
@@ -194,6 +197,7 @@ class _Course:
     def _save(self, number: int, learner: Learner, error_rate: float | None) -> None:
         weights = self._recogniser.network.state_dict()
         state = {
+            "version": VERSION,
             "recipe": json.dumps(asdict(self._recipe)),
             "phase": number,
             "step": learner.step,
@@ -207,18 +211,29 @@ class _Course:
 
     def _restore(self, state: Mapping[str, Any]) -> tuple[int, int]:
         """The phase and step at which to go on."""
-        changes = differences(Recipe(**json.loads(state["recipe"])), self._recipe)
-        if changes:
-            raise K2DError(
-                f"{shown(self._setting.folder)}: holds a training with other settings ({'; '.join(changes)}); "
-                "remove the folder to train anew"
-            )
+        self._refuse_another(state)
         self._load(state["network"])
         self._record = TrainingRecord.from_state(state["record"])
         total = self._before(state["phase"]) + state["step"]
         self._record.resumed_after.append(total)
         log.info("%s: going on after step %d", shown(self._setting.folder), total)
         return state["phase"], state["step"]
+
+    def _refuse_another(self, state: Mapping[str, Any]) -> None:
+        """A checkpoint of another training is never continued."""
+        where, version = shown(self._setting.folder), state.get("version", 1)
+        if version != VERSION:
+            raise K2DError(
+                f"{where}: its checkpoints were written by {'an earlier' if version < VERSION else 'a later'} version "
+                f"of this toolkit (training code {version}, now {VERSION}), which this one cannot continue; remove the "
+                "folder to train anew"
+            )
+        changes = differences(Recipe(**json.loads(state["recipe"])), self._recipe)
+        if changes:
+            raise K2DError(
+                f"{where}: holds a training that was begun otherwise ({'; '.join(changes)}); undo the change to go on "
+                "with it, or remove the folder to train anew"
+            )
 
     def _load(self, weights: Mapping[str, Tensor]) -> None:
         odd = sorted(set(weights) ^ set(self._kept_names))

@@ -18,6 +18,7 @@ from k2d.data.audio import read, resolve
 from k2d.data.kaldi.datadir import read_utterances
 from k2d.data.rows import Utterance
 from k2d.faults import K2DError
+from k2d.lock import taking_turns
 from k2d.paths import shown
 from k2d.progress import track
 from k2d.stamp import fingerprint
@@ -25,6 +26,7 @@ from k2d.stamp import fingerprint
 Samples = NDArray[np.float32]
 
 AUDIO, INDEX = "audio.int16", "index.json"
+VERSION = 1  # raised by hand when the same data would give other samples
 _FULL_SCALE = 32768
 
 
@@ -72,16 +74,21 @@ class Pool:
 
 
 def open_pool(folders: Sequence[Path], cache: Path, *, rate_hz: int, max_s: float) -> Pool:
-    """The utterances of data directories (by id); their audio is decoded unless `cache` holds just that."""
+    """The utterances of data directories (by id); their audio is decoded unless `cache` holds just that.
+
+    Of processes that start together one decodes it, and the others wait.
+    """
     made_from = {
+        "version": VERSION,
         "folders": {shown(folder): fingerprint(folder) for folder in folders},
         "rate_hz": rate_hz,
         "max_s": max_s,
     }
-    index = _stored_index(cache)
-    if index is None or index.made_from != made_from:
-        index = _make(folders, cache, made_from, rate_hz, max_s)
-    return Pool(index, np.memmap(cache / AUDIO, dtype=np.int16, mode="r"), rate_hz)
+    with taking_turns(cache):
+        index = _stored_index(cache)
+        if index is None or index.made_from != made_from:
+            index = _make(folders, cache, made_from, rate_hz, max_s)
+        return Pool(index, np.memmap(cache / AUDIO, dtype=np.int16, mode="r"), rate_hz)
 
 
 def _stored_index(cache: Path) -> PoolIndex | None:

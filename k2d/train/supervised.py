@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from dataclasses import asdict
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from k2d.config import settings_of
 from k2d.config.training import Phase, Training
 from k2d.models.recogniser import Memory
 from k2d.stamp import Recipe
@@ -22,21 +19,17 @@ from k2d.train.trainable import BY_CTC, BY_TOKENS, Reach, Trainable
 
 FLAT_FRAMES = 2.0  # how far from its place a token may be in a flat start, as a standard deviation
 
-VERSION = 1  # raised by hand when the same settings would train another model
-
 
 def train_recogniser(
-    recogniser: Trainable, training: Training, material: Material, setting: Setting, measure: Measure | None = None
+    recogniser: Trainable,
+    training: Training,
+    material: Material,
+    setting: Setting,
+    measure: Measure | None = None,
+    *,
+    recipe: Recipe,
 ) -> TrainingRecord:
     """Train on labelled data, phase after phase; see `engine.train`."""
-    settings = {
-        "training": settings_of(training),
-        "seed": setting.seed,
-        "request": asdict(material.request),
-        "parameters": dict(recogniser.n_parameters()),
-        "vocabulary": material.codec.vocabulary_hash,
-    }
-    recipe = Recipe("train", VERSION, settings, {"pool": json.dumps(material.pool.made_from, sort_keys=True)})
     phases = [_plan(recogniser, training, name, material, setting.seed) for name in training.phases]
     return train(recogniser, phases, training, setting, recipe=recipe, measure=measure)
 

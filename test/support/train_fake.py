@@ -13,8 +13,10 @@ import torch
 from torch import nn
 from train_pool import RATE_HZ, make_pool
 
+from k2d.config import settings_of
 from k2d.config.training import Phase, Training
 from k2d.models.recogniser import Memory, Window
+from k2d.stamp import Recipe
 from k2d.text.timestamps import strip_timestamps
 from k2d.train.batches import Material
 from k2d.train.engine import Setting
@@ -136,6 +138,10 @@ PHASES = {
 }
 
 
+def recipe_of(training):
+    return Recipe("test", 1, {"training": settings_of(training)}, {})
+
+
 class StoppingRecogniser(FakeRecogniser):
     """Sends its own process a signal while it makes a step: $STOP_AT, counted over all phases."""
 
@@ -153,7 +159,7 @@ def main(folder, n_workers):
     training = Training(phases=PHASES, checkpoint_every_steps=3)
     setting = Setting(Path(folder), seed=5, n_workers=int(n_workers))
     recogniser = StoppingRecogniser(seed=5)
-    train_recogniser(recogniser, training, material(), setting)
+    train_recogniser(recogniser, training, material(), setting, recipe=recipe_of(training))
     torch.save(recogniser.network.state_dict(), Path(folder) / "final.pt")
 
 

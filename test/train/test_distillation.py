@@ -242,3 +242,21 @@ def test_the_student_reads_other_words_and_is_to_say_what_was_there(teacher, chu
     Distilling(Pair(student, teacher, True), Objective({"ce": 1.0, "kl": 1.0}), "token_mean").sums(noisy)
     (ids_BL,) = read
     assert (ids_BL == clean.inputs_BL).all()
+
+
+def test_processes_that_start_together_hear_the_chunks_once(teacher, chunks_folder, tmp_path, monkeypatch):
+    from built_together import opened_together
+
+    from k2d.train import encoded
+    from k2d.train.chunks import ChunkMaterial, read_chunks
+
+    material = ChunkMaterial(read_chunks({chunks_folder: ()}), teacher.codec, teacher.window)
+
+    def open_encoded():
+        return encoded.open_encoded(material, teacher, tmp_path / "encoded", made_from={}, batch_size=3)
+
+    (first, second), n_made = opened_together(encoded, open_encoded, monkeypatch)
+    assert n_made == 1
+    for chunk in material.chunks:
+        assert np.array_equal(first.states(chunk), second.states(chunk))
+        assert np.array_equal(first.hidden(chunk), second.hidden(chunk))

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from k2d.config.training import Augment, Phase, Training
+from k2d.stamp import Recipe
 from k2d.train.pool import Pool, PoolIndex
 
 pytestmark = pytest.mark.slow
@@ -91,7 +92,8 @@ def test_three_phases(recogniser, material, tmp_path):
         return 0.5
 
     training = Training(phases=phases, evaluations=1)
-    record = train_recogniser(recogniser, training, material, Setting(tmp_path, seed=1, n_workers=0), measure)
+    setting, recipe = Setting(tmp_path, seed=1, n_workers=0), Recipe("test", 1, {}, {})
+    record = train_recogniser(recogniser, training, material, setting, measure, recipe=recipe)
     after_decoder, after_all = seen
     assert list(record.error_rates) == [6, 9]
     weights = [name for name in names_of(recogniser, {"encoder"}) if before[name].is_floating_point()]

@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 import soundfile
+from built_together import opened_together
 
 from k2d.faults import K2DError
+from k2d.train import pool as pool_module
 from k2d.train.pool import open_pool
 
 RATE_HZ = 16_000
@@ -89,3 +91,26 @@ def test_background_voices_come_from_anywhere(corpus, tmp_path):
     rng = np.random.default_rng(0)
     assert len({pool.anywhere(rng, 100).tobytes() for _ in range(20)}) == 20
     assert len(pool.anywhere(rng, 5000)) == 5000  # longer than all there is: silence behind
+
+
+def test_processes_that_start_together_make_it_once(corpus, tmp_path, monkeypatch):
+    folder, cache = corpus("a", ["a", "b"], [0.5, 0.3]), tmp_path / "cache"
+    pools, n_made = opened_together(
+        pool_module, lambda: open_pool([folder], cache, rate_hz=RATE_HZ, max_s=10.0), monkeypatch
+    )
+    assert n_made == 1
+    first, second = pools
+    assert list(first.ids) == list(second.ids) == ["s-0", "s-1"]
+    for number in range(2):
+        samples = soundfile.read(folder / f"s-{number}.flac", dtype="float32")[0]
+        assert np.array_equal(first.samples(number), samples)
+        assert np.array_equal(second.samples(number), samples)
+
+
+def test_what_a_killed_process_left_is_no_obstacle(corpus, tmp_path):
+    folder = corpus("a", ["a"], [0.5])
+    (tmp_path / ".cache.partial").mkdir()
+    (tmp_path / ".cache.partial" / "audio.int16").write_bytes(b"half")
+    (tmp_path / ".cache.partial" / "other").write_bytes(b"half")
+    open_pool([folder], tmp_path / "cache", rate_hz=RATE_HZ, max_s=10.0)
+    assert sorted(path.name for path in (tmp_path / "cache").iterdir()) == ["audio.int16", "index.json"]

@@ -92,7 +92,12 @@ def test_other_settings_are_refused_by_name(undisturbed, fake):
     from k2d.train.supervised import train_recogniser
 
     training = Training(phases=fake.PHASES, checkpoint_every_steps=3, weight_decay=0.5)
-    with pytest.raises(
-        K2DError, match=r"other settings \(setting training.weight_decay: 0.01 -> 0.5\); remove the folder"
-    ):
-        train_recogniser(fake.FakeRecogniser(seed=5), training, fake.material(), Setting(undisturbed, seed=5))
+    message = r"begun otherwise \(setting training.weight_decay: 0.01 -> 0.5\); undo the change .* or remove the folder"
+    with pytest.raises(K2DError, match=message):
+        train_recogniser(
+            fake.FakeRecogniser(seed=5),
+            training,
+            fake.material(),
+            Setting(undisturbed, seed=5),
+            recipe=fake.recipe_of(training),
+        )

@@ -5,6 +5,7 @@ import math
 import pytest
 
 from k2d.config.training import Augment, Phase, Training
+from k2d.stamp import Recipe
 
 pytestmark = pytest.mark.slow
 
@@ -21,7 +22,12 @@ def run(fake, tmp_path):
         recogniser = fake.FakeRecogniser(seed=3, dropout=dropout)
         setting = Setting(tmp_path / name, seed=2, n_workers=0)
         record = train_recogniser(
-            recogniser, Training(phases=phases, **training), material or fake.material(), setting, measure
+            recogniser,
+            Training(phases=phases, **training),
+            material or fake.material(),
+            setting,
+            measure,
+            recipe=Recipe("test", 1, {}, {}),
         )
         header, *lines = (tmp_path / name / "curves.csv").read_text().splitlines()
         return recogniser, record, [dict(zip(header.split(","), line.split(","), strict=True)) for line in lines]

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from k2d.config.training import Augment, Phase, Training
+from k2d.stamp import Recipe
 from k2d.train.pool import Pool, PoolIndex
 
 pytest.importorskip("whisper")
@@ -144,7 +145,8 @@ def test_it_learns_and_what_is_saved_is_a_whisper(tmp_path):
         "windows": Phase(train="decoder", window_s=4.0, keep_batches=2, steps=10, batch_size=2, lr=2e-3, **STILL),
     }
     training = Training(phases=phases, evaluations=1)
-    record = train_recogniser(recogniser, training, material(recogniser), Setting(tmp_path / "w", seed=1, n_workers=0))
+    setting = Setting(tmp_path / "w", seed=1, n_workers=0)
+    record = train_recogniser(recogniser, training, material(recogniser), setting, recipe=Recipe("test", 1, {}, {}))
     assert record.phases["hear"].last["ctc"] < 0.6 * record.phases["hear"].first["ctc"]
     assert record.phases["listen"].last["attention"] < 0.6 * record.phases["listen"].first["attention"]
     recogniser.save(tmp_path / "model")
@@ -176,7 +178,8 @@ def test_taken_up_again_it_is_the_same_to_the_last_bit(tmp_path):
     def train(folder, measure):
         recogniser = new()
         setting = Setting(tmp_path / folder, seed=4, n_workers=0)
-        train_recogniser(recogniser, training, material(recogniser), setting, measure)
+        recipe = Recipe("test", 1, {}, {})
+        train_recogniser(recogniser, training, material(recogniser), setting, measure, recipe=recipe)
         return recogniser.network.state_dict()
 
     seen = []

@@ -33,6 +33,7 @@ from torch import Tensor, nn  # noqa: E402
 from k2d.config.training import Phase, Running, Training  # noqa: E402
 from k2d.models.codec import Request, Window  # noqa: E402
 from k2d.models.recogniser import Memory  # noqa: E402
+from k2d.stamp import Recipe  # noqa: E402
 from k2d.train import engine  # noqa: E402
 from k2d.train.batches import Batch, Material  # noqa: E402
 from k2d.train.engine import Setting  # noqa: E402
@@ -156,7 +157,8 @@ def _train(phase: Phase, callbacks: list[L.Callback]) -> float:
 
     with tempfile.TemporaryDirectory() as folder, patch.object(engine, "make_trainer", make_trainer):
         training, material = Training(phases={"one": phase}), Material(_pool(), recogniser.codec, WINDOW)
-        record = train_recogniser(recogniser, training, material, Setting(Path(folder), seed=1))
+        setting, recipe = Setting(Path(folder), seed=1), Recipe("bench", 1, {}, {})
+        record = train_recogniser(recogniser, training, material, setting, recipe=recipe)
     return record.phases["one"].waiting_share
 
 

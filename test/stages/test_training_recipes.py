@@ -1,0 +1,258 @@
+"""A checkpoint is continued by the training that wrote it and by no other: whatever decides the weights is told apart.
+
+The stages are the real ones; what they train is the tiny recogniser of the tests, on tones.
+"""
+
+import shutil
+from dataclasses import replace
+from types import SimpleNamespace
+
+import pytest
+
+from k2d.config import load_config
+from k2d.faults import K2DError
+from k2d.stages import auxiliary, distill, distilling, shell, teacher, training
+from k2d.stages.job import Counts
+from k2d.stages.road import BY_VERB
+from k2d.stages.state import state_of
+from k2d.stamp import write_stamp
+
+CONF = """
+corpora: {{labelled: [lab/pool], dev: [lab/dev], unlabelled: [lab/train]}}
+data: {root}/data
+exp: {root}/exp
+teacher: {{language: [zho], model: {root}/tiny.yaml, decode: joint, training: &training {{phases: {{
+  one: {{steps: 2, batch_size: 2, warmup_steps: 0}}}}}}}}
+auxiliaries: {{base: {{language: [zho], model: {root}/tiny.yaml, decode: joint, training: *training}}}}
+select: {{methods: {{all: {{rule: none}}}}}}
+distill: {{controls: [teacher_more, student_pool], training: {{steps: 2, batch_size: 2, warmup_steps: 0}}}}
+"""
+
+FILES = (
+    "tiny.yaml",
+    "data/lab/pool/text",
+    "data/lab/dev/text",
+    "data/lab/other/text",
+    "data/lab/train/wav.scp",
+    "exp/x/tokens/tokens.txt",
+    "exp/x/models/teacher/model.pth",
+    "exp/x/models/student_init/model.pth",
+    "exp/x/select/all/kept/lab/train/text",
+    "exp/x/pseudo/lab/train/hyp.jsonl",
+)
+
+STAGES = {"teacher": teacher, "auxiliary": auxiliary, "distill": distill}
+
+# What decides a training: unit, what is changed (a setting, or a file that is edited), what the refusal names.
+LABELS = [
+    ("teacher.language=[eng]", "setting language"),
+    ("seed=2", "setting seed"),
+    ("teacher.training.phases.one.lr=0.5", "setting training.phases.one.lr"),
+    ("teacher.training.phases.one.accumulate=2", "setting training.phases.one.accumulate"),
+    ("teacher.training.phases.one.decoder_layers=1", "setting training.phases.one.decoder_layers"),
+    ("teacher.training.precision=bf16", "setting training.precision"),
+    ("teacher.training.average_best=1", "setting training.average_best"),
+    ("teacher.decode=attention", 'setting decode.mode: "joint" -> "attention"'),
+    ("decode.max_tokens=9", "setting decode.max_tokens: 224 -> 9"),
+    ("decode.ctc_weight=0.7", "setting decode.ctc_weight"),
+    ("decode.temperatures=[0.0,0.2]", "setting decode.temperatures"),
+    ("decode.stop_loops=false", "setting decode.loop"),
+    ("select.ngram=9", "setting decode.loop.ngram"),
+    ("corpora.dev=[lab/other]", "data/lab/other is new"),
+    ("tiny.yaml", "tiny.yaml has changed"),
+    ("data/lab/pool/text", "data/lab/pool has changed"),
+    ("data/lab/dev/text", "data/lab/dev has changed"),
+    ("exp/x/tokens/tokens.txt", "input tokens has changed"),
+]
+STUDENTS = [
+    ("teacher.language=[eng]", "setting language"),
+    ("seed=2", "setting heldout_seed"),
+    ("student.freeze_encoder=false", "setting freeze_encoder"),
+    ("student.freeze_positions=true", "setting freeze_positions"),
+    ("distill.objective.ce=0.5", "setting distill.objective.ce"),
+    ("distill.temperature=1.0", "setting distill.temperature"),
+    ("distill.heldout_share=0.5", "setting distill.heldout_share"),
+    ("distill.training.lr=0.5", "setting distill.training.lr"),
+    ("distill.training.accumulate=2", "setting distill.training.accumulate"),
+    ("distill.training.precision=bf16", "setting distill.training.precision"),
+    ("decode.max_tokens=9", "setting decode.max_tokens"),
+    ("decode.ctc_weight=0.7", "setting decode.ctc_weight"),
+    ("exp/x/models/teacher/model.pth", "input models/teacher has changed"),
+    ("exp/x/pseudo/lab/train/hyp.jsonl", "input pseudo/lab/train has changed"),
+]
+FROM_CHUNKS = [("exp/x/select/all/kept/lab/train/text", "input select/all has changed")]
+# Its stamp holds student.decoder_layers, and its weights have so many.
+FROM_STUDENT = [("exp/x/models/student_init/model.pth", "input models/student_init has changed")]
+FROM_POOL = [
+    ("data/lab/pool/text", "data/lab/pool has changed"),
+    ("teacher.training.phases.one.label_smoothing=0.2", "setting pool_phase.label_smoothing"),
+    ("teacher.training.phases.one.augment.noise=0.1", "setting pool_phase.augment.noise"),
+]
+OF_UNIT = {
+    ("teacher", "teacher"): LABELS,
+    ("auxiliary", "base"): [(what.replace("teacher.", "auxiliaries.base."), told) for what, told in LABELS],
+    ("distill", "all-s1"): [*STUDENTS, *FROM_CHUNKS, *FROM_STUDENT],
+    ("distill", "student_pool-s1"): [*STUDENTS, *FROM_STUDENT, *FROM_POOL],
+    ("distill", "teacher_more-s1"): [*STUDENTS, *FROM_POOL],
+}
+NOT_DECIDING = ["decode.batch_size=2", "decode.beam=3", "distill.keep_encoded=true", "max_bad=0.5", "report.title=x"]
+
+
+class Lab:
+    """An experiment whose stages train the tiny recogniser, and leave their checkpoints where they are."""
+
+    def __init__(self, root):
+        self.root = root
+        (root / "x.yaml").write_text(CONF.format(root=root), encoding="utf-8")
+        for name in FILES:
+            (root / name).parent.mkdir(parents=True, exist_ok=True)
+            (root / name).write_text("as it was")
+
+    def job(self, *settings, **how):
+        return shell.make_job(load_config(self.root / "x.yaml", settings), **how)
+
+    def make(self, verb, name, *settings, **how):
+        """Carry out a unit, from its last checkpoint on where there is one."""
+        job = self.job(*settings, **how)
+        (unit,) = [unit for unit in STAGES[verb].units(job) if unit.output.name == name]
+        return STAGES[verb].make(unit, job, self.root / "aside")
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory, fake):
+    """The experiment, and what was changed in the stages so that they train what is tiny."""
+    from k2d.train import pool
+    from k2d.train.batches import StepBatches
+    from k2d.train.supervised import Supervised
+
+    def lesson(row, seed, *_):
+        recogniser, material = fake.FakeRecogniser(seed=1), fake.material()
+        phase = next(iter(lab.job().config.teacher.training.phases.values()))
+
+        def batches(share, first):
+            return StepBatches(material, phase, (seed, 0), share, first)
+
+        return distilling.Lesson(recogniser, Supervised(recogniser, phase), batches, Counts(1, 1))
+
+    lab = Lab(tmp_path_factory.mktemp("lab"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(distilling, "_lesson", lesson)
+        patch.setattr(distilling, "heldout_of", lambda job: {})
+        patch.setattr(training, "window_of", lambda _: fake.WINDOW)
+        patch.setattr(training, "new_recogniser", lambda *_, **__: fake.FakeRecogniser(seed=1))
+        patch.setattr(pool, "open_pool", lambda *_, **__: fake.make_pool())
+        for module in (training, distilling):
+            patch.setattr(module, "leave", lambda *_: None)
+            patch.setattr(module, "_measure", lambda *_: None)
+        for verb, name in OF_UNIT:
+            lab.make(verb, name)
+        yield lab
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("unit", "change", "told"),
+    [(unit, change, told) for unit, changes in OF_UNIT.items() for change, told in changes],
+    ids=lambda value: value if isinstance(value, str) else value[1],
+)
+def test_what_decides_the_weights_is_not_continued_once_it_has_changed(trained, unit, change, told):
+    file = trained.root / change
+    settings = () if file.is_file() else (change,)
+    if not settings:
+        file.write_text("another")
+    try:
+        with pytest.raises(K2DError) as refused:
+            trained.make(*unit, *settings)
+    finally:
+        if not settings:
+            file.write_text("as it was")
+    message = str(refused.value)
+    assert told in message
+    assert f"exp/x/work/{unit[1]}: " in message
+    assert message.endswith("undo the change to go on with it, or remove the folder to train anew")
+    assert message.count(" -> ") + message.count("has changed") + message.count("is new") <= 2, "one change, one reason"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("unit", OF_UNIT, ids=lambda unit: unit[1])
+def test_what_decides_nothing_is_no_obstacle(trained, unit):
+    for setting in NOT_DECIDING:
+        trained.make(*unit, setting)
+    trained.make(*unit, nj=2)
+
+
+@pytest.mark.slow
+def test_a_checkpoint_of_the_code_before_is_refused_in_a_sentence(trained, tmp_path):
+    """It has no version, and its optimiser knows other weights."""
+    import torch
+
+    from k2d.train.checkpoints import Checkpoints
+
+    work = trained.root / "exp" / "x" / "work" / "teacher"
+    shutil.copytree(work, tmp_path / "kept")
+    checkpoints = Checkpoints(work / "checkpoints", 1)
+    try:
+        state = checkpoints.latest()
+        del state["version"]
+        checkpoints.save(state, step=3, phase="one")
+        with pytest.raises(K2DError) as refused:
+            trained.make("teacher", "teacher")
+    finally:
+        shutil.rmtree(work)
+        shutil.move(tmp_path / "kept", work)
+    assert str(refused.value).endswith(
+        "its checkpoints were written by an earlier version of this toolkit (training code 1, now 2), which this one "
+        "cannot continue; remove the folder to train anew"
+    )
+    assert torch.is_tensor(next(iter(state["network"].values())))
+
+
+@pytest.mark.parametrize(("verb", "name"), [("teacher", "teacher"), ("auxiliary", "base")])
+def test_a_model_that_was_made_before_says_in_a_line_why_it_differs(tmp_path, verb, name):
+    """Its stamp does not say how the development sets were decoded, by which its checkpoints were chosen."""
+    lab = Lab(tmp_path)
+    job = lab.job()
+    (unit,) = STAGES[verb].units(job)
+    recipe = state_of(BY_VERB[verb], unit, job).recipe
+    former = replace(recipe, settings={key: value for key, value in recipe.settings.items() if key != "decode"})
+    unit.output.mkdir(parents=True, exist_ok=True)
+    write_stamp(unit.output, former, {}, {})
+    (told,) = state_of(BY_VERB[verb], unit, job).changes
+    assert told.startswith('setting decode: null -> {"')
+    write_stamp(unit.output, recipe, {}, {})
+    assert state_of(BY_VERB[verb], unit, job).is_done
+
+
+def test_without_development_sets_decoding_decides_nothing(tmp_path):
+    lab = Lab(tmp_path)
+    (unit,) = teacher.units(lab.job("corpora.dev=[]"))
+    assert unit.settings["decode"] is None
+
+
+def test_the_order_of_splits_decides_nothing(tmp_path, monkeypatch):
+    """Stamps do not hold it, so chunks are learnt in one order."""
+    lab, seen = Lab(tmp_path), []
+    monkeypatch.setattr(distill, "train_row", lambda *told: seen.append(told))
+    for splits in ("[lab/train,lab/other]", "[lab/other,lab/train]"):
+        job = lab.job(f"corpora.unlabelled={splits}")
+        distill.make(SimpleNamespace(settings={"row": "all", "seed": 1}, inputs=()), job, tmp_path)
+    kept = [list(arguments[3]) for arguments in seen]
+    assert kept[0] == kept[1] == ["lab/other", "lab/train"]
+
+
+@pytest.mark.slow
+def test_kept_encodings_are_of_this_teacher_and_this_audio(tmp_path, fake, monkeypatch):
+    """Paths and labels stay as they are where a corpus is made anew with other noise."""
+    from k2d.train import chunks, encoded
+
+    lab, keys = Lab(tmp_path), []
+    monkeypatch.setattr(chunks, "read_chunks", lambda *_: [])
+    monkeypatch.setattr(encoded, "open_encoded", lambda *_, made_from, **__: keys.append(made_from))
+    cut = tmp_path / "exp" / "x" / "chunks" / "lab" / "train" / "wav.scp"
+    cut.parent.mkdir(parents=True)
+    cut.write_text("as it was")
+    for changed in (None, cut, tmp_path / "exp" / "x" / "models" / "teacher" / "model.pth"):
+        if changed is not None:
+            changed.write_text("another")
+        distilling._encoded(fake.FakeRecogniser(), chunks.Labelling(), lab.job())
+    assert len({str(key) for key in keys}) == 3
