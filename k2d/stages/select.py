@@ -152,7 +152,7 @@ def _make_method(unit: Unit, job: Job, chunks: list[Chunks], folder: Path) -> Co
         def decisions() -> Iterator[Decision]:
             course_of = {each.split: each.courses() for each in chunks}
             for row, decision in _decided(settings, job, chunks):
-                tally.add(row, decision.reason, course_of[row.split](row.recording))
+                tally.add(row, decision.reason, course_of[row.split](row.chunk_id, row.recording))
                 if not decision.reason:
                     kept[row.split].write(f"{row.chunk_id}\n")
                 yield decision

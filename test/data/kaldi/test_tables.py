@@ -206,6 +206,7 @@ def test_kaldis_own_symbols_are_no_words(tmp_path, symbol):
         ("reco2file_and_channel", ["sw02 A", "sw02 B", "sw02 1"], ["sw02 C", "sw02", "sw02 A B"]),
         ("utt2spk", ["spk"], ["", "two words"]),
         ("segments", ["r 0 1", "r 0.5 1.25"], ["r 0", "r 0 1 2", "r -1 1", "r 0 nan", "r 0 inf", "r 0 1,5", "r x 1"]),
+        ("utt2source", ["r 0 1", "r 0.5 1 2 3.25"], ["r", "r 0", "r 0 1 2", "r 0 1,5", "r -1 1", ""]),
         ("wav.scp", ["a b.wav", "x.ark:123", "a~b.wav"], ["", "~/x.wav", "sox x.wav -t wav - |", "|cat"]),
     ],
 )
