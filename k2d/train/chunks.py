@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -16,6 +15,7 @@ from torch.nn.utils.rnn import pad_sequence
 from torch.utils.data import Dataset
 
 from k2d.data.audio import read, resolve
+from k2d.data.chunk_sources import Source, read_sources
 from k2d.data.kaldi.datadir import read_utterances
 from k2d.data.rows import Utterance
 from k2d.faults import K2DError
@@ -93,32 +93,36 @@ def heldout_recordings(recordings: Iterable[str], share: float, seed: int) -> fr
 
 def read_chunks(folders: Mapping[Path, Collection[str]]) -> list[Chunk]:
     """The chunks of data directories, each without those of the recordings named; K2DError if none is left."""
-    found = [chunk for folder in folders for chunk in _with_previous(read_utterances(folder), folders[folder])]
+    found = [chunk for folder in folders for chunk in _with_previous(_sourced(folder), folders[folder])]
     if not found:
         where = ", ".join(shown(folder) for folder in folders) or "no folder"
         raise K2DError(f"{where}: holds no chunk to learn from beside those held out; keep more of them (select.alpha)")
     return found
 
 
-def _with_previous(rows: Iterable[Utterance], without: Collection[str]) -> Iterator[Chunk]:
+def _sourced(folder: Path) -> Iterator[tuple[Utterance, Source]]:
+    """Each chunk with the stretches of the recording that it was made of."""
+    return ((row, source) for row, (_, source) in zip(read_utterances(folder), read_sources(folder), strict=True))
+
+
+def _with_previous(rows: Iterable[tuple[Utterance, Source]], without: Collection[str]) -> Iterator[Chunk]:
     """Chunks of a recording follow one another by id, but need not be neighbours once some were dropped."""
-    nothing = Utterance("", "", "", "")
-    for before, row in pairwise([nothing, *rows]):
-        if row.recording_id not in without:
-            previous = _said_before(row, before)
+    before: tuple[Utterance, Source] | None = None
+    for row, source in rows:
+        if source.recording_id not in without:
+            previous = _said_before(source, *before) if before else ""
             yield Chunk(row.id, row.audio, row.start_s, row.end_s, row.text or "", previous, row.language)
+        before = row, source
 
 
-def _said_before(row: Utterance, before: Utterance) -> str:
+def _said_before(source: Source, before: Utterance, before_source: Source) -> str:
     """The text of the chunk before, if it is a neighbour, without what this one says again from its beginning.
 
     A chunk of the clock may be labelled into the segment that it cuts off; the next chunk begins with that segment.
     """
-    if before.recording_id != row.recording_id or before.start_s is None or before.end_s is None or row.start_s is None:
+    if before_source.recording_id != source.recording_id or source.start_s - before_source.end_s >= _NEIGHBOURS_S:
         return ""
-    if row.start_s - before.end_s >= _NEIGHBOURS_S:
-        return ""
-    return plain(text_before(before.text or "", round(row.start_s - before.start_s, 2)))
+    return plain(text_before(before.text or "", round(source.start_s - before_source.start_s, 2)))
 
 
 def speech_of(chunk: Chunk, rate_hz: int, n_samples: int) -> NDArray[np.float32]:

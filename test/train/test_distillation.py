@@ -84,6 +84,7 @@ def test_times_and_previous_text_come_as_often_as_asked(chunks_folder):
 
 
 def test_what_a_window_cuts_off_is_no_previous_text_of_the_window_that_begins_with_it(tmp_path):
+    from k2d.data.chunk_sources import Source
     from k2d.data.chunks import pack
     from k2d.data.rows import Hypothesis, Segment, Utterance
     from k2d.train.chunks import _with_previous
@@ -94,7 +95,7 @@ def test_what_a_window_cuts_off_is_no_previous_text_of_the_window_that_begins_wi
         "<1.00>你好<4.00><8.50>so we<10.00>",
         "<0.00>so we begin<3.00><3.50>再見<5.50>",
     ]
-    rows = [Utterance(c.id, "r1", "r1.wav", "r1", c.text, c.start_s, c.end_s) for c in packed]
+    rows = [(Utterance(c.id, "r1", "r1.wav", "r1", c.text, c.start_s, c.end_s), Source("r1", c.pieces)) for c in packed]
     assert [chunk.previous for chunk in _with_previous(rows, ())] == ["", "你好"]
 
 
@@ -104,6 +105,24 @@ def test_held_out_recordings_teach_nothing(chunks_folder):
     assert [chunk.id for chunk in read_chunks({chunks_folder: {"r1"}})] == ["r2-a"]
     with pytest.raises(K2DError, match="holds no chunk to learn from"):
         read_chunks({chunks_folder: {"r1", "r2"}})
+
+
+def test_chunks_with_audio_of_their_own_are_of_the_recording_that_they_were_cut_from(tmp_path):
+    """As `chunk.duration: sum` writes them: for every table but utt2source a chunk is a recording by itself."""
+    from k2d.train.chunks import read_chunks
+
+    names = ["r1-a", "r1-b", "r1-c", "r2-a"]
+    tables = {
+        "wav.scp": [f"{name} {name}.flac" for name in names],
+        "text": ["r1-a <0.00>你好<2.00><2.00>so<4.00>", "r1-b 我們", "r1-c 再見", "r2-a x"],
+        "utt2spk": [f"{name} {name[:2]}" for name in names],
+        "utt2source": ["r1-a r1 0.0 2.0 7.0 9.0", "r1-b r1 9.5 12.5", "r1-c r1 18.0 19.0", "r2-a r2 0.0 1.0"],
+    }
+    for name, lines in tables.items():
+        (tmp_path / name).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    assert [chunk.id for chunk in read_chunks({tmp_path: {"r1"}})] == ["r2-a"]
+    previous = {chunk.id: chunk.previous for chunk in read_chunks({tmp_path: ()})}
+    assert previous == {"r1-a": "", "r1-b": "你好 so", "r1-c": "", "r2-a": ""}  # r1-c begins 5.5 s after r1-b
 
 
 def test_a_student_with_all_layers_has_nothing_to_learn_from_its_teacher(teacher, chunks_folder):
