@@ -106,7 +106,7 @@ def timed(*texts):
 @pytest.mark.parametrize(
     ("label", "expected"),
     [
-        # "abcde abcde abcde abcde abcde abcde": "abcde " and " abcde" five times each. The stamps at both ends leave none.
+        # "abcde abcde abcde abcde abcde abcde": "abcde " and " abcde" five times each; the ends have no space.
         (timed(*["abcde"] * 6), False),
         (timed(*["abcde"] * 7), True),  # six times each: a timestamp between two texts counts as a space
         (timed(*["我們很好嗎"] * 6), False),
@@ -116,7 +116,7 @@ def timed(*texts):
         (
             timed(*["abcde."] * 6),
             True,
-        ),  # a full stop at the end leaves a space, as the normaliser says: "abcde " six times
+        ),  # the last full stop leaves a space: "abcde " six times
         (" <0.00> " + "abcde " * 6 + "<9.00> ", False),
     ],
 )
