@@ -113,7 +113,7 @@ def _from_stat_error(error: OSError | ValueError, source: AudioSource) -> AudioE
             "missing",
             str(source),
             "there is no such file",
-            "check the path; a relative one starts at the project root (or at --root)",
+            "check the path; a relative one starts at the project root, or at `python -m k2d data validate --root DIR`",
         )
     return from_os_error(error, source)
 
