@@ -1,4 +1,4 @@
-# make test       everything: lint, types, all tests, the smoke run, the same road with Whispers
+# make test       everything: lint, types, all tests, the smoke run, it again with the paper's chunks, the same road with Whispers
 # make test-fast  the same without what takes more than seconds
 PYTHON := $(if $(K2D_PYTHON),$(K2D_PYTHON),.venv/bin/python)
 SCRIPTS := run.sh $(wildcard utils/*.sh tools/*.sh egs/*/run.sh)
@@ -10,6 +10,8 @@ test: lint types
 	$(PYTHON) -m pytest -n auto
 	./run.sh --conf conf/smoke.yaml
 	$(PYTHON) -m pytest test/check_smoke.py
+	./run.sh --conf conf/smoke_sum.yaml
+	$(PYTHON) -m pytest test/check_smoke_sum.py
 	./run.sh --conf conf/whisper_tiny.yaml
 	$(PYTHON) -m pytest test/check_whisper_tiny.py
 

@@ -180,8 +180,8 @@ def _scores(subject: Subject, experiment: Experiment) -> Iterator[Block]:
         yield Paragraph("It has not been scored on any test set.", warning=True)
         return
     yield Paragraph(
-        "MER: errors per 100 reference tokens, a Han character or a word each; in brackets the relative reduction "
-        "against the teacher in %."
+        "MER: errors per 100 reference tokens, a Han character or a word each; in brackets the reduction against "
+        "the teacher in % of its MER, better when positive."
     )
     yield mer_table(experiment, sets, "Mixed error rate in %")
     yield interval_table(experiment, sets, "Intervals")

@@ -87,7 +87,7 @@ class S2TCodec:
             known = ", ".join(name[1:-1] for name in self.layout.languages(self.tokens)[:10])
             raise UsageError(
                 f"this model knows several languages ({known}, …) and has no default; "
-                "name one with --language, or language: [NAME] in the config"
+                "name one: `python -m k2d transcribe --language NAME`, or language: [NAME] in the config"
             )
         return self.default_language
 

@@ -1,4 +1,4 @@
-"""What may be compared with what: signatures, error reductions, speed-ups."""
+"""What may be compared with what: signatures and speed-ups."""
 
 from __future__ import annotations
 
@@ -28,16 +28,6 @@ def best_of(experiment: Experiment, set_name: str, measure: str = "mer") -> floa
     found = (experiment.scores.get((system, set_name)) for system in experiment.systems)
     percents = [s.rates[measure].percent for s in found if s is not None and is_comparable(experiment, s)]
     return min((percent for percent in percents if percent is not None), default=None)
-
-
-def reduction(teacher: ErrorRate, other: ErrorRate) -> float | None:
-    """Relative error reduction in percent.
-
-    >>> reduction(ErrorRate(n=100, s=20), ErrorRate(n=100, s=15))
-    25.0
-    """
-    before, after = teacher.percent, other.percent
-    return None if not before or after is None else 100 * (before - after) / before
 
 
 @dataclass(frozen=True, slots=True)

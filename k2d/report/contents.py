@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from k2d.config import Config
 from k2d.paths import PROJECT_ROOT
-from k2d.report.comparison import pooled, reduction, teacher_speed_up
+from k2d.report.comparison import pooled, teacher_speed_up
 from k2d.report.document import Block, Bullets, Paragraph, Section, Table, names
 from k2d.report.figures import cost_figures, interval_figures, selection_figures
 from k2d.report.score_tables import (
@@ -31,11 +31,12 @@ from k2d.report.selection_tables import (
 from k2d.report.stored import TEACHER, Experiment
 from k2d.report.trainings import training_figures, training_table
 from k2d.report.wording import number, share, times
+from k2d.score.rates import reduction
 
 _READING = (
-    "MER in %: errors per 100 reference tokens, a Han character or a word each; in brackets the relative error "
-    "reduction against the teacher in %. Bold: the lowest of a set. Data kept: share of the hours that the student "
-    "learned from."
+    "MER in %: errors per 100 reference tokens, a Han character or a word each; in brackets the reduction against the "
+    "teacher in % of its MER, better when positive. Bold: the lowest of a set. Data kept: share of the hours that the "
+    "student learned from."
 )
 
 TEST_ROLES = ("in_domain", "out_domain")
@@ -97,9 +98,9 @@ def _findings(experiment: Experiment) -> Iterator[str]:
         )
         teacher, winner = rates.get(TEACHER), rates[best]
         if best != TEACHER and teacher is not None and winner is not None:
-            text += (
-                f"; the teacher has {number(teacher.percent)} % (reduction {number(reduction(teacher, winner), 1)} %)"
-            )
+            gain = reduction(teacher, winner)
+            percent = number(None if gain is None else gain.percent, 1)
+            text += f"; the teacher has {number(teacher.percent)} % (reduction {percent} %)"
         yield f"{text}{_costs(experiment, best)}."
 
 

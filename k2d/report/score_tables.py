@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from k2d.report.comparison import best_of, is_comparable, reduction, teacher_speed_up
+from k2d.report.comparison import best_of, is_comparable, teacher_speed_up
 from k2d.report.document import NOTHING, Cell, Table, names
 from k2d.report.rows import Score
 from k2d.report.stored import TEACHER, Experiment
 from k2d.report.wording import number, plural, rate, share, times
-from k2d.score.rates import ErrorRate
+from k2d.score.rates import ErrorRate, reduction
 from k2d.score.timing import RealTimeFactor
 
 ROLES = {"dev": "development", "in_domain": "in-domain", "out_domain": "out-of-domain"}
@@ -141,7 +141,9 @@ def _mer_cell(experiment: Experiment, system: str, set_name: str) -> Cell:
     if system == TEACHER or score is None or teacher is None or not is_comparable(experiment, score):
         return cell
     gain = reduction(teacher.mer, score.mer)
-    return cell if gain is None else Cell(f"{cell.text} ({number(gain, 1)})", cell.best)
+    if gain is None or gain.percent is None:
+        return cell
+    return Cell(f"{cell.text} ({number(gain.percent, 1)})", cell.best)
 
 
 def _measure_cell(experiment: Experiment, system: str, set_name: str, measure: str) -> Cell:

@@ -31,10 +31,11 @@ def significance_table(exp: Path, config: Config, sets: Sequence[str], caption: 
     rows = tuple(row for baseline in baselines(config) for row in _rows(systems, baseline, set(sets)))
     if not rows:
         return None
-    header = ("against", "set", "system", "points", "relative %", "p(better)", "MAPSSWE p", "real")
+    header = ("against", "set", "system", "reduction", "reduction %", "p(better)", "MAPSSWE p", "real")
     note = (
-        "Points of MER more (fewer: −). p(better): paired bootstrap, the probability of fewer errors. MAPSSWE: matched "
-        f"pairs of sentence segments, two-sided. {_MARK}: beyond the 95 % level of the bootstrap."
+        "Reduction: points of MER fewer than what it is against, and the share of its MER; better when positive. "
+        "p(better): paired bootstrap, the probability of fewer errors. MAPSSWE: matched pairs of sentence segments, "
+        f"two-sided. {_MARK}: beyond the 95 % level of the bootstrap."
     )
     return Table(caption, header, rows, n_names=3, notes=(note,))
 
@@ -50,8 +51,8 @@ def _rows(systems: Sequence[System], baseline: str, sets: set[str]) -> Iterator[
 def _cells(found: Against) -> Iterator[str]:
     yield found.set
     yield found.system
-    yield number(found.change)
-    yield number(found.relative, 1)
+    yield number(None if found.reduction is None else found.reduction.points)
+    yield number(None if found.reduction is None else found.reduction.percent, 1)
     yield number(found.p_better, 3)
     yield number(found.pairs.p, 3) if found.pairs is not None else NOTHING
     yield _MARK if found.is_significant() else ""

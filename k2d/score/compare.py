@@ -102,15 +102,16 @@ def figure_rows(comparison: Comparison, *, bold: str) -> list[list[str]]:
 
 
 def difference_rows(differences: Sequence[Against]) -> list[list[str]]:
-    rows = [["system", "set", "change", "relative", "P(better)", "MAPSSWE p", "speed"]]
+    rows = [["system", "set", "reduction", "reduction %", "P(better)", "MAPSSWE p", "speed"]]
     for row in differences:
         p = row.pairs.p if row.pairs else None
+        points, percent_of = (row.reduction.points, row.reduction.percent) if row.reduction else (None, None)
         rows.append(
             [
                 row.system,
                 row.set,
-                "–" if row.change is None else f"{row.change:+.2f}",
-                "–" if row.relative is None else f"{row.relative:+.1f} %",
+                "–" if points is None else f"{points:+.2f}",
+                "–" if percent_of is None else f"{percent_of:+.1f}",
                 "–" if row.p_better is None else f"{row.p_better:.3f}",
                 "–" if p is None else f"{p:.3f}",
                 "–" if row.speed_up is None else f"×{row.speed_up:.1f}",
@@ -123,6 +124,7 @@ def legend(comparison: Comparison) -> Iterator[str]:
     """How to read the tables, and what is missing or doubtful in them."""
     yield "bold or *starred*: the best on the set; –: not known"
     if comparison.differences:
+        yield "reduction: points of MER fewer than the baseline's, and the share of its MER; better when positive"
         yield f"{_MARK}: differs from {comparison.systems[0].name} in the paired bootstrap, at the 95 % level"
         yield "speed: times the baseline's, within an experiment alone, where models are timed in turn"
     for row in comparison.differences:

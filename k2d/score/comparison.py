@@ -19,6 +19,7 @@ from k2d.score.confidence import (
     matched_pairs,
     segment_differences,
 )
+from k2d.score.rates import Reduction, reduction
 from k2d.score.signature import differing_fields
 from k2d.score.store import HYP, REF, SCORE, StoredScore, read_score
 from k2d.score.timing import SINGLE, SPEED, RealTimeFactor, read_speeds, speed_up
@@ -43,10 +44,8 @@ class Against:
 
     system: str
     set: str
-    change: float | None
-    """Points of MER more than the baseline (fewer: below 0)."""
-    relative: float | None
-    """The same as a share of the baseline's, in percent."""
+    reduction: Reduction | None
+    """Of the MER, from the baseline's."""
     p_better: float | None
     """Paired bootstrap: the probability that it makes fewer errors than the baseline."""
     pairs: MatchedPairs | None
@@ -143,9 +142,7 @@ def against(systems: Sequence[System], draws: Draws = USUAL) -> Iterator[Against
 
 def _against(baseline: System, system: System, name: str, draws: Draws) -> Against:
     scores = baseline.scores[name], system.scores[name]
-    before, after = (stored.rate("mer").percent for stored in scores)
-    change = after - before if before is not None and after is not None else None
-    relative = 100 * change / before if change is not None and before else None
+    gain = reduction(*(stored.rate("mer") for stored in scores))
     p_better, pairs, note = None, None, ""
     lacking = [name for stored in scores for name in stored.lacking()]
     if lacking:
@@ -156,7 +153,7 @@ def _against(baseline: System, system: System, name: str, draws: Draws) -> Again
             note = f"{pairs.n_segments} segments: too few to trust MAPSSWE"
     else:
         note = "not tested: the references or their tokens differ"
-    return Against(system.name, name, change, relative, p_better, pairs, _faster(baseline, system, name), note)
+    return Against(system.name, name, gain, p_better, pairs, _faster(baseline, system, name), note)
 
 
 def _faster(baseline: System, system: System, name: str) -> float | None:

@@ -64,3 +64,27 @@ def total(rates: Iterable[ErrorRate]) -> ErrorRate:
     for rate in rates:
         n, s, d, i = n + rate.n, s + rate.s, d + rate.d, i + rate.i
     return ErrorRate(n, s, d, i)
+
+
+@dataclass(frozen=True, slots=True)
+class Reduction:
+    """By how much an error rate is lower than another one: better when positive, in every table and file."""
+
+    points: float
+    """Of percent."""
+    percent: float | None
+    """The same as a share of the other rate; None where that is 0."""
+
+
+def reduction(before: ErrorRate, after: ErrorRate) -> Reduction | None:
+    """From one error rate to another; None where one of them has no reference tokens.
+
+    >>> reduction(ErrorRate(n=100, s=20), ErrorRate(n=100, s=15))
+    Reduction(points=5.0, percent=25.0)
+    >>> reduction(ErrorRate(n=100, s=20), ErrorRate(n=100, s=25)).percent, reduction(ErrorRate(), ErrorRate(n=1))
+    (-25.0, None)
+    """
+    old, new = before.percent, after.percent
+    if old is None or new is None:
+        return None
+    return Reduction(old - new, 100 * (old - new) / old if old else None)

@@ -10,8 +10,9 @@ from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
+from k2d.data.chunk_sources import Source
 from k2d.data.rows import Utterance
 from k2d.faults import K2DError
 from k2d.paths import shown
@@ -74,26 +75,45 @@ def _distances(row: dict[str, str], path: Path, line: int) -> Distances:
         raise K2DError(f"{shown(path)}:{line}: not a row of distances ({problem}); run stage 8 again") from problem
 
 
-def truth_of(chunks: Iterable[Utterance], truth: Iterable[Utterance]) -> Iterator[tuple[str, str]]:
+class _Said(NamedTuple):
+    """An utterance of the truth; they sort by their middle."""
+
+    middle_s: float
+    text: str
+    start_s: float
+    end_s: float
+
+
+def truth_of(chunks: Iterable[tuple[str, Source]], truth: Iterable[Utterance]) -> Iterator[tuple[str, str]]:
     """Each chunk with what was truly said in it: the utterances whose midpoint lies within the chunk, in order.
 
-    An utterance that a chunk's border cuts belongs to the chunk that has the larger part of it.
+    An utterance that a chunk's border cuts belongs to the chunk that has the larger part of it. What was cut out of a
+    chunk is not in it: of an utterance's part between the chunk's start and end, at least half must be left.
     """
-    said: dict[str, list[tuple[float, str]]] = {}
+    said: dict[str, list[_Said]] = {}
     for row in truth:
-        said.setdefault(row.recording_id, []).append((_midpoint_s(row), row.text or ""))
+        said.setdefault(row.recording_id, []).append(_said(row))
     for rows in said.values():
         rows.sort()
-    for chunk in chunks:
-        rows = said.get(chunk.recording_id, [])
-        first, last = (bisect_left(rows, (time or 0.0,)) for time in (chunk.start_s, chunk.end_s))
-        yield chunk.id, " ".join(text for _, text in rows[first : None if chunk.end_s is None else last])
+    for chunk_id, source in chunks:
+        rows = said.get(source.recording_id, [])
+        first, last = (bisect_left(rows, (time_s,)) for time_s in (source.start_s, source.end_s))
+        yield chunk_id, " ".join(row.text for row in rows[first:last] if _is_left(row, source))
 
 
-def _midpoint_s(row: Utterance) -> float:
+def _said(row: Utterance) -> _Said:
     if row.start_s is None or row.end_s is None:
         raise K2DError(f"{row.id!r} has no times: the truth about recordings needs `segments`")
-    return (row.start_s + row.end_s) / 2
+    return _Said((row.start_s + row.end_s) / 2, row.text or "", row.start_s, row.end_s)
+
+
+def _is_left(row: _Said, source: Source) -> bool:
+    """Whether at least half of what lies between the chunk's start and end was not cut out."""
+    if len(source.ranges) == 1:
+        return True
+    within_s = min(row.end_s, source.end_s) - max(row.start_s, source.start_s)
+    left_s = sum(max(0.0, min(row.end_s, end_s) - max(row.start_s, start_s)) for start_s, end_s in source.ranges)
+    return 2 * left_s >= within_s
 
 
 def true_errors(truth: str, label: str, conventions: Conventions) -> ErrorRate:

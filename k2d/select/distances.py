@@ -19,9 +19,13 @@ from k2d.select.loops import ngram_loops
 from k2d.select.rows import DECIMALS, Distances
 from k2d.text.normalise import Normaliser
 from k2d.text.phonemes import Phonemiser
+from k2d.text.timestamps import strip_timestamps
 from k2d.text.tokens import token_texts
 
-VERSION = 1  # raised when the same texts would give other distances
+VERSION = 2
+"""Raised when the same texts would give other distances."""
+WHAT_IS_NEW = "timestamps at the ends of a text leave no space for the n-gram test to count"
+"""In this version, for those who have distances of the one before."""
 
 Denominator = Literal["validator", "teacher", "longer"]
 
@@ -82,7 +86,11 @@ class Comparer:
         return Distances(a.loops, b.loops, len(a.tokens), len(b.tokens), mer, per)
 
     def _opinion(self, text: str) -> Opinion:
-        text = self.normalise(text)
+        """As the paper's code: timestamps become spaces, both ends are trimmed, and only then is the text normalised.
+
+        So an n-gram may reach from one segment into the next, and punctuation at an end still leaves a space there.
+        """
+        text = self.normalise(strip_timestamps(text).strip())
         tokens = token_texts(text)
         loops = ngram_loops(text, self.measuring.ngram, self.measuring.ngram_count)
         return Opinion(loops, tokens, self._phonemiser.sounds(tokens))

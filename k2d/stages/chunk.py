@@ -17,6 +17,8 @@ from typing import Any
 
 from k2d.atomic import write_text
 from k2d.data.chunk_audio import Cutting, Labelled, cut, file_of
+from k2d.data.chunk_sources import FILE as SOURCES
+from k2d.data.chunk_sources import Source, source_value
 from k2d.data.chunks import Duration, Packed, pack
 from k2d.data.hypotheses import FILE as HYPOTHESES
 from k2d.data.hypotheses import read_hypotheses
@@ -49,7 +51,7 @@ READINGS: dict[Duration, str] = {
     "window": "windows of the clock, the label of what is cut off at the end written as far as it is heard",
 }
 
-_ROWS, _REJECTED, _DURATIONS = "rows", "rejected", "durations"  # spooled
+_ROWS, _REJECTED, _DURATIONS = "rows", "rejected", "durations"  # spooled, as are LOGPROBS and SOURCES
 
 log = logging.getLogger("k2d")
 
@@ -67,6 +69,8 @@ def _unit(split: str, job: Job) -> Unit:
     record, courses = pseudo / RECORD, data / COURSES
     inputs = [pseudo / HYPOTHESES, data / "wav.scp", *([courses] if courses.exists() else [])]
     settings: dict[str, Any] = {"split": split, "duration": job.config.chunk.duration, "max_s": job.config.chunk.max_s}
+    if settings["duration"] == "sum":
+        settings["sources"] = SOURCES  # older chunks do not tell them
     if job.config.teacher.guesses_language:
         settings["language"] = AS_HEARD
     if record.exists():  # how long decoding took stands in it too, and decides nothing here
@@ -174,7 +178,7 @@ def _without_chunks(outcome: Outcome[Cutting, None]) -> Labelled:
 def _spool(found: Iterable[Labelled], unit: Unit, tally: Tally, scratch: Path) -> None:
     """Write down, recording by recording, what the tables are made from: there may be millions of chunks."""
     with ExitStack() as stack:
-        names = (_ROWS, _REJECTED, _DURATIONS, LOGPROBS)
+        names = (_ROWS, _REJECTED, _DURATIONS, LOGPROBS, SOURCES)
         files = {n: stack.enter_context((scratch / n).open("w", encoding="utf-8", newline="\n")) for n in names}
         for each in found:
             tally.add(each)
@@ -184,6 +188,7 @@ def _spool(found: Iterable[Labelled], unit: Unit, tally: Tally, scratch: Path) -
                 _REJECTED: (json.dumps(asdict(row), ensure_ascii=False) for row in each.packed.rejected),
                 _DURATIONS: _durations(each, rows),
                 LOGPROBS: (f"{c.id} {c.mean_logprob:.2f}" for c in each.packed.chunks if c.mean_logprob is not None),
+                SOURCES: _sources(each, unit),
             }
             for name in names:
                 files[name].writelines(f"{line}\n" for line in lines[name])
@@ -210,14 +215,22 @@ def _durations(labelled: Labelled, rows: list[Utterance]) -> Iterator[str]:
         yield from (f"{chunk.id} {chunk.duration_s}" for chunk in labelled.packed.chunks)
 
 
+def _sources(labelled: Labelled, unit: Unit) -> Iterator[str]:
+    """What chunks with audio of their own were cut from; of others, `segments` tells it."""
+    if "sources" in unit.settings:
+        for chunk in labelled.packed.chunks:
+            yield f"{chunk.id} {source_value(Source(chunk.recording_id, chunk.pieces))}"
+
+
 def _write_tables(folder: Path, scratch: Path) -> None:
     rows = (Utterance(**json.loads(line)) for line in read_lines(scratch / _ROWS))
     durations = map(split_row, read_lines(scratch / _DURATIONS))
     write_datadir(scratch / "tables", rows, durations_s=((key, float(value)) for key, value in durations))
     for path in (scratch / "tables").iterdir():
         path.rename(folder / path.name)
-    if (scratch / LOGPROBS).stat().st_size:
-        write_lines(folder / LOGPROBS, sort_lines(read_lines(scratch / LOGPROBS), scratch))
+    for name in (LOGPROBS, SOURCES):
+        if (scratch / name).stat().st_size:
+            write_lines(folder / name, sort_lines(read_lines(scratch / name), scratch))
 
 
 def _write_courses(folder: Path, courses: Path, scratch: Path) -> None:

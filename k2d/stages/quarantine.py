@@ -44,5 +44,5 @@ def check_bad(folder: Path, name: str, n_in: int, max_bad: float) -> Counter[str
     lines = [f"{name}: {reasons.total():,} of {n_in:,} items are bad, more than max_bad ({max_bad:.1%}):"]
     for reason, n in reasons.most_common():
         lines.append(f"  {reason} {n:,}, such as {examples[reason].id}: {examples[reason].detail}")
-    lines.append("mend them at the source, or allow more with --max-bad SHARE (max_bad=SHARE in the config)")
+    lines.append("mend them at the source, or allow more of them: max_bad=SHARE behind the command, or in the config")
     raise K2DError("\n".join(lines))

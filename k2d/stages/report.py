@@ -23,7 +23,7 @@ from k2d.stages.job import Counts, Job, Unit
 from k2d.text.normalise import Normaliser
 from k2d.text.tokens import token_texts
 
-VERSION = 1
+VERSION = 2
 PAGE = "report.html"
 
 # The results that a report stands on.

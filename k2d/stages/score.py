@@ -11,6 +11,8 @@ from pathlib import Path
 
 from k2d.atomic import write_text
 from k2d.config import settings_of
+from k2d.data.chunk_sources import FILE as SOURCES
+from k2d.data.chunk_sources import read_sources
 from k2d.data.kaldi.datadir import read_utterances
 from k2d.data.rows import Utterance
 from k2d.faults import K2DError, MissingInput
@@ -160,7 +162,8 @@ def _study_units(job: Job) -> list[Unit]:
         "normaliser": _conventions(job).normaliser.signature,
         "tokens": score.tokens,
     }
-    chunks = [job.places.exp / "chunks" / split / name for split in splits for name in ("text", "segments")]
+    where = SOURCES if job.config.chunk.duration == "sum" else "segments"
+    chunks = [_chunks(split, job) / name for split in splits for name in ("text", where)]
     truth = [_truth(split, job) / name for split in splits for name in ("text", "segments")]
     timings = [path for name in tables for split in splits if (path := _timing(name, split, job)).exists()]
     inputs = (*tables.values(), *chunks, *truth, *timings)
@@ -202,7 +205,7 @@ def _chunks(split: str, job: Job) -> Path:
 
 def _said(split: str, job: Job) -> Iterator[tuple[str, str]]:
     truth: Iterator[Utterance] = read_utterances(_truth(split, job))
-    return ((f"{split}/{key}", text) for key, text in truth_of(read_utterances(_chunks(split, job)), truth))
+    return ((f"{split}/{key}", text) for key, text in truth_of(read_sources(_chunks(split, job)), truth))
 
 
 def _demand_same_chunks(labels: dict[str, Utterance], distances: dict[str, Distances], table: Path) -> None:

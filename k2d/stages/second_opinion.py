@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from k2d.data.chunk_sources import read_sources
 from k2d.data.hypotheses import FILE as HYPOTHESES
 from k2d.data.hypotheses import TEXT, one_line
 from k2d.data.kaldi.datadir import read_utterances
@@ -43,7 +44,7 @@ def make(unit: Unit, job: Job, folder: Path) -> Counts:
     """Decode every chunk of a split once by one auxiliary. One that cannot be heard has an empty opinion."""
     work = _work(str(unit.settings["auxiliary"]), job)
     cache, tally = cache_of(unit, job), Tally()
-    items = _chunks(job.places.exp / "chunks" / str(unit.settings["split"]), tally)
+    items = chunk_items(job.places.exp / "chunks" / str(unit.settings["split"]), tally)
     with (
         (folder / HYPOTHESES).open("w", encoding="utf-8", newline="\n") as hypotheses,
         (folder / TEXT).open("w", encoding="utf-8", newline="\n") as texts,
@@ -64,9 +65,10 @@ def make(unit: Unit, job: Job, folder: Path) -> Counts:
     return close(folder, tally, cache, job, "chunks")
 
 
-def _chunks(folder: Path, tally: Tally) -> Iterator[Item]:
-    for row in read_utterances(folder):
-        item = Item(row.id, row.audio, row.start_s, row.end_s)
+def chunk_items(folder: Path, tally: Tally) -> Iterator[Item]:
+    """The chunks of a directory, one by one, with their lengths added up in the tally."""
+    for row, (_, source) in zip(read_utterances(folder), read_sources(folder), strict=True):
+        item = Item(row.id, row.audio, row.start_s, row.end_s, source.duration_s)
         tally.audio_s += item.length_s
         yield item
 

@@ -23,7 +23,7 @@ from k2d.faults import K2DError, UsageError
 from k2d.paths import PROJECT_ROOT
 from k2d.select.bulk import Keeping, measured_lines
 from k2d.select.distances import VERSION as MEASURING_VERSION
-from k2d.select.distances import Comparer, Measuring
+from k2d.select.distances import WHAT_IS_NEW, Comparer, Measuring
 from k2d.select.labels import VERSION as LABELS_VERSION
 from k2d.select.labels import Label, label_rules, objection
 from k2d.select.record import Tally
@@ -89,7 +89,7 @@ def _distances_unit(auxiliary: str, job: Job) -> Unit:
     settings = {
         "auxiliary": auxiliary,
         "measuring": asdict(_measuring(job.config.select)),
-        "measuring_version": MEASURING_VERSION,
+        "measuring_version": f"{MEASURING_VERSION}: {WHAT_IS_NEW}",
     }
     opinions = (_opinion(auxiliary, split, job) for split in splits)
     inputs = [*(_chunks_folder(split, job) for split in splits), *(path for path in opinions if path is not None)]
@@ -152,7 +152,7 @@ def _make_method(unit: Unit, job: Job, chunks: list[Chunks], folder: Path) -> Co
         def decisions() -> Iterator[Decision]:
             course_of = {each.split: each.courses() for each in chunks}
             for row, decision in _decided(settings, job, chunks):
-                tally.add(row, decision.reason, course_of[row.split](row.recording))
+                tally.add(row, decision.reason, course_of[row.split](row.chunk_id, row.recording))
                 if not decision.reason:
                     kept[row.split].write(f"{row.chunk_id}\n")
                 yield decision

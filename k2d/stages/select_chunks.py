@@ -9,7 +9,8 @@ from itertools import groupby, islice, repeat
 from operator import itemgetter
 from pathlib import Path
 
-from k2d.data.kaldi.datadir import Tables, parse_segment
+from k2d.data.chunk_sources import sources_of
+from k2d.data.kaldi.datadir import Tables
 from k2d.data.kaldi.external_sort import read_lines, sort_lines
 from k2d.data.kaldi.joins import Row, differences, look_up, split_row
 from k2d.data.kaldi.kinds import KINDS
@@ -66,13 +67,18 @@ class Chunks:
             mean_logprob = None if logprob is None else float(logprob)
             yield Label(f"{self.split}/{key}", normalise(text), duration_s, n_identical, n_in_recording, mean_logprob)
 
-    def courses(self) -> Callable[[str], str | None]:
-        """The course of a recording; None if the directory tells no courses."""
+    def courses(self) -> Callable[[str, str], str | None]:
+        """The course of a chunk of a recording; None if the directory tells no courses.
+
+        Chunks with audio of their own are the recordings of their directory.
+        """
         path = self.folder / COURSES
         if not path.exists():
-            return lambda _: None
+            return lambda _chunk, _recording: None
         courses = dict(map(split_row, read_lines(path)))
-        return lambda recording: courses.get(recording, NO_COURSE)
+        if "segments" in self._tables:
+            return lambda _chunk, recording: courses.get(recording, NO_COURSE)
+        return lambda chunk, _recording: courses.get(chunk, NO_COURSE)
 
     def write_kept(self, destination: Path) -> None:
         """Write the data directory of the chunks in `kept_ids`; a split of which nothing is kept gets none."""
@@ -87,18 +93,11 @@ class Chunks:
 
     def _spans(self) -> Iterator[tuple[str, float]]:
         """Recording and duration of each chunk, by id."""
-        segments, stated = self._tables.get("segments"), self._tables.get("utt2dur")
+        stated = self._tables.get("utt2dur")
         durations: Iterator[Row] | None = stated.rows() if stated else None
-        if segments is None:
-            if durations is None:
-                raise K2DError(f"{shown(self.folder)}: expected segments or utt2dur, which tell how long a chunk is")
-            yield from ((key, float(value)) for key, value in durations)
-            return
-        for _, value in segments.rows():
-            segment = parse_segment(value)
-            assert segment is not None, f"a valid directory has valid segments: {value}"
-            duration_s = float(next(durations)[1]) if durations else segment.end_s - segment.start_s
-            yield segment.recording_id, duration_s
+        for _, source in sources_of(self._tables, self.folder):
+            duration_s = float(next(durations)[1]) if durations else source.duration_s
+            yield source.recording_id, duration_s
 
     def _open_opinion(self, path: Path) -> Table:
         """The auxiliary's text, which must be of these very chunks."""

@@ -37,6 +37,7 @@ ROW = np.dtype(
     [
         ("start_s", "<f8"),  # not a number: from the beginning
         ("end_s", "<f8"),  # not a number: to the end
+        ("source_s", "<f8"),  # where it begins in the recording that it was made from
         ("audio_at", "<i8"),  # bytes in TEXTS
         ("audio_size", "<i4"),
         ("id_size", "<i4"),
@@ -129,7 +130,7 @@ class ChunkTable:
             return []
         before = self._rows[at - 1]
         label = self._label(before)
-        said = plain(text_before(label, round(float(row["start_s"]) - float(before["start_s"]), 2)))
+        said = plain(text_before(label, round(float(row["source_s"]) - float(before["source_s"]), 2)))
         has_ids = before["n_plain"] and said == plain(label)
         return self._plain_ids(before) if has_ids else codec.ids(said)
 

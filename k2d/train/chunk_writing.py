@@ -6,10 +6,9 @@ import hashlib
 import json
 import math
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
-from itertools import pairwise
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -17,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from k2d.atomic import new_partial_folder, publish_folder
+from k2d.data.chunk_sources import Source, read_sources
 from k2d.data.kaldi.datadir import read_utterances
 from k2d.data.rows import Utterance
 from k2d.faults import K2DError
@@ -102,8 +102,11 @@ def _is_there(cache: Path, made_from: Mapping[str, Any]) -> bool:
 def _write(wanted: Wanted, made_from: Mapping[str, Any], folder: Path) -> None:
     with _Writer(folder, wanted) as writer, Progress("reading the chunks", None, "chunks") as progress:
         for data, held_out in wanted.folders.items():
-            for before, row in _with_the_one_before(read_utterances(data)):
-                writer.add(row, before, held_out)
+            before: Source | None = None
+            # For most tables a chunk with audio of its own is a recording by itself: its source tells of which it is.
+            for row, (_, source) in zip(read_utterances(data), read_sources(data), strict=True):
+                writer.add(row, source, before, held_out)
+                before = source
                 progress.update()
     counts = writer.counts
     if not counts.total() - counts[HELD_OUT]:
@@ -120,15 +123,11 @@ def _write(wanted: Wanted, made_from: Mapping[str, Any], folder: Path) -> None:
     (folder / INDEX).write_text(json.dumps(asdict(index), ensure_ascii=False), encoding="utf-8")
 
 
-def _with_the_one_before(rows: Iterable[Utterance]) -> Iterator[tuple[Utterance, Utterance]]:
-    return pairwise([Utterance("", "", "", ""), *rows])
-
-
-def _are_neighbours(before: Utterance, row: Utterance) -> bool:
+def _are_neighbours(before: Source | None, source: Source) -> bool:
     """Chunks of a recording follow one another by id, but need not be neighbours once some were dropped."""
-    if before.recording_id != row.recording_id or before.start_s is None or before.end_s is None or row.start_s is None:
+    if before is None or before.recording_id != source.recording_id:
         return False
-    return row.start_s - before.end_s < _NEIGHBOURS_S
+    return source.start_s - before.end_s < _NEIGHBOURS_S
 
 
 class _Blob:
@@ -175,9 +174,9 @@ class _Writer:
     def records(self) -> dict[str, dict[str, Any]]:
         return {name: blob.record() for name, blob in self._blobs.items()}
 
-    def add(self, row: Utterance, before: Utterance, held_out: Collection[str]) -> None:
+    def add(self, row: Utterance, source: Source, before: Source | None, held_out: Collection[str]) -> None:
         """Count a chunk, and write it unless it is held out. One that is too long stays, as what was said before."""
-        if row.recording_id in held_out:
+        if source.recording_id in held_out:
             self.counts[HELD_OUT] += 1
             return
         ids = self._spelt(row, row.text or "")
@@ -190,7 +189,7 @@ class _Writer:
         else:
             plain_ids = []
             self.counts[TOO_LONG] += 1
-        self._add_row(row, ids, plain_ids, _are_neighbours(before, row))
+        self._add_row(row, source.start_s, ids, plain_ids, _are_neighbours(before, source))
 
     def _spelt(self, row: Utterance, text: str) -> list[int]:
         try:
@@ -198,7 +197,7 @@ class _Writer:
         except K2DError as error:
             raise K2DError(f"{self._wanted.where()}: chunk {row.id!r}: {error}") from error
 
-    def _add_row(self, row: Utterance, ids: list[int], plain_ids: list[int], follows: bool) -> None:
+    def _add_row(self, row: Utterance, source_s: float, ids: list[int], plain_ids: list[int], follows: bool) -> None:
         texts = self._blobs[TEXTS]
         if row.audio != self._audio:  # the chunks of a recording come together
             self._audio, self._audio_at = row.audio, texts.add(row.audio.encode())
@@ -206,6 +205,7 @@ class _Writer:
         values = {
             "start_s": math.nan if row.start_s is None else row.start_s,
             "end_s": math.nan if row.end_s is None else row.end_s,
+            "source_s": source_s,
             "audio_at": self._audio_at,
             "audio_size": len(row.audio.encode()),
             "id_size": len(key),

@@ -56,7 +56,7 @@ def test_the_teacher_comes_first_the_best_is_bold_and_a_real_difference_marked(e
     assert rows[2] == "| teacher | 23.08 |"  # 3 of 13 tokens
     assert rows[3] == "| k2d-s1 | **7.69**† |"
     assert rows[4].startswith("| same-s1 | 22.69")
-    assert "| k2d-s1 | test | -15.38 | -66.7 % | 1.000 | 0.000 | ×10.0 |" in rows
+    assert "| k2d-s1 | test | +15.38 | +66.7 | 1.000 | 0.000 | ×10.0 |" in rows
 
 
 def test_speeds_are_compared_within_an_experiment_alone(experiment, tmp_path, capsys):

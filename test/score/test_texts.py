@@ -55,6 +55,13 @@ def test_a_missing_file_is_named(tmp_path):
         read_texts(tmp_path / "hyp" / "text")
 
 
+def test_a_space_at_the_end_of_lines_is_told_as_such(tmp_path):
+    path = tmp_path / "text"
+    path.write_text("".join(f"u{n:02} 好 \n" for n in range(40)), encoding="utf-8")
+    (told,) = read_texts(path).mended
+    assert told == f"mended 40 × [space_at_end], first {path}:1: white space at the end of the line"
+
+
 def test_cr_bom_and_disorder_are_mended_and_counted(tmp_path):
     path = tmp_path / "text"
     path.write_bytes("\ufeffu2 b\r\nu1  a\r\nu3\r\n".encode())

@@ -2,6 +2,7 @@
 
 import pytest
 
+from k2d.data.chunk_sources import Source
 from k2d.data.rows import Utterance
 from k2d.faults import K2DError
 from k2d.score.rates import ErrorRate
@@ -29,17 +30,44 @@ def test_words_belong_to_the_chunk_that_has_their_middle():
         span("t5", 1.0, 2.0, "別", recording="r2"),
     ]
     chunks = [
-        span("c1", 0.0, 10.0),
-        span("c2", 10.0, 20.0),
-        span("c3", 30.0, 40.0),
-        span("c4", 0.0, 9.0, recording="r2"),
+        ("c1", Source("r1", ((0.0, 10.0),))),
+        ("c2", Source("r1", ((10.0, 20.0),))),
+        ("c3", Source("r1", ((30.0, 40.0),))),
+        ("c4", Source("r2", ((0.0, 9.0),))),
     ]
     assert dict(truth_of(chunks, reversed(truth))) == {"c1": "一 二", "c2": "三", "c3": "", "c4": "別"}
 
 
+def test_windows_that_overlap_both_have_what_lies_in_both():
+    chunks = [("c1", Source("r1", ((0.0, 10.0),))), ("c2", Source("r1", ((8.0, 18.0),)))]
+    truth = [span("t1", 8.0, 10.0, "一"), span("t2", 9.0, 13.0, "二")]
+    assert dict(truth_of(chunks, truth)) == {"c1": "一", "c2": "一 二"}
+
+
+def test_what_was_cut_out_of_a_chunk_is_not_its_truth():
+    """A chunk of three pieces, 1 to 5, 6 to 10 and 14 to 16 s."""
+    chunk = ("c1", Source("r1", ((1.0, 5.0), (6.0, 10.0), (14.0, 16.0))))
+    truth = [
+        span("t1", 1.0, 5.0, "一"),  # all of it
+        span("t2", 4.0, 7.0, "二"),  # its middle is cut out, but two of its three seconds are not
+        span("t3", 5.0, 6.0, "缺"),  # none of it
+        span("t4", 9.5, 14.5, "漏"),  # 1 of 5 s
+        span("t5", 10.0, 14.0, "隙"),  # what the teacher did not hear
+        span("t6", 15.0, 17.5, "外"),  # the middle, 16.25, is behind the chunk
+        span("t7", 13.0, 15.0, "三"),  # half of it
+    ]
+    assert dict(truth_of([chunk], truth)) == {"c1": "一 二 三"}
+
+
+def test_of_the_truth_beyond_a_chunk_nothing_is_asked():
+    """One stretch is judged by the middle alone, however much of an utterance reaches out of it."""
+    chunk = ("c1", Source("r1", ((4.0, 6.0),)))
+    assert dict(truth_of([chunk], [span("t1", 0.0, 10.0, "一")])) == {"c1": "一"}
+
+
 def test_truth_without_times_is_refused():
     with pytest.raises(K2DError, match="'t1' has no times: the truth about recordings needs `segments`"):
-        list(truth_of([span("c", 0.0, 1.0)], [Utterance("t1", "t1", "a.wav", "spk", "好")]))
+        list(truth_of([("c", Source("r1", ((0.0, 1.0),)))], [Utterance("t1", "t1", "a.wav", "spk", "好")]))
 
 
 @pytest.mark.parametrize(

@@ -98,6 +98,41 @@ def test_seven_repeats_against_five():
     assert found.composite == 1.0
 
 
+def timed(*texts):
+    """A label with each text between two timestamps, as a teacher writes it."""
+    return "".join(f"<{n}.00>{text}<{n + 1}.00>" for n, text in enumerate(texts))
+
+
+@pytest.mark.parametrize(
+    ("label", "expected"),
+    [
+        # "abcde abcde abcde abcde abcde abcde": "abcde " and " abcde" five times each; the ends have no space.
+        (timed(*["abcde"] * 6), False),
+        (timed(*["abcde"] * 7), True),  # six times each: a timestamp between two texts counts as a space
+        (timed(*["我們很好嗎"] * 6), False),
+        (timed(*["我們很好嗎"] * 7), True),
+        (timed(*["謝謝觀看我們"] * 6), True),  # the 6-gram itself, six times
+        (timed(*["謝謝觀看我們"] * 5), False),
+        (
+            timed(*["abcde."] * 6),
+            True,
+        ),  # the last full stop leaves a space: "abcde " six times
+        (" <0.00> " + "abcde " * 6 + "<9.00> ", False),
+    ],
+)
+def test_ngrams_are_counted_as_the_papers_code_counts_them(label, expected):
+    """Each timestamp becomes a space, those at the ends go, then comes the normaliser, then counting."""
+    assert COMPARER.compare(label, "").loops_a is expected
+    assert COMPARER.compare("", label).loops_b is expected
+
+
+@settings(deadline=None)
+@given(st.lists(st.text("ab 我。", max_size=8), max_size=9))
+def test_timestamps_at_the_ends_make_no_difference(texts):
+    inside = "<3.00>".join(texts).strip()
+    assert COMPARER.compare(f"<0.00>{inside}<9.00>", "") == COMPARER.compare(inside, "")
+
+
 def test_a_label_of_100_000_tokens_and_one_of_a_megabyte_take_bounded_time():
     loop = "<0.00> " + "thank you very much 謝謝 " * 20_000
     megabyte = "我們今天來看一個新的例子" * 28_000  # 1 MB in UTF-8

@@ -14,8 +14,10 @@ from k2d.data.kaldi.validate import validate
 from k2d.data.kaldi.validation import AudioLevel, Checks
 from k2d.data.rows import Hypothesis, Segment
 from k2d.faults import K2DError, MissingInput, UsageError
+from k2d.stages.hearing import Tally
 from k2d.stages.quarantine import read_rejected
 from k2d.stages.road import BY_VERB
+from k2d.stages.second_opinion import chunk_items
 from k2d.stages.select_chunks import Chunks
 from k2d.stages.shell import make_job, run_stage
 
@@ -138,7 +140,7 @@ def test_stage_8_reads_what_this_stage_writes(lab, tmp_path):
     pairs = list(chunks.pairs(None))
     assert [(pair.recording, pair.duration_s) for pair in pairs] == [("r1", 5.0), ("r1", 3.5), ("r2", 3.0), ("r2", 1.5)]
     assert [label.mean_logprob for label in chunks.labels(str)] == [-0.33, -0.30, None, None]
-    assert [chunks.courses()(key) for key in ("r1", "r2")] == ["音樂 history", "(none)"]
+    assert [chunks.courses()("x", key) for key in ("r1", "r2")] == ["音樂 history", "(none)"]
 
 
 @pytest.mark.parametrize(
@@ -178,6 +180,40 @@ def test_sum_writes_audio_of_which_the_gaps_are_cut_out(lab):
     assert np.array_equal(cut, expected)
     record = json.loads((folder / "record.json").read_text())
     assert "summed" in record["reading"]
+    assert lab.lines("utt2source") == [
+        "r1-0000050-0000550 r1 0.5 2.0 3.0 5.5",
+        "r1-0000550-0000900 r1 5.5 9.0",
+        "r2-0000100-0000400 r2 1.0 4.0",
+        "r2-0000450-0000600 r2 4.5 6.0",
+    ]
+
+
+def test_chunks_that_were_cut_out_are_of_the_recording_and_course_that_they_were_cut_from(lab, tmp_path):
+    lab.write_heard({"r1": [(0.5, 2.0, "嗯"), (6.0, 7.0, "嗯"), (8.0, 9.5, "嗯"), (10.0, 12.0, "好")]})
+    chunks = Chunks("lab/talks", lab.chunk("chunk.duration=sum", "chunk.max_s=2"), tmp_path / "scratch")
+    pairs = list(chunks.pairs(None))
+    assert [(pair.recording, pair.duration_s) for pair in pairs] == [("r1", 1.5), ("r1", 1.0), ("r1", 1.5), ("r1", 2.0)]
+    labels = chunks.labels(lambda timed_text: timed_text.removeprefix("<0.00>")[0])
+    assert [(label.n_identical, label.n_in_recording) for label in labels] == [(3, 4), (3, 4), (3, 4), (1, 4)]
+    course_of = chunks.courses()
+    assert [course_of(pair.id.rpartition("/")[2], pair.recording) for pair in pairs] == ["音樂 history"] * 4
+
+
+@pytest.mark.parametrize(("duration", "seconds"), [("span", [5.0, 3.5, 3.0, 1.5]), ("sum", [4.0, 3.5, 3.0, 1.5])])
+def test_stage_7_knows_how_long_its_chunks_are(lab, duration, seconds):
+    folder, tally = lab.chunk(f"chunk.duration={duration}"), Tally()
+    assert [item.length_s for item in chunk_items(folder, tally)] == seconds
+    assert tally.audio_s == sum(seconds)
+
+
+def test_chunks_of_the_sum_made_before_their_sources_were_told_are_made_again(lab):
+    lab.chunk("chunk.duration=sum")
+    stamp = lab.chunks / "stamp.json"
+    raw = json.loads(stamp.read_text())
+    del raw["recipe"]["settings"]["sources"]
+    stamp.write_text(json.dumps(raw))
+    with pytest.raises(K2DError, match='setting sources: null -> "utt2source"'):
+        lab.chunk("chunk.duration=sum")
 
 
 def test_sum_rejects_the_segments_of_a_recording_that_is_damaged(lab):
@@ -214,7 +250,7 @@ def test_sum_does_not_depend_on_the_number_of_processes(lab):
         }
 
     one = made(1)
-    assert len(one) == 4 + 10
+    assert len(one) == 4 + 11
     assert made(2) == one
 
 
@@ -260,6 +296,7 @@ def test_the_window_of_the_teacher_is_the_longest_chunk(lab):
 def test_done_is_skipped_and_what_decides_is_noticed(lab, capsys):
     lab.chunk()
     before = (lab.chunks / "stamp.json").read_bytes()
+    assert json.loads(before)["recipe"]["settings"] == {"split": "lab/talks", "duration": "span", "max_s": 6.0}
     (lab.pseudo / "record.json").write_text('{"window_s": 6.0, "work_s": 7.5}')  # decides nothing
     lab.chunk()
     assert (lab.chunks / "stamp.json").read_bytes() == before

@@ -133,7 +133,7 @@ def check_decisions(lab):
 def check_record(record):
     assert (record["rule"], record["alpha"], record["auxiliary"], record["also"]) == ("composite", 0.4, "base", [])
     assert record["settings"]["denominator"] == "validator"
-    assert record["signature"].startswith("k2d-select:1|norm:")
+    assert record["signature"].startswith("k2d-select:2|norm:")
     assert record["in"] == {"chunks": 7, "hours": round(81 / 3600, 6)}
     assert record["kept"] == {"chunks": 3, "hours": round(48 / 3600, 6)}
     assert record["dropped"] == {

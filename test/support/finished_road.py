@@ -13,6 +13,9 @@ from k2d.config import load_config
 from k2d.config.schema import Config
 from k2d.paths import PROJECT_ROOT
 from k2d.report.stored import expected_systems
+from k2d.stages.road import ROAD
+from k2d.stages.shell import make_job
+from k2d.stages.state import states
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,11 @@ class FinishedRoad:
 
     def read(self, *parts: str) -> Any:
         return json.loads(self.exp.joinpath(*parts).read_text(encoding="utf-8"))
+
+    def undone(self) -> list[str]:
+        """The stages that are not done for this config as it is now, by their verbs."""
+        job = make_job(self.config)
+        return [stage.verb for stage in ROAD if not all(state.is_done for state in states(stage, job))]
 
     def assert_chunks_were_kept_and_dropped(self, method: str) -> None:
         record = self.read("select", method, "record.json")

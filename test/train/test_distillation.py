@@ -120,6 +120,26 @@ def test_held_out_recordings_teach_nothing(chunks_folder, tmp_path):
         table_of(chunks_folder, tmp_path, made_codec(), {"r1", "r2"})
 
 
+def test_chunks_with_audio_of_their_own_are_of_the_recording_that_they_were_cut_from(tmp_path):
+    """As `chunk.duration: sum` writes them: for every table but utt2source a chunk is a recording by itself."""
+    names = ["r1-a", "r1-b", "r1-c", "r2-a"]
+    tables = {
+        "wav.scp": [f"{name} {name}.flac" for name in names],
+        "text": ["r1-a <0.00>你好<2.00><2.00>so<4.00>", "r1-b 我們", "r1-c 再見", "r2-a x"],
+        "utt2spk": [f"{name} {name[:2]}" for name in names],
+        "utt2source": ["r1-a r1 0.0 2.0 7.0 9.0", "r1-b r1 9.5 12.5", "r1-c r1 18.0 19.0", "r2-a r2 0.0 1.0"],
+    }
+    data, codec = tmp_path / "kept", made_codec()
+    data.mkdir()
+    for name, lines in tables.items():
+        (data / name).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    left = table_of(data, tmp_path / "left", codec, {"r1"})
+    assert [left[number].id for number in range(len(left))] == ["r2-a"]
+    table = table_of(data, tmp_path / "all", codec)
+    before = [table.ids_before(number, codec) for number in range(4)]
+    assert before == [[], codec.ids("你好 so"), [], []]  # r1-c begins 5.5 s after r1-b
+
+
 def test_a_student_with_all_layers_has_nothing_to_learn_from_its_teacher(teacher, chunks_folder, tmp_path):
     from k2d.objectives.objective import Objective
     from k2d.train.distillation import Distilling, Pair

@@ -130,8 +130,8 @@ def _from_stat_error(error: OSError | ValueError, source: AudioSource) -> AudioE
             target = source.path.readlink()
             message = f"is a link to {target}, which does not exist"
             return AudioError("missing", str(source), message, "mend it", Cause.ABSENCE)
-        remedy = "check the path; a relative one starts at the project root (or at --root)"
-        return AudioError("missing", str(source), "there is no such file", remedy, Cause.ABSENCE)
+        root = "a relative one starts at the project root, or at `python -m k2d data validate --root DIR`"
+        return AudioError("missing", str(source), "there is no such file", f"check the path; {root}", Cause.ABSENCE)
     return from_os_error(error, source)
 
 

@@ -106,6 +106,7 @@ def _kinds() -> dict[str, Kind]:
     factor = r"(?:0?\.(?!50*$)[5-9][0-9]*|1(?:\.(?:[0-4][0-9]*)?)?)"
     warp = (fields, factor, "a factor between 0.5 and 1.5", _odd_value)
     channel = (fields, r"\S+ [AB1]", "a file name and channel A or B", _odd_value)
+    pieces = (fields, rf"\S+(?: {_TIME} {_TIME})+", "recording, then start and end of each piece", _odd_value)
     rows = [
         ("wav.scp", recording, *file),
         ("segments", utterance, fields, rf"\S+ {_TIME} {_TIME}", "recording, start and end", _odd_segment),
@@ -119,6 +120,7 @@ def _kinds() -> dict[str, Kind]:
         ("utt2lang", utterance, *an_id),
         ("utt2uniq", utterance, *an_id),
         ("utt2category", utterance, *an_id),
+        ("utt2source", utterance, *pieces),  # ours: what a chunk with audio of its own was cut from
         ("utt2num_frames", utterance, fields, r"0*[1-9][0-9]*", "a whole number above 0", _odd_value),
         ("utt2warp", utterance, *warp),
         ("spk2warp", speaker, *warp),

@@ -39,7 +39,7 @@ def mend_line(raw: str, kind: Kind) -> tuple[str | None, list[Finding]]:
     >>> from k2d.data.kaldi.kinds import KINDS
     >>> line, findings = mend_line("utt1 \\t cafe\\u0301  noir\\r", KINDS["text"])
     >>> line, [finding.code for finding in findings]
-    ('utt1 café noir', ['crlf', 'spacing', 'spacing', 'nfc'])
+    ('utt1 café noir', ['crlf', 'spacing', 'word_spacing', 'nfc'])
     """
     findings: list[Finding] = []
     if raw.endswith("\r"):
@@ -49,7 +49,11 @@ def mend_line(raw: str, kind: Kind) -> tuple[str | None, list[Finding]]:
     if not body:
         return None, [*findings, _mend("blank_line", "empty line")]
     raw_id, value = _cut(body)
-    if body != raw or body != f"{raw_id} {value}".rstrip(" "):
+    if raw[0] in _ASCII_SPACE:
+        findings.append(_mend("space_at_start", "white space before the id"))
+    if raw[-1] in _ASCII_SPACE:
+        findings.append(_mend("space_at_end", "white space at the end of the line"))
+    if value and body != f"{raw_id} {value}":
         findings.append(_mend("spacing", "the id and its value are not parted by one space"))
     key = unicodedata.normalize("NFC", raw_id)
     if key != raw_id:
@@ -89,7 +93,7 @@ def _mend_spaces(value: str, kind: Kind, findings: list[Finding]) -> str:
         value = _ODD_SPACE.sub(" ", value).strip(" ")
     single = re.sub(r"[ \t]+", " ", value)
     if single != value:
-        findings.append(_mend("spacing", "more than one space, or a tab, between words"))
+        findings.append(_mend("word_spacing", "more than one space, or a tab, between words"))
     return single
 
 

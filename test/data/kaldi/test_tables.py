@@ -100,10 +100,36 @@ def test_item_10_control_characters_in_text_are_refused(tmp_path, character, nam
     assert opened.only_fault() == f"{opened.path}:2: control character {name} after the id; remove it"
 
 
-def test_item_11_ascii_space_between_id_and_value_is_mended(tmp_path):
-    opened = Opened(tmp_path, "text", "a  x\nb\ty\n c z \nd x  y\t z\n")
-    assert opened.lines == ["a x", "b y", "c z", "d x y z"]
-    assert opened.report.counts == {(Treatment.NORMALISE, "spacing"): 4}
+@pytest.mark.parametrize(
+    ("line", "code", "message"),
+    [
+        ("a  x", "spacing", "the id and its value are not parted by one space"),
+        ("a\tx", "spacing", "the id and its value are not parted by one space"),
+        (" a x", "space_at_start", "white space before the id"),
+        ("a x ", "space_at_end", "white space at the end of the line"),
+        ("a x\t", "space_at_end", "white space at the end of the line"),
+        ("a x  y", "word_spacing", "more than one space, or a tab, between words"),
+        ("a x\ty", "word_spacing", "more than one space, or a tab, between words"),
+    ],
+)
+def test_item_11_ascii_space_is_mended_and_told_where_it_was(tmp_path, line, code, message):
+    opened = Opened(tmp_path, "text", f"{line}\nb z\n")
+    assert [each.replace(" y", "") for each in opened.lines] == ["a x", "b z"]
+    assert opened.report.counts == {(Treatment.NORMALISE, code): 1}
+    assert opened.only_fault() == f"{opened.path}:1: {message}"
+
+
+def test_item_11_an_empty_text_may_have_a_space_behind_its_id(tmp_path):
+    opened = Opened(tmp_path, "text", "a \nb\nc x\n")
+    assert opened.lines == ["a", "b", "c x"]
+    assert opened.report.counts == {(Treatment.NORMALISE, "space_at_end"): 1}
+
+
+def test_item_11_all_of_them_are_told_of_one_line(tmp_path):
+    opened = Opened(tmp_path, "text", " c\tx  y \n")
+    assert opened.lines == ["c x y"]
+    codes = {code for _, code in opened.report.counts}
+    assert codes == {"space_at_start", "space_at_end", "spacing", "word_spacing"}
 
 
 @pytest.mark.parametrize(
@@ -206,6 +232,7 @@ def test_kaldis_own_symbols_are_no_words(tmp_path, symbol):
         ("reco2file_and_channel", ["sw02 A", "sw02 B", "sw02 1"], ["sw02 C", "sw02", "sw02 A B"]),
         ("utt2spk", ["spk"], ["", "two words"]),
         ("segments", ["r 0 1", "r 0.5 1.25"], ["r 0", "r 0 1 2", "r -1 1", "r 0 nan", "r 0 inf", "r 0 1,5", "r x 1"]),
+        ("utt2source", ["r 0 1", "r 0.5 1 2 3.25"], ["r", "r 0", "r 0 1 2", "r 0 1,5", "r -1 1", ""]),
         ("wav.scp", ["a b.wav", "x.ark:123", "a~b.wav"], ["", "~/x.wav", "sox x.wav -t wav - |", "|cat"]),
     ],
 )

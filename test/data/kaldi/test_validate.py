@@ -49,6 +49,7 @@ def test_every_known_table_may_be_there(check):
         "cmvn.scp": "a c.ark:4\nb c.ark:90\n",
         "reco2dur": "a-1 1.5\na-2 2\nb-1 0.75\n",
         "reco2file_and_channel": "a-1 a A\na-2 a B\nb-1 b A\n",
+        "utt2source": "a-1 r 0.5 2\na-2 r 2 3 4.5 5.5\nb-1 q 0 0.75\n",
     }
     assert set(extra) | {"wav.scp", "segments", "text", "utt2spk", "spk2utt", "utt2dur"} == set(KINDS)
     assert check("whole", extra).report.counts == {}

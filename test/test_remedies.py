@@ -1,0 +1,237 @@
+"""Whatever a message tells people to type exists: every option, verb and setting that a string of the code names.
+
+A message that names its command (`python -m k2d data fix`, `./run.sh --stage 8`) is held against that command. One
+that names an option alone is read by whoever typed the command that the file belongs to (OWNERS). All other files
+serve the stages, which are run both as `./run.sh …` and as `python -m k2d VERB …`: both must know the option.
+"""
+
+import argparse
+import ast
+import importlib
+import re
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from k2d.__main__ import FORMS, TOOLS, _call
+from k2d.config.load import load_config, settings_of
+from k2d.paths import PROJECT_ROOT
+from k2d.stages.road import BY_VERB
+
+OWNERS = {  # files that serve one command, by the beginning of their path
+    "k2d/config/cli.py": ("config",),
+    "k2d/data/cli.py": ("data",),
+    "k2d/data/kaldi/": ("data",),
+    "k2d/decode/cli.py": ("transcribe",),
+    "k2d/plan/": ("plan",),
+    "k2d/report/publish.py": ("report", "--publish"),
+    "k2d/score/cli.py": ("score", "--ref"),
+    "k2d/score/compare.py": ("compare",),
+    "k2d/select/cli.py": ("distance",),
+    "k2d/select/sweep.py": ("select", "--sweep"),
+    "k2d/data/raw/download_command.py": ("egs",),
+}
+NO_MESSAGES = {
+    "k2d/report/style.py": "CSS, whose variables begin with two hyphens",
+    "k2d/report/plotting.py": "CSS in a plot",
+    "tools/bench/": "each bench has a parser of its own, and names an option only to call itself",
+}
+_OPTION = re.compile(r"(?<![\w-])--([a-z][a-z-]*)")
+_COMMAND = re.compile(r"(?:python -m k2d |(?P<run>(?:\./|egs/\S+/)run\.sh))(?P<words>[^`;),\n]*)")
+_SETTING = re.compile(r"(?<![\w./-])([a-z_]+(?:\.[a-z_]+)+|max_bad)=")
+
+
+class Message(NamedTuple):
+    """A string of the code; what it fills in at run time is written as {}."""
+
+    path: str
+    line: int
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.path}:{self.line}: {self.text!r}"
+
+
+def messages() -> Iterator[Message]:
+    for folder in ("k2d", "egs", "tools"):
+        for path in sorted((PROJECT_ROOT / folder).rglob("*.py")):
+            name = path.relative_to(PROJECT_ROOT).as_posix()
+            if not any(name.startswith(each) for each in NO_MESSAGES):
+                yield from (Message(name, *found) for found in strings(path.read_text(encoding="utf-8")))
+    for path in [PROJECT_ROOT / "run.sh", *sorted((PROJECT_ROOT / "utils").glob("*.sh"))]:
+        said = re.finditer(r'"(?:[^"\\\n]|\\.)*"', path.read_text(encoding="utf-8"))
+        yield from (Message(path.relative_to(PROJECT_ROOT).as_posix(), 0, found[0].strip('"')) for found in said)
+
+
+def strings(code: str) -> Iterator[tuple[int, str]]:
+    """Every string of a module but docstrings; an f-string is one.
+
+    >>> list(strings('def f():\\n    "no"\\n    return f"use --force {x}" "!"'))
+    [(3, 'use --force {}!')]
+    """
+    tree = ast.parse(code)
+    inside = {id(part) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in node.values}
+    alone = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}  # docstrings, of fields as well
+    for node in ast.walk(tree):
+        if id(node) in inside | alone:
+            continue
+        if isinstance(node, ast.JoinedStr):
+            parts = (str(part.value) if isinstance(part, ast.Constant) else "{}" for part in node.values)
+            yield node.lineno, "".join(parts)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield node.lineno, node.value
+
+
+def is_argument(text: str) -> bool:
+    """An option by itself is declared or passed on; a message has more words."""
+    return re.fullmatch(r"--[a-z-]+(=\S*)?", text) is not None
+
+
+class _Seen(Exception):
+    """A command's parser, caught when it is about to read its words."""
+
+
+@cache
+def options_of(*command: str) -> frozenset[str]:
+    """The options of `python -m k2d …`, of `run.sh`, or of a corpus's download (`egs`), with one verb's or with all."""
+    if command[0] == "run.sh":
+        header = (PROJECT_ROOT / "run.sh").read_text(encoding="utf-8").partition("set -euo")[0]
+        return frozenset(re.findall(r"^#   (?:-h, )?--([a-z-]+)", header, flags=re.MULTILINE))
+    parser = parser_of(*command)
+    verbs = [action for action in parser._actions if isinstance(action, argparse._SubParsersAction)]
+    parsers = [parser, *(sub for action in verbs for sub in action.choices.values())]
+    if verbs and len(command) > 1:
+        parsers = [verbs[0].choices[command[1]]]
+    return frozenset(word[2:] for each in parsers for action in each._actions for word in action.option_strings)
+
+
+def parser_of(*command: str) -> argparse.ArgumentParser:
+    def seen(self: argparse.ArgumentParser, *_: object, **__: object) -> None:
+        raise _Seen(self)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(argparse.ArgumentParser, "parse_known_args", seen)
+        with pytest.raises(_Seen) as caught:
+            if command[0] == "egs":
+                importlib.import_module("k2d.data.raw.download_command").main("mini", [])
+            _call(command[0], [word for word in command[1:] if word.startswith("--")])
+    return caught.value.args[0]
+
+
+def named_commands(text: str) -> Iterator[tuple[tuple[str, ...], list[str]]]:
+    """Each command in a message, as its verb(s), and the options that stand behind it."""
+    for found in _COMMAND.finditer(text):
+        options = _OPTION.findall(found["words"])
+        verb, *rest = [*re.findall(r"[^\s]+", found["words"]), "", ""]
+        if found["run"]:
+            yield ("run.sh",), options
+        elif re.fullmatch("[a-z_]+", verb):
+            form = [f"--{option}" for option in options if (verb, f"--{option}") in FORMS]
+            sub = [rest[0]] if verb == "data" and re.fullmatch("[a-z]+", rest[0]) else []
+            yield (verb, *sub, *form), options
+
+
+def exists(command: tuple[str, ...]) -> bool:
+    if command[0] == "run.sh":
+        return True
+    return command[0] in {*TOOLS, *BY_VERB} and (command[0] != "data" or set(command[1:]) <= subverbs())
+
+
+@cache
+def subverbs() -> frozenset[str]:
+    """Of `python -m k2d data`."""
+    actions = parser_of("data")._actions
+    return frozenset(verb for each in actions if isinstance(each, argparse._SubParsersAction) for verb in each.choices)
+
+
+def faults_of(message: Message) -> Iterator[str]:
+    for command, options in named_commands(message.text):
+        if not exists(command):
+            yield f"{message}: there is no verb {' '.join(command)!r}"
+            continue
+        yield from (f"{message}: {' '.join(command)} has no --{o}" for o in options if o not in options_of(*command))
+    for option in _OPTION.findall(_COMMAND.sub(" ", message.text)):
+        lacking = [" ".join(command) for command in readers(message.path) if option not in options_of(*command)]
+        if lacking:
+            yield f"{message}: read by those who typed {', '.join(lacking)}: no --{option} there"
+    for setting in _SETTING.findall(message.text):
+        if not is_setting(setting):
+            yield f"{message}: there is no setting {setting}"
+
+
+def readers(path: str) -> list[tuple[str, ...]]:
+    """The commands that show the messages of a file."""
+    if path.endswith(".sh"):
+        return [("run.sh",)]
+    for beginning, command in OWNERS.items():
+        if path.startswith(beginning):
+            return [command]
+    verb = Path(path).stem
+    verbs = [verb] if path == f"k2d/stages/{verb}.py" and verb in BY_VERB else list(BY_VERB)
+    return [("run.sh",), *((verb,) for verb in verbs)]
+
+
+@cache
+def is_setting(name: str) -> bool:
+    if name.startswith("prepare.options."):
+        return True  # each corpus has its own; its prepare.py checks them
+    found: object = settings_of(load_config(PROJECT_ROOT / "conf" / "mini.yaml", []))
+    for part in name.split("."):
+        if not isinstance(found, dict) or part not in found:
+            return False
+        found = found[part]
+    return True
+
+
+def test_whatever_a_message_names_exists():
+    told = [message for message in messages() if not is_argument(message.text)]
+    assert [fault for message in told for fault in faults_of(message)] == []
+    naming = [message for message in told if _OPTION.search(message.text) or _COMMAND.search(message.text)]
+    assert len(naming) > 50, "the messages are not found any more"
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "fault"),
+    [
+        ("k2d/stages/quarantine.py", "allow more with --max-bad SHARE", "typed run.sh: no --max-bad there"),
+        ("k2d/stages/select.py", "see python -m k2d select --sweeep 0.1", "select has no --sweeep"),
+        (
+            "k2d/stages/tokens.py",
+            "go on with --allow-count-mismatch",
+            "typed tokens: no --allow-count-mismatch there",
+        ),
+        ("k2d/stages/prepare.py", "go on with --allow-count-mismatch", None),
+        ("k2d/stages/state.py", "`./run.sh --stage 3 --frobnicate`", "run.sh has no --frobnicate"),
+        ("k2d/data/kaldi/fix.py", "use `python -m k2d data mend {}`", "there is no verb 'data mend'"),
+        ("k2d/select/sweep.py", "python -m k2d swep", "there is no verb 'swep'"),
+        ("k2d/stages/select.py", "go on with select.allow_emty=true", "there is no setting select.allow_emty"),
+        ("k2d/models/codec.py", "name one with --language", ": no --language there"),
+        ("k2d/models/codec.py", "name one: python -m k2d transcribe --language NAME", None),
+        ("utils/parse_options.sh", "whose? name its --corpora", "typed run.sh: no --corpora there"),
+    ],
+)
+def test_a_message_that_leads_nowhere_is_found(path, text, fault):
+    found = list(faults_of(Message(path, 1, text)))
+    assert found == [] if fault is None else any(fault in line for line in found), found
+
+
+def test_run_sh_takes_every_option_that_its_help_names(project):
+    """With a value where the help shows one; only the config, which is not there, is complained of."""
+    header = (PROJECT_ROOT / "run.sh").read_text(encoding="utf-8").partition("set -euo")[0]
+    named = re.findall(r"^#   --([a-z-]+)( [A-Z]+)?", header, flags=re.MULTILINE)
+    values = {
+        "conf": "no-such.yaml",
+        "stage": "1",
+        "stop-stage": "1",
+        "corpus": "mini",
+        "root": "/",
+        "ngpu": "0",
+        "nj": "1",
+    }
+    words = [word for name, value in named for word in ([f"--{name}", values[name]] if value else [f"--{name}"])]
+    assert {name for name, _ in named} == options_of("run.sh") - {"help"}
+    done = project.run(*words)
+    assert done.stderr == "run.sh: --conf: no such file: no-such.yaml; ./run.sh -h tells the options\n"
