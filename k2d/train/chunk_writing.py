@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
-from itertools import pairwise
+from itertools import chain, pairwise
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -122,7 +122,8 @@ def _write(wanted: Wanted, made_from: Mapping[str, Any], folder: Path) -> None:
 
 
 def _with_the_one_before(rows: Iterable[Utterance]) -> Iterator[tuple[Utterance, Utterance]]:
-    return pairwise([Utterance("", "", "", ""), *rows])
+    """One by one: there may be millions of them."""
+    return pairwise(chain([Utterance("", "", "", "")], rows))
 
 
 def _are_neighbours(before: Utterance, row: Utterance) -> bool:
