@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import MISSING, asdict, fields
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ TEXT = "text"  # the same without times, as Kaldi writes transcripts
 Record = dict[str, Any]  # a JSON object
 
 _TIME_DECIMALS = 3
+_FIRST_ID = re.compile(rb'\{"id": "([^"\\]+)", ')  # as hypothesis_line writes it
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
@@ -80,22 +81,31 @@ def one_line(text: str) -> str:
 # --- reading ---
 
 
-def read_hypotheses(path: Path) -> Iterator[Hypothesis]:
-    """The hypotheses of a file, which are in C order of their ids; K2DError names the line and field that is wrong."""
+def read_hypotheses(path: Path, only: Collection[str] | None = None) -> Iterator[Hypothesis]:
+    """The hypotheses of a file, which are in C order of their ids; K2DError names the line and field that is wrong.
+
+    With `only`, those of these recordings: of other lines no more than the id is read.
+    """
     if not path.is_file():
         raise MissingInput(f"{shown(path)}: there is no such file; decode the recordings first")
     last_id = ""
     with path.open("rb") as file:  # bytes: an odd one is told with its line
         for number, line in enumerate(file, start=1):
             try:
-                hypothesis = parse_hypothesis(line.decode("utf-8"))
-                if hypothesis.recording_id <= last_id:
-                    raise ValueError(f"id: found {hypothesis.recording_id!r} after {last_id!r}, expected C order")
+                told = _FIRST_ID.match(line) if only is not None else None
+                key = told[1].decode("utf-8") if told else ""
+                is_wanted = only is None or not key or key in only
+                if is_wanted:
+                    hypothesis = parse_hypothesis(line.decode("utf-8"))
+                    key = hypothesis.recording_id
+                if key <= last_id:
+                    raise ValueError(f"id: found {key!r} after {last_id!r}, expected C order")
             except (ValueError, RecursionError) as error:
                 remedy = "make the file again (the stage that wrote it, with --force)"
                 raise K2DError(f"{shown(path)}:{number}: {error}; {remedy}") from error
-            last_id = hypothesis.recording_id
-            yield hypothesis
+            last_id = key
+            if is_wanted and (only is None or key in only):
+                yield hypothesis
 
 
 def parse_hypothesis(line: str) -> Hypothesis:

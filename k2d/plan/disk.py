@@ -17,6 +17,9 @@ DISTANCES_PER_CHUNK = 120
 KEPT_PER_CHUNK = 440
 """Of the mini recipe as it lies on disk (hyp.jsonl, text, tables and data directories), rounded up."""
 
+TABLE_PER_CHUNK = 1_900
+"""Of chunks of 60 words, as tools/bench/chunk_table.py finds it: text, and ids of four bytes with and without times."""
+
 AUDIO_PER_HOUR = 16000 * 2 * 3600
 """16 kHz in 16 bits, one channel."""
 FLAC_SHARE = 0.54
@@ -60,6 +63,8 @@ def disk_lines(amounts: Amounts, teacher: Shape, auxiliaries: list[Shape], step:
     selected = n_chunks * (amounts.n_auxiliaries * DISTANCES_PER_CHUNK + amounts.n_methods * KEPT_PER_CHUNK)
     yield Line("8 select", selected, "chunks × (auxiliaries × 120 bytes + methods × 440 bytes), as if all were kept")
     yield Line("9 init_student", student_bytes, "parameters × 4 bytes")
+    tables = n_chunks * amounts.n_methods * TABLE_PER_CHUNK
+    yield Line("10 distill: tables of chunks", tables, "chunks × methods × 1.9 kB, as if all were kept (cache/tables)")
     if amounts.keeps_encoded:
         encoded = n_chunks * teacher.n_frames * teacher.width * 4
         yield Line("10 distill: encoder's output", encoded, "chunks × frames × width × 4 bytes (distill.keep_encoded)")

@@ -257,8 +257,8 @@ def _held(heldout: Mapping[str, frozenset[str]], job: Job) -> Held:
 
     sources, texts = [], {}
     for split, names in heldout.items():
-        heard = read_hypotheses(job.places.exp / "pseudo" / split / HYPOTHESES)
-        said = {each.recording_id: plain_text(each) for each in heard if each.recording_id in names}
+        heard = read_hypotheses(job.places.exp / "pseudo" / split / HYPOTHESES, names)
+        said = {each.recording_id: plain_text(each) for each in heard}
         for row in read_recordings(job.places.split(split)):
             if row.id in names and said.get(row.id):
                 sources.append(Source(f"{split}/{row.id}", row.audio, row.duration_s))

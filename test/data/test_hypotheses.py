@@ -122,6 +122,28 @@ def test_ids_come_once_and_in_c_order(tmp_path):
             list(read_hypotheses(written(tmp_path, LINE, changed(id=second))))
 
 
+def test_of_many_only_those_that_are_asked_for_are_read(tmp_path, monkeypatch):
+    """A few held-out recordings among a hundred thousand: the others are no more than looked at."""
+    from k2d.data import hypotheses
+
+    names = ["a", "b 'quoted'", "課-1", "課-2"]
+    path = tmp_path / "hyp.jsonl"
+    lines = [hypothesis_line(Hypothesis(name.replace(" ", ""), 3.0, (Segment(0.0, 1.0, "so"),), ())) for name in names]
+    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    parsed = []
+    real = hypotheses.parse_hypothesis
+    monkeypatch.setattr(hypotheses, "parse_hypothesis", lambda line: (parsed.append(line), real(line))[1])
+    wanted = {"課-1", "nobody"}
+    assert [each.recording_id for each in read_hypotheses(path, wanted)] == ["課-1"]
+    assert parsed == [lines[2] + "\n"]
+    spelt = json.dumps({"duration_s": 3.0, "windows": [], "segments": [], "id": "課-3"})  # as another might write it
+    path.write_text(f"{lines[2]}\n{spelt}\n", encoding="utf-8")
+    assert [each.recording_id for each in read_hypotheses(path, {"課-3"})] == ["課-3"]
+    path.write_text(f"{lines[2]}\n{lines[0]}\n", encoding="utf-8")
+    with pytest.raises(K2DError, match=r":2: id: found 'a' after '課-1', expected C order"):
+        list(read_hypotheses(path, {"nobody"}))
+
+
 def test_a_missing_file_is_missing_input(tmp_path):
     with pytest.raises(MissingInput, match="there is no such file; decode the recordings first"):
         list(read_hypotheses(tmp_path / "hyp.jsonl"))

@@ -80,6 +80,34 @@ def test_a_pass_that_fails_leaves_no_table_and_names_the_chunk(kept, tmp_path):
     assert "r0-009" in ids_of(opened(tmp_path / "cache", kept))
 
 
+def test_chunks_are_read_one_at_a_time(tmp_path, monkeypatch):
+    """When a row is asked for, all before it but the last are written: there may be millions."""
+    from k2d.data.rows import Utterance
+    from k2d.train import chunk_writing
+
+    codec, n_behind = CountingCodec(), []
+
+    def rows(_folder):
+        for number in range(300):
+            n_behind.append(number - codec.n_asked // 2)
+            yield Utterance(f"r-{number:03d}", "r", "r.wav", "r", "<0.00>hello<1.00>", float(number), number + 1.0)
+
+    monkeypatch.setattr(chunk_writing, "read_utterances", rows)
+    (tmp_path / "kept").mkdir()
+    assert len(opened(tmp_path / "cache", tmp_path / "kept", codec=codec)) == 300
+    assert max(n_behind) <= 1
+
+
+class CountingCodec(Unasked):
+    """Counts the texts that it spells, and spells them alike."""
+
+    n_asked = 0
+
+    def ids(self, text):
+        self.n_asked += 1
+        return [1, 2, 3]
+
+
 def test_whole_recordings_and_silence_are_chunks_too(tmp_path):
     folder = tmp_path / "kept"
     folder.mkdir()

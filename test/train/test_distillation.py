@@ -1,5 +1,7 @@
 """What a student learns from: kept chunks read by seeking, and terms from the one encoder that both decoders share."""
 
+import pickle
+
 import numpy as np
 import pytest
 import soundfile
@@ -200,6 +202,7 @@ def test_what_is_kept_is_what_the_teacher_gives(teacher, chunks_folder, tmp_path
     made_from = {"teacher": "this one"}
     whole = ChunkMaterial(chunks, teacher.codec, teacher.window)
     encoded = open_encoded(whole, teacher, tmp_path / "encoded", made_from=made_from, batch_size=3)
+    assert len(pickle.dumps(encoded)) < 500, "a process that is sent it maps the files itself"
     times = (tmp_path / "encoded" / "states.float32").stat().st_mtime_ns
     open_encoded(whole, teacher, tmp_path / "encoded", made_from=made_from, batch_size=3)
     assert (tmp_path / "encoded" / "states.float32").stat().st_mtime_ns == times
