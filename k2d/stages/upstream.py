@@ -46,7 +46,10 @@ class Stale:
     """Making it anew needs --force."""
     stage: Stage | None
     """Who makes it."""
-    corpus: str | None = None
+    corpus: str | None
+    """What that stage has to be limited to, so that it makes this folder."""
+    is_damaged: bool = False
+    """Files in it changed since it was made."""
 
 
 class Upstream:
@@ -86,7 +89,8 @@ class Upstream:
         producer = producers.get(maker.folder)
         by = producer.stage if producer else BY_VERB.get(maker.stamp.recipe.stage)
         must_ask = any(not line.endswith("is missing") for line in changes)
-        return Stale(maker.folder, path, changes, must_ask, by, producer.corpus if producer else None)
+        corpus = producer.corpus if producer else None
+        return Stale(maker.folder, path, changes, must_ask, by, corpus, is_damaged=True)
 
     def _changed(self, read: Sequence[Path], producers: Mapping[Path, Producer]) -> Iterator[Stale]:
         """Follow what is read back to what it was made from, each folder once."""
@@ -167,7 +171,10 @@ def _remedy(stage: Stage, found: Sequence[Stale], job: Job) -> Iterator[str]:
         yield f"(--force replaces what stage {stage.number} makes, never what it reads)"
     if first.stage is not None and first.stage.number == 1:
         yield "or, to change data by hand, copy it (python -m k2d data copy) and name the copy in the config"
-    yield "or give the experiment another name (name=…, data=… for corpora)"
+    if any(each.is_damaged for each in found):
+        yield "or put the files back as they were"
+    if not all(each.is_damaged for each in found):
+        yield "or give the experiment another name (name=…, data=… for corpora)"
 
 
 def _producers(stage: Stage, job: Job) -> Iterator[Producer]:

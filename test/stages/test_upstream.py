@@ -281,7 +281,7 @@ def test_a_text_that_was_edited_by_hand_is_not_scored(road, is_scored):
         "  decode/a\n"
         "    text was edited\n"
         "run stage 11 (decode) again first: ./run.sh --stage 11 --force\n"
-        "or give the experiment another name (name=…, data=… for corpora)"
+        "or put the files back as they were"
     )
     assert road.run("decode", force=True) == ["a"]
     assert road.run() == ([] if is_scored else ["a"])
