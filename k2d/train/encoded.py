@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from k2d.atomic import new_partial_folder, publish_folder
+from k2d.atomic import partial_folder, publish_folder
 from k2d.models.recogniser import Memory, Recogniser
 from k2d.progress import track
 from k2d.train.chunks import Chunk, ChunkMaterial, sequence_of, speech_of
@@ -76,7 +76,8 @@ def _is_there(folder: Path, wanted: Mapping[str, Any]) -> bool:
 
 
 def _make(material: ChunkMaterial, teacher: Recogniser, folder: Path, wanted: Mapping[str, Any], size: int) -> None:
-    partial = new_partial_folder(folder)
+    partial = partial_folder(folder)
+    partial.mkdir(parents=True, exist_ok=True)
     batches = [material.chunks[at : at + size] for at in range(0, len(material.chunks), size)]
     shape: list[int] = []
     n_tokens: list[int] = []
