@@ -248,7 +248,7 @@ def test_data_that_were_prepared_when_digests_went_by_bytes_are_done(lab, tmp_pa
     raw.mkdir()
     monkeypatch.setattr(prepare, "Corpus", lambda name: lab)
     config = load_config(PROJECT_ROOT / "conf" / "mini.yaml", [f"prepare.roots.TEMPLATE={raw}"])
-    job = Job(config, Places(tmp_path / "data", tmp_path / "exp"), corpus="TEMPLATE")
+    places = Places(tmp_path / "data", tmp_path / "exp")
     made = tmp_path / "data" / "TEMPLATE"
     made.mkdir(parents=True)
     by_bytes = lab.code_by_bytes()
@@ -257,6 +257,7 @@ def test_data_that_were_prepared_when_digests_went_by_bytes_are_done(lab, tmp_pa
     stage = SimpleNamespace(verb="prepare", load=lambda: prepare)
 
     def state():
+        job = Job(config, places, corpus="TEMPLATE")
         (unit,) = prepare.units(job)
         return state_of(stage, unit, job)
 

@@ -1,19 +1,21 @@
 """A stage that was killed while it put its folder in place: the next run finds the old folder or the new one."""
 
 import json
-from types import SimpleNamespace
 
 import pytest
 from failing_files import Disk, Killed
 
 from k2d.atomic import partial_folder
+from k2d.config import load_config
 from k2d.lock import holding
-from k2d.paths import Places
+from k2d.paths import PROJECT_ROOT, Places
 from k2d.stages import recovery
 from k2d.stages.job import Counts, Job, Unit
 from k2d.stages.recovery import recover
 from k2d.stages.shell import run_stage
 from k2d.stamp import read_stamp
+
+CONFIG = load_config(PROJECT_ROOT / "conf" / "mini.yaml")
 
 
 class Toy:
@@ -50,7 +52,7 @@ def places(folder):
 
 def run(toy, where, disk):
     """A run of the stage: the recovery, then its units. True: it was killed."""
-    job = Job(SimpleNamespace(reuse=None), where, force=True)
+    job = Job(CONFIG, where, force=True)
     try:
         with disk.mounted():
             recover(where)
