@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from k2d.atomic import partial_folder, publish_folder
+from k2d.atomic import new_partial_folder, publish_folder
 from k2d.data.audio import read, resolve
 from k2d.data.kaldi.datadir import read_utterances
 from k2d.data.rows import Utterance
@@ -102,8 +102,7 @@ def _stored_index(cache: Path) -> PoolIndex | None:
 def _make(
     folders: Sequence[Path], cache: Path, made_from: Mapping[str, object], rate_hz: int, max_s: float
 ) -> PoolIndex:
-    partial = partial_folder(cache)
-    partial.mkdir(parents=True, exist_ok=True)
+    partial = new_partial_folder(cache)
     rows = list(heapq.merge(*map(read_utterances, folders), key=lambda row: row.id))
     _refuse_doubles(rows, folders)
     kept: list[tuple[Utterance, int]] = []

@@ -2,11 +2,15 @@
 
 import errno
 import json
+from dataclasses import replace
 
 import pytest
 from in_process import Bench, Disk
 
 from k2d.faults import K2DError
+from k2d.stages.decoding import decode_items
+from k2d.stages.decoding_progress import Heard
+from k2d.stages.work import Item
 
 TAPES = {"ra": "ab__cd", "rb": "abc", "rc": "b", "rd": "cc_dd"}
 HEARD = {"ra": "ab cd", "rb": "abc", "rc": "b", "rd": "cc dd"}
@@ -145,3 +149,23 @@ def test_a_full_disk_under_the_answers_stops_at_once(bench, monkeypatch):
     with pytest.raises(OSError, match="No space left on device"):
         bench.hear()
     assert len(bench.shares) == 1
+
+
+def test_clips_are_tried_again_too_and_count_as_their_batch_is_heard(bench, monkeypatch):
+    """Stage 7: five clips of two recordings, one of which the disk does not give at first."""
+    Disk(monkeypatch, ["rb"], 1)
+    heard = []
+    monkeypatch.setattr(Heard, "add", lambda self, seconds: heard.append(seconds))
+    spans = [("ra", 0.0, 0.2), ("ra", 0.2, 0.6), ("rb", 0.0, 0.1), ("rb", 0.1, 0.3), ("rd", 0.0, 0.2)]
+    clips = [Item(f"{key}-{n}", str(bench.audio[key]), *times) for n, (key, *times) in enumerate(spans)]
+    work = replace(bench.work, clips=True, options={"batch_size": 2, "timestamps": False})
+    answers = list(decode_items(work, iter(clips), bench.cache, bench.job, "base: second opinions"))
+    assert [(answer.id, answer.heard and answer.heard["text"]) for answer in answers] == [
+        ("ra-0", "ab"),
+        ("ra-1", "cd"),
+        ("rb-2", "a"),
+        ("rb-3", "bc"),
+        ("rd-4", "cc"),
+    ]
+    assert bench.shares == [[clip.id for clip in clips], ["rb-2"]]
+    assert sum(heard) == pytest.approx(sum(clip.length_s for clip in clips))

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from k2d.data.audio import AudioCheck, AudioError, AudioSource, check, probe, resolve
+from k2d.data.audio import AudioCheck, AudioError, AudioSource, Cause, check, probe, resolve
 from k2d.data.audio.source import stat_regular
 from k2d.data.kaldi.external_sort import read_lines, sort_lines
 from k2d.data.kaldi.joins import Row, split_row
@@ -19,6 +19,7 @@ from k2d.data.kaldi.tables import Table
 from k2d.data.kaldi.validation import AudioLevel, Work
 from k2d.faults import Fault, Treatment
 from k2d.progress import track
+from k2d.tries import was_killed
 from k2d.workers import Outcome, run_each
 
 LIMIT_S = {AudioLevel.EXISTS: 60.0, AudioLevel.HEADER: 120.0, AudioLevel.DECODE: 3600.0}  # for one file
@@ -45,6 +46,8 @@ class _Facts:
     duration_s: float | None = None
     content: str = ""
     warnings: dict[str, str] = field(default_factory=dict)
+    is_machines: bool = False
+    """The reason is the machine's fault: the recording is not to be left out for it."""
 
 
 def check_audio(work: Work, wav: Table) -> Table | None:
@@ -52,7 +55,10 @@ def check_audio(work: Work, wav: Table) -> Table | None:
     durations, contents = work.new_table("reco2dur", "real_durations"), work.scratch / "contents"
     with durations.file.open("w", encoding="utf-8") as duration_file, contents.open("w", encoding="utf-8") as prints:
         for (key, facts), value in zip(_looked_at(work, wav), _values(wav), strict=True):
-            if facts.reason:
+            if facts.is_machines:
+                remedy = "it is not left out for this: mend the machine (disk, mount, memory) and run it again"
+                work.result.report.add(Fault(Treatment.REJECT, facts.reason, facts.message, remedy, item=key))
+            elif facts.reason:
                 fault = Fault(Treatment.QUARANTINE, facts.reason, facts.message, "", str(wav.source), item=key)
                 work.result.add_bad(Key.RECORDING, fault)
             if facts.duration_s is not None:
@@ -92,7 +98,8 @@ def _looked_at(work: Work, wav: Table) -> Iterator[tuple[str, _Facts]]:
 def _facts_of(outcome: Outcome[_Entry, _Facts]) -> _Facts:
     if outcome.value is not None:
         return outcome.value
-    return _Facts("decoder_failed", f"{outcome.item.value!r}: {outcome.error}")
+    is_machines = was_killed(outcome.error)
+    return _Facts("decoder_failed", f"{outcome.item.value!r}: {outcome.error}", is_machines=is_machines)
 
 
 def _look(entry: _Entry) -> _Facts:
@@ -110,7 +117,8 @@ def _look(entry: _Entry) -> _Facts:
         found = check(source)
         return _Facts(duration_s=found.info.duration_s, content=found.sha256, warnings=_warnings(found))
     except AudioError as problem:
-        return _Facts(problem.reason, f"{problem.source}: {problem.message}")
+        is_machines = problem.cause is Cause.MACHINE
+        return _Facts(problem.reason, f"{problem.source}: {problem.message}", is_machines=is_machines)
 
 
 def _warnings(found: AudioCheck) -> dict[str, str]:

@@ -14,7 +14,7 @@ from k2d.data.kaldi.kinds import Key
 from k2d.data.kaldi.validate import validate
 from k2d.data.kaldi.validate_segments import TOLERANCE_S
 from k2d.data.kaldi.validation import AudioLevel, Checks
-from k2d.faults import Treatment
+from k2d.faults import K2DError, Treatment
 from k2d.paths import PROJECT_ROOT
 
 RATE_HZ = 16_000
@@ -131,6 +131,18 @@ def test_item_20_what_is_no_file_is_quarantined_and_never_opened(whole, tmp_path
 def test_item_20_a_file_without_permission(whole, tmp_path):
     (tmp_path / "a/1.wav").chmod(0)
     assert reasons(look(whole, "exists")) == {"a-1": "unreadable"}
+
+
+def test_what_the_disk_does_not_give_is_told_and_never_left_out_by_fix(whole):
+    """/proc/self/mem is a regular file whose first byte gives an input/output error."""
+    rows = (whole / "wav.scp").read_text().replace("a/1.wav", "/proc/self/mem")
+    (whole / "wav.scp").write_text(rows)
+    found = look(whole, "decode")
+    assert (reasons(found), found.is_sound) == ({}, False)
+    assert found.report.counts[Treatment.REJECT, "unreadable"] == 1
+    with pytest.raises(K2DError, match=r"cannot be read: Input/output error; it is not left out for this: mend"):
+        fix(whole, Checks(root=whole.parent, audio=AudioLevel.DECODE, nj=1))
+    assert (whole / "wav.scp").read_text() == rows
 
 
 def test_item_22_relative_paths_start_at_the_root(whole, tmp_path):
