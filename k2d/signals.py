@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from types import FrameType
 
 _ASKING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-_REPEATED_WITHIN_S = 2.0
+REPEATED_WITHIN_S = 2.0
 KEPT = "what is finished is kept; the same command goes on from there"
 
 
@@ -37,13 +37,13 @@ def ending_on_signals() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    last_s = -_REPEATED_WITHIN_S
+    last_s = -REPEATED_WITHIN_S
 
     def end(number: int, _: FrameType | None) -> None:
         # One request often comes as several signals, to the process and to its group; the second must not break off
         # the cleaning up. Later ones must: it may hang.
         nonlocal last_s
-        if time.monotonic() - last_s >= _REPEATED_WITHIN_S:
+        if time.monotonic() - last_s >= REPEATED_WITHIN_S:
             last_s = time.monotonic()
             raise Ended(number)
 

@@ -12,7 +12,7 @@ import lightning as L
 from lightning.pytorch.loggers import TensorBoardLogger
 
 from k2d.progress import Progress
-from k2d.signals import Ended
+from k2d.signals import REPEATED_WITHIN_S, Ended
 from k2d.train.batches import StepLoader
 from k2d.train.learner import Learner
 from k2d.train.records import Curves, PhaseRecord
@@ -88,6 +88,7 @@ class Guarding(L.Callback):
         """`look` measures where it is time for that, and writes a checkpoint."""
         self._bookkeeping, self._steps, self._every, self._look = bookkeeping, steps, every, look
         self._signal: int | None = None
+        self._asked = 0.0
 
     def on_train_start(self, trainer: L.Trainer, learner: L.LightningModule) -> None:
         # Over Lightning's own handlers, which would end or requeue the job; it puts the former ones back at the end.
@@ -95,9 +96,10 @@ class Guarding(L.Callback):
             signal.signal(number, self._remember)
 
     def _remember(self, number: int, _: FrameType | None) -> None:
-        if number == self._signal == signal.SIGINT:
+        is_again = number == self._signal and time.monotonic() - self._asked >= REPEATED_WITHIN_S
+        if is_again and number == signal.SIGINT:
             raise Ended(number)
-        self._signal = number
+        self._signal, self._asked = number, time.monotonic()
 
     def on_train_batch_end(self, trainer: L.Trainer, learner: L.LightningModule, *_: Any) -> None:
         assert isinstance(learner, Learner)
