@@ -13,6 +13,7 @@ from k2d.data.audio import AudioError, probe, resolve
 from k2d.data.rows import Hypothesis
 from k2d.data.subtitles import FORMATS
 from k2d.faults import UsageError
+from k2d.limits import MOST_BATCH, MOST_BEAM, between_0_and_1, whole_number
 from k2d.progress import Progress
 from k2d.select.loops import ngram_loops
 from k2d.text.normalise import Normaliser
@@ -47,15 +48,19 @@ def _parser() -> argparse.ArgumentParser:
     made.add_argument("--format", choices=list(FORMATS), default="txt", help="default: txt")
     made.add_argument("--out", type=Path, metavar="DIR", help="a file per recording here (default: the terminal)")
     made.add_argument("--language", action="append", default=[], metavar="NAME", help="in the prompt; may be repeated")
-    made.add_argument("--beam", type=int, default=1, help="default: 1, greedy")
+    beam = f"hypotheses side by side, at most {MOST_BEAM} (default: 1, greedy)"
+    made.add_argument("--beam", type=whole_number(1, MOST_BEAM), default=1, metavar="N", help=beam)
     made.add_argument(
         "--mode",
         choices=["attention", "joint"],
         default="attention",
         help="joint: with the CTC head (default: attention)",
     )
-    made.add_argument("--ctc-weight", type=float, default=0.3, help="the head's share in --mode joint (default: 0.3)")
-    made.add_argument("--batch-size", type=int, default=16, help="recordings decoded together (default: 16)")
+    made.add_argument(
+        "--ctc-weight", type=between_0_and_1, default=0.3, help="the head's share in --mode joint (default: 0.3)"
+    )
+    together = "recordings decoded together (default: 16)"
+    made.add_argument("--batch-size", type=whole_number(1, MOST_BATCH), default=16, metavar="N", help=together)
     made.add_argument("--device", default="cpu", help="cpu (default), cuda, cuda:1")
     return made
 
