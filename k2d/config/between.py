@@ -55,13 +55,6 @@ def _distill_faults(config: Config) -> Iterator[tuple[str, object, str]]:
     yield from _steps_faults("distill.training", config.distill.training)
     if config.distill.keep_encoded and not config.student.freeze_encoder:
         yield "distill.keep_encoded", True, "false, as the encoder learns (student.freeze_encoder)"
-    previous = config.distill.previous_text_probability
-    if previous and config.chunk.duration == "sum":
-        yield (
-            "distill.previous_text_probability",
-            previous,
-            "0, as chunks that are put together have no place in the recording (chunk.duration: sum)",
-        )
     ctc = config.distill.objective.get("ctc", 0.0)
     if ctc and config.student.freeze_encoder:
         yield "distill.objective.ctc", ctc, "0, as CTC teaches the encoder alone, or student.freeze_encoder: false"

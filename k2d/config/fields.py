@@ -6,10 +6,16 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field, StringConstraints
 
+from k2d.limits import MOST_BATCH, MOST_BEAM, MOST_RESAMPLES, MOST_SPEED_RUNS
+
 STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=100)]
 SplitName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_]+/[A-Za-z0-9][A-Za-z0-9_.-]*$")]
+Beam = Annotated[int, Field(ge=1, le=MOST_BEAM)]
+BatchSize = Annotated[int, Field(ge=1, le=MOST_BATCH)]
+Resamples = Annotated[int, Field(ge=1, le=MOST_RESAMPLES)]
+SpeedRuns = Annotated[int, Field(ge=0, le=MOST_SPEED_RUNS)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
 Whole = Annotated[int, Field(ge=0)]

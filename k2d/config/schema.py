@@ -15,6 +15,8 @@ from pydantic.dataclasses import dataclass
 from k2d.config.fields import (
     STRICT,
     Alpha,
+    BatchSize,
+    Beam,
     ComputeType,
     Count,
     DecodePrecision,
@@ -22,7 +24,9 @@ from k2d.config.fields import (
     Name,
     NotNegative,
     Positive,
+    Resamples,
     Share,
+    SpeedRuns,
     SplitName,
     Step,
     Term,
@@ -114,9 +118,9 @@ class Recogniser:
 class Decode:
     """Long-form decoding, the same for every model and stage that decodes."""
 
-    batch_size: Count = 16
+    batch_size: BatchSize = 16
     """Windows of different recordings that are decoded together."""
-    beam: Count = 1
+    beam: Beam = 1
     """Hypotheses that are followed side by side; checkpoints are measured with one."""
     ctc_weight: Annotated[float, Field(gt=0, lt=1)] = 0.3
     """Share of the CTC head's score where a model is decoded jointly."""
@@ -251,9 +255,9 @@ class Score:
     """`paper` counts digits as English words and knows U+4E00–9FFF as Han only."""
     bad_label_mer: NotNegative = 0.4
     """Validator study: a label is bad when its true MER is above this."""
-    bootstrap_resamples: Count = 1000
+    bootstrap_resamples: Resamples = 1000
     confidence: Annotated[float, Field(gt=0, lt=1)] = 0.95
-    speed_runs: Whole = 5
+    speed_runs: SpeedRuns = 5
     """How often each model decodes a stretch of every test set for the time it takes (stage 11); 0: not at all."""
 
 

@@ -19,6 +19,7 @@ from k2d.data.kaldi.subset import By, subset, subset_of_ids
 from k2d.data.kaldi.validate import validate
 from k2d.data.kaldi.validation import AudioLevel, Checks, Validation
 from k2d.faults import K2DError, Treatment, UsageError
+from k2d.limits import MOST_PROCESSES, whole_number
 from k2d.paths import PROJECT_ROOT
 
 Arguments = argparse.Namespace
@@ -56,7 +57,7 @@ def _add_checks(parser: argparse.ArgumentParser) -> None:
         "--root", type=Path, default=PROJECT_ROOT, help="where relative audio paths start (default: the project)"
     )
     parser.add_argument("--audio", choices=levels, default="header", help="how closely to look (default: header)")
-    parser.add_argument("--nj", type=int, help="worker processes (default: all cores)")
+    parser.add_argument("--nj", type=whole_number(1, MOST_PROCESSES), help="worker processes (default: all cores)")
     parser.add_argument("--no-text", action="store_true", help="text may be missing")
     parser.add_argument("--no-wav", action="store_true", help="wav.scp may be missing")
 
@@ -141,8 +142,6 @@ def _add_summary(verbs: Any) -> None:
 
 
 def _checks(arguments: Arguments) -> Checks:
-    if arguments.nj is not None and arguments.nj < 1:
-        raise UsageError(f"--nj is {arguments.nj}, it must be at least 1")
     if not arguments.root.is_dir():
         raise UsageError(f"--root {arguments.root}: no such folder")
     return Checks(

@@ -17,6 +17,7 @@ from k2d.data.rows import Hypothesis
 from k2d.data.subtitles import FORMATS
 from k2d.decode.audio_files import find_audio
 from k2d.faults import UsageError
+from k2d.limits import MOST_BATCH, MOST_BEAM, MOST_PROCESSES, between_0_and_1, whole_number
 from k2d.models.damage import refuse_damaged
 from k2d.paths import user_cache
 from k2d.progress import Progress
@@ -64,15 +65,19 @@ def _parser() -> argparse.ArgumentParser:
     made.add_argument("--format", choices=list(FORMATS), default="txt", help="default: txt")
     made.add_argument("--out", type=Path, metavar="DIR", help="a file per recording here (default: the terminal)")
     made.add_argument("--language", action="append", default=[], metavar="NAME", help="in the prompt; may be repeated")
-    made.add_argument("--beam", type=int, default=1, help="default: 1, greedy")
+    beam = f"hypotheses side by side, at most {MOST_BEAM} (default: 1, greedy)"
+    made.add_argument("--beam", type=whole_number(1, MOST_BEAM), default=1, metavar="N", help=beam)
     made.add_argument(
         "--mode",
         choices=["attention", "joint"],
         default="attention",
         help="joint: with the CTC head (default: attention)",
     )
-    made.add_argument("--ctc-weight", type=float, default=0.3, help="the head's share in --mode joint (default: 0.3)")
-    made.add_argument("--batch-size", type=int, default=16, help="recordings decoded together (default: 16)")
+    made.add_argument(
+        "--ctc-weight", type=between_0_and_1, default=0.3, help="the head's share in --mode joint (default: 0.3)"
+    )
+    together = "recordings decoded together (default: 16)"
+    made.add_argument("--batch-size", type=whole_number(1, MOST_BATCH), default=16, metavar="N", help=together)
     made.add_argument("--device", default="cpu", help="cpu (default), cuda, cuda:1")
     made.add_argument(
         "--engine",
@@ -83,7 +88,9 @@ def _parser() -> argparse.ArgumentParser:
     made.add_argument(
         "--compute-type", choices=get_args(ComputeType), help="numbers of --engine ctranslate2 (default: fp32)"
     )
-    made.add_argument("--threads", type=_n_threads, metavar="N", help="cores to compute on (default: all)")
+    made.add_argument(
+        "--threads", type=whole_number(1, MOST_PROCESSES), metavar="N", help="cores to compute on (default: all)"
+    )
     return made
 
 
@@ -164,12 +171,6 @@ def _put(hypothesis: Hypothesis, options: argparse.Namespace, n_files: int) -> N
 
 
 # --- engines ---
-
-
-def _n_threads(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"found {text!r}, expected a whole number of at least 1")
-    return int(text)
 
 
 def _refuse_engine(options: argparse.Namespace) -> None:

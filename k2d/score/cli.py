@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from k2d.data.kaldi.validation import N_LISTED, listed
-from k2d.faults import UsageError
+from k2d.limits import MOST_RESAMPLES, whole_number
 from k2d.score.confidence import RESAMPLES, Draws
 from k2d.score.files import Task, score_files
 from k2d.score.layout import markdown_table, text_table
@@ -41,8 +41,6 @@ PART_NAMES = {
 def main(argv: Sequence[str]) -> int:
     """Score two files and print the figures."""
     asked = parser().parse_args(argv)
-    if asked.resamples < 1:
-        raise UsageError(f"--resamples {asked.resamples}: expected at least 1")
     task = Task(
         asked.ref,
         asked.hyp,
@@ -69,7 +67,8 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--mode", choices=["default", "paper"], default="default", help="tokens (default: default)")
     made.add_argument("--script", choices=["t2s", "per_char", "none"], default="t2s", help="Han script (default: t2s)")
     made.add_argument("--step", action="append", default=[], choices=STEPS, help="optional step of the normaliser")
-    made.add_argument("--resamples", type=int, default=RESAMPLES, metavar="N", help=f"default: {RESAMPLES}")
+    drawn = f"of the bootstrap, at most {MOST_RESAMPLES:,} (default: {RESAMPLES})"
+    made.add_argument("--resamples", type=whole_number(1, MOST_RESAMPLES), default=RESAMPLES, metavar="N", help=drawn)
     made.add_argument("--out", type=Path, metavar="DIR", help="also write score.json, per_utt.jsonl, trn, align.txt")
     return made
 

@@ -21,6 +21,7 @@ from k2d.config import Config, load_config
 from k2d.config.load import resolve_conf
 from k2d.faults import UsageError
 from k2d.inspection import Inspection
+from k2d.limits import MOST_PROCESSES, whole_number
 from k2d.lock import holding
 from k2d.paths import places, shown
 from k2d.progress import clock
@@ -71,7 +72,9 @@ def parser(verb: str) -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(prog=f"python -m k2d {verb}", description=describe(BY_VERB[verb]))
     add_experiment_options(made)
     made.add_argument("--ngpu", type=whole_number(0), default=0, metavar="N", help="GPUs to use (default: 0, the CPU)")
-    made.add_argument("--nj", type=whole_number(1), metavar="N", help="processes (default: one per core)")
+    made.add_argument(
+        "--nj", type=whole_number(1, MOST_PROCESSES), metavar="N", help="processes (default: one per core)"
+    )
     made.add_argument(
         "--max-bad", type=float, metavar="SHARE", help="bad items allowed (default: the config's max_bad)"
     )
@@ -95,17 +98,6 @@ def add_verify(made: argparse.ArgumentParser) -> None:
 
 def describe(stage: Stage) -> str:
     return f"Stage {stage.number}: {stage.reads} -> {stage.writes}"
-
-
-def whole_number(least: int) -> type:
-    """An argparse type for whole numbers of at least `least`."""
-
-    def number(text: str) -> int:
-        if not text.isascii() or not text.isdigit() or int(text) < least:
-            raise argparse.ArgumentTypeError(f"found {text!r}, expected a whole number of at least {least}")
-        return int(text)
-
-    return number  # type: ignore[return-value]
 
 
 def job_from(options: argparse.Namespace) -> Job:

@@ -195,7 +195,7 @@ def test_fields_that_do_not_fit_together(tmp_path):
             "augment: {snr_db: [9, 3]}}}}}\n"
             "select: {methods: {x: {rule: mer, auxiliary: bsae}}}\n"
             "chunk: {duration: sum}\n"
-            "distill: {seeds: [1, 1], previous_text_probability: 0.2, training: {batch_size: 10, accumulate: 3}}\n",
+            "distill: {seeds: [1, 1], training: {batch_size: 10, accumulate: 3}}\n",
         )
     )
     assert [fault.split(": found")[0].split(": ")[1] for fault in faults] == [
@@ -206,7 +206,6 @@ def test_fields_that_do_not_fit_together(tmp_path):
         "select.methods.x.rule",
         "distill.seeds",
         "distill.training.accumulate",
-        "distill.previous_text_probability",
     ]
 
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from k2d.faults import K2DError, UsageError
+from k2d.faults import K2DError
 from k2d.score.cli import main
 
 REF = ("s1-u1 我們用 GPU 跑", "s1-u2 今天很好", "s2-u1 run it now", "s2-u2 謝謝")
@@ -113,8 +113,6 @@ def test_out_holds_what_the_score_was_counted_from(score, tmp_path):
 
 
 def test_a_wrong_call_is_told(score):
-    with pytest.raises(UsageError, match="--resamples 0: expected at least 1"):
-        score("--resamples", "0")
     with pytest.raises(SystemExit) as stopped:
         main(["--ref", "a"])
     assert stopped.value.code == 2

@@ -1,0 +1,46 @@
+"""The most of what may be asked for. Beyond it a run takes for ever, and its result is no better."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+
+MOST_RESAMPLES = 100_000
+"""The ends of a 95 % interval are settled to about a hundredth of its width by then."""
+MOST_BEAM = 100
+"""The work grows with it; recognisers are searched with 1 to 60."""
+MOST_SPEED_RUNS = 100
+"""The paper takes the mean of 5."""
+MOST_PROCESSES = 1024
+"""Each is an interpreter of its own."""
+MOST_BATCH = 4096
+"""Windows side by side: 4,096 of 30 s are 7.9 GB of samples."""
+
+
+def whole_number(least: int, most: int | None = None) -> Callable[[str], int]:
+    """An argparse type for whole numbers from `least` to `most`.
+
+    >>> whole_number(1, 100)("7")
+    7
+    """
+    expected = f"of at least {least}" if most is None else f"from {least} to {most:,}"
+
+    def number(text: str) -> int:
+        is_whole = text.isascii() and text.isdigit() and len(text) <= 18  # int() takes long over millions of digits
+        if not is_whole or int(text) < least or (most is not None and int(text) > most):
+            shown = text if len(text) <= 40 else f"{text[:40]}…"
+            raise argparse.ArgumentTypeError(f"found {shown!r}, expected a whole number {expected}")
+        return int(text)
+
+    return number
+
+
+def between_0_and_1(text: str) -> float:
+    """An argparse type for shares that are neither nothing nor all."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 < value < 1:
+        raise argparse.ArgumentTypeError(f"found {text[:40]!r}, expected a number above 0 and below 1")
+    return value
