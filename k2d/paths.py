@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 import os
+import stat
+import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 
 PROJECT_ROOT = Path(__file__).resolve().parents[1]
+
+_KINDS = {
+    stat.S_IFDIR: "a directory",
+    stat.S_IFIFO: "a named pipe",
+    stat.S_IFCHR: "a character device",
+    stat.S_IFBLK: "a block device",
+    stat.S_IFSOCK: "a socket",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,3 +53,21 @@ def shown(path: Path) -> str:
     'conf/mini.yaml'
     """
     return str(path.relative_to(PROJECT_ROOT)) if path.is_relative_to(PROJECT_ROOT) else str(path)
+
+
+def no_file_kind(mode: int) -> str:
+    """What a path with this mode is that is no regular file; empty for one that is.
+
+    >>> no_file_kind(stat.S_IFIFO | 0o600), no_file_kind(stat.S_IFREG)
+    ('a named pipe', '')
+    """
+    return "" if stat.S_ISREG(mode) else _KINDS.get(stat.S_IFMT(mode), "no regular file")
+
+
+def unicode_form(name: str) -> str:
+    """The form in which a name is written; two names that look the same may differ in it.
+
+    >>> unicode_form("caf\\u00e9"), unicode_form("cafe\\u0301")
+    ('NFC', 'NFD')
+    """
+    return next((form for form in ("NFC", "NFD") if unicodedata.is_normalized(form, name)), "a mixed one")

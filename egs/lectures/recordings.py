@@ -18,6 +18,7 @@ from egs.lectures.table import Row, find_table, inner_path, read_table
 from egs.lectures.walk import INFO, Tree, walk
 from k2d.data.raw.tally import Tally
 from k2d.faults import K2DError
+from k2d.paths import unicode_form
 
 SHOWN_FAULTS = 10
 
@@ -175,8 +176,19 @@ def _faults(found: Sequence[Recording]) -> list[str]:
     paths = defaultdict(list)
     for each in found:
         paths[each.id].append(each.path)
-    faults += [f"{' and '.join(same)} would have the same id {key}" for key, same in paths.items() if len(same) > 1]
+    faults += [
+        f"{' and '.join(_told_apart(same))} would have the same id {key}"
+        for key, same in paths.items()
+        if len(same) > 1
+    ]
     return faults
+
+
+def _told_apart(names: Sequence[str]) -> list[str]:
+    """The names, with their Unicode form where they look the same."""
+    if len({unicodedata.normalize("NFC", name) for name in names}) == len(names):
+        return list(names)
+    return [f"{name} (in Unicode form {unicode_form(name)})" for name in names]
 
 
 def _refuse(faults: Sequence[str]) -> None:

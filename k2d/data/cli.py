@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -205,14 +206,16 @@ def _subset(arguments: Arguments) -> int:
 
 
 def _ids_in(path: Path) -> Iterator[str]:
-    """The first column of a file."""
+    """The first column of a file, in Unicode form NFC as ids are read everywhere."""
     try:
         with path.open(encoding="utf-8") as file:
             for line in file:
                 if fields := line.split(None, 1):
-                    yield fields[0]
-    except (OSError, UnicodeDecodeError) as problem:
-        raise K2DError(f"{path}: cannot be read: {problem}") from None
+                    yield unicodedata.normalize("NFC", fields[0])
+    except OSError as problem:
+        raise K2DError(f"{path}: cannot be read: {problem.strerror}") from None
+    except UnicodeDecodeError as problem:
+        raise K2DError(f"{path}: cannot be read: byte {problem.start} is not UTF-8") from None
 
 
 def _combine(arguments: Arguments) -> int:

@@ -87,7 +87,7 @@ def _fields(distances: Distances) -> Iterator[str]:
 
 def open_text(path: Path, scratch: Path) -> Table:
     """A `text` file whose every line is good; K2DError tells all that is not."""
-    if not path.is_file():
+    if not path.exists():
         raise K2DError(f"{path}: no such file")
     scratch.mkdir()
     report = FaultReport()

@@ -10,6 +10,7 @@ import pytest
 
 from k2d.__main__ import main as k2d_main
 from k2d.data.cli import main
+from k2d.faults import K2DError
 from k2d.paths import PROJECT_ROOT
 
 
@@ -120,6 +121,18 @@ def test_fix_subset_combine_copy(make_dir, capsys, tmp_path):
     code, out = run(capsys, "copy", "--utt-prefix", "X-", folder, tmp_path / "copy")
     assert out.splitlines()[-1] == f"{tmp_path}/copy: 3 utterances"
     assert (tmp_path / "copy" / "text").read_text() == "X-a-1 x\nX-a-2 y\nX-b-1 z\n"
+
+
+def test_a_list_of_ids_is_read_in_nfc_as_ids_are(make_dir, capsys, tmp_path):
+    """A list made on a Mac has é as e and an accent; it looks the same as the id in the directory."""
+    key = "\u00e9-1"
+    files = {"wav.scp": f"{key} x.wav\n", "text": f"{key} x\n", "utt2spk": f"{key} s\n", "spk2utt": f"s {key}\n"}
+    folder = make_dir("whole", {**files, "utt2dur": None})
+    (tmp_path / "list").write_text("e\u0301-1\n", encoding="utf-8")
+    code, out = run(capsys, "subset", "--utt-list", tmp_path / "list", folder, tmp_path / "one")
+    assert (code, out) == (0, f"{tmp_path}/one: in 1 = kept 1 + not chosen 0\n")
+    with pytest.raises(K2DError, match=f"{tmp_path}: cannot be read: Is a directory$"):
+        run(capsys, "subset", "--utt-list", tmp_path, folder, tmp_path / "two")
 
 
 def test_a_destination_is_not_overwritten_without_force(make_dir, capsys, tmp_path):

@@ -5,6 +5,7 @@ import importlib
 import logging
 import os
 import shutil
+import unicodedata
 
 import pytest
 from made_recordings import names, sound
@@ -50,6 +51,17 @@ def test_an_id_does_not_depend_on_other_files_or_on_where_the_folder_is(root, ro
     shutil.copytree(root, tmp_path / "moved")
     moved = [row.id for _, row in prepare(tmp_path / "moved", Options(), 1, store)]
     assert moved == [row.id for row in rows()["train"]]
+
+
+def test_two_names_that_look_alike_are_told_apart(root, rows):
+    """A Mac writes é as e and an accent; a copy of the same file beside it is another file on Linux."""
+    for form in ("NFC", "NFD"):
+        sound(root / unicodedata.normalize(form, "\u00e91.wav"))
+    with pytest.raises(K2DError) as caught:
+        rows()
+    one, two = (unicodedata.normalize(form, "\u00e91.wav") for form in ("NFD", "NFC"))
+    said = f"{one} (in Unicode form NFD) and {two} (in Unicode form NFC) would have the same id"
+    assert said in str(caught.value)
 
 
 def test_formats_are_known_by_content_whatever_they_are_called(root, rows):

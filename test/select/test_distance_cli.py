@@ -1,5 +1,7 @@
 """python -m k2d distance: two Kaldi text files, joined by id."""
 
+import os
+
 import pytest
 
 from k2d.faults import K2DError, UsageError
@@ -116,3 +118,14 @@ def test_ones_own_lexicon_wins(texts, capsys, tmp_path):
     assert run(capsys, *words, "--lexicon", str(lexicon))[1][3:5] == ["1.0000", "0.0000"]
     lexicon.write_text("kubeflow\tk u b\ncubeflow\ts i d\n")
     assert run(capsys, *words, "--lexicon", str(lexicon))[1][3:5] == ["1.0000", "1.0000"]
+
+
+def test_a_folder_or_a_pipe_is_not_missing(texts, tmp_path):
+    words = texts()
+    with pytest.raises(K2DError, match="a: is a directory, not a file"):
+        main([*words[:1], str(tmp_path / "a"), *words[2:]])
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(K2DError, match="pipe: is a named pipe, not a file"):
+        main([*words[:1], str(tmp_path / "pipe"), *words[2:]])
+    with pytest.raises(K2DError, match="nothing: no such file"):
+        main([*words[:1], str(tmp_path / "nothing"), *words[2:]])

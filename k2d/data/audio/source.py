@@ -5,23 +5,16 @@ from __future__ import annotations
 import errno
 import os
 import re
-import stat
+import unicodedata
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
 from k2d.faults import K2DError
-from k2d.paths import PROJECT_ROOT
+from k2d.paths import PROJECT_ROOT, no_file_kind, unicode_form
 
 _ARK_OFFSET = re.compile(r"(?P<path>.+):(?P<offset>\d+)")
 _ARK_RANGE = re.compile(r".+:\d+\[[^\]]*\]")
-_KINDS = {
-    stat.S_IFDIR: "a directory",
-    stat.S_IFIFO: "a named pipe",
-    stat.S_IFCHR: "a character device",
-    stat.S_IFBLK: "a block device",
-    stat.S_IFSOCK: "a socket",
-}
 
 _OF_THE_NAME = {errno.ENAMETOOLONG, errno.EILSEQ}  # errors that the name of a file causes
 
@@ -115,8 +108,7 @@ def stat_regular(source: AudioSource) -> os.stat_result:
         facts = source.path.stat()
     except (OSError, ValueError) as error:
         raise _from_stat_error(error, source) from error
-    if not stat.S_ISREG(facts.st_mode):
-        kind = _KINDS.get(stat.S_IFMT(facts.st_mode), "no regular file")
+    if kind := no_file_kind(facts.st_mode):
         raise AudioError("not_regular_file", str(source), f"is {kind}, not a file", "name an audio file")
     return facts
 
@@ -130,9 +122,28 @@ def _from_stat_error(error: OSError | ValueError, source: AudioSource) -> AudioE
             target = source.path.readlink()
             message = f"is a link to {target}, which does not exist"
             return AudioError("missing", str(source), message, "mend it", Cause.ABSENCE)
+        if other := _look_alike(source.path):
+            message = (
+                f"there is no such file: the name is in Unicode form {unicode_form(str(source.path))}, "
+                f"that of a file in {unicode_form(str(other))}"
+            )
+            remedy = "rename the file, or write its name as it is"
+            return AudioError("missing", str(source), message, remedy, Cause.ABSENCE)
         root = "a relative one starts at the project root, or at `python -m k2d data validate --root DIR`"
         return AudioError("missing", str(source), "there is no such file", f"check the path; {root}", Cause.ABSENCE)
     return from_os_error(error, source)
+
+
+def _look_alike(path: Path) -> Path | None:
+    """A file whose path looks the same: a Mac writes names in another Unicode form than people do."""
+    for form in ("NFC", "NFD"):
+        for other in (
+            path.with_name(unicodedata.normalize(form, path.name)),
+            Path(unicodedata.normalize(form, str(path))),
+        ):
+            if other != path and other.is_file():
+                return other
+    return None
 
 
 def from_os_error(error: OSError | ValueError, source: AudioSource) -> AudioError:

@@ -19,6 +19,7 @@ from k2d.data.kaldi.external_sort import read_lines, sort_lines
 from k2d.data.kaldi.kinds import RESERVED_SYMBOLS, Kind, Style
 from k2d.data.kaldi.mend import mend_line
 from k2d.faults import Fault, FaultReport, K2DError, Treatment
+from k2d.paths import no_file_kind
 
 BLOCK_BYTES = 1 << 20
 
@@ -52,7 +53,12 @@ class _Unreadable(K2DError):
 def open_table(path: Path, kind: Kind, scratch: Path, report: FaultReport) -> Table | None:
     """Check every line of a file; None if it cannot be used. A copy, if one is needed, goes to `scratch`."""
     try:
-        if path.stat().st_size == 0:
+        facts = path.stat()
+        if found := no_file_kind(facts.st_mode):
+            message, remedy = f"is {found}, not a file", "write what is to be read into a file, and name that"
+            report.add(Fault(Treatment.REJECT, "not_regular_file", message, remedy, str(path)))
+            return None
+        if facts.st_size == 0:
             remedy = "write it anew or delete it"
             report.add(Fault(Treatment.REJECT, "empty_file", "the file is empty", remedy, str(path)))
             return None

@@ -3,6 +3,7 @@
 import os
 import pickle
 import socket
+import unicodedata
 
 import pytest
 from made_audio import speechlike, wav_bytes, write_audio
@@ -125,3 +126,15 @@ def test_an_error_travels_between_processes():
         "fetch it again",
     )
     assert str(twin) == "a b.wav: is cut off [truncated]; fetch it again"
+
+
+@pytest.mark.parametrize(("asked", "there"), [("NFC", "NFD"), ("NFD", "NFC")])
+def test_a_file_whose_name_looks_the_same_is_told(tmp_path, asked, there):
+    (tmp_path / unicodedata.normalize(there, "\u8ab2 caf\u00e9.wav")).write_bytes(wav_bytes())
+    with pytest.raises(AudioError) as caught:
+        probe(AudioSource(tmp_path / unicodedata.normalize(asked, "\u8ab2 caf\u00e9.wav")))
+    assert caught.value.reason == "missing"
+    assert (
+        caught.value.message == f"there is no such file: the name is in Unicode form {asked}, that of a file in {there}"
+    )
+    assert caught.value.remedy == "rename the file, or write its name as it is"

@@ -1,5 +1,6 @@
 """One table: ids, lines, encodings, order (bad inputs 3 to 14)."""
 
+import os
 import random
 import string
 from pathlib import Path
@@ -52,6 +53,23 @@ def test_item_3_duplicate_ids_are_refused(tmp_path):
     assert opened.codes["duplicate_id"] is Treatment.REJECT
     assert opened.codes["duplicate_line"] is Treatment.REJECT
     assert opened.lines == ["a x", "b one"]
+
+
+@pytest.mark.parametrize(
+    ("make", "kind"),
+    [
+        (os.mkfifo, "a named pipe"),
+        (Path.mkdir, "a directory"),
+        (lambda p: p.symlink_to("/dev/null"), "a character device"),
+    ],
+)
+def test_what_is_no_file_is_called_what_it_is(tmp_path, make, kind):
+    """A pipe, as in `--ref <(…)`, has a size of 0 and is not empty; it can be read once, and a table is read twice."""
+    make(tmp_path / "text")
+    report = FaultReport()
+    assert open_table(tmp_path / "text", KINDS["text"], tmp_path, report) is None
+    (fault,) = report.kept
+    assert str(fault) == f"{tmp_path}/text: is {kind}, not a file; write what is to be read into a file, and name that"
 
 
 def test_item_4_an_unsorted_file_is_read_in_c_order(tmp_path):
