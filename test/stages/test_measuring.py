@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -50,6 +51,7 @@ def test_each_recording_is_in_one_share_and_shares_are_about_as_long(lengths, n_
     assert [[s.id for s in part.sources] for part in again] == [[s.id for s in part.sources] for part in parts]
 
 
+@pytest.mark.slow
 def test_processes_share_the_recordings_and_get_one_figure(tmp_path):
     """Each recording is heard in one process, and all get what one process would find alone."""
     import measure_two
