@@ -14,6 +14,8 @@ def refuse_damaged(model: Path) -> None:
 
     A folder without a stamp is taken as it is, and so are files that were added to one.
     """
+    if not model.exists():
+        return  # a published name
     folder = model if model.is_dir() else model.parent
     try:
         stamp = read_stamp(folder)

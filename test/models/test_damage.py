@@ -72,8 +72,10 @@ def test_an_unreadable_stamp_says_how_to_go_on(model):
         refuse_damaged(model)
 
 
-def test_what_has_no_stamp_is_used_as_it_is(tmp_path):
+def test_what_has_no_stamp_is_used_as_it_is(tmp_path, monkeypatch):
     (tmp_path / "model.pth").write_bytes(b"foreign")
     refuse_damaged(tmp_path)
     refuse_damaged(tmp_path / "model.pth")
+    (tmp_path / "stamp.json").write_text("a postage stamp")
+    monkeypatch.chdir(tmp_path)
     refuse_damaged(Path("base"))  # a published name is no path
