@@ -100,6 +100,9 @@ class Card:
     """By variant (`default` unless prepare.py names others) and split."""
 
 
+_NESTED: dict[str, Any] = {"download": PublicFile, "hub": HubFiles, "expected": Expected}
+
+
 class Corpus:
     """A folder under egs/, its card read and its prepare.py imported."""
 
@@ -225,7 +228,8 @@ def _option_faults(where: str, error: ValidationError, kind: Any) -> list[str]:
     for detail in error.errors():
         key = ".".join(str(part) for part in detail["loc"])
         if detail["type"] == "unexpected_keyword_argument":
-            known = ", ".join(kind.__dataclass_fields__)
+            of = _NESTED.get(str(detail["loc"][0]), kind) if len(detail["loc"]) > 1 else kind
+            known = ", ".join(of.__dataclass_fields__)
             faults.append(f"{where}: {key}: found an unknown key, expected one of {known}")
         elif detail["type"] == "missing":
             faults.append(f"{where}: {key}: found nothing, expected a value")

@@ -23,6 +23,7 @@ from k2d.progress import Progress
 
 SHOWN_FAULTS = 10
 MAX_NAME_BYTES = 255  # of one part of a path, in every common file system
+MAX_PATH_BYTES, MAX_DEPTH = 2_048, 100  # Linux takes paths of 4,096 bytes; the destination's is a part of them
 COPY_BYTES = 1 << 20
 
 
@@ -127,11 +128,21 @@ def name_fault(name: str) -> str:
         return "has '..' in its name"
     if not name or any(ord(char) < 32 or ord(char) == 127 for char in name):
         return "has an empty name, or a control character in it"
-    try:
-        too_long = any(len(part.encode()) > MAX_NAME_BYTES for part in parts)
-    except UnicodeEncodeError:
+    if not _is_utf8(name):
         return "has a name that is not UTF-8"
-    return f"has a name of more than {MAX_NAME_BYTES} bytes" if too_long else ""
+    if any(len(part.encode()) > MAX_NAME_BYTES for part in parts):
+        return f"has a name of more than {MAX_NAME_BYTES} bytes"
+    if len(name.encode()) > MAX_PATH_BYTES:
+        return f"has a path of more than {MAX_PATH_BYTES:,} bytes"
+    return f"lies more than {MAX_DEPTH} folders deep" if len(parts) > MAX_DEPTH + 1 else ""
+
+
+def _is_utf8(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _look_through(archive: Path | Sequence[Path], limits: Limits) -> _Looked:

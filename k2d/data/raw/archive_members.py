@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bz2
 import gzip
+import io
 import lzma
 import stat
 import struct
@@ -19,6 +20,8 @@ from k2d.faults import K2DError
 
 MAX_READ_BYTES = 1 << 20  # also the longest header of a tar, which may state a name of gigabytes
 ZIP_MAGIC = b"PK\x03\x04"
+_ZIP_END_MAGIC, _ZIP_END_BYTES, _MAX_COMMENT_BYTES = b"PK\x05\x06", 22, 0xFFFF
+_JOINED = "are two archives put together? Cut them apart"
 
 # All that the libraries raise about bytes that are not what they should be (a BadGzipFile is an OSError).
 _DAMAGE = (
@@ -72,13 +75,27 @@ def opened_archive(raw: BinaryIO, title: str) -> Iterator[Archive]:
 class _ZipArchive:
     def __init__(self, raw: BinaryIO, stack: ExitStack) -> None:
         self._zip = stack.enter_context(zipfile.ZipFile(raw))
+        self._raw = raw
 
     def entries(self) -> Iterator[Entry]:
+        self._check_ends()
         for info in self._zip.infolist():
             yield Entry(info.orig_filename, info.file_size, info.is_dir(), _zip_problem(info), info)
 
     def open(self, entry: Entry) -> IO[bytes]:
         return self._zip.open(cast("zipfile.ZipInfo", entry.handle))
+
+    def _check_ends(self) -> None:
+        """Raise for bytes before the first member or after the end record, which zipfile passes over."""
+        first = min((info.header_offset for info in self._zip.infolist()), default=0)
+        if first:
+            raise zipfile.BadZipFile(f"its first member begins at byte {first:,}: {_JOINED}")
+        n_bytes = self._raw.seek(0, io.SEEK_END)
+        self._raw.seek(max(0, n_bytes - _ZIP_END_BYTES - _MAX_COMMENT_BYTES))
+        tail = self._raw.read()
+        n_rest = len(tail) - tail.rfind(_ZIP_END_MAGIC) - _ZIP_END_BYTES - len(self._zip.comment)
+        if n_rest:
+            raise zipfile.BadZipFile(f"{n_rest:,} bytes follow its end record: {_JOINED}")
 
 
 class _TarArchive:
@@ -96,8 +113,11 @@ class _TarArchive:
         self._stream.seek(self._tar.offset)
         if self._stream.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
             raise tarfile.ReadError("it has no end mark")  # tarfile takes a cut or damaged header for the end
-        if len(self._stream.read(MAX_READ_BYTES)) == MAX_READ_BYTES:  # only at its end is a stream's checksum seen
-            raise tarfile.ReadError("it goes on after its end mark")
+        n_padding = 0
+        while rest := self._stream.read(MAX_READ_BYTES):  # only at its end is a stream's checksum seen
+            n_padding += len(rest)
+            if any(rest) or n_padding > MAX_READ_BYTES:
+                raise tarfile.ReadError(f"it goes on after its end mark: {_JOINED}")
 
     def open(self, entry: Entry) -> IO[bytes]:
         file = self._tar.extractfile(cast("tarfile.TarInfo", entry.handle))

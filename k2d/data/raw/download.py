@@ -10,6 +10,7 @@ import hashlib
 import http.client
 import json
 import os
+import re
 import shutil
 import time
 import urllib.error
@@ -29,6 +30,8 @@ TIMEOUT_S = 60.0
 BLOCK_BYTES = 1 << 20
 WAITS_S = (1.0, 2.0, 5.0, 15.0, 30.0)  # between tries in a row that bring nothing
 BUSY = (408, 425, 429, 500, 502, 503, 504)
+
+_DIGEST = re.compile(r"sha256:[0-9a-fA-F]{64}|md5:[0-9a-fA-F]{32}")
 
 Say = Callable[[str], None]
 
@@ -76,6 +79,7 @@ class _Unreachable(_Interrupted):
 def fetch(remote: Remote, target: Path, say: Say = print, *, waits_s: tuple[float, ...] = WAITS_S) -> bool:
     """Fetch a file unless it is there already and right; whether anything was fetched."""
     refuse_url(remote.url)
+    _refuse_digest(remote)
     if target.exists():
         _check(target, remote)
         say(f"{target}: is there already")
@@ -90,6 +94,13 @@ def fetch(remote: Remote, target: Path, say: Say = print, *, waits_s: tuple[floa
     _publish(part, target)
     say(f"{target}: fetched, {target.stat().st_size:,} bytes{', as published' if remote.digest else ''}")
     return True
+
+
+def _refuse_digest(remote: Remote) -> None:
+    """Raise for a checksum that nothing can be held against: before anything is fetched in vain."""
+    if remote.digest and not _DIGEST.fullmatch(remote.digest):
+        expected = "sha256: and 64 hexadecimal digits, or md5: and 32"
+        raise K2DError(f"{remote.url}: its checksum is {remote.digest!r}, expected {expected}; mend the corpus's card")
 
 
 def _whole_part(remote: Remote, target: Path, say: Say, waits_s: tuple[float, ...]) -> _Part:

@@ -219,3 +219,51 @@ def test_a_disk_that_is_too_small_is_told_before_anything_is_written(place, monk
     with pytest.raises(K2DError, match="3,003 bytes are needed, 100 are free"):
         extract(archive, place / "out")
     assert not (place / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("a/" * 3_000 + "x", "has a path of more than 2,048 bytes"),
+        ("a/" * 900 + "x", "lies more than 100 folders deep"),
+        ("/".join(["b" * 200] * 11), "has a path of more than 2,048 bytes"),
+    ],
+    ids=["3,000 deep", "900 deep", "long"],
+)
+def test_a_path_that_no_disk_takes_is_a_fault_of_its_member(place, name, message):
+    for archive in (tar_of(place / "a.tar", [entry("good"), entry(name)]), zip_of(place / "a.zip", {name: b"x"})):
+        with pytest.raises(K2DError, match=f"nothing of it was unpacked, because\n  .*{message}"):
+            extract(archive, place / "out")
+        assert not (place / "out").exists()
+
+
+def test_a_hundred_folders_are_unpacked(place):
+    assert extract(tar_of(place / "a.tar", [entry("a/" * 100 + "x")]), place / "out") == 1
+
+
+@pytest.mark.parametrize("mode", ["w", "w:gz", "w:bz2", "w:xz"])
+@pytest.mark.parametrize("n_bytes", [10, 3_000_000])
+def test_two_tar_archives_joined_are_refused(place, mode, n_bytes):
+    """Of the second one nothing would be unpacked, and nothing said."""
+    parts = [tar_of(place / name, [entry(name, os.urandom(n_bytes))], mode).read_bytes() for name in "ab"]
+    (place / "joined").write_bytes(b"".join(parts))
+    with pytest.raises(K2DError, match="it goes on after its end mark: are two archives put together"):
+        extract(place / "joined", place / "out")
+    assert not (place / "out").exists()
+
+
+def test_zeros_after_the_end_mark_of_a_tar_are_its_padding(place):
+    archive = tar_of(place / "a.tar", [entry("a")])
+    archive.write_bytes(archive.read_bytes() + bytes(50_000))
+    assert extract(archive, place / "out") == 1
+
+
+def test_what_is_put_before_or_after_a_zip_is_not_ignored(place):
+    one, two = (zip_of(place / name, {name: b"x"}).read_bytes() for name in "ab")
+    for content in (one + two, one + b"more", one + tar_of(place / "c", [entry("c")]).read_bytes()):
+        (place / "joined").write_bytes(content)
+        with pytest.raises(K2DError, match="are two archives put together"):
+            extract(place / "joined", place / "out")
+    with zipfile.ZipFile(place / "a", "a") as file:
+        file.comment = b"a remark"
+    assert extract(place / "a", place / "out") == 1

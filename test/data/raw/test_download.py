@@ -9,7 +9,7 @@ import urllib.request
 import pytest
 from file_server import serving
 
-from k2d.data.corpus import Card, PublicFile
+from k2d.data.corpus import Card, PublicFile, read_card
 from k2d.data.raw import https_only
 from k2d.data.raw.download import Remote, fetch
 from k2d.data.raw.download_command import download
@@ -249,3 +249,22 @@ def test_a_card_cannot_write_elsewhere_and_an_empty_one_says_where_to_look(serve
     assert not (tmp_path / "raw").exists()
     with pytest.raises(K2DError, match=r"x is not fetched by a command; to get it: https://example\.org"):
         download(card(), tmp_path)
+
+
+@pytest.mark.parametrize("digest", ["crc32:0badcafe", "sha256:xyz", "md5:", "sha256"])
+def test_a_checksum_of_an_unknown_kind_is_told_before_anything_is_fetched(server, tmp_path, digest):
+    with pytest.raises(K2DError) as caught:
+        fetch(Remote(f"{server.url}/data.bin", digest=digest), tmp_path / "data.bin")
+    assert f"its checksum is {digest!r}, expected sha256: and 64 hexadecimal digits, or md5: and 32" in str(
+        caught.value
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_card_with_another_kind_of_checksum_says_which_are_known(tmp_path):
+    card = "name: x\ntitle: X\nlanguages: [zh]\nlicence: none\nsource: here\ndownload:\n"
+    (tmp_path / "corpus.yaml").write_text(f"{card}- file: a.bin\n  url: https://example.org/a.bin\n  sha512: abc\n")
+    with pytest.raises(K2DError) as caught:
+        read_card(tmp_path / "corpus.yaml")
+    known = "expected one of file, url, size, sha256, md5"
+    assert str(caught.value) == f"{tmp_path}/corpus.yaml: download.0.sha512: found an unknown key, {known}"
