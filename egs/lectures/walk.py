@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from k2d.data.audio.content import HEAD_BYTES, audio_start, foreign_container, recognise
-from k2d.data.audio.mp3 import counted_length
+from k2d.data.audio.mp3 import counted_length, holds_second_file
 from k2d.data.audio.source import AudioError
 from k2d.data.raw.captions import SUFFIXES as CAPTIONS
 from k2d.data.raw.files import CACHE_TAG
@@ -168,7 +168,7 @@ def _states_no_length(file: BinaryIO, container: str, name: str) -> bool:
         return int.from_bytes(file.read(5), "big") & (1 << 36) - 1 == 0
     if container == "mp3":
         try:
-            counted_length(file, name)
+            return counted_length(file, name) is None and holds_second_file(file)
         except AudioError as error:
             return error.reason in ("no_length", "wrong_length")
     return False

@@ -41,13 +41,16 @@ def test_what_states_no_length_goes_through_it_too(root, rows, tmp_path, monkeyp
     flac = flac_bytes(tmp_path)
     stand_in_ffmpeg.in_container(root / "stream.mp3", flac, "mp3")
     sound(root / "whole.mp3", format="MP3")
+    sound(root / "joined.mp3", format="MP3")
+    (root / "joined.mp3").write_bytes(2 * (root / "joined.mp3").read_bytes())
     sound(root / "whole.flac")
     piped = bytearray(flac)
     piped[21] &= 0xF0
     piped[22:26] = bytes(4)
     (root / "piped.flac").write_bytes(piped)
-    assert walk(root, Tally("", "")).needs_ffmpeg == {"piped.flac": "flac", "stream.mp3": "mp3"}
+    assert walk(root, Tally("", "")).needs_ffmpeg == {"piped.flac": "flac", "stream.mp3": "mp3", "joined.mp3": "mp3"}
     (root / "piped.flac").unlink()
+    (root / "joined.mp3").unlink()
     converted = {row.id.partition("-")[0]: row.audio for row in rows()["train"]}
     assert probe(resolve(converted["stream"])).duration_s == 2.0
     assert converted["stream"].endswith(".flac")

@@ -72,6 +72,14 @@ def counted_length(file: BinaryIO, name: str) -> int | None:
         return frames.n_samples
 
 
+def holds_second_file(file: BinaryIO) -> bool:
+    """Whether a frame with a length header stands behind the first frame: files were put one after another."""
+    with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        start = audio_start(file)
+        first = _frame(data[start : start + 4])
+        return first is not None and _walk(data, start, first).second_at is not None
+
+
 def check_stated_length(file: BinaryIO, name: str, n_decoded: int) -> None:
     """Raise unless the frames of an MP3 with a length header are as many as its decoder will give."""
     with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
