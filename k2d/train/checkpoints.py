@@ -18,9 +18,11 @@ from torch import Tensor
 from k2d.atomic import PARTIAL, partial_file, sync_folder, write_text
 from k2d.faults import K2DError
 from k2d.paths import shown
+from k2d.stamp import Recipe, differences
 
 log = logging.getLogger("k2d")
 
+VERSION = 2  # of checkpoints; raised by hand when the training cannot go on from those of before
 KEPT_LAST = 2  # the one before the last is for the day on which the last cannot be read
 _FREE_SPACE = 2  # times the size of a checkpoint, before one is written
 
@@ -123,6 +125,23 @@ class Checkpoints:
 
     def _seal_path(self, step: int) -> Path:
         return self._folder / f"step-{step:08d}.json"
+
+
+def refuse_another(state: Mapping[str, Any], recipe: Recipe, folder: Path) -> None:
+    """A checkpoint of another training is never continued."""
+    where, version = shown(folder), state.get("version", 1)
+    if version != VERSION:
+        raise K2DError(
+            f"{where}: its checkpoints were written by {'an earlier' if version < VERSION else 'a later'} version of "
+            f"this toolkit (training code {version}, now {VERSION}), which this one cannot continue; remove the folder "
+            "to train anew"
+        )
+    changes = differences(Recipe(**json.loads(state["recipe"])), recipe)
+    if changes:
+        raise K2DError(
+            f"{where}: holds a training that was begun otherwise ({'; '.join(changes)}); undo the change to go on "
+            "with it, or remove the folder to train anew"
+        )
 
 
 def _size_bytes(value: object) -> int:

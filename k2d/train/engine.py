@@ -23,10 +23,10 @@ from k2d.config.training import Running, Steps
 from k2d.faults import K2DError, UsageError
 from k2d.models.recogniser import Part
 from k2d.paths import shown
-from k2d.stamp import Recipe, differences
+from k2d.stamp import Recipe
 from k2d.train.batches import Batch, Share, StepLoader
 from k2d.train.callbacks import Bookkeeping, Guarding
-from k2d.train.checkpoints import Checkpoints
+from k2d.train.checkpoints import VERSION, Checkpoints, refuse_another
 from k2d.train.keys import StepKey
 from k2d.train.learner import Learner, Objective
 from k2d.train.ranks import watching_ranks
@@ -37,9 +37,6 @@ from k2d.train.trainable import Train, Trainable, learning_parts, let_learn, nam
 log = logging.getLogger("k2d")
 
 Measure = Callable[[Trainable], float]
-
-VERSION = 2
-"""Of checkpoints; raised by hand when those of before cannot be continued."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,29 +208,13 @@ class _Course:
 
     def _restore(self, state: Mapping[str, Any]) -> tuple[int, int]:
         """The phase and step at which to go on."""
-        self._refuse_another(state)
+        refuse_another(state, self._recipe, self._setting.folder)
         self._load(state["network"])
         self._record = TrainingRecord.from_state(state["record"])
         total = self._before(state["phase"]) + state["step"]
         self._record.resumed_after.append(total)
         log.info("%s: going on after step %d", shown(self._setting.folder), total)
         return state["phase"], state["step"]
-
-    def _refuse_another(self, state: Mapping[str, Any]) -> None:
-        """A checkpoint of another training is never continued."""
-        where, version = shown(self._setting.folder), state.get("version", 1)
-        if version != VERSION:
-            raise K2DError(
-                f"{where}: its checkpoints were written by {'an earlier' if version < VERSION else 'a later'} version "
-                f"of this toolkit (training code {version}, now {VERSION}), which this one cannot continue; remove the "
-                "folder to train anew"
-            )
-        changes = differences(Recipe(**json.loads(state["recipe"])), self._recipe)
-        if changes:
-            raise K2DError(
-                f"{where}: holds a training that was begun otherwise ({'; '.join(changes)}); undo the change to go on "
-                "with it, or remove the folder to train anew"
-            )
 
     def _load(self, weights: Mapping[str, Tensor]) -> None:
         odd = sorted(set(weights) ^ set(self._kept_names))
