@@ -19,6 +19,8 @@ from k2d.paths import shown
 
 STAMP = "stamp.json"
 
+_MOST_SHOWN = 100  # letters of a setting in a message
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -285,7 +287,12 @@ def _changed_settings(old: Any, new: Any, at: Sequence[str] = ()) -> list[str]:
         names = list(dict.fromkeys([*old, *new]))
         return [line for n in names for line in _changed_settings(old.get(n), new.get(n), (*at, n))]
     before, now = json.dumps(old), json.dumps(new)  # as they are stored: a tuple is a list there
-    return [] if before == now else [f"setting {'.'.join(at)}: {before} -> {now}"]
+    return [] if before == now else [f"setting {'.'.join(at)}: {_shortened(before)} -> {_shortened(now)}"]
+
+
+def _shortened(value: str) -> str:
+    """A whole section of a config, where there was none before, still fits in a line."""
+    return value if len(value) <= _MOST_SHOWN else f"{value[:_MOST_SHOWN]}…"
 
 
 def _digest(value: Any) -> str:

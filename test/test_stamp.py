@@ -258,3 +258,12 @@ def test_what_no_stamp_tells_of_has_no_recorded_fingerprint_and_no_damage(folder
     before = recorded(folder / "kept")
     (folder / "kept" / "text").write_text("edited")
     assert recorded(folder / "kept") == before != fingerprint(folder / "kept")
+
+
+def test_a_section_that_is_new_is_told_in_one_line():
+    before = Recipe("teacher", 1, {"seed": 1}, {})
+    after = Recipe("teacher", 1, {"seed": 1, "decode": {f"option_{n}": n for n in range(40)}}, {})
+    (line,) = differences(before, after)
+    assert line.startswith('setting decode: null -> {"option_0": 0, "option_1": 1')
+    assert line.endswith("…")
+    assert len(line) < 130
