@@ -13,7 +13,7 @@ from made_recordings import sound
 
 from k2d.decode import cli
 from k2d.signals import Ended, ending_on_signals
-from k2d.stages.answers import Answer, part_of, write_answer
+from k2d.stages.answers import Answer, new_part, write_answer
 from k2d.stages.kept import kept_words
 
 GO_ON = "the same command goes on from there"
@@ -109,7 +109,7 @@ def test_what_is_kept_is_counted_on_the_disk(tmp_path):
     cache = tmp_path / "cache" / "pseudo" / "lab" / "train" / "0123456789abcdef"
     cache.mkdir(parents=True)
     answers = [write_answer(Answer(name, 1.0, {}, None)) for name in ("r1", "r2", "r3")]
-    part_of(cache, 0).write_text("".join(answers[:2]) + answers[2][:9])  # half a line is no answer
+    new_part(cache, 0).write_text("".join(answers[:2]) + answers[2][:9])  # half a line is no answer
     assert kept_words(output, tmp_path) == f"finished units and 2 finished recordings of train are kept; {GO_ON}"
 
     student = tmp_path / "models" / "k2d-s1"

@@ -211,16 +211,15 @@ def test_a_checkpoint_of_the_code_before_is_refused_in_a_sentence(trained, tmp_p
 def test_a_model_that_was_made_before_says_in_a_line_why_it_differs(tmp_path, verb, name):
     """Its stamp does not say how the development sets were decoded, by which its checkpoints were chosen."""
     lab = Lab(tmp_path)
-    job = lab.job()
-    (unit,) = STAGES[verb].units(job)
-    recipe = state_of(BY_VERB[verb], unit, job).recipe
+    (unit,) = STAGES[verb].units(lab.job())
+    recipe = state_of(BY_VERB[verb], unit, lab.job()).recipe
     former = replace(recipe, settings={key: value for key, value in recipe.settings.items() if key != "decode"})
     unit.output.mkdir(parents=True, exist_ok=True)
     write_stamp(unit.output, former, {}, {})
-    (told,) = state_of(BY_VERB[verb], unit, job).changes
+    (told,) = state_of(BY_VERB[verb], unit, lab.job()).changes
     assert told.startswith('setting decode: null -> {"')
     write_stamp(unit.output, recipe, {}, {})
-    assert state_of(BY_VERB[verb], unit, job).is_done
+    assert state_of(BY_VERB[verb], unit, lab.job()).is_done
 
 
 def test_without_development_sets_decoding_decides_nothing(tmp_path):
@@ -246,7 +245,7 @@ def test_kept_encodings_are_of_this_teacher_and_this_audio(tmp_path, fake, monke
     from k2d.train import chunks, encoded
 
     lab, keys = Lab(tmp_path), []
-    monkeypatch.setattr(chunks, "read_chunks", lambda *_: [])
+    monkeypatch.setattr(distilling, "_table", lambda *_: [])
     monkeypatch.setattr(encoded, "open_encoded", lambda *_, made_from, **__: keys.append(made_from))
     cut = tmp_path / "exp" / "x" / "chunks" / "lab" / "train" / "wav.scp"
     cut.parent.mkdir(parents=True)

@@ -82,6 +82,7 @@ def test_a_pass_that_fails_leaves_no_table_and_names_the_chunk(kept, tmp_path):
 
 def test_chunks_are_read_one_at_a_time(tmp_path, monkeypatch):
     """When a row is asked for, all before it but the last are written: there may be millions."""
+    from k2d.data.chunk_sources import Source
     from k2d.data.rows import Utterance
     from k2d.train import chunk_writing
 
@@ -92,7 +93,9 @@ def test_chunks_are_read_one_at_a_time(tmp_path, monkeypatch):
             n_behind.append(number - codec.n_asked // 2)
             yield Utterance(f"r-{number:03d}", "r", "r.wav", "r", "<0.00>hello<1.00>", float(number), number + 1.0)
 
+    sources = [(f"r-{number:03d}", Source("r", ((float(number), number + 1.0),))) for number in range(300)]
     monkeypatch.setattr(chunk_writing, "read_utterances", rows)
+    monkeypatch.setattr(chunk_writing, "read_sources", lambda _: iter(sources))
     (tmp_path / "kept").mkdir()
     assert len(opened(tmp_path / "cache", tmp_path / "kept", codec=codec)) == 300
     assert max(n_behind) <= 1
@@ -108,11 +111,12 @@ class CountingCodec(Unasked):
         return [1, 2, 3]
 
 
-def test_whole_recordings_and_silence_are_chunks_too(tmp_path):
+def test_whole_files_and_silence_are_chunks_too(tmp_path):
     folder = tmp_path / "kept"
     folder.mkdir()
     (folder / "wav.scp").write_text("a a.wav\nb b.wav\n")
     (folder / "utt2spk").write_text("a a\nb b\n")
+    (folder / "utt2source").write_text("a r1 0.0 1.5\nb r2 0.0 1.2\n")
     (folder / "text").write_text("a\nb <0.00>你好<1.20>\n", encoding="utf-8")
     table, codec = opened(tmp_path / "cache", folder), made_codec()
     first, second = table[0], table[1]

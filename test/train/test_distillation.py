@@ -271,15 +271,15 @@ def test_processes_that_start_together_hear_the_chunks_once(teacher, chunks_fold
     from built_together import opened_together
 
     from k2d.train import encoded
-    from k2d.train.chunks import ChunkMaterial, read_chunks
+    from k2d.train.chunks import ChunkMaterial
 
-    material = ChunkMaterial(read_chunks({chunks_folder: ()}), teacher.codec, teacher.window)
+    material = ChunkMaterial(table_of(chunks_folder, tmp_path, teacher.codec), teacher.codec, teacher.window)
 
     def open_encoded():
         return encoded.open_encoded(material, teacher, tmp_path / "encoded", made_from={}, batch_size=3)
 
     (first, second), n_made = opened_together(encoded, open_encoded, monkeypatch)
     assert n_made == 1
-    for chunk in material.chunks:
+    for chunk in map(material.chunks.__getitem__, range(len(material.chunks))):
         assert np.array_equal(first.states(chunk), second.states(chunk))
         assert np.array_equal(first.hidden(chunk), second.hidden(chunk))
