@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -123,8 +123,11 @@ def readable_stamp(folder: Path) -> Stamp | None:
         return None
 
 
-def differences(old: Recipe, new: Recipe) -> list[str]:
+def differences(old: Recipe, new: Recipe, added: Collection[str] = ()) -> list[str]:
     """What changed from one recipe to another, in words.
+
+    `added` names settings that earlier versions of the code did not record. Where the old recipe lacks them, what they
+    were is not known, and they count as unchanged: a new version alone makes no work undone.
 
     >>> old = Recipe("select", 1, {"alpha": 0.4, "rule": "per"}, {"chunks": "12ab"})
     >>> differences(old, Recipe("select", 1, {"alpha": 0.3, "rule": "per"}, {"chunks": "12ab"}))
@@ -133,7 +136,8 @@ def differences(old: Recipe, new: Recipe) -> list[str]:
     changes = [f"stage: {old.stage} -> {new.stage}"] if old.stage != new.stage else []
     if old.version != new.version:
         changes.append(f"code of stage {new.stage}: version {old.version} -> {new.version}")
-    changes += _changed_settings(old.settings, new.settings)
+    settings = {name: value for name, value in new.settings.items() if name in old.settings or name not in added}
+    changes += _changed_settings(old.settings, settings)
     for name in sorted({*old.inputs, *new.inputs}):
         if old.inputs.get(name) != new.inputs.get(name):
             how = "is new" if name not in old.inputs else "is gone" if name not in new.inputs else "has changed"

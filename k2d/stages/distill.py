@@ -57,7 +57,8 @@ def _unit(name: str, seed: int, job: Job) -> Unit:
         settings["pool_phase"] = pool_phase_settings(job)
     pseudo = [exp / "pseudo" / split for split in config.corpora.unlabelled]  # the held-out recordings' text
     models = [exp / "models" / TEACHER, *([] if row is Row.TEACHER_MORE else [exp / "models" / STUDENT])]
-    return Unit(exp / "models" / f"{name}-s{seed}", settings, (*models, *data, *pseudo))
+    output, inputs = exp / "models" / f"{name}-s{seed}", (*models, *data, *pseudo)
+    return Unit(output, settings, inputs, added=frozenset({"pool_phase"}))
 
 
 def make(unit: Unit, job: Job, folder: Path) -> Counts:

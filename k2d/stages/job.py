@@ -43,6 +43,8 @@ class Unit:
     inputs: tuple[Path, ...] = ()
     is_disposable: bool = False
     """Replaced without asking when its settings or inputs have changed (not when somebody edited it)."""
+    added: frozenset[str] = frozenset()
+    """Settings that stamps of earlier versions lack; where they do, nothing is known to have changed."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,7 +34,7 @@ def take(state: State, job: Job) -> bool:
     if source is None or not source.is_dir():
         return False
     stamp = readable_stamp(source)
-    if stamp is None or differences(stamp.recipe, state.recipe) or damaged_files(source, stamp):
+    if stamp is None or differences(stamp.recipe, state.recipe, state.unit.added) or damaged_files(source, stamp):
         return False
     partial = new_partial_folder(state.unit.output)
     shutil.copytree(source, partial, copy_function=_link, dirs_exist_ok=True)

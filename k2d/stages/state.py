@@ -42,7 +42,7 @@ def state_of(stage: Stage, unit: Unit, job: Job) -> State:
     if stamp is None:
         foreign = unit.output.exists() and any(unit.output.iterdir())
         return State(unit, recipe, None, ("it holds files without a stamp",) if foreign else (), must_ask=foreign)
-    if changes := differences(stamp.recipe, recipe):
+    if changes := differences(stamp.recipe, recipe, unit.added):
         return State(unit, recipe, stamp, tuple(changes), must_ask=not unit.is_disposable)
     damage = job.inspection.at(unit.output).damage
     return State(unit, recipe, stamp, damage, must_ask=any(not line.endswith("is missing") for line in damage))

@@ -63,7 +63,7 @@ def unit_of(name: str, recogniser: Recogniser, key: str, job: Job) -> Unit:
     }
     corpora = job.config.corpora
     data = tuple(job.places.split(split) for split in (*corpora.labelled, *corpora.dev))
-    return Unit(output, settings, (*inputs_of(recogniser, job), *data))
+    return Unit(output, settings, (*inputs_of(recogniser, job), *data), added=frozenset({"decode"}))
 
 
 def _choosing(recogniser: Recogniser, job: Job) -> dict[str, Any] | None:

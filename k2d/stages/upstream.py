@@ -131,7 +131,7 @@ class Upstream:
         lost = {name: value for name, value in recorded.inputs.items() if name not in inputs and self._is_lost(name)}
         settings = {**unit.settings, **({RAW: recorded.settings[RAW]} if RAW in recorded.settings else {})}
         wanted = Recipe(producer.stage.verb, producer.stage.load().VERSION, settings, {**inputs, **lost})
-        return tuple(differences(recorded, wanted))
+        return tuple(differences(recorded, wanted, unit.added))
 
     def _value_of(self, path: Path, recorded: str | None) -> str:
         """The fingerprint of an input; its files are looked at where its stamp does not say what was recorded."""
