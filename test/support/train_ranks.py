@@ -7,15 +7,25 @@ import os
 import sys
 import time
 from pathlib import Path
+from unittest.mock import patch
 
+import lightning as L
 import torch
 import train_fake
-import train_two
 
 from k2d.companions import companions_for, follow_leader, output_of_companion
+from k2d.config.training import Augment, Phase, Training
 from k2d.faults import K2DError
 from k2d.signals import ending_on_signals
 from k2d.train import engine
+from k2d.train.engine import Setting
+from k2d.train.supervised import train_recogniser
+
+STILL = Augment(gain_db=0.0, noise=0.0, echo=0.0)
+PHASES = {
+    "encoder": Phase(data="utterances", train="encoder", steps=4, batch_size=4, lr=1e-2, augment=STILL),
+    "all": Phase(steps=6, batch_size=4, lr=1e-2, accumulate=2, augment=STILL),
+}
 
 
 class SlowRecogniser(train_fake.FakeRecogniser):
@@ -31,14 +41,22 @@ class SlowRecogniser(train_fake.FakeRecogniser):
         return super().ctc_log_probs(memory)
 
 
+def train(folder):
+    """Lightning starts the second process by running this command once more."""
+    trainer = L.Trainer
+    training = Training(phases=PHASES, checkpoint_every_steps=4)
+    setting, recogniser = Setting(folder, seed=5, n_workers=0), SlowRecogniser(seed=5, dropout=0.0)
+    with patch.object(engine.L, "Trainer", lambda **how: trainer(**{**how, "devices": 2, "strategy": "ddp"})):
+        train_recogniser(recogniser, training, train_fake.material(), setting, recipe=train_fake.recipe_of(training))
+
+
 def main(folder):
     if output_of_companion() is not None:
         follow_leader()
     torch.set_num_threads(1)
-    train_two.FakeRecogniser = SlowRecogniser
     try:
         with ending_on_signals(), companions_for(Path(folder)):
-            train_two.main(folder, "2")
+            train(Path(folder))
     except K2DError as error:
         sys.exit(f"train_ranks: {error}")
 

@@ -32,7 +32,7 @@ from torch import Tensor, nn  # noqa: E402
 
 from k2d.config.training import Phase, Running, Training  # noqa: E402
 from k2d.models.codec import Request, Window  # noqa: E402
-from k2d.models.recogniser import Memory  # noqa: E402
+from k2d.models.recogniser import Memory, Part  # noqa: E402
 from k2d.stamp import Recipe  # noqa: E402
 from k2d.train import engine  # noqa: E402
 from k2d.train.batches import Batch, Material  # noqa: E402
@@ -61,7 +61,7 @@ class PlainRecogniser:
     """As little around torch's own layers as can be."""
 
     family, codec, window, ctc_blank_id = "plain", Letters(), WINDOW, 0
-    freeze_positions = False
+    freeze_positions = skips_layers = False
 
     def __init__(self) -> None:
         encoder = nn.TransformerEncoderLayer(SIZE, 4, 4 * SIZE, batch_first=True, norm_first=True)
@@ -77,11 +77,16 @@ class PlainRecogniser:
             }
         )
 
-    def parts(self) -> Mapping[Any, Sequence[nn.Module]]:
+    def decoder_layers(self) -> Sequence[nn.Module]:
+        return list(self.network["decoder"].get_submodule("layers").children())
+
+    def parts(self) -> Mapping[Part, Sequence[nn.Module]]:
         of = self.network
         return {
-            "encoder": (of["front"], of["encoder"], of["ctc"]),
-            "decoder": (of["embed"], of["decoder"], of["output"]),
+            "encoder": (of["front"], of["encoder"]),
+            "ctc_head": (of["ctc"],),
+            "decoder": (of["embed"], of["decoder"]),
+            "output_layer": (of["output"],),
         }
 
     def classes(self, tokens: Tensor) -> Tensor:
