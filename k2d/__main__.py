@@ -25,11 +25,11 @@ from contextlib import suppress  # noqa: E402
 from functools import partial  # noqa: E402
 from typing import cast  # noqa: E402
 
-from k2d.faults import K2DError, MissingInput, UsageError  # noqa: E402
-from k2d.parent import end_with_run_sh  # noqa: E402
-from k2d.paths import PROJECT_ROOT, shown  # noqa: E402
-from k2d.signals import Ended, ending_on_signals  # noqa: E402
-from k2d.system_faults import told  # noqa: E402
+from k2d.core.errors import K2DError, MissingInput, UsageError  # noqa: E402
+from k2d.core.layout import PROJECT_ROOT, shown  # noqa: E402
+from k2d.core.parent_process import end_with_run_sh  # noqa: E402
+from k2d.core.signals import Ended, ending_on_signals  # noqa: E402
+from k2d.core.system_errors import told  # noqa: E402
 
 # verb: (module with main(argv) -> exit code, what it does)
 TOOLS = {

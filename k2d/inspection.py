@@ -6,7 +6,7 @@ from collections.abc import Callable, Hashable
 from pathlib import Path
 from typing import TypeVar, cast
 
-from k2d.stamp import Look, Maker, Stamp, UnreadableStamp, look_at, maker_of, read_stamp, recorded_fingerprint
+from k2d.core.stamp import Look, Maker, Stamp, UnreadableStamp, look_at, maker_of, read_stamp, recorded_fingerprint
 
 Found = TypeVar("Found")
 

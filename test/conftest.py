@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from k2d.paths import PROJECT_ROOT
+from k2d.core.layout import PROJECT_ROOT
 
 LIMIT_S = 600  # for what hangs: a loaded machine takes minutes for what else takes seconds
 

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from k2d.paths import PROJECT_ROOT
+from k2d.core.layout import PROJECT_ROOT
 
 
 @pytest.fixture

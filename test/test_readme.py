@@ -2,7 +2,7 @@
 
 import re
 
-from k2d.paths import PROJECT_ROOT
+from k2d.core.layout import PROJECT_ROOT
 from k2d.stages.road import ROAD
 
 README = (PROJECT_ROOT / "README.md").read_text(encoding="utf-8")

@@ -18,7 +18,7 @@ import pytest
 
 from k2d.__main__ import FORMS, TOOLS, _call
 from k2d.config.load import load_config, settings_of
-from k2d.paths import PROJECT_ROOT
+from k2d.core.layout import PROJECT_ROOT
 from k2d.stages.road import BY_VERB
 
 OWNERS = {  # files that serve one command, by the beginning of their path

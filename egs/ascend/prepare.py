@@ -16,6 +16,8 @@ from pathlib import Path, PurePosixPath
 from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass as checked
 
+from k2d.core.errors import K2DError
+from k2d.core.layout import shown
 from k2d.data.longform import ByTime, Concatenate
 from k2d.data.longform_audio import LONG, Asked, with_long
 from k2d.data.raw import download_command
@@ -24,8 +26,6 @@ from k2d.data.raw.parquet_splits import Splits, find_splits
 from k2d.data.raw.stored_audio import rows_with_audio
 from k2d.data.raw.table import table_rows
 from k2d.data.rows import Utterance
-from k2d.faults import K2DError
-from k2d.paths import shown
 
 _NAME = re.compile(
     r"ses(?P<session>\d+)_spk(?P<speaker>\d+)_L\d+_(?P<start>\d+(?:\.\d+)?)_(?P<length>\d+(?:\.\d+)?)\.wav"

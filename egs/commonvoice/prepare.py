@@ -17,10 +17,10 @@ from pydantic import BeforeValidator, ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from egs.commonvoice.release import CLIPS, find_release
+from k2d.core.errors import K2DError
+from k2d.core.layout import shown
 from k2d.data.raw.table import table_rows
 from k2d.data.rows import Utterance
-from k2d.faults import K2DError
-from k2d.paths import shown
 
 SPEAKER_CHARACTERS = 16  # of 128; enough to tell millions of speakers apart, and it is checked
 _COLUMNS = ("client_id", "path", "sentence")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from k2d.core.errors import K2DError
+from k2d.core.layout import shown
 from k2d.data.raw.files import unpacked
-from k2d.faults import K2DError
-from k2d.paths import shown
 
 CLIPS = "clips"
 _README = "egs/commonvoice/README.md says how to get it"

@@ -17,12 +17,12 @@ from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
 
 from egs.csdialogue.markup import language, words
+from k2d.core.errors import K2DError
+from k2d.core.layout import shown
 from k2d.data.raw.files import by_name, unpacked
 from k2d.data.raw.lines import entries
 from k2d.data.raw.tally import Tally
 from k2d.data.rows import Utterance
-from k2d.faults import K2DError
-from k2d.paths import shown
 from k2d.text.tokens import spoken_language
 
 SPLITS = ("train", "dev", "test")

@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
+from k2d.core.errors import K2DError
+from k2d.core.layout import shown
 from k2d.data.raw import download_command
 from k2d.data.raw.parquet import Kind
 from k2d.data.raw.parquet_splits import find_splits
 from k2d.data.raw.stored_audio import rows_with_audio
 from k2d.data.rows import Utterance
-from k2d.faults import K2DError
-from k2d.paths import shown
 from k2d.text.tokens import spoken_language
 
 SPEAKER = "cszs"  # whose voice it is nobody says

@@ -17,10 +17,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from k2d.atomic import PARTIAL, sync_folder
+from k2d.core.atomic import PARTIAL, sync_folder
+from k2d.core.programs import Programs
+from k2d.core.progress import track
 from k2d.data.audio import RATE_HZ, AudioError, probe, resolve
-from k2d.programs import Programs
-from k2d.progress import track
 
 LIMIT_S = 3600.0  # for one recording; twelve hours of audio take some minutes
 SHOWN = 5

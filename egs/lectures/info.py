@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from k2d.faults import K2DError
+from k2d.core.errors import K2DError
 
 MAX_BYTES = 1 << 26  # with comments and thousands of formats; a usual one has 0.5 MB
 MAX_TEXT = 500

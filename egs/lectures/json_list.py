@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TextIO
 
-from k2d.faults import K2DError
+from k2d.core.errors import K2DError
 
 READ_CHARACTERS = 1 << 20
 MAX_ITEM_CHARACTERS = 1 << 26

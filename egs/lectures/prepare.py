@@ -14,10 +14,10 @@ from egs.lectures.recordings import plan
 from egs.lectures.table import NAMES
 from egs.lectures.walk import digest_of_files
 from egs.lectures.yodas2 import Video, find_shards, unpack, videos
+from k2d.core.errors import K2DError
 from k2d.data.raw.captions import Captions, read_captions
 from k2d.data.raw.tally import Tally
 from k2d.data.rows import Utterance
-from k2d.faults import K2DError
 
 __all__ = ["Options", "inventory", "prepare", "tables"]
 

@@ -16,9 +16,9 @@ from egs.lectures.names import plain_id, recording_id
 from egs.lectures.options import Options
 from egs.lectures.table import Row, find_table, inner_path, read_table
 from egs.lectures.walk import INFO, Tree, walk
+from k2d.core.errors import K2DError
+from k2d.core.layout import unicode_form
 from k2d.data.raw.tally import Tally
-from k2d.faults import K2DError
-from k2d.paths import unicode_form
 
 SHOWN_FAULTS = 10
 

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
+from k2d.core.errors import Fault, FaultReport, K2DError, Treatment
 from k2d.data.raw.table import table_rows
-from k2d.faults import Fault, FaultReport, K2DError, Treatment
 
 COLUMNS = ("path", "course", "speaker", "date", "language", "split")
 SPLITS = ("train", "dev", "test")

@@ -11,13 +11,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
+from k2d.core.errors import K2DError
 from k2d.data.audio.content import HEAD_BYTES, audio_start, foreign_container, recognise
 from k2d.data.audio.mp3 import counted_length, holds_second_file
 from k2d.data.audio.source import AudioError
 from k2d.data.raw.captions import SUFFIXES as CAPTIONS
 from k2d.data.raw.files import CACHE_TAG
 from k2d.data.raw.tally import Tally
-from k2d.faults import K2DError
 
 INFO = ".info.json"
 _FLAC_LENGTH_AT = 21  # the last 36 bits of these 40 are the number of samples

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from egs.lectures.json_list import json_list
+from k2d.core.errors import K2DError
+from k2d.core.progress import track
+from k2d.core.workers import run_each
 from k2d.data.raw.archive import extract
 from k2d.data.raw.captions import Captions, tidy
 from k2d.data.raw.lines import raw_lines
 from k2d.data.raw.tally import Tally
-from k2d.faults import K2DError
-from k2d.progress import track
-from k2d.workers import run_each
 
 ARCHIVE = ".tar.gz"
 CENTISECOND_S = 0.01

@@ -12,7 +12,7 @@ from egs.mini.texts import Texts, scripted_texts, smoke_texts
 from egs.mini.units import Event, Line, Recording, Scene, Unit
 from egs.mini.voices import ALLOTMENTS, Allotment, Voice, make_voices
 from egs.mini.words import COURSES, UNSEEN_COURSE
-from k2d.faults import K2DError
+from k2d.core.errors import K2DError
 
 BLOCK = 50  # short recordings that one process makes
 EDGE_S = 0.05  # silence before and after a short recording; half a step of the time grid

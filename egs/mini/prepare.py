@@ -12,10 +12,10 @@ from egs.mini.records import Record, is_whole, read_record
 from egs.mini.render import EVENT_AFTER_S, Job, audio_path, makers, record_path, render
 from egs.mini.sentences import language
 from egs.mini.units import Recording, Unit
+from k2d.core.errors import K2DError
+from k2d.core.progress import Progress
+from k2d.core.workers import run_each
 from k2d.data.rows import Utterance
-from k2d.faults import K2DError
-from k2d.progress import Progress
-from k2d.workers import run_each
 
 __all__ = ["Options", "prepare", "tables", "variant"]
 

@@ -7,7 +7,7 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from k2d import atomic
+from k2d.core import atomic
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from egs.mini.voices import Voice
-from k2d.faults import K2DError
+from k2d.core.errors import K2DError
 
 PACKAGE = "espeakng-loader"
 

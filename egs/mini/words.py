@@ -6,8 +6,8 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from k2d.faults import K2DError
-from k2d.paths import shown
+from k2d.core.errors import K2DError
+from k2d.core.layout import shown
 
 FOLDER = Path(__file__).resolve().parent / "words"
 

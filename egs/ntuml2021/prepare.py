@@ -19,6 +19,7 @@ from typing import Literal
 from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
 
+from k2d.core.errors import K2DError
 from k2d.data.longform import Concatenate
 from k2d.data.longform_audio import LONG, Asked, with_long
 from k2d.data.raw import download_command
@@ -26,7 +27,6 @@ from k2d.data.raw.parquet import Kind, Row, Shard, read_rows
 from k2d.data.raw.parquet_splits import Splits, find_splits
 from k2d.data.raw.stored_audio import rows_with_audio
 from k2d.data.rows import Utterance
-from k2d.faults import K2DError
 
 SPEAKER = "ntuml2021-hyl"  # one lecturer, Hung-yi Lee
 _FILE = "file"  # early revisions lack this column

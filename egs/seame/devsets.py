@@ -17,9 +17,9 @@ from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from egs.seame.transcripts import Spoken
+from k2d.core.errors import K2DError
+from k2d.core.layout import shown
 from k2d.data.raw.lines import entries, raw_lines
-from k2d.faults import K2DError
-from k2d.paths import shown
 
 FOLDERS = {"devman": "dev_man", "devsge": "dev_sge"}
 TOLERANCE_MS = 30

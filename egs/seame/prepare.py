@@ -20,12 +20,12 @@ from pydantic.dataclasses import dataclass
 from egs.seame.devsets import FOLDERS, PUBLISHED, Listed, Tokens, count_tokens, match, read_set, train_recordings
 from egs.seame.markup import words
 from egs.seame.transcripts import Phase, Spoken, read_transcripts
+from k2d.core.errors import K2DError
+from k2d.core.layout import shown
 from k2d.data.raw.cut_audio import cut_out
 from k2d.data.raw.files import by_name, only_place
 from k2d.data.raw.tally import Tally
 from k2d.data.rows import Utterance
-from k2d.faults import K2DError
-from k2d.paths import shown
 from k2d.text.tokens import spoken_language
 
 STYLES = ("conversation", "interview")

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from k2d.core.errors import Fault, FaultReport, K2DError, Treatment
+from k2d.core.layout import shown
 from k2d.data.raw.lines import Line, raw_lines
 from k2d.data.raw.tally import Tally
-from k2d.faults import Fault, FaultReport, K2DError, Treatment
-from k2d.paths import shown
 
 Phase = Literal["phaseI", "phaseII"]
 

@@ -10,8 +10,8 @@ import yaml
 
 from k2d.config import load_config, settings_of
 from k2d.config.load import resolve_conf
-from k2d.faults import UsageError
-from k2d.paths import places
+from k2d.core.errors import UsageError
+from k2d.core.layout import places
 
 
 def main(argv: Sequence[str]) -> int:

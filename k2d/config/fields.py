@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field, StringConstraints
 
-from k2d.limits import MOST_BATCH, MOST_BEAM, MOST_RESAMPLES, MOST_SPEED_RUNS
+from k2d.core.limits import MOST_BATCH, MOST_BEAM, MOST_RESAMPLES, MOST_SPEED_RUNS
 
 STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 

@@ -13,12 +13,12 @@ from typing import Any, get_args, get_origin, get_type_hints
 import yaml
 from pydantic import TypeAdapter, ValidationError
 
-from k2d import strict_yaml
 from k2d.config.between import faults_between_fields
 from k2d.config.schema import SCHEMA_VERSION, Config
-from k2d.faults import Fault, Treatment, UsageError
-from k2d.paths import PROJECT_ROOT, shown
-from k2d.strict_yaml import KeyPath
+from k2d.core import strict_yaml
+from k2d.core.errors import Fault, Treatment, UsageError
+from k2d.core.layout import PROJECT_ROOT, shown
+from k2d.core.strict_yaml import KeyPath
 
 COMMAND_LINE = "command line"
 

@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from itertools import chain, pairwise
 from pathlib import Path
 
+from k2d.core.errors import FaultReport, K2DError, Treatment
+from k2d.core.layout import shown
 from k2d.data.chunks import Piece
 from k2d.data.kaldi.datadir import Tables
 from k2d.data.kaldi.kinds import KINDS
 from k2d.data.kaldi.tables import Table, open_table
-from k2d.faults import FaultReport, K2DError, Treatment
-from k2d.paths import shown
 
 FILE = "utt2source"
 

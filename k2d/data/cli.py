@@ -14,14 +14,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from k2d.core.errors import K2DError, Treatment, UsageError
+from k2d.core.layout import PROJECT_ROOT
+from k2d.core.limits import MOST_PROCESSES, whole_number
 from k2d.data.kaldi.combine import Prefixes, combine, copy
 from k2d.data.kaldi.fix import fix
 from k2d.data.kaldi.subset import By, subset, subset_of_ids
 from k2d.data.kaldi.validate import validate
 from k2d.data.kaldi.validation import AudioLevel, Checks, Validation
-from k2d.faults import K2DError, Treatment, UsageError
-from k2d.limits import MOST_PROCESSES, whole_number
-from k2d.paths import PROJECT_ROOT
 
 Arguments = argparse.Namespace
 

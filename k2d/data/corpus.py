@@ -25,14 +25,14 @@ from typing import Annotated, Any, cast
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
-from k2d import strict_yaml
+from k2d.core import strict_yaml
+from k2d.core.errors import K2DError, UsageError
+from k2d.core.layout import PROJECT_ROOT, shown
 from k2d.data.code_digest import code_digest
 from k2d.data.raw.download import Remote
 from k2d.data.raw.files import mark_cache
 from k2d.data.raw.hub import HubFiles
 from k2d.data.rows import Utterance
-from k2d.faults import K2DError, UsageError
-from k2d.paths import PROJECT_ROOT, shown
 
 CARD = "corpus.yaml"
 DEFAULT_VARIANT = "default"

@@ -14,10 +14,10 @@ from dataclasses import MISSING, asdict, fields
 from pathlib import Path
 from typing import Any
 
+from k2d.core.errors import K2DError, MissingInput
+from k2d.core.layout import shown
 from k2d.data.kaldi.ids import id_fault
 from k2d.data.rows import DecodedWindow, Hypothesis, Segment
-from k2d.faults import K2DError, MissingInput
-from k2d.paths import shown
 
 FILE = "hyp.jsonl"
 TEXT = "text"  # the same without times, as Kaldi writes transcripts

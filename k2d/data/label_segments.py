@@ -11,12 +11,12 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from k2d.core.errors import Treatment
 from k2d.data.audio.probe import MIN_DURATION_S
 from k2d.data.audio.read import END_TOLERANCE_S
 from k2d.data.kaldi.kinds import KINDS
 from k2d.data.kaldi.mend import mend_line
 from k2d.data.rows import Hypothesis, Rejected, Segment
-from k2d.faults import Treatment
 from k2d.text.timestamps import strip_timestamps
 
 OVERLAP_TOLERANCE_S = 0.05

@@ -10,9 +10,9 @@ from typing import Annotated
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass as checked
 
+from k2d.core.errors import K2DError
 from k2d.data.audio.read import RATE_HZ
 from k2d.data.rows import Utterance
-from k2d.faults import K2DError
 
 _STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 _SHOWN = 5

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import numpy as np
 
-from k2d.atomic import new_partial_folder, publish_folder
+from k2d.core.atomic import new_partial_folder, publish_folder
+from k2d.core.errors import K2DError
+from k2d.core.progress import track
 from k2d.data.audio import RATE_HZ, AudioError, Cause, probe, read, resolve, write
 from k2d.data.longform import ByTime, Concatenate, Long, Piece, arrange
 from k2d.data.rows import Utterance
-from k2d.faults import K2DError
-from k2d.progress import track
 
 LONG = "_long"
 When = Callable[[Utterance], tuple[str, float]]

@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from k2d.core.errors import K2DError
+from k2d.core.layout import PROJECT_ROOT
 from k2d.data.audio.read import RATE_HZ
 from k2d.data.kaldi.datadir import read_utterances
 from k2d.data.kaldi.datadir_writer import write_datadir
@@ -19,8 +21,6 @@ from k2d.data.kaldi.joins import split_row
 from k2d.data.longform import ByTime, Concatenate, Piece, arrange
 from k2d.data.longform_audio import piece_of, written
 from k2d.data.rows import Utterance
-from k2d.faults import K2DError
-from k2d.paths import PROJECT_ROOT
 
 
 @dataclass(frozen=True, slots=True)

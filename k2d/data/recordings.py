@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from k2d.core.errors import K2DError
+from k2d.core.progress import track
+from k2d.core.retries import is_passing, run_each_twice
+from k2d.core.workers import Outcome
 from k2d.data.kaldi.external_sort import read_lines
 from k2d.data.kaldi.joins import Row, split_row
 from k2d.data.rows import Rejected
-from k2d.faults import K2DError
-from k2d.progress import track
-from k2d.tries import is_passing, run_each_twice
-from k2d.workers import Outcome
 
 LIMIT_S = 120.0  # for looking at one file
 

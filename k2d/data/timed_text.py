@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterable
 from itertools import pairwise
 
+from k2d.core.errors import Fault, Treatment
 from k2d.data.rows import Segment
-from k2d.faults import Fault, Treatment
 
 _MARK = re.compile(r"<([0-9]+(?:\.[0-9]+)?)>")
 _ALMOST_A_MARK = re.compile(r"<[-+0-9.,:\s]*[0-9][-+0-9.,:\s]*>?")

@@ -9,8 +9,8 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+from k2d.core.errors import UsageError
 from k2d.data.audio.content import HEAD_BYTES, foreign_container
-from k2d.faults import UsageError
 
 SUFFIXES = (".wav", ".flac", ".mp3", ".ogg", ".oga", ".opus")  # the formats that k2d.data.audio reads
 

@@ -10,19 +10,19 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, cast, get_args
 
-from k2d.atomic import try_writing, write_text
 from k2d.config.fields import ComputeType
+from k2d.core.atomic import try_writing, write_text
+from k2d.core.errors import UsageError
+from k2d.core.layout import user_cache
+from k2d.core.limits import MOST_BATCH, MOST_BEAM, MOST_PROCESSES, between_0_and_1, whole_number
+from k2d.core.progress import Progress
+from k2d.core.signals import Ended
 from k2d.data.audio import AudioError, probe, resolve
 from k2d.data.rows import Hypothesis
 from k2d.data.subtitles import FORMATS
 from k2d.decode.audio_files import find_audio
-from k2d.faults import UsageError
-from k2d.limits import MOST_BATCH, MOST_BEAM, MOST_PROCESSES, between_0_and_1, whole_number
 from k2d.models.damage import refuse_damaged
-from k2d.paths import user_cache
-from k2d.progress import Progress
 from k2d.select.loops import ngram_loops
-from k2d.signals import Ended
 from k2d.text.normalise import Normaliser
 
 if TYPE_CHECKING:
@@ -220,9 +220,9 @@ def _in_ctranslate2(options: argparse.Namespace, languages: tuple[str, ...]) -> 
 
 def _converted(model: Path, compute_type: ComputeType) -> Path:
     """The model's form for CTranslate2, kept in the user's cache by what the model holds."""
+    from k2d.core.stamp import fingerprint
     from k2d.export.engine_form import convert
     from k2d.models.whisper_recogniser import checkpoint_of
-    from k2d.stamp import fingerprint
 
     found = checkpoint_of(model)
     folder = user_cache() / "ctranslate2" / fingerprint(found)[:16] / compute_type

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import cast
 
+from k2d.core.errors import UsageError
 from k2d.decode.hear import Hearing, Look
 from k2d.decode.options import Options
 from k2d.decode.search import Decoded, IsLoop, LoopWatch
-from k2d.faults import UsageError
 from k2d.models.recogniser import Memory, Recogniser, WindowWriter, Written
 
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
+from k2d.core.errors import UsageError
 from k2d.data.audio.decode import Samples
 from k2d.decode.beam import beam_search
 from k2d.decode.ctc import PrefixScorer, best_paths
@@ -16,7 +17,6 @@ from k2d.decode.fallback import Draws, is_doubtful, is_silent
 from k2d.decode.greedy import greedy
 from k2d.decode.options import Options
 from k2d.decode.search import Decoded, IsLoop, LoopWatch, Search
-from k2d.faults import UsageError
 from k2d.models.recogniser import Memory, Recogniser, Request, Situated, SituatedRecogniser, Started
 
 _ENCODED_AT_ONCE_S = 60.0

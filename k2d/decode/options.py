@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from k2d.faults import UsageError
+from k2d.core.errors import UsageError
 
 MIN_WINDOW_S = 0.2
 """What remains of a recording after its windows is skipped when shorter than this, as ESPnet does (Whisper: 0.01)."""

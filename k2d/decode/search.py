@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from k2d.faults import K2DError
+from k2d.core.errors import K2DError
 from k2d.models.codec import Codec, Request
 from k2d.text.timestamps import strip_timestamps
 

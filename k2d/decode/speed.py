@@ -11,9 +11,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from k2d.core.errors import K2DError
 from k2d.decode.longform import decode_recordings
 from k2d.decode.sources import Failed
-from k2d.faults import K2DError
 
 if TYPE_CHECKING:
     from k2d.decode.options import Options

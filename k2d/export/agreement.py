@@ -6,7 +6,7 @@ import importlib.metadata
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from k2d.faults import K2DError
+from k2d.core.errors import K2DError
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -10,10 +10,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from k2d.core.errors import K2DError
 from k2d.export import huggingface
 from k2d.export.agreement import TOLERANCE, Agreement, agreement
 from k2d.export.wanted import Wanted, demand, quietly
-from k2d.faults import K2DError
 from k2d.models.trial import Trial
 from k2d.models.whisper_ctranslate2 import COMPUTE_TYPES, max_length
 

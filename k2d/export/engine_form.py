@@ -6,12 +6,12 @@ import importlib.metadata
 from collections.abc import Callable
 from pathlib import Path
 
-from k2d.atomic import new_partial_folder, publish_folder
 from k2d.config.fields import ComputeType
+from k2d.core.atomic import new_partial_folder, publish_folder
+from k2d.core.layout import shown
+from k2d.core.lock import holding
+from k2d.core.stamp import Recipe, damaged_files, fingerprint, readable_stamp, write_stamp
 from k2d.export.wanted import Wanted, demand
-from k2d.lock import holding
-from k2d.paths import shown
-from k2d.stamp import Recipe, damaged_files, fingerprint, readable_stamp, write_stamp
 
 VERSION = 1
 

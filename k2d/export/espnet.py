@@ -16,9 +16,9 @@ import torch
 import yaml
 from torch import Tensor
 
+from k2d.core.errors import K2DError
 from k2d.export.agreement import Agreement, agreement
 from k2d.export.wanted import Wanted
-from k2d.faults import K2DError
 from k2d.models.espnet_s2t_config import read_config
 from k2d.models.espnet_s2t_folder import CONFIG, PIECES, STATISTICS, TOKENS, WEIGHTS
 from k2d.models.trial import Trial

@@ -14,11 +14,12 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from k2d.atomic import write_text
+from k2d.core.atomic import write_text
+from k2d.core.errors import K2DError
+from k2d.core.system_errors import full_disk_told
 from k2d.export.agreement import Agreement, agreement
 from k2d.export.huggingface_tokenizer import END, START, Vocabulary, write_tokenizer
 from k2d.export.wanted import Wanted, quietly
-from k2d.faults import K2DError
 from k2d.models.trial import Trial
 from k2d.models.whisper import language_code, vocabulary
 from k2d.models.whisper_codec import WhisperCodec
@@ -26,7 +27,6 @@ from k2d.models.whisper_dims import N_SAMPLES, RATE_HZ, WhisperDims
 from k2d.models.whisper_loading import FACE_CONFIG, FACE_GENERATION, FACE_WEIGHTS, WhisperWeights, read_whisper
 from k2d.models.whisper_names import to_hugging_face
 from k2d.models.whisper_rules import WhisperRules
-from k2d.system_faults import full_disk_told
 
 FEATURES = "preprocessor_config.json"
 

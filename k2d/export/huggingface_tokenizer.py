@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from k2d.atomic import write_text
+from k2d.core.atomic import write_text
 from k2d.export.byte_pairs import merges, vocabulary
 
 END, START, NO_TIMES = "<|endoftext|>", "<|startoftranscript|>", "<|notimestamps|>"

@@ -7,11 +7,11 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from k2d.core.system_errors import full_disk_told
 from k2d.export.agreement import Agreement, agreement
 from k2d.export.wanted import Wanted
 from k2d.models.trial import Trial
 from k2d.models.whisper_loading import read_whisper
-from k2d.system_faults import full_disk_told
 
 
 def write(model: Path, wanted: Wanted, folder: Path) -> None:

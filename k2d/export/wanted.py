@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from k2d.config.fields import ComputeType
-from k2d.faults import UsageError
+from k2d.core.errors import UsageError
 
 
 @dataclass(frozen=True, slots=True)

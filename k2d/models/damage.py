@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from k2d.faults import K2DError
-from k2d.paths import shown
-from k2d.stamp import STAMP, UnreadableStamp, damaged_files, read_stamp
+from k2d.core.errors import K2DError
+from k2d.core.layout import shown
+from k2d.core.stamp import STAMP, UnreadableStamp, damaged_files, read_stamp
 
 
 def refuse_damaged(model: Path) -> None:

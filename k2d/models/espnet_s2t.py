@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from k2d.faults import K2DError
+from k2d.core.errors import K2DError
 from k2d.models.espnet_s2t_quick import quicken
 
 

@@ -10,7 +10,7 @@ from itertools import pairwise
 
 from sentencepiece import SentencePieceProcessor
 
-from k2d.faults import K2DError, UsageError
+from k2d.core.errors import K2DError, UsageError
 from k2d.models.codec import Reading, Request, WindowSegment
 from k2d.models.espnet_s2t_layout import Layout, time_symbols
 

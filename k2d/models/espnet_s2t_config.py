@@ -9,9 +9,9 @@ from typing import Any
 
 import yaml
 
-from k2d.atomic import PARTIAL
-from k2d.faults import K2DError, UsageError
-from k2d.paths import PROJECT_ROOT, shown
+from k2d.core.atomic import PARTIAL
+from k2d.core.errors import K2DError, UsageError
+from k2d.core.layout import PROJECT_ROOT, shown
 
 _TAKEN: Mapping[str, tuple[str | None, ...]] = {
     "model": ("espnet",),

@@ -12,12 +12,12 @@ import torch
 import yaml
 from torch import Tensor
 
-from k2d.atomic import write_text
-from k2d.faults import K2DError
+from k2d.core.atomic import write_text
+from k2d.core.errors import K2DError
+from k2d.core.layout import shown
+from k2d.core.system_errors import full_disk_told
 from k2d.models.espnet_s2t_config import written_path
 from k2d.models.weights_file import read_torch_file
-from k2d.paths import shown
-from k2d.system_faults import full_disk_told
 
 CONFIG, WEIGHTS, TOKENS, PIECES, PARAMETERS, STATISTICS = (
     "config.yaml",

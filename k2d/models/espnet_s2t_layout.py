@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from k2d.faults import K2DError
+from k2d.core.errors import K2DError
 from k2d.models.codec import Window
 
 _LANGUAGE = re.compile(r"<[a-z]{3}>")

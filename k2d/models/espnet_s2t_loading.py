@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from k2d.core.layout import shown
 from k2d.models.espnet_s2t import build_network, default_config
 from k2d.models.espnet_s2t_codec import S2TCodec
 from k2d.models.espnet_s2t_config import check_config, completed, find_file, read_config, tokens_of
@@ -26,7 +27,6 @@ from k2d.models.espnet_s2t_recogniser import S2TRecogniser
 from k2d.models.espnet_s2t_start import prepare
 from k2d.models.pieces import read_pieces
 from k2d.models.weights_file import check_weights
-from k2d.paths import shown
 
 
 def load_s2t(path: Path, language: str | None = None) -> S2TRecogniser:

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import torch
 
-from k2d.faults import UsageError
+from k2d.core.errors import UsageError
+from k2d.core.layout import shown
 from k2d.models.recogniser import Recogniser
 from k2d.models.whisper_dims import PUBLISHED
 from k2d.models.whisper_loading import FACE_CONFIG, WEIGHTS
-from k2d.paths import shown
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16, "fp64": torch.float64}
 _DEVICE = re.compile(r"cpu|cuda(:(?P<number>\d{1,4}))?")

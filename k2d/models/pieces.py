@@ -9,8 +9,8 @@ from pathlib import Path
 
 from sentencepiece import SentencePieceProcessor, SentencePieceTrainer
 
-from k2d.faults import K2DError, UsageError
-from k2d.paths import shown
+from k2d.core.errors import K2DError, UsageError
+from k2d.core.layout import shown
 
 _AT_LEAST = re.compile(r"required_chars\. \d+ vs (\d+)")
 _AT_MOST = re.compile(r"Please set it to a value <= (\d+)")

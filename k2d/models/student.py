@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal, Protocol
 
-from k2d.faults import K2DError, UsageError
+from k2d.core.errors import K2DError, UsageError
 from k2d.models.recogniser import Recogniser
 
 

@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from k2d.faults import K2DError
-from k2d.paths import shown
+from k2d.core.errors import K2DError
+from k2d.core.layout import shown
 
 _LISTED = 5
 

@@ -14,9 +14,9 @@ from torch import Tensor, nn
 from whisper.audio import HOP_LENGTH, N_FFT, mel_filters
 from whisper.tokenizer import TO_LANGUAGE_CODE, get_tokenizer
 
-from k2d.faults import K2DError
+from k2d.core.errors import K2DError
+from k2d.core.layout import shown
 from k2d.models.whisper_dims import PUBLISHED, WhisperDims
-from k2d.paths import shown
 
 CACHE_VARIABLE = "K2D_WHISPER_CACHE"
 MARGIN = N_FFT // 2

@@ -10,7 +10,7 @@ from functools import cached_property
 from itertools import pairwise
 from typing import Any
 
-from k2d.faults import K2DError, UsageError
+from k2d.core.errors import K2DError, UsageError
 from k2d.models.codec import Reading, Request, Window, WindowSegment
 from k2d.models.whisper import language_code, vocabulary
 from k2d.models.whisper_dims import N_SAMPLES, RATE_HZ, WhisperDims

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import TypeVar
 
-from k2d.faults import K2DError
+from k2d.core.errors import K2DError
 
 T = TypeVar("T")
 

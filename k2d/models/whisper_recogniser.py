@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from k2d.faults import UsageError
+from k2d.core.errors import UsageError
 from k2d.models.cached_decoding import CachedDecoding
 from k2d.models.codec import Request
 from k2d.models.decoder_weights import awake

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
-from k2d.faults import UsageError
+from k2d.core.errors import UsageError
 from k2d.objectives import CHUNK_ELEMENTS
 from k2d.objectives.terms import NEEDS_LOGITS, TERMS, Tokens
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from k2d.config import Config
+from k2d.core.layout import PROJECT_ROOT, places
 from k2d.data.corpus import Corpus
 from k2d.data.kaldi.external_sort import read_lines
 from k2d.data.kaldi.joins import split_row
-from k2d.paths import PROJECT_ROOT, places
 
 
 def hours_of(splits: Iterable[str], config: Config) -> float | None:

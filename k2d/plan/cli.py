@@ -12,8 +12,8 @@ from collections.abc import Sequence
 
 from k2d.config import Config, load_config
 from k2d.config.load import resolve_conf
-from k2d.faults import UsageError
-from k2d.limits import whole_number
+from k2d.core.errors import UsageError
+from k2d.core.limits import whole_number
 from k2d.plan.audio import hours_of
 from k2d.plan.hours import UNITS
 from k2d.plan.machines import MACHINES, Machine

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from k2d.config.schema import Config, Recogniser
-from k2d.faults import K2DError, UsageError
+from k2d.core.errors import K2DError, UsageError
+from k2d.core.layout import PROJECT_ROOT, shown
 from k2d.models.whisper_dims import PUBLISHED
-from k2d.paths import PROJECT_ROOT, shown
 from k2d.plan.shapes import Shape, whisper_shape
 
 _SUBSAMPLING = {"conv1d1": 1, "conv1d2": 2, "conv1d3": 3, "conv2d1": 1, "conv2d2": 2, "conv2d": 4, "conv2d6": 6,

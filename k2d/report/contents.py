@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from k2d.config import Config
-from k2d.paths import PROJECT_ROOT
+from k2d.core.layout import PROJECT_ROOT
 from k2d.report.comparison import pooled, teacher_speed_up
 from k2d.report.document import Block, Bullets, Paragraph, Section, Table, names
 from k2d.report.figures import cost_figures, interval_figures, selection_figures

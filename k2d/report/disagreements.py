@@ -9,10 +9,10 @@ from pathlib import Path
 
 from rapidfuzz.distance import Levenshtein
 
+from k2d.core.layout import Places
 from k2d.data.kaldi.datadir import Segment, parse_segment
 from k2d.data.kaldi.external_sort import read_lines
 from k2d.data.kaldi.joins import split_row
-from k2d.paths import Places
 from k2d.report.clips import Clips
 from k2d.report.distances import kind_of
 from k2d.report.document import Clip, Pair, Stretch

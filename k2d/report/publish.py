@@ -9,11 +9,11 @@ from pathlib import Path
 
 import yaml
 
-from k2d.atomic import write_text
 from k2d.config import load_config, settings_of
 from k2d.config.load import resolve_conf
-from k2d.faults import MissingInput
-from k2d.paths import PROJECT_ROOT, places, shown
+from k2d.core.atomic import write_text
+from k2d.core.errors import MissingInput
+from k2d.core.layout import PROJECT_ROOT, places, shown
 
 RESULTS = "RESULTS.md"
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from k2d.config import Config
-from k2d.faults import K2DError
+from k2d.core.errors import K2DError
 from k2d.report.document import NOTHING, Cell, Table
 from k2d.report.stored import TEACHER
 from k2d.report.wording import number

@@ -11,8 +11,8 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from k2d.core.limits import MOST_RESAMPLES, whole_number
 from k2d.data.kaldi.validation import N_LISTED, listed
-from k2d.limits import MOST_RESAMPLES, whole_number
 from k2d.score.confidence import RESAMPLES, Draws
 from k2d.score.files import Task, score_files
 from k2d.score.layout import markdown_table, text_table

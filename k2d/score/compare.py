@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from k2d.faults import K2DError
+from k2d.core.errors import K2DError
 from k2d.score.cli import NAMES, PART_NAMES, percent
 from k2d.score.comparison import Against, System, against, best, conflicts, sets_of, systems_in
 from k2d.score.layout import markdown_table, text_table

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from k2d.paths import shown
+from k2d.core.layout import shown
 from k2d.score.confidence import USUAL, Draws
 from k2d.score.scoring import USUAL_CONVENTIONS, Conventions, SetScore, Tally, scored
 from k2d.score.signature import signature, texts_digest

@@ -9,9 +9,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from k2d.atomic import write_text, writing
-from k2d.faults import K2DError
-from k2d.paths import shown
+from k2d.core.atomic import write_text, writing
+from k2d.core.errors import K2DError
+from k2d.core.layout import shown
 from k2d.score.layout import alignment_block, parse_trn_line, trn_line
 from k2d.score.measures import MEASURES, PARTS
 from k2d.score.rates import ErrorRate

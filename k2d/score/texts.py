@@ -7,12 +7,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from k2d.core.errors import FaultReport, K2DError, Treatment
+from k2d.core.layout import shown
 from k2d.data.kaldi.datadir import parse_segment
 from k2d.data.kaldi.kinds import KINDS
 from k2d.data.kaldi.tables import open_table
 from k2d.data.kaldi.validation import N_LISTED, listed, with_line_numbers
-from k2d.faults import FaultReport, K2DError, Treatment
-from k2d.paths import shown
 
 TABLES_BESIDE = ("segments", "utt2spk", "utt2dur", "reco2dur")  # of a data directory: what is known of its text
 MIN_BLOCKS = 10

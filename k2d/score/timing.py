@@ -9,8 +9,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from k2d.faults import K2DError
-from k2d.paths import shown
+from k2d.core.errors import K2DError
+from k2d.core.layout import shown
 
 SPEED, SINGLE, BATCHED = "speed.json", "single", "batched"
 _FORM = '{"audio_s": 3600.0, "runs_s": [301.2, …], "batch_size": 16, "threads": 8, "dtype": "fp32", "device": "cpu"}'

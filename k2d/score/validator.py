@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+from k2d.core.errors import K2DError
+from k2d.core.layout import shown
 from k2d.data.chunk_sources import Source
 from k2d.data.rows import Utterance
-from k2d.faults import K2DError
-from k2d.paths import shown
 from k2d.score.align import align
 from k2d.score.rates import ErrorRate
 from k2d.score.scoring import Conventions

@@ -9,12 +9,12 @@ from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
-from k2d.atomic import write_text
-from k2d.faults import K2DError
-from k2d.progress import Progress
+from k2d.core.atomic import write_text
+from k2d.core.errors import K2DError
+from k2d.core.progress import Progress
+from k2d.core.workers import Outcome, run_each
 from k2d.select.distances import Comparer, Measuring
 from k2d.select.rows import ChunkRow, chunk_line
-from k2d.workers import Outcome, run_each
 
 BLOCK_PAIRS = 2000
 BLOCK_CHARACTERS = 2_000_000  # a few megabytes go to a worker at once, however long the texts are

@@ -11,10 +11,10 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 
+from k2d.core.errors import FaultReport, K2DError, Treatment, UsageError
 from k2d.data.kaldi.joins import differences
 from k2d.data.kaldi.kinds import KINDS
 from k2d.data.kaldi.tables import Table, open_table
-from k2d.faults import FaultReport, K2DError, Treatment, UsageError
 from k2d.select.distances import Comparer, Measuring
 from k2d.select.rows import Distances, distance_text
 from k2d.select.rules import RULES, judge

@@ -14,7 +14,7 @@ from typing import Literal, NamedTuple
 import rapidfuzz
 from rapidfuzz.distance import Levenshtein
 
-from k2d.paths import PROJECT_ROOT
+from k2d.core.layout import PROJECT_ROOT
 from k2d.select.loops import ngram_loops
 from k2d.select.rows import DECIMALS, Distances
 from k2d.text.normalise import Normaliser

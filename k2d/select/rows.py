@@ -8,8 +8,8 @@ from operator import attrgetter
 from pathlib import Path
 from typing import NamedTuple
 
-from k2d.faults import K2DError
-from k2d.paths import shown
+from k2d.core.errors import K2DError
+from k2d.core.layout import shown
 
 DISTANCES = "distances.tsv"
 DECISIONS = "decisions.tsv"

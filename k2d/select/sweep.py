@@ -11,8 +11,8 @@ from decimal import Decimal, InvalidOperation
 from pathlib import Path
 
 from k2d.config.load import load_config, resolve_conf
-from k2d.faults import MissingInput, UsageError
-from k2d.paths import places, shown
+from k2d.core.errors import MissingInput, UsageError
+from k2d.core.layout import places, shown
 from k2d.select.record import Amount
 from k2d.select.rows import DISTANCES, ChunkRow, read_distances
 from k2d.select.rules import RULES

@@ -19,13 +19,13 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from k2d.core.errors import K2DError
+from k2d.core.layout import shown
+from k2d.core.stamp import Recipe, fingerprint
 from k2d.data.kaldi.external_sort import read_lines, sort_lines
 from k2d.data.rows import Rejected
-from k2d.faults import K2DError
-from k2d.paths import shown
 from k2d.stages.job import Job, Unit
 from k2d.stages.work import VERSION
-from k2d.stamp import Recipe, fingerprint
 
 FACTS = "model.json"
 PART = ".lines"

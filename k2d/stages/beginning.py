@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from k2d.config.schema import Recogniser
-from k2d.paths import PROJECT_ROOT
+from k2d.core.layout import PROJECT_ROOT
 from k2d.stages.job import Job
 from k2d.stages.tokens import PIECES, TOKENS
 

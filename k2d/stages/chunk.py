@@ -15,7 +15,12 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from k2d.atomic import write_text
+from k2d.core.atomic import write_text
+from k2d.core.errors import K2DError, UsageError
+from k2d.core.layout import shown
+from k2d.core.progress import track
+from k2d.core.retries import run_each_twice
+from k2d.core.workers import Outcome
 from k2d.data.chunk_audio import Cutting, Labelled, cut, file_of
 from k2d.data.chunk_sources import FILE as SOURCES
 from k2d.data.chunk_sources import Source, source_value
@@ -29,15 +34,10 @@ from k2d.data.kaldi.joins import look_up, split_row
 from k2d.data.kaldi.selection import write_lines
 from k2d.data.label_segments import segment_id
 from k2d.data.rows import Hypothesis, Rejected, Utterance
-from k2d.faults import K2DError, UsageError
-from k2d.paths import shown
-from k2d.progress import track
 from k2d.stages.chunk_tally import Tally
 from k2d.stages.job import Counts, Job, Unit
 from k2d.stages.quarantine import check_bad, write_rejected
 from k2d.stages.select_chunks import COURSES, LOGPROBS
-from k2d.tries import run_each_twice
-from k2d.workers import Outcome
 
 VERSION = 1
 

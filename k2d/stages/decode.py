@@ -10,8 +10,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from k2d.config.schema import Recogniser
+from k2d.core.errors import MissingInput
 from k2d.data.kaldi.datadir import read_recordings
-from k2d.faults import MissingInput
 from k2d.score.store import CTC_ROW
 from k2d.stages.answers import cache_of
 from k2d.stages.hearing import hear_recordings

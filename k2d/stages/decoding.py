@@ -14,9 +14,11 @@ from itertools import count, islice
 from pathlib import Path
 from typing import Any, cast
 
-from k2d.crew import Crew
+from k2d.core.errors import K2DError
+from k2d.core.retries import MAX_AGAIN, is_passing_outcome, machine_failed
+from k2d.core.worker_pool import Crew
+from k2d.core.workers import Outcome
 from k2d.data.rows import Rejected
-from k2d.faults import K2DError
 from k2d.stages.answers import (
     Answer,
     answers_to,
@@ -30,8 +32,6 @@ from k2d.stages.answers import (
 from k2d.stages.decoding_progress import Gauge, showing
 from k2d.stages.job import Job
 from k2d.stages.work import Item, Work
-from k2d.tries import MAX_AGAIN, is_passing_outcome, machine_failed
-from k2d.workers import Outcome
 
 MAX_SHARE = 64
 """Items that a worker gets at once, in batches."""

@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 
-from k2d.progress import Progress
+from k2d.core.progress import Progress
 from k2d.stages.answers import number_of
 
 POLL_S = 1.0

@@ -11,15 +11,15 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from k2d.atomic import write_text
+from k2d.core.atomic import write_text
+from k2d.core.errors import K2DError
+from k2d.core.retries import is_passing, is_short_of_memory
 from k2d.data.rows import Rejected
-from k2d.faults import K2DError
 from k2d.stages.answers import FACTS, Answer, new_part, write_answer
 from k2d.stages.decoding import Answered, Interrupted, Seat, Share, Speed, Timings, Undecided
 from k2d.stages.decoding_progress import Heard
 from k2d.stages.speed import in_pieces
 from k2d.stages.work import Item, Work, loop_test
-from k2d.tries import is_passing, is_short_of_memory
 
 if TYPE_CHECKING:
     from k2d.config.fields import ComputeType

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from k2d.config import settings_of
-from k2d.faults import UsageError
+from k2d.core.errors import UsageError
 from k2d.stages.distilling import ROWS, Row, pool_phase_settings, train_row
 from k2d.stages.init_student import STUDENT
 from k2d.stages.job import Counts, Job, Unit

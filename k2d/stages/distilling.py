@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from torch.utils.data import Dataset
 
     from k2d.config.training import Phase
+    from k2d.core.stamp import Recipe
     from k2d.models.recogniser import Recogniser
     from k2d.models.student import Shrinkable
-    from k2d.stamp import Recipe
     from k2d.train.batches import Batch, Material, Share
     from k2d.train.chunk_table import ChunkTable
     from k2d.train.chunks import Labelling
@@ -149,7 +149,7 @@ def _table(folders: Mapping[Path, frozenset[str]], reader: Recogniser, job: Job)
 
 def _encoded(teacher: Recogniser, labelling: Labelling, job: Job) -> Encoded:
     """Every chunk of stage 6 that fits, for all students, as their teacher hears it."""
-    from k2d.stamp import fingerprint
+    from k2d.core.stamp import fingerprint
     from k2d.train.chunks import ChunkMaterial
     from k2d.train.encoded import open_encoded
 

@@ -7,10 +7,10 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from k2d.atomic import write_text
 from k2d.config import settings_of
+from k2d.core.atomic import write_text
+from k2d.core.layout import PROJECT_ROOT
 from k2d.data.corpus import read_card
-from k2d.paths import PROJECT_ROOT
 from k2d.report import stored
 from k2d.stages.init_student import RECORD as LAYERS
 from k2d.stages.init_student import STUDENT

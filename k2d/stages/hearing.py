@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from k2d.atomic import write_text
+from k2d.core.atomic import write_text
 from k2d.data.hypotheses import FILE as HYPOTHESES
 from k2d.data.hypotheses import TEXT, hypothesis_from, hypothesis_line, plain_text
 from k2d.data.kaldi.joins import joined_row

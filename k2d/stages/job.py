@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from k2d.config import Config
+from k2d.core.layout import Places
 from k2d.inspection import Inspection
-from k2d.paths import Places
 
 
 @dataclass(frozen=True, slots=True)

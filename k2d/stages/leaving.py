@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from k2d.companions import output_of_companion
+from k2d.core.ddp_children import output_of_companion
 
 if TYPE_CHECKING:
     from k2d.train.records import TrainingRecord

@@ -6,8 +6,8 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from k2d.faults import K2DError
-from k2d.paths import shown
+from k2d.core.errors import K2DError
+from k2d.core.layout import shown
 from k2d.stages.job import Job
 from k2d.stages.road import ROAD, Stage
 from k2d.stages.shell import add_experiment_options, add_verify, job_from

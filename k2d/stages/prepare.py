@@ -13,8 +13,11 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from k2d.atomic import writing
 from k2d.config import settings_of
+from k2d.core.atomic import writing
+from k2d.core.errors import K2DError, UsageError
+from k2d.core.layout import PROJECT_ROOT, shown
+from k2d.core.stamp import read_stamp
 from k2d.data.corpus import Corpus
 from k2d.data.kaldi.datadir import InvalidData
 from k2d.data.kaldi.datadir_writer import write_datadir
@@ -24,12 +27,9 @@ from k2d.data.kaldi.joins import keep
 from k2d.data.kaldi.validation import AudioLevel, Checks
 from k2d.data.recordings import Probed, probe_recordings
 from k2d.data.rows import Utterance
-from k2d.faults import K2DError, UsageError
-from k2d.paths import PROJECT_ROOT, shown
 from k2d.stages.job import Counts, Job, Unit
 from k2d.stages.quarantine import FILE as REJECTED
 from k2d.stages.quarantine import check_bad, write_rejected
-from k2d.stamp import read_stamp
 
 VERSION = 1
 

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 
+from k2d.core.errors import K2DError
 from k2d.data.rows import Rejected
-from k2d.faults import K2DError
 
 FILE = "rejected.jsonl"
 

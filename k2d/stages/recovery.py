@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from k2d.atomic import partial_folder, publish_folder, replaced_in, restore
-from k2d.faults import K2DError
-from k2d.lock import holding
-from k2d.paths import Places, shown
+from k2d.core.atomic import partial_folder, publish_folder, replaced_in, restore
+from k2d.core.errors import K2DError
+from k2d.core.layout import Places, shown
+from k2d.core.lock import holding
+from k2d.core.stamp import STAMP, Stamp, damaged_files, differences, readable_stamp
 from k2d.stages.state import State
-from k2d.stamp import STAMP, Stamp, damaged_files, differences, readable_stamp
 
 log = logging.getLogger("k2d")
 

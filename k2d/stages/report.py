@@ -8,8 +8,8 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from k2d.atomic import write_text
 from k2d.config import settings_of
+from k2d.core.atomic import write_text
 from k2d.report import stored
 from k2d.report.contents import TEST_ROLES, sections
 from k2d.report.disagreements import Tokens, pairs

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, cast
 
-from k2d.faults import UsageError
+from k2d.core.errors import UsageError
 from k2d.stages.job import Counts, Job, Unit
 
 

@@ -9,14 +9,14 @@ from dataclasses import asdict
 from itertools import chain
 from pathlib import Path
 
-from k2d.atomic import write_text
 from k2d.config import settings_of
+from k2d.core.atomic import write_text
+from k2d.core.errors import K2DError, MissingInput
+from k2d.core.layout import shown
 from k2d.data.chunk_sources import FILE as SOURCES
 from k2d.data.chunk_sources import read_sources
 from k2d.data.kaldi.datadir import read_utterances
 from k2d.data.rows import Utterance
-from k2d.faults import K2DError, MissingInput
-from k2d.paths import shown
 from k2d.score.confidence import Draws
 from k2d.score.files import Task, score_files
 from k2d.score.scoring import Conventions

@@ -16,11 +16,11 @@ from itertools import repeat
 from pathlib import Path
 from typing import Any
 
-from k2d.atomic import write_text
 from k2d.config.schema import Method, Select
+from k2d.core.atomic import write_text
+from k2d.core.errors import K2DError, UsageError
+from k2d.core.layout import PROJECT_ROOT
 from k2d.data.kaldi.external_sort import sort_lines
-from k2d.faults import K2DError, UsageError
-from k2d.paths import PROJECT_ROOT
 from k2d.select.bulk import Keeping, measured_lines
 from k2d.select.distances import VERSION as MEASURING_VERSION
 from k2d.select.distances import WHAT_IS_NEW, Comparer, Measuring

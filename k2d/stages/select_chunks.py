@@ -9,6 +9,8 @@ from itertools import groupby, islice, repeat
 from operator import itemgetter
 from pathlib import Path
 
+from k2d.core.errors import FaultReport, K2DError, Treatment
+from k2d.core.layout import shown
 from k2d.data.chunk_sources import sources_of
 from k2d.data.kaldi.datadir import Tables
 from k2d.data.kaldi.external_sort import read_lines, sort_lines
@@ -16,8 +18,6 @@ from k2d.data.kaldi.joins import Row, differences, look_up, split_row
 from k2d.data.kaldi.kinds import KINDS
 from k2d.data.kaldi.selection import open_valid, write_selection
 from k2d.data.kaldi.tables import Table, open_table
-from k2d.faults import FaultReport, K2DError, Treatment
-from k2d.paths import shown
 from k2d.select.bulk import Pair
 from k2d.select.labels import Label
 

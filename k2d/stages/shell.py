@@ -15,17 +15,18 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 import k2d
-from k2d.atomic import new_partial_folder, publish_folder
-from k2d.companions import companions_for, follow_leader, output_of_companion
 from k2d.config import Config, load_config
 from k2d.config.load import resolve_conf
-from k2d.faults import UsageError
+from k2d.core.atomic import new_partial_folder, publish_folder
+from k2d.core.ddp_children import companions_for, follow_leader, output_of_companion
+from k2d.core.errors import UsageError
+from k2d.core.layout import places, shown
+from k2d.core.limits import MOST_PROCESSES, whole_number
+from k2d.core.lock import holding
+from k2d.core.progress import clock
+from k2d.core.signals import KEPT, Ended
+from k2d.core.stamp import write_stamp
 from k2d.inspection import Inspection
-from k2d.limits import MOST_PROCESSES, whole_number
-from k2d.lock import holding
-from k2d.paths import places, shown
-from k2d.progress import clock
-from k2d.signals import KEPT, Ended
 from k2d.stages.job import Counts, Job
 from k2d.stages.kept import kept_words
 from k2d.stages.recovery import adopt, recover
@@ -33,7 +34,6 @@ from k2d.stages.reuse import take
 from k2d.stages.road import BY_VERB, Stage
 from k2d.stages.state import State, check_writable, refuse_changed, refuse_missing, settled, state_of, states
 from k2d.stages.upstream import refuse_stale
-from k2d.stamp import write_stamp
 
 log = logging.getLogger("k2d")
 

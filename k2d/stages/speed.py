@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from k2d.atomic import write_text
+from k2d.core.atomic import write_text
 from k2d.data.kaldi.datadir import read_recordings
 from k2d.data.rows import Recording
 from k2d.score.timing import BATCHED, SINGLE, SPEED

@@ -7,12 +7,12 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from k2d.core.errors import K2DError, MissingInput
+from k2d.core.layout import PROJECT_ROOT, shown
+from k2d.core.stamp import Recipe, Stamp, UnreadableStamp, differences
 from k2d.data.corpus import known_corpora, read_card
-from k2d.faults import K2DError, MissingInput
-from k2d.paths import PROJECT_ROOT, shown
 from k2d.stages.job import Job, Unit
 from k2d.stages.road import Stage
-from k2d.stamp import Recipe, Stamp, UnreadableStamp, differences
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,15 +8,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from k2d.atomic import write_text
 from k2d.config import settings_of
 from k2d.config.schema import Config, Recogniser
+from k2d.core.atomic import write_text
+from k2d.core.errors import UsageError
+from k2d.core.layout import PROJECT_ROOT
 from k2d.data.kaldi.datadir import read_utterances
-from k2d.faults import UsageError
 from k2d.models.codec import Window
 from k2d.models.espnet_s2t_config import read_config
 from k2d.models.espnet_s2t_layout import layout_of, special_symbols, token_list
-from k2d.paths import PROJECT_ROOT
 from k2d.stages.job import Counts, Job, Unit
 
 VERSION = 1

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from k2d.config import settings_of
 from k2d.config.schema import Recogniser
+from k2d.core.errors import UsageError
+from k2d.core.layout import PROJECT_ROOT, shown
 from k2d.data.kaldi.datadir import read_recordings, read_utterances
-from k2d.faults import UsageError
 from k2d.models.whisper_dims import PUBLISHED
-from k2d.paths import PROJECT_ROOT, shown
 from k2d.stages.beginning import inputs_of, new_recogniser, setting_of, window_of
 from k2d.stages.job import Counts, Job, Unit
 from k2d.stages.leaving import leave
@@ -22,8 +22,8 @@ from k2d.stages.work import longform_work, loop_test
 from k2d.train.sharing import check_batch
 
 if TYPE_CHECKING:
+    from k2d.core.stamp import Recipe
     from k2d.stages.measuring import Held
-    from k2d.stamp import Recipe
 
 VERSION = 1
 

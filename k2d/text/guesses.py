@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from k2d.faults import K2DError
+from k2d.core.errors import K2DError
 
 _WHOLE = "."  # the last field of a line
 

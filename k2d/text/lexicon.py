@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from k2d.faults import Fault, FaultReport, K2DError, Treatment
+from k2d.core.errors import Fault, FaultReport, K2DError, Treatment
 
 _ARPABET_STRESS = re.compile(r"(?<=^[A-Z]{2})[012]$")
 

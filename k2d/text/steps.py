@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from difflib import get_close_matches
 
-from k2d.faults import K2DError
+from k2d.core.errors import K2DError
 from k2d.text.basic import replace_bracketed, single_spaced
 from k2d.text.numerals import read_numbers
 

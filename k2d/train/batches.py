@@ -20,9 +20,9 @@ from torch.nn.utils.rnn import pad_sequence
 from torch.utils.data import DataLoader, Dataset
 
 from k2d.config.training import Phase
-from k2d.faults import K2DError
+from k2d.core.errors import K2DError
+from k2d.core.parent_process import end_with_parent
 from k2d.models.codec import Codec, Request, Window
-from k2d.parent import end_with_parent
 from k2d.text.timestamps import strip_timestamps
 from k2d.train.augment import Augmenter, at_speed
 from k2d.train.bucketing import LengthBatches

@@ -11,8 +11,8 @@ from typing import Any
 import lightning as L
 from lightning.pytorch.loggers import TensorBoardLogger
 
-from k2d.progress import Progress
-from k2d.signals import REPEATED_WITHIN_S, Ended
+from k2d.core.progress import Progress
+from k2d.core.signals import REPEATED_WITHIN_S, Ended
 from k2d.train.batches import StepLoader
 from k2d.train.learner import Learner
 from k2d.train.records import Curves, PhaseRecord

@@ -15,10 +15,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from k2d.atomic import PARTIAL, partial_file, sync_folder, write_text
-from k2d.faults import K2DError
-from k2d.paths import shown
-from k2d.stamp import Recipe, differences
+from k2d.core.atomic import PARTIAL, partial_file, sync_folder, write_text
+from k2d.core.errors import K2DError
+from k2d.core.layout import shown
+from k2d.core.stamp import Recipe, differences
 
 log = logging.getLogger("k2d")
 

@@ -15,16 +15,16 @@ from typing import Any
 
 import numpy as np
 
-from k2d.atomic import new_partial_folder, publish_folder
+from k2d.core.atomic import new_partial_folder, publish_folder
+from k2d.core.errors import K2DError
+from k2d.core.layout import shown
+from k2d.core.lock import taking_turns
+from k2d.core.progress import Progress
+from k2d.core.stamp import fingerprint
 from k2d.data.chunk_sources import Source, read_sources
 from k2d.data.kaldi.datadir import read_utterances
 from k2d.data.rows import Utterance
-from k2d.faults import K2DError
-from k2d.lock import taking_turns
 from k2d.models.codec import Codec
-from k2d.paths import shown
-from k2d.progress import Progress
-from k2d.stamp import fingerprint
 from k2d.train.batches import plain
 from k2d.train.chunk_table import (
     FILES,

@@ -9,7 +9,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from k2d.faults import UsageError
+from k2d.core.errors import UsageError
 from k2d.models.recogniser import Memory, Recogniser
 from k2d.objectives.objective import CTC, Objective, Sides
 from k2d.objectives.terms import ctc

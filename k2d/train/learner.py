@@ -12,7 +12,7 @@ from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import Tensor, nn
 
 from k2d.config.training import Running, Steps
-from k2d.faults import K2DError
+from k2d.core.errors import K2DError
 from k2d.train.batches import Batch, Share, StepLoader, singles
 from k2d.train.keys import StepKey
 from k2d.train.schedule import learning_rate

@@ -13,15 +13,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from k2d.atomic import new_partial_folder, publish_folder
+from k2d.core.atomic import new_partial_folder, publish_folder
+from k2d.core.errors import K2DError
+from k2d.core.layout import shown
+from k2d.core.lock import taking_turns
+from k2d.core.progress import track
+from k2d.core.stamp import fingerprint
 from k2d.data.audio import read, resolve
 from k2d.data.kaldi.datadir import read_utterances
 from k2d.data.rows import Utterance
-from k2d.faults import K2DError
-from k2d.lock import taking_turns
-from k2d.paths import shown
-from k2d.progress import track
-from k2d.stamp import fingerprint
 
 Samples = NDArray[np.float32]
 

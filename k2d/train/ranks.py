@@ -16,7 +16,7 @@ from contextlib import contextmanager
 import torch.distributed as dist
 from lightning.pytorch.strategies.launchers import subprocess_script
 
-from k2d.faults import K2DError
+from k2d.core.errors import K2DError
 
 log = logging.getLogger("k2d")
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from k2d.atomic import write_text, writing
+from k2d.core.atomic import write_text, writing
 
 CURVES, RECORD = "curves.csv", "training.json"
 _PLACE = ("phase", "step", "total_step")

@@ -6,7 +6,7 @@ wait for them for ever.
 
 from __future__ import annotations
 
-from k2d.faults import UsageError
+from k2d.core.errors import UsageError
 
 
 def parts_of(n_samples: int, rank: int, world: int, accumulate: int) -> list[range]:

@@ -9,8 +9,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from k2d.config.training import Phase, Training
+from k2d.core.stamp import Recipe
 from k2d.models.recogniser import Memory
-from k2d.stamp import Recipe
 from k2d.train.batches import IGNORED, Batch, Material, Share, StepBatches
 from k2d.train.engine import Measure, PhasePlan, Setting, train
 from k2d.train.records import TrainingRecord

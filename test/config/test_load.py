@@ -7,7 +7,7 @@ import pytest
 from k2d.config import Config, ConfigError, load_config, settings_of
 from k2d.config.load import known_keys
 from k2d.config.schema import Method, Select
-from k2d.paths import PROJECT_ROOT
+from k2d.core.layout import PROJECT_ROOT
 
 CONFS = sorted((PROJECT_ROOT / "conf").glob("*.yaml"))
 

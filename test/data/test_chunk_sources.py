@@ -2,11 +2,11 @@
 
 import pytest
 
+from k2d.core.errors import K2DError
 from k2d.data.chunk_sources import Source, read_sources, source_value
 from k2d.data.kaldi.subset import By, subset
 from k2d.data.kaldi.validate import validate
 from k2d.data.kaldi.validation import AudioLevel, Checks
-from k2d.faults import K2DError
 
 CUT_OUT = {
     "wav.scp": "r1-a a.flac\nr1-b b.flac\n",

@@ -7,14 +7,14 @@ from types import SimpleNamespace
 import pytest
 
 from k2d.config import load_config
+from k2d.core.layout import PROJECT_ROOT, Places
+from k2d.core.stamp import Recipe, write_stamp
 from k2d.data import corpus as corpus_module
 from k2d.data.code_digest import code_digest, dump
 from k2d.data.corpus import Corpus, known_corpora
-from k2d.paths import PROJECT_ROOT, Places
 from k2d.stages import prepare
 from k2d.stages.job import Job
 from k2d.stages.state import state_of
-from k2d.stamp import Recipe, write_stamp
 
 PREPARE = '''"""Reads the lab."""
 from __future__ import annotations
@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 from egs.lab.markup import words
 from k2d.data.raw.table import table_rows
 from k2d.data.raw import download_command
-from k2d.faults import K2DError
+from k2d.core.errors import K2DError
 if TYPE_CHECKING:
     from k2d.data.rows import Utterance
 
@@ -44,11 +44,11 @@ FILES = {
     "egs/lab/prepare.py": PREPARE,
     "egs/lab/markup.py": "def words(row):\n    return row.lower()\n",
     "k2d/data/raw/table.py": "from k2d.data.raw.lines import raw_lines\ndef table_rows(root): return raw_lines(root)\n",
-    "k2d/data/raw/lines.py": "from k2d.paths import shown\ndef raw_lines(root): return [shown(root)]\n",
+    "k2d/data/raw/lines.py": "from k2d.core.layout import shown\ndef raw_lines(root): return [shown(root)]\n",
     "k2d/data/raw/download_command.py": "def main(name): return 0\n",
     "k2d/data/raw/unused.py": "x = 1\n",
-    "k2d/faults.py": "class K2DError(Exception): ...\n",
-    "k2d/paths.py": "def shown(path): return str(path)\n",
+    "k2d/core/errors.py": "class K2DError(Exception): ...\n",
+    "k2d/core/layout.py": "def shown(path): return str(path)\n",
 }
 
 
@@ -91,7 +91,7 @@ SAME = {
     "how it is downloaded": replaced("egs/lab/prepare.py", ('main("lab")', 'main("lab", 2)')),
     "the downloader": {"k2d/data/raw/download_command.py": "def main(name): return 1\n"},
     "a module that is not reached": {"k2d/data/raw/unused.py": "x = 2\n"},
-    "the words of errors": {"k2d/faults.py": "class K2DError(ValueError): ...\n"},
+    "the words of errors": {"k2d/core/errors.py": "class K2DError(ValueError): ...\n"},
     "a module that moved": {
         "k2d/text/lines.py": FILES["k2d/data/raw/lines.py"],
         **replaced("k2d/data/raw/table.py", ("k2d.data.raw.lines", "k2d.text.lines")),

@@ -9,9 +9,9 @@ import sys
 import pytest
 
 from k2d.__main__ import main as k2d_main
+from k2d.core.errors import K2DError
+from k2d.core.layout import PROJECT_ROOT
 from k2d.data.cli import main
-from k2d.faults import K2DError
-from k2d.paths import PROJECT_ROOT
 
 
 def call(*words, cwd=None, **environment):

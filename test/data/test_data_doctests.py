@@ -5,7 +5,7 @@ import importlib
 
 import pytest
 
-from k2d.paths import PROJECT_ROOT
+from k2d.core.layout import PROJECT_ROOT
 
 FILES = sorted((PROJECT_ROOT / "k2d" / "data").rglob("*.py"))
 MODULES = [

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from k2d.core.errors import K2DError, MissingInput
 from k2d.data.hypotheses import hypothesis_line, one_line, plain_text, read_hypotheses
 from k2d.data.rows import DecodedWindow, Hypothesis, Segment
-from k2d.faults import K2DError, MissingInput
 
 HEARD = Hypothesis(
     "r1",

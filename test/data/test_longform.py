@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from k2d.core.errors import K2DError
 from k2d.data.longform import ByTime, Concatenate, Piece, arrange
 from k2d.data.rows import Utterance
-from k2d.faults import K2DError
 
 RATE = 16_000
 

@@ -4,10 +4,10 @@ import pytest
 import soundfile
 from made_parquet import tone
 
+from k2d.core.errors import K2DError
 from k2d.data.longform import ByTime, Concatenate
 from k2d.data.longform_audio import LONG, Asked, with_long
 from k2d.data.rows import Utterance
-from k2d.faults import K2DError
 
 
 @pytest.fixture

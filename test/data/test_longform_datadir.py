@@ -9,11 +9,11 @@ import pytest
 import soundfile
 from made_parquet import tone
 
+from k2d.core.errors import K2DError
+from k2d.core.layout import PROJECT_ROOT
 from k2d.data.kaldi.datadir import read_utterances
 from k2d.data.longform import ByTime, Concatenate
 from k2d.data.longform_datadir import lengthen_datadir
-from k2d.faults import K2DError
-from k2d.paths import PROJECT_ROOT
 
 RATE = 16_000
 LENGTHS_S = {"b-1": 1.0, "a-2": 2.0, "a-1": 0.5}  # in the order of rows, which is not that of ids

@@ -3,8 +3,8 @@
 import pytest
 from made_audio import speechlike, write_audio
 
+from k2d.core.errors import K2DError
 from k2d.data.recordings import probe_recordings
-from k2d.faults import K2DError
 
 UNREADABLE = "/proc/self/mem"  # a regular file whose first byte gives EIO
 

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from k2d.core.errors import Fault, Treatment
 from k2d.data.rows import Segment
 from k2d.data.timed_text import segments_of, timed_text
-from k2d.faults import Fault, Treatment
 from k2d.text.timestamps import strip_timestamps
 
 

@@ -6,10 +6,10 @@ import pytest
 import torch
 from decode_fake import FIRST_LETTER, N_IDS, FakeRecogniser, saying, write_tape
 
+from k2d.core.errors import UsageError
 from k2d.decode.clips import decode_clips
 from k2d.decode.options import Options
 from k2d.decode.sources import Clip, Failed
-from k2d.faults import UsageError
 from k2d.select.loops import ngram_loops
 
 PLAIN = Options(batch_size=3, timestamps=False)

@@ -5,13 +5,13 @@ from dataclasses import replace
 import pytest
 from whisper_tiny import tiny_checkpoint, write_talks
 
+from k2d.core.errors import UsageError
 from k2d.decode.clips import decode_clips
 from k2d.decode.longform import decode_recordings
 from k2d.decode.options import Options
 from k2d.decode.sources import Clip, Source
 from k2d.export import ctranslate2
 from k2d.export.wanted import Wanted
-from k2d.faults import UsageError
 from k2d.models.whisper_ctranslate2 import load_ctranslate2, write_facts
 from k2d.models.whisper_loading import read_whisper
 from k2d.models.whisper_recogniser import load_whisper

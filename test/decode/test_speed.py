@@ -5,10 +5,10 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from k2d.core.errors import K2DError
 from k2d.decode import speed
 from k2d.decode.sources import Failed
 from k2d.decode.speed import Timed, measure_in_turn
-from k2d.faults import K2DError
 
 
 @pytest.fixture

@@ -6,9 +6,9 @@ from made_audio import speechlike, write_audio
 from models_made import made_recogniser
 from whisper_tiny import tiny_checkpoint, write_talks
 
+from k2d.core.errors import UsageError
+from k2d.core.layout import user_cache
 from k2d.decode.cli import main
-from k2d.faults import UsageError
-from k2d.paths import user_cache
 
 BY_ENGINE = ("--engine", "ctranslate2")
 

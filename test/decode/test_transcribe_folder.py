@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from made_audio import write_audio
 
+from k2d.core.errors import UsageError
 from k2d.data.audio import AudioSource, probe
 from k2d.decode.audio_files import SUFFIXES, find_audio
 from k2d.decode.cli import main
-from k2d.faults import UsageError
 
 
 def touch(folder, *names) -> None:

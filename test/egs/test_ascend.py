@@ -7,8 +7,8 @@ import pytest
 from made_parquet import AUDIO, clip, write_shard
 
 from egs.ascend.prepare import Options, prepare, tables, variant
+from k2d.core.errors import K2DError
 from k2d.data.longform import Concatenate
-from k2d.faults import K2DError
 
 TYPES = {
     "id": pyarrow.string(),

@@ -9,8 +9,8 @@ import pytest
 import soundfile
 
 from egs.commonvoice.prepare import Options, prepare, variant
+from k2d.core.errors import K2DError, UsageError
 from k2d.data.corpus import Corpus
-from k2d.faults import K2DError, UsageError
 
 UP_TO_12 = "client_id path sentence up_votes down_votes age gender accents locale segment"
 FROM_13 = "client_id path sentence up_votes down_votes age gender accents variant locale segment"

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import soundfile
 
+from k2d.core.layout import PROJECT_ROOT
 from k2d.data.corpus import Corpus, known_corpora
-from k2d.paths import PROJECT_ROOT
 
 FOLDERS = sorted(path.name for path in (PROJECT_ROOT / "egs").iterdir() if path.is_dir() and path.name[0] not in "_.")
 

@@ -9,7 +9,7 @@ from made_csdialogue import pack, write, write_csdialogue
 
 from egs.csdialogue.markup import language, words
 from egs.csdialogue.prepare import Options, prepare
-from k2d.faults import K2DError
+from k2d.core.errors import K2DError
 
 
 def rows_of(root, layout="index", store=None):

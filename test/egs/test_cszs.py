@@ -7,7 +7,7 @@ from made_cszs import TYPES, pair, write_cszs
 from made_parquet import tone, write_shard
 
 from egs.cszs.prepare import prepare
-from k2d.faults import K2DError
+from k2d.core.errors import K2DError
 
 LAST = "data/train-00001-of-00002-5167fe20fa182c59.parquet"
 

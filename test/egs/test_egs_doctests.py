@@ -5,7 +5,7 @@ import importlib
 
 import pytest
 
-from k2d.paths import PROJECT_ROOT
+from k2d.core.layout import PROJECT_ROOT
 
 EGS = PROJECT_ROOT / "egs"
 MODULES = sorted(

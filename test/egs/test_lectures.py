@@ -12,10 +12,10 @@ from made_recordings import names, sound
 
 from egs.lectures.options import Options
 from egs.lectures.prepare import prepare
+from k2d.core.errors import K2DError
 from k2d.data.audio import probe, resolve
 from k2d.data.kaldi.ids import id_fault
 from k2d.data.raw.files import mark_cache
-from k2d.faults import K2DError
 
 
 def test_any_names_in_any_folders_become_ids_that_are_readable_and_sound(root, rows):

@@ -7,7 +7,7 @@ import pytest
 from made_recordings import SRT, names, sound
 
 from egs.lectures.options import Options
-from k2d.faults import K2DError
+from k2d.core.errors import K2DError
 
 
 def test_recordings_with_captions_are_the_test_set_cut_at_its_cues(root, rows, caplog):

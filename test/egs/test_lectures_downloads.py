@@ -12,9 +12,9 @@ from egs.lectures.info import MAX_BYTES, Info, read_info
 from egs.lectures.json_list import json_list
 from egs.lectures.options import Options
 from egs.lectures.prepare import inventory, prepare, tables
+from k2d.core.errors import K2DError
 from k2d.data.audio import probe, resolve
 from k2d.data.kaldi.ids import id_fault
-from k2d.faults import K2DError
 
 CC = "Creative Commons Attribution license (reuse allowed)"
 YOUTUBE = "Standard YouTube License"

@@ -6,7 +6,7 @@ from made_recordings import SRT, names, sound
 from egs.lectures.options import Options
 from egs.lectures.prepare import inventory, tables
 from egs.lectures.table import inner_path
-from k2d.faults import K2DError
+from k2d.core.errors import K2DError
 
 
 def test_the_table_tells_course_speaker_date_language_and_split(root, rows):

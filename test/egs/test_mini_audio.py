@@ -23,9 +23,9 @@ from egs.mini.plan import plan
 from egs.mini.prepare import prepare, tables
 from egs.mini.records import read_record
 from egs.mini.render import Job, record_path, render
+from k2d.core.errors import K2DError
+from k2d.core.layout import PROJECT_ROOT
 from k2d.data.rows import Utterance
-from k2d.faults import K2DError
-from k2d.paths import PROJECT_ROOT
 
 SHORT = Long(1, 8.0, 8.0)
 TINY = {

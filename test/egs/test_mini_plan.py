@@ -12,7 +12,7 @@ from egs.mini.texts import Texts, english_words
 from egs.mini.units import Line, Unit
 from egs.mini.voices import ALLOTMENTS
 from egs.mini.words import COURSES, FOLDER, SLOT, UNSEEN_COURSE, read_deck, read_grammar
-from k2d.faults import K2DError
+from k2d.core.errors import K2DError
 
 HAN = re.compile(r"[\u4e00-\u9fff]")
 WORD = re.compile(r"[A-Za-z]+")

@@ -13,7 +13,7 @@ from egs.mini import words
 from egs.mini.sentences import Deck, hesitate, language, sentence, spaced, spoken, stammer, word_row
 from egs.mini.speak import Espeak
 from egs.mini.words import COURSES, FOLDER, UNSEEN_COURSE, read_deck, read_grammar
-from k2d.faults import K2DError
+from k2d.core.errors import K2DError
 
 TEXT = st.text(alphabet="這個我們很快 abcXY", min_size=1).map(spaced).filter(bool)
 

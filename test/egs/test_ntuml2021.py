@@ -8,9 +8,9 @@ import pytest
 from made_parquet import AUDIO, clip, write_shard
 
 from egs.ntuml2021.prepare import Options, prepare, tables, variant
+from k2d.core.errors import K2DError, UsageError
 from k2d.data.corpus import Corpus
 from k2d.data.longform import Concatenate
-from k2d.faults import K2DError, UsageError
 
 TYPES = {
     "audio": AUDIO,

@@ -9,8 +9,8 @@ from egs.seame.devsets import Listed, Tokens, count_tokens, match, read_set
 from egs.seame.markup import words
 from egs.seame.prepare import Options, prepare, speaker_of, utterance_id
 from egs.seame.transcripts import Spoken
+from k2d.core.errors import K2DError
 from k2d.data.corpus import Corpus
-from k2d.faults import K2DError
 
 
 @pytest.fixture(scope="module")

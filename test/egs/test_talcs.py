@@ -8,7 +8,7 @@ import pytest
 from made_talcs import write_pool, write_sets
 
 from egs.talcs.prepare import Options, prepare
-from k2d.faults import K2DError
+from k2d.core.errors import K2DError
 
 
 def rows_of(root, store=None, **options):

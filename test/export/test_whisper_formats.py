@@ -11,9 +11,9 @@ from made_audio import speechlike
 from whisper_made import ENGLISH, TINY, V3, made_state, write_hugging_face, write_openai
 from whisper_tiny import sound, talks, tiny_checkpoint
 
+from k2d.core.errors import K2DError
 from k2d.export import ctranslate2, huggingface, openai
 from k2d.export.wanted import Wanted
-from k2d.faults import K2DError
 from k2d.models.whisper_loading import read_whisper
 
 pytestmark = pytest.mark.slow  # transformers takes seconds to import
@@ -195,7 +195,7 @@ def test_a_folder_that_cannot_be_loaded_is_named(module, tmp_path):
 def test_without_the_extra_one_message_says_what_to_do(tmp_path, monkeypatch):
     import importlib.util
 
-    from k2d.faults import UsageError
+    from k2d.core.errors import UsageError
 
     find = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "ctranslate2" else find(name))

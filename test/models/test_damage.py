@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from k2d.core.errors import K2DError
+from k2d.core.stamp import Recipe, write_stamp
 from k2d.decode.cli import main
-from k2d.faults import K2DError
 from k2d.models.damage import refuse_damaged
-from k2d.stamp import Recipe, write_stamp
 
 
 @pytest.fixture

@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from models_made import MINI, OWSM, TEXTS, made_codec, made_vocabulary
 
-from k2d.faults import K2DError, UsageError
+from k2d.core.errors import K2DError, UsageError
+from k2d.core.layout import PROJECT_ROOT
 from k2d.models.codec import Reading, Request, WindowSegment
 from k2d.models.espnet_s2t_codec import S2TCodec
 from k2d.models.espnet_s2t_layout import layout_of, preprocessor_conf, time_symbols
-from k2d.paths import PROJECT_ROOT
 
 
 @cache

@@ -8,7 +8,7 @@ import pytest
 import yaml
 from models_made import MINI, made_codec, made_config, made_vocabulary
 
-from k2d.faults import K2DError, UsageError
+from k2d.core.errors import K2DError, UsageError
 from k2d.models.loading import load_recogniser
 
 pytestmark = pytest.mark.slow

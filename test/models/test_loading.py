@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from k2d.faults import UsageError
+from k2d.core.errors import UsageError
 from k2d.models.loading import load_recogniser
 
 

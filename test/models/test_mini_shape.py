@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from k2d.paths import PROJECT_ROOT
+from k2d.core.layout import PROJECT_ROOT
 
 pytestmark = pytest.mark.slow
 

@@ -5,7 +5,7 @@ import random
 import pytest
 from models_made import MINI, TEXTS
 
-from k2d.faults import K2DError, UsageError
+from k2d.core.errors import K2DError, UsageError
 from k2d.models.espnet_s2t_layout import special_symbols, token_list
 from k2d.models.pieces import pieces_of, read_pieces, train_pieces
 

@@ -3,7 +3,7 @@
 import pytest
 from models_made import OWSM, made_recogniser
 
-from k2d.faults import K2DError, UsageError
+from k2d.core.errors import K2DError, UsageError
 from k2d.models.codec import Request
 from k2d.models.student import check_pair, shrink
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from whisper_made import ENGLISH, TINY, V3, write_hugging_face, write_openai
 
-from k2d.faults import K2DError, UsageError
+from k2d.core.errors import K2DError, UsageError
 from k2d.models.loading import family_of, load_recogniser
 from k2d.models.recogniser import Request
 from k2d.models.whisper_recogniser import load_whisper

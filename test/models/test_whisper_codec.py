@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from whisper_made import ENGLISH, TINY, V3
 
-from k2d.faults import K2DError, UsageError
+from k2d.core.errors import K2DError, UsageError
 from k2d.models.codec import Request
 from k2d.models.whisper_codec import WhisperCodec
 

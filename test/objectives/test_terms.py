@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from k2d.faults import UsageError
+from k2d.core.errors import UsageError
 from k2d.objectives.objective import Objective, Sides
 from k2d.objectives.terms import NEEDS_LOGITS, TERMS, Tokens, ce, ctc, dkd, hidden_mse, kl
 

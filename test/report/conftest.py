@@ -7,7 +7,7 @@ import pytest
 from made_experiment import CONF
 
 from k2d.config import Config, load_config
-from k2d.paths import Places, places
+from k2d.core.layout import Places, places
 from k2d.report.stored import Experiment, read_experiment
 
 

@@ -2,10 +2,10 @@
 
 from made_experiment import figure, write_json, write_record, write_score
 
-from k2d.paths import PROJECT_ROOT
+from k2d.core.layout import PROJECT_ROOT
+from k2d.core.stamp import Recipe, write_stamp
 from k2d.report.contents import sections
 from k2d.report.document import Bullets, Table
-from k2d.stamp import Recipe, write_stamp
 
 
 def told(bench):

@@ -4,7 +4,7 @@ import subprocess
 
 import pytest
 
-from k2d.faults import MissingInput
+from k2d.core.errors import MissingInput
 from k2d.report.publish import commit, main, published
 
 

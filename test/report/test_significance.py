@@ -4,7 +4,7 @@ import re
 
 from made_experiment import figure, write_score
 
-from k2d.paths import PROJECT_ROOT
+from k2d.core.layout import PROJECT_ROOT
 from k2d.report.document import Section
 from k2d.report.markdown import markdown
 from k2d.report.score_tables import mer_table

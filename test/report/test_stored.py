@@ -13,8 +13,8 @@ from made_experiment import (
     write_speed,
 )
 
+from k2d.core.stamp import Recipe, write_stamp
 from k2d.score.rates import ErrorRate
-from k2d.stamp import Recipe, write_stamp
 
 
 def test_an_empty_experiment_names_everything_that_is_not_there(bench):

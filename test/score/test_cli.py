@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from k2d.faults import K2DError
+from k2d.core.errors import K2DError
 from k2d.score.cli import main
 
 REF = ("s1-u1 我們用 GPU 跑", "s1-u2 今天很好", "s2-u1 run it now", "s2-u2 謝謝")

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from k2d.faults import K2DError
+from k2d.core.errors import K2DError
 from k2d.score.cli import main as score
 from k2d.score.compare import main
 from k2d.score.comparison import against, systems_in

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from k2d.faults import K2DError
+from k2d.core.errors import K2DError
 from k2d.score.texts import Spoken, Texts, grouping, joined, read_references, read_texts, whole_recordings
 
 

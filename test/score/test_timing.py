@@ -2,7 +2,7 @@
 
 import pytest
 
-from k2d.faults import K2DError
+from k2d.core.errors import K2DError
 from k2d.score.timing import Timing, read_timing, real_time_factor, speed_up, summed
 
 RUNS = Timing(200.0, (20.0, 10.0, 30.0), 16, 8, "fp32", "cpu")

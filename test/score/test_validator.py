@@ -2,9 +2,9 @@
 
 import pytest
 
+from k2d.core.errors import K2DError
 from k2d.data.chunk_sources import Source
 from k2d.data.rows import Utterance
-from k2d.faults import K2DError
 from k2d.score.rates import ErrorRate
 from k2d.score.scoring import Conventions
 from k2d.score.validator import ALPHAS, Distances, JudgedChunk, read_distances, study, true_errors, truth_of

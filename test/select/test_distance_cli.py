@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from k2d.faults import K2DError, UsageError
+from k2d.core.errors import K2DError, UsageError
 from k2d.select.cli import main
 
 A = "u1 我們用 model\nu2 謝謝觀看謝謝觀看謝謝觀看謝謝觀看謝謝觀看謝謝觀看謝謝觀看\nu3 <0.00> 他在 <1.00>\nu4\n"

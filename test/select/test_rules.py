@@ -5,7 +5,7 @@ from typing import get_args, get_type_hints
 import pytest
 
 from k2d.config.schema import Method
-from k2d.faults import K2DError, UsageError
+from k2d.core.errors import K2DError, UsageError
 from k2d.select import labels
 from k2d.select.labels import LABEL_RULES, Label, label_rules, objection
 from k2d.select.rows import Distances

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from k2d.faults import K2DError, MissingInput, UsageError
+from k2d.core.errors import K2DError, MissingInput, UsageError
 from k2d.select.bulk import Keeping, Pair, blocks, measured_lines
 from k2d.select.distances import Measuring
 from k2d.select.record import Tally

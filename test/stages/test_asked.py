@@ -3,7 +3,7 @@
 import pytest
 from in_process import Bench, without_line
 
-from k2d.faults import K2DError
+from k2d.core.errors import K2DError
 from k2d.stages import decoding
 
 TAPES = {"ra": "ab", "rb": "b", "rc": "c", "rd": "d"}

@@ -9,11 +9,11 @@ import pytest
 import soundfile
 
 from k2d.config import load_config
+from k2d.core.errors import K2DError, MissingInput, UsageError
 from k2d.data.hypotheses import hypothesis_line
 from k2d.data.kaldi.validate import validate
 from k2d.data.kaldi.validation import AudioLevel, Checks
 from k2d.data.rows import Hypothesis, Segment
-from k2d.faults import K2DError, MissingInput, UsageError
 from k2d.stages.hearing import Tally
 from k2d.stages.quarantine import read_rejected
 from k2d.stages.road import BY_VERB

@@ -7,7 +7,7 @@ import time
 import pytest
 from in_process import Bench, Disk
 
-from k2d.faults import K2DError
+from k2d.core.errors import K2DError
 from k2d.stages import decoding_progress
 from k2d.stages.answers import new_part
 from k2d.stages.decoding_progress import HEARD, Gauge, Heard, showing

@@ -11,7 +11,7 @@ import pytest
 from decoded_project import write_models, write_set
 from made_audio import speechlike, write_audio
 
-from k2d.paths import PROJECT_ROOT
+from k2d.core.layout import PROJECT_ROOT
 
 CONF = """
 max_bad: 0.5

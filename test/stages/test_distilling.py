@@ -10,7 +10,7 @@ from made_chunks import Wanted, draw_chunks, write_chunks
 from models_made import made_codec
 
 from k2d.config import load_config
-from k2d.faults import K2DError
+from k2d.core.errors import K2DError
 
 CONF = """
 corpora: {unlabelled: [lab/one, lab/two]}
@@ -167,7 +167,7 @@ def test_a_label_is_tokenised_once_for_all_processes_and_epochs(tmp_path, record
 
 def test_loader_processes_are_a_setting_that_decides_nothing(tmp_path):
     """They reach the training, and no stage is made anew because of them."""
-    from k2d.paths import PROJECT_ROOT
+    from k2d.core.layout import PROJECT_ROOT
     from k2d.stages import auxiliary, distill, init_student, teacher
     from k2d.stages.beginning import setting_of
     from k2d.stages.shell import make_job

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from k2d.core.layout import PROJECT_ROOT
 from k2d.decode.options import Options
 from k2d.decode.sources import Source
-from k2d.paths import PROJECT_ROOT
 from k2d.stages.measuring import Held, measure_on, shared_out
 
 

@@ -5,15 +5,15 @@ import json
 import pytest
 from failing_files import Disk, Killed
 
-from k2d.atomic import partial_folder
 from k2d.config import load_config
-from k2d.lock import holding
-from k2d.paths import PROJECT_ROOT, Places
+from k2d.core.atomic import partial_folder
+from k2d.core.layout import PROJECT_ROOT, Places
+from k2d.core.lock import holding
+from k2d.core.stamp import read_stamp
 from k2d.stages import recovery
 from k2d.stages.job import Counts, Job, Unit
 from k2d.stages.recovery import recover
 from k2d.stages.shell import run_stage
-from k2d.stamp import read_stamp
 
 CONFIG = load_config(PROJECT_ROOT / "conf" / "mini.yaml")
 

@@ -9,17 +9,17 @@ import pytest
 import soundfile
 
 from k2d.config import load_config
+from k2d.core.layout import Places
+from k2d.core.stamp import Recipe, damaged_files, fingerprint, read_stamp, write_stamp
 from k2d.data.audio import read, resolve
 from k2d.data.hypotheses import hypothesis_line
 from k2d.data.kaldi.datadir import read_utterances
 from k2d.data.rows import Hypothesis, Segment
-from k2d.paths import Places
 from k2d.stages.job import Job, Unit
 from k2d.stages.reuse import take
 from k2d.stages.road import BY_VERB
 from k2d.stages.shell import make_job, run_stage
 from k2d.stages.state import State, state_of
-from k2d.stamp import Recipe, damaged_files, fingerprint, read_stamp, write_stamp
 
 SPLIT = "lab/talks"
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from k2d.config import load_config
-from k2d.faults import K2DError
+from k2d.core.errors import K2DError
 from k2d.stages import decoding_worker
 from k2d.stages.decoding import Seat, Speed
 from k2d.stages.shell import make_job

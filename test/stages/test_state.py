@@ -7,8 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from toy_road import toy_road
 
-from k2d import hashing, stamp
-from k2d.faults import K2DError
+from k2d.core import hashing, stamp
+from k2d.core.errors import K2DError
 from k2d.stages.job import Unit
 from k2d.stages.listing import progress_of
 from k2d.stages.road import BY_VERB

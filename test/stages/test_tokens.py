@@ -4,9 +4,9 @@ import pytest
 import sentencepiece
 
 from k2d.config import load_config
+from k2d.core.errors import UsageError
 from k2d.data.kaldi.datadir_writer import write_datadir
 from k2d.data.rows import Utterance
-from k2d.faults import UsageError
 from k2d.stages.road import BY_VERB
 from k2d.stages.shell import make_job, run_stage
 

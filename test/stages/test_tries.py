@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from in_process import Bench, Disk
 
-from k2d.faults import K2DError
+from k2d.core.errors import K2DError
 from k2d.stages.decoding import decode_items
 from k2d.stages.decoding_progress import Heard
 from k2d.stages.work import Item

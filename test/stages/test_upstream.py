@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from toy_road import toy_road
 
-from k2d.faults import K2DError, UsageError
+from k2d.core.errors import K2DError, UsageError
 from k2d.stages.job import Unit
 from k2d.stages.listing import progress_of
 from k2d.stages.road import BY_VERB

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from k2d.config import load_config
-from k2d.faults import MissingInput
+from k2d.core.errors import MissingInput
 from k2d.stages.road import BY_VERB
 from k2d.stages.shell import make_job, run_stage
 

@@ -6,7 +6,7 @@ import pytest
 from in_process import Bench
 
 from k2d.config import load_config
-from k2d.faults import UsageError
+from k2d.core.errors import UsageError
 from k2d.stages.score import _decode
 from k2d.stages.shell import make_job
 from k2d.stages.work import longform_work, settings_of_work, work_of

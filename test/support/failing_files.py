@@ -1,11 +1,11 @@
-"""A disk on which a run is killed, or fails, at the n-th system call of k2d/atomic.py; a power cut may follow."""
+"""A disk on which a run is killed, or fails, at the n-th system call of k2d/core/atomic.py; a power cut may follow."""
 
 import contextlib
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from k2d import file_calls
+from k2d.core import file_calls
 
 
 class Killed(BaseException):
@@ -29,7 +29,7 @@ class Disk:
 
     @contextlib.contextmanager
     def mounted(self) -> Iterator["Disk"]:
-        """Put this disk under k2d/atomic.py."""
+        """Put this disk under k2d/core/atomic.py."""
         own = {
             "make_folder": self._plain("make_folder"),
             "open_new": self._plain("open_new"),

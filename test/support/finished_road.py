@@ -11,7 +11,7 @@ from typing import Any
 
 from k2d.config import load_config
 from k2d.config.schema import Config
-from k2d.paths import PROJECT_ROOT
+from k2d.core.layout import PROJECT_ROOT
 from k2d.report.stored import expected_systems
 from k2d.stages.road import ROAD
 from k2d.stages.shell import make_job

@@ -12,6 +12,7 @@ import pytest
 from decode_fake import FakeRecogniser, heard_on, saying, write_tape
 
 from k2d.config import load_config
+from k2d.core.workers import Outcome
 from k2d.data.audio import source as audio_source
 from k2d.data.rows import Recording
 from k2d.decode import sources
@@ -21,7 +22,6 @@ from k2d.stages.hearing import hear_recordings
 from k2d.stages.job import Counts, Job
 from k2d.stages.shell import make_job
 from k2d.stages.work import Work
-from k2d.workers import Outcome
 
 Death = Callable[[Any], str]
 """What a share's worker dies of, in the words of an outcome; empty: it lives."""

@@ -7,10 +7,10 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-from k2d.crew import Crew
-from k2d.programs import Programs
-from k2d.signals import ending_on_signals
-from k2d.workers import run_each
+from k2d.core.programs import Programs
+from k2d.core.signals import ending_on_signals
+from k2d.core.worker_pool import Crew
+from k2d.core.workers import run_each
 
 LONG_S = 300
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from k2d.config import Config, load_config
-from k2d.paths import PROJECT_ROOT
+from k2d.core.layout import PROJECT_ROOT
 from k2d.stages.job import Counts, Job, Unit
 from k2d.stages.road import BY_VERB, Stage
 from k2d.stages.shell import make_job, run_stage

@@ -13,10 +13,10 @@ import lightning as L
 import torch
 import train_fake
 
-from k2d.companions import companions_for, follow_leader, output_of_companion
 from k2d.config.training import Augment, Phase, Training
-from k2d.faults import K2DError
-from k2d.signals import ending_on_signals
+from k2d.core.ddp_children import companions_for, follow_leader, output_of_companion
+from k2d.core.errors import K2DError
+from k2d.core.signals import ending_on_signals
 from k2d.train import engine
 from k2d.train.engine import Setting
 from k2d.train.supervised import train_recogniser

@@ -20,7 +20,7 @@ import torch.distributed as dist
 from train_cases import CASES
 from train_families import Families
 
-from k2d.stamp import Recipe
+from k2d.core.stamp import Recipe
 from k2d.train import engine
 from k2d.train.engine import Setting
 

@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import strategies as st
 
-from k2d.paths import PROJECT_ROOT
+from k2d.core.layout import PROJECT_ROOT
 
 # Characters that the rules treat in different ways, each far likelier here than in random text.
 SPECIAL = (

@@ -3,7 +3,7 @@
 import doctest
 import importlib
 
-from k2d.paths import PROJECT_ROOT
+from k2d.core.layout import PROJECT_ROOT
 
 
 def test_examples():

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from k2d.faults import K2DError
+from k2d.core.errors import K2DError
 from k2d.text.guesses import Guesses
 
 PHONEMES = ("s", "ɔ", "f")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from k2d.faults import K2DError
+from k2d.core.errors import K2DError
 from k2d.text.lexicon import read_lexicon
 
 

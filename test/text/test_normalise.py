@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from k2d.faults import K2DError
+from k2d.core.errors import K2DError
 from k2d.text.normalise import Normaliser
 from k2d.text.steps import STEPS
 from k2d.text.tokens import token_texts

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from k2d.config.training import Augment, Phase
-from k2d.faults import K2DError
+from k2d.core.errors import K2DError
 
 pytestmark = pytest.mark.slow
 

@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 
-from k2d.faults import K2DError
+from k2d.core.errors import K2DError
 
 pytestmark = pytest.mark.slow
 

@@ -8,7 +8,7 @@ from made_audio import speechlike, write_audio
 from made_chunks import draw_chunks, write_chunks
 from models_made import made_codec
 
-from k2d.faults import K2DError
+from k2d.core.errors import K2DError
 
 MAX_TOKENS = 60
 

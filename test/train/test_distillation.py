@@ -8,7 +8,7 @@ import soundfile
 from made_audio import speechlike, write_audio
 from models_made import made_codec, made_recogniser
 
-from k2d.faults import K2DError
+from k2d.core.errors import K2DError
 
 pytestmark = pytest.mark.slow
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from k2d.config.training import Augment, Phase, Training
-from k2d.stamp import Recipe
+from k2d.core.stamp import Recipe
 from k2d.train.pool import Pool, PoolIndex
 
 pytestmark = pytest.mark.slow

@@ -5,7 +5,7 @@ import pytest
 import soundfile
 from built_together import opened_together
 
-from k2d.faults import K2DError
+from k2d.core.errors import K2DError
 from k2d.train import pool as pool_module
 from k2d.train.pool import open_pool
 

@@ -7,7 +7,7 @@ import sys
 import pytest
 from train_cases import CASES
 
-from k2d.paths import PROJECT_ROOT
+from k2d.core.layout import PROJECT_ROOT
 
 pytestmark = pytest.mark.slow
 

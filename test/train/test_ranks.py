@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from k2d.paths import PROJECT_ROOT
+from k2d.core.layout import PROJECT_ROOT
 
 pytestmark = pytest.mark.slow
 

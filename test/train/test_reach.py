@@ -3,8 +3,8 @@
 import pytest
 
 from k2d.config.training import Augment, Phase, Running
-from k2d.faults import K2DError, UsageError
-from k2d.stamp import Recipe
+from k2d.core.errors import K2DError, UsageError
+from k2d.core.stamp import Recipe
 
 pytestmark = pytest.mark.slow
 

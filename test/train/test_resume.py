@@ -10,8 +10,8 @@ import time
 import pytest
 
 from k2d.config.training import Training
-from k2d.faults import K2DError
-from k2d.paths import PROJECT_ROOT
+from k2d.core.errors import K2DError
+from k2d.core.layout import PROJECT_ROOT
 
 pytestmark = pytest.mark.slow
 

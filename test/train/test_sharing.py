@@ -2,7 +2,7 @@
 
 import pytest
 
-from k2d.faults import UsageError
+from k2d.core.errors import UsageError
 from k2d.train.sharing import batch_fault, check_batch, check_data, most_per_pass, parts_of
 
 SIZES = [(n, k, world) for n in range(1, 65) for k in range(1, 9) for world in range(1, 9)]

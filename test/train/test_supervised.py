@@ -5,7 +5,7 @@ import math
 import pytest
 
 from k2d.config.training import Augment, Phase, Training
-from k2d.stamp import Recipe
+from k2d.core.stamp import Recipe
 
 pytestmark = pytest.mark.slow
 

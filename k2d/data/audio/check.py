@@ -1,4 +1,4 @@
-"""Decode a recording to its end and say what is in it. Bounded memory; meant for `k2d.workers.run_each`."""
+"""Decode a recording to its end and say what is in it. Bounded memory; meant for `k2d.core.workers.run_each`."""
 
 from __future__ import annotations
 

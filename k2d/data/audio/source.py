@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
-from k2d.faults import K2DError
-from k2d.paths import PROJECT_ROOT, no_file_kind, unicode_form
+from k2d.core.errors import K2DError
+from k2d.core.layout import PROJECT_ROOT, no_file_kind, unicode_form
 
 _ARK_OFFSET = re.compile(r"(?P<path>.+):(?P<offset>\d+)")
 _ARK_RANGE = re.compile(r".+:\d+\[[^\]]*\]")

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from k2d.atomic import partial_file, sync_folder
+from k2d.core.atomic import partial_file, sync_folder
+from k2d.core.errors import UsageError
 from k2d.data.audio.decode import BLOCK_FRAMES, Samples
 from k2d.data.audio.source import AudioError, Cause
-from k2d.faults import UsageError
 
 _FORMATS = {".flac": "FLAC", ".wav": "WAV"}
 

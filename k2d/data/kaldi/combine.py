@@ -10,6 +10,7 @@ from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
 
+from k2d.core.errors import Fault, FaultReport, K2DError, Treatment, UsageError
 from k2d.data.kaldi.datadir import InvalidData, Tables
 from k2d.data.kaldi.datadir_writer import new_datadir
 from k2d.data.kaldi.ids import id_fault
@@ -17,7 +18,6 @@ from k2d.data.kaldi.joins import Row
 from k2d.data.kaldi.kinds import KINDS, Key
 from k2d.data.kaldi.selection import open_valid, write_rows, write_speakers
 from k2d.data.kaldi.tables import Table
-from k2d.faults import Fault, FaultReport, K2DError, Treatment, UsageError
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,12 +12,12 @@ from itertools import repeat
 from pathlib import Path
 from typing import NamedTuple
 
+from k2d.core.errors import FaultReport, K2DError, Treatment
 from k2d.data.kaldi.external_sort import sort_lines
 from k2d.data.kaldi.joins import differences, look_up, split_row
 from k2d.data.kaldi.kinds import KINDS
 from k2d.data.kaldi.tables import Table, open_table
 from k2d.data.rows import Recording, Utterance
-from k2d.faults import FaultReport, K2DError, Treatment
 
 Tables = dict[str, Table]  # by file name
 

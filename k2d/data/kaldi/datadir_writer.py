@@ -14,7 +14,8 @@ from operator import itemgetter
 from pathlib import Path
 from typing import TextIO
 
-from k2d.atomic import new_partial_folder, publish_folder
+from k2d.core.atomic import new_partial_folder, publish_folder
+from k2d.core.errors import Fault, FaultReport, K2DError, Treatment, UsageError
 from k2d.data.kaldi.datadir import InvalidData
 from k2d.data.kaldi.external_sort import read_lines, sort_lines
 from k2d.data.kaldi.ids import id_fault
@@ -22,7 +23,6 @@ from k2d.data.kaldi.joins import Row, differences, split_row
 from k2d.data.kaldi.kinds import KINDS
 from k2d.data.kaldi.mend import mend_line
 from k2d.data.rows import Utterance
-from k2d.faults import Fault, FaultReport, K2DError, Treatment, UsageError
 
 _COLUMNS = ("utt2spk", "text", "utt2lang", "segments", "utt2dur")
 

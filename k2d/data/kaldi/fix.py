@@ -14,7 +14,8 @@ from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
 
-from k2d.atomic import new_partial_folder, publish_folder, sync_folder, sync_tree
+from k2d.core.atomic import new_partial_folder, publish_folder, sync_folder, sync_tree
+from k2d.core.errors import FaultReport, K2DError, Treatment
 from k2d.data.kaldi.datadir import InvalidData, Tables, open_tables, parse_segment
 from k2d.data.kaldi.external_sort import read_lines, sort_lines
 from k2d.data.kaldi.joins import Row, differences, split_row
@@ -24,7 +25,6 @@ from k2d.data.kaldi.tables import Table
 from k2d.data.kaldi.validate import validate
 from k2d.data.kaldi.validation import Checks, Validation
 from k2d.data.rows import Rejected
-from k2d.faults import FaultReport, K2DError, Treatment
 
 REJECTED = "rejected.jsonl"
 BACKUP = ".backup"

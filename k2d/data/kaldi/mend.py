@@ -7,9 +7,9 @@ import unicodedata
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from k2d.core.errors import Treatment
 from k2d.data.kaldi.ids import character_name, id_fault
 from k2d.data.kaldi.kinds import RESERVED_SYMBOLS, Kind, Style
-from k2d.faults import Treatment
 
 _ASCII_SPACE = " \t\v\f\r"
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")

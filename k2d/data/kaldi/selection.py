@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from itertools import groupby
 from pathlib import Path
 
+from k2d.core.errors import FaultReport, Treatment
 from k2d.data.kaldi.datadir import InvalidData, Tables, open_tables
 from k2d.data.kaldi.datadir_writer import write_spk2utt
 from k2d.data.kaldi.external_sort import read_lines, sort_lines
@@ -13,7 +14,6 @@ from k2d.data.kaldi.joins import Row, joined_row, keep, split_row
 from k2d.data.kaldi.kinds import Key
 from k2d.data.kaldi.validate import validate
 from k2d.data.kaldi.validation import AudioLevel, Checks
-from k2d.faults import FaultReport, Treatment
 
 
 def open_valid(folder: Path, scratch: Path) -> Tables:

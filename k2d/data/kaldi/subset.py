@@ -12,12 +12,12 @@ from itertools import groupby, islice
 from operator import itemgetter
 from pathlib import Path
 
+from k2d.core.errors import K2DError, UsageError
 from k2d.data.kaldi.datadir import Tables, parse_segment
 from k2d.data.kaldi.datadir_writer import new_datadir, speaker_pairs
 from k2d.data.kaldi.external_sort import read_lines, sort_lines
 from k2d.data.kaldi.joins import differences, keep, split_row
 from k2d.data.kaldi.selection import open_valid, unique, write_lines, write_selection
-from k2d.faults import K2DError, UsageError
 
 
 class By(Enum):

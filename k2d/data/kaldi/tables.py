@@ -15,11 +15,11 @@ from itertools import islice
 from operator import lt
 from pathlib import Path
 
+from k2d.core.errors import Fault, FaultReport, K2DError, Treatment
+from k2d.core.layout import no_file_kind
 from k2d.data.kaldi.external_sort import read_lines, sort_lines
 from k2d.data.kaldi.kinds import RESERVED_SYMBOLS, Kind, Style
 from k2d.data.kaldi.mend import mend_line
-from k2d.faults import Fault, FaultReport, K2DError, Treatment
-from k2d.paths import no_file_kind
 
 BLOCK_BYTES = 1 << 20
 

@@ -9,6 +9,7 @@ from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
 
+from k2d.core.errors import Fault, Treatment
 from k2d.data.kaldi.datadir import open_tables
 from k2d.data.kaldi.datadir_writer import speaker_pairs
 from k2d.data.kaldi.external_sort import read_lines, sort_lines
@@ -27,7 +28,6 @@ from k2d.data.kaldi.validation import (
     listed,
     with_line_numbers,
 )
-from k2d.faults import Fault, Treatment
 
 
 def validate(folder: Path, checks: Checks | None = None) -> Validation:

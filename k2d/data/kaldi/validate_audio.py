@@ -10,6 +10,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from k2d.core.errors import Fault, Treatment
+from k2d.core.progress import track
+from k2d.core.retries import was_killed
+from k2d.core.workers import Outcome, run_each
 from k2d.data.audio import AudioCheck, AudioError, AudioSource, Cause, check, probe, resolve
 from k2d.data.audio.source import stat_regular
 from k2d.data.kaldi.external_sort import read_lines, sort_lines
@@ -17,10 +21,6 @@ from k2d.data.kaldi.joins import Row, split_row
 from k2d.data.kaldi.kinds import Key
 from k2d.data.kaldi.tables import Table
 from k2d.data.kaldi.validation import AudioLevel, Work
-from k2d.faults import Fault, Treatment
-from k2d.progress import track
-from k2d.tries import was_killed
-from k2d.workers import Outcome, run_each
 
 LIMIT_S = {AudioLevel.EXISTS: 60.0, AudioLevel.HEADER: 120.0, AudioLevel.DECODE: 3600.0}  # for one file
 CLIPPED_SHARE = 0.001  # of the samples, from which on it is worth a warning

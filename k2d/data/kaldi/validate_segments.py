@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from itertools import groupby
 from operator import itemgetter
 
+from k2d.core.errors import Fault, Treatment
 from k2d.data.kaldi.datadir import parse_segment, stated_durations
 from k2d.data.kaldi.external_sort import sort_lines
 from k2d.data.kaldi.joins import look_up, split_row
 from k2d.data.kaldi.kinds import Key
 from k2d.data.kaldi.tables import Table
 from k2d.data.kaldi.validation import Work, compare_ids
-from k2d.faults import Fault, Treatment
 
 TOLERANCE_S = 0.5  # as Lhotse's for durations; a segment may end this much after its recording
 _ROUNDING_S = 1e-3  # times are often written with 2 or 3 decimals

@@ -8,13 +8,13 @@ from enum import Enum
 from itertools import islice
 from pathlib import Path
 
+from k2d.core.errors import Fault, FaultReport, Treatment
+from k2d.core.layout import PROJECT_ROOT
 from k2d.data.kaldi.datadir import Tables
 from k2d.data.kaldi.joins import differences
 from k2d.data.kaldi.kinds import KINDS, Key
 from k2d.data.kaldi.tables import Table, find_lines
 from k2d.data.rows import Rejected
-from k2d.faults import Fault, FaultReport, Treatment
-from k2d.paths import PROJECT_ROOT
 
 N_LISTED = 5  # ids named in a message about many
 FIX = "`python -m k2d data fix` mends this"

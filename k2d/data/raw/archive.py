@@ -15,11 +15,11 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import IO, BinaryIO, cast
 
-from k2d.atomic import new_partial_folder, publish_folder
+from k2d.core.atomic import new_partial_folder, publish_folder
+from k2d.core.errors import K2DError
+from k2d.core.progress import Progress
 from k2d.data.raw.archive_members import Archive, Entry, opened_archive
 from k2d.data.raw.joined import Joined
-from k2d.faults import K2DError
-from k2d.progress import Progress
 
 SHOWN_FAULTS = 10
 MAX_NAME_BYTES = 255  # of one part of a path, in every common file system

@@ -16,7 +16,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import IO, BinaryIO, Protocol, cast
 
-from k2d.faults import K2DError
+from k2d.core.errors import K2DError
 
 MAX_READ_BYTES = 1 << 20  # also the longest header of a tar, which may state a name of gigabytes
 ZIP_MAGIC = b"PK\x03\x04"

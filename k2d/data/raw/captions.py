@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 
-from k2d.faults import K2DError
+from k2d.core.errors import K2DError
 
 SUFFIXES = (".vtt", ".srt")
 MAX_BYTES = 1 << 25  # an hour of captions has 100 kB

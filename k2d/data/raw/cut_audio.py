@@ -13,12 +13,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from k2d.atomic import new_partial_folder, publish_folder
+from k2d.core.atomic import new_partial_folder, publish_folder
+from k2d.core.errors import K2DError
+from k2d.core.progress import track
+from k2d.core.workers import run_each
 from k2d.data.audio import RATE_HZ, AudioError, Cause, probe, read, resolve, write
 from k2d.data.rows import Utterance
-from k2d.faults import K2DError
-from k2d.progress import track
-from k2d.workers import run_each
 
 Span = tuple[float, float]
 _DIGEST_CHARACTERS = 16

@@ -21,10 +21,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from k2d.atomic import sync_folder, write_text
+from k2d.core.atomic import sync_folder, write_text
+from k2d.core.errors import K2DError
+from k2d.core.progress import Progress
 from k2d.data.raw.https_only import opener, refusal, refuse_url
-from k2d.faults import K2DError
-from k2d.progress import Progress
 
 TIMEOUT_S = 60.0
 BLOCK_BYTES = 1 << 20

@@ -7,10 +7,10 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from k2d.atomic import write_text
+from k2d.core.atomic import write_text
+from k2d.core.errors import K2DError
+from k2d.core.layout import shown
 from k2d.data.raw.archive import extract
-from k2d.faults import K2DError
-from k2d.paths import shown
 
 CACHE_TAG = "CACHEDIR.TAG"  # bford.info/cachedir: programs that keep or collect files pass such a folder by
 _CACHE_SIGNATURE = (

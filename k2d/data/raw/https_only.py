@@ -11,7 +11,7 @@ import urllib.request
 from typing import IO
 from urllib.parse import urlsplit
 
-from k2d.faults import K2DError
+from k2d.core.errors import K2DError
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 

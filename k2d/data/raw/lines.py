@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from k2d.faults import Fault, FaultReport, K2DError, Treatment
-from k2d.paths import shown
+from k2d.core.errors import Fault, FaultReport, K2DError, Treatment
+from k2d.core.layout import shown
 
 _MARK = "\ufeff"
 

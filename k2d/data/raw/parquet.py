@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow
 import pyarrow.parquet
 
-from k2d.faults import K2DError
+from k2d.core.errors import K2DError
 
 _MAGIC = b"PAR1"
 _TAIL_BYTES = 8  # the footer's length and the magic number

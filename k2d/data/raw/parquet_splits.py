@@ -6,9 +6,9 @@ import logging
 import re
 from pathlib import Path
 
+from k2d.core.errors import K2DError
+from k2d.core.layout import shown
 from k2d.data.raw.parquet import Shard, open_shard
-from k2d.faults import K2DError
-from k2d.paths import shown
 
 _NAME = re.compile(r"(?P<split>\w+)-(?P<number>\d{5})-of-(?P<total>\d{5})(?:-[0-9a-f]+)?\.parquet")
 

@@ -11,12 +11,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from k2d.atomic import new_partial_folder, publish_folder
+from k2d.core.atomic import new_partial_folder, publish_folder
+from k2d.core.errors import K2DError
+from k2d.core.progress import track
+from k2d.core.workers import run_each
 from k2d.data.audio import RATE_HZ, AudioError, AudioSource, read, write
 from k2d.data.raw.parquet import Clip, Kind, Row, Shard, demand_columns, read_clips, read_rows
-from k2d.faults import K2DError
-from k2d.progress import track
-from k2d.workers import run_each
 
 _DIGEST_CHARACTERS = 12
 _FLAC = b"fLaC"

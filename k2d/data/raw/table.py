@@ -10,9 +10,9 @@ import csv
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from k2d.core.errors import Fault, FaultReport, K2DError, Treatment
+from k2d.core.layout import shown
 from k2d.data.raw.lines import Line, raw_lines
-from k2d.faults import Fault, FaultReport, K2DError, Treatment
-from k2d.paths import shown
 
 Row = dict[str, str]
 _QUOTES = "write a row on one line, quotes doubled"

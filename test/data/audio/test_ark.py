@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from made_audio import speechlike, wav_bytes
 
+from k2d.core.layout import PROJECT_ROOT
 from k2d.data.audio import AudioError, check, probe, read, resolve, stream
-from k2d.paths import PROJECT_ROOT
 
 PCM16 = (speechlike(2) * 32_767).astype(np.int16)
 

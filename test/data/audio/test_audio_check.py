@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from made_audio import check_or_die, speechlike, wav_bytes, write_audio
 
+from k2d.core.workers import run_each
 from k2d.data.audio import AudioCheck, AudioError, AudioSource, check, clipped_share
-from k2d.workers import run_each
 
 
 def wav(path, samples, rate_hz=16_000) -> AudioSource:

@@ -14,8 +14,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from made_audio import speechlike, wav_bytes, write_audio
 
+from k2d.core.layout import PROJECT_ROOT
 from k2d.data.audio import END_TOLERANCE_S, AudioError, AudioSource, probe, read, stream
-from k2d.paths import PROJECT_ROOT
 
 FORMATS = {  # how it is written, rate, and how near a segment comes to the slice at the file's own rate
     "wav": ({"format": "WAV", "subtype": "PCM_16"}, 44_100, 0),

@@ -8,9 +8,9 @@ import unicodedata
 import pytest
 from made_audio import speechlike, wav_bytes, write_audio
 
+from k2d.core.layout import PROJECT_ROOT
 from k2d.data.audio import AudioError, AudioSource, probe, read, resolve
 from k2d.data.audio.source import from_os_error
-from k2d.paths import PROJECT_ROOT
 
 
 def reason(value, root):

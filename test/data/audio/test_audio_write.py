@@ -9,9 +9,9 @@ import pytest
 import soundfile
 from made_audio import speechlike
 
+from k2d.core.errors import UsageError
+from k2d.core.layout import PROJECT_ROOT
 from k2d.data.audio import AudioError, AudioSource, probe, read, write
-from k2d.faults import UsageError
-from k2d.paths import PROJECT_ROOT
 
 
 @pytest.mark.parametrize(("name", "container"), [("a.wav", "wav"), ("a.flac", "flac"), ("B.FLAC", "flac")])

@@ -11,14 +11,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from k2d.core.errors import K2DError
+from k2d.core.layout import PROJECT_ROOT
 from k2d.data.kaldi.datadir import InvalidData, Recording, read_recordings, read_utterances
 from k2d.data.kaldi.datadir_writer import write_datadir
 from k2d.data.kaldi.ids import id_fault
 from k2d.data.kaldi.validate import validate
 from k2d.data.kaldi.validation import AudioLevel, Checks
 from k2d.data.rows import Utterance
-from k2d.faults import K2DError
-from k2d.paths import PROJECT_ROOT
 
 NO_AUDIO = Checks(audio=AudioLevel.NONE)
 

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from k2d.core.errors import FaultReport, Treatment
 from k2d.data.kaldi.external_sort import sort_lines
 from k2d.data.kaldi.ids import MAX_BYTES, id_fault
 from k2d.data.kaldi.kinds import KINDS
 from k2d.data.kaldi.mend import mend_line
 from k2d.data.kaldi.tables import Table, open_table
-from k2d.faults import FaultReport, Treatment
 
 
 class Opened:

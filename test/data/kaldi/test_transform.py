@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from k2d.core.errors import K2DError, UsageError
 from k2d.data.kaldi.combine import Prefixes, combine, copy
 from k2d.data.kaldi.datadir import InvalidData, read_utterances
 from k2d.data.kaldi.datadir_writer import write_datadir
@@ -16,7 +17,6 @@ from k2d.data.kaldi.subset import By, subset, subset_of_ids
 from k2d.data.kaldi.validate import validate
 from k2d.data.kaldi.validation import AudioLevel, Checks
 from k2d.data.rows import Utterance
-from k2d.faults import K2DError, UsageError
 
 NO_AUDIO = Checks(audio=AudioLevel.NONE)
 

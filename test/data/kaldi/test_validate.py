@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from k2d.core.errors import Treatment
+from k2d.core.layout import PROJECT_ROOT
 from k2d.data.kaldi.kinds import KINDS, Key
 from k2d.data.kaldi.validate import validate
 from k2d.data.kaldi.validation import AudioLevel, Checks
-from k2d.faults import Treatment
-from k2d.paths import PROJECT_ROOT
 
 
 def found(validation, *treatments):

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 import soundfile
 
+from k2d.core.errors import K2DError, Treatment
+from k2d.core.layout import PROJECT_ROOT
 from k2d.data.kaldi.fix import fix
 from k2d.data.kaldi.kinds import Key
 from k2d.data.kaldi.validate import validate
 from k2d.data.kaldi.validate_segments import TOLERANCE_S
 from k2d.data.kaldi.validation import AudioLevel, Checks
-from k2d.faults import K2DError, Treatment
-from k2d.paths import PROJECT_ROOT
 
 RATE_HZ = 16_000
 

@@ -8,8 +8,8 @@ import zipfile
 
 import pytest
 
+from k2d.core.errors import K2DError
 from k2d.data.raw.archive import Limits, check, extract
-from k2d.faults import K2DError
 
 CONTENT = {"set/a.txt": b"one", "set/clips/課 1.mp3": b"two" * 1000, "set/empty": b""}
 

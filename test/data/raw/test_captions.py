@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from k2d.core.errors import K2DError
 from k2d.data.raw.captions import MAX_BYTES, clean_line, parse_captions, read_captions
 from k2d.data.rows import Hypothesis, Segment
 from k2d.data.subtitles import FORMATS
-from k2d.faults import K2DError
 
 SRT = """\ufeff1
 00:00:01,000 --> 00:00:02,500

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import soundfile
 
+from k2d.core.errors import K2DError
 from k2d.data.raw.cut_audio import cut_out
 from k2d.data.rows import Utterance
-from k2d.faults import K2DError
 
 
 @pytest.fixture

@@ -9,11 +9,11 @@ import urllib.request
 import pytest
 from file_server import serving
 
+from k2d.core.errors import K2DError
 from k2d.data.corpus import Card, PublicFile, read_card
 from k2d.data.raw import https_only
 from k2d.data.raw.download import Remote, fetch
 from k2d.data.raw.download_command import download
-from k2d.faults import K2DError
 
 CONTENT = random.Random(0).randbytes(3_000_000)
 SHA256 = hashlib.sha256(CONTENT).hexdigest()

@@ -8,12 +8,12 @@ from file_server import serving
 from made_cszs import write_cszs
 from made_hub import put_on_hub
 
+from k2d.core.errors import K2DError
+from k2d.core.layout import PROJECT_ROOT
 from k2d.data.corpus import Card, read_card
 from k2d.data.raw import hub
 from k2d.data.raw.download_command import download
 from k2d.data.raw.hub import HubFiles, listed
-from k2d.faults import K2DError
-from k2d.paths import PROJECT_ROOT
 
 REVISION = "0123456789abcdef" * 2 + "01234567"
 FILES = {

@@ -4,8 +4,8 @@ import pyarrow
 import pytest
 from made_parquet import AUDIO, clip, write_shard
 
+from k2d.core.errors import K2DError
 from k2d.data.raw.parquet import Clip, demand_columns, open_shard, read_clips, read_rows
-from k2d.faults import K2DError
 
 TYPES = {"id": pyarrow.string(), "text": pyarrow.string(), "seconds": pyarrow.float32(), "audio": AUDIO}
 

@@ -6,8 +6,8 @@ import pyarrow
 import pytest
 from made_parquet import AUDIO, clip, write_shard
 
+from k2d.core.errors import K2DError
 from k2d.data.raw.parquet_splits import find_splits
-from k2d.faults import K2DError
 
 TYPES = {"id": pyarrow.string(), "audio": AUDIO}
 

@@ -4,8 +4,8 @@ import tarfile
 
 import pytest
 
+from k2d.core.errors import K2DError
 from k2d.data.raw.files import by_name, only_place, unpacked
-from k2d.faults import K2DError
 
 
 def touch(path):

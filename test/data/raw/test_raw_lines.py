@@ -2,8 +2,8 @@
 
 import pytest
 
+from k2d.core.errors import K2DError
 from k2d.data.raw.lines import entries, raw_lines
-from k2d.faults import K2DError
 
 
 def test_marks_line_ends_and_blank_lines_are_not_content(tmp_path):

@@ -2,8 +2,8 @@
 
 import pytest
 
+from k2d.core.errors import K2DError
 from k2d.data.raw.table import table_rows
-from k2d.faults import K2DError
 
 
 def rows(path, content, *wanted, **how):

@@ -6,11 +6,11 @@ import pytest
 import soundfile
 from made_parquet import AUDIO, clip, tone, wav, write_shard
 
+from k2d.core.errors import K2DError
 from k2d.data.audio import AudioError, AudioSource, Cause, probe
 from k2d.data.raw import stored_audio
 from k2d.data.raw.parquet import open_shard
 from k2d.data.raw.stored_audio import rows_with_audio
-from k2d.faults import K2DError
 
 TYPES = {"id": pyarrow.string(), "audio": AUDIO}
 

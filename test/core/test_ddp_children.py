@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from k2d.companions import companions_for, is_first, output_of_companion
+from k2d.core.ddp_children import companions_for, is_first, output_of_companion
 
 OURS = ("K2D_COMPANION_OF", "K2D_LEADER")
 

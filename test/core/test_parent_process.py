@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from troubled import process_id
 
-from k2d.paths import PROJECT_ROOT
-from k2d.workers import run_each
+from k2d.core.layout import PROJECT_ROOT
+from k2d.core.workers import run_each
 
 SUPPORT = PROJECT_ROOT / "test" / "support"
 GONE_WITHIN_S = 2.0

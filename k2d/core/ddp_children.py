@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from k2d.parent import end_with_parent
+from k2d.core.parent_process import end_with_parent
 
 _OUTPUT = "K2D_COMPANION_OF"
 _LEADER = "K2D_LEADER"

@@ -11,8 +11,8 @@ import sys
 import pytest
 from made_recordings import sound
 
+from k2d.core.signals import Ended, ending_on_signals
 from k2d.decode import cli
-from k2d.signals import Ended, ending_on_signals
 from k2d.stages.answers import Answer, new_part, write_answer
 from k2d.stages.kept import kept_words
 

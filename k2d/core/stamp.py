@@ -12,10 +12,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from k2d.atomic import write_text
-from k2d.faults import K2DError
-from k2d.hashing import Status, files_below, sha256_of, status_of
-from k2d.paths import shown
+from k2d.core.atomic import write_text
+from k2d.core.errors import K2DError
+from k2d.core.hashing import Status, files_below, sha256_of, status_of
+from k2d.core.layout import shown
 
 STAMP = "stamp.json"
 

@@ -4,8 +4,8 @@ import io
 
 import pytest
 
-from k2d import progress
-from k2d.progress import Progress, track
+from k2d.core import progress
+from k2d.core.progress import Progress, track
 
 
 class Terminal(io.StringIO):

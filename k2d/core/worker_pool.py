@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Generic, TypeVar
 
-from k2d.workers import Outcome, Pool
+from k2d.core.workers import Outcome, Pool
 
 Item = TypeVar("Item")
 Value = TypeVar("Value")

@@ -1,6 +1,6 @@
 """The system calls that put files and folders in place, one function each.
 
-`k2d/atomic.py` makes all of its calls through this module, so that a test can stop or fail any one of them.
+`k2d/core/atomic.py` makes all of its calls through this module, so that a test can stop or fail any one of them.
 """
 
 from __future__ import annotations

@@ -11,8 +11,8 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TypeVar
 
-from k2d.faults import K2DError
-from k2d.workers import Outcome, run_each
+from k2d.core.errors import K2DError
+from k2d.core.workers import Outcome, run_each
 
 Item = TypeVar("Item")
 Value = TypeVar("Value")

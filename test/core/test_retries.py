@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 from troubled import fails_at_first, troubled
 
-from k2d import tries
+from k2d.core import retries
+from k2d.core.errors import K2DError
+from k2d.core.retries import is_passing, is_passing_outcome, run_each_twice
+from k2d.core.workers import run_each
 from k2d.data.audio import AudioError, Cause, probe, resolve
 from k2d.data.audio.source import from_os_error
-from k2d.faults import K2DError
-from k2d.tries import is_passing, is_passing_outcome, run_each_twice
-from k2d.workers import run_each
 
 
 def twice(function, items, **how):
@@ -23,7 +23,7 @@ def twice(function, items, **how):
 
 
 def test_the_examples_hold():
-    assert doctest.testmod(tries).failed == 0
+    assert doctest.testmod(retries).failed == 0
 
 
 def test_a_real_input_output_error_is_the_machines():
@@ -112,7 +112,7 @@ def test_what_the_machine_fails_at_twice_is_named_when_all_else_is_done():
 
 
 def test_a_machine_that_fails_at_everything_is_not_asked_for_all_of_it_again(tmp_path, monkeypatch):
-    monkeypatch.setattr(tries, "MAX_AGAIN", 3)
+    monkeypatch.setattr(retries, "MAX_AGAIN", 3)
     items = [(str(tmp_path / f"{n}"), "EIO") for n in range(6)]
     with pytest.raises(K2DError, match="4 of 6 toys"):
         twice(fails_at_first, items, nj=1)
@@ -120,4 +120,4 @@ def test_a_machine_that_fails_at_everything_is_not_asked_for_all_of_it_again(tmp
 
 
 def test_every_crash_signal_has_its_name():
-    assert all(hasattr(signal, name) for name in tries._CRASHES)
+    assert all(hasattr(signal, name) for name in retries._CRASHES)

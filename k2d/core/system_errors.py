@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from k2d.paths import PROJECT_ROOT, shown
+from k2d.core.layout import PROJECT_ROOT, shown
 
 NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _FULL_BYTES = 1 << 20  # a place with less than this is full

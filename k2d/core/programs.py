@@ -7,8 +7,6 @@ import subprocess
 import sys
 from collections.abc import Sequence
 
-from k2d import parent
-
 
 class Programs:
     """Programs that run at the same time, each called by a thread that waits for it."""
@@ -21,7 +19,7 @@ class Programs:
         """Run a program without input; TimeoutExpired if it takes longer, after it was killed."""
         # Python asks the kernel to kill it with this process, and then becomes the program. Doing that between fork and
         # exec (`preexec_fn`) is not safe in a process with threads.
-        through = [sys.executable, "-I", "-S", parent.__file__, str(os.getpid())]
+        through = [sys.executable, "-I", "-S", parent_process.__file__, str(os.getpid())]
         process = subprocess.Popen(
             [*through, *words], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
         )

@@ -9,8 +9,8 @@ import time
 import pytest
 from troubled import process_id, square, troubled, unpicklable
 
-from k2d.paths import PROJECT_ROOT
-from k2d.workers import run_each
+from k2d.core.layout import PROJECT_ROOT
+from k2d.core.workers import run_each
 
 
 @pytest.mark.parametrize("nj", [1, 2, 5])
@@ -55,11 +55,11 @@ def test_items_are_read_only_as_workers_become_free():
 
 
 def test_workers_end_when_their_parent_is_killed(tmp_path):
-    script = tmp_path / "parent.py"
+    script = tmp_path / "core/parent_process.py"
     script.write_text(
         textwrap.dedent("""
             import os, sys, time
-            from k2d.workers import run_each
+            from k2d.core.workers import run_each
             def report(n):
                 print(os.getpid(), flush=True)
                 time.sleep(n)

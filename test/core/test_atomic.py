@@ -9,8 +9,8 @@ import time
 
 import pytest
 
-from k2d.atomic import partial_folder, publish_folder, writing
-from k2d.paths import PROJECT_ROOT
+from k2d.core.atomic import partial_folder, publish_folder, writing
+from k2d.core.layout import PROJECT_ROOT
 
 
 def test_a_failed_write_leaves_the_old_content_and_no_litter(tmp_path):
@@ -43,7 +43,7 @@ def test_a_folder_takes_the_place_of_the_former_one(tmp_path):
 KILLED_WRITER = """
     import sys
     from pathlib import Path
-    from k2d.atomic import partial_folder, publish_folder, writing
+    from k2d.core.atomic import partial_folder, publish_folder, writing
     folder = Path(sys.argv[1])
     print("ready", flush=True)
     n = 0

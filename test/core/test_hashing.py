@@ -5,9 +5,9 @@ import os
 
 import pytest
 
-from k2d import hashing
-from k2d.faults import K2DError
-from k2d.hashing import files_below, sha256_of, status_of
+from k2d.core import hashing
+from k2d.core.errors import K2DError
+from k2d.core.hashing import files_below, sha256_of, status_of
 
 LONG_AGO = (1_600_000_000, 1_600_000_000)
 

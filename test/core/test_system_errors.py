@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 import soundfile
 
-from k2d import system_faults
 from k2d.__main__ import TOOLS, main
-from k2d.atomic import try_writing
-from k2d.paths import PROJECT_ROOT
+from k2d.core import system_errors
+from k2d.core.atomic import try_writing
+from k2d.core.layout import PROJECT_ROOT
 from k2d.stages.shell import open_log
 
 ROOM = "make room there (TMPDIR names another folder for temporary files), then run the same command again"
@@ -70,7 +70,7 @@ def test_transcribe_looks_at_its_destination_before_it_decodes(capsys, in_the_wa
     assert told == f"python -m k2d transcribe: {in_the_way}: Not a directory; {IN_THE_WAY}\n"
     assert said(capsys, *words, str(in_the_way)) == told
     full = in_the_way.parent / "full"
-    monkeypatch.setattr("k2d.file_calls.flush", no_room)
+    monkeypatch.setattr("k2d.core.file_calls.flush", no_room)
     assert said(capsys, *words, str(full)) == f"python -m k2d transcribe: {full}: No space left on device; {ROOM}\n"
     assert list(full.iterdir()) == []
     (full / "a.txt").mkdir()
@@ -125,7 +125,7 @@ def test_a_full_disk_behind_standard_output_is_told_without_a_traceback(verb, un
 
 
 def test_every_remedy_stands_for_its_error_and_names_the_place(capsys, monkeypatch):
-    for code, remedy in system_faults.REMEDIES.items():
+    for code, remedy in system_errors.REMEDIES.items():
         refused(monkeypatch, OSError(code, os.strerror(code), "exp/x/.a.partial", None, "exp/x/a"))
         assert said(capsys, "config") == f"python -m k2d config: exp/x/a: {os.strerror(code)}; {remedy}\n"
 
@@ -169,7 +169,7 @@ def test_a_library_that_writes_by_itself_is_translated_where_there_is_no_room(tm
         expected = "iostream error" if free else f"No space left on device: '{tmp_path}/model.pth'"
         with (
             pytest.raises(RuntimeError if free else OSError, match=expected),
-            system_faults.full_disk_told(tmp_path / "model.pth"),
+            system_errors.full_disk_told(tmp_path / "model.pth"),
         ):
             raise RuntimeError("iostream error")
 

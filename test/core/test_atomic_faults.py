@@ -6,8 +6,8 @@ import os
 import pytest
 from failing_files import Disk, Killed
 
-from k2d import atomic, file_calls
-from k2d.atomic import new_partial_folder, partial_file, partial_folder, publish_folder, restore, write_text
+from k2d.core import atomic, file_calls
+from k2d.core.atomic import new_partial_folder, partial_file, partial_folder, publish_folder, restore, write_text
 
 OLD = {"a": "old a", "sub/b": "old b"}
 NEW = {"a": "new a, longer", "sub/c": "new c"}

@@ -10,14 +10,14 @@ from contextlib import ExitStack
 
 import pytest
 
-from k2d.faults import K2DError
-from k2d.lock import holding, taking_turns
-from k2d.paths import PROJECT_ROOT
+from k2d.core.errors import K2DError
+from k2d.core.layout import PROJECT_ROOT
+from k2d.core.lock import holding, taking_turns
 
 HOLDER = """
 import sys, time
 from pathlib import Path
-from k2d.lock import holding
+from k2d.core.lock import holding
 with holding(Path(sys.argv[1])):
     print("held", flush=True)
     time.sleep(60)

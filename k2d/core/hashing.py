@@ -12,8 +12,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
-from k2d.faults import K2DError
-from k2d.paths import shown
+from k2d.core.errors import K2DError
+from k2d.core.layout import shown
 
 _SETTLED_AFTER_NS = 2 * 10**9
 """File systems tell time in steps of up to two seconds: a file that was just written may change within its step."""

@@ -19,7 +19,7 @@ from multiprocessing.connection import Connection
 from multiprocessing.reduction import ForkingPickler
 from typing import Any, NamedTuple
 
-from k2d.parent import end_with_parent
+from k2d.core.parent_process import end_with_parent
 
 _SPAWN = multiprocessing.get_context("spawn")
 _READY = b""

@@ -9,9 +9,9 @@ from dying import Unreadable, Unsendable, die, die_at_seat
 from hanging import within
 from not_for_workers import echo
 
-from k2d.crew import Crew
-from k2d.faults import K2DError
-from k2d.workers import run_each
+from k2d.core.errors import K2DError
+from k2d.core.worker_pool import Crew
+from k2d.core.workers import run_each
 
 LIMIT_S = 120
 
@@ -133,10 +133,10 @@ def test_a_worker_that_dies_before_it_is_ready_is_no_fault_of_the_item(tmp_path)
     import subprocess
     import sys
 
-    from k2d.paths import PROJECT_ROOT
+    from k2d.core.layout import PROJECT_ROOT
 
     script = tmp_path / "script.py"
-    script.write_text("from k2d.workers import run_each\nprint(list(run_each(len, ['abc'], nj=1)))\n")
+    script.write_text("from k2d.core.workers import run_each\nprint(list(run_each(len, ['abc'], nj=1)))\n")
     environment = {**os.environ, "PYTHONPATH": str(PROJECT_ROOT)}
     done = subprocess.run(
         [sys.executable, str(script)], env=environment, capture_output=True, text=True, timeout=LIMIT_S

@@ -2,7 +2,7 @@
 
 import pytest
 
-from k2d.strict_yaml import Document, parse_value, read
+from k2d.core.strict_yaml import Document, parse_value, read
 
 
 def document(tmp_path, text: str | bytes) -> Document:

@@ -6,9 +6,9 @@ import os
 
 import pytest
 
-from k2d import hashing
-from k2d.faults import K2DError
-from k2d.stamp import (
+from k2d.core import hashing
+from k2d.core.errors import K2DError
+from k2d.core.stamp import (
     Recipe,
     damaged_files,
     differences,

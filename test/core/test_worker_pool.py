@@ -2,7 +2,7 @@
 
 from seated import at_seat
 
-from k2d.crew import Crew
+from k2d.core.worker_pool import Crew
 
 
 def test_the_processes_stay_and_a_dead_one_is_replaced():

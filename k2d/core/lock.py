@@ -17,8 +17,8 @@ from contextlib import contextmanager, suppress
 from io import FileIO
 from pathlib import Path
 
-from k2d.faults import K2DError
-from k2d.paths import shown
+from k2d.core.errors import K2DError
+from k2d.core.layout import shown
 
 _MOST_BYTES = 1 << 16  # of what a lock file says; anything may stand there
 

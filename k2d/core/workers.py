@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from multiprocessing.connection import wait
 from typing import Any, Generic, TypeVar
 
-from k2d.faults import K2DError
-from k2d.worker_process import Answer, Died, NotSendable, NotStarted, WorkerProcess, packed
+from k2d.core.errors import K2DError
+from k2d.core.worker_process import Answer, Died, NotSendable, NotStarted, WorkerProcess, packed
 
 Item = TypeVar("Item")
 Value = TypeVar("Value")

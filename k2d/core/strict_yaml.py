@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from k2d.faults import Fault, Treatment
+from k2d.core.errors import Fault, Treatment
 
 KeyPath = tuple[str, ...]
 

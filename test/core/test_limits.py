@@ -6,9 +6,9 @@ import importlib
 import pytest
 
 from k2d.config import load_config
-from k2d.faults import UsageError
-from k2d.limits import whole_number
-from k2d.paths import PROJECT_ROOT
+from k2d.core.errors import UsageError
+from k2d.core.layout import PROJECT_ROOT
+from k2d.core.limits import whole_number
 
 MINI = PROJECT_ROOT / "conf" / "mini.yaml"
 

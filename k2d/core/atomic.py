@@ -15,8 +15,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TextIO
 
-from k2d import file_calls
-from k2d.system_faults import NO_ROOM
+from k2d.core import file_calls
+from k2d.core.system_errors import NO_ROOM
 
 PARTIAL = ".partial"  # being written; never read as a result
 REPLACED = ".replaced"  # the former content, for the instant of the swap
