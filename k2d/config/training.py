@@ -56,7 +56,7 @@ class Phase(Steps):
     new ones."""
     decoder_layers: Count | None = None
     """Only the first ones and the last take part, so many in all; those between must not have learnt yet, and pass
-    on what they are given (k2d/models/espnet_s2t_start.py). Default: all."""
+    on what they are given (k2d/models/espnet_s2t/init.py). Default: all."""
     lean_on_ctc: bool = False
     """A new decoder begins this phase with the CTC head as its output layer, and a last layer that hands on the frames
     that it attends to: after phases in which the encoder alone has learnt."""

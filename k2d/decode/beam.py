@@ -14,7 +14,7 @@ from torch import Tensor
 
 from k2d.decode.ctc import PrefixScorer
 from k2d.decode.search import Decoded, Search, refuse_nan
-from k2d.models.recogniser import Decoding
+from k2d.models.interface import Decoding
 
 
 @dataclass(slots=True)

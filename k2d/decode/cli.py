@@ -27,7 +27,7 @@ from k2d.text.normalise import Normaliser
 
 if TYPE_CHECKING:
     from k2d.decode.sources import Source
-    from k2d.models.recogniser import Recogniser
+    from k2d.models.interface import Recogniser
 
 
 def main(argv: Sequence[str]) -> int:
@@ -189,7 +189,7 @@ def _loaded(options: argparse.Namespace, languages: tuple[str, ...]) -> Recognis
     """The model in its engine."""
     import torch
 
-    from k2d.models.loading import family_of, load_recogniser
+    from k2d.models.registry import family_of, load_recogniser
 
     if options.threads is not None:
         torch.set_num_threads(options.threads)
@@ -208,7 +208,7 @@ def _loaded(options: argparse.Namespace, languages: tuple[str, ...]) -> Recognis
 
 def _in_ctranslate2(options: argparse.Namespace, languages: tuple[str, ...]) -> Recogniser:
     from k2d.export.wanted import demand
-    from k2d.models.whisper_ctranslate2 import check_compute_type, load_ctranslate2
+    from k2d.models.whisper.library.ctranslate2_engine import check_compute_type, load_ctranslate2
 
     demand("--engine ctranslate2", "ctranslate2", "transformers")
     compute_type: ComputeType = options.compute_type or "fp32"
@@ -222,7 +222,7 @@ def _converted(model: Path, compute_type: ComputeType) -> Path:
     """The model's form for CTranslate2, kept in the user's cache by what the model holds."""
     from k2d.core.stamp import fingerprint
     from k2d.export.engine_form import convert
-    from k2d.models.whisper_recogniser import checkpoint_of
+    from k2d.models.whisper.library.recogniser import checkpoint_of
 
     found = checkpoint_of(model)
     folder = user_cache() / "ctranslate2" / fingerprint(found)[:16] / compute_type

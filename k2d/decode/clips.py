@@ -12,7 +12,7 @@ from k2d.decode.hear import Hearing, Look
 from k2d.decode.options import Options
 from k2d.decode.search import Decoded, IsLoop
 from k2d.decode.sources import Clip, Failed, OpenAudio
-from k2d.models.recogniser import Recogniser
+from k2d.models.interface import Recogniser
 
 # Clips are read ahead by this many batches, to decode those of like length together.
 _BATCHES_AHEAD = 8

@@ -10,7 +10,7 @@ from k2d.core.errors import UsageError
 from k2d.decode.hear import Hearing, Look
 from k2d.decode.options import Options
 from k2d.decode.search import Decoded, IsLoop, LoopWatch
-from k2d.models.recogniser import Memory, Recogniser, WindowWriter, Written
+from k2d.models.interface import Memory, Recogniser, WindowWriter, Written
 
 
 def hearing_of(recogniser: Recogniser, options: Options, is_loop: IsLoop | None = None) -> Hearing:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from k2d.decode.search import Decoded, Search, refuse_nan
-from k2d.models.recogniser import Decoding
+from k2d.models.interface import Decoding
 
 # Taking rows out of a batch copies the caches of all others, so it waits until this share of them has ended.
 _ENDED_SHARE = 0.25

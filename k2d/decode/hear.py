@@ -17,7 +17,7 @@ from k2d.decode.fallback import Draws, is_doubtful, is_silent
 from k2d.decode.greedy import greedy
 from k2d.decode.options import Options
 from k2d.decode.search import Decoded, IsLoop, LoopWatch, Search
-from k2d.models.recogniser import Memory, Recogniser, Request, Situated, SituatedRecogniser, Started
+from k2d.models.interface import Memory, Recogniser, Request, Situated, SituatedRecogniser, Started
 
 _ENCODED_AT_ONCE_S = 60.0
 

@@ -19,7 +19,7 @@ from k2d.decode.options import Options
 from k2d.decode.search import Decoded, IsLoop
 from k2d.decode.situate import Surroundings
 from k2d.decode.sources import Failed, OpenAudio, Source
-from k2d.models.recogniser import Recogniser, SituatedRecogniser
+from k2d.models.interface import Recogniser, SituatedRecogniser
 
 OnWindow = Callable[[DecodedWindow], None]
 

@@ -14,7 +14,7 @@ from k2d.text.timestamps import strip_timestamps
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from k2d.models.recogniser import Recogniser
+    from k2d.models.interface import Recogniser
 
 IsLoop = Callable[[str], bool]
 

@@ -11,7 +11,7 @@ import torch
 from k2d.data.audio import MIN_DURATION_S
 from k2d.data.audio.decode import Samples
 from k2d.decode.sources import OpenAudio
-from k2d.models.recogniser import Situated, SituatedRecogniser, Window
+from k2d.models.interface import Situated, SituatedRecogniser, Window
 
 _BLOCK_S = 30.0
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from k2d.decode.options import Options
     from k2d.decode.search import IsLoop
     from k2d.decode.sources import Source
-    from k2d.models.recogniser import Recogniser
+    from k2d.models.interface import Recogniser
 
 
 @dataclass(frozen=True, slots=True)

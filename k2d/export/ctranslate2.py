@@ -14,8 +14,8 @@ from k2d.core.errors import K2DError
 from k2d.export import huggingface
 from k2d.export.agreement import TOLERANCE, Agreement, agreement
 from k2d.export.wanted import Wanted, demand, quietly
-from k2d.models.trial import Trial
-from k2d.models.whisper_ctranslate2 import COMPUTE_TYPES, max_length
+from k2d.models.parity_check import Trial
+from k2d.models.whisper.library.ctranslate2_engine import COMPUTE_TYPES, max_length
 
 BESIDE = ("tokenizer.json", huggingface.FEATURES)  # what faster-whisper looks for beside the model
 

@@ -19,9 +19,9 @@ from torch import Tensor
 from k2d.core.errors import K2DError
 from k2d.export.agreement import Agreement, agreement
 from k2d.export.wanted import Wanted
-from k2d.models.espnet_s2t_config import read_config
-from k2d.models.espnet_s2t_folder import CONFIG, PIECES, STATISTICS, TOKENS, WEIGHTS
-from k2d.models.trial import Trial
+from k2d.models.espnet_s2t.library.folder import CONFIG, PIECES, STATISTICS, TOKENS, WEIGHTS
+from k2d.models.espnet_s2t.library.training_config import read_config
+from k2d.models.parity_check import Trial
 
 META = "meta.yaml"
 _DATE = (1980, 1, 1, 0, 0, 0)  # the same model makes the same file

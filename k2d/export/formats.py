@@ -14,7 +14,7 @@ from k2d.export.wanted import Wanted, has
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from k2d.models.trial import Trial
+    from k2d.models.parity_check import Trial
 
 
 class Writer(Protocol):

@@ -10,8 +10,8 @@ from torch import Tensor
 from k2d.core.system_errors import full_disk_told
 from k2d.export.agreement import Agreement, agreement
 from k2d.export.wanted import Wanted
-from k2d.models.trial import Trial
-from k2d.models.whisper_loading import read_whisper
+from k2d.models.parity_check import Trial
+from k2d.models.whisper.library.checkpoint_files import read_whisper
 
 
 def write(model: Path, wanted: Wanted, folder: Path) -> None:

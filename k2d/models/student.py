@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Literal, Protocol
 
 from k2d.core.errors import K2DError, UsageError
-from k2d.models.recogniser import Recogniser
+from k2d.models.interface import Recogniser
 
 
 class Shrinkable(Recogniser, Protocol):

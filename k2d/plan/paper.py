@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from k2d.models.whisper_dims import PUBLISHED
+from k2d.models.whisper.library.dims import PUBLISHED
 from k2d.plan.machines import MACHINES
 from k2d.plan.memory import Decoding, Distillation
 from k2d.plan.rates import decoding_rate, distilling_rate, window_s

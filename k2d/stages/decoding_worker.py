@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from k2d.config.fields import ComputeType
     from k2d.decode.sources import Failed, Source
     from k2d.decode.speed import Timed
-    from k2d.models.recogniser import Recogniser
+    from k2d.models.interface import Recogniser
 
 Found = Iterator[tuple[str, "dict[str, Any] | Failed"]]
 """Items by id: what was heard, or why it failed."""
@@ -222,7 +222,7 @@ def _loaded(work: Work, device: str) -> Recogniser:
 
 @lru_cache(maxsize=1)
 def _in_torch(path: Path, family: str, device: str, precision: str, languages: tuple[str, ...]) -> Recogniser:
-    from k2d.models.loading import load_recogniser
+    from k2d.models.registry import load_recogniser
 
     return load_recogniser(path, family=family, device=device, precision=precision, languages=languages)
 
@@ -232,7 +232,7 @@ def _in_ctranslate2(
     path: Path, device: str, compute_type: ComputeType, languages: tuple[str, ...], n_threads: int
 ) -> Recogniser:
     """It has what decoding asks of a recogniser, and no more."""
-    from k2d.models.whisper_ctranslate2 import load_ctranslate2
+    from k2d.models.whisper.library.ctranslate2_engine import load_ctranslate2
     from k2d.stages.engine import engine_folder
 
     found = load_ctranslate2(engine_folder(path, compute_type), device, compute_type, languages, n_threads)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from k2d.config.training import Phase
     from k2d.core.stamp import Recipe
-    from k2d.models.recogniser import Recogniser
+    from k2d.models.interface import Recogniser
     from k2d.models.student import Shrinkable
     from k2d.train.batches import Batch, Material, Share
     from k2d.train.chunk_table import ChunkTable
@@ -177,7 +177,7 @@ def _more_of_the_teacher(teacher: Trainable, seed: int, job: Job) -> Lesson:
 
 def _pool(teacher: Trainable, job: Job) -> Material:
     """The labelled data, as the teacher saw it."""
-    from k2d.models.recogniser import Request
+    from k2d.models.interface import Request
     from k2d.train.batches import Material
     from k2d.train.pool import open_pool
 
@@ -220,7 +220,7 @@ def _counts_of(material: Material) -> Counts:
 
 
 def _load(name: str, job: Job) -> Any:
-    from k2d.models.loading import load_recogniser
+    from k2d.models.registry import load_recogniser
 
     teacher = job.config.teacher
     loaded = load_recogniser(job.places.exp / "models" / name, family=teacher.family, languages=teacher.language)

@@ -80,8 +80,8 @@ def make(unit: Unit, job: Job, folder: Path) -> Counts:
 def _loaded_back(unit: Unit, wanted: Wanted, folder: Path, job: Job) -> Agreement | None:
     """What the format's library makes of it, against what it says here; None (and a line) where there is none."""
     from k2d.export.formats import FORMATS
-    from k2d.models.loading import load_recogniser
-    from k2d.models.trial import answer, trial_of
+    from k2d.models.parity_check import answer, trial_of
+    from k2d.models.registry import load_recogniser
 
     form = FORMATS[str(unit.settings["format"])]
     if not form.can_be_checked():

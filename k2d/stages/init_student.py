@@ -40,7 +40,7 @@ def units(job: Job) -> list[Unit]:
 
 def make(unit: Unit, job: Job, folder: Path) -> Counts:
     """Cut the student out of the teacher, see that the cutting is right, and write its folder."""
-    from k2d.models.loading import load_recogniser
+    from k2d.models.registry import load_recogniser
     from k2d.models.student import Shrinkable, chosen_layers, shrink
 
     config = job.config.teacher
@@ -63,8 +63,8 @@ def _check_cutting(teacher: Shrinkable) -> None:
     """A student with all layers is the teacher, to the last bit; or the cutting is wrong, and all students with it."""
     import torch
 
+    from k2d.models.parity_check import answer, trial_of
     from k2d.models.student import shrink
-    from k2d.models.trial import answer, trial_of
 
     whole = shrink(teacher, list(range(teacher.n_decoder_layers)))
     trial = trial_of(teacher)

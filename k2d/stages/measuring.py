@@ -14,7 +14,7 @@ from k2d.score.texts import Pair
 if TYPE_CHECKING:
     from k2d.decode.options import Options
     from k2d.decode.sources import Source
-    from k2d.models.recogniser import Recogniser
+    from k2d.models.interface import Recogniser
 
 
 @dataclass(frozen=True, slots=True)

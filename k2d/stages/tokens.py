@@ -15,8 +15,8 @@ from k2d.core.errors import UsageError
 from k2d.core.layout import PROJECT_ROOT
 from k2d.data.kaldi.datadir import read_utterances
 from k2d.models.codec import Window
-from k2d.models.espnet_s2t_config import read_config
-from k2d.models.espnet_s2t_layout import layout_of, special_symbols, token_list
+from k2d.models.espnet_s2t.library.training_config import read_config
+from k2d.models.espnet_s2t.library.vocabulary import layout_of, special_symbols, token_list
 from k2d.stages.job import Counts, Job, Unit
 
 VERSION = 1
@@ -44,7 +44,7 @@ def units(job: Job) -> list[Unit]:
 
 def make(unit: Unit, job: Job, folder: Path) -> Counts:
     """Train the pieces and write the token list."""
-    from k2d.models.pieces import pieces_of, train_pieces
+    from k2d.models.espnet_s2t.pieces import pieces_of, train_pieces
 
     window = _common_window(trained_here(job.config))
     found = [row.text or "" for path in unit.inputs for row in read_utterances(path)]

@@ -12,7 +12,7 @@ from k2d.config.schema import Recogniser
 from k2d.core.errors import UsageError
 from k2d.core.layout import PROJECT_ROOT, shown
 from k2d.data.kaldi.datadir import read_recordings, read_utterances
-from k2d.models.whisper_dims import PUBLISHED
+from k2d.models.whisper.library.dims import PUBLISHED
 from k2d.stages.beginning import inputs_of, new_recogniser, setting_of, window_of
 from k2d.stages.job import Counts, Job, Unit
 from k2d.stages.leaving import leave
@@ -94,7 +94,7 @@ def make_model(verb: str, unit: Unit, recogniser: Recogniser, job: Job, folder: 
 
 def _take(recogniser: Recogniser, job: Job, folder: Path) -> Counts:
     """Load the checkpoint, which looks at all of it, and write it as this toolkit does."""
-    from k2d.models.loading import load_recogniser
+    from k2d.models.registry import load_recogniser
 
     name = str(recogniser.checkpoint)
     path = name if is_published(recogniser) else PROJECT_ROOT / name
@@ -106,7 +106,7 @@ def _take(recogniser: Recogniser, job: Job, folder: Path) -> Counts:
 def _train(name: str, recogniser: Recogniser, recipe: Recipe, job: Job, folder: Path) -> Counts:
     import torch
 
-    from k2d.models.recogniser import Request
+    from k2d.models.interface import Request
     from k2d.train.batches import Material
     from k2d.train.pool import open_pool
     from k2d.train.supervised import train_recogniser

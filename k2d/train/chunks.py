@@ -14,7 +14,7 @@ from torch.nn.utils.rnn import pad_sequence
 from torch.utils.data import Dataset
 
 from k2d.data.audio import read, resolve
-from k2d.models.recogniser import Codec, Request, Window
+from k2d.models.interface import Codec, Request, Window
 from k2d.train.batches import IGNORED, Batch, Sample, Share, collate, with_noise
 from k2d.train.bucketing import LengthBatches, Numbers
 from k2d.train.chunk_table import Chunk, ChunkTable

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from k2d.core.errors import UsageError
-from k2d.models.recogniser import Memory, Recogniser
+from k2d.models.interface import Memory, Recogniser
 from k2d.objectives.objective import CTC, Objective, Sides
 from k2d.objectives.terms import ctc
 from k2d.train.batches import IGNORED, Batch

@@ -20,7 +20,7 @@ from torch.nn.utils.rnn import pad_sequence
 from k2d.core.atomic import new_partial_folder, publish_folder
 from k2d.core.lock import taking_turns
 from k2d.core.progress import track
-from k2d.models.recogniser import Memory, Recogniser
+from k2d.models.interface import Memory, Recogniser
 from k2d.train.chunk_table import Chunk
 from k2d.train.chunks import ChunkMaterial, sequence_of, speech_of
 

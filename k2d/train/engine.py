@@ -23,7 +23,7 @@ from k2d.config.training import Running, Steps
 from k2d.core.errors import K2DError, UsageError
 from k2d.core.layout import shown
 from k2d.core.stamp import Recipe
-from k2d.models.recogniser import Part
+from k2d.models.interface import Part
 from k2d.train.batches import Batch, Share, StepLoader
 from k2d.train.callbacks import Bookkeeping, Guarding
 from k2d.train.checkpoints import VERSION, Checkpoints, refuse_another

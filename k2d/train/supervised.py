@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from k2d.config.training import Phase, Training
 from k2d.core.stamp import Recipe
-from k2d.models.recogniser import Memory
+from k2d.models.interface import Memory
 from k2d.train.batches import IGNORED, Batch, Material, Share, StepBatches
 from k2d.train.engine import Measure, PhasePlan, Setting, train
 from k2d.train.records import TrainingRecord

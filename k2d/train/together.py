@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 import torch.distributed as dist
 
-from k2d.models.recogniser import Recogniser
+from k2d.models.interface import Recogniser
 from k2d.train.batches import Share
 
 

@@ -9,7 +9,7 @@ from typing import Literal, Protocol
 from torch import Tensor, nn
 
 from k2d.models.decoder_weights import awake
-from k2d.models.recogniser import Memory, Part, Recogniser
+from k2d.models.interface import Memory, Part, Recogniser
 
 Train = Literal["encoder", "decoder", "all"]
 

@@ -3,6 +3,9 @@
 from dataclasses import replace
 
 import pytest
+from k2d.models.whisper.library.checkpoint_files import read_whisper
+from k2d.models.whisper.library.ctranslate2_engine import load_ctranslate2, write_facts
+from k2d.models.whisper.library.recogniser import load_whisper
 from whisper_tiny import tiny_checkpoint, write_talks
 
 from k2d.core.errors import UsageError
@@ -12,9 +15,6 @@ from k2d.decode.options import Options
 from k2d.decode.sources import Clip, Source
 from k2d.export import ctranslate2
 from k2d.export.wanted import Wanted
-from k2d.models.whisper_ctranslate2 import load_ctranslate2, write_facts
-from k2d.models.whisper_loading import read_whisper
-from k2d.models.whisper_recogniser import load_whisper
 
 pytestmark = pytest.mark.slow
 

@@ -62,7 +62,7 @@ def heard_here(folder, audio, precision="fp64", batch_size=N_WINDOWS, **options)
     """What each window says, with the sum of its log-probabilities."""
     from k2d.decode.hear import Hearing, Look
     from k2d.decode.options import Options
-    from k2d.models.loading import load_recogniser
+    from k2d.models.registry import load_recogniser
 
     recogniser = load_recogniser(folder, precision=precision, languages=("zho",))
     hearing = Hearing(recogniser, Options(max_tokens=MAX_TOKENS, languages=("zho",), **options))
@@ -136,7 +136,7 @@ def test_long_recordings_are_those_of_decode_long(bench, shape, folder, tmp_path
     from k2d.decode.agreement import agreement
     from k2d.decode.longform import decode_recordings
     from k2d.decode.options import Options
-    from k2d.models.loading import load_recogniser
+    from k2d.models.registry import load_recogniser
 
     theirs = bench.load_espnet(folder, shape)
     ours = load_recogniser(folder, languages=("zho",))

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 import whisper
+from k2d.models.whisper.library.checkpoint_files import read_whisper
 from made_audio import speechlike
 from whisper_made import ENGLISH, TINY, V3, made_state, write_hugging_face, write_openai
 from whisper_tiny import sound, talks, tiny_checkpoint
@@ -14,7 +15,6 @@ from whisper_tiny import sound, talks, tiny_checkpoint
 from k2d.core.errors import K2DError
 from k2d.export import ctranslate2, huggingface, openai
 from k2d.export.wanted import Wanted
-from k2d.models.whisper_loading import read_whisper
 
 pytestmark = pytest.mark.slow  # transformers takes seconds to import
 
@@ -185,7 +185,7 @@ def test_weights_in_half_precision_leave_in_whole(tmp_path):
 
 @pytest.mark.parametrize("module", [huggingface, ctranslate2])
 def test_a_folder_that_cannot_be_loaded_is_named(module, tmp_path):
-    from k2d.models.trial import Trial
+    from k2d.models.parity_check import Trial
 
     trial = Trial(torch.zeros(1, 480_000), torch.tensor([[50258, 1]]), 1, 50257)
     with pytest.raises(K2DError, match=r"k2d_per-s1: (transformers|faster-whisper) cannot load it"):

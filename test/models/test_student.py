@@ -42,7 +42,7 @@ def test_chosen_layers_are_copied_and_all_else_too(tiny):
 def test_a_student_can_be_saved_and_loaded(tiny, tmp_path):
     import torch
 
-    from k2d.models.loading import load_recogniser
+    from k2d.models.registry import load_recogniser
 
     student = shrink(tiny, [0, 2])
     student.save(tmp_path / "student")

@@ -3,11 +3,11 @@
 from dataclasses import replace
 
 import pytest
+from k2d.models.whisper.library.dims import PUBLISHED
 
 from k2d.config import Config
 from k2d.config.schema import Distill, Method, Recogniser, Select, Student
 from k2d.config.training import StudentTraining
-from k2d.models.whisper_dims import PUBLISHED
 from k2d.plan.memory import Decoding, Distillation
 from k2d.plan.paper import against_the_paper
 from k2d.plan.planning import Setup, make_plan

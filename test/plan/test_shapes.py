@@ -4,11 +4,11 @@ import dataclasses
 import doctest
 
 import pytest
+from k2d.models.whisper.library.dims import PUBLISHED
 
 from k2d.config import Config
 from k2d.config.schema import Recogniser, Tokens
 from k2d.core.errors import K2DError, UsageError
-from k2d.models.whisper_dims import PUBLISHED
 from k2d.plan import shapes
 from k2d.plan.reading import shape_of
 from k2d.plan.shapes import whisper_shape

@@ -14,7 +14,7 @@ import soundfile
 import torch
 from torch import Tensor
 
-from k2d.models.recogniser import Memory, Reading, Request, Started, Window, WindowSegment
+from k2d.models.interface import Memory, Reading, Request, Started, Window, WindowSegment
 
 WINDOW = Window(length_s=2.0, rate_hz=4_000, time_step_s=0.1)
 SLOT = 400  # samples of a symbol

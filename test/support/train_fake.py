@@ -16,7 +16,7 @@ from train_pool import RATE_HZ, make_pool
 from k2d.config import settings_of
 from k2d.config.training import Phase, Training
 from k2d.core.stamp import Recipe
-from k2d.models.recogniser import Memory, Window
+from k2d.models.interface import Memory, Window
 from k2d.text.timestamps import strip_timestamps
 from k2d.train.batches import Material
 from k2d.train.engine import Setting

@@ -16,11 +16,11 @@ from pathlib import Path
 import numpy as np
 import soundfile
 import torch
+from k2d.models.whisper.library.dims import RATE_HZ, WhisperDims
 from torch.nn import functional as F
 from whisper_made import made_state
 
-from k2d.models.recogniser import Memory
-from k2d.models.whisper_dims import RATE_HZ, WhisperDims
+from k2d.models.interface import Memory
 
 DIMS = WhisperDims(80, 1500, 64, 4, 2, 51_865, 448, 64, 4, 2)
 WINDOW_S = 30.0
@@ -140,8 +140,8 @@ def tiny_checkpoint() -> Path:
 
 
 def _train(path: Path) -> None:
-    from k2d.models.whisper_loading import WhisperWeights
-    from k2d.models.whisper_recogniser import WhisperRecogniser
+    from k2d.models.whisper.library.checkpoint_files import WhisperWeights
+    from k2d.models.whisper.library.recogniser import WhisperRecogniser
 
     model = WhisperRecogniser.of(WhisperWeights(DIMS, _beginning()))
     memory_NTD, rows = _material(model)
@@ -175,8 +175,8 @@ def _beginning() -> dict[str, torch.Tensor]:
 def _material(model) -> tuple[torch.Tensor, list[list[int]]]:
     """What the encoder makes of every window, as it is in its recording; and prompt, label and end in one."""
     from k2d.models.codec import Request
-    from k2d.models.recogniser import Situated
-    from k2d.models.whisper import MARGIN
+    from k2d.models.interface import Situated
+    from k2d.models.whisper.library import MARGIN
 
     states, rows = [], []
     for talk in talks():

@@ -19,9 +19,8 @@ STILL = {"augment": Augment(gain_db=0.0, noise=0.0, echo=0.0), "spec_augment": F
 
 def new(seed=1, languages=("zh",)):
     import torch
+    from k2d.models.whisper.library.new_network import NewWhisper
     from whisper_made import TINY
-
-    from k2d.models.whisper_training import NewWhisper
 
     torch.set_num_threads(1)
     return NewWhisper.new(replace(TINY, n_text_layer=2), TEXTS, languages, seed=seed)
@@ -45,7 +44,7 @@ def test_classes_give_the_loss_over_the_whole_vocabulary():
     """-log p of each next token among 51,865 is that of its class among a few, plus log of how many share it."""
     import torch
 
-    from k2d.models.recogniser import Memory
+    from k2d.models.interface import Memory
 
     recogniser = new()
     memory = Memory(torch.randn(1, 7, recogniser.width, generator=torch.Generator().manual_seed(0)))
@@ -96,8 +95,8 @@ def test_the_end_of_a_recording_is_heard_as_in_use():
     """A sound that ends at 1 s, in a recording that ends 0.4 s later: zeros behind, which are no silence."""
     import torch
 
-    from k2d.models.recogniser import Situated
-    from k2d.models.whisper import MARGIN
+    from k2d.models.interface import Situated
+    from k2d.models.whisper.library import MARGIN
 
     recogniser = new()
     speech_N = torch.zeros(480_000)
@@ -114,10 +113,9 @@ def test_the_end_of_a_recording_is_heard_as_in_use():
 def test_a_new_encoder_listens_around_itself(head, offset):
     """By the positions alone: the frame at this distance has the largest score."""
     import torch
+    from k2d.models.whisper.library.init import look_around
     from torch import nn
     from whisper.model import MultiHeadAttention, sinusoids
-
-    from k2d.models.whisper_start import look_around
 
     attention = MultiHeadAttention(64, 2)
     for projection in (attention.query, attention.key):
@@ -133,8 +131,8 @@ def test_a_new_encoder_listens_around_itself(head, offset):
 def test_it_learns_and_what_is_saved_is_a_whisper(tmp_path):
     import torch
     import whisper
+    from k2d.models.whisper.library.recogniser import load_whisper
 
-    from k2d.models.whisper_recogniser import load_whisper
     from k2d.train.engine import Setting
     from k2d.train.supervised import train_recogniser
 

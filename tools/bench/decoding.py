@@ -42,8 +42,8 @@ from k2d.decode.longform import decode_recordings
 from k2d.decode.options import Options
 from k2d.decode.search import Search
 from k2d.decode.sources import Source
-from k2d.models.loading import load_recogniser
-from k2d.models.recogniser import Recogniser, Request
+from k2d.models.interface import Recogniser, Request
+from k2d.models.registry import load_recogniser
 
 RATE_HZ = 16_000
 TOKENS_PER_S = 5

@@ -33,7 +33,7 @@ from torch import Tensor, nn  # noqa: E402
 from k2d.config.training import Phase, Running, Training  # noqa: E402
 from k2d.core.stamp import Recipe  # noqa: E402
 from k2d.models.codec import Request, Window  # noqa: E402
-from k2d.models.recogniser import Memory, Part  # noqa: E402
+from k2d.models.interface import Memory, Part  # noqa: E402
 from k2d.train import engine  # noqa: E402
 from k2d.train.batches import Batch, Material  # noqa: E402
 from k2d.train.engine import Setting  # noqa: E402

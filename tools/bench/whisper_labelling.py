@@ -29,14 +29,15 @@ import whisper
 from torch import Tensor
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+from k2d.models.whisper.library.dims import PUBLISHED, RATE_HZ, WhisperDims, shapes
+
 from k2d.decode.greedy import greedy
 from k2d.decode.longform import decode_recordings
 from k2d.decode.options import Options
 from k2d.decode.search import Search
 from k2d.decode.sources import Source
-from k2d.models.loading import load_recogniser
-from k2d.models.recogniser import Request
-from k2d.models.whisper_dims import PUBLISHED, RATE_HZ, WhisperDims, shapes
+from k2d.models.interface import Request
+from k2d.models.registry import load_recogniser
 
 N_TOKENS = 150
 FIRST_TIME, END = 50_364, 50_257

@@ -9,7 +9,7 @@ import yaml
 from models_made import MINI, made_codec, made_config, made_vocabulary
 
 from k2d.core.errors import K2DError, UsageError
-from k2d.models.loading import load_recogniser
+from k2d.models.registry import load_recogniser
 
 pytestmark = pytest.mark.slow
 
@@ -159,7 +159,7 @@ def test_tokens_of_another_model_are_refused(folder):
 
 
 def test_pieces_of_another_model_or_none_are_refused(folder):
-    from k2d.models.pieces import train_pieces
+    from k2d.models.espnet_s2t.pieces import train_pieces
 
     (folder / "bpe.model").write_bytes(train_pieces(["abc def"], [], vocab_size=268, model_type="bpe"))
     with pytest.raises(K2DError, match="of the sentencepiece model's pieces are not in it"):
@@ -226,7 +226,7 @@ def test_a_gpu_that_is_not_there(saved, monkeypatch):
 
 
 def test_a_config_to_train_from_may_leave_defaults_out_but_nothing_misspelt(tmp_path):
-    from k2d.models.espnet_s2t_loading import new_s2t
+    from k2d.models.espnet_s2t.library.loading import new_s2t
 
     tokens, model = made_vocabulary()
     (tmp_path / "bpe.model").write_bytes(model)
@@ -236,8 +236,7 @@ def test_a_config_to_train_from_may_leave_defaults_out_but_nothing_misspelt(tmp_
 
 def test_the_same_seed_gives_the_same_weights(tmp_path):
     import torch
-
-    from k2d.models.espnet_s2t_loading import new_s2t
+    from k2d.models.espnet_s2t.library.loading import new_s2t
 
     tokens, model = made_vocabulary()
     (tmp_path / "bpe.model").write_bytes(model)

@@ -162,7 +162,7 @@ def test_a_folder_of_espnets_own_recipe_loads(tmp_path, monkeypatch):
     from espnet2.tasks.s2t import S2TTask
     from espnet2.utils.yaml_no_alias_safe_dump import yaml_no_alias_safe_dump
 
-    from k2d.models.loading import load_recogniser
+    from k2d.models.registry import load_recogniser
 
     recipe, exp = tmp_path, tmp_path / "exp" / "s2t_train"
     exp.mkdir(parents=True)

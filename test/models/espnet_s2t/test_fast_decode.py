@@ -25,7 +25,7 @@ def plain_copy(encoder):
 def encoder(request):
     import torch
 
-    from k2d.models.espnet_s2t import build_network, default_config
+    from k2d.models.espnet_s2t.library import build_network, default_config
 
     relative = request.param == "rel_selfattn"
     of_encoder = {
@@ -83,7 +83,7 @@ def test_gradients_are_the_same(encoder):
 def decoder():
     import torch
 
-    from k2d.models.espnet_s2t import build_network, default_config
+    from k2d.models.espnet_s2t.library import build_network, default_config
 
     torch.manual_seed(0)
     symbols = ["<blank>", "<unk>", "<na>", "a", "<sos>", "<eos>", "<sop>"]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from k2d.models.recogniser import Memory, Recogniser, Request
+from k2d.models.interface import Memory, Recogniser, Request
 
 _N_TOKENS = 8
 _LOUDNESS = 0.1

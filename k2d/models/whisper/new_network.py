@@ -14,15 +14,15 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from k2d.models.recogniser import Memory, Part
-from k2d.models.whisper import build_network, features, powers
-from k2d.models.whisper_codec import WhisperCodec
-from k2d.models.whisper_dims import WhisperDims
-from k2d.models.whisper_ears import HOP
-from k2d.models.whisper_folder import write_folder
-from k2d.models.whisper_loading import Generation, WhisperWeights
-from k2d.models.whisper_recogniser import WhisperRecogniser
-from k2d.models.whisper_start import lean_on_ctc, prepare
+from k2d.models.interface import Memory, Part
+from k2d.models.whisper.library import build_network, features, powers
+from k2d.models.whisper.library.checkpoint_files import Generation, WhisperWeights
+from k2d.models.whisper.library.codec import WhisperCodec
+from k2d.models.whisper.library.dims import WhisperDims
+from k2d.models.whisper.library.folder import write_folder
+from k2d.models.whisper.library.frontend import HOP
+from k2d.models.whisper.library.init import lean_on_ctc, prepare
+from k2d.models.whisper.library.recogniser import WhisperRecogniser
 
 EMBEDDING = "decoder.token_embedding"
 _HEAD = "ctc"

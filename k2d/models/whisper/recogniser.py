@@ -13,15 +13,15 @@ from k2d.core.errors import UsageError
 from k2d.models.cached_decoding import CachedDecoding
 from k2d.models.codec import Request
 from k2d.models.decoder_weights import awake
-from k2d.models.recogniser import Memory, Part, Started
-from k2d.models.whisper import build_network, cache_folder, fetch
-from k2d.models.whisper_codec import WhisperCodec, codec_of
-from k2d.models.whisper_dims import PUBLISHED, WhisperDims, n_parameters
-from k2d.models.whisper_ears import HOP, WhisperEars
-from k2d.models.whisper_folder import write_folder
-from k2d.models.whisper_loading import Generation, WhisperWeights, read_whisper
-from k2d.models.whisper_rules import WhisperRules
-from k2d.models.whisper_weights import weights_of
+from k2d.models.interface import Memory, Part, Started
+from k2d.models.whisper.library import build_network, cache_folder, fetch
+from k2d.models.whisper.library.checkpoint_files import Generation, WhisperWeights, read_whisper
+from k2d.models.whisper.library.codec import WhisperCodec, codec_of
+from k2d.models.whisper.library.dims import PUBLISHED, WhisperDims, n_parameters
+from k2d.models.whisper.library.folder import write_folder
+from k2d.models.whisper.library.frontend import HOP, WhisperEars
+from k2d.models.whisper.library.timestamp_rules import WhisperRules
+from k2d.models.whisper.library.weights import weights_of
 
 
 class WhisperRecogniser(WhisperEars):

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from k2d.core.errors import UsageError
-from k2d.models.loading import load_recogniser
+from k2d.models.registry import load_recogniser
 
 
 @pytest.mark.parametrize("device", ["foo", "meta", "", "CPU", "cuda:x", "cuda:-1", "mps", "cpu:3"])

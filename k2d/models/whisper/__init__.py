@@ -1,0 +1,1 @@
+"""Whisper models: OpenAI's, and what is trained here."""
