@@ -39,7 +39,7 @@ TOOLS = {
     "compare": ("k2d.score.compare", "scored tables of experiments side by side"),
     "transcribe": ("k2d.decode.cli", "recordings to text, subtitles or JSON with a model folder"),
     "plan": ("k2d.plan.cli", "what a config will cost: parameters, memory, disk, hours; refuses what cannot fit"),
-    "stages": ("k2d.stages.listing", "the stages, what each reads and writes, what is done for a config"),
+    "stages": ("k2d.pipeline.listing", "the stages, what each reads and writes, what is done for a config"),
 }
 
 # Verbs of stages that are tools as well when called with this option.
@@ -100,12 +100,12 @@ def _call(verb: str, rest: list[str]) -> int:
     elif verb in TOOLS:
         run = importlib.import_module(TOOLS[verb][0]).main
     else:
-        from k2d.stages.road import BY_VERB
+        from k2d.pipeline.stage_list import BY_VERB
 
         if verb not in BY_VERB:
             known = ", ".join([*TOOLS, *BY_VERB])
             raise UsageError(f"unknown verb; expected one of {known}")
-        from k2d.stages.shell import main as run_stage
+        from k2d.pipeline.runner import main as run_stage
 
         run = partial(run_stage, verb)
     if signal.getsignal(signal.SIGINT) is _end_at_once:
@@ -116,7 +116,7 @@ def _call(verb: str, rest: list[str]) -> int:
 
 def overview() -> str:
     """The help of `python -m k2d`."""
-    from k2d.stages.road import ROAD
+    from k2d.pipeline.stage_list import ROAD
 
     tools = [f"  {verb:<15} {what}" for verb, (_, what) in TOOLS.items()]
     stages = [

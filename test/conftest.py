@@ -17,7 +17,7 @@ LIMIT_S = 600  # for what hangs: a loaded machine takes minutes for what else ta
 TOY_STAGE = """
     \"\"\"A stage for tests: writes the setting `seed` into a file, after doing what the environment says.\"\"\"
     import os, signal, sys, time
-    from k2d.stages.job import Counts, Unit
+    from k2d.pipeline.job import Counts, Unit
     VERSION = 1
     def units(job):
         reads = tuple(job.places.exp / name for name in {reads})
@@ -65,7 +65,7 @@ class Project:
 
     def without_stages(self) -> None:
         """Take the real stages away, so that a test sees only its toys."""
-        from k2d.stages.road import ROAD
+        from k2d.pipeline.stage_list import ROAD
 
         for stage in ROAD:
             (self.root / "k2d" / "stages" / f"{stage.verb}.py").unlink(missing_ok=True)

@@ -5,9 +5,9 @@ import argparse
 import pytest
 
 from k2d.__main__ import TOOLS
+from k2d.pipeline.runner import parser
+from k2d.pipeline.stage_list import ROAD
 from k2d.plan.cli import parser as plan_parser
-from k2d.stages.road import ROAD
-from k2d.stages.shell import parser
 
 STAGE_OPTIONS = ["--conf", "--corpus", "--force", "--help", "--max-bad", "--ngpu", "--nj", "--verify", "-h"]
 

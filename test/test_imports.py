@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from k2d.core.layout import PROJECT_ROOT
-from k2d.stages.road import ROAD
+from k2d.pipeline.stage_list import ROAD
 
 PACKAGE = PROJECT_ROOT / "k2d"
 
@@ -143,6 +143,6 @@ def test_every_stage_module_fits_the_road_and_is_light():
         assert isinstance(module.VERSION, int)
         assert callable(module.units)
         assert callable(module.make)
-    code = "import sys; from k2d.stages.road import ROAD; [s.load() for s in ROAD if s.is_built]; "
+    code = "import sys; from k2d.pipeline.stage_list import ROAD; [s.load() for s in ROAD if s.is_built]; "
     code += "assert not {'torch', 'espnet2', 'kaldiio'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], cwd=PROJECT_ROOT, check=True)

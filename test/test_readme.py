@@ -3,7 +3,7 @@
 import re
 
 from k2d.core.layout import PROJECT_ROOT
-from k2d.stages.road import ROAD
+from k2d.pipeline.stage_list import ROAD
 
 README = (PROJECT_ROOT / "README.md").read_text(encoding="utf-8")
 

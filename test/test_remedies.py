@@ -19,7 +19,7 @@ import pytest
 from k2d.__main__ import FORMS, TOOLS, _call
 from k2d.config.load import load_config, settings_of
 from k2d.core.layout import PROJECT_ROOT
-from k2d.stages.road import BY_VERB
+from k2d.pipeline.stage_list import BY_VERB
 
 OWNERS = {  # files that serve one command, by the beginning of their path
     "k2d/config/cli.py": ("config",),
@@ -196,7 +196,7 @@ def test_whatever_a_message_names_exists():
 @pytest.mark.parametrize(
     ("path", "text", "fault"),
     [
-        ("k2d/stages/quarantine.py", "allow more with --max-bad SHARE", "typed run.sh: no --max-bad there"),
+        ("k2d/pipeline/rejects.py", "allow more with --max-bad SHARE", "typed run.sh: no --max-bad there"),
         ("k2d/stages/select.py", "see python -m k2d select --sweeep 0.1", "select has no --sweeep"),
         (
             "k2d/stages/tokens.py",
@@ -204,7 +204,7 @@ def test_whatever_a_message_names_exists():
             "typed tokens: no --allow-count-mismatch there",
         ),
         ("k2d/stages/prepare.py", "go on with --allow-count-mismatch", None),
-        ("k2d/stages/state.py", "`./run.sh --stage 3 --frobnicate`", "run.sh has no --frobnicate"),
+        ("k2d/pipeline/unit_status.py", "`./run.sh --stage 3 --frobnicate`", "run.sh has no --frobnicate"),
         ("k2d/data/kaldi/fix.py", "use `python -m k2d data mend {}`", "there is no verb 'data mend'"),
         ("k2d/select/sweep.py", "python -m k2d swep", "there is no verb 'swep'"),
         ("k2d/stages/select.py", "go on with select.allow_emty=true", "there is no setting select.allow_emty"),

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from k2d.core.layout import PROJECT_ROOT
-from k2d.stages.road import ROAD
+from k2d.pipeline.stage_list import ROAD
 
 RUN_SH = (PROJECT_ROOT / "run.sh").read_text(encoding="utf-8")
 

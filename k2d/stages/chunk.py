@@ -34,9 +34,9 @@ from k2d.data.kaldi.joins import look_up, split_row
 from k2d.data.kaldi.selection import write_lines
 from k2d.data.label_segments import segment_id
 from k2d.data.rows import Hypothesis, Rejected, Utterance
+from k2d.pipeline.job import Counts, Job, Unit
+from k2d.pipeline.rejects import check_bad, write_rejected
 from k2d.stages.chunk_tally import Tally
-from k2d.stages.job import Counts, Job, Unit
-from k2d.stages.quarantine import check_bad, write_rejected
 from k2d.stages.select_chunks import COURSES, LOGPROBS
 
 VERSION = 1

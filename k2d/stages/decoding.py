@@ -19,6 +19,7 @@ from k2d.core.retries import MAX_AGAIN, is_passing_outcome, machine_failed
 from k2d.core.worker_pool import Crew
 from k2d.core.workers import Outcome
 from k2d.data.rows import Rejected
+from k2d.pipeline.job import Job
 from k2d.stages.answers import (
     Answer,
     answers_to,
@@ -30,7 +31,6 @@ from k2d.stages.answers import (
     write_answer,
 )
 from k2d.stages.decoding_progress import Gauge, showing
-from k2d.stages.job import Job
 from k2d.stages.work import Item, Work
 
 MAX_SHARE = 64

@@ -7,12 +7,12 @@ from typing import Any
 
 from k2d.config import settings_of
 from k2d.core.errors import UsageError
+from k2d.pipeline.job import Counts, Job, Unit
+from k2d.pipeline.unit_status import recipe_of
 from k2d.stages.distilling import ROWS, Row, pool_phase_settings, train_row
 from k2d.stages.init_student import STUDENT
-from k2d.stages.job import Counts, Job, Unit
 from k2d.stages.pseudo_label import TEACHER
 from k2d.stages.select import KEPT
-from k2d.stages.state import recipe_of
 from k2d.train.sharing import check_batch
 
 VERSION = 2

@@ -11,10 +11,10 @@ from k2d.config import settings_of
 from k2d.core.atomic import write_text
 from k2d.core.layout import PROJECT_ROOT
 from k2d.data.corpus import read_card
+from k2d.pipeline.job import Counts, Job, Unit
 from k2d.report import stored
 from k2d.stages.init_student import RECORD as LAYERS
 from k2d.stages.init_student import STUDENT
-from k2d.stages.job import Counts, Job, Unit
 
 if TYPE_CHECKING:
     from k2d.export.agreement import Agreement

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from k2d.data.kaldi.datadir import read_recordings
+from k2d.pipeline.job import Counts, Job, Unit
 from k2d.stages.answers import cache_of
 from k2d.stages.hearing import hear_recordings
-from k2d.stages.job import Counts, Job, Unit
 from k2d.stages.work import VERSION as DECODER_VERSION
 from k2d.stages.work import longform_work, settings_of_work
 

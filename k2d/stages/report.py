@@ -10,6 +10,7 @@ from typing import Any
 
 from k2d.config import settings_of
 from k2d.core.atomic import write_text
+from k2d.pipeline.job import Counts, Job, Unit
 from k2d.report import stored
 from k2d.report.contents import TEST_ROLES, sections
 from k2d.report.disagreements import Tokens, pairs
@@ -19,7 +20,6 @@ from k2d.report.page import page
 from k2d.report.publish import RESULTS
 from k2d.report.significance import significance_table
 from k2d.report.stored import Experiment, read_experiment
-from k2d.stages.job import Counts, Job, Unit
 from k2d.text.normalise import Normaliser
 from k2d.text.tokens import token_texts
 

@@ -13,9 +13,9 @@ from pathlib import Path
 from k2d.core.atomic import write_text
 from k2d.data.kaldi.datadir import read_recordings
 from k2d.data.rows import Recording
+from k2d.pipeline.job import Counts, Job, Unit
 from k2d.score.timing import BATCHED, SINGLE, SPEED
 from k2d.stages.decoding import Speed, measure_speed
-from k2d.stages.job import Counts, Job, Unit
 from k2d.stages.work import Item, Work, settings_of_work
 
 SPEED_S = 120.0

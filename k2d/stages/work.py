@@ -10,8 +10,8 @@ from typing import Any
 
 from k2d.config.fields import ComputeType
 from k2d.config.schema import Decode, Recogniser
+from k2d.pipeline.job import Job
 from k2d.select.loops import ngram_loops
-from k2d.stages.job import Job
 from k2d.text.normalise import Normaliser
 
 VERSION = 2  # of the decoder: raised when the same settings would give another text

@@ -31,7 +31,7 @@ def test_a_number_out_of_range_is_refused_with_the_range(text):
         ("k2d.decode.cli", ["--model", "m", "--ctc-weight", "nan", "a.wav"], "expected a number above 0 and below 1"),
         ("k2d.data.cli", ["validate", "--nj", "1000000", "d"], "from 1 to 1,024"),
         ("k2d.data.cli", ["fix", "--nj", "0", "d"], "from 1 to 1,024"),
-        ("k2d.stages.listing", ["--conf", "conf/mini.yaml", "decode.beam=100000"], None),
+        ("k2d.pipeline.listing", ["--conf", "conf/mini.yaml", "decode.beam=100000"], None),
     ],
 )
 def test_the_command_line_refuses_at_once(module, words, message, capsys):
@@ -45,7 +45,7 @@ def test_the_command_line_refuses_at_once(module, words, message, capsys):
 
 
 def test_stages_refuse_a_million_processes(capsys):
-    from k2d.stages.shell import parser
+    from k2d.pipeline.runner import parser
 
     with pytest.raises(SystemExit):
         parser("chunk").parse_args(["--nj", "1000000"])

@@ -12,9 +12,9 @@ from k2d.core.stamp import Recipe, write_stamp
 from k2d.data import corpus as corpus_module
 from k2d.data.code_digest import code_digest, dump
 from k2d.data.corpus import Corpus, known_corpora
+from k2d.pipeline.job import Job
+from k2d.pipeline.unit_status import state_of
 from k2d.stages import prepare
-from k2d.stages.job import Job
-from k2d.stages.state import state_of
 
 PREPARE = '''"""Reads the lab."""
 from __future__ import annotations

@@ -9,8 +9,8 @@ from made_experiment import CONF, fabricate, write_record, write_score
 from k2d.config import load_config
 from k2d.export.agreement import Agreement
 from k2d.export.card import Subject, card
+from k2d.pipeline.runner import make_job
 from k2d.report.stored import read_experiment
-from k2d.stages.shell import make_job
 
 NAME = "k2d_composite-s1"
 AGREEMENT = Agreement("transformers", "5.23.0", 466_785, 2.4e-6)

@@ -14,12 +14,12 @@ from k2d.data.hypotheses import hypothesis_line
 from k2d.data.kaldi.validate import validate
 from k2d.data.kaldi.validation import AudioLevel, Checks
 from k2d.data.rows import Hypothesis, Segment
+from k2d.pipeline.rejects import read_rejected
+from k2d.pipeline.runner import make_job, run_stage
+from k2d.pipeline.stage_list import BY_VERB
 from k2d.stages.hearing import Tally
-from k2d.stages.quarantine import read_rejected
-from k2d.stages.road import BY_VERB
 from k2d.stages.second_opinion import chunk_items
 from k2d.stages.select_chunks import Chunks
-from k2d.stages.shell import make_job, run_stage
 
 DURATION_S = 12.0
 N_SAMPLES = round(DURATION_S * 16_000)

@@ -1,8 +1,8 @@
 """Stage 11: what is to be decoded, and whose speed is measured."""
 
 from k2d.config import load_config
+from k2d.pipeline.runner import make_job
 from k2d.stages.decode import models, units
-from k2d.stages.shell import make_job
 
 CONF = """
 corpora: {unlabelled: [lab/train], dev: [lab/dev], in_domain: [lab/test]}

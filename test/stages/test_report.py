@@ -18,8 +18,8 @@ from made_experiment import (
 )
 
 from k2d.config import load_config
+from k2d.pipeline.runner import make_job
 from k2d.stages.report import make, units
-from k2d.stages.shell import make_job
 
 pytestmark = pytest.mark.slow  # each test runs the command line several times
 

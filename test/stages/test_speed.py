@@ -7,9 +7,9 @@ import torch
 
 from k2d.config import load_config
 from k2d.core.errors import K2DError
+from k2d.pipeline.runner import make_job
 from k2d.stages import decoding_worker
 from k2d.stages.decoding import Seat, Speed
-from k2d.stages.shell import make_job
 from k2d.stages.speed import make_speed, speed_unit
 from k2d.stages.work import Item, Work
 

@@ -7,8 +7,8 @@ from k2d.config import load_config
 from k2d.core.errors import UsageError
 from k2d.data.kaldi.datadir_writer import write_datadir
 from k2d.data.rows import Utterance
-from k2d.stages.road import BY_VERB
-from k2d.stages.shell import make_job, run_stage
+from k2d.pipeline.runner import make_job, run_stage
+from k2d.pipeline.stage_list import BY_VERB
 
 TEXTS = ["我們 today 去 park 玩", "hello world 你好", "", "the plan 很 smart 你 know", "去玩 today 龍"]
 

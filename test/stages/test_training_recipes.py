@@ -12,10 +12,11 @@ import pytest
 from k2d.config import load_config
 from k2d.core.errors import K2DError
 from k2d.core.stamp import write_stamp
-from k2d.stages import auxiliary, distill, distilling, shell, teacher, training
-from k2d.stages.job import Counts
-from k2d.stages.road import BY_VERB
-from k2d.stages.state import state_of
+from k2d.pipeline import runner as shell
+from k2d.pipeline.job import Counts
+from k2d.pipeline.stage_list import BY_VERB
+from k2d.pipeline.unit_status import state_of
+from k2d.stages import auxiliary, distill, distilling, teacher, training
 
 CONF = """
 corpora: {{labelled: [lab/pool], dev: [lab/dev], unlabelled: [lab/train]}}

@@ -6,8 +6,8 @@ import pytest
 
 from k2d.config import load_config
 from k2d.core.errors import MissingInput
-from k2d.stages.road import BY_VERB
-from k2d.stages.shell import make_job, run_stage
+from k2d.pipeline.runner import make_job, run_stage
+from k2d.pipeline.stage_list import BY_VERB
 
 CONF = "corpora: {unlabelled: [lab/lectures]}\nauxiliaries: {base: {}}\n"
 TRUTH = {

@@ -9,8 +9,8 @@ from decoded_project import write_tables
 from whisper_tiny import tiny_checkpoint, write_talks
 
 from k2d.config import load_config
+from k2d.pipeline.runner import make_job
 from k2d.stages.score import _decode
-from k2d.stages.shell import make_job
 
 CONF = """
 data: data

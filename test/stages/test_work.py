@@ -7,8 +7,8 @@ from in_process import Bench
 
 from k2d.config import load_config
 from k2d.core.errors import UsageError
+from k2d.pipeline.runner import make_job
 from k2d.stages.score import _decode
-from k2d.stages.shell import make_job
 from k2d.stages.work import longform_work, settings_of_work, work_of
 
 CONF = """

@@ -12,10 +12,10 @@ from typing import Any
 from k2d.config import load_config
 from k2d.config.schema import Config
 from k2d.core.layout import PROJECT_ROOT
+from k2d.pipeline.runner import make_job
+from k2d.pipeline.stage_list import ROAD
+from k2d.pipeline.unit_status import states
 from k2d.report.stored import expected_systems
-from k2d.stages.road import ROAD
-from k2d.stages.shell import make_job
-from k2d.stages.state import states
 
 
 @dataclass(frozen=True)

@@ -16,11 +16,11 @@ from k2d.core.workers import Outcome
 from k2d.data.audio import source as audio_source
 from k2d.data.rows import Recording
 from k2d.decode import sources
+from k2d.pipeline.job import Counts, Job
+from k2d.pipeline.runner import make_job
 from k2d.stages import decoding, decoding_worker
 from k2d.stages.decoding import Seat
 from k2d.stages.hearing import hear_recordings
-from k2d.stages.job import Counts, Job
-from k2d.stages.shell import make_job
 from k2d.stages.work import Work
 
 Death = Callable[[Any], str]

@@ -231,8 +231,8 @@ def made_row(key: str, n: int, is_heard: bool, chance: random.Random) -> tuple:
 
 def main(folder: Path) -> None:
     from k2d.config import load_config
+    from k2d.pipeline.runner import make_job
     from k2d.stages.report import make, units
-    from k2d.stages.shell import make_job
 
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "made.yaml").write_text(CONF)

@@ -13,9 +13,9 @@ import pytest
 
 from k2d.config import Config, load_config
 from k2d.core.layout import PROJECT_ROOT
-from k2d.stages.job import Counts, Job, Unit
-from k2d.stages.road import BY_VERB, Stage
-from k2d.stages.shell import make_job, run_stage
+from k2d.pipeline.job import Counts, Job, Unit
+from k2d.pipeline.runner import make_job, run_stage
+from k2d.pipeline.stage_list import BY_VERB, Stage
 
 
 @dataclass

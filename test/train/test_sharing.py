@@ -73,7 +73,7 @@ class TestItIsSaidBeforeAnyWork:
     def job(self, **how):
         from k2d.config.schema import Config, Distill, Method, Recogniser, Select
         from k2d.config.training import Phase, StudentTraining, Training
-        from k2d.stages.shell import make_job
+        from k2d.pipeline.runner import make_job
 
         phases = {"one": Phase(batch_size=4, accumulate=2)}
         teacher = Recogniser(model="conf/models/mini_teacher.yaml", training=Training(phases=phases))

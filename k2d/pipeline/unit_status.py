@@ -11,8 +11,8 @@ from k2d.core.errors import K2DError, MissingInput
 from k2d.core.layout import PROJECT_ROOT, shown
 from k2d.core.stamp import Recipe, Stamp, UnreadableStamp, differences
 from k2d.data.corpus import known_corpora, read_card
-from k2d.stages.job import Job, Unit
-from k2d.stages.road import Stage
+from k2d.pipeline.job import Job, Unit
+from k2d.pipeline.stage_list import Stage
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,11 +8,11 @@ from pathlib import Path
 
 from k2d.core.errors import K2DError
 from k2d.core.layout import shown
-from k2d.stages.job import Job
-from k2d.stages.road import ROAD, Stage
-from k2d.stages.shell import add_experiment_options, add_verify, job_from
-from k2d.stages.state import states
-from k2d.stages.upstream import Upstream
+from k2d.pipeline.job import Job
+from k2d.pipeline.runner import add_experiment_options, add_verify, job_from
+from k2d.pipeline.stage_list import ROAD, Stage
+from k2d.pipeline.unit_status import states
+from k2d.pipeline.upstream import Upstream
 
 
 def main(argv: Sequence[str]) -> int:

@@ -15,11 +15,11 @@ from k2d.data.audio import read, resolve
 from k2d.data.hypotheses import hypothesis_line
 from k2d.data.kaldi.datadir import read_utterances
 from k2d.data.rows import Hypothesis, Segment
-from k2d.stages.job import Job, Unit
-from k2d.stages.reuse import take
-from k2d.stages.road import BY_VERB
-from k2d.stages.shell import make_job, run_stage
-from k2d.stages.state import State, state_of
+from k2d.pipeline.job import Job, Unit
+from k2d.pipeline.reuse import take
+from k2d.pipeline.runner import make_job, run_stage
+from k2d.pipeline.stage_list import BY_VERB
+from k2d.pipeline.unit_status import State, state_of
 
 SPLIT = "lab/talks"
 

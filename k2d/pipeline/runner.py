@@ -26,14 +26,14 @@ from k2d.core.lock import holding
 from k2d.core.progress import clock
 from k2d.core.signals import KEPT, Ended
 from k2d.core.stamp import write_stamp
-from k2d.inspection import Inspection
-from k2d.stages.job import Counts, Job
-from k2d.stages.kept import kept_words
-from k2d.stages.recovery import adopt, recover
-from k2d.stages.reuse import take
-from k2d.stages.road import BY_VERB, Stage
-from k2d.stages.state import State, check_writable, refuse_changed, refuse_missing, settled, state_of, states
-from k2d.stages.upstream import refuse_stale
+from k2d.pipeline.inspection import Inspection
+from k2d.pipeline.job import Counts, Job
+from k2d.pipeline.leftovers import kept_words
+from k2d.pipeline.recovery import adopt, recover
+from k2d.pipeline.reuse import take
+from k2d.pipeline.stage_list import BY_VERB, Stage
+from k2d.pipeline.unit_status import State, check_writable, refuse_changed, refuse_missing, settled, state_of, states
+from k2d.pipeline.upstream import refuse_stale
 
 log = logging.getLogger("k2d")
 

@@ -8,10 +8,10 @@ import pytest
 from toy_road import toy_road
 
 from k2d.core.errors import K2DError, UsageError
-from k2d.stages.job import Unit
-from k2d.stages.listing import progress_of
-from k2d.stages.road import BY_VERB
-from k2d.stages.upstream import Upstream
+from k2d.pipeline.job import Unit
+from k2d.pipeline.listing import progress_of
+from k2d.pipeline.stage_list import BY_VERB
+from k2d.pipeline.upstream import Upstream
 
 OTHER = ("select.alpha=0.2",)
 

@@ -13,7 +13,7 @@ from k2d.core.errors import K2DError
 from k2d.core.layout import Places, shown
 from k2d.core.lock import holding
 from k2d.core.stamp import STAMP, Stamp, damaged_files, differences, readable_stamp
-from k2d.stages.state import State
+from k2d.pipeline.unit_status import State
 
 log = logging.getLogger("k2d")
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from k2d.config import Config
 from k2d.core.layout import Places
-from k2d.inspection import Inspection
+from k2d.pipeline.inspection import Inspection
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,9 +16,9 @@ from pathlib import Path
 from k2d.core.errors import K2DError
 from k2d.core.layout import PROJECT_ROOT, shown
 from k2d.core.stamp import Recipe, Stamp, UnreadableStamp, differences
-from k2d.stages.job import Job, Unit
-from k2d.stages.road import BY_VERB, ROAD, Stage
-from k2d.stages.state import input_name
+from k2d.pipeline.job import Job, Unit
+from k2d.pipeline.stage_list import BY_VERB, ROAD, Stage
+from k2d.pipeline.unit_status import input_name
 
 RAW = "raw"  # setting of stage 1: a raw corpus may grow while a run goes on, and only stage 1 asks about that
 MOST_SHOWN = 20

@@ -11,8 +11,8 @@ from pathlib import Path, PurePosixPath
 from k2d.core.atomic import new_partial_folder, publish_folder, writing
 from k2d.core.layout import PROJECT_ROOT, shown
 from k2d.core.stamp import Stamp, damaged_files, differences, readable_stamp, restamp
-from k2d.stages.job import Job
-from k2d.stages.state import State
+from k2d.pipeline.job import Job
+from k2d.pipeline.unit_status import State
 
 # Files that name others of their experiment, and what stands before such a path in a line.
 _BEFORE_A_PATH = {

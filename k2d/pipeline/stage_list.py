@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Protocol, cast
 
 from k2d.core.errors import UsageError
-from k2d.stages.job import Counts, Job, Unit
+from k2d.pipeline.job import Counts, Job, Unit
 
 
 class StageModule(Protocol):

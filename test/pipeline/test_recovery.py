@@ -10,10 +10,10 @@ from k2d.core.atomic import partial_folder
 from k2d.core.layout import PROJECT_ROOT, Places
 from k2d.core.lock import holding
 from k2d.core.stamp import read_stamp
-from k2d.stages import recovery
-from k2d.stages.job import Counts, Job, Unit
-from k2d.stages.recovery import recover
-from k2d.stages.shell import run_stage
+from k2d.pipeline import recovery
+from k2d.pipeline.job import Counts, Job, Unit
+from k2d.pipeline.recovery import recover
+from k2d.pipeline.runner import run_stage
 
 CONFIG = load_config(PROJECT_ROOT / "conf" / "mini.yaml")
 

@@ -9,11 +9,11 @@ from toy_road import toy_road
 
 from k2d.core import hashing, stamp
 from k2d.core.errors import K2DError
-from k2d.stages.job import Unit
-from k2d.stages.listing import progress_of
-from k2d.stages.road import BY_VERB
-from k2d.stages.state import check_writable
-from k2d.stages.upstream import Upstream
+from k2d.pipeline.job import Unit
+from k2d.pipeline.listing import progress_of
+from k2d.pipeline.stage_list import BY_VERB
+from k2d.pipeline.unit_status import check_writable
+from k2d.pipeline.upstream import Upstream
 
 
 @pytest.fixture
