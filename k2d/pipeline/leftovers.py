@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from k2d.stages.answers import set_of_finished
+from k2d.inference.answer_cache import set_of_finished
 
 
 def kept_words(output: Path, exp: Path) -> str:

@@ -12,14 +12,14 @@ from pathlib import Path
 from k2d.config.schema import Recogniser
 from k2d.core.errors import MissingInput
 from k2d.data.kaldi.datadir import read_recordings
+from k2d.inference.answer_cache import cache_of
+from k2d.inference.decode_job import VERSION as DECODER_VERSION
+from k2d.inference.decode_job import Work, longform_work, settings_of_work
+from k2d.inference.output import hear_recordings
+from k2d.inference.speed import is_speed_unit, make_speed, speed_unit
 from k2d.pipeline.job import Counts, Job, Unit
 from k2d.score.store import CTC_ROW
-from k2d.stages.answers import cache_of
-from k2d.stages.hearing import hear_recordings
 from k2d.stages.pseudo_label import TEACHER
-from k2d.stages.speed import is_speed_unit, make_speed, speed_unit
-from k2d.stages.work import VERSION as DECODER_VERSION
-from k2d.stages.work import Work, longform_work, settings_of_work
 
 VERSION = DECODER_VERSION
 

@@ -13,13 +13,13 @@ from k2d.config import settings_of
 from k2d.data.hypotheses import FILE as HYPOTHESES
 from k2d.data.hypotheses import plain_text, read_hypotheses
 from k2d.data.kaldi.datadir import read_recordings
+from k2d.inference.decode_job import longform_work, loop_test
 from k2d.pipeline.job import Counts, Job
 from k2d.stages.beginning import setting_of
 from k2d.stages.init_student import STUDENT
 from k2d.stages.leaving import leave
 from k2d.stages.measuring import Held
 from k2d.stages.pseudo_label import TEACHER
-from k2d.stages.work import longform_work, loop_test
 
 if TYPE_CHECKING:
     from torch.utils.data import Dataset

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from k2d.data.kaldi.datadir import read_recordings
+from k2d.inference.answer_cache import cache_of
+from k2d.inference.decode_job import VERSION as DECODER_VERSION
+from k2d.inference.decode_job import longform_work, settings_of_work
+from k2d.inference.output import hear_recordings
 from k2d.pipeline.job import Counts, Job, Unit
-from k2d.stages.answers import cache_of
-from k2d.stages.hearing import hear_recordings
-from k2d.stages.work import VERSION as DECODER_VERSION
-from k2d.stages.work import longform_work, settings_of_work
 
 VERSION = DECODER_VERSION
 

@@ -17,6 +17,7 @@ from k2d.data.chunk_sources import FILE as SOURCES
 from k2d.data.chunk_sources import read_sources
 from k2d.data.kaldi.datadir import read_utterances
 from k2d.data.rows import Utterance
+from k2d.inference.decode_job import compute_type_of
 from k2d.pipeline.job import Counts, Job, Unit
 from k2d.score.confidence import Draws
 from k2d.score.files import Task, score_files
@@ -26,7 +27,6 @@ from k2d.score.store import CTC_ROW
 from k2d.score.texts import TABLES_BESIDE
 from k2d.score.timing import read_timing, summed
 from k2d.score.validator import Distances, JudgedChunk, read_distances, study, true_errors, truth_of
-from k2d.stages.work import compute_type_of
 
 VERSION = 2
 VALIDATOR = "validator"  # score/validator/ holds the study; no model may be called so

@@ -12,12 +12,12 @@ from k2d.data.hypotheses import FILE as HYPOTHESES
 from k2d.data.hypotheses import TEXT, one_line
 from k2d.data.kaldi.datadir import read_utterances
 from k2d.data.kaldi.joins import joined_row
+from k2d.inference.answer_cache import cache_of, model_facts
+from k2d.inference.decode_job import VERSION as DECODER_VERSION
+from k2d.inference.decode_job import Item, Work, settings_of_work, work_of
+from k2d.inference.dispatch import decode_items
+from k2d.inference.output import Tally, close, how, write_record, write_timing
 from k2d.pipeline.job import Counts, Job, Unit
-from k2d.stages.answers import cache_of, model_facts
-from k2d.stages.decoding import decode_items
-from k2d.stages.hearing import Tally, close, how, write_record, write_timing
-from k2d.stages.work import VERSION as DECODER_VERSION
-from k2d.stages.work import Item, Work, settings_of_work, work_of
 
 VERSION = DECODER_VERSION
 

@@ -12,13 +12,13 @@ from k2d.config.schema import Recogniser
 from k2d.core.errors import UsageError
 from k2d.core.layout import PROJECT_ROOT, shown
 from k2d.data.kaldi.datadir import read_recordings, read_utterances
+from k2d.inference.decode_job import VERSION as DECODER_VERSION
+from k2d.inference.decode_job import longform_work, loop_test
 from k2d.models.whisper.library.dims import PUBLISHED
 from k2d.pipeline.job import Counts, Job, Unit
 from k2d.pipeline.unit_status import recipe_of
 from k2d.stages.beginning import inputs_of, new_recogniser, setting_of, window_of
 from k2d.stages.leaving import leave
-from k2d.stages.work import VERSION as DECODER_VERSION
-from k2d.stages.work import longform_work, loop_test
 from k2d.train.sharing import check_batch
 
 if TYPE_CHECKING:

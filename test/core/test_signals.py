@@ -13,8 +13,8 @@ from made_recordings import sound
 
 from k2d.core.signals import Ended, ending_on_signals
 from k2d.decode import cli
+from k2d.inference.answer_cache import Answer, new_part, write_answer
 from k2d.pipeline.leftovers import kept_words
-from k2d.stages.answers import Answer, new_part, write_answer
 
 GO_ON = "the same command goes on from there"
 

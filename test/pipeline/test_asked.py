@@ -4,7 +4,7 @@ import pytest
 from in_process import Bench, without_line
 
 from k2d.core.errors import K2DError
-from k2d.stages import decoding
+from k2d.inference import dispatch as decoding
 
 TAPES = {"ra": "ab", "rb": "b", "rc": "c", "rd": "d"}
 

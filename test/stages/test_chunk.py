@@ -14,10 +14,10 @@ from k2d.data.hypotheses import hypothesis_line
 from k2d.data.kaldi.validate import validate
 from k2d.data.kaldi.validation import AudioLevel, Checks
 from k2d.data.rows import Hypothesis, Segment
+from k2d.inference.output import Tally
 from k2d.pipeline.rejects import read_rejected
 from k2d.pipeline.runner import make_job, run_stage
 from k2d.pipeline.stage_list import BY_VERB
-from k2d.stages.hearing import Tally
 from k2d.stages.second_opinion import chunk_items
 from k2d.stages.select_chunks import Chunks
 

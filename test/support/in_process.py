@@ -16,12 +16,13 @@ from k2d.core.workers import Outcome
 from k2d.data.audio import source as audio_source
 from k2d.data.rows import Recording
 from k2d.decode import sources
+from k2d.inference import dispatch as decoding
+from k2d.inference import worker as decoding_worker
+from k2d.inference.decode_job import Work
+from k2d.inference.dispatch import Seat
+from k2d.inference.output import hear_recordings
 from k2d.pipeline.job import Counts, Job
 from k2d.pipeline.runner import make_job
-from k2d.stages import decoding, decoding_worker
-from k2d.stages.decoding import Seat
-from k2d.stages.hearing import hear_recordings
-from k2d.stages.work import Work
 
 Death = Callable[[Any], str]
 """What a share's worker dies of, in the words of an outcome; empty: it lives."""

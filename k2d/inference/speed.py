@@ -13,10 +13,10 @@ from pathlib import Path
 from k2d.core.atomic import write_text
 from k2d.data.kaldi.datadir import read_recordings
 from k2d.data.rows import Recording
+from k2d.inference.decode_job import Item, Work, settings_of_work
+from k2d.inference.dispatch import Speed, measure_speed
 from k2d.pipeline.job import Counts, Job, Unit
 from k2d.score.timing import BATCHED, SINGLE, SPEED
-from k2d.stages.decoding import Speed, measure_speed
-from k2d.stages.work import Item, Work, settings_of_work
 
 SPEED_S = 120.0
 """How much of a test set is decoded, over and over."""

@@ -24,8 +24,8 @@ from k2d.core.layout import shown
 from k2d.core.stamp import Recipe, fingerprint
 from k2d.data.kaldi.external_sort import read_lines, sort_lines
 from k2d.data.rows import Rejected
+from k2d.inference.decode_job import VERSION
 from k2d.pipeline.job import Job, Unit
-from k2d.stages.work import VERSION
 
 FACTS = "model.json"
 PART = ".lines"

@@ -5,10 +5,18 @@ from pathlib import Path
 import pytest
 
 from k2d.data.rows import Rejected
-from k2d.stages import answers as of_workers
-from k2d.stages.answers import Answer, first_free_part, new_part, number_of, read_answers, set_of_finished, write_answer
-from k2d.stages.decoding import _dealt, _dealt_clips
-from k2d.stages.work import Item, Work, settings_of_work
+from k2d.inference import answer_cache as of_workers
+from k2d.inference.answer_cache import (
+    Answer,
+    first_free_part,
+    new_part,
+    number_of,
+    read_answers,
+    set_of_finished,
+    write_answer,
+)
+from k2d.inference.decode_job import Item, Work, settings_of_work
+from k2d.inference.dispatch import _dealt, _dealt_clips
 
 
 def items(*lengths_s):

@@ -8,9 +8,9 @@ import pytest
 from in_process import Bench, Disk
 
 from k2d.core.errors import K2DError
-from k2d.stages import decoding_progress
-from k2d.stages.answers import new_part
-from k2d.stages.decoding_progress import HEARD, Gauge, Heard, showing
+from k2d.inference import audio_progress as decoding_progress
+from k2d.inference.answer_cache import new_part
+from k2d.inference.audio_progress import HEARD, Gauge, Heard, showing
 
 LIMIT_S = 20.0  # for what would hang
 
@@ -127,7 +127,7 @@ def test_of_a_set_that_is_gone_on_with_the_whole_is_shown(tmp_path, monkeypatch)
         seen.append(gauge)
         return showing_of(gauge, label)
 
-    monkeypatch.setattr("k2d.stages.decoding.showing", looked_at)
+    monkeypatch.setattr("k2d.inference.dispatch.showing", looked_at)
     bench = Bench(tmp_path, monkeypatch, {"ra": "a" * 40, "rb": "b" * 30, "rc": "c" * 20, "rd": "d" * 10}, max_bad=0)
     Disk(monkeypatch, ["rc", "rd"], 2)
     with pytest.raises(K2DError, match="2 of 4 recordings"):

@@ -19,8 +19,7 @@ from k2d.core.retries import MAX_AGAIN, is_passing_outcome, machine_failed
 from k2d.core.worker_pool import Crew
 from k2d.core.workers import Outcome
 from k2d.data.rows import Rejected
-from k2d.pipeline.job import Job
-from k2d.stages.answers import (
+from k2d.inference.answer_cache import (
     Answer,
     answers_to,
     first_free_part,
@@ -30,8 +29,9 @@ from k2d.stages.answers import (
     set_of_finished,
     write_answer,
 )
-from k2d.stages.decoding_progress import Gauge, showing
-from k2d.stages.work import Item, Work
+from k2d.inference.audio_progress import Gauge, showing
+from k2d.inference.decode_job import Item, Work
+from k2d.pipeline.job import Job
 
 MAX_SHARE = 64
 """Items that a worker gets at once, in batches."""
@@ -113,7 +113,7 @@ def _tell_engine(work: Work, job: Job) -> None:
 def _make_ready(work: Work) -> None:
     """What workers must find: the model in its engine's form."""
     if work.compute_type is not None:
-        from k2d.stages.engine import convert
+        from k2d.inference.ctranslate2_conversion import convert
 
         convert(work.model, work.compute_type)
 
@@ -147,7 +147,7 @@ def _seats(job: Job) -> tuple[Seat, ...]:
 @lru_cache(maxsize=1)
 def _crew(*seats: Seat) -> Crew[Seat, Task, Answered]:
     """The workers; they stay for all units of a stage, as a worker takes ten seconds to import its libraries."""
-    from k2d.stages.decoding_worker import do
+    from k2d.inference.worker import do
 
     return Crew(do, seats)
 

@@ -15,11 +15,11 @@ from k2d.core.atomic import write_text
 from k2d.core.errors import K2DError
 from k2d.core.retries import is_passing, is_short_of_memory
 from k2d.data.rows import Rejected
-from k2d.stages.answers import FACTS, Answer, new_part, write_answer
-from k2d.stages.decoding import Answered, Interrupted, Seat, Share, Speed, Timings, Undecided
-from k2d.stages.decoding_progress import Heard
-from k2d.stages.speed import in_pieces
-from k2d.stages.work import Item, Work, loop_test
+from k2d.inference.answer_cache import FACTS, Answer, new_part, write_answer
+from k2d.inference.audio_progress import Heard
+from k2d.inference.decode_job import Item, Work, loop_test
+from k2d.inference.dispatch import Answered, Interrupted, Seat, Share, Speed, Timings, Undecided
+from k2d.inference.speed import in_pieces
 
 if TYPE_CHECKING:
     from k2d.config.fields import ComputeType
@@ -232,8 +232,8 @@ def _in_ctranslate2(
     path: Path, device: str, compute_type: ComputeType, languages: tuple[str, ...], n_threads: int
 ) -> Recogniser:
     """It has what decoding asks of a recogniser, and no more."""
+    from k2d.inference.ctranslate2_conversion import engine_folder
     from k2d.models.whisper.library.ctranslate2_engine import load_ctranslate2
-    from k2d.stages.engine import engine_folder
 
     found = load_ctranslate2(engine_folder(path, compute_type), device, compute_type, languages, n_threads)
     return cast("Recogniser", found)

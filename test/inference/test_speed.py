@@ -7,11 +7,11 @@ import torch
 
 from k2d.config import load_config
 from k2d.core.errors import K2DError
+from k2d.inference import worker as decoding_worker
+from k2d.inference.decode_job import Item, Work
+from k2d.inference.dispatch import Seat, Speed
+from k2d.inference.speed import make_speed, speed_unit
 from k2d.pipeline.runner import make_job
-from k2d.stages import decoding_worker
-from k2d.stages.decoding import Seat, Speed
-from k2d.stages.speed import make_speed, speed_unit
-from k2d.stages.work import Item, Work
 
 WORK = Work(Path("models/teacher"), "espnet_s2t", ("zho",), {"batch_size": 4}, "fp32", None)
 

@@ -8,9 +8,9 @@ import pytest
 from in_process import Bench, Disk
 
 from k2d.core.errors import K2DError
-from k2d.stages.decoding import decode_items
-from k2d.stages.decoding_progress import Heard
-from k2d.stages.work import Item
+from k2d.inference.audio_progress import Heard
+from k2d.inference.decode_job import Item
+from k2d.inference.dispatch import decode_items
 
 TAPES = {"ra": "ab__cd", "rb": "abc", "rc": "b", "rd": "cc_dd"}
 HEARD = {"ra": "ab cd", "rb": "abc", "rc": "b", "rd": "cc dd"}
@@ -140,7 +140,7 @@ def test_a_disk_that_is_gone_is_not_asked_for_every_recording_once_more(tmp_path
 
 def test_a_full_disk_under_the_answers_stops_at_once(bench, monkeypatch):
     """Not one recording is decoded again for it: what cannot be written now cannot be written in a second try."""
-    from k2d.stages import decoding_worker
+    from k2d.inference import worker as decoding_worker
 
     def full(_):
         raise OSError(errno.ENOSPC, "No space left on device")

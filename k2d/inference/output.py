@@ -15,11 +15,11 @@ from k2d.data.hypotheses import FILE as HYPOTHESES
 from k2d.data.hypotheses import TEXT, hypothesis_from, hypothesis_line, plain_text
 from k2d.data.kaldi.joins import joined_row
 from k2d.data.rows import Hypothesis, Recording, Rejected
+from k2d.inference.answer_cache import Answer, model_facts
+from k2d.inference.decode_job import Item, Work
+from k2d.inference.dispatch import decode_items
 from k2d.pipeline.job import Counts, Job
 from k2d.pipeline.rejects import check_bad, write_rejected
-from k2d.stages.answers import Answer, model_facts
-from k2d.stages.decoding import decode_items
-from k2d.stages.work import Item, Work
 
 RECORD = "record.json"
 

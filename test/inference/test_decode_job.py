@@ -7,9 +7,9 @@ from in_process import Bench
 
 from k2d.config import load_config
 from k2d.core.errors import UsageError
+from k2d.inference.decode_job import longform_work, settings_of_work, work_of
 from k2d.pipeline.runner import make_job
 from k2d.stages.score import _decode
-from k2d.stages.work import longform_work, settings_of_work, work_of
 
 CONF = """
 teacher: {family: whisper, checkpoint: tiny.pt, language: [zh]}
