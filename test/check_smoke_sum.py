@@ -5,8 +5,8 @@ import math
 from finished_road import FinishedRoad
 
 from k2d.data.chunk_sources import read_sources
+from k2d.fitting.table_row import heldout_of
 from k2d.pipeline.runner import make_job
-from k2d.stages.distilling import heldout_of
 
 ROAD = FinishedRoad("smoke_sum")
 SPLIT = "mini/lectures"

@@ -7,9 +7,9 @@ from typing import Any
 
 from k2d.config import settings_of
 from k2d.core.errors import UsageError
+from k2d.fitting.table_row import ROWS, Row, pool_phase_settings, train_row
 from k2d.pipeline.job import Counts, Job, Unit
 from k2d.pipeline.unit_status import recipe_of
-from k2d.stages.distilling import ROWS, Row, pool_phase_settings, train_row
 from k2d.stages.init_student import STUDENT
 from k2d.stages.pseudo_label import TEACHER
 from k2d.stages.select import KEPT

@@ -76,8 +76,8 @@ def run(lab, *words):
 def test_controls_hear_new_windows_whatever_the_teacher_kept(tmp_path):
     """The teacher's last phase keeps its encoder's outputs; a control that did so would hear silence after them."""
     from k2d.config import load_config
+    from k2d.fitting.table_row import _pool_phase
     from k2d.pipeline.runner import make_job
-    from k2d.stages.distilling import _pool_phase
 
     (tmp_path / "x.yaml").write_text(CONF, encoding="utf-8")
     phase = _pool_phase(make_job(load_config(tmp_path / "x.yaml")))

@@ -13,7 +13,7 @@ from k2d.data.rows import Hypothesis, Segment
 from k2d.decode import longform
 from k2d.decode.options import Options
 from k2d.decode.sources import Source
-from k2d.stages.measuring import Held, measure_on
+from k2d.fitting.checkpoint_metric import Held, measure_on
 
 WORDS = ["我們", "today", "去", "park", "玩", "hello", "world"]
 

@@ -12,11 +12,13 @@ import pytest
 from k2d.config import load_config
 from k2d.core.errors import K2DError
 from k2d.core.stamp import write_stamp
+from k2d.fitting import labelled_model as training
+from k2d.fitting import table_row as distilling
 from k2d.pipeline import runner as shell
 from k2d.pipeline.job import Counts
 from k2d.pipeline.stage_list import BY_VERB
 from k2d.pipeline.unit_status import state_of
-from k2d.stages import auxiliary, distill, distilling, teacher, training
+from k2d.stages import auxiliary, distill, teacher
 
 CONF = """
 corpora: {{labelled: [lab/pool], dev: [lab/dev], unlabelled: [lab/train]}}

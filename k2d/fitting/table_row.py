@@ -13,12 +13,12 @@ from k2d.config import settings_of
 from k2d.data.hypotheses import FILE as HYPOTHESES
 from k2d.data.hypotheses import plain_text, read_hypotheses
 from k2d.data.kaldi.datadir import read_recordings
+from k2d.fitting.checkpoint_metric import Held
+from k2d.fitting.new_model import setting_of
+from k2d.fitting.save_model import leave
 from k2d.inference.decode_job import longform_work, loop_test
 from k2d.pipeline.job import Counts, Job
-from k2d.stages.beginning import setting_of
 from k2d.stages.init_student import STUDENT
-from k2d.stages.leaving import leave
-from k2d.stages.measuring import Held
 from k2d.stages.pseudo_label import TEACHER
 
 if TYPE_CHECKING:
@@ -243,7 +243,7 @@ def heldout_of(job: Job) -> dict[str, frozenset[str]]:
 def _measure(heldout: Mapping[str, frozenset[str]], job: Job) -> Any:
     """Free-running decoding of the held-out recordings, against what the teacher heard; None without any."""
     from k2d.decode.options import Options
-    from k2d.stages.measuring import measure_on
+    from k2d.fitting.checkpoint_metric import measure_on
 
     held = _held(heldout, job)
     if not held.texts:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from k2d.core.layout import PROJECT_ROOT
 from k2d.decode.options import Options
 from k2d.decode.sources import Source
-from k2d.stages.measuring import Held, measure_on, shared_out
+from k2d.fitting.checkpoint_metric import Held, measure_on, shared_out
 
 
 def test_checkpoints_are_heard_without_a_beam_and_else_as_in_use(monkeypatch):

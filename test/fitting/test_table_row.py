@@ -46,8 +46,8 @@ def recordings(tmp_path_factory):
 
 def lesson_of(tmp_path, folders, student, *settings, held_out=()):
     """What `_from_chunks` makes of two splits, as a training asks for it."""
+    from k2d.fitting.table_row import _from_chunks
     from k2d.pipeline.runner import make_job
-    from k2d.stages.distilling import _from_chunks
 
     (tmp_path / "x.yaml").write_text(CONF, encoding="utf-8")
     job = make_job(load_config(tmp_path / "x.yaml", [f"exp={tmp_path / 'exp'}", *settings]))
@@ -167,9 +167,9 @@ def test_a_label_is_tokenised_once_for_all_processes_and_epochs(tmp_path, record
 def test_loader_processes_are_a_setting_that_decides_nothing(tmp_path):
     """They reach the training, and no stage is made anew because of them."""
     from k2d.core.layout import PROJECT_ROOT
+    from k2d.fitting.new_model import setting_of
     from k2d.pipeline.runner import make_job
     from k2d.stages import auxiliary, distill, init_student, teacher
-    from k2d.stages.beginning import setting_of
 
     few, many = (make_job(load_config(PROJECT_ROOT / "conf" / "smoke.yaml", [f"loader_processes={n}"])) for n in (1, 6))
     assert [setting_of(tmp_path, 1, job).n_workers for job in (few, many)] == [1, 6]

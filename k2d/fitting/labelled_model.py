@@ -12,18 +12,18 @@ from k2d.config.schema import Recogniser
 from k2d.core.errors import UsageError
 from k2d.core.layout import PROJECT_ROOT, shown
 from k2d.data.kaldi.datadir import read_recordings, read_utterances
+from k2d.fitting.new_model import inputs_of, new_recogniser, setting_of, window_of
+from k2d.fitting.save_model import leave
 from k2d.inference.decode_job import VERSION as DECODER_VERSION
 from k2d.inference.decode_job import longform_work, loop_test
 from k2d.models.whisper.library.dims import PUBLISHED
 from k2d.pipeline.job import Counts, Job, Unit
 from k2d.pipeline.unit_status import recipe_of
-from k2d.stages.beginning import inputs_of, new_recogniser, setting_of, window_of
-from k2d.stages.leaving import leave
 from k2d.train.sharing import check_batch
 
 if TYPE_CHECKING:
     from k2d.core.stamp import Recipe
-    from k2d.stages.measuring import Held
+    from k2d.fitting.checkpoint_metric import Held
 
 VERSION = 1
 
@@ -128,7 +128,7 @@ def _train(name: str, recogniser: Recogniser, recipe: Recipe, job: Job, folder: 
 
 def _measure(recogniser: Recogniser, job: Job) -> Any:
     """Free-running decoding of all development sets together; None without any."""
-    from k2d.stages.measuring import measure_on
+    from k2d.fitting.checkpoint_metric import measure_on
 
     held = held_of(job.config.corpora.dev, job)
     if not held.texts:
@@ -142,7 +142,7 @@ def _measure(recogniser: Recogniser, job: Job) -> Any:
 def held_of(splits: tuple[str, ...], job: Job) -> Held:
     """The recordings of labelled splits with all that is said in each."""
     from k2d.decode.sources import Source
-    from k2d.stages.measuring import Held
+    from k2d.fitting.checkpoint_metric import Held
 
     sources: list[Source] = []
     said: dict[str, list[str]] = {}

@@ -1,0 +1,1 @@
+"""What the stages that train share: new models, trainings, the metric of checkpoints, saving."""
