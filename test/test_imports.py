@@ -48,7 +48,7 @@ SHELLS = {"__main__.py", "cli.py", "compare.py", "publish.py", "sweep.py"}
 ADAPTERS = {
     "espnet2": {"k2d/models/espnet_s2t/library.py", "k2d/export/espnet.py"},
     "whisper": {"k2d/models/whisper/library.py", "k2d/export/openai.py"},
-    "transformers": {"k2d/export/huggingface.py", "k2d/export/wanted.py"},
+    "transformers": {"k2d/export/huggingface.py", "k2d/export/request.py"},
     "ctranslate2": {"k2d/models/whisper/ctranslate2_engine.py", "k2d/export/ctranslate2.py"},
     "faster_whisper": {"k2d/export/ctranslate2.py"},
     "kaldiio": {"k2d/data/audio/ark.py"},

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from k2d.data.audio import read, resolve
-from k2d.data.audio.decode import Samples
+from k2d.data.audio.decoders import Samples
 from k2d.data.kaldi.datadir import read_utterances
 from k2d.data.kaldi.external_sort import read_lines
 from k2d.data.kaldi.joins import split_row

@@ -23,7 +23,7 @@ from k2d.data.raw.files import by_name, unpacked
 from k2d.data.raw.lines import entries
 from k2d.data.raw.tally import Tally
 from k2d.data.rows import Utterance
-from k2d.text.tokens import spoken_language
+from k2d.text.tokenise import spoken_language
 
 SPLITS = ("train", "dev", "test")
 

@@ -15,7 +15,7 @@ from k2d.data.raw.parquet import Kind
 from k2d.data.raw.parquet_splits import find_splits
 from k2d.data.raw.stored_audio import rows_with_audio
 from k2d.data.rows import Utterance
-from k2d.text.tokens import spoken_language
+from k2d.text.tokenise import spoken_language
 
 SPEAKER = "cszs"  # whose voice it is nobody says
 _AUDIO = "correct_audio"

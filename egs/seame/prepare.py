@@ -26,7 +26,7 @@ from k2d.data.raw.cut_audio import cut_out
 from k2d.data.raw.files import by_name, only_place
 from k2d.data.raw.tally import Tally
 from k2d.data.rows import Utterance
-from k2d.text.tokens import spoken_language
+from k2d.text.tokenise import spoken_language
 
 STYLES = ("conversation", "interview")
 VALID_SHARE = 0.05

@@ -13,7 +13,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 import yaml
 from pydantic import TypeAdapter, ValidationError
 
-from k2d.config.between import faults_between_fields
+from k2d.config.cross_checks import faults_between_fields
 from k2d.config.schema import SCHEMA_VERSION, Config
 from k2d.core import strict_yaml
 from k2d.core.errors import Fault, Treatment, UsageError

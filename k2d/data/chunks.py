@@ -24,7 +24,7 @@ from typing import Literal
 from k2d.data.label_segments import EMPTY, LabelSegment, end_of, hundredths, label_segments
 from k2d.data.rows import Hypothesis, Rejected, Segment
 from k2d.data.timed_text import timed_text
-from k2d.text.heard import heard_text
+from k2d.text.truncate import heard_text
 
 Duration = Literal["span", "sum", "authors", "window"]
 Piece = tuple[float, float]  # start and end, in seconds

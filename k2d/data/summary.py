@@ -12,7 +12,7 @@ from k2d.data.kaldi.datadir import read_recordings, read_utterances
 from k2d.data.kaldi.external_sort import read_lines
 from k2d.data.kaldi.joins import split_row
 from k2d.data.rows import Utterance
-from k2d.text.tokens import Script, Token, mixed_tokens
+from k2d.text.tokenise import Script, Token, mixed_tokens
 
 LENGTHS_S = (1, 2, 5, 10, 20, 30, 60, 300)  # borders of the histogram
 

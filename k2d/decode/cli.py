@@ -207,7 +207,7 @@ def _loaded(options: argparse.Namespace, languages: tuple[str, ...]) -> Recognis
 
 
 def _in_ctranslate2(options: argparse.Namespace, languages: tuple[str, ...]) -> Recogniser:
-    from k2d.export.wanted import demand
+    from k2d.export.request import demand
     from k2d.models.whisper.library.ctranslate2_engine import check_compute_type, load_ctranslate2
 
     demand("--engine ctranslate2", "ctranslate2", "transformers")

@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 from itertools import islice
 
 from k2d.data.audio import AudioError
-from k2d.decode.engine import hearing_of
-from k2d.decode.hear import Hearing, Look
 from k2d.decode.options import Options
 from k2d.decode.search import Decoded, IsLoop
 from k2d.decode.sources import Clip, Failed, OpenAudio
+from k2d.decode.whole_window_engine import hearing_of
+from k2d.decode.window_batch import Hearing, Look
 from k2d.models.interface import Recogniser
 
 # Clips are read ahead by this many batches, to decode those of like length together.

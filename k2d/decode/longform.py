@@ -12,13 +12,13 @@ from itertools import chain
 
 from k2d.data.audio import AudioError
 from k2d.data.rows import DecodedWindow, Hypothesis, Segment
-from k2d.decode.engine import hearing_of
+from k2d.decode.audio_context import Surroundings
 from k2d.decode.guards import Place, heard, tidy
-from k2d.decode.hear import Hearing, Look
 from k2d.decode.options import Options
 from k2d.decode.search import Decoded, IsLoop
-from k2d.decode.situate import Surroundings
 from k2d.decode.sources import Failed, OpenAudio, Source
+from k2d.decode.whole_window_engine import hearing_of
+from k2d.decode.window_batch import Hearing, Look
 from k2d.models.interface import Recogniser, SituatedRecogniser
 
 OnWindow = Callable[[DecodedWindow], None]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from k2d.data.audio import AudioError, AudioInfo, AudioSource, clamp, probe, read, resolve
-from k2d.data.audio.decode import Samples
+from k2d.data.audio.decoders import Samples
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from k2d.core.errors import K2DError
 from k2d.export import huggingface
-from k2d.export.agreement import TOLERANCE, Agreement, agreement
-from k2d.export.wanted import Wanted, demand, quietly
+from k2d.export.equivalence import TOLERANCE, Agreement, agreement
+from k2d.export.request import Wanted, demand, quietly
 from k2d.models.parity_check import Trial
 from k2d.models.whisper.library.ctranslate2_engine import COMPUTE_TYPES, max_length
 

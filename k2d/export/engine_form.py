@@ -11,7 +11,7 @@ from k2d.core.atomic import new_partial_folder, publish_folder
 from k2d.core.layout import shown
 from k2d.core.lock import holding
 from k2d.core.stamp import Recipe, damaged_files, fingerprint, readable_stamp, write_stamp
-from k2d.export.wanted import Wanted, demand
+from k2d.export.request import Wanted, demand
 
 VERSION = 1
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, cast
 
-from k2d.export.agreement import Agreement
-from k2d.export.wanted import Wanted, has
+from k2d.export.equivalence import Agreement
+from k2d.export.request import Wanted, has
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -17,9 +17,9 @@ from torch import Tensor
 from k2d.core.atomic import write_text
 from k2d.core.errors import K2DError
 from k2d.core.system_errors import full_disk_told
-from k2d.export.agreement import Agreement, agreement
+from k2d.export.equivalence import Agreement, agreement
 from k2d.export.huggingface_tokenizer import END, START, Vocabulary, write_tokenizer
-from k2d.export.wanted import Wanted, quietly
+from k2d.export.request import Wanted, quietly
 from k2d.models.parity_check import Trial
 from k2d.models.whisper.library import language_code, vocabulary
 from k2d.models.whisper.library.checkpoint_files import (

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from k2d.core.system_errors import full_disk_told
-from k2d.export.agreement import Agreement, agreement
-from k2d.export.wanted import Wanted
+from k2d.export.equivalence import Agreement, agreement
+from k2d.export.request import Wanted
 from k2d.models.parity_check import Trial
 from k2d.models.whisper.library.checkpoint_files import read_whisper
 

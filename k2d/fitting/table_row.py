@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from k2d.models.interface import Recogniser
     from k2d.models.student import Shrinkable
     from k2d.train.batches import Batch, Material, Share
+    from k2d.train.chunk_batches import Labelling
     from k2d.train.chunk_table import ChunkTable
-    from k2d.train.chunks import Labelling
     from k2d.train.distillation import Pair
     from k2d.train.encoded import Encoded
     from k2d.train.learner import Objective
@@ -116,7 +116,7 @@ def _from_chunks(
     pair: Pair, objective: Objective, seed: int, folders: Mapping[Path, frozenset[str]], job: Job
 ) -> Lesson:
     """A student on the chunks that a method kept; those of held-out recordings are counted as left out."""
-    from k2d.train.chunks import ChunkBatches, ChunkMaterial, Labelling
+    from k2d.train.chunk_batches import ChunkBatches, ChunkMaterial, Labelling
 
     distill = job.config.distill
     labelling = Labelling(
@@ -150,7 +150,7 @@ def _table(folders: Mapping[Path, frozenset[str]], reader: Recogniser, job: Job)
 def _encoded(teacher: Recogniser, labelling: Labelling, job: Job) -> Encoded:
     """Every chunk of stage 6 that fits, for all students, as their teacher hears it."""
     from k2d.core.stamp import fingerprint
-    from k2d.train.chunks import ChunkMaterial
+    from k2d.train.chunk_batches import ChunkMaterial
     from k2d.train.encoded import open_encoded
 
     splits = [job.places.exp / "chunks" / split for split in job.config.corpora.unlabelled]
@@ -232,7 +232,7 @@ def _load(name: str, job: Job) -> Any:
 
 def heldout_of(job: Job) -> dict[str, frozenset[str]]:
     """The recordings of each unlabelled split that no student learns from: the same for all methods and seeds."""
-    from k2d.train.chunks import heldout_recordings
+    from k2d.train.chunk_batches import heldout_recordings
 
     splits = job.config.corpora.unlabelled
     names = [f"{split}/{row.id}" for split in splits for row in read_recordings(job.places.split(split))]

@@ -24,7 +24,7 @@ from k2d.inference.speed import in_pieces
 if TYPE_CHECKING:
     from k2d.config.fields import ComputeType
     from k2d.decode.sources import Failed, Source
-    from k2d.decode.speed import Timed
+    from k2d.decode.stopwatch import Timed
     from k2d.models.interface import Recogniser
 
 Found = Iterator[tuple[str, "dict[str, Any] | Failed"]]
@@ -102,7 +102,7 @@ def _speed(speed: Speed, seat: Seat) -> Timings:
     """All models are in memory at once: one that was loaded for its run alone would be timed cold."""
     import torch
 
-    from k2d.decode.speed import measure_in_turn
+    from k2d.decode.stopwatch import measure_in_turn
 
     torch.set_num_threads(speed.n_threads)
     audio_s = round(sum(item.length_s for item in speed.items), 3)
@@ -123,7 +123,7 @@ def _speed(speed: Speed, seat: Seat) -> Timings:
 
 def _timed_by(work: Work, speed: Speed, seat: Seat) -> Timed:
     from k2d.decode.options import Options
-    from k2d.decode.speed import Timed
+    from k2d.decode.stopwatch import Timed
 
     model = _loaded(work, seat.device)
     items = list(speed.items) if speed.batch_size == 1 else in_pieces(speed.items, model.window.length_s)

@@ -15,12 +15,12 @@ from k2d.config.load import resolve_conf
 from k2d.core.errors import UsageError
 from k2d.core.limits import whole_number
 from k2d.pipeline.runner import DEFAULT_CONF
-from k2d.plan.audio import hours_of
+from k2d.plan.audio_hours import hours_of
 from k2d.plan.hours import UNITS
 from k2d.plan.machines import MACHINES, Machine
 from k2d.plan.planning import Setup, make_plan
+from k2d.plan.printing import as_json, as_text
 from k2d.plan.reading import shape_of
-from k2d.plan.tables import as_json, as_text
 
 
 def main(argv: Sequence[str]) -> int:

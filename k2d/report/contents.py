@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from k2d.config import Config
 from k2d.core.layout import PROJECT_ROOT
-from k2d.report.comparison import pooled, teacher_speed_up
+from k2d.report.comparable import pooled, teacher_speed_up
 from k2d.report.document import Block, Bullets, Paragraph, Section, Table, names
 from k2d.report.figures import cost_figures, interval_figures, selection_figures
 from k2d.report.score_tables import (

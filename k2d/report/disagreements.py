@@ -14,9 +14,9 @@ from k2d.data.kaldi.datadir import Segment, parse_segment
 from k2d.data.kaldi.external_sort import read_lines
 from k2d.data.kaldi.joins import split_row
 from k2d.report.clips import Clips
-from k2d.report.distances import kind_of
 from k2d.report.document import Clip, Pair, Stretch
-from k2d.select.rows import ChunkRow
+from k2d.report.thresholds import kind_of
+from k2d.select.tsv import ChunkRow
 
 MAX_TOKENS = 300  # shown of one text: a loop can be a hundred thousand tokens long
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from k2d.report.comparison import is_comparable, pooled, teacher_speed_up
-from k2d.report.distances import METRICS, Distances
+from k2d.report.comparable import is_comparable, pooled, teacher_speed_up
 from k2d.report.document import Figure
 from k2d.report.plotting import COLOURS, INK, colours_of, drawn, legend_below, markers_of
-from k2d.report.rows import Score
+from k2d.report.result_rows import Score
 from k2d.report.score_tables import ROLES
 from k2d.report.stored import TEACHER, Experiment
+from k2d.report.thresholds import METRICS, Distances
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -6,7 +6,7 @@ import math
 import statistics
 from collections.abc import Iterator, Sequence
 
-from k2d.report.comparison import is_comparable
+from k2d.report.comparable import is_comparable
 from k2d.report.document import NOTHING, Cell, Table
 from k2d.report.score_tables import titled
 from k2d.report.stored import TEACHER, Experiment, method_of

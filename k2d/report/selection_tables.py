@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from k2d.report.distances import METRICS
 from k2d.report.document import NOTHING, Cell, Table, names
-from k2d.report.rows import Recall, Selection, ValidatorStudy
+from k2d.report.result_rows import Recall, Selection, ValidatorStudy
 from k2d.report.stored import Experiment
+from k2d.report.thresholds import METRICS
 from k2d.report.wording import number, share
 
 

@@ -14,12 +14,12 @@ from k2d.config import Config
 from k2d.core.errors import K2DError
 from k2d.core.layout import Places, shown
 from k2d.core.stamp import STAMP, Stamp, read_stamp
-from k2d.report.distances import Distances, summed_up
-from k2d.report.rows import Score, Selection, ValidatorStudy, score_of, selection_of, study_of
+from k2d.report.result_rows import Score, Selection, ValidatorStudy, score_of, selection_of, study_of
+from k2d.report.thresholds import Distances, summed_up
 from k2d.report.trainings import CURVES, Training, read_loss, training_of
 from k2d.score.store import CTC_ROW
 from k2d.score.timing import BATCHED, SINGLE, SPEED, RealTimeFactor, Speeds, speeds_of
-from k2d.select.rows import read_distances
+from k2d.select.tsv import read_distances
 
 TEACHER = "teacher"
 VALIDATORS = "validator"  # folder below score/ that is no system's

@@ -15,7 +15,7 @@ from typing import Literal, NamedTuple
 from rapidfuzz.distance import Levenshtein
 
 from k2d.score.rates import ErrorRate
-from k2d.text.tokens import Token
+from k2d.text.tokenise import Token
 
 Kind = Literal["s", "d", "i"]
 
@@ -53,7 +53,7 @@ class Column(NamedTuple):
 def align(ref: Sequence[Token], hyp: Sequence[Token]) -> Alignment:
     """Align two token sequences.
 
-    >>> from k2d.text.tokens import mixed_tokens
+    >>> from k2d.text.tokenise import mixed_tokens
     >>> align(mixed_tokens("我 用 gpu"), mixed_tokens("我 們 用 cpu")).edits
     [Edit(kind='i', ref_at=1, hyp_at=1), Edit(kind='s', ref_at=2, hyp_at=3)]
     """
@@ -80,7 +80,7 @@ def counted(n: int, found: Sequence[Edit]) -> ErrorRate:
 def columns(alignment: Alignment) -> list[Column]:
     """The alignment column by column.
 
-    >>> from k2d.text.tokens import mixed_tokens
+    >>> from k2d.text.tokenise import mixed_tokens
     >>> [tuple(column) for column in columns(align(mixed_tokens("我 用"), mixed_tokens("我 們 用")))]
     [('我', '我'), (None, '們'), ('用', '用')]
     """

@@ -13,13 +13,13 @@ from pathlib import Path
 
 from k2d.core.limits import MOST_RESAMPLES, whole_number
 from k2d.data.kaldi.validation import N_LISTED, listed
+from k2d.score.columns import markdown_table, text_table
 from k2d.score.confidence import RESAMPLES, Draws
-from k2d.score.files import Task, score_files
-from k2d.score.layout import markdown_table, text_table
 from k2d.score.rates import Figure
+from k2d.score.scored_files import Task, score_files
 from k2d.score.scoring import Conventions
 from k2d.score.store import Record
-from k2d.text.steps import STEPS
+from k2d.text.normaliser_steps import STEPS
 
 NAMES = {
     "mer": "MER",

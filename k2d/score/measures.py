@@ -8,7 +8,7 @@ from typing import Literal
 
 from k2d.score.align import Alignment, Edit, counted, edits
 from k2d.score.rates import ErrorRate
-from k2d.text.tokens import Script, Token
+from k2d.text.tokenise import Script, Token
 
 Part = Literal["mixed", "zh", "en", "other"]
 PARTS: tuple[Part, ...] = ("mixed", "zh", "en", "other")
@@ -22,7 +22,7 @@ _LANGUAGES = (Script.ZH, Script.EN)
 def part_of(ref: Sequence[Token]) -> Part:
     """The part of a test set that an utterance is in, by its reference; `other` has neither Mandarin nor English.
 
-    >>> from k2d.text.tokens import mixed_tokens
+    >>> from k2d.text.tokenise import mixed_tokens
     >>> [part_of(mixed_tokens(text)) for text in ("跑 model", "跑 3 個", "run 3", "3", "")]
     ['mixed', 'zh', 'en', 'other', 'other']
     """
@@ -81,7 +81,7 @@ def languages(tokens: Sequence[Token]) -> list[Script]:
     At the start of an utterance they take that of the first token that has one; where none has, Mandarin, the
     matrix language.
 
-    >>> from k2d.text.tokens import mixed_tokens
+    >>> from k2d.text.tokenise import mixed_tokens
     >>> [script.value for script in languages(mixed_tokens("3 個 gpu 4"))]
     ['zh', 'zh', 'en', 'en']
     """

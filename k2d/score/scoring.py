@@ -14,7 +14,7 @@ from k2d.score.rates import ErrorRate
 from k2d.score.texts import Pair
 from k2d.select.loops import count_repetitions
 from k2d.text.normalise import Normaliser
-from k2d.text.tokens import mixed_tokens
+from k2d.text.tokenise import mixed_tokens
 
 ScriptConversion = Literal["t2s", "per_char", "none"]
 TokenMode = Literal["default", "paper"]

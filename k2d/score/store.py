@@ -12,7 +12,7 @@ from typing import Any
 from k2d.core.atomic import write_text, writing
 from k2d.core.errors import K2DError
 from k2d.core.layout import shown
-from k2d.score.layout import alignment_block, parse_trn_line, trn_line
+from k2d.score.columns import alignment_block, parse_trn_line, trn_line
 from k2d.score.measures import MEASURES, PARTS
 from k2d.score.rates import ErrorRate
 from k2d.score.scoring import ScoredUtterance, SetScore

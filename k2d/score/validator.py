@@ -19,7 +19,7 @@ from k2d.data.rows import Utterance
 from k2d.score.align import align
 from k2d.score.rates import ErrorRate
 from k2d.score.scoring import Conventions
-from k2d.text.tokens import mixed_tokens
+from k2d.text.tokenise import mixed_tokens
 
 Metric = Literal["mer", "per", "composite"]
 METRICS: tuple[Metric, ...] = ("mer", "per", "composite")

@@ -14,7 +14,7 @@ from k2d.core.errors import K2DError
 from k2d.core.progress import Progress
 from k2d.core.workers import Outcome, run_each
 from k2d.select.distances import Comparer, Measuring
-from k2d.select.rows import ChunkRow, chunk_line
+from k2d.select.tsv import ChunkRow, chunk_line
 
 BLOCK_PAIRS = 2000
 BLOCK_CHARACTERS = 2_000_000  # a few megabytes go to a worker at once, however long the texts are

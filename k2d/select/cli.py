@@ -16,9 +16,9 @@ from k2d.data.kaldi.joins import differences
 from k2d.data.kaldi.kinds import KINDS
 from k2d.data.kaldi.tables import Table, open_table
 from k2d.select.distances import Comparer, Measuring
-from k2d.select.rows import Distances, distance_text
 from k2d.select.rules import RULES, judge
-from k2d.text.steps import STEPS
+from k2d.select.tsv import Distances, distance_text
+from k2d.text.normaliser_steps import STEPS
 
 HEADER = ("id", "loops_a", "loops_b", "mer", "per", "composite", "keep")
 

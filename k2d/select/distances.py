@@ -16,11 +16,11 @@ from rapidfuzz.distance import Levenshtein
 
 from k2d.core.layout import PROJECT_ROOT
 from k2d.select.loops import ngram_loops
-from k2d.select.rows import DECIMALS, Distances
+from k2d.select.tsv import DECIMALS, Distances
 from k2d.text.normalise import Normaliser
 from k2d.text.phonemes import Phonemiser
 from k2d.text.timestamps import strip_timestamps
-from k2d.text.tokens import token_texts
+from k2d.text.tokenise import token_texts
 
 VERSION = 2
 """Raised when the same texts would give other distances."""

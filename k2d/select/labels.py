@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from k2d.core.errors import K2DError, UsageError
-from k2d.text.tokens import Script, mixed_tokens
+from k2d.text.tokenise import Script, mixed_tokens
 
 VERSION = 1
 

@@ -6,7 +6,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import Any
 
-from k2d.select.rows import ChunkRow
+from k2d.select.tsv import ChunkRow
 
 
 @dataclass

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from k2d.select.rows import Distances
+from k2d.select.tsv import Distances
 
 EMPTY_TEACHER = "empty_teacher"
 LOOP = "loop"

@@ -14,8 +14,8 @@ from k2d.config.load import load_config, resolve_conf
 from k2d.core.errors import MissingInput, UsageError
 from k2d.core.layout import places, shown
 from k2d.select.record import Amount
-from k2d.select.rows import DISTANCES, ChunkRow, read_distances
 from k2d.select.rules import RULES
+from k2d.select.tsv import DISTANCES, ChunkRow, read_distances
 
 METRICS = ("mer", "per", "composite")
 

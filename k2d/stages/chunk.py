@@ -24,6 +24,7 @@ from k2d.core.workers import Outcome
 from k2d.data.chunk_audio import Cutting, Labelled, cut, file_of
 from k2d.data.chunk_sources import FILE as SOURCES
 from k2d.data.chunk_sources import Source, source_value
+from k2d.data.chunk_tally import Tally
 from k2d.data.chunks import Duration, Packed, pack
 from k2d.data.hypotheses import FILE as HYPOTHESES
 from k2d.data.hypotheses import read_hypotheses
@@ -36,8 +37,7 @@ from k2d.data.label_segments import segment_id
 from k2d.data.rows import Hypothesis, Rejected, Utterance
 from k2d.pipeline.job import Counts, Job, Unit
 from k2d.pipeline.rejects import check_bad, write_rejected
-from k2d.stages.chunk_tally import Tally
-from k2d.stages.select_chunks import COURSES, LOGPROBS
+from k2d.select.chunk_reader import COURSES, LOGPROBS
 
 VERSION = 1
 

@@ -17,9 +17,9 @@ from k2d.stages.init_student import RECORD as LAYERS
 from k2d.stages.init_student import STUDENT
 
 if TYPE_CHECKING:
-    from k2d.export.agreement import Agreement
     from k2d.export.card import Subject
-    from k2d.export.wanted import Wanted
+    from k2d.export.equivalence import Agreement
+    from k2d.export.request import Wanted
 
 VERSION = 1
 
@@ -65,7 +65,7 @@ def make(unit: Unit, job: Job, folder: Path) -> Counts:
     """Write a student in one format, load it back, and say on its card what is known of it."""
     from k2d.export.card import card
     from k2d.export.formats import FORMATS
-    from k2d.export.wanted import Wanted
+    from k2d.export.request import Wanted
 
     name, form = str(unit.settings["student"]), str(unit.settings["format"])
     wanted = Wanted(name, job.config.teacher.language, job.config.export.compute_type)

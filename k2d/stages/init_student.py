@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, cast
 from k2d.core.atomic import write_text
 from k2d.core.errors import K2DError
 from k2d.pipeline.job import Counts, Job, Unit
-from k2d.score.layout import text_table
+from k2d.score.columns import text_table
 from k2d.stages.pseudo_label import TEACHER
 
 if TYPE_CHECKING:

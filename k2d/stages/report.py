@@ -21,7 +21,7 @@ from k2d.report.publish import RESULTS
 from k2d.report.significance import significance_table
 from k2d.report.stored import Experiment, read_experiment
 from k2d.text.normalise import Normaliser
-from k2d.text.tokens import token_texts
+from k2d.text.tokenise import token_texts
 
 VERSION = 2
 PAGE = "report.html"

@@ -20,7 +20,7 @@ from k2d.data.rows import Utterance
 from k2d.inference.decode_job import compute_type_of
 from k2d.pipeline.job import Counts, Job, Unit
 from k2d.score.confidence import Draws
-from k2d.score.files import Task, score_files
+from k2d.score.scored_files import Task, score_files
 from k2d.score.scoring import Conventions
 from k2d.score.signature import settings_digest
 from k2d.score.store import CTC_ROW

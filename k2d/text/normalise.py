@@ -8,8 +8,8 @@ from functools import cached_property
 
 from k2d.text import basic as basic_normaliser
 from k2d.text.basic import basic
+from k2d.text.normaliser_steps import STEPS, Step, chosen_steps
 from k2d.text.script import CONVERTERS, HanScript, script_version
-from k2d.text.steps import STEPS, Step, chosen_steps
 from k2d.text.timestamps import strip_timestamps
 
 

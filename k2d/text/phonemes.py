@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from k2d.text import english, mandarin
-from k2d.text.guesses import Guesses
+from k2d.text.g2p_cache import Guesses
 from k2d.text.lexicon import read_lexicon
 
 VERSION = 1

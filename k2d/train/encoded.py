@@ -21,8 +21,8 @@ from k2d.core.atomic import new_partial_folder, publish_folder
 from k2d.core.lock import taking_turns
 from k2d.core.progress import track
 from k2d.models.interface import Memory, Recogniser
+from k2d.train.chunk_batches import ChunkMaterial, sequence_of, speech_of
 from k2d.train.chunk_table import Chunk
-from k2d.train.chunks import ChunkMaterial, sequence_of, speech_of
 
 STATES, HIDDEN, KEYS, ENDS, INDEX = "states.float32", "hidden.float32", "keys.uint64", "ends.int64", "index.json"
 VERSION = 1  # raised by hand when the same chunks and teacher would give something else

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from k2d.text.heard import heard_text
+from k2d.text.truncate import heard_text
 
 _LEAST_HEARD_S = 0.5  # an utterance of which less is heard is left out rather than cut
 

@@ -4,7 +4,7 @@ import pytest
 
 from k2d.data.rows import Utterance
 from k2d.data.summary import Summary, Switching, code_mixing_index, render
-from k2d.text.tokens import mixed_tokens
+from k2d.text.tokenise import mixed_tokens
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from k2d.decode.longform import decode_recordings
 from k2d.decode.options import Options
 from k2d.decode.sources import Clip, Source
 from k2d.export import ctranslate2
-from k2d.export.wanted import Wanted
+from k2d.export.request import Wanted
 
 pytestmark = pytest.mark.slow
 

@@ -60,8 +60,8 @@ def tones(rng, n_samples):
 
 def heard_here(folder, audio, precision="fp64", batch_size=N_WINDOWS, **options):
     """What each window says, with the sum of its log-probabilities."""
-    from k2d.decode.hear import Hearing, Look
     from k2d.decode.options import Options
+    from k2d.decode.window_batch import Hearing, Look
     from k2d.models.registry import load_recogniser
 
     recogniser = load_recogniser(folder, precision=precision, languages=("zho",))

@@ -7,8 +7,8 @@ import yaml
 from made_experiment import CONF, fabricate, write_record, write_score
 
 from k2d.config import load_config
-from k2d.export.agreement import Agreement
 from k2d.export.card import Subject, card
+from k2d.export.equivalence import Agreement
 from k2d.pipeline.runner import make_job
 from k2d.report.stored import read_experiment
 

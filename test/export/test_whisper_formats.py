@@ -14,7 +14,7 @@ from whisper_tiny import sound, talks, tiny_checkpoint
 
 from k2d.core.errors import K2DError
 from k2d.export import ctranslate2, huggingface, openai
-from k2d.export.wanted import Wanted
+from k2d.export.request import Wanted
 
 pytestmark = pytest.mark.slow  # transformers takes seconds to import
 

@@ -247,7 +247,8 @@ def test_the_order_of_splits_decides_nothing(tmp_path, monkeypatch):
 @pytest.mark.slow
 def test_kept_encodings_are_of_this_teacher_and_this_audio(tmp_path, fake, monkeypatch):
     """Paths and labels stay as they are where a corpus is made anew with other noise."""
-    from k2d.train import chunks, encoded
+    from k2d.train import chunk_batches as chunks
+    from k2d.train import encoded
 
     lab, keys = Lab(tmp_path), []
     monkeypatch.setattr(distilling, "_table", lambda *_: [])

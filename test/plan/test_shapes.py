@@ -12,7 +12,7 @@ from k2d.core.errors import K2DError, UsageError
 from k2d.plan import shapes
 from k2d.plan.reading import shape_of
 from k2d.plan.shapes import whisper_shape
-from k2d.score import layout
+from k2d.score import columns as layout
 
 
 def shape(recogniser: Recogniser, vocab_size: int = 1800):

@@ -11,9 +11,9 @@ from made_experiment import write_chunks
 
 from k2d.report import clips
 from k2d.report.disagreements import MAX_TOKENS, joined, pairs, stretches
-from k2d.select.rows import ChunkRow, Distances
+from k2d.select.tsv import ChunkRow, Distances
 from k2d.text.timestamps import strip_timestamps
-from k2d.text.tokens import token_texts
+from k2d.text.tokenise import token_texts
 
 
 def tokens(text):

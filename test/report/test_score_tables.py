@@ -4,7 +4,7 @@ import math
 
 from made_experiment import figure, write_record, write_score, write_speed
 
-from k2d.report.comparison import pooled, teacher_speed_up
+from k2d.report.comparable import pooled, teacher_speed_up
 from k2d.report.score_tables import (
     interval_table,
     kinds_table,

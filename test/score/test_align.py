@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from k2d.score.align import align, columns, edits
 from k2d.score.rates import ErrorRate
-from k2d.text.tokens import mixed_tokens
+from k2d.text.tokenise import mixed_tokens
 
 WORDS = st.lists(st.sampled_from(["我", "你", "gpu", "run", "3"]), max_size=12)
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from k2d.score.align import align
 from k2d.score.measures import languages, measures, part_of
 from k2d.score.rates import ErrorRate
-from k2d.text.tokens import Script, mixed_tokens
+from k2d.text.tokenise import Script, mixed_tokens
 
 WORDS = st.lists(st.sampled_from(["我", "你", "們", "gpu", "run", "3", "50", "かな"]), max_size=12)
 

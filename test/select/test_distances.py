@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from k2d.config.load import settings_of
 from k2d.config.schema import Select
 from k2d.select.distances import Comparer, Measuring, error_rate
-from k2d.select.rows import Distances
+from k2d.select.tsv import Distances
 
 COMPARER = Comparer(Measuring())
 

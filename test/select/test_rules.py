@@ -8,8 +8,8 @@ from k2d.config.schema import Method
 from k2d.core.errors import K2DError, UsageError
 from k2d.select import labels
 from k2d.select.labels import LABEL_RULES, Label, label_rules, objection
-from k2d.select.rows import Distances
 from k2d.select.rules import RULES, judge
+from k2d.select.tsv import Distances
 
 #                          loops_a, loops_b, n_a, n_b, mer, per
 CLEAN = Distances(False, False, 9, 9, 0.4, 0.3)

@@ -8,9 +8,9 @@ from k2d.core.errors import K2DError, MissingInput, UsageError
 from k2d.select.bulk import Keeping, Pair, blocks, measured_lines
 from k2d.select.distances import Measuring
 from k2d.select.record import Tally
-from k2d.select.rows import ChunkRow, Decision, Distances, chunk_line, read_distances, write_decisions, write_distances
 from k2d.select.rules import RULES, judge
 from k2d.select.sweep import alphas_of, main, sweep
+from k2d.select.tsv import ChunkRow, Decision, Distances, chunk_line, read_distances, write_decisions, write_distances
 
 FOUR_DECIMALS = st.integers(0, 20000).map(lambda n: n / 10000)
 ROWS = st.lists(

@@ -18,8 +18,8 @@ from k2d.inference.output import Tally
 from k2d.pipeline.rejects import read_rejected
 from k2d.pipeline.runner import make_job, run_stage
 from k2d.pipeline.stage_list import BY_VERB
+from k2d.select.chunk_reader import Chunks
 from k2d.stages.second_opinion import chunk_items
-from k2d.stages.select_chunks import Chunks
 
 DURATION_S = 12.0
 N_SAMPLES = round(DURATION_S * 16_000)

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from k2d.core.errors import K2DError
 from k2d.text.normalise import Normaliser
-from k2d.text.steps import STEPS
-from k2d.text.tokens import token_texts
+from k2d.text.normaliser_steps import STEPS
+from k2d.text.tokenise import token_texts
 
 STEP_SETS = list(chain.from_iterable(combinations(STEPS, n) for n in range(len(STEPS) + 1)))
 

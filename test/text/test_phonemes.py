@@ -11,7 +11,7 @@ from k2d.core.errors import K2DError
 from k2d.text import english, phonemes
 from k2d.text.normalise import Normaliser
 from k2d.text.phonemes import Phonemiser
-from k2d.text.tokens import token_texts
+from k2d.text.tokenise import token_texts
 
 
 @pytest.fixture(scope="session")

@@ -130,7 +130,7 @@ def test_whole_files_and_silence_are_chunks_too(tmp_path):
 
 def test_a_process_that_is_sent_the_batches_maps_the_files_itself(kept, tmp_path):
     from k2d.train.batches import Share
-    from k2d.train.chunks import ChunkBatches, ChunkMaterial
+    from k2d.train.chunk_batches import ChunkBatches, ChunkMaterial
 
     table, codec = opened(tmp_path / "cache", kept), made_codec()
     assert len(pickle.dumps(table)) < 500
@@ -142,7 +142,7 @@ def test_a_process_that_is_sent_the_batches_maps_the_files_itself(kept, tmp_path
 @pytest.mark.parametrize("n_loaders", [1, 2])
 def test_any_number_of_loader_processes_gives_the_same_batches(kept, tmp_path, n_loaders):
     from k2d.train.batches import Share, StepLoader
-    from k2d.train.chunks import ChunkBatches, ChunkMaterial, Labelling
+    from k2d.train.chunk_batches import ChunkBatches, ChunkMaterial, Labelling
 
     table, codec = opened(tmp_path / "cache", kept), made_codec()
     labelling = Labelling(timestamps_probability=0.5, previous_text_probability=0.5, token_noise=0.2)

@@ -48,7 +48,7 @@ def table_of(folder, cache, codec, held_out=()):
 
 def batches_of(folder, cache, **how):
     from k2d.train.batches import Share
-    from k2d.train.chunks import ChunkBatches, ChunkMaterial, Labelling
+    from k2d.train.chunk_batches import ChunkBatches, ChunkMaterial, Labelling
 
     codec = made_codec()
     found = table_of(folder, cache, codec)
@@ -194,7 +194,7 @@ def test_what_is_kept_is_what_the_teacher_gives(teacher, chunks_folder, tmp_path
     """With it, the losses are the same, no audio is read, and neither encoder nor decoder of the teacher runs again."""
     from k2d.objectives.objective import Objective
     from k2d.train.batches import Share
-    from k2d.train.chunks import ChunkBatches, ChunkMaterial, Labelling
+    from k2d.train.chunk_batches import ChunkBatches, ChunkMaterial, Labelling
     from k2d.train.distillation import Distilling, Pair
     from k2d.train.encoded import open_encoded
 
@@ -235,7 +235,7 @@ def test_the_student_reads_other_words_and_is_to_say_what_was_there(teacher, chu
     """All words replaced by others that occur; prompt, times and targets stay, and the teacher reads what was there."""
     from k2d.objectives.objective import Objective
     from k2d.train.batches import IGNORED, Share
-    from k2d.train.chunks import ChunkBatches, ChunkMaterial, Labelling
+    from k2d.train.chunk_batches import ChunkBatches, ChunkMaterial, Labelling
     from k2d.train.distillation import Distilling, Pair
 
     chunks = table_of(chunks_folder, tmp_path, teacher.codec)
@@ -271,7 +271,7 @@ def test_processes_that_start_together_hear_the_chunks_once(teacher, chunks_fold
     from built_together import opened_together
 
     from k2d.train import encoded
-    from k2d.train.chunks import ChunkMaterial
+    from k2d.train.chunk_batches import ChunkMaterial
 
     material = ChunkMaterial(table_of(chunks_folder, tmp_path, teacher.codec), teacher.codec, teacher.window)
 

@@ -10,8 +10,8 @@ from k2d.models.interface import Request
 from k2d.models.student import check_pair, shrink
 from k2d.objectives.objective import Objective
 from k2d.train.batches import IGNORED, Sample, collate
+from k2d.train.chunk_batches import sequence_of
 from k2d.train.chunk_table import Chunk
-from k2d.train.chunks import sequence_of
 from k2d.train.distillation import Distilling, Pair
 from k2d.train.trainable import let_learn, set_modes
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from k2d.text.heard import heard_text
+from k2d.text.truncate import heard_text
 from k2d.train.windows import Layout, Placed, compose, timed_text
 
 DURATIONS = st.lists(st.floats(0.1, 10.0), min_size=1, max_size=6).map(np.array)

@@ -33,9 +33,9 @@ from egs.mini.words import COURSES, read_deck, read_grammar  # noqa: E402
 from k2d.data.kaldi.external_sort import sort_lines  # noqa: E402
 from k2d.select.bulk import Pair, measured_lines  # noqa: E402
 from k2d.select.distances import Comparer, Measuring  # noqa: E402
-from k2d.select.rows import write_distances  # noqa: E402
+from k2d.select.tsv import write_distances  # noqa: E402
 from k2d.text.phonemes import Phonemiser  # noqa: E402
-from k2d.text.tokens import token_texts  # noqa: E402
+from k2d.text.tokenise import token_texts  # noqa: E402
 
 WARM, TIMED, PLAIN, ROUNDS = 3000, 3000, 300, 3
 ERRORS = 0.2

@@ -43,7 +43,7 @@ def main() -> None:
 def _measure(texts: Sequence[str]) -> None:
     from k2d.text.normalise import Normaliser
     from k2d.text.phonemes import Phonemiser
-    from k2d.text.tokens import token_texts
+    from k2d.text.tokenise import token_texts
 
     normalise, phonemiser = Normaliser(), Phonemiser()
     started = time.perf_counter()

@@ -17,7 +17,7 @@ from torch import Tensor
 from k2d.decode.longform import decode_recordings
 from k2d.decode.sources import Source
 from k2d.export import ctranslate2, huggingface
-from k2d.export.wanted import Wanted
+from k2d.export.request import Wanted
 from tools.bench.whisper_labelling import LABELLING, N_TOKENS, added, report, timed_in_turns
 
 _N_PROMPT = 3  # start, language, task

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from k2d.data.audio.decode import Samples, open_decoder
+from k2d.data.audio.decoders import Samples, open_decoder
 from k2d.data.audio.probe import AudioInfo, probe
 from k2d.data.audio.read import blocks_of
 from k2d.data.audio.source import AudioError, AudioSource

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from k2d.data.audio import ogg
 from k2d.data.audio.content import recognise
-from k2d.data.audio.decode import Decoder, open_decoder, open_raw
+from k2d.data.audio.decoders import Decoder, open_decoder, open_raw
 from k2d.data.audio.mp3 import check_stated_length, counted_length
 from k2d.data.audio.source import AudioError, AudioSource, Cause, stat_regular
 from k2d.data.audio.wav import read_wav_layout

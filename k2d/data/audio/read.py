@@ -14,7 +14,7 @@ import numpy as np
 import soxr
 from numpy.typing import NDArray
 
-from k2d.data.audio.decode import BLOCK_FRAMES, Decoder, Samples, open_decoder
+from k2d.data.audio.decoders import BLOCK_FRAMES, Decoder, Samples, open_decoder
 from k2d.data.audio.probe import MIN_DURATION_S, AudioInfo, check_channel, check_unchanged, glance
 from k2d.data.audio.source import AudioError, AudioSource
 

@@ -10,7 +10,7 @@ import soundfile
 
 from k2d.core.atomic import partial_file, sync_folder
 from k2d.core.errors import UsageError
-from k2d.data.audio.decode import BLOCK_FRAMES, Samples
+from k2d.data.audio.decoders import BLOCK_FRAMES, Samples
 from k2d.data.audio.source import AudioError, Cause
 
 _FORMATS = {".flac": "FLAC", ".wav": "WAV"}

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from k2d.data.audio import MIN_DURATION_S
-from k2d.data.audio.decode import Samples
+from k2d.data.audio.decoders import Samples
 from k2d.decode.sources import OpenAudio
 from k2d.models.interface import Situated, SituatedRecogniser, Window
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from k2d.text.normalise import Normaliser
-from k2d.text.tokens import Script, mixed_tokens, token_texts
+from k2d.text.tokenise import Script, mixed_tokens, token_texts
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from k2d.plan.machines import GIB, SHARES_SOURCE
 from k2d.plan.memory import USABLE, Line
 from k2d.plan.planning import Plan, Setup
 from k2d.plan.rates import FILLED, TOKENS_PER_S
-from k2d.score.layout import text_table
+from k2d.score.columns import text_table
 
 _WIDTH = 120
 

@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from k2d.report.distances import summed_up
-from k2d.select.rows import ChunkRow, Distances
+from k2d.report.thresholds import summed_up
+from k2d.select.tsv import ChunkRow, Distances
 
 
 def chunk(key, mer=0.5, per=0.3, *, loops=(False, False), n=(10, 10), duration_s=3600.0):

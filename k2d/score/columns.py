@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 
 from k2d.score.align import Alignment, Column, columns
-from k2d.text.tokens import Token
+from k2d.text.tokenise import Token
 
 
 @lru_cache(maxsize=1 << 16)  # the same tokens come again and again
@@ -35,7 +35,7 @@ def padded(text: str, n_columns: int, *, right: bool = False) -> str:
 def trn_line(key: str, tokens: Iterable[Token]) -> str:
     """A line of a trn file.
 
-    >>> from k2d.text.tokens import mixed_tokens
+    >>> from k2d.text.tokenise import mixed_tokens
     >>> trn_line("spk1-u1", mixed_tokens("用 gpu 跑"))
     '用 gpu 跑 (spk1-u1)'
     """
@@ -52,7 +52,7 @@ def alignment_block(key: str, alignment: Alignment) -> str:
     """An utterance as in sclite's `pralign`: reference above hypothesis, gaps as asterisks, errors marked below.
 
     >>> from k2d.score.align import align
-    >>> from k2d.text.tokens import mixed_tokens
+    >>> from k2d.text.tokenise import mixed_tokens
     >>> print(alignment_block("u1", align(mixed_tokens("我 用 gpu"), mixed_tokens("我 gp 吧"))))
     id: (u1)
     Scores: (#C #S #D #I) 1 2 0 0

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from k2d.score.align import align
-from k2d.score.layout import (
+from k2d.score.columns import (
     alignment_block,
     markdown_table,
     padded,
@@ -17,7 +17,7 @@ from k2d.score.layout import (
     trn_line,
     width,
 )
-from k2d.text.tokens import mixed_tokens
+from k2d.text.tokenise import mixed_tokens
 
 REF, HYP = "你 好 我 們 用 gpu 跑 model", "你 hi 我 用 gpu 跑 the model"
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from k2d.core.errors import UsageError
-from k2d.data.audio.decode import Samples
+from k2d.data.audio.decoders import Samples
 from k2d.decode.beam import beam_search
 from k2d.decode.ctc import PrefixScorer, best_paths
 from k2d.decode.fallback import Draws, is_doubtful, is_silent

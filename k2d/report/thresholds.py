@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from k2d.select.rows import ChunkRow
+from k2d.select.tsv import ChunkRow
 
 METRICS = ("mer", "per", "composite")
 

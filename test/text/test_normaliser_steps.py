@@ -2,7 +2,7 @@
 
 import pytest
 
-from k2d.text.steps import one_variant, without_fillers, without_tags
+from k2d.text.normaliser_steps import one_variant, without_fillers, without_tags
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from k2d.core.errors import K2DError
-from k2d.text.guesses import Guesses
+from k2d.text.g2p_cache import Guesses
 
 PHONEMES = ("s", "ɔ", "f")
 
@@ -37,7 +37,7 @@ def test_a_line_torn_anywhere_is_ignored_and_hurts_no_other(tmp_path):
 
 def test_many_writers_mix_no_lines(tmp_path):
     code = (
-        "import sys; from pathlib import Path; from k2d.text.guesses import Guesses\n"
+        "import sys; from pathlib import Path; from k2d.text.g2p_cache import Guesses\n"
         "guesses = Guesses(Path(sys.argv[1]), 'v1')\n"
         "for i in range(300): guesses.add(f'{sys.argv[2]}{i}', ('x' * 20, sys.argv[2]))"
     )

@@ -7,7 +7,7 @@ import torch
 from k2d.models.whisper.library.recogniser import load_whisper
 from whisper_made import V3, write_openai
 
-from k2d.decode.situate import Surroundings
+from k2d.decode.audio_context import Surroundings
 from k2d.decode.sources import OpenAudio, Source
 
 whisper = pytest.importorskip("whisper")

@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from k2d.core.errors import K2DError
-from k2d.decode import speed
+from k2d.decode import stopwatch as speed
 from k2d.decode.sources import Failed
-from k2d.decode.speed import Timed, measure_in_turn
+from k2d.decode.stopwatch import Timed, measure_in_turn
 
 
 @pytest.fixture

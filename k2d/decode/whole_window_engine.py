@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import cast
 
 from k2d.core.errors import UsageError
-from k2d.decode.hear import Hearing, Look
 from k2d.decode.options import Options
 from k2d.decode.search import Decoded, IsLoop, LoopWatch
+from k2d.decode.window_batch import Hearing, Look
 from k2d.models.interface import Memory, Recogniser, WindowWriter, Written
 
 
