@@ -24,9 +24,7 @@ NotNegative = Annotated[float, Field(ge=0)]
 Alpha = Annotated[float, Field(ge=0, lt=1)]
 Precision = Literal["fp32", "bf16"]
 DecodePrecision = Literal["fp32", "bf16", "fp16"]
-ComputeType = Literal[
-    "fp32", "fp16", "int8", "int8_fp16"
-]  # CTranslate2's, as in k2d/models/whisper/ctranslate2_engine.py
+ComputeType = Literal["fp32", "fp16", "int8", "int8_fp16"]  # CTranslate2's, as in models/whisper/ctranslate2_engine.py
 ExportFormat = Literal["espnet", "openai", "huggingface", "ctranslate2"]
 Step = Literal["tags", "numerals", "variants", "fillers"]
 Term = Literal["ce", "kl", "hidden_mse", "dkd", "ctc"]  # as in k2d/objectives/terms.py, which takes seconds to import

@@ -7,6 +7,8 @@ import subprocess
 import sys
 from collections.abc import Sequence
 
+from k2d.core import parent_process
+
 
 class Programs:
     """Programs that run at the same time, each called by a thread that waits for it."""

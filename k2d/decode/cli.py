@@ -130,7 +130,7 @@ def _sources(files: list[Path]) -> tuple[list[Source], int]:
 
 def _transcribe(sources: list[Source], options: argparse.Namespace, tally: Counter[str]) -> None:
     """Decode all, write each as it is done; count those that are written and those that fail."""
-    from k2d.decode.longform import decode_recordings
+    from k2d.decode.long_recordings import decode_recordings
     from k2d.decode.options import Options
     from k2d.decode.sources import Failed
 
@@ -208,7 +208,7 @@ def _loaded(options: argparse.Namespace, languages: tuple[str, ...]) -> Recognis
 
 def _in_ctranslate2(options: argparse.Namespace, languages: tuple[str, ...]) -> Recogniser:
     from k2d.export.request import demand
-    from k2d.models.whisper.library.ctranslate2_engine import check_compute_type, load_ctranslate2
+    from k2d.models.whisper.ctranslate2_engine import check_compute_type, load_ctranslate2
 
     demand("--engine ctranslate2", "ctranslate2", "transformers")
     compute_type: ComputeType = options.compute_type or "fp32"
@@ -222,7 +222,7 @@ def _converted(model: Path, compute_type: ComputeType) -> Path:
     """The model's form for CTranslate2, kept in the user's cache by what the model holds."""
     from k2d.core.stamp import fingerprint
     from k2d.export.engine_form import convert
-    from k2d.models.whisper.library.recogniser import checkpoint_of
+    from k2d.models.whisper.recogniser import checkpoint_of
 
     found = checkpoint_of(model)
     folder = user_cache() / "ctranslate2" / fingerprint(found)[:16] / compute_type

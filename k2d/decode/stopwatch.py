@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from k2d.core.errors import K2DError
-from k2d.decode.longform import decode_recordings
+from k2d.decode.long_recordings import decode_recordings
 from k2d.decode.sources import Failed
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from k2d.export import huggingface
 from k2d.export.equivalence import TOLERANCE, Agreement, agreement
 from k2d.export.request import Wanted, demand, quietly
 from k2d.models.parity_check import Trial
-from k2d.models.whisper.library.ctranslate2_engine import COMPUTE_TYPES, max_length
+from k2d.models.whisper.ctranslate2_engine import COMPUTE_TYPES, max_length
 
 BESIDE = ("tokenizer.json", huggingface.FEATURES)  # what faster-whisper looks for beside the model
 

@@ -19,8 +19,8 @@ VERSION = 1
 def convert(model: Path, compute_type: ComputeType, target: Path, asked_by: str, tell: Callable[[str], None]) -> None:
     """Convert a model into `target`, unless that is done already; `tell` is told what takes a while."""
     from k2d.export import ctranslate2
-    from k2d.models.whisper.library.checkpoint_files import read_whisper
-    from k2d.models.whisper.library.ctranslate2_engine import write_facts
+    from k2d.models.whisper.checkpoint_files import read_whisper
+    from k2d.models.whisper.ctranslate2_engine import write_facts
 
     demand(asked_by, "ctranslate2", "transformers")
     library = f"ctranslate2-{importlib.metadata.version('ctranslate2')}"

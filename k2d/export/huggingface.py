@@ -21,18 +21,18 @@ from k2d.export.equivalence import Agreement, agreement
 from k2d.export.huggingface_tokenizer import END, START, Vocabulary, write_tokenizer
 from k2d.export.request import Wanted, quietly
 from k2d.models.parity_check import Trial
-from k2d.models.whisper.library import language_code, vocabulary
-from k2d.models.whisper.library.checkpoint_files import (
+from k2d.models.whisper.checkpoint_files import (
     FACE_CONFIG,
     FACE_GENERATION,
     FACE_WEIGHTS,
     WhisperWeights,
     read_whisper,
 )
-from k2d.models.whisper.library.codec import WhisperCodec
-from k2d.models.whisper.library.dims import N_SAMPLES, RATE_HZ, WhisperDims
-from k2d.models.whisper.library.huggingface_names import to_hugging_face
-from k2d.models.whisper.library.timestamp_rules import WhisperRules
+from k2d.models.whisper.codec import WhisperCodec
+from k2d.models.whisper.dims import N_SAMPLES, RATE_HZ, WhisperDims
+from k2d.models.whisper.huggingface_names import to_hugging_face
+from k2d.models.whisper.library import language_code, vocabulary
+from k2d.models.whisper.timestamp_rules import WhisperRules
 
 FEATURES = "preprocessor_config.json"
 

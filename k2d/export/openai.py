@@ -11,7 +11,7 @@ from k2d.core.system_errors import full_disk_told
 from k2d.export.equivalence import Agreement, agreement
 from k2d.export.request import Wanted
 from k2d.models.parity_check import Trial
-from k2d.models.whisper.library.checkpoint_files import read_whisper
+from k2d.models.whisper.checkpoint_files import read_whisper
 
 
 def write(model: Path, wanted: Wanted, folder: Path) -> None:

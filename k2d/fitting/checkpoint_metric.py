@@ -80,7 +80,7 @@ def errors_of(
     """Errors by words and characters; a recording that cannot be read counts as one in which nothing was heard."""
     from k2d.data.hypotheses import plain_text
     from k2d.data.rows import Hypothesis
-    from k2d.decode.longform import decode_recordings
+    from k2d.decode.long_recordings import decode_recordings
 
     heard = {
         result.recording_id: plain_text(result)

@@ -16,7 +16,7 @@ from k2d.fitting.new_model import inputs_of, new_recogniser, setting_of, window_
 from k2d.fitting.save_model import leave
 from k2d.inference.decode_job import VERSION as DECODER_VERSION
 from k2d.inference.decode_job import longform_work, loop_test
-from k2d.models.whisper.library.dims import PUBLISHED
+from k2d.models.whisper.dims import PUBLISHED
 from k2d.pipeline.job import Counts, Job, Unit
 from k2d.pipeline.unit_status import recipe_of
 from k2d.train.sharing import check_batch

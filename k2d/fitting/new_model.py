@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     import torch
 
     from k2d.models.codec import Window
-    from k2d.models.espnet_s2t.library.recogniser import S2TRecogniser
-    from k2d.models.whisper.library.new_network import NewWhisper
+    from k2d.models.espnet_s2t.recogniser import S2TRecogniser
+    from k2d.models.whisper.new_network import NewWhisper
     from k2d.train.engine import Setting
     from k2d.train.pool import Pool
 
@@ -40,11 +40,11 @@ def inputs_of(recogniser: Recogniser, job: Job) -> tuple[Path, ...]:
 
 def window_of(recogniser: Recogniser) -> Window:
     if recogniser.family == "whisper":
-        from k2d.models.whisper.library.codec import WINDOW
+        from k2d.models.whisper.codec import WINDOW
 
         return WINDOW
-    from k2d.models.espnet_s2t.library.training_config import read_config
-    from k2d.models.espnet_s2t.library.vocabulary import layout_of
+    from k2d.models.espnet_s2t.training_config import read_config
+    from k2d.models.espnet_s2t.vocabulary import layout_of
 
     return layout_of(read_config(_config(recogniser))).window
 
@@ -54,8 +54,8 @@ def new_recogniser(
 ) -> S2TRecogniser | NewWhisper:
     """A network with random weights for this pool; `work` takes files that it is made from."""
     if recogniser.family == "whisper":
-        from k2d.models.whisper.library.checkpoint_files import read_dims
-        from k2d.models.whisper.library.new_network import NewWhisper
+        from k2d.models.whisper.checkpoint_files import read_dims
+        from k2d.models.whisper.new_network import NewWhisper
 
         return NewWhisper.new(read_dims(_config(recogniser)), pool.texts, recogniser.language, seed=seed)
     return _new_s2t(recogniser, pool, work, job, seed)
@@ -63,10 +63,10 @@ def new_recogniser(
 
 def _new_s2t(recogniser: Recogniser, pool: Pool, work: Path, job: Job, seed: int) -> S2TRecogniser:
     """The statistics of its features are taken from the pool."""
+    from k2d.models.espnet_s2t.folder import STATISTICS
     from k2d.models.espnet_s2t.library import feature_statistics
-    from k2d.models.espnet_s2t.library.folder import STATISTICS
-    from k2d.models.espnet_s2t.library.loading import new_s2t
-    from k2d.models.espnet_s2t.library.training_config import read_config
+    from k2d.models.espnet_s2t.loading import new_s2t
+    from k2d.models.espnet_s2t.training_config import read_config
 
     config = read_config(_config(recogniser))
     tokens = (job.places.exp / "tokens" / TOKENS).read_text(encoding="utf-8").splitlines()

@@ -133,7 +133,7 @@ def _timed_by(work: Work, speed: Speed, seat: Seat) -> Timed:
 
 def _recordings(share: Share, seat: Seat, heard: Heard) -> Found:
     from k2d.data.hypotheses import hypothesis_record
-    from k2d.decode.longform import decode_recordings
+    from k2d.decode.long_recordings import decode_recordings
     from k2d.decode.options import Options
     from k2d.decode.sources import Failed
 
@@ -233,7 +233,7 @@ def _in_ctranslate2(
 ) -> Recogniser:
     """It has what decoding asks of a recogniser, and no more."""
     from k2d.inference.ctranslate2_conversion import engine_folder
-    from k2d.models.whisper.library.ctranslate2_engine import load_ctranslate2
+    from k2d.models.whisper.ctranslate2_engine import load_ctranslate2
 
     found = load_ctranslate2(engine_folder(path, compute_type), device, compute_type, languages, n_threads)
     return cast("Recogniser", found)

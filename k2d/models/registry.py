@@ -11,8 +11,8 @@ import torch
 from k2d.core.errors import UsageError
 from k2d.core.layout import shown
 from k2d.models.interface import Recogniser
-from k2d.models.whisper.library.checkpoint_files import FACE_CONFIG, WEIGHTS
-from k2d.models.whisper.library.dims import PUBLISHED
+from k2d.models.whisper.checkpoint_files import FACE_CONFIG, WEIGHTS
+from k2d.models.whisper.dims import PUBLISHED
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16, "fp64": torch.float64}
 _DEVICE = re.compile(r"cpu|cuda(:(?P<number>\d{1,4}))?")
@@ -41,7 +41,7 @@ def load_recogniser(
     if precision == "fp16" and not device.startswith("cuda"):
         raise UsageError("precision fp16: for GPUs only; use fp32 or bf16")
     if family == "whisper":
-        from k2d.models.whisper.library.recogniser import load_whisper
+        from k2d.models.whisper.recogniser import load_whisper
 
         return load_whisper(path, languages, cache).to(device, DTYPES[precision])
     path = Path(path)
@@ -49,7 +49,7 @@ def load_recogniser(
         raise UsageError(f"{shown(path)}: there is no such model; expected a model folder or a file of one")
     if len(languages) > 1:
         raise UsageError(f"an ESPnet S2T prompt takes one language, not {', '.join(languages)}")
-    from k2d.models.espnet_s2t.library.loading import load_s2t
+    from k2d.models.espnet_s2t.loading import load_s2t
 
     return load_s2t(path, *languages).to(device, DTYPES[precision])
 

@@ -9,7 +9,8 @@ from k2d.config.schema import Config, Recogniser
 from k2d.config.training import Phase
 from k2d.plan.machines import Machine
 from k2d.plan.memory import Decoding, Distillation
-from k2d.plan.rates import (
+from k2d.plan.shapes import Shape
+from k2d.plan.throughput import (
     SELECT_CHUNKS_PER_S,
     Rate,
     decoding_rate,
@@ -17,7 +18,6 @@ from k2d.plan.rates import (
     tokens_of,
     window_s,
 )
-from k2d.plan.shapes import Shape
 
 TIMES_REAL_TIME, SAMPLES_PER_S = "× real time", "samples/s"
 

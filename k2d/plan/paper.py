@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from k2d.models.whisper.library.dims import PUBLISHED
+from k2d.models.whisper.dims import PUBLISHED
 from k2d.plan.machines import MACHINES
 from k2d.plan.memory import Decoding, Distillation
-from k2d.plan.rates import decoding_rate, distilling_rate, window_s
 from k2d.plan.shapes import whisper_shape
+from k2d.plan.throughput import decoding_rate, distilling_rate, window_s
 
 _GPUS, _MACHINE = 4, MACHINES["h100"]
 _HOURS_OF_AUDIO = 60_000

@@ -23,8 +23,8 @@ from k2d.plan.memory import (
     training_lines,
 )
 from k2d.plan.paper import Published, against_the_paper
-from k2d.plan.rates import tokens_of, window_s
 from k2d.plan.shapes import Shape
+from k2d.plan.throughput import tokens_of, window_s
 from k2d.train.sharing import batch_fault, most_per_pass
 
 USUAL_HOURS = 1000.0

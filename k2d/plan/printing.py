@@ -11,7 +11,7 @@ from k2d.plan.hours import StageHours
 from k2d.plan.machines import GIB, SHARES_SOURCE
 from k2d.plan.memory import USABLE, Line
 from k2d.plan.planning import Plan, Setup
-from k2d.plan.rates import FILLED, TOKENS_PER_S
+from k2d.plan.throughput import FILLED, TOKENS_PER_S
 from k2d.score.columns import text_table
 
 _WIDTH = 120

@@ -9,7 +9,7 @@ from typing import Any
 from k2d.config.schema import Config, Recogniser
 from k2d.core.errors import K2DError, UsageError
 from k2d.core.layout import PROJECT_ROOT, shown
-from k2d.models.whisper.library.dims import PUBLISHED
+from k2d.models.whisper.dims import PUBLISHED
 from k2d.plan.shapes import Shape, whisper_shape
 
 _SUBSAMPLING = {"conv1d1": 1, "conv1d2": 2, "conv1d3": 3, "conv2d1": 1, "conv2d2": 2, "conv2d": 4, "conv2d6": 6,
@@ -41,7 +41,7 @@ def _whisper(key: str, recogniser: Recogniser) -> Shape:
             f"{key}.checkpoint: found {found}, expected a published name ({known}), a .pt file of OpenAI's, or a "
             "Hugging Face folder that is there"
         )
-    from k2d.models.whisper.library.checkpoint_files import read_dims
+    from k2d.models.whisper.checkpoint_files import read_dims
 
     return whisper_shape(path.name.removesuffix(".yaml"), read_dims(path))
 
@@ -51,8 +51,8 @@ def _espnet(path: Path, vocab_size: int) -> Shape:
     import torch
 
     from k2d.models.espnet_s2t.library import build_network, default_config
-    from k2d.models.espnet_s2t.library.training_config import check_config, completed, read_config
-    from k2d.models.espnet_s2t.library.vocabulary import layout_of, preprocessor_conf, special_symbols
+    from k2d.models.espnet_s2t.training_config import check_config, completed, read_config
+    from k2d.models.espnet_s2t.vocabulary import layout_of, preprocessor_conf, special_symbols
 
     file = path / "config.yaml" if path.is_dir() else path if path.suffix == ".yaml" else path.parent / "config.yaml"
     complete = {**completed(read_config(file), default_config(), shown(file)), "normalize": None}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from k2d.models.whisper.library.dims import N_SAMPLES, RATE_HZ, WhisperDims, n_parameters
+from k2d.models.whisper.dims import N_SAMPLES, RATE_HZ, WhisperDims, n_parameters
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ class Shape:
 def whisper_shape(name: str, dims: WhisperDims) -> Shape:
     """The shape of a Whisper, whose output layer is its embedding.
 
-    >>> from k2d.models.whisper.library.dims import PUBLISHED
+    >>> from k2d.models.whisper.dims import PUBLISHED
     >>> f"{whisper_shape('tiny', PUBLISHED['tiny']).parameters:,}"
     '37,184,640'
     """

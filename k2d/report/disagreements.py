@@ -13,8 +13,8 @@ from k2d.core.layout import Places
 from k2d.data.kaldi.datadir import Segment, parse_segment
 from k2d.data.kaldi.external_sort import read_lines
 from k2d.data.kaldi.joins import split_row
-from k2d.report.clips import Clips
 from k2d.report.document import Clip, Pair, Stretch
+from k2d.report.sounds import Clips
 from k2d.report.thresholds import kind_of
 from k2d.select.tsv import ChunkRow
 

@@ -131,7 +131,7 @@ def test_transcribe_says_what_is_written(tmp_path, monkeypatch):
 
     for name in ("a.wav", "b.wav"):
         sound(tmp_path / name)
-    monkeypatch.setattr("k2d.decode.longform.decode_recordings", decode_then_ctrl_c)
+    monkeypatch.setattr("k2d.decode.long_recordings.decode_recordings", decode_then_ctrl_c)
     monkeypatch.setattr("k2d.models.registry.load_recogniser", lambda *_, **__: None)
     with pytest.raises(Ended) as told:
         cli.main(["--model", "m", "--out", str(tmp_path / "out"), str(tmp_path)])

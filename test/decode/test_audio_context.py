@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-from k2d.models.whisper.library.recogniser import load_whisper
 from whisper_made import V3, write_openai
 
 from k2d.decode.audio_context import Surroundings
 from k2d.decode.sources import OpenAudio, Source
+from k2d.models.whisper.recogniser import load_whisper
 
 whisper = pytest.importorskip("whisper")
 

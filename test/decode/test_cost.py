@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from k2d.decode.longform import decode_recordings
+from k2d.decode.long_recordings import decode_recordings
 from k2d.decode.options import Options
 from k2d.decode.sources import Source
 

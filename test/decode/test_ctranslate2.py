@@ -3,18 +3,18 @@
 from dataclasses import replace
 
 import pytest
-from k2d.models.whisper.library.checkpoint_files import read_whisper
-from k2d.models.whisper.library.ctranslate2_engine import load_ctranslate2, write_facts
-from k2d.models.whisper.library.recogniser import load_whisper
 from whisper_tiny import tiny_checkpoint, write_talks
 
 from k2d.core.errors import UsageError
 from k2d.decode.clips import decode_clips
-from k2d.decode.longform import decode_recordings
+from k2d.decode.long_recordings import decode_recordings
 from k2d.decode.options import Options
 from k2d.decode.sources import Clip, Source
 from k2d.export import ctranslate2
 from k2d.export.request import Wanted
+from k2d.models.whisper.checkpoint_files import read_whisper
+from k2d.models.whisper.ctranslate2_engine import load_ctranslate2, write_facts
+from k2d.models.whisper.recogniser import load_whisper
 
 pytestmark = pytest.mark.slow
 

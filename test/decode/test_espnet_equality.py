@@ -134,7 +134,7 @@ def test_long_recordings_are_those_of_decode_long(bench, shape, folder, tmp_path
     import soundfile
 
     from k2d.decode.agreement import agreement
-    from k2d.decode.longform import decode_recordings
+    from k2d.decode.long_recordings import decode_recordings
     from k2d.decode.options import Options
     from k2d.models.registry import load_recogniser
 

@@ -8,7 +8,7 @@ from decode_fake import FakeCodec, FakeRecogniser, ids_of, saying, write_tape
 
 from k2d.core.errors import UsageError
 from k2d.decode.fallback import Draws, compression_ratio, is_doubtful, is_silent
-from k2d.decode.longform import decode_recordings
+from k2d.decode.long_recordings import decode_recordings
 from k2d.decode.options import Options
 from k2d.decode.search import Decoded
 from k2d.decode.sources import Source

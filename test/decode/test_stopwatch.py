@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from k2d.core.errors import K2DError
-from k2d.decode import stopwatch as speed
+from k2d.decode import stopwatch
 from k2d.decode.sources import Failed
 from k2d.decode.stopwatch import Timed, measure_in_turn
 
@@ -21,8 +21,8 @@ def clock(monkeypatch):
         state.now += recogniser.seconds * (2 if len(state.order) > 4 else 1)
         yield from sources
 
-    monkeypatch.setattr(speed, "decode_recordings", decode)
-    monkeypatch.setattr(speed.time, "perf_counter", lambda: state.now)
+    monkeypatch.setattr(stopwatch, "decode_recordings", decode)
+    monkeypatch.setattr(stopwatch.time, "perf_counter", lambda: state.now)
     return state
 
 
@@ -45,6 +45,6 @@ def test_audio_that_cannot_be_read_stops_the_race(monkeypatch):
     def decode(recogniser, sources, options, is_loop):
         yield Failed("r1", "unreadable", "r1.wav: not an audio file")
 
-    monkeypatch.setattr(speed, "decode_recordings", decode)
+    monkeypatch.setattr(stopwatch, "decode_recordings", decode)
     with pytest.raises(K2DError, match=r"r1: r1\.wav: not an audio file"):
         measure_in_turn({"teacher": timed("teacher", 1.0)}, 1)

@@ -4,12 +4,12 @@ from dataclasses import replace
 
 import pytest
 import soundfile
-from k2d.models.whisper.library.recogniser import load_whisper
 from whisper_tiny import talks, tiny_checkpoint, write_talks
 
-from k2d.decode.longform import decode_recordings
+from k2d.decode.long_recordings import decode_recordings
 from k2d.decode.options import Options
 from k2d.decode.sources import Source
+from k2d.models.whisper.recogniser import load_whisper
 
 pytestmark = pytest.mark.slow  # a minute of training, once per machine
 whisper = pytest.importorskip("whisper")

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import torch
 import whisper
-from k2d.models.whisper.library.checkpoint_files import read_whisper
 from made_audio import speechlike
 from whisper_made import ENGLISH, TINY, V3, made_state, write_hugging_face, write_openai
 from whisper_tiny import sound, talks, tiny_checkpoint
@@ -15,6 +14,7 @@ from whisper_tiny import sound, talks, tiny_checkpoint
 from k2d.core.errors import K2DError
 from k2d.export import ctranslate2, huggingface, openai
 from k2d.export.request import Wanted
+from k2d.models.whisper.checkpoint_files import read_whisper
 
 pytestmark = pytest.mark.slow  # transformers takes seconds to import
 

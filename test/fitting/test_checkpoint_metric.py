@@ -16,7 +16,7 @@ from k2d.fitting.checkpoint_metric import Held, measure_on, shared_out
 
 
 def test_checkpoints_are_heard_without_a_beam_and_else_as_in_use(monkeypatch):
-    from k2d.decode import longform
+    from k2d.decode import long_recordings
 
     asked = []
 
@@ -24,7 +24,7 @@ def test_checkpoints_are_heard_without_a_beam_and_else_as_in_use(monkeypatch):
         asked.append((recogniser, options))
         return iter(())
 
-    monkeypatch.setattr(longform, "decode_recordings", decode)
+    monkeypatch.setattr(long_recordings, "decode_recordings", decode)
     measure = measure_on(Held((), {"a": "你好 hello"}), Options(beam=3, mode="joint", ctc_weight=0.4))
     assert measure("the model") == 1.0  # nothing heard: every token is missing
     assert asked == [("the model", Options(beam=1, mode="joint", ctc_weight=0.4))]

@@ -66,8 +66,9 @@ def mini_student(max_tokens=60):
 
 
 def whisper_student():
-    from k2d.models.whisper.library.codec import WINDOW, WhisperCodec
     from whisper_made import TINY
+
+    from k2d.models.whisper.codec import WINDOW, WhisperCodec
 
     return SimpleNamespace(codec=WhisperCodec(TINY), window=WINDOW, max_tokens=60)
 

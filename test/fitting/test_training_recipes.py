@@ -12,9 +12,8 @@ import pytest
 from k2d.config import load_config
 from k2d.core.errors import K2DError
 from k2d.core.stamp import write_stamp
-from k2d.fitting import labelled_model as training
-from k2d.fitting import table_row as distilling
-from k2d.pipeline import runner as shell
+from k2d.fitting import labelled_model, table_row
+from k2d.pipeline import runner
 from k2d.pipeline.job import Counts
 from k2d.pipeline.stage_list import BY_VERB
 from k2d.pipeline.unit_status import state_of
@@ -112,7 +111,7 @@ class Lab:
             (root / name).write_text("as it was")
 
     def job(self, *settings, **how):
-        return shell.make_job(load_config(self.root / "x.yaml", settings), **how)
+        return runner.make_job(load_config(self.root / "x.yaml", settings), **how)
 
     def make(self, verb, name, *settings, **how):
         """Carry out a unit, from its last checkpoint on where there is one."""
@@ -135,16 +134,16 @@ def trained(tmp_path_factory, fake):
         def batches(share, first):
             return StepBatches(material, phase, (seed, 0), share, first)
 
-        return distilling.Lesson(recogniser, Supervised(recogniser, phase), batches, Counts(1, 1))
+        return table_row.Lesson(recogniser, Supervised(recogniser, phase), batches, Counts(1, 1))
 
     lab = Lab(tmp_path_factory.mktemp("lab"))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(distilling, "_lesson", lesson)
-        patch.setattr(distilling, "heldout_of", lambda job: {})
-        patch.setattr(training, "window_of", lambda _: fake.WINDOW)
-        patch.setattr(training, "new_recogniser", lambda *_, **__: fake.FakeRecogniser(seed=1))
+        patch.setattr(table_row, "_lesson", lesson)
+        patch.setattr(table_row, "heldout_of", lambda job: {})
+        patch.setattr(labelled_model, "window_of", lambda _: fake.WINDOW)
+        patch.setattr(labelled_model, "new_recogniser", lambda *_, **__: fake.FakeRecogniser(seed=1))
         patch.setattr(pool, "open_pool", lambda *_, **__: fake.make_pool())
-        for module in (training, distilling):
+        for module in (labelled_model, table_row):
             patch.setattr(module, "leave", lambda *_: None)
             patch.setattr(module, "_measure", lambda *_: None)
         for verb, name in OF_UNIT:
@@ -247,11 +246,10 @@ def test_the_order_of_splits_decides_nothing(tmp_path, monkeypatch):
 @pytest.mark.slow
 def test_kept_encodings_are_of_this_teacher_and_this_audio(tmp_path, fake, monkeypatch):
     """Paths and labels stay as they are where a corpus is made anew with other noise."""
-    from k2d.train import chunk_batches as chunks
-    from k2d.train import encoded
+    from k2d.train import chunk_batches, encoded
 
     lab, keys = Lab(tmp_path), []
-    monkeypatch.setattr(distilling, "_table", lambda *_: [])
+    monkeypatch.setattr(table_row, "_table", lambda *_: [])
     monkeypatch.setattr(encoded, "open_encoded", lambda *_, made_from, **__: keys.append(made_from))
     cut = tmp_path / "exp" / "x" / "chunks" / "lab" / "train" / "wav.scp"
     cut.parent.mkdir(parents=True)
@@ -259,5 +257,5 @@ def test_kept_encodings_are_of_this_teacher_and_this_audio(tmp_path, fake, monke
     for changed in (None, cut, tmp_path / "exp" / "x" / "models" / "teacher" / "model.pth"):
         if changed is not None:
             changed.write_text("another")
-        distilling._encoded(fake.FakeRecogniser(), chunks.Labelling(), lab.job())
+        table_row._encoded(fake.FakeRecogniser(), chunk_batches.Labelling(), lab.job())
     assert len({str(key) for key in keys}) == 3

@@ -8,7 +8,7 @@ import pytest
 from in_process import Bench, Disk
 
 from k2d.core.errors import K2DError
-from k2d.inference import audio_progress as decoding_progress
+from k2d.inference import audio_progress
 from k2d.inference.answer_cache import new_part
 from k2d.inference.audio_progress import HEARD, Gauge, Heard, showing
 
@@ -79,7 +79,7 @@ def test_a_file_that_says_no_number_or_is_gone_says_what_it_said_before(tmp_path
 
 def test_a_worker_says_all_windows_of_a_batch_and_never_half_a_number(tmp_path, monkeypatch):
     """Sixteen windows of 10 s that come at once, and then none for long."""
-    monkeypatch.setattr(decoding_progress, "HEARD_EVERY_S", 0.005)
+    monkeypatch.setattr(audio_progress, "HEARD_EVERY_S", 0.005)
     part = new_part(tmp_path, 0)
     path = part.with_suffix(HEARD)
     with Heard(part) as heard:
@@ -102,7 +102,7 @@ def test_a_worker_that_cannot_write_it_decodes_on(tmp_path):
 
 
 def test_the_watcher_outlives_what_goes_wrong_and_tells_it_once(tmp_path, monkeypatch, caplog):
-    monkeypatch.setattr(decoding_progress, "POLL_S", 0.005)
+    monkeypatch.setattr(audio_progress, "POLL_S", 0.005)
     calls = []
 
     class Odd(Gauge):
@@ -121,7 +121,7 @@ def test_the_watcher_outlives_what_goes_wrong_and_tells_it_once(tmp_path, monkey
 def test_of_a_set_that_is_gone_on_with_the_whole_is_shown(tmp_path, monkeypatch):
     """Two of four recordings were heard before: the rerun begins at their share, and ends at the whole."""
     seen = []
-    showing_of = decoding_progress.showing
+    showing_of = audio_progress.showing
 
     def looked_at(gauge, label):
         seen.append(gauge)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from k2d.data.rows import Rejected
-from k2d.inference import answer_cache as of_workers
+from k2d.inference import answer_cache
 from k2d.inference.answer_cache import (
     Answer,
     first_free_part,
@@ -85,7 +85,7 @@ def test_a_part_of_a_killed_run_is_never_gone_on_with(tmp_path):
 
 @pytest.mark.parametrize("host", ["node-1.cluster.example", "課 / ..", ""])
 def test_no_two_writers_of_a_number_have_the_same_file(tmp_path, monkeypatch, host):
-    monkeypatch.setattr(of_workers.socket, "gethostname", lambda: host)
+    monkeypatch.setattr(answer_cache.socket, "gethostname", lambda: host)
     names = {new_part(tmp_path, 7) for _ in range(50)}
     assert len(names) == 50
     assert {(path.parent, number_of(path), path.suffix) for path in names} == {(tmp_path, 7, ".lines")}

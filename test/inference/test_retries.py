@@ -140,12 +140,12 @@ def test_a_disk_that_is_gone_is_not_asked_for_every_recording_once_more(tmp_path
 
 def test_a_full_disk_under_the_answers_stops_at_once(bench, monkeypatch):
     """Not one recording is decoded again for it: what cannot be written now cannot be written in a second try."""
-    from k2d.inference import worker as decoding_worker
+    from k2d.inference import worker
 
     def full(_):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(decoding_worker, "write_answer", full)
+    monkeypatch.setattr(worker, "write_answer", full)
     with pytest.raises(OSError, match="No space left on device"):
         bench.hear()
     assert len(bench.shares) == 1

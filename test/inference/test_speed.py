@@ -7,7 +7,7 @@ import torch
 
 from k2d.config import load_config
 from k2d.core.errors import K2DError
-from k2d.inference import worker as decoding_worker
+from k2d.inference import worker
 from k2d.inference.decode_job import Item, Work
 from k2d.inference.dispatch import Seat, Speed
 from k2d.inference.speed import make_speed, speed_unit
@@ -20,10 +20,10 @@ def test_models_that_do_not_fit_together_are_told_of(monkeypatch, tmp_path):
     def full(*_):
         raise torch.OutOfMemoryError("CUDA out of memory")
 
-    monkeypatch.setattr(decoding_worker, "_timed_by", full)
+    monkeypatch.setattr(worker, "_timed_by", full)
     speed = Speed({"teacher": WORK, "all-s1": WORK}, (Item("a", "a.wav", 0.0, 1.0, 1.0),), 1, 5, 1, tmp_path)
     with pytest.raises(K2DError, match=r"2 models, .* do not fit into the memory of cuda:1; .*score\.speed_runs=0"):
-        decoding_worker.do((Seat("cuda:1", 1), speed))
+        worker.do((Seat("cuda:1", 1), speed))
 
 
 def test_a_set_of_unknown_length_is_counted_and_not_timed(tmp_path):

@@ -16,12 +16,12 @@ N_TOKENS, N_PAIRS = 50, 7
 def pair(tmp_path_factory):
     """Teacher and student with the recipe's shape and a vocabulary of its size."""
     import torch
-    from k2d.models.espnet_s2t.library.loading import new_s2t
-    from k2d.models.espnet_s2t.library.training_config import read_config
-    from k2d.models.espnet_s2t.library.vocabulary import layout_of, special_symbols, token_list
 
     from k2d.config import load_config
+    from k2d.models.espnet_s2t.loading import new_s2t
     from k2d.models.espnet_s2t.pieces import pieces_of, train_pieces
+    from k2d.models.espnet_s2t.training_config import read_config
+    from k2d.models.espnet_s2t.vocabulary import layout_of, special_symbols, token_list
     from k2d.models.student import chosen_layers, shrink
 
     torch.set_num_threads(1)

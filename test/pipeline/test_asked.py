@@ -4,7 +4,7 @@ import pytest
 from in_process import Bench, without_line
 
 from k2d.core.errors import K2DError
-from k2d.inference import dispatch as decoding
+from k2d.inference import dispatch
 
 TAPES = {"ra": "ab", "rb": "b", "rc": "c", "rd": "d"}
 
@@ -16,13 +16,13 @@ def bench(tmp_path, monkeypatch):
 
 def meanwhile(monkeypatch, do):
     """Do something between the workers' end and the reading of their answers."""
-    read = decoding.read_answers
+    read = dispatch.read_answers
 
     def later(cache):
         do(cache)
         return read(cache)
 
-    monkeypatch.setattr(decoding, "read_answers", later)
+    monkeypatch.setattr(dispatch, "read_answers", later)
 
 
 def parts(cache):

@@ -4,15 +4,14 @@ import dataclasses
 import doctest
 
 import pytest
-from k2d.models.whisper.library.dims import PUBLISHED
 
 from k2d.config import Config
 from k2d.config.schema import Recogniser, Tokens
 from k2d.core.errors import K2DError, UsageError
+from k2d.models.whisper.dims import PUBLISHED
 from k2d.plan import shapes
 from k2d.plan.reading import shape_of
 from k2d.plan.shapes import whisper_shape
-from k2d.score import columns as layout
 
 
 def shape(recogniser: Recogniser, vocab_size: int = 1800):
@@ -41,7 +40,7 @@ def test_parameters_are_those_of_the_network(name, monkeypatch):
 
 
 def test_the_examples_hold():
-    results = [doctest.testmod(module) for module in (shapes, layout)]
+    results = [doctest.testmod(module) for module in (shapes, columns)]
     assert sum(result.attempted for result in results) >= 6
     assert sum(result.failed for result in results) == 0
 

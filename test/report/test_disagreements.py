@@ -9,7 +9,7 @@ import soundfile
 from made_audio import speechlike, write_audio
 from made_experiment import write_chunks
 
-from k2d.report import clips
+from k2d.report import sounds
 from k2d.report.disagreements import MAX_TOKENS, joined, pairs, stretches
 from k2d.select.tsv import ChunkRow, Distances
 from k2d.text.timestamps import strip_timestamps
@@ -106,8 +106,8 @@ def test_an_endless_loop_is_cut_and_told(bench, tmp_path):
 
 def test_a_full_page_takes_no_more_sounds_and_says_so(tmp_path):
     audio = write_audio(tmp_path / "a.wav", speechlike(4.0), subtype="PCM_16")
-    one = len(clips.Clips().cut(str(audio), (0.0, 1.0)).uri)
-    page = clips.Clips(max_bytes=2 * one + 100)
+    one = len(sounds.Clips().cut(str(audio), (0.0, 1.0)).uri)
+    page = sounds.Clips(max_bytes=2 * one + 100)
     cut = [page.cut(str(audio), span) for span in ((0.0, 1.0), (0.0, 4.0), (0.0, 1.0), (0.0, 1.0))]
     assert [bool(clip.uri) for clip in cut] == [True, False, True, False]
     assert page.n_bytes == 2 * one

@@ -16,8 +16,7 @@ from k2d.core.workers import Outcome
 from k2d.data.audio import source as audio_source
 from k2d.data.rows import Recording
 from k2d.decode import sources
-from k2d.inference import dispatch as decoding
-from k2d.inference import worker as decoding_worker
+from k2d.inference import dispatch, worker
 from k2d.inference.decode_job import Work
 from k2d.inference.dispatch import Seat
 from k2d.inference.output import hear_recordings
@@ -46,7 +45,7 @@ class OneProcess:
         if died := self.dies(task):
             return Outcome(task, error=died, answered=False)
         try:
-            return Outcome(task, decoding_worker.do((Seat("cpu", 1), task)))
+            return Outcome(task, worker.do((Seat("cpu", 1), task)))
         except Exception as error:
             return Outcome(task, error=f"{type(error).__name__}: {error}", exception=error)
 
@@ -65,8 +64,8 @@ class Bench:
         self.work = Work(Path("exp/x/models/teacher"), "fake", (), {"batch_size": 2}, "fp32", None)
         self.dies: Death = lambda _: ""
         self.recogniser = FakeRecogniser(saying(heard_on))
-        patch.setattr(decoding_worker, "_model_of", lambda *_: self.recogniser)
-        patch.setattr(decoding, "_crew", lambda *_: self._crew())
+        patch.setattr(worker, "_model_of", lambda *_: self.recogniser)
+        patch.setattr(dispatch, "_crew", lambda *_: self._crew())
         self.shares: list[list[str]] = []
 
     def _crew(self) -> OneProcess:

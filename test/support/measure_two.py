@@ -10,7 +10,7 @@ import torch
 import torch.distributed as dist
 
 from k2d.data.rows import Hypothesis, Segment
-from k2d.decode import longform
+from k2d.decode import long_recordings
 from k2d.decode.options import Options
 from k2d.decode.sources import Source
 from k2d.fitting.checkpoint_metric import Held, measure_on
@@ -42,7 +42,7 @@ def main(folder, rank, n_processes):
             segment = Segment(0.0, 1.0, heard_in(source))
             yield Hypothesis(source.id, source.duration_s, (segment,), ())
 
-    with patch.object(longform, "decode_recordings", decode):
+    with patch.object(long_recordings, "decode_recordings", decode):
         figure = measure_on(held(), Options())(SimpleNamespace(device=torch.device("cpu")))
     Path(folder, f"{rank}.json").write_text(json.dumps({"figure": figure, "heard": heard}))
     if dist.is_initialized():

@@ -5,11 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from k2d.models.espnet_s2t.library.codec import S2TCodec
-from k2d.models.espnet_s2t.library.vocabulary import layout_of, preprocessor_conf, special_symbols, token_list
-
 from k2d.models.codec import Window
+from k2d.models.espnet_s2t.codec import S2TCodec
 from k2d.models.espnet_s2t.pieces import pieces_of, train_pieces
+from k2d.models.espnet_s2t.vocabulary import layout_of, preprocessor_conf, special_symbols, token_list
 
 MINI = Window(10.0, 16000, 0.1)
 OWSM = Window(30.0, 16000, 0.02)
@@ -64,7 +63,8 @@ def made_config(window: Window = MINI, **decoder: Any) -> dict[str, Any]:
 def made_recogniser(folder: Path, window: Window = MINI, *, seed: int = 0, **decoder: Any) -> Any:
     """A recogniser of that config; its weights are large enough that what it writes depends on what it hears."""
     import torch
-    from k2d.models.espnet_s2t.library.loading import new_s2t
+
+    from k2d.models.espnet_s2t.loading import new_s2t
 
     tokens, model = made_vocabulary(window)
     folder.mkdir(parents=True, exist_ok=True)

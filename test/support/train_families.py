@@ -9,9 +9,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from k2d.models.whisper.library.checkpoint_files import Generation, WhisperWeights
-from k2d.models.whisper.library.new_network import NewWhisper
-from k2d.models.whisper.library.recogniser import WhisperRecogniser
 from models_made import made_recogniser
 from torch import nn
 from torch.utils.data import Dataset
@@ -21,6 +18,9 @@ from whisper_made import TINY, made_state
 from k2d.config.training import Running, Steps
 from k2d.models.codec import Request
 from k2d.models.student import shrink
+from k2d.models.whisper.checkpoint_files import Generation, WhisperWeights
+from k2d.models.whisper.new_network import NewWhisper
+from k2d.models.whisper.recogniser import WhisperRecogniser
 from k2d.objectives.objective import Objective
 from k2d.train.batches import IGNORED, Batch, Material, Sample, Share, StepBatches, collate
 from k2d.train.distillation import Distilling, Pair

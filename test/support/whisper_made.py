@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from k2d.models.whisper.library.dims import WhisperDims, shapes
-from k2d.models.whisper.library.huggingface_names import to_hugging_face
 from safetensors.torch import save_file
 from torch import Tensor
+
+from k2d.models.whisper.dims import WhisperDims, shapes
+from k2d.models.whisper.huggingface_names import to_hugging_face
 
 TINY = WhisperDims(80, 1500, 16, 2, 2, 51_865, 448, 16, 2, 3)
 ENGLISH = replace(TINY, n_vocab=51_864)

@@ -16,11 +16,11 @@ from pathlib import Path
 import numpy as np
 import soundfile
 import torch
-from k2d.models.whisper.library.dims import RATE_HZ, WhisperDims
 from torch.nn import functional as F
 from whisper_made import made_state
 
 from k2d.models.interface import Memory
+from k2d.models.whisper.dims import RATE_HZ, WhisperDims
 
 DIMS = WhisperDims(80, 1500, 64, 4, 2, 51_865, 448, 64, 4, 2)
 WINDOW_S = 30.0
@@ -140,8 +140,8 @@ def tiny_checkpoint() -> Path:
 
 
 def _train(path: Path) -> None:
-    from k2d.models.whisper.library.checkpoint_files import WhisperWeights
-    from k2d.models.whisper.library.recogniser import WhisperRecogniser
+    from k2d.models.whisper.checkpoint_files import WhisperWeights
+    from k2d.models.whisper.recogniser import WhisperRecogniser
 
     model = WhisperRecogniser.of(WhisperWeights(DIMS, _beginning()))
     memory_NTD, rows = _material(model)

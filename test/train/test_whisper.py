@@ -19,8 +19,9 @@ STILL = {"augment": Augment(gain_db=0.0, noise=0.0, echo=0.0), "spec_augment": F
 
 def new(seed=1, languages=("zh",)):
     import torch
-    from k2d.models.whisper.library.new_network import NewWhisper
     from whisper_made import TINY
+
+    from k2d.models.whisper.new_network import NewWhisper
 
     torch.set_num_threads(1)
     return NewWhisper.new(replace(TINY, n_text_layer=2), TEXTS, languages, seed=seed)
@@ -113,9 +114,10 @@ def test_the_end_of_a_recording_is_heard_as_in_use():
 def test_a_new_encoder_listens_around_itself(head, offset):
     """By the positions alone: the frame at this distance has the largest score."""
     import torch
-    from k2d.models.whisper.library.init import look_around
     from torch import nn
     from whisper.model import MultiHeadAttention, sinusoids
+
+    from k2d.models.whisper.init import look_around
 
     attention = MultiHeadAttention(64, 2)
     for projection in (attention.query, attention.key):
@@ -131,8 +133,8 @@ def test_a_new_encoder_listens_around_itself(head, offset):
 def test_it_learns_and_what_is_saved_is_a_whisper(tmp_path):
     import torch
     import whisper
-    from k2d.models.whisper.library.recogniser import load_whisper
 
+    from k2d.models.whisper.recogniser import load_whisper
     from k2d.train.engine import Setting
     from k2d.train.supervised import train_recogniser
 

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 import torch
-from k2d.models.whisper.library.recogniser import load_whisper
 from whisper_made import ENGLISH, write_openai
 
 from k2d.models.interface import Request
 from k2d.models.student import check_pair, shrink
+from k2d.models.whisper.recogniser import load_whisper
 from k2d.objectives.objective import Objective
 from k2d.train.batches import IGNORED, Sample, collate
 from k2d.train.chunk_batches import sequence_of

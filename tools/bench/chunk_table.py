@@ -29,13 +29,13 @@ PROJECT_ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(PROJECT_ROOT))
 
 import numpy as np  # noqa: E402
-from k2d.models.espnet_s2t.library.codec import S2TCodec  # noqa: E402
-from k2d.models.espnet_s2t.library.vocabulary import layout_of, preprocessor_conf, special_symbols, token_list  # noqa: E402
 
 from egs.mini.words import read_deck  # noqa: E402
 from k2d.data.kaldi.datadir import read_utterances  # noqa: E402
 from k2d.models.codec import Window  # noqa: E402
+from k2d.models.espnet_s2t.codec import S2TCodec  # noqa: E402
 from k2d.models.espnet_s2t.pieces import pieces_of, train_pieces  # noqa: E402
+from k2d.models.espnet_s2t.vocabulary import layout_of, preprocessor_conf, special_symbols, token_list  # noqa: E402
 from k2d.train.batches import plain  # noqa: E402
 from k2d.train.bucketing import LengthBatches  # noqa: E402
 from k2d.train.chunk_writing import Wanted, open_chunks  # noqa: E402

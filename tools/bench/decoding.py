@@ -38,7 +38,7 @@ from torch import Tensor
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from k2d.data.rows import Hypothesis
 from k2d.decode.greedy import greedy
-from k2d.decode.longform import decode_recordings
+from k2d.decode.long_recordings import decode_recordings
 from k2d.decode.options import Options
 from k2d.decode.search import Search
 from k2d.decode.sources import Source

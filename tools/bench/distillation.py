@@ -21,13 +21,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from k2d.models.espnet_s2t.library.loading import new_s2t
-from k2d.models.espnet_s2t.library.training_config import read_config
-from k2d.models.espnet_s2t.library.vocabulary import layout_of, special_symbols, token_list
 from torch import Tensor
 from torch.nn import functional as F
 
+from k2d.models.espnet_s2t.loading import new_s2t
 from k2d.models.espnet_s2t.pieces import pieces_of, train_pieces
+from k2d.models.espnet_s2t.training_config import read_config
+from k2d.models.espnet_s2t.vocabulary import layout_of, special_symbols, token_list
 from k2d.models.interface import Memory
 from k2d.models.student import shrink
 from k2d.objectives.objective import Objective

@@ -24,15 +24,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from k2d.models.whisper.library.checkpoint_files import WhisperWeights
-from k2d.models.whisper.library.dims import PUBLISHED, WhisperDims, shapes
-from k2d.models.whisper.library.huggingface_names import to_hugging_face
-from k2d.models.whisper.library.recogniser import WhisperRecogniser
 from torch import Tensor
 from torch.nn import functional as F
 
 from k2d.models.student import shrink
+from k2d.models.whisper.checkpoint_files import WhisperWeights
+from k2d.models.whisper.dims import PUBLISHED, WhisperDims, shapes
+from k2d.models.whisper.huggingface_names import to_hugging_face
 from k2d.models.whisper.library import features, powers
+from k2d.models.whisper.recogniser import WhisperRecogniser
 from k2d.objectives.objective import Objective
 from k2d.train.batches import Batch
 from k2d.train.distillation import Distilling, Pair

@@ -29,15 +29,14 @@ import whisper
 from torch import Tensor
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-from k2d.models.whisper.library.dims import PUBLISHED, RATE_HZ, WhisperDims, shapes
-
 from k2d.decode.greedy import greedy
-from k2d.decode.longform import decode_recordings
+from k2d.decode.long_recordings import decode_recordings
 from k2d.decode.options import Options
 from k2d.decode.search import Search
 from k2d.decode.sources import Source
 from k2d.models.interface import Request
 from k2d.models.registry import load_recogniser
+from k2d.models.whisper.dims import PUBLISHED, RATE_HZ, WhisperDims, shapes
 
 N_TOKENS = 150
 FIRST_TIME, END = 50_364, 50_257

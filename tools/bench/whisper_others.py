@@ -14,7 +14,7 @@ import soundfile
 import torch
 from torch import Tensor
 
-from k2d.decode.longform import decode_recordings
+from k2d.decode.long_recordings import decode_recordings
 from k2d.decode.sources import Source
 from k2d.export import ctranslate2, huggingface
 from k2d.export.request import Wanted

@@ -12,7 +12,7 @@ from sentencepiece import SentencePieceProcessor
 
 from k2d.core.errors import K2DError, UsageError
 from k2d.models.codec import Reading, Request, WindowSegment
-from k2d.models.espnet_s2t.library.vocabulary import Layout, time_symbols
+from k2d.models.espnet_s2t.vocabulary import Layout, time_symbols
 
 _MARK = re.compile(r"<([0-9]+(?:\.[0-9]+)?)>")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")  # which pieces for bytes can spell

@@ -16,7 +16,7 @@ from k2d.core.atomic import write_text
 from k2d.core.errors import K2DError
 from k2d.core.layout import shown
 from k2d.core.system_errors import full_disk_told
-from k2d.models.espnet_s2t.library.training_config import written_path
+from k2d.models.espnet_s2t.training_config import written_path
 from k2d.models.weights_file import read_torch_file
 
 CONFIG, WEIGHTS, TOKENS, PIECES, PARAMETERS, STATISTICS = (

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from k2d.core.errors import K2DError
-from k2d.models.espnet_s2t.library.fast_decode import quicken
+from k2d.models.espnet_s2t.fast_decode import quicken
 
 
 def default_config() -> dict[str, Any]:

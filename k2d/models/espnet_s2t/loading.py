@@ -9,9 +9,8 @@ from typing import Any
 import torch
 
 from k2d.core.layout import shown
-from k2d.models.espnet_s2t.library import build_network, default_config
-from k2d.models.espnet_s2t.library.codec import S2TCodec
-from k2d.models.espnet_s2t.library.folder import (
+from k2d.models.espnet_s2t.codec import S2TCodec
+from k2d.models.espnet_s2t.folder import (
     CONFIG,
     PIECES,
     STATISTICS,
@@ -21,11 +20,12 @@ from k2d.models.espnet_s2t.library.folder import (
     read_weights,
     weights_of,
 )
-from k2d.models.espnet_s2t.library.init import prepare
-from k2d.models.espnet_s2t.library.recogniser import S2TRecogniser
-from k2d.models.espnet_s2t.library.training_config import check_config, completed, find_file, read_config, tokens_of
-from k2d.models.espnet_s2t.library.vocabulary import layout_of, preprocessor_conf
+from k2d.models.espnet_s2t.init import prepare
+from k2d.models.espnet_s2t.library import build_network, default_config
 from k2d.models.espnet_s2t.pieces import read_pieces
+from k2d.models.espnet_s2t.recogniser import S2TRecogniser
+from k2d.models.espnet_s2t.training_config import check_config, completed, find_file, read_config, tokens_of
+from k2d.models.espnet_s2t.vocabulary import layout_of, preprocessor_conf
 from k2d.models.weights_file import check_weights
 
 

@@ -13,11 +13,11 @@ from torch import Tensor, nn
 from k2d.models.cached_decoding import CachedDecoding
 from k2d.models.codec import Request
 from k2d.models.decoder_weights import awake
-from k2d.models.espnet_s2t.library.codec import S2TCodec
-from k2d.models.espnet_s2t.library.folder import ModelFiles, write_folder
-from k2d.models.espnet_s2t.library.init import lean_on_ctc
-from k2d.models.espnet_s2t.library.timestamp_rules import TimeRules
-from k2d.models.espnet_s2t.library.weights import weights_of
+from k2d.models.espnet_s2t.codec import S2TCodec
+from k2d.models.espnet_s2t.folder import ModelFiles, write_folder
+from k2d.models.espnet_s2t.init import lean_on_ctc
+from k2d.models.espnet_s2t.timestamp_rules import TimeRules
+from k2d.models.espnet_s2t.weights import weights_of
 from k2d.models.interface import Memory, Part, Started
 
 # So much audio at once stays in a CPU's cache; a batch of eight windows of 30 s takes half as long again as one by one.

@@ -18,8 +18,8 @@ from k2d.core import strict_yaml
 from k2d.core.errors import K2DError
 from k2d.core.layout import shown
 from k2d.models.weights_file import check_weights, read_torch_file
-from k2d.models.whisper.library.dims import N_AUDIO_CTX, N_MELS, N_VOCABULARY, WhisperDims, shapes
-from k2d.models.whisper.library.huggingface_names import EMBEDDING, OUTPUT, openai_name
+from k2d.models.whisper.dims import N_AUDIO_CTX, N_MELS, N_VOCABULARY, WhisperDims, shapes
+from k2d.models.whisper.huggingface_names import EMBEDDING, OUTPUT, openai_name
 
 WEIGHTS, RULES, PARAMETERS = "model.pt", "whisper.json", "params.json"
 """Of a folder of ours: OpenAI's checkpoint, and what its `generation_config.json` said, where it had one."""

@@ -12,9 +12,9 @@ from typing import Any
 
 from k2d.core.errors import K2DError, UsageError
 from k2d.models.codec import Reading, Request, Window, WindowSegment
+from k2d.models.whisper.checkpoint_files import Generation
+from k2d.models.whisper.dims import N_SAMPLES, RATE_HZ, WhisperDims
 from k2d.models.whisper.library import language_code, vocabulary
-from k2d.models.whisper.library.checkpoint_files import Generation
-from k2d.models.whisper.library.dims import N_SAMPLES, RATE_HZ, WhisperDims
 
 WINDOW = Window(N_SAMPLES / RATE_HZ, RATE_HZ, 0.02)
 

@@ -21,11 +21,11 @@ from k2d.core.atomic import write_text
 from k2d.core.errors import K2DError, UsageError
 from k2d.core.layout import shown
 from k2d.models.interface import Memory, Request, Written
-from k2d.models.whisper.library.checkpoint_files import RULES, Generation, WhisperWeights, read_rules
-from k2d.models.whisper.library.codec import WhisperCodec, codec_of
-from k2d.models.whisper.library.dims import WhisperDims, n_parameters
-from k2d.models.whisper.library.frontend import WhisperEars
-from k2d.models.whisper.library.timestamp_rules import WhisperRules
+from k2d.models.whisper.checkpoint_files import RULES, Generation, WhisperWeights, read_rules
+from k2d.models.whisper.codec import WhisperCodec, codec_of
+from k2d.models.whisper.dims import WhisperDims, n_parameters
+from k2d.models.whisper.frontend import WhisperEars
+from k2d.models.whisper.timestamp_rules import WhisperRules
 
 DIMS = "dims.json"
 COMPUTE_TYPES = {"fp32": "float32", "fp16": "float16", "int8": "int8", "int8_fp16": "int8_float16"}

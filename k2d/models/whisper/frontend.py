@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from k2d.models.interface import Memory, Situated
+from k2d.models.whisper.codec import WINDOW
+from k2d.models.whisper.dims import N_SAMPLES, RATE_HZ, WhisperDims
 from k2d.models.whisper.library import MARGIN, features, powers
-from k2d.models.whisper.library.codec import WINDOW
-from k2d.models.whisper.library.dims import N_SAMPLES, RATE_HZ, WhisperDims
 
 HOP = 160
 _N_FRAMES = N_SAMPLES // HOP

@@ -16,7 +16,7 @@ from whisper.tokenizer import TO_LANGUAGE_CODE, get_tokenizer
 
 from k2d.core.errors import K2DError
 from k2d.core.layout import shown
-from k2d.models.whisper.library.dims import PUBLISHED, WhisperDims
+from k2d.models.whisper.dims import PUBLISHED, WhisperDims
 
 CACHE_VARIABLE = "K2D_WHISPER_CACHE"
 MARGIN = N_FFT // 2

@@ -15,14 +15,14 @@ import torch
 from torch import Tensor, nn
 
 from k2d.models.interface import Memory, Part
+from k2d.models.whisper.checkpoint_files import Generation, WhisperWeights
+from k2d.models.whisper.codec import WhisperCodec
+from k2d.models.whisper.dims import WhisperDims
+from k2d.models.whisper.folder import write_folder
+from k2d.models.whisper.frontend import HOP
+from k2d.models.whisper.init import lean_on_ctc, prepare
 from k2d.models.whisper.library import build_network, features, powers
-from k2d.models.whisper.library.checkpoint_files import Generation, WhisperWeights
-from k2d.models.whisper.library.codec import WhisperCodec
-from k2d.models.whisper.library.dims import WhisperDims
-from k2d.models.whisper.library.folder import write_folder
-from k2d.models.whisper.library.frontend import HOP
-from k2d.models.whisper.library.init import lean_on_ctc, prepare
-from k2d.models.whisper.library.recogniser import WhisperRecogniser
+from k2d.models.whisper.recogniser import WhisperRecogniser
 
 EMBEDDING = "decoder.token_embedding"
 _HEAD = "ctc"

@@ -14,14 +14,14 @@ from k2d.models.cached_decoding import CachedDecoding
 from k2d.models.codec import Request
 from k2d.models.decoder_weights import awake
 from k2d.models.interface import Memory, Part, Started
+from k2d.models.whisper.checkpoint_files import Generation, WhisperWeights, read_whisper
+from k2d.models.whisper.codec import WhisperCodec, codec_of
+from k2d.models.whisper.dims import PUBLISHED, WhisperDims, n_parameters
+from k2d.models.whisper.folder import write_folder
+from k2d.models.whisper.frontend import HOP, WhisperEars
 from k2d.models.whisper.library import build_network, cache_folder, fetch
-from k2d.models.whisper.library.checkpoint_files import Generation, WhisperWeights, read_whisper
-from k2d.models.whisper.library.codec import WhisperCodec, codec_of
-from k2d.models.whisper.library.dims import PUBLISHED, WhisperDims, n_parameters
-from k2d.models.whisper.library.folder import write_folder
-from k2d.models.whisper.library.frontend import HOP, WhisperEars
-from k2d.models.whisper.library.timestamp_rules import WhisperRules
-from k2d.models.whisper.library.weights import weights_of
+from k2d.models.whisper.timestamp_rules import WhisperRules
+from k2d.models.whisper.weights import weights_of
 
 
 class WhisperRecogniser(WhisperEars):

@@ -9,8 +9,8 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from k2d.models.whisper.library.checkpoint_files import Generation
-from k2d.models.whisper.library.codec import WINDOW, WhisperCodec
+from k2d.models.whisper.checkpoint_files import Generation
+from k2d.models.whisper.codec import WINDOW, WhisperCodec
 
 _NEVER = float("-inf")
 _FIRST_TIME_AT_MOST_S = 1.0

@@ -8,13 +8,13 @@ from functools import cache
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from k2d.models.espnet_s2t.library.codec import S2TCodec
-from k2d.models.espnet_s2t.library.vocabulary import layout_of, preprocessor_conf, time_symbols
 from models_made import MINI, OWSM, TEXTS, made_codec, made_vocabulary
 
 from k2d.core.errors import K2DError, UsageError
 from k2d.core.layout import PROJECT_ROOT
 from k2d.models.codec import Reading, Request, WindowSegment
+from k2d.models.espnet_s2t.codec import S2TCodec
+from k2d.models.espnet_s2t.vocabulary import layout_of, preprocessor_conf, time_symbols
 
 
 @cache
@@ -220,5 +220,5 @@ def test_tokens_that_do_not_fit_the_pieces_or_the_window_are_refused(change, tol
 
 
 def test_the_codec_needs_no_torch():
-    code = "import sys, k2d.models.espnet_s2t.library.codec, k2d.models.espnet_s2t.pieces; assert 'torch' not in sys.modules"
+    code = "import sys, k2d.models.espnet_s2t.codec, k2d.models.espnet_s2t.pieces; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], cwd=PROJECT_ROOT, check=True)

@@ -226,7 +226,7 @@ def test_a_gpu_that_is_not_there(saved, monkeypatch):
 
 
 def test_a_config_to_train_from_may_leave_defaults_out_but_nothing_misspelt(tmp_path):
-    from k2d.models.espnet_s2t.library.loading import new_s2t
+    from k2d.models.espnet_s2t.loading import new_s2t
 
     tokens, model = made_vocabulary()
     (tmp_path / "bpe.model").write_bytes(model)
@@ -236,7 +236,8 @@ def test_a_config_to_train_from_may_leave_defaults_out_but_nothing_misspelt(tmp_
 
 def test_the_same_seed_gives_the_same_weights(tmp_path):
     import torch
-    from k2d.models.espnet_s2t.library.loading import new_s2t
+
+    from k2d.models.espnet_s2t.loading import new_s2t
 
     tokens, model = made_vocabulary()
     (tmp_path / "bpe.model").write_bytes(model)

@@ -11,7 +11,7 @@ pytestmark = pytest.mark.slow
 @pytest.fixture
 def deep(tmp_path):
     """A new network of six decoder layers, as training begins with it."""
-    from k2d.models.espnet_s2t.library.init import prepare
+    from k2d.models.espnet_s2t.init import prepare
 
     made = made_recogniser(tmp_path, num_blocks=6)
     prepare(made.network)

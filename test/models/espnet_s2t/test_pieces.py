@@ -3,11 +3,11 @@
 import random
 
 import pytest
-from k2d.models.espnet_s2t.library.vocabulary import special_symbols, token_list
 from models_made import MINI, TEXTS
 
 from k2d.core.errors import K2DError, UsageError
 from k2d.models.espnet_s2t.pieces import pieces_of, read_pieces, train_pieces
+from k2d.models.espnet_s2t.vocabulary import special_symbols, token_list
 
 SYMBOLS = special_symbols(MINI)
 SIZE = len(SYMBOLS) + 256 + 60

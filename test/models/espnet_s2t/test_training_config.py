@@ -1,8 +1,7 @@
 """Files that a config names are found beside it first, and named so that plain ESPnet finds them."""
 
-from k2d.models.espnet_s2t.library.training_config import find_file, written_path
-
 from k2d.core.layout import PROJECT_ROOT
+from k2d.models.espnet_s2t.training_config import find_file, written_path
 
 
 def test_paths_are_relative_to_the_project_and_final():

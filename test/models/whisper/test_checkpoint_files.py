@@ -6,13 +6,13 @@ from dataclasses import replace
 
 import pytest
 import torch
-from k2d.models.whisper.library.checkpoint_files import read_dims, read_whisper
-from k2d.models.whisper.library.dims import PUBLISHED, n_parameters, shapes
-from k2d.models.whisper.library.huggingface_names import hugging_face_name, openai_name, to_hugging_face, to_openai
 from safetensors.torch import load_file, save_file
 from whisper_made import ENGLISH, TINY, V3, made_state, write_hugging_face, write_openai
 
 from k2d.core.errors import K2DError
+from k2d.models.whisper.checkpoint_files import read_dims, read_whisper
+from k2d.models.whisper.dims import PUBLISHED, n_parameters, shapes
+from k2d.models.whisper.huggingface_names import hugging_face_name, openai_name, to_hugging_face, to_openai
 
 
 @pytest.mark.parametrize("dims", [TINY, ENGLISH, V3], ids=["multilingual", "english", "v3"])

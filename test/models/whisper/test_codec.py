@@ -5,11 +5,11 @@ import pickle
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from k2d.models.whisper.library.codec import WhisperCodec
 from whisper_made import ENGLISH, TINY, V3
 
 from k2d.core.errors import K2DError, UsageError
 from k2d.models.codec import Request
+from k2d.models.whisper.codec import WhisperCodec
 
 CODEC = WhisperCodec(TINY, ("zh",))
 T = CODEC.first_time_id

@@ -2,12 +2,12 @@
 
 import pytest
 import torch
-from k2d.models.whisper.library.recogniser import load_whisper
 from whisper_made import ENGLISH, TINY, V3, write_hugging_face, write_openai
 
 from k2d.core.errors import K2DError, UsageError
 from k2d.models.interface import Request
 from k2d.models.registry import family_of, load_recogniser
+from k2d.models.whisper.recogniser import load_whisper
 
 whisper = pytest.importorskip("whisper")
 CASES = {"multilingual": (TINY, ("zh",)), "english": (ENGLISH, ()), "v3": (V3, ("yue",))}

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from k2d.core.errors import K2DError, UsageError
 from k2d.data.rows import Hypothesis
-from k2d.decode.longform import decode_recordings
+from k2d.decode.long_recordings import decode_recordings
 from k2d.decode.options import Options
 from k2d.decode.sources import Failed, Source
 from k2d.select.loops import ngram_loops
