@@ -45,6 +45,7 @@ def start(project, *words, trouble="wait"):
 
 
 @pytest.mark.parametrize(("name", "code"), [("TERM", 143), ("HUP", 129), ("INT", 130)])
+@pytest.mark.slow
 def test_a_stage_that_is_asked_to_end_cleans_up_and_says_how_to_go_on(toys, name, code):
     stage = start(toys, sys.executable, "-m", "k2d", "tokens", "name=x")
     stage.send_signal(getattr(signal, f"SIG{name}"))
@@ -122,6 +123,7 @@ def test_what_is_kept_is_counted_on_the_disk(tmp_path):
     assert kept_words(tmp_path.parent / "data", tmp_path) == f"finished units are kept; {GO_ON}"
 
 
+@pytest.mark.slow
 def test_transcribe_says_what_is_written(tmp_path, monkeypatch):
     from k2d.data.rows import Hypothesis
 

@@ -86,6 +86,7 @@ def made_again(monkeypatch: pytest.MonkeyPatch, root: Path, options: Options = O
 # --- the rows --------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_every_split_is_there_and_its_files_are(rows, root):
     splits = {split for split, _ in rows}
     assert splits == set(TypeAdapter(dict).validate_python(OPTIONS.long_splits())) | {
@@ -179,6 +180,7 @@ def test_no_file_is_clipped(rows):
 # --- the same, however made ------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_two_workers_make_what_one_makes(root, tmp_path):
     list(prepare(tmp_path, OPTIONS, 2))
     assert checksums(tmp_path) == checksums(root)
@@ -217,6 +219,7 @@ def test_what_is_done_is_not_made_again_and_what_was_touched_is(root, copy, monk
     assert checksums(copy) == checksums(root)
 
 
+@pytest.mark.slow
 def test_only_what_is_planned_differently_is_made_again(copy, monkeypatch):
     noisier = replace(OPTIONS, talk_snr_db=Range(0.0, 5.0))
     assert made_again(monkeypatch, copy, noisier) == ["talk000", "talkdev000"]
@@ -250,6 +253,7 @@ def test_a_killed_run_goes_on_where_it_was(root, tmp_path):
     assert checksums(corpus) == checksums(root)
 
 
+@pytest.mark.slow
 def test_a_unit_that_fails_is_named_and_the_others_are_kept(root, copy):
     blocked = copy / "audio" / "course_test"
     shutil.rmtree(blocked)

@@ -39,6 +39,7 @@ def rows_of(root, **options):
     return rows
 
 
+@pytest.mark.slow
 def test_lines_of_listed_recordings_become_utterances_with_times_and_language(whole):
     rows = rows_of(whole)
     split, row = rows["nc01f-01nc01fbx_0101-00046-00120"]

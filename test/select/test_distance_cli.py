@@ -32,6 +32,7 @@ def run(capsys, *words):
     return [line.split("\t") for line in capsys.readouterr().out.splitlines()]
 
 
+@pytest.mark.slow
 def test_a_line_for_each_utterance_with_a_header(texts, capsys):
     assert run(capsys, *texts()) == [
         ["id", "loops_a", "loops_b", "mer", "per", "composite", "keep"],

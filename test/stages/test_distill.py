@@ -198,6 +198,7 @@ def test_layers_that_are_not_there_are_refused(lab, settings, message):
         (["reuse=exp/x"], "expected another experiment's folder; this one is its own"),
     ],
 )
+@pytest.mark.slow
 def test_what_cannot_be_learnt_is_refused_at_once(lab, settings, message):
     done = lab.k2d("distill", "--conf", "conf/x.yaml", *settings)
     assert done.returncode == 2

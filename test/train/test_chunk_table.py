@@ -140,6 +140,7 @@ def test_a_process_that_is_sent_the_batches_maps_the_files_itself(kept, tmp_path
 
 
 @pytest.mark.parametrize("n_loaders", [1, 2])
+@pytest.mark.slow
 def test_any_number_of_loader_processes_gives_the_same_batches(kept, tmp_path, n_loaders):
     from k2d.train.batches import Share, StepLoader
     from k2d.train.chunk_batches import ChunkBatches, ChunkMaterial, Labelling

@@ -80,6 +80,7 @@ def test_item_33_damage_in_the_middle_of_a_flac(tmp_path):
     assert caught.value.reason == "damaged"
 
 
+@pytest.mark.slow
 def test_item_48_a_file_that_crashes_the_decoder_takes_no_other_with_it(tmp_path):
     names = ["a", "b", "poison", "c", "d"]
     sources = [wav(tmp_path / f"{name}.wav", speechlike(0.2)) for name in names]

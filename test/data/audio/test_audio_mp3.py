@@ -41,6 +41,7 @@ def frame_starts(content: bytes) -> list[int]:
 
 
 @pytest.mark.parametrize(("rate_hz", "mode", "level"), BITRATES)
+@pytest.mark.slow
 def test_segments_equal_the_slice_of_a_whole_decode_and_say_nothing(tmp_path, capfd, rate_hz, mode, level):
     source = mp3(tmp_path / "a.mp3", 12.0, rate_hz, mode, level)
     info = probe(source)
@@ -149,6 +150,7 @@ def test_item_33_a_cut_between_two_frames_is_a_cut(tmp_path, n_kept):
 
 
 @pytest.mark.parametrize("mode", ["CONSTANT", "VARIABLE"])
+@pytest.mark.slow
 def test_no_flipped_byte_makes_a_recording_shorter(tmp_path, mode):
     """Refused, or as long as before: above all where it stands in the first frames, which state the length."""
     content = mp3(tmp_path / "whole.mp3", 4.0, mode=mode).path.read_bytes()

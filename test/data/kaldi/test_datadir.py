@@ -52,6 +52,7 @@ def rows(draw):
 
 @settings(max_examples=30, deadline=None)
 @given(rows())
+@pytest.mark.slow
 def test_what_is_written_is_read_back_sorted(tmp_path_factory, made):
     folder = tmp_path_factory.mktemp("d") / "data"
     durations = {row.recording_id: 25.0 for row in made}

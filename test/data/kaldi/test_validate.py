@@ -309,6 +309,7 @@ print(next(line.split()[1] for line in open("/proc/self/status") if line.startsw
     assert int(result.stdout) / 1024 < 150
 
 
+@pytest.mark.slow
 def test_the_benchmark_runs(tmp_path):
     script = PROJECT_ROOT / "tools" / "bench" / "validate_lines.py"
     command = [sys.executable, script, "--utterances", "1000"]

@@ -243,6 +243,7 @@ def test_a_hundred_folders_are_unpacked(place):
 
 @pytest.mark.parametrize("mode", ["w", "w:gz", "w:bz2", "w:xz"])
 @pytest.mark.parametrize("n_bytes", [10, 3_000_000])
+@pytest.mark.slow
 def test_two_tar_archives_joined_are_refused(place, mode, n_bytes):
     """Of the second one nothing would be unpacked, and nothing said."""
     parts = [tar_of(place / name, [entry(name, os.urandom(n_bytes))], mode).read_bytes() for name in "ab"]

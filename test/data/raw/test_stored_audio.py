@@ -24,6 +24,7 @@ def stored(folder, shard, nj=1):
     return list(rows_with_audio([shard], {"id": str}, "audio", folder / "store", nj=nj))
 
 
+@pytest.mark.slow
 def test_every_clip_becomes_one_flac_file_named_by_its_row(tmp_path):
     shard = shard_of(tmp_path, [clip(0.5, n) for n in range(5)])
     rows = stored(tmp_path, shard, nj=2)
@@ -38,6 +39,7 @@ def test_every_clip_becomes_one_flac_file_named_by_its_row(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["raw", "store"]  # ids lead nowhere
 
 
+@pytest.mark.slow
 def test_a_rerun_writes_nothing_and_goes_on_where_it_was_stopped(tmp_path):
     shard = shard_of(tmp_path, [clip(0.5, n) for n in range(4)])
     paths = [path for *_, path in stored(tmp_path, shard)]
@@ -57,6 +59,7 @@ def test_another_revision_is_not_taken_for_this_one(tmp_path):
     assert probe(AudioSource(second[0])).duration_s == pytest.approx(0.7)
 
 
+@pytest.mark.slow
 def test_other_rates_and_containers(tmp_path):
     flac, slow = wav(tone(0.5, 3), container="FLAC"), wav(tone(0.5, 4, rate_hz=8_000), 8_000)
     mp3 = wav(tone(0.5, 5, rate_hz=48_000), 48_000, "MP3")
