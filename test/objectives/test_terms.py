@@ -10,8 +10,6 @@ from k2d.core.errors import UsageError
 from k2d.objectives.objective import Objective, Sides
 from k2d.objectives.terms import NEEDS_LOGITS, TERMS, Tokens, ce, ctc, dkd, hidden_mse, kl
 
-pytestmark = pytest.mark.slow  # for the seconds that importing torch takes
-
 
 def tokens(student, teacher, targets, temperature=1.0, hidden=((0.0,), (0.0,))):
     return Tokens(
