@@ -149,6 +149,7 @@ def test_workers_give_a_line_for_every_pair():
     assert len(lines) == 9
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_goes_on_from_its_blocks_and_other_settings_do_not_take_them(tmp_path):
     """What a block has left is taken as it stands: marked here, so that it can be told from what is measured anew."""
     pairs = [Pair(f"a/b/{n}", "r", 1.5, "我們用 model", "我們") for n in range(3)]
