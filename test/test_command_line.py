@@ -33,18 +33,21 @@ def test_the_verbs_are_these():
 
 
 @pytest.mark.parametrize("words", [[], ["frobnicate"], ["config", "--frob"], ["tokens", "--nj", "0"], ["data"]])
+@pytest.mark.slow
 def test_a_wrong_call_exits_with_2(untouched_project, words):
     done = untouched_project.k2d(*words)
     assert done.returncode == 2
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 def test_help_of_everything_exits_with_0(untouched_project):
     for verb in TOOLS:
         assert untouched_project.k2d(verb, "--help").returncode == 0
     assert "usage: python -m k2d VERB" in untouched_project.k2d("--help").stdout
 
 
+@pytest.mark.slow
 def test_config_prints_what_is_in_force(untouched_project):
     assert (
         untouched_project.k2d("config", "--conf", "conf/mini.yaml", "--get", "select.alpha", "select.alpha=0.25").stdout
@@ -57,6 +60,7 @@ def test_config_prints_what_is_in_force(untouched_project):
     assert "unknown key 'alhpa'; here there is alpha, ngram" in wrong.stderr
 
 
+@pytest.mark.slow
 def test_a_stage_that_is_not_built_says_so(project):
     project.without_stages()
     done = project.k2d("distill")
@@ -64,6 +68,7 @@ def test_a_stage_that_is_not_built_says_so(project):
     assert "stage 10 (distill) is not built yet" in done.stderr
 
 
+@pytest.mark.slow
 def test_max_bad_is_the_configs_and_is_checked(project):
     project.add_toy_stage("tokens", "tokens")
     done = project.k2d("tokens", "--max-bad", "1.5")

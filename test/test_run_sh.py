@@ -99,6 +99,7 @@ def test_all_that_is_wrong_is_told_at_once(untouched_project):
 
 
 @pytest.mark.parametrize("value", ["$(touch pwned)", "`touch pwned`", "; touch pwned", "x\ntouch pwned"])
+@pytest.mark.slow
 def test_values_are_never_run(untouched_project, value):
     for words in (["--conf", value], ["--nj", value], ["--corpus", value], [f"name={value}"], [value]):
         assert untouched_project.run(*words, cwd=untouched_project.root).returncode == 2
@@ -159,7 +160,7 @@ def test_a_lost_output_is_made_again_and_an_edited_one_is_asked_about(toys):
 
 
 @pytest.mark.slow
-def test_bad_input_61_a_folder_that_is_not_ours_is_not_overwritten(toys):
+def test_a_folder_that_is_not_ours_is_not_overwritten(toys):
     mine = toys.root / "exp/x/tokens/thesis.tex"
     mine.parent.mkdir(parents=True)
     mine.write_text("mine")
@@ -212,7 +213,7 @@ def test_the_second_run_on_an_experiment_is_told_who_holds_it(toys):
 
 
 @pytest.mark.slow
-def test_bad_input_61_a_folder_that_cannot_be_written_is_told_before_work(toys):
+def test_a_folder_that_cannot_be_written_is_told_before_work(toys):
     (toys.root / "exp").write_text("a file where a folder should be")
     done = toys.run("name=x")
     assert done.returncode == 1
@@ -221,14 +222,14 @@ def test_bad_input_61_a_folder_that_cannot_be_written_is_told_before_work(toys):
 
 
 @pytest.mark.slow
-def test_bad_input_60_more_gpus_than_there_are(toys):
+def test_more_gpus_than_there_are(toys):
     done = toys.run("name=x", "--ngpu", "64")
     assert done.returncode == 2
     assert re.search(r"--ngpu 64: found \d+ CUDA devices", done.stderr)
 
 
 @pytest.mark.slow
-def test_bad_input_60_more_processes_than_items_is_no_fault(toys):
+def test_more_processes_than_items_is_no_fault(toys):
     assert toys.run("name=x", "--nj", "500").returncode == 0
 
 

@@ -152,12 +152,12 @@ def _replacements(node: ast.AST, source: str) -> Iterator[tuple[Place, Place, st
     elif isinstance(node, ast.BinOp) and isinstance(node.op, (ast.Add, ast.Sub)) and _are_numbers(node):
         sign = "-" if isinstance(node.op, ast.Add) else "+"
         yield _begin(node), _end(node), f"{code(node.left)} {sign} {code(node.right)}"
-    elif isinstance(node, ast.Constant) and type(node.value) in (int, float):
+    elif isinstance(node, ast.Constant) and isinstance(node.value, bool):
+        yield _begin(node), _end(node), repr(not node.value)
+    elif isinstance(node, ast.Constant) and isinstance(node.value, (int, float)):
         yield _begin(node), _end(node), repr(node.value + 1)
         if node.value > 0:
             yield _begin(node), _end(node), repr(node.value - 1)
-    elif isinstance(node, ast.Constant) and isinstance(node.value, bool):
-        yield _begin(node), _end(node), repr(not node.value)
     elif isinstance(node, ast.BoolOp):
         word = " or " if isinstance(node.op, ast.And) else " and "
         yield _begin(node), _end(node), f"({word.join(f'({code(value)})' for value in node.values)})"

@@ -57,6 +57,7 @@ def test_a_stage_that_is_asked_to_end_cleans_up_and_says_how_to_go_on(toys, name
     assert toys.k2d("tokens", "name=x").returncode == 0  # and nobody holds the lock
 
 
+@pytest.mark.slow
 def test_ctrl_c_in_run_sh_prints_the_command_that_goes_on(toys):
     run = start(toys, str(toys.root / "run.sh"), "name=x", "--nj", "1")
     os.killpg(run.pid, signal.SIGINT)
@@ -71,6 +72,7 @@ def test_ctrl_c_in_run_sh_prints_the_command_that_goes_on(toys):
 
 
 @pytest.mark.parametrize("name", ["TERM", "KILL"])
+@pytest.mark.slow
 def test_a_stage_ends_with_run_sh(toys, name):
     run = start(toys, str(toys.root / "run.sh"), "name=x")
     stage = json.loads((toys.root / "exp/.x.lock").read_text())["pid"]

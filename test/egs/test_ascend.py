@@ -130,6 +130,7 @@ def test_the_long_split_follows_the_order_of_rows(parquet, tmp_path):
     ]
 
 
+@pytest.mark.slow
 def test_conversations_in_their_real_order(parquet, tmp_path):
     options = Options(long_splits=(), session_splits=("test", "train"))
     rows = [(split, r) for split, r in prepared(parquet, tmp_path, options) if split.endswith("_sessions")]

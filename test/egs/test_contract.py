@@ -87,6 +87,7 @@ def test_a_config_that_names_an_unprepared_corpus_is_told_the_command_for_it(pro
     assert "nowhere is no corpus under egs/: add it (egs/README.md)" in done.stderr
 
 
+@pytest.mark.slow
 def test_the_papers_config_says_of_all_its_corpora_where_they_are_to_come_from(project):
     words = ("--conf", "conf/k2d_large_v2.yaml", "--stage", "1", "--stop-stage", "1")
     done = project.run(*words, **{f"{name.upper()}_ROOT": "" for name in FOLDERS})

@@ -39,6 +39,7 @@ def test_the_wrong_half_is_never_written(tmp_path):
     assert len(list((tmp_path / "store").rglob("*.flac"))) == 6
 
 
+@pytest.mark.slow
 def test_a_missing_column_is_named(tmp_path):
     write_cszs(tmp_path)
     types = {name: kind for name, kind in TYPES.items() if name != "correct_file"}

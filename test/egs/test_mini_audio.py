@@ -104,6 +104,7 @@ def test_every_split_is_there_and_its_files_are(rows, root):
             assert 0 <= row.start_s < row.end_s <= info.duration
 
 
+@pytest.mark.slow
 def test_lectures_are_without_text_and_the_truth_is_another_split(rows):
     lectures = [row for split, row in rows if split == "lectures"]
     truth = [row for split, row in rows if split == "lectures_truth"]
@@ -209,6 +210,7 @@ def test_another_seed_sounds_different(root, tmp_path):
     assert not set(one.values()) & set(two.values())
 
 
+@pytest.mark.slow
 def test_what_is_done_is_not_made_again_and_what_was_touched_is(root, copy, monkeypatch):
     assert made_again(monkeypatch, copy) == []
     lecture = next((copy / "audio" / "lectures").glob("*.flac"))

@@ -43,6 +43,7 @@ def is_random(text: str) -> bool:
     return all(re.fullmatch(f"(?:{han})+", w) or w in english_words() for w in text.split())
 
 
+@pytest.mark.slow
 def test_there_are_enough_characters_words_and_acronyms(lines):
     everything = " ".join(texts(lines, *lines))
     pool = " ".join(texts(lines, "pool"))

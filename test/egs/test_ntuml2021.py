@@ -74,6 +74,7 @@ def test_dev_is_within_test_and_test_nodev_is_the_rest(tmp_path, caplog):
     assert made["test"][0].text == "這個 model 7"
 
 
+@pytest.mark.slow
 def test_the_same_audio_under_another_name_is_found_too(tmp_path):
     root = write(tmp_path / "raw")
     renamed = {**row(6), "file": "wav/other/name.wav"}

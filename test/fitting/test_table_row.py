@@ -182,6 +182,7 @@ def test_loader_processes_are_a_setting_that_decides_nothing(tmp_path):
         assert stage.units(few) == stage.units(many)
 
 
+@pytest.mark.slow
 def test_nothing_to_learn_from_says_what_to_do(tmp_path, recordings):
     folders = [draw_chunks(of, 3, seed) for seed, of in enumerate(recordings)]
     with pytest.raises(K2DError, match=r"holds no chunk to learn from beside those held out; keep more of them"):

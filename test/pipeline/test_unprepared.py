@@ -27,6 +27,7 @@ def test_every_stage_that_reads_data_does(project, verb):
     assert verb == "chunk" or named in done.stderr
 
 
+@pytest.mark.slow
 def test_a_corpus_without_a_recipe_is_told(project):
     done = project.k2d("pseudo_label", "corpora.unlabelled=[nowhere/train]")
     assert done.returncode == 3

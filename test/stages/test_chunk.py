@@ -166,6 +166,7 @@ def test_a_language_is_told_where_the_teacher_guesses_it(lab, teacher, languages
         assert not (folder / "utt2lang").exists()
 
 
+@pytest.mark.slow
 def test_sum_writes_audio_of_which_the_gaps_are_cut_out(lab):
     folder = lab.chunk("chunk.duration=sum", nj=2)
     assert_valid(folder)

@@ -205,6 +205,7 @@ def test_what_cannot_be_learnt_is_refused_at_once(lab, settings, message):
     assert message in done.stderr
 
 
+@pytest.mark.slow
 def test_another_experiments_work_is_taken_if_it_is_the_same(lab):
     lab.without_stages()
     lab.add_toy_stage("tokens", "tokens")

@@ -52,6 +52,7 @@ def test_it_writes_what_the_corpus_says(project, corpus):
     assert [path.name for path in (project.root / "data").iterdir() if path.suffix == ".partial"] == []
 
 
+@pytest.mark.slow
 def test_bad_audio_is_set_aside_with_a_reason_and_too_much_of_it_stops_the_stage(project, corpus):
     (corpus / "train" / "u05.wav").write_bytes(b"")
     (corpus / "train" / "u06.wav").write_text("<html>not found</html>")
@@ -128,6 +129,7 @@ def test_a_corpus_that_is_wrong_says_how(project, corpus, change, message):
     assert not (project.root / "data" / "lab").exists()
 
 
+@pytest.mark.slow
 def test_the_root_must_be_known_and_there(project, corpus):
     without = prepare(project, "prepare.roots.lab=/no/such/folder")
     assert without.returncode == 2

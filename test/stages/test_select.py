@@ -192,6 +192,7 @@ def test_nothing_kept_is_an_error_unless_allowed(lab):
     assert json.loads((made(lab, "k2d_mer") / "record.json").read_text())["kept"] == {"chunks": 0, "hours": 0.0}
 
 
+@pytest.mark.slow
 def test_opinions_on_other_chunks_are_refused_with_the_first_ids(lab):
     write_opinion(lab, "base", "lab/train", dict.fromkeys(list(TRAIN)[1:], "好"))
     done = select(lab)

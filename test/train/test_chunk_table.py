@@ -46,6 +46,7 @@ class Unasked:
     spelling_hash = made_codec().spelling_hash
 
 
+@pytest.mark.slow
 def test_what_is_there_is_taken_and_what_differs_is_made_anew(kept, recordings, tmp_path):
     cache = tmp_path / "cache"
     made = opened(cache, kept)

@@ -52,6 +52,7 @@ def test_a_rerun_writes_nothing_and_goes_on_where_it_was_stopped(tmp_path):
     assert not half.exists()
 
 
+@pytest.mark.slow
 def test_another_revision_is_not_taken_for_this_one(tmp_path):
     first = [path for *_, path in stored(tmp_path, shard_of(tmp_path, [clip(0.5, 1)]))]
     second = [path for *_, path in stored(tmp_path, shard_of(tmp_path, [clip(0.7, 2)]))]
@@ -87,6 +88,7 @@ def test_audio_beside_the_parquet_file_is_found_by_its_name_and_nothing_outside_
     ("content", "reason"),
     [(b"", "empty_file"), (b"<html>", "not_audio"), (clip(0.5)["bytes"][:9000], "truncated"), (None, "missing")],
 )
+@pytest.mark.slow
 def test_what_cannot_be_decoded_is_kept_as_it_came_with_its_reason(tmp_path, content, reason):
     shard = shard_of(tmp_path, [clip(0.5), {"bytes": content, "path": None}, clip(0.5)])
     paths = [path for *_, path in stored(tmp_path, shard)]

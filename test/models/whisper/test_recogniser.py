@@ -30,6 +30,7 @@ def mel(speech_BN, n_mels):
     return torch.stack([whisper.log_mel_spectrogram(whisper.pad_or_trim(one), n_mels) for one in speech_BN])
 
 
+@pytest.mark.slow
 def test_the_encoder_hears_what_theirs_hears(pair):
     ours, theirs, _ = pair
     with torch.no_grad():
