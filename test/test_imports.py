@@ -15,10 +15,10 @@ PACKAGE = PROJECT_ROOT / "k2d"
 # Each room may import the rooms before it, and itself. `__main__` may import them all.
 ORDER = [
     "core",
+    "models",
     "config",
     "text",
     "data",
-    "models",
     "decode",
     "select",
     "objectives",

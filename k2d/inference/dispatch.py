@@ -31,6 +31,7 @@ from k2d.inference.answer_cache import (
 )
 from k2d.inference.audio_progress import Gauge, showing
 from k2d.inference.decode_job import Item, Work
+from k2d.models.registry import families_of_engine
 from k2d.pipeline.job import Job
 
 MAX_SHARE = 64
@@ -106,7 +107,7 @@ def decode_items(work: Work, items: Iterable[Item], cache: Path, job: Job, label
 
 def _tell_engine(work: Work, job: Job) -> None:
     if work.compute_type is None and job.config.decode.engine == "ctranslate2":
-        reason = f"as CTranslate2 runs Whisper alone (its family is {work.family})"
+        reason = f"as ctranslate2 runs only {families_of_engine('ctranslate2')} models (its family is {work.family})"
         logging.getLogger("k2d").info("%s: decoded in torch, %s", work.model.name, reason)
 
 
