@@ -16,12 +16,12 @@ PACKAGE = PROJECT_ROOT / "k2d"
 ORDER = [
     "core",
     "models",
+    "objectives",
     "config",
     "text",
     "data",
     "decode",
     "select",
-    "objectives",
     "train",
     "score",
     "report",

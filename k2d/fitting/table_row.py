@@ -102,7 +102,7 @@ def _lesson(row: Row, seed: int, kept: Mapping[str, Path], heldout: Mapping[str,
     pair = Pair(student, teacher, shares_encoder=job.config.student.freeze_encoder)
     objective = Distilling(
         pair,
-        Terms({str(name): weight for name, weight in distill.objective.items()}, distill.temperature),
+        Terms(distill.objective, distill.temperature),
         distill.reduction,
     )
     if row is Row.STUDENT:
