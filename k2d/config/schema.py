@@ -34,11 +34,10 @@ from k2d.config.fields import (
     Whole,
 )
 from k2d.config.training import StudentTraining, Training
+from k2d.core.layout import ROLES
 from k2d.models.registry import DEFAULT_FAMILY, FAMILIES
 
 SCHEMA_VERSION = 1
-
-ROLES = ("labelled", "unlabelled", "dev", "in_domain", "out_domain")
 
 
 @dataclass(frozen=True, config=STRICT)

@@ -27,7 +27,7 @@ def setting_of(work: Path, seed: int, job: Job) -> Setting:
 
 def inputs_of(recogniser: Recogniser, job: Job) -> tuple[Path, ...]:
     """The files that decide a new model: its config, and the vocabulary unless its family brings its own."""
-    config, vocabulary = PROJECT_ROOT / str(recogniser.model), job.places.exp / "tokens"
+    config, vocabulary = PROJECT_ROOT / str(recogniser.model), job.layout.tokens
     return (config, vocabulary) if FAMILIES[recogniser.family].uses_vocabulary else (config,)
 
 
@@ -38,6 +38,6 @@ def window_of(recogniser: Recogniser) -> Window:
 
 def new_recogniser(recogniser: Recogniser, pool: Pool, work: Path, job: Job, *, seed: int) -> Trainable:
     """A network with random weights for this pool; `work` takes files that it is made from."""
-    config, vocabulary = PROJECT_ROOT / str(recogniser.model), job.places.exp / "tokens"
+    config, vocabulary = PROJECT_ROOT / str(recogniser.model), job.layout.tokens
     made_from = NewModel(config, vocabulary, recogniser.language, seed, work)
     return FAMILIES[recogniser.family].new(made_from, pool)

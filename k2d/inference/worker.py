@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from k2d.core.atomic import write_text
 from k2d.core.errors import K2DError
+from k2d.core.layout import converted_model
 from k2d.core.retries import is_passing, is_short_of_memory
 from k2d.data.rows import Rejected
 from k2d.inference.answer_cache import FACTS, Answer, new_part, write_answer
@@ -240,8 +241,7 @@ def _in_torch(path: Path, family: str, device: str, precision: str, languages: t
 def _in_ctranslate2(
     path: Path, family: str, device: str, compute_type: ComputeType, languages: tuple[str, ...], n_threads: int
 ) -> Recogniser:
-    from k2d.inference.ctranslate2_conversion import engine_folder
     from k2d.models.registry import FAMILIES
 
-    engine, folder = FAMILIES[family].engine("ctranslate2"), engine_folder(path, compute_type)
+    engine, folder = FAMILIES[family].engine("ctranslate2"), converted_model(path, compute_type)
     return engine.load(folder, device, compute_type, languages, n_threads)
