@@ -43,7 +43,7 @@ def batch(codec, previous=""):
 def distilling(teacher, student):
     let_learn(student, {"decoder"})
     set_modes(student, {"decoder"})
-    return Distilling(Pair(student, teacher, shares_encoder=True), Objective({"ce": 0.8, "kl": 1.0}), "token_mean")
+    return Distilling(Pair(student, teacher, shares_encoder=True), Objective({"ce": 0.8, "kl": 1.0}, 2.0), "token_mean")
 
 
 def test_a_student_fits_its_teacher(pair):
