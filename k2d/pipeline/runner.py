@@ -80,7 +80,9 @@ def parser(verb: str) -> argparse.ArgumentParser:
     made.add_argument(
         "--max-bad", type=float, metavar="SHARE", help="largest share of bad items (default: max_bad of the config)"
     )
-    made.add_argument("--force", action="store_true", help="replace outputs that were made with other settings or inputs")
+    made.add_argument(
+        "--force", action="store_true", help="replace outputs that were made with other settings or inputs"
+    )
     add_verify(made)
     if verb == "prepare":
         made.add_argument(
