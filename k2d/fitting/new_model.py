@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from k2d.config.schema import Recogniser
 from k2d.core.layout import PROJECT_ROOT
+from k2d.models.espnet_s2t.vocabulary import PIECES, TOKENS
 from k2d.pipeline.job import Job
-from k2d.stages.tokens import PIECES, TOKENS
 
 if TYPE_CHECKING:
     import torch

@@ -64,17 +64,16 @@ def _unit(corpus: Corpus, job: Job) -> Unit:
 
 
 def _recipe(corpus: Corpus, made: Path) -> str:
-    """The digest of the recipe.
+    """The digest of the recipe, or the one of an earlier version if that is in the stamp and means the same recipe.
 
-    Data that were prepared when digests went by bytes are done while the recipe is the same to the byte. Of the readers
-    that made them their stamp says nothing.
+    A digest by bytes says nothing of the readers (`k2d/data/raw`) that made the data.
     """
     try:
         stamp = read_stamp(made)
     except K2DError:  # told when the unit's state is looked at
         stamp = None
-    by_bytes = corpus.code_by_bytes()
-    return by_bytes if stamp is not None and stamp.recipe.settings.get("recipe") == by_bytes else corpus.code()
+    stamped = stamp.recipe.settings.get("recipe") if stamp is not None else None
+    return stamped if stamped in corpus.former_codes() else corpus.code()
 
 
 def make(unit: Unit, job: Job, folder: Path) -> Counts:

@@ -16,14 +16,12 @@ from k2d.core.layout import PROJECT_ROOT
 from k2d.data.kaldi.datadir import read_utterances
 from k2d.models.codec import Window
 from k2d.models.espnet_s2t.training_config import read_config
-from k2d.models.espnet_s2t.vocabulary import layout_of, special_symbols, token_list
+from k2d.models.espnet_s2t.vocabulary import PIECES, TOKENS, layout_of, special_symbols, token_list
 from k2d.pipeline.job import Counts, Job, Unit
 
 VERSION = 1
 
 LANGUAGE = "zho"  # of the prompt, where no recogniser names one
-
-TOKENS, PIECES = "tokens.txt", "bpe.model"
 
 
 def units(job: Job) -> list[Unit]:

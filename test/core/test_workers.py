@@ -55,7 +55,7 @@ def test_items_are_read_only_as_workers_become_free():
 
 
 def test_workers_end_when_their_parent_is_killed(tmp_path):
-    script = tmp_path / "core/parent_process.py"
+    script = tmp_path / "parent.py"
     script.write_text(
         textwrap.dedent("""
             import os, sys, time

@@ -251,7 +251,7 @@ def test_data_that_were_prepared_when_digests_went_by_bytes_are_done(lab, tmp_pa
     places = Places(tmp_path / "data", tmp_path / "exp")
     made = tmp_path / "data" / "TEMPLATE"
     made.mkdir(parents=True)
-    by_bytes = lab.code_by_bytes()
+    (by_bytes,) = lab.former_codes()
     settings = {"corpus": "TEMPLATE", "root": str(raw), "options": {}, "recipe": by_bytes}
     write_stamp(made, Recipe("prepare", 1, settings, {}), {}, {})
     stage = SimpleNamespace(verb="prepare", load=lambda: prepare)
@@ -269,3 +269,11 @@ def test_data_that_were_prepared_when_digests_went_by_bytes_are_done(lab, tmp_pa
     write_stamp(made, Recipe("prepare", 1, {**settings, "recipe": lab.code()}, {}), {}, {})
     recipe.write_text(recipe.read_text(encoding="utf-8") + "\n# more words\n", encoding="utf-8")
     assert state().is_done
+
+
+def test_a_digest_by_bytes_from_before_modules_were_renamed_is_known(lab, monkeypatch):
+    monkeypatch.setattr(corpus_module, "_BY_BYTES", {"TEMPLATE": ("of before", lab.code())})
+    assert "of before" in lab.former_codes()
+    recipe = lab.folder / "prepare.py"
+    recipe.write_text(recipe.read_text(encoding="utf-8") + "\nMORE = 1\n", encoding="utf-8")
+    assert "of before" not in lab.former_codes()

@@ -12,6 +12,7 @@ from k2d.models.whisper.dims import PUBLISHED
 from k2d.plan import shapes
 from k2d.plan.reading import shape_of
 from k2d.plan.shapes import whisper_shape
+from k2d.score import columns
 
 
 def shape(recogniser: Recogniser, vocab_size: int = 1800):

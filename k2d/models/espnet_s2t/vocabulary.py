@@ -11,9 +11,8 @@ from typing import Any
 from k2d.core.errors import K2DError
 from k2d.models.codec import Window
 
+TOKENS, PIECES = "tokens.txt", "bpe.model"
 _LANGUAGE = re.compile(r"<[a-z]{3}>")
-
-
 _OWSM_WINDOW = Window(30.0, 16000, 0.02)
 
 
