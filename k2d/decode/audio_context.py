@@ -11,7 +11,7 @@ import torch
 from k2d.data.audio import MIN_DURATION_S
 from k2d.data.audio.decoders import Samples
 from k2d.decode.sources import OpenAudio
-from k2d.models.interface import Situated, SituatedRecogniser, Window
+from k2d.models.interface import ContextRecogniser, Window, WindowInContext
 
 _BLOCK_S = 30.0
 
@@ -26,7 +26,7 @@ class AudioContext:
     loudest: float = math.nan
 
     @classmethod
-    def of(cls, audio: OpenAudio, recogniser: SituatedRecogniser, window: Window) -> AudioContext:
+    def of(cls, audio: OpenAudio, recogniser: ContextRecogniser, window: Window) -> AudioContext:
         around = cls(audio, window, recogniser.margin_s)
         end_s = audio.duration_s + recogniser.margin_s  # the last samples also reach frames behind the recording's end
         starts = [n * _BLOCK_S for n in range(math.ceil(end_s / _BLOCK_S))]
@@ -52,6 +52,6 @@ class AudioContext:
         begin_s = max(0.0, min(start_s, end_s - MIN_DURATION_S))
         return self.audio.samples(begin_s, end_s, rate_hz)[round((start_s - begin_s) * rate_hz) :]
 
-    def window_at(self, start_s: float, length_s: float) -> Situated:
+    def window_at(self, start_s: float, length_s: float) -> WindowInContext:
         speech = torch.from_numpy(self.samples(start_s, length_s))
-        return Situated(speech, round(length_s * self.window.rate_hz), self.loudest)
+        return WindowInContext(speech, round(length_s * self.window.rate_hz), self.loudest)

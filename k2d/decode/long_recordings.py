@@ -20,7 +20,7 @@ from k2d.decode.search import Decoded, IsLoop
 from k2d.decode.sources import Failed, OpenAudio, Source
 from k2d.decode.whole_window_engine import window_decoder_for
 from k2d.decode.window_batch import WindowDecoder, WindowInput
-from k2d.models.interface import Recogniser, SituatedRecogniser
+from k2d.models.interface import ContextRecogniser, Recogniser
 
 OnWindow = Callable[[DecodedWindow], None]
 
@@ -98,7 +98,7 @@ class _Recording:
         audio, window = self.opened(), recogniser.window
         self.audio_s = rounded_time(min(window.length_s, audio.duration_s - self.start_s))
         key = f"{self.source.id} {self.start_s:.3f}"
-        if not isinstance(recogniser, SituatedRecogniser):
+        if not isinstance(recogniser, ContextRecogniser):
             samples = audio.samples(self.start_s, self.start_s + self.audio_s, window.rate_hz)
             return WindowInput(samples, self.previous_ids, key=key)
         if self.context is None:

@@ -17,7 +17,7 @@ from k2d.decode.fallback import Draws, is_doubtful, is_silent
 from k2d.decode.greedy import greedy
 from k2d.decode.options import Options
 from k2d.decode.search import Decoded, IsLoop, LoopWatch, Search
-from k2d.models.interface import Memory, Recogniser, Request, Situated, SituatedRecogniser, Started
+from k2d.models.interface import ContextRecogniser, Memory, Recogniser, Request, Started, WindowInContext
 
 _ENCODED_AT_ONCE_S = 60.0
 
@@ -28,7 +28,7 @@ class WindowInput:
 
     samples: Samples
     previous_ids: tuple[int, ...] = ()
-    in_context: Situated | None = None
+    in_context: WindowInContext | None = None
     """The window with the audio around it, for recognisers whose features depend on that."""
     key: str = ""
     """Names the window's place. What is drawn for the window at a temperature depends on this alone."""
@@ -101,8 +101,8 @@ class WindowDecoder:
 
     def _encode_part(self, windows: Sequence[WindowInput]) -> Memory:
         in_context = [window.in_context for window in windows if window.in_context is not None]
-        if in_context and isinstance(self.recogniser, SituatedRecogniser):
-            return self.recogniser.encode_situated(in_context)
+        if in_context and isinstance(self.recogniser, ContextRecogniser):
+            return self.recogniser.encode_in_context(in_context)
         samples = [torch.from_numpy(window.samples) for window in windows]
         return self.recogniser.encode(pad_sequence(samples, batch_first=True).to(self.recogniser.device))
 

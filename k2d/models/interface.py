@@ -18,16 +18,16 @@ from k2d.models.codec import Codec, Reading, Request, Window, WindowSegment
 
 __all__ = [
     "Codec",
+    "ContextRecogniser",
     "Decoding",
     "Memory",
     "Part",
     "Reading",
     "Recogniser",
     "Request",
-    "Situated",
-    "SituatedRecogniser",
     "Started",
     "Window",
+    "WindowInContext",
     "WindowSegment",
     "WindowWriter",
     "Written",
@@ -52,15 +52,15 @@ class Memory:
 
 
 @dataclass(frozen=True, slots=True)
-class Situated:
-    """A window as a part of its recording."""
+class WindowInContext:
+    """A window with the audio around it."""
 
     speech_N: Tensor
-    """The window's samples with the margin on both sides: what is there, and silence where nothing is."""
+    """The window's samples with a margin on both sides: the recording's audio, or silence beyond its end."""
     n_samples: int
-    """Of the window itself."""
+    """The samples of the window itself."""
     loudest: float
-    """Of the whole recording."""
+    """The loudest place of the whole recording, by the recogniser's own measure."""
 
 
 class Decoding(Protocol):
@@ -191,14 +191,14 @@ class WindowWriter(Protocol):
 
 
 @runtime_checkable
-class SituatedRecogniser(Protocol):
-    """A recogniser whose features of a window depend on the recording around it: long-form decoding tells it."""
+class ContextRecogniser(Protocol):
+    """A recogniser whose features of a window depend on the recording around it, which long-form decoding passes."""
 
     margin_s: float
-    """How much of what lies before and behind a window it hears."""
+    """How much of the audio before and behind a window its features depend on."""
 
     def loudest(self, speech_N: Tensor) -> float:
-        """Of a stretch of speech with margins; a recording's is that of its loudest stretch."""
+        """The loudest place of a stretch with margins; a recording's is the largest of its stretches."""
         ...
 
-    def encode_situated(self, windows: Sequence[Situated]) -> Memory: ...
+    def encode_in_context(self, windows: Sequence[WindowInContext]) -> Memory: ...

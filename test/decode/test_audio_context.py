@@ -34,6 +34,6 @@ def test_each_window_is_a_cut_of_the_recordings_features(model, n_samples, tmp_p
         if not 0 <= first < n_frames:
             continue
         length_s = min(30.0, (n_samples - first * 160) / 16_000)
-        found = model.situated_features(around.window_at(first / 100, length_s))
+        found = model.features_in_context(around.window_at(first / 100, length_s))
         expected = whisper.pad_or_trim(whole[:, first : min(first + 3000, n_frames)], 3000)
         assert torch.allclose(found, expected, atol=1e-4), first
