@@ -87,7 +87,7 @@ class Material:
 
 
 @dataclass(frozen=True, slots=True)
-class Share:
+class TrainingProcess:
     """Which of the processes that train together this is."""
 
     rank: int = 0
@@ -98,9 +98,9 @@ class StepBatches(Dataset[list[Batch]]):
     """Item `step` is this process's share of the step's batch, in as many parts as it has backward passes."""
 
     def __init__(
-        self, material: Material, phase: Phase, key: tuple[int, int], share: Share, first_step: int = 0
+        self, material: Material, phase: Phase, key: tuple[int, int], process: TrainingProcess, first_step: int = 0
     ) -> None:
-        self._material, self._phase, self._share, self._first_step = material, phase, share, first_step
+        self._material, self._phase, self._process, self._first_step = material, phase, process, first_step
         self._seed, self._number = key
         window = material.window
         length_s = phase.window_s or window.length_s
@@ -109,11 +109,11 @@ class StepBatches(Dataset[list[Batch]]):
         self._augment = Augmenter(phase.augment, material.pool)
         self._words = material.words()
         self._by_length = LengthBatches(material.pool.n_samples, phase.batch_size, key)
-        check_data(self._n_samples(), share.world)
+        check_data(self._n_samples(), process.world)
 
     def __getitem__(self, step: int) -> list[Batch]:
-        phase, share = self._phase, self._share
-        parts = parts_of(self._n_samples(), share.rank, share.world, phase.accumulate)
+        phase, process = self._phase, self._process
+        parts = parts_of(self._n_samples(), process.rank, process.world, phase.accumulate)
         batches = [collate([self.sample(step, at) for at in part]) for part in parts]
         if not phase.keep_batches:
             return batches

@@ -53,7 +53,7 @@ ROW = np.dtype(
 
 
 @dataclass(frozen=True, slots=True)
-class Chunk:
+class LabelledChunk:
     """A stretch of a recording with what the teacher heard in it."""
 
     id: str
@@ -103,11 +103,11 @@ class ChunkTable:
     def __len__(self) -> int:
         return len(self._learnt)
 
-    def __getitem__(self, number: int) -> Chunk:
+    def __getitem__(self, number: int) -> LabelledChunk:
         row = self._rows[self._learnt[number]]
         start_s, end_s, language = float(row["start_s"]), float(row["end_s"]), int(row["language"])
         text_at, id_size = int(row["text_at"]), int(row["id_size"])
-        return Chunk(
+        return LabelledChunk(
             id=self._text(text_at, id_size),
             audio=self._text(int(row["audio_at"]), int(row["audio_size"])),
             start_s=None if np.isnan(start_s) else start_s,

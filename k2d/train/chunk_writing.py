@@ -53,7 +53,7 @@ _BUFFER_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class TableRequest:
     """Which chunks, for which decoder."""
 
     folders: Mapping[Path, Collection[str]]
@@ -77,7 +77,7 @@ class Wanted:
         return ", ".join(map(shown, self.folders)) or "no folder"
 
 
-def open_chunks(wanted: Wanted, cache: Path) -> ChunkTable:
+def open_chunks(wanted: TableRequest, cache: Path) -> ChunkTable:
     """The table of these chunks; it is written unless `cache` holds just that. K2DError if nothing is left to learn."""
     made_from = wanted.made_from()
     with taking_turns(cache):
@@ -99,7 +99,7 @@ def _is_there(cache: Path, made_from: Mapping[str, Any]) -> bool:
     )
 
 
-def _write(wanted: Wanted, made_from: Mapping[str, Any], folder: Path) -> None:
+def _write(wanted: TableRequest, made_from: Mapping[str, Any], folder: Path) -> None:
     with _Writer(folder, wanted) as writer, Progress("reading the chunks", None, "chunks") as progress:
         for data, held_out in wanted.folders.items():
             before: Source | None = None
@@ -153,7 +153,7 @@ class _Blob:
 class _Writer:
     """The files of a table while it is written, and the counts."""
 
-    def __init__(self, folder: Path, wanted: Wanted) -> None:
+    def __init__(self, folder: Path, wanted: TableRequest) -> None:
         self._wanted, self._stack = wanted, ExitStack()
         self._blobs = {name: _Blob(folder / name, self._stack) for name in FILES}
         self._rows: list[tuple[Any, ...]] = []

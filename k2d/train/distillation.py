@@ -18,7 +18,7 @@ from k2d.train.trainable import BY_CTC, BY_TOKENS, Reach
 
 
 @dataclass(frozen=True, slots=True)
-class Pair:
+class TeacherStudent:
     """A student and its teacher."""
 
     student: Recogniser
@@ -38,10 +38,10 @@ def reach_of(objective: Objective) -> Reach:
     return Reach(by_ctc | (by_tokens if objective.reads_logits else by_tokens - {"output_layer"}))
 
 
-class Distilling:
+class DistillationLoss:
     """The terms of the loss, each a sum over tokens: the step divides by the tokens of the whole batch."""
 
-    def __init__(self, pair: Pair, objective: Objective, reduction: Literal["token_mean", "sum"]) -> None:
+    def __init__(self, pair: TeacherStudent, objective: Objective, reduction: Literal["token_mean", "sum"]) -> None:
         self._pair, self._objective, self._reduction = pair, objective, reduction
         self.weights: Mapping[str, float] = {name: weight for name, weight in objective.weights.items() if weight}
         self.reach = reach_of(objective)

@@ -21,8 +21,8 @@ from k2d.core.atomic import new_partial_folder, publish_folder
 from k2d.core.lock import taking_turns
 from k2d.core.progress import track
 from k2d.models.interface import Memory, Recogniser
-from k2d.train.chunk_batches import ChunkMaterial, sequence_of, speech_of
-from k2d.train.chunk_table import Chunk
+from k2d.train.chunk_batches import ChunkMaterial, decoder_sequence, speech_of
+from k2d.train.chunk_table import LabelledChunk
 
 STATES, HIDDEN, KEYS, ENDS, INDEX = "states.float32", "hidden.float32", "keys.uint64", "ends.int64", "index.json"
 VERSION = 1  # raised by hand when the same chunks and teacher would give something else
@@ -30,7 +30,7 @@ VERSION = 1  # raised by hand when the same chunks and teacher would give someth
 Samples = NDArray[np.float32]
 
 
-class Encoded:
+class StoredOutputs:
     """What the teacher makes of each chunk, by what the chunk is cut from and its label."""
 
     def __init__(self, folder: Path) -> None:
@@ -41,23 +41,23 @@ class Encoded:
         self._states_NTD = _mapped(folder / STATES, np.float32, (index["n_chunks"], *index["shape"]))
         self._hidden_LD = _mapped(folder / HIDDEN, np.float32, (int(self._ends_N[-1]), index["width"]))
 
-    def __reduce__(self) -> tuple[type[Encoded], tuple[Path]]:
+    def __reduce__(self) -> tuple[type[StoredOutputs], tuple[Path]]:
         """A process that is sent this maps the files itself."""
-        return Encoded, (self._folder,)
+        return StoredOutputs, (self._folder,)
 
-    def states(self, chunk: Chunk) -> Samples:
+    def states(self, chunk: LabelledChunk) -> Samples:
         """The encoder's output."""
         states_TD: Samples = np.array(self._states_NTD[self._row(chunk)])
         return states_TD
 
-    def hidden(self, chunk: Chunk) -> Samples:
+    def hidden(self, chunk: LabelledChunk) -> Samples:
         """The decoder's, for the whole label with its timestamps and nothing before it."""
         row = self._row(chunk)
         first = int(self._ends_N[row - 1]) if row else 0
         hidden_LD: Samples = np.array(self._hidden_LD[first : int(self._ends_N[row])])
         return hidden_LD
 
-    def _row(self, chunk: Chunk) -> int:
+    def _row(self, chunk: LabelledChunk) -> int:
         """Found in the sorted keys; of equal chunks the last."""
         first, second = _key(chunk)
         at = slice(*(int(np.searchsorted(self._firsts_N, first, side)) for side in ("left", "right")))
@@ -73,7 +73,7 @@ def _mapped(path: Path, kind: type[np.generic], shape: tuple[int, ...]) -> NDArr
 
 def open_encoded(
     material: ChunkMaterial, teacher: Recogniser, folder: Path, *, made_from: Mapping[str, Any], batch_size: int
-) -> Encoded:
+) -> StoredOutputs:
     """What is kept of these chunks; it is computed unless `folder` holds just that.
 
     `made_from` tells of teacher and audio. Of processes that start together one computes it, and the others wait.
@@ -83,10 +83,10 @@ def open_encoded(
     with taking_turns(folder):
         if not _is_there(folder, wanted):
             _make(material, teacher, folder, wanted, batch_size)
-        return Encoded(folder)
+        return StoredOutputs(folder)
 
 
-def _key(chunk: Chunk) -> NDArray[np.uint64]:
+def _key(chunk: LabelledChunk) -> NDArray[np.uint64]:
     """Of a chunk's audio and label: twice 64 bits, so that no two of them share one."""
     where = json.dumps([chunk.audio, chunk.start_s, chunk.end_s, chunk.label, chunk.language])
     return np.frombuffer(hashlib.sha256(where.encode()).digest()[:16], np.uint64)
@@ -124,16 +124,18 @@ def _make(material: ChunkMaterial, teacher: Recogniser, folder: Path, wanted: Ma
     publish_folder(partial, folder)
 
 
-def _heard(chunks: Sequence[Chunk], teacher: Recogniser) -> Memory:
+def _heard(chunks: Sequence[LabelledChunk], teacher: Recogniser) -> Memory:
     window = teacher.window
     speech_BN = torch.from_numpy(np.stack([speech_of(c, window.rate_hz, window.n_samples) for c in chunks]))
     return teacher.encode(speech_BN.to(teacher.device))
 
 
-def _read(chunks: Sequence[Chunk], material: ChunkMaterial, memory: Memory, teacher: Recogniser) -> list[Tensor]:
+def _read(
+    chunks: Sequence[LabelledChunk], material: ChunkMaterial, memory: Memory, teacher: Recogniser
+) -> list[Tensor]:
     """The decoder's last hidden_LD at every place of each label."""
     codec, languages = material.codec, material.labelling.languages
-    inputs = [torch.from_numpy(sequence_of(chunk, codec, languages).inputs) for chunk in chunks]
+    inputs = [torch.from_numpy(decoder_sequence(chunk, codec, languages).inputs) for chunk in chunks]
     inputs_BL = pad_sequence(inputs, batch_first=True).to(teacher.device)
     hidden_BLD = teacher.hidden(memory, inputs_BL)
     return [hidden_LD[: len(row)] for hidden_LD, row in zip(hidden_BLD, inputs, strict=True)]

@@ -24,7 +24,7 @@ from k2d.core.errors import K2DError, UsageError
 from k2d.core.layout import shown
 from k2d.core.stamp import Recipe
 from k2d.models.interface import Part
-from k2d.train.batches import Batch, Share, StepLoader
+from k2d.train.batches import Batch, StepLoader, TrainingProcess
 from k2d.train.callbacks import Bookkeeping, Guarding
 from k2d.train.checkpoints import VERSION, Checkpoints, refuse_another
 from k2d.train.keys import StepKey
@@ -64,7 +64,7 @@ class PhasePlan:
     steps: Steps
     train: Train
     objective: Objective
-    batches: Callable[[Share, int], Dataset[list[Batch]]]
+    batches: Callable[[TrainingProcess, int], Dataset[list[Batch]]]
     """The data of one process, of which the steps from a first one on will be asked for: item `step` is that step's."""
     measured: frozenset[int] = frozenset()
     """After how many steps the error rate is measured."""
@@ -160,8 +160,8 @@ class _Course:
         learner = Learner(self._recogniser.network, phase.objective, phase.steps, self._running, key)
         learner.resume_from = optimizer_state
         learner.skips_layers = self._recogniser.skips_layers and "encoder" in phase.learning
-        learner.make_loader = lambda share: StepLoader(
-            phase.batches(share, first), first, phase.steps.steps, setting.n_workers
+        learner.make_loader = lambda process: StepLoader(
+            phase.batches(process, first), first, phase.steps.steps, setting.n_workers
         )
         record = self._record.phases.setdefault(phase.name, PhaseRecord())
         bookkeeping = Bookkeeping(phase.name, self._before(number), record, self._curves)

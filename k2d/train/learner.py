@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from k2d.config.training import Running, Steps
 from k2d.core.errors import K2DError
-from k2d.train.batches import Batch, Share, StepLoader, singles
+from k2d.train.batches import Batch, StepLoader, TrainingProcess, singles
 from k2d.train.keys import StepKey
 from k2d.train.schedule import learning_rate
 from k2d.train.trainable import Reach
@@ -50,13 +50,13 @@ class Learner(L.LightningModule):
         """Of the last step: each term per token, loss, gradient_norm, lr."""
         self.resume_from: dict[str, Any] | None = None
         """The optimiser's state, where the phase had begun before."""
-        self.make_loader: Callable[[Share], StepLoader] | None = None
+        self.make_loader: Callable[[TrainingProcess], StepLoader] | None = None
         self.skips_layers = False
         """Whether layers that learn are left out at random."""
 
     def train_dataloader(self) -> StepLoader:
         assert self.make_loader is not None
-        return self.make_loader(Share(self.global_rank, self.trainer.world_size))
+        return self.make_loader(TrainingProcess(self.global_rank, self.trainer.world_size))
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         learning = [parameter for parameter in self.network.parameters() if parameter.requires_grad]

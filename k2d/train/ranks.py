@@ -27,7 +27,7 @@ _OBSERVER = "_launch_process_observer"  # of Lightning's launcher: it has no pub
 _GO_ON = "the same command goes on from the last checkpoint"
 
 
-class Ranks:
+class RankWatcher:
     """The processes that this one started, and the deaths among them."""
 
     def __init__(self) -> None:
@@ -73,7 +73,7 @@ class Ranks:
 @contextmanager
 def watching_ranks() -> Iterator[None]:
     """In the block, processes that Lightning starts are watched by us: it would kill this one without a word."""
-    ranks, of_lightning = Ranks(), getattr(subprocess_script, _OBSERVER)
+    ranks, of_lightning = RankWatcher(), getattr(subprocess_script, _OBSERVER)
     setattr(subprocess_script, _OBSERVER, ranks.watch)
     is_done = False
     try:

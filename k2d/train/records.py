@@ -10,7 +10,7 @@ from pathlib import Path
 
 from k2d.core.atomic import write_text, writing
 
-CURVES, RECORD = "curves.csv", "training.json"
+CURVES, TRAINING_RECORD = "curves.csv", "training.json"
 _PLACE = ("phase", "step", "total_step")
 UNDERTRAINED_ABOVE = 0.05  # relative fall of the error rate over the last fifth of the steps
 
@@ -87,7 +87,7 @@ class TrainingRecord:
     def write(self, folder: Path) -> None:
         shares = {"waiting_share": {name: round(phase.waiting_share, 4) for name, phase in self.phases.items()}}
         text = json.dumps({**asdict(self), **shares}, ensure_ascii=False, indent=1)
-        write_text(folder / RECORD, text + "\n")
+        write_text(folder / TRAINING_RECORD, text + "\n")
 
     def as_state(self) -> str:
         """For a checkpoint."""

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from k2d.config.training import Phase, Training
 from k2d.core.stamp import Recipe
 from k2d.models.interface import Memory
-from k2d.train.batches import IGNORED, Batch, Material, Share, StepBatches
+from k2d.train.batches import IGNORED, Batch, Material, StepBatches, TrainingProcess
 from k2d.train.engine import Measure, PhasePlan, Setting, train
 from k2d.train.records import TrainingRecord
 from k2d.train.schedule import measured_steps
@@ -37,14 +37,14 @@ def train_recogniser(
 def _plan(recogniser: Trainable, training: Training, name: str, material: Material, seed: int) -> PhasePlan:
     phase, number = training.phases[name], list(training.phases).index(name)
 
-    def batches(share: Share, first_step: int) -> StepBatches:
-        return StepBatches(material, phase, (seed, number), share, first_step)
+    def batches(process: TrainingProcess, first_step: int) -> StepBatches:
+        return StepBatches(material, phase, (seed, number), process, first_step)
 
     is_last = number == len(training.phases) - 1
     at_its_end = frozenset() if phase.train == "encoder" else frozenset({phase.steps})
     measured = measured_steps(training, phase) if is_last else at_its_end
     begin = recogniser.lean_on_ctc if phase.lean_on_ctc else None
-    return PhasePlan(name, phase, phase.train, Supervised(recogniser, phase), batches, measured, begin)
+    return PhasePlan(name, phase, phase.train, SupervisedLoss(recogniser, phase), batches, measured, begin)
 
 
 def reach_of(phase: Phase) -> Reach:
@@ -58,7 +58,7 @@ def reach_of(phase: Phase) -> Reach:
     return Reach(frozenset().union(*reached), phase.decoder_layers)
 
 
-class Supervised:
+class SupervisedLoss:
     """The terms of the loss in a phase, each a sum over tokens: the step divides by the tokens of the whole batch."""
 
     def __init__(self, recogniser: Trainable, phase: Phase) -> None:

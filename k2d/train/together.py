@@ -8,12 +8,12 @@ import torch
 import torch.distributed as dist
 
 from k2d.models.interface import Recogniser
-from k2d.train.batches import Share
+from k2d.train.batches import TrainingProcess
 
 
-def this_process() -> Share:
+def this_process() -> TrainingProcess:
     """Which of them this is; alone without others."""
-    return Share(dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else Share()
+    return TrainingProcess(dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else TrainingProcess()
 
 
 def summed_with_others(counts: Sequence[int], recogniser: Recogniser) -> list[int]:
