@@ -36,11 +36,11 @@ def measure_on(
     plain = replace(options, beam=1)
 
     def measure(recogniser: Recogniser) -> float:
-        from k2d.train.together import summed_with_others, this_process
+        from k2d.train.processes import sum_over_processes, this_process
 
         process = this_process()
         rate = errors_of(recogniser, shared_out(held, process.world)[process.rank], plain, is_loop)
-        n_errors, n_tokens = summed_with_others([rate.errors, rate.n], recogniser)
+        n_errors, n_tokens = sum_over_processes([rate.errors, rate.n], recogniser)
         return n_errors / n_tokens if n_tokens else 1.0  # nothing to get right
 
     return measure

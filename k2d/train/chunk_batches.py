@@ -1,4 +1,4 @@
-"""Kept chunks as training data: audio read from the long recordings by seeking, labels from a table."""
+"""Kept chunks as training data: audio is read from the long recordings by seeking, labels come from a table."""
 
 from __future__ import annotations
 
@@ -38,18 +38,18 @@ class Labelling:
 
 @dataclass(frozen=True, slots=True)
 class ChunkMaterial:
-    """What a student's training draws from."""
+    """The data of a student's training."""
 
     chunks: ChunkTable
     codec: Codec
     window: Window
     labelling: Labelling = field(default_factory=Labelling)
     encoded: TeacherOutputs | None = None
-    """In place of the audio, and of the teacher's work on it."""
+    """If given, these are read and neither the audio nor the teacher is needed."""
 
 
 class TeacherOutputs(Protocol):
-    """What the teacher makes of each chunk."""
+    """The teacher's outputs for each chunk, computed before."""
 
     def states(self, chunk: LabelledChunk) -> NDArray[np.float32]: ...
 
@@ -57,9 +57,9 @@ class TeacherOutputs(Protocol):
 
 
 def heldout_recordings(recordings: Iterable[str], share: float, seed: int) -> frozenset[str]:
-    """The recordings that no student learns from, to choose its checkpoints by: at least one, if any share is wanted.
+    """The recordings that no student learns from: they choose its checkpoints. At least one, if the share is above 0.
 
-    It depends on names and seed alone, so that it is the same for every method, and grows with the share.
+    The choice depends on names and seed alone, so it is the same for every method. A larger share adds recordings.
 
     >>> sorted(heldout_recordings(["a", "b", "c"], 0.02, 1)) == sorted(heldout_recordings(["c", "b", "a"], 0.02, 1))
     True
@@ -72,7 +72,7 @@ def heldout_recordings(recordings: Iterable[str], share: float, seed: int) -> fr
 
 
 def speech_of(chunk: LabelledChunk, rate_hz: int, n_samples: int) -> NDArray[np.float32]:
-    """The chunk's audio, read by seeking, with silence behind it up to the window's length."""
+    """The chunk's audio, padded with silence to the window's length."""
     speech = read(resolve(chunk.audio), chunk.start_s, chunk.end_s, rate_hz=rate_hz)
     padded = np.zeros(n_samples, np.float32)
     padded[: len(speech)] = speech[:n_samples]
@@ -113,7 +113,7 @@ class ChunkBatches(Dataset[list[Batch]]):
         return batch._replace(teacher_hidden_BLD=pad_sequence(hidden, batch_first=True))
 
     def _sample(self, step: int, place: int, number: int, chunk: LabelledChunk) -> Sample:
-        """A chunk as the step wants it."""
+        """A chunk with the prompt, the timestamps and the noise that are drawn for this step."""
         material = self._material
         rng = StepKey(*self._key, step).generator(place)
         window = material.window
@@ -122,26 +122,22 @@ class ChunkBatches(Dataset[list[Batch]]):
         timestamps = rng.random() < labelling.timestamps_probability
         has_previous = rng.random() < labelling.previous_text_probability
         previous_ids = material.chunks.ids_before(number, material.codec) if has_previous else []
-        said = decoder_sequence(chunk, material.codec, labelling.languages, timestamps, previous_ids)
-        noisy = self._with_noise(rng, said)
+        label = decoder_sequence(chunk, material.codec, labelling.languages, timestamps, previous_ids)
+        inputs, clean = label.inputs, None
+        if labelling.token_noise:
+            clean = label.inputs
+            inputs = with_noise(rng, clean, label.n_prompt, material.chunks.words, labelling.token_noise)
         text = np.array(chunk.plain_ids, dtype=np.int64)
-        clean = None if noisy is said.inputs else said.inputs
-        return Sample(chunk.id, speech, noisy, said.targets, text, clean_inputs=clean)
-
-    def _with_noise(self, rng: np.random.Generator, said: DecoderSequence) -> NDArray[np.int64]:
-        share = self._material.labelling.token_noise
-        if not share:
-            return said.inputs
-        return with_noise(rng, said.inputs, said.n_prompt, self._material.chunks.words, share)
+        return Sample(chunk.id, speech, inputs, label.targets, text, clean_inputs=clean)
 
 
 class DecoderSequence(NamedTuple):
-    """A label as the decoders meet it."""
+    """A label in the form that decoders read and predict."""
 
     inputs: NDArray[np.int64]
-    """What they read: prompt and text."""
+    """The prompt and the text."""
     targets: NDArray[np.int64]
-    """What they are to say next; IGNORED within the prompt, but for a language that was guessed."""
+    """The next token at each place; IGNORED within the prompt, except for a language that the model guesses."""
     n_prompt: int
 
 
@@ -152,7 +148,9 @@ def decoder_sequence(
     timestamps: bool = True,
     previous_ids: Sequence[int] = (),
 ) -> DecoderSequence:
-    """The chunk's label behind its prompt, which has the languages of the config, or else the chunk's own."""
+    """The chunk's label behind its prompt, which names the languages of the config, or else the chunk's own."""
+    # Without a language in the config the teacher guessed one for each window. In the label that guess stands in the
+    # prompt, and it is a target as well, so that the student learns to guess.
     guessed = None if languages else chunk.language
     request = Request(languages or ((guessed,) if guessed else ()), timestamps)
     ids, n_prompt = codec.sequence(chunk.ids if timestamps else chunk.plain_ids, request, previous_ids)
