@@ -8,6 +8,8 @@ from pathlib import PurePath
 from k2d.config.schema import ROLES, Config, Corpora, Recogniser
 from k2d.config.training import Steps, Training
 
+RULES_OF_THE_LABEL_ALONE = ("none", "trivial")  # all others compare it with a second opinion
+
 
 def faults_between_fields(config: Config) -> Iterator[tuple[str, object, str]]:
     """Yield (key, found, expected) where fields that are right one by one do not fit together."""
@@ -26,7 +28,7 @@ def faults_between_fields(config: Config) -> Iterator[tuple[str, object, str]]:
         if method.auxiliary is not None and method.auxiliary not in config.auxiliaries:
             known = ", ".join(config.auxiliaries) or "none is defined"
             yield f"select.methods.{name}.auxiliary", method.auxiliary, f"one of the auxiliaries ({known})"
-        if method.rule in ("mer", "per", "composite") and not config.auxiliaries:
+        if method.rule not in RULES_OF_THE_LABEL_ALONE and not config.auxiliaries:
             yield (
                 f"select.methods.{name}.rule",
                 method.rule,

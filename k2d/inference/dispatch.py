@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from itertools import count, islice
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 from k2d.core.errors import K2DError
 from k2d.core.retries import MAX_AGAIN, is_passing_outcome, machine_failed
@@ -31,58 +30,22 @@ from k2d.inference.answer_cache import (
 )
 from k2d.inference.audio_progress import Gauge, showing
 from k2d.inference.decode_job import Item, Work
+from k2d.inference.tasks import (
+    DecodeTask,
+    SpeedTask,
+    Task,
+    TaskInterrupted,
+    TaskResult,
+    Timings,
+    Undecided,
+    WorkerDevice,
+)
+from k2d.inference.worker import carry_out
 from k2d.pipeline.job import Job
 
 MAX_SHARE = 64
 """Items that a worker gets at once, in batches."""
 CLIPS_PER_SHARE = 512
-
-
-class Interrupted(K2DError):
-    """The machine failed a worker in the middle of its share, and nothing tells at which of the items."""
-
-    is_passing = True
-
-
-@dataclass(frozen=True, slots=True)
-class Share:
-    """What a worker gets at once, and the number of the part file that it writes."""
-
-    work: Work
-    cache: Path
-    number: int
-    items: tuple[Item, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Speed:
-    """A stretch of a set to be decoded several times by every model in turn, for the time it takes."""
-
-    works: Mapping[str, Work]
-    """By the name of the row."""
-    items: tuple[Item, ...]
-    """Recordings, or stretches of them, in the order of their ids."""
-    batch_size: int
-    n_runs: int
-    n_threads: int
-    folder: Path
-    """For what has been heard so far."""
-
-
-Task = Share | Speed
-Timings = dict[str, dict[str, Any]]
-"""A timing by model."""
-Undecided = dict[str, str]
-"""Of a share: what the machine failed at, by id, with the reason."""
-Answered = Timings | Undecided
-
-
-@dataclass(frozen=True, slots=True)
-class Seat:
-    """Where a worker works."""
-
-    device: str
-    threads: int
 
 
 def decode_items(work: Work, items: Iterable[Item], cache: Path, job: Job, label: str) -> Iterator[Answer]:
@@ -118,18 +81,18 @@ def _make_ready(work: Work) -> None:
         convert(work.model, work.compute_type)
 
 
-def measure_speed(speed: Speed, job: Job, label: str) -> Timings:
+def measure_speed(task: SpeedTask, job: Job, label: str) -> Timings:
     """Have every model decode the same stretch of audio several times, in turn, alone on the machine."""
-    for work in speed.works.values():
+    for work in task.works.values():
         _make_ready(work)
-    gauge = Gauge(speed.folder, 0)
-    gauge.expect((speed.n_runs + 1) * len(speed.works) * sum(item.length_s for item in speed.items))
+    gauge = Gauge(task.folder, 0)
+    gauge.expect((task.n_runs + 1) * len(task.works) * sum(item.length_s for item in task.items))
     with showing(gauge, label):
-        outcome = next(_crew(*_seats(job)).map([speed]))
+        outcome = next(_crew(*_devices(job)).map([task]))
     gauge.settle(0, gauge.total_s)
     if outcome.error:
         _raise_its_own(outcome)
-        raise K2DError(f"{label}: measuring the speed of {', '.join(speed.works)} failed: {outcome.error}")
+        raise K2DError(f"{label}: measuring the speed of {', '.join(task.works)} failed: {outcome.error}")
     assert outcome.value is not None
     return cast(Timings, outcome.value)
 
@@ -137,22 +100,20 @@ def measure_speed(speed: Speed, job: Job, label: str) -> Timings:
 # --- workers ---
 
 
-def _seats(job: Job) -> tuple[Seat, ...]:
+def _devices(job: Job) -> tuple[WorkerDevice, ...]:
     cores = len(os.sched_getaffinity(0))
     if job.ngpu:
-        return tuple(Seat(f"cuda:{n}", max(1, cores // job.ngpu)) for n in range(job.ngpu))
-    return (Seat("cpu", max(1, cores // job.nj)),) * job.nj
+        return tuple(WorkerDevice(f"cuda:{n}", max(1, cores // job.ngpu)) for n in range(job.ngpu))
+    return (WorkerDevice("cpu", max(1, cores // job.nj)),) * job.nj
 
 
 @lru_cache(maxsize=1)
-def _crew(*seats: Seat) -> Crew[Seat, Task, Answered]:
+def _crew(*devices: WorkerDevice) -> Crew[WorkerDevice, Task, TaskResult]:
     """The workers; they stay for all units of a stage, as a worker takes ten seconds to import its libraries."""
-    from k2d.inference.worker import do
-
-    return Crew(do, seats)
+    return Crew(carry_out, devices)
 
 
-def _shares(work: Work, items: list[Item], n_workers: int) -> Iterable[tuple[Item, ...]]:
+def _dealt_out(work: Work, items: list[Item], n_workers: int) -> Iterable[tuple[Item, ...]]:
     return _dealt_clips(items, n_workers) if work.clips else _dealt(items, n_workers)
 
 
@@ -181,25 +142,25 @@ _KEPT = ", and what is decoded is kept"
 def _decode(work: Work, wanted: list[Item], gauge: Gauge, job: Job, label: str) -> None:
     """Have every item answered: what the machine failed at, or took its worker with it, is tried once more, alone.
 
-    A share whose worker died may have been killed by any of its items; alone, each shows itself. K2DError names what
+    A task whose worker died may have been killed by any of its items; alone, each shows itself. K2DError names what
     the machine fails at again: such items have no answer, so that the next run decodes them.
     """
-    crew, numbers = _crew(*_seats(job)), count(gauge.first_part)
-    shares = (Share(work, gauge.folder, next(numbers), dealt) for dealt in _shares(work, wanted, crew.size))
+    crew, numbers = _crew(*_devices(job)), count(gauge.first_part)
+    tasks = (DecodeTask(work, gauge.folder, next(numbers), dealt) for dealt in _dealt_out(work, wanted, crew.size))
     again: list[Item] = []
     passing: list[tuple[str, str]] = []
-    for share, undecided, outcome in _tried(crew, shares, gauge):
-        again += [item for item in share.items if item.id in undecided]
+    for task, undecided, outcome in _tried(crew, tasks, gauge):
+        again += [item for item in task.items if item.id in undecided]
         if not outcome.error:
             passing += undecided.items()
     of_all = f"of {gauge.n_items:,} {'clips' if work.clips else 'recordings'}"
     if len(passing) > max(MAX_AGAIN, job.config.max_bad * gauge.n_items):
         raise machine_failed(f"{label}: {len(passing):,} {of_all}", passing, _KEPT)
-    alone = (Share(work, gauge.folder, next(numbers), (item,)) for item in again)
+    alone = (DecodeTask(work, gauge.folder, next(numbers), (item,)) for item in again)
     left: list[tuple[str, str]] = []
-    for share, undecided, outcome in _tried(crew, alone, gauge):
+    for task, undecided, outcome in _tried(crew, alone, gauge):
         if outcome.error and not is_passing_outcome(outcome):
-            _set_aside(share, outcome.error)
+            _set_aside(task, outcome.error)
         else:
             left += undecided.items()
     if left:
@@ -207,34 +168,34 @@ def _decode(work: Work, wanted: list[Item], gauge: Gauge, job: Job, label: str) 
 
 
 def _tried(
-    crew: Crew[Seat, Task, Answered], shares: Iterator[Share], gauge: Gauge
-) -> Iterator[tuple[Share, Undecided, Outcome[Task, Answered]]]:
-    """Each share with what it left undecided."""
-    for outcome in crew.map(shares):
-        share = outcome.item
-        assert isinstance(share, Share)
+    crew: Crew[WorkerDevice, Task, TaskResult], tasks: Iterator[DecodeTask], gauge: Gauge
+) -> Iterator[tuple[DecodeTask, Undecided, Outcome[Task, TaskResult]]]:
+    """Each task with what it left undecided."""
+    for outcome in crew.map(tasks):
+        task = outcome.item
+        assert isinstance(task, DecodeTask)
         if outcome.error:
             _raise_its_own(outcome)
-            answered = ids_of_part(share.cache, share.number)
+            answered = ids_of_part(task.cache, task.number)
             reason = str(outcome.exception or outcome.error)
-            undecided = {item.id: reason for item in share.items if item.id not in answered}
+            undecided = {item.id: reason for item in task.items if item.id not in answered}
         else:
             undecided = cast(Undecided, outcome.value)
-        gauge.settle(share.number, sum(item.length_s for item in share.items if item.id not in undecided))
-        yield share, undecided, outcome
+        gauge.settle(task.number, sum(item.length_s for item in task.items if item.id not in undecided))
+        yield task, undecided, outcome
 
 
-def _set_aside(share: Share, error: str) -> None:
+def _set_aside(task: DecodeTask, error: str) -> None:
     """The answer to an item that kills its worker whenever it is decoded."""
-    item = share.items[0]
+    item = task.items[0]
     failed = Rejected(item.id, "decoder_failed", error, item.audio)
-    with new_part(share.cache, share.number).open("x", encoding="utf-8", newline="\n") as file:
+    with new_part(task.cache, task.number).open("x", encoding="utf-8", newline="\n") as file:
         file.write(write_answer(Answer(item.id, 0.0, None, failed)))
 
 
-def _raise_its_own(outcome: Outcome[Task, Answered]) -> None:
+def _raise_its_own(outcome: Outcome[Task, TaskResult]) -> None:
     """Raise what a worker raised: it is no item's fault. That it died, or was interrupted, is not raised."""
-    if outcome.exception is None or isinstance(outcome.exception, Interrupted):
+    if outcome.exception is None or isinstance(outcome.exception, TaskInterrupted):
         return
     logging.getLogger("k2d.file").error("in a worker: %s", outcome.error)
     if isinstance(outcome.exception, (K2DError, OSError)):

@@ -1,4 +1,4 @@
-"""What a decoding worker does: load a model once, decode its share, write a line per item as it finishes."""
+"""What a decoding worker does: load a model once, decode its task, write a line per item as it finishes."""
 
 from __future__ import annotations
 
@@ -18,8 +18,17 @@ from k2d.data.rows import Rejected
 from k2d.inference.answer_cache import FACTS, Answer, new_part, write_answer
 from k2d.inference.audio_progress import Heard
 from k2d.inference.decode_job import Item, Work, loop_test
-from k2d.inference.dispatch import Answered, Interrupted, Seat, Share, Speed, Timings, Undecided
-from k2d.inference.speed import in_pieces
+from k2d.inference.stretches import in_pieces
+from k2d.inference.tasks import (
+    DecodeTask,
+    SpeedTask,
+    Task,
+    TaskInterrupted,
+    TaskResult,
+    Timings,
+    Undecided,
+    WorkerDevice,
+)
 
 if TYPE_CHECKING:
     from k2d.config.fields import ComputeType
@@ -31,23 +40,23 @@ Found = Iterator[tuple[str, "dict[str, Any] | Failed"]]
 """Items by id: what was heard, or why it failed."""
 
 
-def do(task: tuple[Seat, Share | Speed]) -> Answered:
-    """Carry out a task of a decoding stage."""
-    seat, what = task
-    return _speed(what, seat) if isinstance(what, Speed) else _share(what, seat)
+def carry_out(asked: tuple[WorkerDevice, Task]) -> TaskResult:
+    """Carry out a task of a decoding stage on the device of this worker."""
+    device, task = asked
+    return _time_models(task, device) if isinstance(task, SpeedTask) else _decode(task, device)
 
 
-def _share(share: Share, seat: Seat) -> Undecided:
-    """Decode a share; every answer is on disk before the next is waited for."""
+def _decode(task: DecodeTask, device: WorkerDevice) -> Undecided:
+    """Decode a task; every answer is on disk before the next is waited for."""
     import torch
 
-    torch.set_num_threads(seat.threads)
-    _model_of(share, seat)  # before the clock runs
-    part = new_part(share.cache, share.number)
-    audio = {item.id: item.audio for item in share.items}
+    torch.set_num_threads(device.n_threads)
+    _model_of(task, device)  # before the clock runs
+    part = new_part(task.cache, task.number)
+    audio = {item.id: item.audio for item in task.items}
     undecided: Undecided = {}
     with part.open("x", encoding="utf-8", newline="\n") as file, Heard(part) as heard:
-        for item_id, seconds, found in _timed(_in_smaller_batches(share, seat, heard)):
+        for item_id, seconds, found in _timed(_in_smaller_batches(task, device, heard)):
             if isinstance(found, dict):
                 answer = Answer(item_id, seconds, found, None)
             elif found.is_passing:
@@ -69,15 +78,15 @@ def _timed(found: Found) -> Iterator[tuple[str, float, dict[str, Any] | Failed]]
         last = now
 
 
-def _in_smaller_batches(share: Share, seat: Seat, heard: Heard) -> Found:
-    """What becomes of each item. Where memory is short, batches are halved; Interrupted says that nothing helps."""
+def _in_smaller_batches(task: DecodeTask, device: WorkerDevice, heard: Heard) -> Found:
+    """What becomes of each item. Where memory is short, batches are halved; TaskInterrupted says that nothing helps."""
     over: set[str] = set()
-    batch_size = share.work.options["batch_size"]
+    batch_size = task.work.options["batch_size"]
     while True:
-        left = replace(share, items=tuple(item for item in share.items if item.id not in over))
-        left = replace(left, work=replace(share.work, options={**share.work.options, "batch_size": batch_size}))
+        left = replace(task, items=tuple(item for item in task.items if item.id not in over))
+        left = replace(left, work=replace(task.work, options={**task.work.options, "batch_size": batch_size}))
         try:
-            for item_id, found in _clips(left, seat, heard) if share.work.clips else _recordings(left, seat, heard):
+            for item_id, found in _clips(left, device, heard) if task.work.clips else _recordings(left, device, heard):
                 over.add(item_id)
                 yield item_id, found
             return
@@ -85,7 +94,7 @@ def _in_smaller_batches(share: Share, seat: Seat, heard: Heard) -> Found:
             if not is_passing(error):
                 raise
             if not is_short_of_memory(error) or batch_size == 1:
-                raise Interrupted(f"{type(error).__name__}: {error}") from error
+                raise TaskInterrupted(f"{type(error).__name__}: {error}") from error
         batch_size = max(1, batch_size // 2)
         heard.restart()
         _free_memory()
@@ -98,50 +107,50 @@ def _free_memory() -> None:
         torch.cuda.empty_cache()
 
 
-def _speed(speed: Speed, seat: Seat) -> Timings:
+def _time_models(task: SpeedTask, device: WorkerDevice) -> Timings:
     """All models are in memory at once: one that was loaded for its run alone would be timed cold."""
     import torch
 
     from k2d.decode.stopwatch import measure_in_turn
 
-    torch.set_num_threads(speed.n_threads)
-    audio_s = round(sum(item.length_s for item in speed.items), 3)
+    torch.set_num_threads(task.n_threads)
+    audio_s = round(sum(item.length_s for item in task.items), 3)
     try:
-        timed = {name: _timed_by(work, speed, seat) for name, work in speed.works.items()}
-        with Heard(new_part(speed.folder, 0)) as heard:
-            runs_s = measure_in_turn(timed, speed.n_runs, lambda: heard.add(audio_s))
+        timed = {name: _timed_by(work, task, device) for name, work in task.works.items()}
+        with Heard(new_part(task.folder, 0)) as heard:
+            runs_s = measure_in_turn(timed, task.n_runs, lambda: heard.add(audio_s))
     except torch.OutOfMemoryError as problem:
-        message = f"{len(speed.works)} models, which are timed in turn, do not fit into the memory of {seat.device}"
+        message = f"{len(task.works)} models, which are timed in turn, do not fit into the memory of {device.name}"
         remedy = "use a device with more, or a smaller decode.batch_size, or leave timing out (score.speed_runs=0)"
         raise K2DError(f"{message}; {remedy}") from problem
-    facts = {"audio_s": audio_s, **device_facts(replace(seat, threads=speed.n_threads))}
+    facts = {"audio_s": audio_s, **device_facts(replace(device, n_threads=task.n_threads))}
     return {
         name: {"runs_s": runs, "batch_size": timed[name].options.batch_size, "dtype": work.numbers, **facts}
-        for (name, work), runs in zip(speed.works.items(), runs_s.values(), strict=True)
+        for (name, work), runs in zip(task.works.items(), runs_s.values(), strict=True)
     }
 
 
-def _timed_by(work: Work, speed: Speed, seat: Seat) -> Timed:
+def _timed_by(work: Work, task: SpeedTask, device: WorkerDevice) -> Timed:
     from k2d.decode.options import Options
     from k2d.decode.stopwatch import Timed
 
-    model = _loaded(work, seat.device)
-    items = list(speed.items) if speed.batch_size == 1 else in_pieces(speed.items, model.window.length_s)
-    options = Options(**{**work.options, "batch_size": min(speed.batch_size, len(items))})
+    model = _loaded(work, device.name)
+    items = list(task.items) if task.batch_size == 1 else in_pieces(task.items, model.window.length_s)
+    options = Options(**{**work.options, "batch_size": min(task.batch_size, len(items))})
     return Timed(model, _sources(items), options, loop_test(work.loop))
 
 
-def _recordings(share: Share, seat: Seat, heard: Heard) -> Found:
+def _recordings(task: DecodeTask, device: WorkerDevice, heard: Heard) -> Found:
     from k2d.data.hypotheses import hypothesis_record
     from k2d.decode.long_recordings import decode_recordings
     from k2d.decode.options import Options
     from k2d.decode.sources import Failed
 
-    work, model = share.work, _model_of(share, seat)
-    length_s = {item.id: item.length_s for item in share.items}
+    work, model = task.work, _model_of(task, device)
+    length_s = {item.id: item.length_s for item in task.items}
     results = decode_recordings(
         model,
-        _sources(share.items),
+        _sources(task.items),
         Options(**work.options),
         is_loop=loop_test(work.loop),
         on_window=lambda window: heard.add(window.advance_s),
@@ -154,14 +163,14 @@ def _recordings(share: Share, seat: Seat, heard: Heard) -> Found:
             yield result.recording_id, hypothesis_record(result)
 
 
-def _clips(share: Share, seat: Seat, heard: Heard) -> Found:
+def _clips(task: DecodeTask, device: WorkerDevice, heard: Heard) -> Found:
     from k2d.decode.clips import decode_clips
     from k2d.decode.options import Options
     from k2d.decode.sources import Clip, Failed
 
-    work, model = share.work, _model_of(share, seat)
-    clips = [Clip(item.id, item.audio, item.start_s, item.end_s) for item in share.items]
-    length_s = {item.id: item.length_s for item in share.items}
+    work, model = task.work, _model_of(task, device)
+    clips = [Clip(item.id, item.audio, item.start_s, item.end_s) for item in task.items]
+    length_s = {item.id: item.length_s for item in task.items}
     results = decode_clips(
         model,
         clips,
@@ -183,25 +192,25 @@ def _sources(items: Iterable[Item]) -> list[Source]:
     return [Source(item.id, item.audio, item.duration_s, item.start_s, item.end_s) for item in items]
 
 
-def _model_of(share: Share, seat: Seat) -> Recogniser:
-    work = share.work
-    model = _loaded(work, seat.device)
+def _model_of(task: DecodeTask, device: WorkerDevice) -> Recogniser:
+    work = task.work
+    model = _loaded(work, device.name)
     facts = {
         "window_s": model.window.length_s,
         "time_step_s": model.window.time_step_s,
         "parameters": sum(model.n_parameters().values()),
-        **device_facts(seat),
+        **device_facts(device),
     }
-    write_text(share.cache / FACTS, json.dumps(facts))
+    write_text(task.cache / FACTS, json.dumps(facts))
     return model
 
 
-def device_facts(seat: Seat) -> dict[str, Any]:
+def device_facts(device: WorkerDevice) -> dict[str, Any]:
     """The hardware, for records: a figure of speed says nothing without it."""
     import torch
 
-    name = torch.cuda.get_device_name(seat.device) if seat.device.startswith("cuda") else f"cpu ({_cpu_name()})"
-    return {"device": name, "threads": seat.threads}
+    name = torch.cuda.get_device_name(device.name) if device.name.startswith("cuda") else f"cpu ({_cpu_name()})"
+    return {"device": name, "threads": device.n_threads}
 
 
 def _cpu_name() -> str:
@@ -211,7 +220,7 @@ def _cpu_name() -> str:
 
 
 def _loaded(work: Work, device: str) -> Recogniser:
-    """The model in its engine, kept from one share to the next."""
+    """The model in its engine, kept from one task to the next."""
     if work.compute_type is None:
         return _in_torch(work.model, work.family, device, work.precision, work.languages)
     import torch

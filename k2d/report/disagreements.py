@@ -16,6 +16,7 @@ from k2d.data.kaldi.joins import split_row
 from k2d.report.document import Clip, Pair, Stretch
 from k2d.report.sounds import Clips
 from k2d.report.thresholds import kind_of
+from k2d.select.metrics import METRICS
 from k2d.select.tsv import ChunkRow
 
 MAX_TOKENS = 300  # shown of one text: a loop can be a hundred thousand tokens long
@@ -92,9 +93,8 @@ def wanted(path: Path, ids: set[str]) -> dict[str, str]:
 def _pair(row: ChunkRow, sources: _Sources, tokens: Tokens, clips: Clips) -> Pair:
     key = row.chunk_id
     teacher, auxiliary = (tokens(text.get(key, "")) for text in (sources.teacher, sources.auxiliary))
-    far = row.distances
-    parts = [f"{row.duration_s:.1f} s", kind_of(row), f"MER {far.mer:.2f}", f"PER {far.per:.2f}"]
-    parts.append(f"composite {far.composite:.2f}")
+    parts = [f"{row.duration_s:.1f} s", kind_of(row)]
+    parts += [f"{METRICS[metric].title} {far:.2f}" for metric, far in row.distances.by_metric.items()]
     parts += [f"{who}'s text is not there" for who, text in _texts(sources) if key not in text]
     parts += [f"first {MAX_TOKENS} of {len(t):,} tokens" for t in (teacher, auxiliary) if len(t) > MAX_TOKENS]
     teacher, auxiliary = (list(islice(text, MAX_TOKENS)) for text in (teacher, auxiliary))

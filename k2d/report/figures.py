@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import cycle
 from typing import TYPE_CHECKING, Any
 
 from k2d.report.comparable import is_comparable, pooled, teacher_speed_up
@@ -11,7 +12,8 @@ from k2d.report.plotting import COLOURS, INK, colours_of, drawn, legend_below, m
 from k2d.report.result_rows import Score
 from k2d.report.score_tables import ROLES
 from k2d.report.stored import TEACHER, Experiment
-from k2d.report.thresholds import METRICS, Distances
+from k2d.report.thresholds import DistanceSummary
+from k2d.select.metrics import METRICS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -111,13 +113,13 @@ def _intervals(scores: list[Score], colours: dict[str, str], caption: str) -> st
     return drawn(draw, caption, height_in=1.1 + 0.28 * len(scores))
 
 
-def _kept_against_alpha(distances: Distances, auxiliary: str, default_alpha: float) -> Figure:
+def _kept_against_alpha(distances: DistanceSummary, auxiliary: str, default_alpha: float) -> Figure:
     caption = f"Share of the hours kept against the threshold α, by metric; auxiliary {auxiliary}. Dashed: the default."
 
     def draw(axes: Axes) -> None:
-        for metric, style in zip(METRICS, _METRIC_STYLES, strict=True):
+        for metric, style in zip(METRICS, cycle(_METRIC_STYLES), strict=False):
             shares = [100 * distances.kept_share(metric, alpha) for alpha in ALPHAS]
-            axes.plot(ALPHAS, shares, label=_metric(metric), **style)
+            axes.plot(ALPHAS, shares, label=METRICS[metric].title, **style)
         _mark_alpha(axes, default_alpha)
         axes.set(
             xlabel="threshold α", ylabel="hours kept (%)", title=f"Kept by α ({auxiliary})", ylim=(0, 102), xlim=(0, 1)
@@ -127,7 +129,7 @@ def _kept_against_alpha(distances: Distances, auxiliary: str, default_alpha: flo
     return Figure(drawn(draw, caption), caption)
 
 
-def _histogram(distances: Distances, auxiliary: str, default_alpha: float) -> Figure:
+def _histogram(distances: DistanceSummary, auxiliary: str, default_alpha: float) -> Figure:
     caption = (
         f"Distances of {distances.n_chunks:,} chunks to the auxiliary {auxiliary}, in hours per {_BIN:g}; the last bin "
         f"holds all from 1 on. Without a label, and not shown: {distances.n_empty:,}."
@@ -135,8 +137,8 @@ def _histogram(distances: Distances, auxiliary: str, default_alpha: float) -> Fi
 
     def draw(axes: Axes) -> None:
         edges = [_BIN * n for n in range(_N_BINS + 1)]
-        for metric, style in zip(METRICS, _METRIC_STYLES, strict=True):
-            axes.stairs(_binned_hours(distances, metric), edges, label=_metric(metric), **style)
+        for metric, style in zip(METRICS, cycle(_METRIC_STYLES), strict=False):
+            axes.stairs(_binned_hours(distances, metric), edges, label=METRICS[metric].title, **style)
         _mark_alpha(axes, default_alpha)
         axes.set(xlabel="distance", ylabel="hours", title=f"Distances ({auxiliary})", xlim=(0, edges[-1]))
         axes.set_ylim(bottom=0)
@@ -145,9 +147,9 @@ def _histogram(distances: Distances, auxiliary: str, default_alpha: float) -> Fi
     return Figure(drawn(draw, caption), caption)
 
 
-def _binned_hours(distances: Distances, metric: str) -> list[float]:
+def _binned_hours(distances: DistanceSummary, metric: str) -> list[float]:
     """
-    >>> found = Distances(7200.0, 2, 0, {"mer": {0.04: 3600.0, 3.5: 3600.0}}, ())
+    >>> found = DistanceSummary(7200.0, 2, 0, {"mer": {0.04: 3600.0, 3.5: 3600.0}}, ())
     >>> [(n, hours) for n, hours in enumerate(_binned_hours(found, "mer")) if hours]
     [(2, 1.0), (50, 1.0)]
     """
@@ -181,7 +183,3 @@ def _reasons(experiment: Experiment, caption: str) -> str:
 
 def _mark_alpha(axes: Axes, alpha: float) -> None:
     axes.axvline(alpha, color=INK, linestyle="--", linewidth=0.9)
-
-
-def _metric(name: str) -> str:
-    return name if name == "composite" else name.upper()

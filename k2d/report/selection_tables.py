@@ -5,8 +5,8 @@ from __future__ import annotations
 from k2d.report.document import NOTHING, Cell, Table, names
 from k2d.report.result_rows import Recall, Selection, ValidatorStudy
 from k2d.report.stored import Experiment
-from k2d.report.thresholds import METRICS
 from k2d.report.wording import number, share
+from k2d.select.metrics import METRICS
 
 
 def selection_table(experiment: Experiment, caption: str) -> Table:
@@ -59,8 +59,8 @@ def validator_table(experiment: Experiment, caption: str) -> Table:
         "hours of work",
         "on",
         "bad labels",
-        *(f"max recall {metric.upper() if metric != 'composite' else metric}" for metric in metrics),
-        *(f"mean recall {metric.upper() if metric != 'composite' else metric}" for metric in metrics),
+        *(f"max recall {METRICS[metric].title}" for metric in metrics),
+        *(f"mean recall {METRICS[metric].title}" for metric in metrics),
     )
     rows = tuple(_study(study, metrics) for study in experiment.studies.values())
     limits = sorted({study.bad_label_mer for study in experiment.studies.values()})

@@ -15,7 +15,7 @@ from k2d.core.errors import K2DError
 from k2d.core.layout import Places, shown
 from k2d.core.stamp import STAMP, Stamp, read_stamp
 from k2d.report.result_rows import Score, Selection, ValidatorStudy, score_of, selection_of, study_of
-from k2d.report.thresholds import Distances, summed_up
+from k2d.report.thresholds import DistanceSummary, summed_up
 from k2d.report.trainings import CURVES, Training, read_loss, training_of
 from k2d.score.store import CTC_ROW
 from k2d.score.timing import BATCHED, SINGLE, SPEED, RealTimeFactor, Speeds, speeds_of
@@ -45,7 +45,7 @@ class Experiment:
     parameters: Mapping[str, int]
     selections: Mapping[str, Selection]
     studies: Mapping[str, ValidatorStudy]
-    distances: Mapping[str, Distances]
+    distances: Mapping[str, DistanceSummary]
     trainings: tuple[Training, ...]
     """Of the models that were trained here."""
     stamps: tuple[tuple[str, Stamp], ...]
@@ -195,7 +195,7 @@ def _trainings(exp: Path, shelf: Shelf) -> Iterator[Training]:
             yield row
 
 
-def _distances(exp: Path, config: Config, shelf: Shelf) -> Iterator[tuple[str, Distances]]:
+def _distances(exp: Path, config: Config, shelf: Shelf) -> Iterator[tuple[str, DistanceSummary]]:
     found = {path.parent.name: path for path in distance_files(exp)}
     for auxiliary in _in_order(set(found), list(config.auxiliaries)):
         try:
@@ -252,7 +252,7 @@ def _missing_others(
     config: Config,
     selections: Mapping[str, Selection],
     studies: Mapping[str, ValidatorStudy],
-    distances: Mapping[str, Distances],
+    distances: Mapping[str, DistanceSummary],
 ) -> Iterator[str]:
     for method in config.select.methods:
         if method not in selections:

@@ -8,16 +8,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from k2d.select.metrics import METRICS
 from k2d.select.tsv import ChunkRow
-
-METRICS = ("mer", "per", "composite")
 
 Kind = Literal["teacher loops", "auxiliary loops", "no loop"]
 KINDS: tuple[Kind, ...] = ("teacher loops", "auxiliary loops", "no loop")
 
 
 @dataclass(frozen=True, slots=True)
-class Distances:
+class DistanceSummary:
     """The distances of one auxiliary, summed up in bounded memory."""
 
     total_s: float
@@ -34,7 +33,7 @@ class Distances:
         return kept_s / self.total_s if self.total_s else 0.0
 
 
-def summed_up(rows: Iterable[ChunkRow], n_worst: int) -> Distances:
+def summed_up(rows: Iterable[ChunkRow], n_worst: int) -> DistanceSummary:
     """Go once through the rows. Distances have four decimals, so there are few different ones, however many chunks."""
     seconds_at: dict[str, defaultdict[float, float]] = {metric: defaultdict(float) for metric in METRICS}
     worst = _Worst(n_worst)
@@ -46,12 +45,11 @@ def summed_up(rows: Iterable[ChunkRow], n_worst: int) -> Distances:
         if not far.n_a:
             n_empty += 1
             continue
-        seconds_at["mer"][far.mer] += duration_s
-        seconds_at["per"][far.per] += duration_s
-        seconds_at["composite"][far.composite] += duration_s
-        if far.n_b and far.mer:
+        for metric, distance in far.by_metric.items():
+            seconds_at[metric][distance] += duration_s
+        if far.n_b and far["mer"]:
             worst.add(row)
-    return Distances(total_s, n_chunks, n_empty, seconds_at, tuple(worst.taken()))
+    return DistanceSummary(total_s, n_chunks, n_empty, seconds_at, tuple(worst.taken()))
 
 
 def kind_of(row: ChunkRow) -> Kind:
@@ -69,7 +67,7 @@ class _Worst:
 
     def add(self, row: ChunkRow) -> None:
         heap = self._heaps[kind_of(row)]
-        entry = (row.distances.mer, row.duration_s, row.id, row)
+        entry = (row.distances["mer"], row.duration_s, row.id, row)
         if len(heap) < self.n_wanted:
             heapq.heappush(heap, entry)
         elif heap and entry > heap[0]:

@@ -5,74 +5,40 @@ Needs the truth about recordings that are otherwise without transcripts, so it i
 
 from __future__ import annotations
 
-import csv
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 from k2d.core.errors import K2DError
-from k2d.core.layout import shown
 from k2d.data.chunk_sources import Source
 from k2d.data.rows import Utterance
 from k2d.score.align import align
 from k2d.score.rates import ErrorRate
 from k2d.score.scoring import Conventions
+from k2d.select.metrics import METRICS
+from k2d.select.tsv import ChunkRow
 from k2d.text.tokenise import mixed_tokens
 
-Metric = Literal["mer", "per", "composite"]
-METRICS: tuple[Metric, ...] = ("mer", "per", "composite")
 ALPHAS = tuple(tenth / 10 for tenth in range(1, 10))
 FINE_ALPHAS = tuple(hundredth / 100 for hundredth in range(10, 91))
 """For the highest recall while over half is kept: by tenths it hangs on which side of the half one of them falls."""
-
-_COLUMNS = ("id", "duration_s", "n_teacher", *METRICS)
-
-
-@dataclass(frozen=True, slots=True)
-class Distances:
-    """What selection knows of a chunk: a row of distances.tsv."""
-
-    id: str
-    duration_s: float
-    n_teacher: int
-    by_metric: dict[Metric, float]
-
-    def is_dropped(self, metric: Metric, alpha: float) -> bool:
-        """As selection decides: an empty label always goes."""
-        return self.n_teacher == 0 or self.by_metric[metric] > alpha
 
 
 @dataclass(frozen=True, slots=True)
 class JudgedChunk:
     """A chunk, and the errors that its label truly has."""
 
-    distances: Distances
+    row: ChunkRow
     errors: ErrorRate
+
+    def is_dropped(self, metric: str, alpha: float) -> bool:
+        """As selection decides: an empty label is always dropped."""
+        return self.row.distances.n_a == 0 or self.row.distances[metric] > alpha
 
     def is_bad(self, bad_label_mer: float) -> bool:
         """Whether the true MER is above the limit; words where nothing was said are always."""
         return self.errors.errors > bad_label_mer * self.errors.n
-
-
-def read_distances(path: Path, prefixes: Sequence[str] = ("",)) -> Iterator[Distances]:
-    """The rows of a distances.tsv whose id starts with one of the prefixes."""
-    with path.open(encoding="utf-8", newline="") as file:
-        rows = csv.DictReader(file, dialect="excel-tab", quoting=csv.QUOTE_NONE)
-        if missing := [name for name in _COLUMNS if name not in (rows.fieldnames or ())]:
-            raise K2DError(f"{shown(path)}:1: the columns {', '.join(missing)} are missing; run stage 8 (select) again")
-        for row in rows:
-            if row["id"].startswith(tuple(prefixes)):
-                yield _distances(row, path, rows.line_num)
-
-
-def _distances(row: dict[str, str], path: Path, line: int) -> Distances:
-    try:
-        by_metric = {metric: float(row[metric]) for metric in METRICS}
-        return Distances(row["id"], float(row["duration_s"]), int(row["n_teacher"]), by_metric)
-    except (ValueError, TypeError) as problem:
-        raise K2DError(f"{shown(path)}:{line}: not a row of distances ({problem}); run stage 8 again") from problem
 
 
 class _Said(NamedTuple):
@@ -133,7 +99,7 @@ def study(chunks: Sequence[JudgedChunk], bad_label_mer: float) -> dict[str, Any]
     }
 
 
-def _curve(chunks: Sequence[JudgedChunk], bad: Sequence[JudgedChunk], metric: Metric) -> dict[str, Any]:
+def _curve(chunks: Sequence[JudgedChunk], bad: Sequence[JudgedChunk], metric: str) -> dict[str, Any]:
     recalls = [_recall(bad, metric, alpha) for alpha in ALPHAS]
     found = [recall for recall in recalls if recall is not None]
     of_half = [alpha for alpha in FINE_ALPHAS if (_kept_share(chunks, metric, alpha) or 0.0) > 0.5]
@@ -146,12 +112,12 @@ def _curve(chunks: Sequence[JudgedChunk], bad: Sequence[JudgedChunk], metric: Me
     }
 
 
-def _recall(bad: Sequence[JudgedChunk], metric: Metric, alpha: float) -> float | None:
-    return sum(chunk.distances.is_dropped(metric, alpha) for chunk in bad) / len(bad) if bad else None
+def _recall(bad: Sequence[JudgedChunk], metric: str, alpha: float) -> float | None:
+    return sum(chunk.is_dropped(metric, alpha) for chunk in bad) / len(bad) if bad else None
 
 
-def _kept_share(chunks: Sequence[JudgedChunk], metric: Metric, alpha: float) -> float | None:
+def _kept_share(chunks: Sequence[JudgedChunk], metric: str, alpha: float) -> float | None:
     """The share of the audio that is kept, by duration."""
-    kept_s = sum(c.distances.duration_s for c in chunks if not c.distances.is_dropped(metric, alpha))
-    all_s = sum(c.distances.duration_s for c in chunks)
+    kept_s = sum(c.row.duration_s for c in chunks if not c.is_dropped(metric, alpha))
+    all_s = sum(c.row.duration_s for c in chunks)
     return kept_s / all_s if all_s else None

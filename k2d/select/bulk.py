@@ -13,7 +13,8 @@ from k2d.core.atomic import write_text
 from k2d.core.errors import K2DError
 from k2d.core.progress import Progress
 from k2d.core.workers import Outcome, run_each
-from k2d.select.distances import Comparer, Measuring
+from k2d.select.distances import Comparer
+from k2d.select.metrics import Measuring
 from k2d.select.tsv import ChunkRow, chunk_line
 
 BLOCK_PAIRS = 2000

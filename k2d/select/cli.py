@@ -11,16 +11,18 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 
+from k2d.config.schema import Select
 from k2d.core.errors import FaultReport, K2DError, Treatment, UsageError
 from k2d.data.kaldi.joins import differences
 from k2d.data.kaldi.kinds import KINDS
 from k2d.data.kaldi.tables import Table, open_table
-from k2d.select.distances import Comparer, Measuring
+from k2d.select.distances import Comparer
+from k2d.select.metrics import METRICS, Measuring
 from k2d.select.rules import RULES, judge
-from k2d.select.tsv import Distances, distance_text
+from k2d.select.tsv import PairDistances, distance_text
 from k2d.text.normaliser_steps import STEPS
 
-HEADER = ("id", "loops_a", "loops_b", "mer", "per", "composite", "keep")
+HEADER = ("id", "loops_a", "loops_b", *METRICS, "keep")
 
 _SHOWN = 5  # ids in a message
 
@@ -58,11 +60,22 @@ def _parser() -> argparse.ArgumentParser:
     add("--a", type=Path, required=True, metavar="TEXT", help="the teacher's: id and text on each line")
     add("--b", type=Path, required=True, metavar="TEXT", help="the auxiliary's (validator's)")
     add("--metric", choices=RULES, default="composite", help="decides what to keep (default: composite)")
-    add("--alpha", type=float, default=0.4, help="largest distance that is kept (default: 0.4)")
-    add("--n", type=int, default=default.ngram, help="length of the n-grams that betray a loop (default: 6)")
-    add("--count", type=int, default=default.ngram_count, help="a loop: one occurs more often (default: 5)")
+    add("--alpha", type=float, default=Select.alpha, help="largest distance that is kept (default: %(default)s)")
+    add(
+        "--n",
+        type=int,
+        default=default.ngram,
+        help="length of the n-grams that show a loop (default: %(default)s)",
+    )
+    add(
+        "--count",
+        type=int,
+        default=default.ngram_count,
+        help="a loop: one occurs more often (default: %(default)s)",
+    )
     add("--denominator", choices=["validator", "teacher", "longer"], default=default.denominator)
-    add("--empty", type=float, default=1.0, metavar="DISTANCE", help="where only b is empty (default: 1.0)")
+    where_empty = "where only b is empty (default: %(default)s)"
+    add("--empty", type=float, default=default.empty_validator_distance, metavar="DISTANCE", help=where_empty)
     add("--script", choices=["t2s", "per_char", "none"], default=default.script, help="how Han script is unified")
     add("--step", action="append", default=[], choices=STEPS, help="optional step of the normaliser (repeatable)")
     add("--lexicon", type=Path, metavar="FILE", help="your own pronunciations: a word, a tab, its phonemes")
@@ -80,9 +93,9 @@ def _check_ranges(options: argparse.Namespace) -> None:
         raise UsageError("\n".join(faults))
 
 
-def _fields(distances: Distances) -> Iterator[str]:
+def _fields(distances: PairDistances) -> Iterator[str]:
     yield from (str(int(distances.loops_a)), str(int(distances.loops_b)))
-    yield from map(distance_text, (distances.mer, distances.per, distances.composite))
+    yield from map(distance_text, distances.by_metric.values())
 
 
 def open_text(path: Path, scratch: Path) -> Table:

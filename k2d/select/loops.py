@@ -6,6 +6,8 @@ from collections import Counter
 
 import numpy as np
 
+from k2d.config.schema import Select
+
 # Of the paper's evaluation, which counts repetitions in another way than its selection does.
 _REPETITION_LENGTH = 6
 _REPETITION_COUNT = 5
@@ -16,7 +18,7 @@ _MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)  # odd, so that no two windows colli
 _UINT64 = np.dtype("<u8")
 
 
-def ngram_loops(text: str, n: int = 6, count: int = 5) -> bool:
+def ngram_loops(text: str, n: int = Select.ngram, count: int = Select.ngram_count) -> bool:
     """Whether one n-gram of characters occurs more than `count` times (overlapping ones too).
 
     >>> ngram_loops("so good" * 6), ngram_loops("so good" * 5)

@@ -1,11 +1,15 @@
-"""The rules by which a chunk is kept: a rule is one function and one name."""
+"""The rules by which a chunk is kept. A rule is one function and its line in RULES; each metric is a rule, too.
+
+The name of a rule is also listed in the config's schema (`Method.rule` in k2d/config/schema.py).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import NamedTuple
 
-from k2d.select.tsv import Distances
+from k2d.select.metrics import METRICS
+from k2d.select.tsv import PairDistances
 
 EMPTY_TEACHER = "empty_teacher"
 LOOP = "loop"
@@ -19,42 +23,43 @@ class Judgement(NamedTuple):
     reason: str
 
 
-def none(_: Distances) -> Judgement:
+def none(_: PairDistances) -> Judgement:
     """Everything is kept."""
     return Judgement(0.0, DISTANCE)
 
 
-def trivial(chunk: Distances) -> Judgement:
+def trivial(chunk: PairDistances) -> Judgement:
     """What does not loop is kept, without a second opinion."""
     return Judgement(float(chunk.loops_a), LOOP)
 
 
-def mer(chunk: Distances) -> Judgement:
-    """Mixed error rate between the two opinions."""
-    return Judgement(chunk.mer, DISTANCE)
+def composite(chunk: PairDistances) -> Judgement:
+    """The metric `composite`, with the reason why the teacher's label is far away: it loops, or it differs."""
+    return Judgement(chunk["composite"], LOOP if chunk.loops_a else DISTANCE)
 
 
-def per(chunk: Distances) -> Judgement:
-    """Phoneme error rate between the two opinions."""
-    return Judgement(chunk.per, DISTANCE)
+Rule = Callable[[PairDistances], Judgement]
 
 
-def composite(chunk: Distances) -> Judgement:
-    """A looping teacher is dropped, a looping auxiliary drops nothing, otherwise the phonemes decide."""
-    return Judgement(chunk.composite, LOOP if chunk.loops_a else DISTANCE)
+def by_metric(name: str) -> Rule:
+    """The rule that keeps what is near by a metric."""
+    return lambda chunk: Judgement(chunk[name], DISTANCE)
 
 
-Rule = Callable[[Distances], Judgement]
+RULES: dict[str, Rule] = {
+    "none": none,
+    "trivial": trivial,
+    **{name: by_metric(name) for name in METRICS},
+    "composite": composite,
+}
 
-RULES: dict[str, Rule] = {"none": none, "trivial": trivial, "mer": mer, "per": per, "composite": composite}
 
-
-def judge(chunk: Distances, rule: Rule, alpha: float) -> Judgement:
+def judge(chunk: PairDistances, rule: Rule, alpha: float) -> Judgement:
     """What a rule says of a chunk, with an empty reason if it is kept; a label without a token teaches nothing.
 
-    >>> judge(Distances(False, True, 3, 9, 0.9, 0.8), composite, 0.4)
+    >>> judge(PairDistances(False, True, 3, 9, {"composite": 0.0}), composite, 0.4)
     Judgement(distance=0.0, reason='')
-    >>> judge(Distances(True, False, 60, 9, 0.2, 0.2), composite, 0.4)
+    >>> judge(PairDistances(True, False, 60, 9, {"composite": 1.0}), composite, 0.4)
     Judgement(distance=1.0, reason='loop')
     """
     distance, reason = rule(chunk)

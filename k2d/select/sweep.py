@@ -13,11 +13,9 @@ from pathlib import Path
 from k2d.config.load import load_config, resolve_conf
 from k2d.core.errors import MissingInput, UsageError
 from k2d.core.layout import places, shown
+from k2d.select.metrics import METRICS
 from k2d.select.record import Amount
-from k2d.select.rules import RULES
 from k2d.select.tsv import DISTANCES, ChunkRow, read_distances
-
-METRICS = ("mer", "per", "composite")
 
 _MOST_STEPS = 1000
 
@@ -84,8 +82,7 @@ def sweep(rows: Iterable[ChunkRow], alphas: Sequence[float]) -> Sweep:
             found.empty_teacher.add(row.duration_s)
             continue
         for metric in METRICS:
-            distance = RULES[metric](row.distances).distance
-            first_kept[metric][bisect_left(alphas, distance)].add(row.duration_s)
+            first_kept[metric][bisect_left(alphas, row.distances[metric])].add(row.duration_s)
     found.kept = {metric: list(_sums(amounts[:-1])) for metric, amounts in first_kept.items()}
     return found
 

@@ -1,38 +1,37 @@
-"""What is known of a chunk when it is judged, and the judgement. Each row is a line of a tab-separated file."""
+"""distances.tsv and decisions.tsv: what is known of a chunk when it is judged, and the judgement, a line each."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from operator import attrgetter
 from pathlib import Path
 from typing import NamedTuple
 
 from k2d.core.errors import K2DError
 from k2d.core.layout import shown
+from k2d.select.metrics import DECIMALS, METRICS
 
 DISTANCES = "distances.tsv"
 DECISIONS = "decisions.tsv"
 
-DECIMALS = 4  # of a distance. Decisions are made on what is written, so that anyone can make them again
-
 
 @dataclass(frozen=True, slots=True)
-class Distances:
-    """How far two opinions on a chunk lie apart; `a` is the teacher, `b` the auxiliary."""
+class PairDistances:
+    """How far two opinions on a chunk lie apart; `a` is the teacher, `b` the auxiliary.
+
+    >>> PairDistances(False, True, 3, 2, {"mer": 0.5, "per": 0.3333, "composite": 0.0})["per"]
+    0.3333
+    """
 
     loops_a: bool
     loops_b: bool
     n_a: int
     n_b: int
     """Mixed tokens of each side."""
-    mer: float
-    per: float
+    by_metric: Mapping[str, float]
 
-    @property
-    def composite(self) -> float:
-        """A looping teacher is far away, a looping auxiliary is no witness, otherwise the phonemes decide."""
-        return max(float(self.loops_a), min(1.0 - self.loops_b, self.per))
+    def __getitem__(self, metric: str) -> float:
+        return self.by_metric[metric]
 
 
 class ChunkRow(NamedTuple):
@@ -41,7 +40,7 @@ class ChunkRow(NamedTuple):
     id: str
     recording: str
     duration_s: float
-    distances: Distances
+    distances: PairDistances
 
     @property
     def split(self) -> str:
@@ -60,21 +59,25 @@ class Decision(NamedTuple):
     distance: float
 
 
-_DISTANCE_COLUMNS = "id recording duration_s loops_teacher loops_auxiliary n_teacher n_auxiliary mer per composite"
-_DECISION_COLUMNS = "id decision reason distance"
+_CHUNK_COLUMNS = ("id", "recording", "duration_s", "loops_teacher", "loops_auxiliary", "n_teacher", "n_auxiliary")
+_DECISION_COLUMNS = ("id", "decision", "reason", "distance")
 
-_numbers = attrgetter("loops_a", "loops_b", "n_a", "n_b", "mer", "per", "composite")
+
+def distance_columns() -> tuple[str, ...]:
+    """The columns of distances.tsv: what the chunk is, then a distance by each metric."""
+    return (*_CHUNK_COLUMNS, *METRICS)
 
 
 def chunk_line(row: ChunkRow) -> str:
     """A row of distances.tsv, without its line end.
 
-    >>> chunk_line(ChunkRow("lab/train/c1", "r1", 9.5, Distances(False, True, 3, 2, 0.5, 1 / 3))).split("\\t")[3:]
+    >>> found = PairDistances(False, True, 3, 2, {"mer": 0.5, "per": 1 / 3, "composite": 0.0})
+    >>> chunk_line(ChunkRow("lab/train/c1", "r1", 9.5, found)).split("\\t")[3:]
     ['0', '1', '3', '2', '0.5000', '0.3333', '0.0000']
     """
-    loops_a, loops_b, n_a, n_b, *far = _numbers(row.distances)
-    head = f"{row.id}\t{row.recording}\t{row.duration_s:.3f}\t{loops_a:d}\t{loops_b:d}\t{n_a}\t{n_b}\t"
-    return head + "\t".join(map(distance_text, far))
+    far = row.distances
+    head = f"{row.id}\t{row.recording}\t{row.duration_s:.3f}\t{far.loops_a:d}\t{far.loops_b:d}\t{far.n_a}\t{far.n_b}\t"
+    return head + "\t".join(map(distance_text, far.by_metric.values()))
 
 
 def distance_text(distance: float) -> str:
@@ -83,7 +86,7 @@ def distance_text(distance: float) -> str:
 
 def write_distances(path: Path, lines: Iterable[str]) -> int:
     """Write rows that are lines already, in their order, and return how many there were."""
-    return _write(path, _DISTANCE_COLUMNS, lines)
+    return _write(path, distance_columns(), lines)
 
 
 def write_decisions(path: Path, decisions: Iterable[Decision]) -> int:
@@ -95,10 +98,10 @@ def _decision_line(row: Decision) -> str:
     return f"{row.id}\t{'dropped' if row.reason else 'kept'}\t{row.reason}\t{distance_text(row.distance)}"
 
 
-def _write(path: Path, columns: str, lines: Iterable[str]) -> int:
+def _write(path: Path, columns: Sequence[str], lines: Iterable[str]) -> int:
     n_rows = 0
     with path.open("w", encoding="utf-8", newline="\n") as file:
-        file.write(columns.replace(" ", "\t") + "\n")
+        file.write("\t".join(columns) + "\n")
         for line in lines:
             file.write(line + "\n")
             n_rows += 1
@@ -107,24 +110,27 @@ def _write(path: Path, columns: str, lines: Iterable[str]) -> int:
 
 def read_distances(path: Path) -> Iterator[ChunkRow]:
     """The rows of a distances.tsv, one at a time; K2DError names a line that is not one."""
+    metrics = tuple(METRICS)
     with path.open(encoding="utf-8", newline="\n") as file:
-        header = next(file, "").rstrip("\n").replace("\t", " ")
-        if header != _DISTANCE_COLUMNS:
-            raise K2DError(f"{shown(path)}:1: found the columns {header[:200]!r}, expected {_DISTANCE_COLUMNS!r}")
+        found, expected = next(file, "").rstrip("\n").replace("\t", " "), " ".join(distance_columns())
+        if found != expected:
+            message = f"{shown(path)}:1: found the columns {found[:200]!r}, expected {expected!r}"
+            raise K2DError(f"{message}; remove the folder and run stage 8 again")
         for number, line in enumerate(file, 2):
             try:
-                yield _chunk_row(line)
+                yield _chunk_row(line, metrics)
             except ValueError:
                 message = f"{shown(path)}:{number}: found {line[:80]!r}, expected one value for each column"
                 raise K2DError(f"{message}; remove the folder and run stage 8 again") from None
 
 
-def _chunk_row(line: str) -> ChunkRow:
+def _chunk_row(line: str, metrics: tuple[str, ...]) -> ChunkRow:
     """
-    >>> row = ChunkRow("lab/train/c1", "r1", 9.5, Distances(False, True, 3, 2, 0.5, 0.25))
-    >>> _chunk_row(chunk_line(row)) == row
+    >>> line = "lab/train/c1\\tr1\\t9.500\\t0\\t1\\t3\\t2\\t0.5000\\t0.2500\\t0.0000\\n"
+    >>> chunk_line(_chunk_row(line, ("mer", "per", "composite"))) + "\\n" == line
     True
     """
-    key, recording, duration_s, loops_a, loops_b, n_a, n_b, mer, per, _ = line.split("\t")
-    distances = Distances(loops_a == "1", loops_b == "1", int(n_a), int(n_b), float(mer), float(per))
+    key, recording, duration_s, loops_a, loops_b, n_a, n_b, *far = line.split("\t")
+    by_metric = dict(zip(metrics, map(float, far), strict=True))
+    distances = PairDistances(loops_a == "1", loops_b == "1", int(n_a), int(n_b), by_metric)
     return ChunkRow(key, recording, float(duration_s), distances)

@@ -26,7 +26,8 @@ from k2d.score.signature import settings_digest
 from k2d.score.store import CTC_ROW
 from k2d.score.texts import TABLES_BESIDE
 from k2d.score.timing import read_timing, summed
-from k2d.score.validator import Distances, JudgedChunk, read_distances, study, true_errors, truth_of
+from k2d.score.validator import JudgedChunk, study, true_errors, truth_of
+from k2d.select.tsv import ChunkRow, read_distances
 
 VERSION = 2
 VALIDATOR = "validator"  # score/validator/ holds the study; no model may be called so
@@ -188,7 +189,7 @@ def _make_study(job: Job, folder: Path) -> Counts:
     said = dict(chain.from_iterable(_said(split, job) for split in splits))
     errors = {key: true_errors(said[key], row.text or "", _conventions(job)) for key, row in labels.items()}
     for auxiliary in [name for name in job.config.auxiliaries if _table(name, job).exists()]:
-        distances = {row.id: row for row in read_distances(_table(auxiliary, job), [f"{s}/" for s in splits])}
+        distances = {row.id: row for row in read_distances(_table(auxiliary, job)) if row.split in splits}
         _demand_same_chunks(labels, distances, _table(auxiliary, job))
         judged = [JudgedChunk(distances[key], errors[key]) for key in labels]
         paths = [_timing(auxiliary, split, job) for split in splits]
@@ -208,7 +209,7 @@ def _said(split: str, job: Job) -> Iterator[tuple[str, str]]:
     return ((f"{split}/{key}", text) for key, text in truth_of(read_sources(_chunks(split, job)), truth))
 
 
-def _demand_same_chunks(labels: dict[str, Utterance], distances: dict[str, Distances], table: Path) -> None:
+def _demand_same_chunks(labels: dict[str, Utterance], distances: dict[str, ChunkRow], table: Path) -> None:
     differing = sorted(labels.keys() ^ distances.keys())
     if differing:
         named = ", ".join(differing[:5])

@@ -25,9 +25,10 @@ from k2d.pipeline.job import Counts, Job, Unit
 from k2d.select.bulk import Keeping, measured_lines
 from k2d.select.chunk_reader import Chunks
 from k2d.select.distances import VERSION as MEASURING_VERSION
-from k2d.select.distances import WHAT_IS_NEW, Comparer, Measuring
+from k2d.select.distances import WHAT_IS_NEW, Comparer
 from k2d.select.labels import VERSION as LABELS_VERSION
 from k2d.select.labels import Label, label_rules, objection
+from k2d.select.metrics import Measuring
 from k2d.select.record import Tally
 from k2d.select.rules import RULES, judge
 from k2d.select.tsv import DECISIONS, DISTANCES, ChunkRow, Decision, read_distances, write_decisions, write_distances

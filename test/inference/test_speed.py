@@ -9,8 +9,8 @@ from k2d.config import load_config
 from k2d.core.errors import K2DError
 from k2d.inference import worker
 from k2d.inference.decode_job import Item, Work
-from k2d.inference.dispatch import Seat, Speed
 from k2d.inference.speed import make_speed, speed_unit
+from k2d.inference.tasks import SpeedTask, WorkerDevice
 from k2d.pipeline.runner import make_job
 
 WORK = Work(Path("models/teacher"), "espnet_s2t", ("zho",), {"batch_size": 4}, "fp32", None)
@@ -21,9 +21,9 @@ def test_models_that_do_not_fit_together_are_told_of(monkeypatch, tmp_path):
         raise torch.OutOfMemoryError("CUDA out of memory")
 
     monkeypatch.setattr(worker, "_timed_by", full)
-    speed = Speed({"teacher": WORK, "all-s1": WORK}, (Item("a", "a.wav", 0.0, 1.0, 1.0),), 1, 5, 1, tmp_path)
+    speed = SpeedTask({"teacher": WORK, "all-s1": WORK}, (Item("a", "a.wav", 0.0, 1.0, 1.0),), 1, 5, 1, tmp_path)
     with pytest.raises(K2DError, match=r"2 models, .* do not fit into the memory of cuda:1; .*score\.speed_runs=0"):
-        worker.do((Seat("cuda:1", 1), speed))
+        worker.carry_out((WorkerDevice("cuda:1", 1), speed))
 
 
 def test_a_set_of_unknown_length_is_counted_and_not_timed(tmp_path):

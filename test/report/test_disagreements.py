@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 import soundfile
 from made_audio import speechlike, write_audio
+from made_distances import far
 from made_experiment import write_chunks
 
 from k2d.report import sounds
 from k2d.report.disagreements import MAX_TOKENS, joined, pairs, stretches
-from k2d.select.tsv import ChunkRow, Distances
+from k2d.select.tsv import ChunkRow
 from k2d.text.timestamps import strip_timestamps
 from k2d.text.tokenise import token_texts
 
@@ -21,7 +22,7 @@ def tokens(text):
 
 
 def row(key, split="mini/lectures", duration_s=10.0):
-    return ChunkRow(f"{split}/{key}", "r1", duration_s, Distances(False, False, 5, 5, 0.5, 0.25))
+    return ChunkRow(f"{split}/{key}", "r1", duration_s, far(False, False, 5, 5, 0.5, 0.25))
 
 
 def shown(found):

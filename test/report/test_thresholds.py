@@ -2,13 +2,14 @@
 
 from hypothesis import given
 from hypothesis import strategies as st
+from made_distances import far
 
 from k2d.report.thresholds import summed_up
-from k2d.select.tsv import ChunkRow, Distances
+from k2d.select.tsv import ChunkRow
 
 
 def chunk(key, mer=0.5, per=0.3, *, loops=(False, False), n=(10, 10), duration_s=3600.0):
-    return ChunkRow(f"lab/train/{key}", "r1", duration_s, Distances(*loops, *n, mer, per))
+    return ChunkRow(f"lab/train/{key}", "r1", duration_s, far(*loops, *n, mer, per))
 
 
 def ids(found):

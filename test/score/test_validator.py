@@ -7,9 +7,8 @@ from k2d.data.chunk_sources import Source
 from k2d.data.rows import Utterance
 from k2d.score.rates import ErrorRate
 from k2d.score.scoring import Conventions
-from k2d.score.validator import ALPHAS, Distances, JudgedChunk, read_distances, study, true_errors, truth_of
-
-HEADER = "id recording duration_s loops_teacher loops_auxiliary n_teacher n_auxiliary mer per composite"
+from k2d.score.validator import ALPHAS, JudgedChunk, study, true_errors, truth_of
+from k2d.select.tsv import ChunkRow, PairDistances
 
 
 def span(key, start_s, end_s, text=None, recording="r1"):
@@ -18,7 +17,7 @@ def span(key, start_s, end_s, text=None, recording="r1"):
 
 def chunk(key, distance, errors, *, duration_s=10.0, n_teacher=5):
     by_metric = {"mer": distance, "per": distance / 2, "composite": distance / 2}
-    return JudgedChunk(Distances(key, duration_s, n_teacher, by_metric), errors)
+    return JudgedChunk(ChunkRow(key, "r1", duration_s, PairDistances(False, False, n_teacher, 5, by_metric)), errors)
 
 
 def test_words_belong_to_the_chunk_that_has_their_middle():
@@ -136,26 +135,3 @@ def test_without_bad_labels_there_is_no_recall():
     mer = study([chunk("a", 0.0, ErrorRate(5))], 0.4)["by_metric"]["mer"]
     assert (mer["recall"], mer["max_recall"], mer["mean_recall"]) == ([None] * 9, None, None)
     assert mer["kept_share"] == [1.0] * len(ALPHAS)
-
-
-def test_distances_are_read_by_column_name(tmp_path):
-    path = tmp_path / "distances.tsv"
-    rows = ["lab/a/c1 r1 10.0 0 0 5 6 0.1000 0.2000 0.3000", "lab/b/c1 r1 9.5 1 0 5 6 0.4000 0.5000 1.0000"]
-    path.write_text("\n".join([HEADER, *rows, ""]).replace(" ", "\t"))
-    assert [row.id for row in read_distances(path)] == ["lab/a/c1", "lab/b/c1"]
-    (row,) = read_distances(path, ["lab/b/"])
-    assert row == Distances("lab/b/c1", 9.5, 5, {"mer": 0.4, "per": 0.5, "composite": 1.0})
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        ("id duration_s", r"distances.tsv:1: the columns n_teacher, mer, per, composite are missing"),
-        (f"{HEADER}\nc1 r1 ten 0 0 5 6 0.1 0.2 0.3", r"distances.tsv:2: not a row of distances \(could not convert"),
-        (f"{HEADER}\nc1 r1 10.0", r"distances.tsv:2: not a row of distances"),
-    ],
-)
-def test_a_broken_table_is_told_with_its_line(tmp_path, content, message):
-    (tmp_path / "distances.tsv").write_text(content.replace(" ", "\t"))
-    with pytest.raises(K2DError, match=message):
-        list(read_distances(tmp_path / "distances.tsv"))

@@ -3,22 +3,22 @@
 from typing import get_args, get_type_hints
 
 import pytest
+from made_distances import far
 
 from k2d.config.schema import Method
 from k2d.core.errors import K2DError, UsageError
 from k2d.select import labels
 from k2d.select.labels import LABEL_RULES, Label, label_rules, objection
-from k2d.select.rules import RULES, judge
-from k2d.select.tsv import Distances
+from k2d.select.rules import RULES, Judgement, judge
 
 #                          loops_a, loops_b, n_a, n_b, mer, per
-CLEAN = Distances(False, False, 9, 9, 0.4, 0.3)
-FAR = Distances(False, False, 9, 9, 0.41, 0.41)
-LOOPING_TEACHER = Distances(True, False, 60, 9, 0.0, 0.0)
-LOOPING_AUXILIARY = Distances(False, True, 9, 60, 0.9, 0.9)
-BOTH_LOOP = Distances(True, True, 60, 60, 0.0, 0.0)
-EMPTY_TEACHER = Distances(False, False, 0, 9, 1.0, 1.0)
-BOTH_EMPTY = Distances(False, False, 0, 0, 0.0, 0.0)
+CLEAN = far(False, False, 9, 9, 0.4, 0.3)
+FAR = far(False, False, 9, 9, 0.41, 0.41)
+LOOPING_TEACHER = far(True, False, 60, 9, 0.0, 0.0)
+LOOPING_AUXILIARY = far(False, True, 9, 60, 0.9, 0.9)
+BOTH_LOOP = far(True, True, 60, 60, 0.0, 0.0)
+EMPTY_TEACHER = far(False, False, 0, 9, 1.0, 1.0)
+BOTH_EMPTY = far(False, False, 0, 0, 0.0, 0.0)
 
 
 @pytest.mark.parametrize(
@@ -41,6 +41,13 @@ def test_each_rule_of_the_paper_at_its_alpha(rule, clean, far, looping_teacher, 
 def test_an_empty_label_is_dropped_by_every_rule(rule):
     assert judge(EMPTY_TEACHER, RULES[rule], 0.4).reason == "empty_teacher"
     assert judge(BOTH_EMPTY, RULES[rule], 0.4).reason == "empty_teacher"
+
+
+def test_a_rule_added_in_one_place_judges(monkeypatch):
+    """Keep what the auxiliary makes no longer: a method on what is known already is one function."""
+    monkeypatch.setitem(RULES, "not_longer", lambda chunk: Judgement(float(chunk.n_b > chunk.n_a), "longer"))
+    assert judge(CLEAN, RULES["not_longer"], 0.4) == Judgement(0.0, "")
+    assert judge(far(False, False, 9, 10, 0.1, 0.1), RULES["not_longer"], 0.4) == Judgement(1.0, "longer")
 
 
 def test_the_config_offers_these_rules():

@@ -3,14 +3,19 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from made_distances import far
 
 from k2d.core.errors import K2DError, MissingInput, UsageError
+from k2d.report.thresholds import summed_up
+from k2d.score.rates import ErrorRate
+from k2d.score.validator import JudgedChunk, study
 from k2d.select.bulk import Keeping, Pair, blocks, measured_lines
-from k2d.select.distances import Measuring
+from k2d.select.distances import Comparer
+from k2d.select.metrics import METRICS, Measuring, Metric
 from k2d.select.record import Tally
 from k2d.select.rules import RULES, judge
 from k2d.select.sweep import alphas_of, main, sweep
-from k2d.select.tsv import ChunkRow, Decision, Distances, chunk_line, read_distances, write_decisions, write_distances
+from k2d.select.tsv import ChunkRow, Decision, chunk_line, read_distances, write_decisions, write_distances
 
 FOUR_DECIMALS = st.integers(0, 20000).map(lambda n: n / 10000)
 ROWS = st.lists(
@@ -20,7 +25,7 @@ ROWS = st.lists(
         st.just("r1"),
         st.integers(1, 30000).map(lambda ms: ms / 1000),
         st.builds(
-            Distances,
+            far,
             st.booleans(),
             st.booleans(),
             st.integers(0, 3),
@@ -106,9 +111,9 @@ def test_the_sweep_prints_what_is_kept_per_alpha_and_metric(tmp_path, capsys):
     path = tmp_path / "x/select/distances/base/distances.tsv"
     path.parent.mkdir(parents=True)
     rows = [
-        ChunkRow("a/b/1", "r", 1800.0, Distances(False, False, 9, 9, 0.3, 0.1)),
-        ChunkRow("a/b/2", "r", 3600.0, Distances(False, True, 9, 99, 0.9, 0.9)),
-        ChunkRow("a/b/3", "r", 1800.0, Distances(False, False, 0, 9, 1.0, 1.0)),
+        ChunkRow("a/b/1", "r", 1800.0, far(False, False, 9, 9, 0.3, 0.1)),
+        ChunkRow("a/b/2", "r", 3600.0, far(False, True, 9, 99, 0.9, 0.9)),
+        ChunkRow("a/b/3", "r", 1800.0, far(False, False, 0, 9, 1.0, 1.0)),
     ]
     write_distances(path, map(chunk_line, rows))
     assert main(words) == 0
@@ -153,3 +158,22 @@ def test_an_interrupted_run_goes_on_from_its_blocks_and_other_settings_do_not_ta
     assert [line.split("\t")[7] for line in other] == ["0.5000"] * 3  # two of four tokens
     changed = [pair._replace(auxiliary="我們用") for pair in pairs]
     assert "marked" not in list(measured_lines(changed, Measuring(), nj=1, total=3, keeping=keeping))
+
+
+def test_a_metric_added_in_one_place_is_measured_written_read_swept_summed_and_studied(tmp_path, monkeypatch):
+    """By how many tokens the lengths differ: nothing else knows of it."""
+
+    def length_gap(pair):
+        return float(abs(len(pair.teacher.tokens) - len(pair.auxiliary.tokens)))
+
+    monkeypatch.setitem(METRICS, "length_gap", Metric("length gap", length_gap))
+    row = ChunkRow("a/b/1", "r", 3600.0, Comparer(Measuring()).compare("我們用 model", "我們"))
+    write_distances(tmp_path / "distances.tsv", [chunk_line(row)])
+    header, line = (tmp_path / "distances.tsv").read_text().splitlines()
+    assert header.endswith("\tmer\tper\tcomposite\tlength_gap")
+    assert line.endswith("\t2.0000")
+    (found,) = read_distances(tmp_path / "distances.tsv")
+    assert found.distances["length_gap"] == 2.0
+    assert [amount.n_chunks for amount in sweep([found], [1.0, 2.0]).kept["length_gap"]] == [0, 1]
+    assert summed_up([found], 0).kept_share("length_gap", 2.0) == 1.0
+    assert study([JudgedChunk(found, ErrorRate(4, d=4))], 0.4)["by_metric"]["length_gap"]["recall"] == [1.0] * 9

@@ -18,8 +18,8 @@ from k2d.data.rows import Recording
 from k2d.decode import sources
 from k2d.inference import dispatch, worker
 from k2d.inference.decode_job import Work
-from k2d.inference.dispatch import Seat
 from k2d.inference.output import hear_recordings
+from k2d.inference.tasks import WorkerDevice
 from k2d.pipeline.job import Counts, Job
 from k2d.pipeline.runner import make_job
 
@@ -45,7 +45,7 @@ class OneProcess:
         if died := self.dies(task):
             return Outcome(task, error=died, answered=False)
         try:
-            return Outcome(task, worker.do((Seat("cpu", 1), task)))
+            return Outcome(task, worker.carry_out((WorkerDevice("cpu", 1), task)))
         except Exception as error:
             return Outcome(task, error=f"{type(error).__name__}: {error}", exception=error)
 

@@ -32,7 +32,8 @@ from egs.mini.sentences import sentence  # noqa: E402
 from egs.mini.words import COURSES, read_deck, read_grammar  # noqa: E402
 from k2d.data.kaldi.external_sort import sort_lines  # noqa: E402
 from k2d.select.bulk import Pair, measured_lines  # noqa: E402
-from k2d.select.distances import Comparer, Measuring  # noqa: E402
+from k2d.select.distances import Comparer  # noqa: E402
+from k2d.select.metrics import Measuring  # noqa: E402
 from k2d.select.tsv import write_distances  # noqa: E402
 from k2d.text.phonemes import Phonemiser  # noqa: E402
 from k2d.text.tokenise import token_texts  # noqa: E402
@@ -101,7 +102,7 @@ def _speed() -> None:
     unseen = chunks[WARM:]
     found = [comparer.compare(pair.teacher, pair.auxiliary) for pair in unseen[:PLAIN]]
     expected = [plain(pair.teacher, pair.auxiliary) for pair in unseen[:PLAIN]]
-    differing = sum((f.loops_a, f.loops_b, f.mer, f.per) != e for f, e in zip(found, expected, strict=True))
+    differing = sum((f.loops_a, f.loops_b, f["mer"], f["per"]) != e for f, e in zip(found, expected, strict=True))
     print(f"the two implementations differ on {differing} of {PLAIN} chunks")
     rounds = [(_seconds(plain, unseen[:PLAIN]), _fresh_seconds(seed)) for seed in range(2, 2 + ROUNDS)]
     plain_s, ours_s = (min(column) for column in zip(*rounds, strict=True))

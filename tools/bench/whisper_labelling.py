@@ -16,7 +16,6 @@ import platform
 import statistics
 import sys
 import tempfile
-import time
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -31,16 +30,13 @@ from torch import Tensor
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from k2d.decode.greedy import greedy
 from k2d.decode.long_recordings import decode_recordings
-from k2d.decode.options import Options
 from k2d.decode.search import Search
 from k2d.decode.sources import Source
 from k2d.models.interface import Request
 from k2d.models.registry import load_recogniser
 from k2d.models.whisper.dims import PUBLISHED, RATE_HZ, WhisperDims, shapes
+from tools.bench.whisper_forced import LABELLING, added, clock, report, timed_in_turns
 
-N_TOKENS = 150
-FIRST_TIME, END = 50_364, 50_257
-TIMES_S = {0: 0.0, N_TOKENS // 2 - 1: 13.2, N_TOKENS // 2: 13.2, N_TOKENS - 2: 26.7, N_TOKENS - 1: 26.7}
 TEMPERATURES = {
     "temperature": 0.0,
     "condition_on_previous_text": False,
@@ -50,7 +46,6 @@ TEMPERATURES = {
     "language": "zh",
     "fp16": False,
 }
-LABELLING = Options(batch_size=16, min_window_s=0.2)
 
 
 def main() -> None:
@@ -73,7 +68,7 @@ def main() -> None:
             decoder_alone(theirs, ours, sources, options)
             over_all(theirs, ours, sources, options)
         if options.others:
-            from tools.bench.whisper_others import compare_others
+            from tools.bench.whisper_others import compare_others  # its libraries need not be installed
 
             compare_others(ours, checkpoint, sources, options)
 
@@ -142,31 +137,6 @@ def decoder_alone(theirs: Any, ours: Any, sources: list[Source], options: argpar
     print(f"  decoder alone, {report(times, 'batch 16', 'whisper.decode', len(sources))}, {same} alike")
 
 
-def clock(options: argparse.Namespace) -> Callable[[], float]:
-    return time.process_time if options.processor_time else time.perf_counter
-
-
-def timed_in_turns(
-    ways: dict[str, Callable[[], Any]], options: argparse.Namespace
-) -> tuple[dict[str, list[float]], dict[str, Any]]:
-    """Seconds of every way, turn by turn, and what each way gave."""
-    now = clock(options)
-    found: dict[str, Any] = {}
-    times: dict[str, list[float]] = {way: [] for way in ways}
-    for _ in range(options.pairs):
-        for way, work in ways.items():
-            start = now()
-            found[way] = work()
-            times[way].append(now() - start)
-    return times, found
-
-
-def report(times: dict[str, list[float]], way: str, base: str, n_windows: int) -> str:
-    ratios = sorted(slow / fast for slow, fast in zip(times[base], times[way], strict=True))
-    each_ms = statistics.median(times[way]) / n_windows * 1000
-    return f"{way}: {each_ms:.0f} ms a window, {statistics.median(ratios):.1f}x ({ratios[0]:.1f} to {ratios[-1]:.1f})"
-
-
 def make_recordings(folder: Path, options: argparse.Namespace) -> list[Source]:
     """Noise whose loudness changes, of so many windows that move on by 26.7 s."""
     sources = []
@@ -193,20 +163,6 @@ def make_checkpoint(path: Path, dims: WhisperDims) -> Path:
 
 
 # --- the same length for all ---
-
-
-def added(n_generated: int, n_vocabulary: int, cache: dict[int, Tensor]) -> Tensor:
-    """What is added to the scores at a place: times and the end where they have to be, words elsewhere."""
-    if n_generated not in cache:
-        row_V = torch.full((n_vocabulary,), -torch.inf)
-        if n_generated in TIMES_S:
-            row_V[FIRST_TIME + round(TIMES_S[n_generated] * 50)] = 0.0
-        elif n_generated >= N_TOKENS:
-            row_V[END] = 0.0
-        else:
-            row_V[:END] = 0.0
-        cache[n_generated] = row_V
-    return cache[n_generated]
 
 
 def force_ours(ours: Any) -> None:

@@ -18,7 +18,7 @@ from k2d.decode.long_recordings import decode_recordings
 from k2d.decode.sources import Source
 from k2d.export import ctranslate2, huggingface
 from k2d.export.request import Wanted
-from tools.bench.whisper_labelling import LABELLING, N_TOKENS, added, report, timed_in_turns
+from tools.bench.whisper_forced import LABELLING, N_TOKENS, added, report, timed_in_turns
 
 _N_PROMPT = 3  # start, language, task
 

@@ -65,13 +65,17 @@ def _forget_attention(module: Any, *_: Any) -> None:
 
 def _task() -> Any:
     import nltk
+    import typeguard
 
-    # ESPnet's g2p fetches dictionaries when it is imported, and S2T never uses them.
+    # S2T needs neither of these, and both cost seconds at the import: ESPnet's g2p fetches dictionaries, and typeguard
+    # compiles a thousand functions a second time, with checks of the types of their arguments.
     download, nltk.download = nltk.download, lambda *_, **__: False
+    checked, typeguard.typechecked = typeguard.typechecked, lambda function: function  # type: ignore[assignment]
     try:
         from espnet2.tasks.s2t import S2TTask
     finally:
         nltk.download = download
+        typeguard.typechecked = checked
     warnings.filterwarnings("ignore", category=FutureWarning, module="espnet2")
     return S2TTask
 

@@ -1,0 +1,108 @@
+"""The metrics by which two opinions on a chunk lie apart. To add one: a function below, and its line in METRICS.
+
+Each has a column in distances.tsv, a rule of its name, a place in the sweep and in the report, and is tested by the
+validator study.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+from rapidfuzz.distance import Levenshtein
+
+from k2d.config.schema import Select
+
+DECIMALS = 4  # of a distance. Decisions are made on what is written, so that anyone can make them again
+
+
+@dataclass(frozen=True, slots=True)
+class Measuring:
+    """All that decides a distance: fields of the config's section `select`, with its defaults."""
+
+    ngram: int = Select.ngram
+    ngram_count: int = Select.ngram_count
+    denominator: Literal["validator", "teacher", "longer"] = Select.denominator
+    empty_validator_distance: float = Select.empty_validator_distance
+    script: Literal["t2s", "per_char", "none"] = Select.script
+    out_of_vocabulary: Literal["letters", "drop"] = Select.out_of_vocabulary
+    steps: tuple[str, ...] = ()
+    lexicon: str | None = None
+
+
+class Opinion(NamedTuple):
+    """What one side wrote, ready to be compared; a character stands for each phoneme."""
+
+    loops: bool
+    tokens: list[str]
+    phonemes: str
+
+
+class OpinionPair(NamedTuple):
+    """Both opinions on a chunk, and the metrics that come before this one in METRICS."""
+
+    teacher: Opinion
+    auxiliary: Opinion
+    measuring: Measuring
+    measured: Mapping[str, float]
+
+
+class Metric(NamedTuple):
+    """A metric by its title in tables, and how it is measured."""
+
+    title: str
+    measure: Callable[[OpinionPair], float]
+
+
+def mer(pair: OpinionPair) -> float:
+    """Mixed error rate: edits between the mixed tokens."""
+    return error_rate(pair.teacher.tokens, pair.auxiliary.tokens, pair.measuring)
+
+
+def per(pair: OpinionPair) -> float:
+    """Phoneme error rate: edits between the phonemes."""
+    return error_rate(pair.teacher.phonemes, pair.auxiliary.phonemes, pair.measuring)
+
+
+def composite(pair: OpinionPair) -> float:
+    """max(h(teacher), min(1 - h(auxiliary), PER)), where h is 1 for a text that loops (K2D, eq. 5).
+
+    A looping teacher is far away. A looping auxiliary is no witness, so it drops nothing. Otherwise PER decides.
+    """
+    return max(float(pair.teacher.loops), min(1.0 - pair.auxiliary.loops, pair.measured["per"]))
+
+
+METRICS: dict[str, Metric] = {
+    "mer": Metric("MER", mer),
+    "per": Metric("PER", per),
+    "composite": Metric("composite", composite),
+}
+"""By name, in the order in which they are measured and written."""
+
+
+def measure(teacher: Opinion, auxiliary: Opinion, measuring: Measuring) -> dict[str, float]:
+    """The distance between two opinions by each metric."""
+    measured: dict[str, float] = {}
+    pair = OpinionPair(teacher, auxiliary, measuring, measured)
+    for name, metric in METRICS.items():
+        measured[name] = metric.measure(pair)
+    return measured
+
+
+def error_rate(teacher: Sequence[str], auxiliary: Sequence[str], measuring: Measuring) -> float:
+    """Edit distance as a share of one side's length, in the decimals that are kept.
+
+    >>> error_rate("abcd", "abxyz", Measuring()), error_rate("abcd", "abxyz", Measuring(denominator="teacher"))
+    (0.6, 0.75)
+    >>> error_rate("", "", Measuring()), error_rate("ab", "", Measuring()), error_rate("", "ab", Measuring())
+    (0.0, 1.0, 1.0)
+    """
+    if teacher == auxiliary:
+        return 0.0
+    if not auxiliary:
+        return measuring.empty_validator_distance
+    if not teacher:
+        return 1.0
+    lengths = {"validator": len(auxiliary), "teacher": len(teacher), "longer": max(len(teacher), len(auxiliary))}
+    return round(Levenshtein.distance(teacher, auxiliary) / lengths[measuring.denominator], DECIMALS)

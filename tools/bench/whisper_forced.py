@@ -1,0 +1,58 @@
+"""What whisper_labelling.py and whisper_others.py share: the forced length of a window, and timing in turns."""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from k2d.decode.options import Options
+
+N_TOKENS = 150
+FIRST_TIME, END = 50_364, 50_257
+TIMES_S = {0: 0.0, N_TOKENS // 2 - 1: 13.2, N_TOKENS // 2: 13.2, N_TOKENS - 2: 26.7, N_TOKENS - 1: 26.7}
+LABELLING = Options(batch_size=16, min_window_s=0.2)
+
+
+def added(n_generated: int, n_vocabulary: int, cache: dict[int, Tensor]) -> Tensor:
+    """What is added to the scores at a place: times and the end where they have to be, words elsewhere."""
+    if n_generated not in cache:
+        row_V = torch.full((n_vocabulary,), -torch.inf)
+        if n_generated in TIMES_S:
+            row_V[FIRST_TIME + round(TIMES_S[n_generated] * 50)] = 0.0
+        elif n_generated >= N_TOKENS:
+            row_V[END] = 0.0
+        else:
+            row_V[:END] = 0.0
+        cache[n_generated] = row_V
+    return cache[n_generated]
+
+
+def clock(options: argparse.Namespace) -> Callable[[], float]:
+    return time.process_time if options.processor_time else time.perf_counter
+
+
+def timed_in_turns(
+    ways: dict[str, Callable[[], Any]], options: argparse.Namespace
+) -> tuple[dict[str, list[float]], dict[str, Any]]:
+    """Seconds of every way, turn by turn, and what each way gave."""
+    now = clock(options)
+    found: dict[str, Any] = {}
+    times: dict[str, list[float]] = {way: [] for way in ways}
+    for _ in range(options.pairs):
+        for way, work in ways.items():
+            start = now()
+            found[way] = work()
+            times[way].append(now() - start)
+    return times, found
+
+
+def report(times: dict[str, list[float]], way: str, base: str, n_windows: int) -> str:
+    ratios = sorted(slow / fast for slow, fast in zip(times[base], times[way], strict=True))
+    each_ms = statistics.median(times[way]) / n_windows * 1000
+    return f"{way}: {each_ms:.0f} ms a window, {statistics.median(ratios):.1f}x ({ratios[0]:.1f} to {ratios[-1]:.1f})"
