@@ -15,13 +15,13 @@ PACKAGE = PROJECT_ROOT / "k2d"
 # Each room may import the rooms before it, and itself. `__main__` may import them all.
 ORDER = [
     "core",
+    "objectives",
     "config",
     "text",
     "data",
     "models",
     "decode",
     "select",
-    "objectives",
     "train",
     "score",
     "report",

@@ -103,7 +103,7 @@ def _lesson(row: Row, seed: int, kept: Mapping[str, Path], heldout: Mapping[str,
     pair = TeacherStudent(student, teacher, shares_encoder=job.config.student.freeze_encoder)
     objective = DistillationLoss(
         pair,
-        Terms({str(name): weight for name, weight in distill.objective.items()}, distill.temperature),
+        Terms(distill.objective, distill.temperature),
         distill.reduction,
     )
     if row is Row.STUDENT:

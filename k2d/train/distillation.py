@@ -11,8 +11,8 @@ from torch import Tensor
 
 from k2d.core.errors import UsageError
 from k2d.models.interface import Memory, Recogniser
-from k2d.objectives.objective import CTC, Objective, Sides
-from k2d.objectives.terms import ctc
+from k2d.objectives.objective import Objective, Sides
+from k2d.objectives.terms import CTC, ctc
 from k2d.train.batches import IGNORED, Batch
 from k2d.train.trainable import BY_CTC, BY_TOKENS, Reach
 
@@ -30,8 +30,8 @@ class TeacherStudent:
 def reach_of(objective: Objective) -> Reach:
     """The parts that the terms depend on: some terms use the decoder's last hidden states and no logits.
 
-    >>> sorted(reach_of(Objective({"hidden_mse": 1.0})).parts), sorted(reach_of(Objective({"ctc": 1.0})).parts)
-    (['decoder', 'encoder'], ['ctc_head', 'encoder'])
+    >>> [sorted(reach_of(Objective({name: 1.0}, 2.0)).parts) for name in ("hidden_mse", "ctc")]
+    [['decoder', 'encoder'], ['ctc_head', 'encoder']]
     """
     by_ctc = BY_CTC if objective.weights.get(CTC) else frozenset()
     by_tokens = BY_TOKENS if objective.token_terms else frozenset()

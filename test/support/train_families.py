@@ -66,7 +66,7 @@ class Families:
         _make_exact(student)
         student.spec_augment, student.freeze_positions = False, case.freeze_positions
         pair = TeacherStudent(student, teacher, shares_encoder=case.freeze_encoder)
-        objective = DistillationLoss(pair, Objective(dict.fromkeys(case.terms, 1.0)), "token_mean")
+        objective = DistillationLoss(pair, Objective(dict.fromkeys(case.terms, 1.0), 2.0), "token_mean")
         samples = _samples(student)
         part = "decoder" if case.freeze_encoder else "all"
         keeping = teacher if case.keep_encoded else None

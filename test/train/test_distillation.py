@@ -152,7 +152,7 @@ def test_a_student_with_all_layers_has_nothing_to_learn_from_its_teacher(teacher
     teacher.network.encoder.register_forward_hook(lambda *_: n_encoded.append("teacher"))
     student.network.encoder.register_forward_hook(lambda *_: n_encoded.append("student"))
     distilling = DistillationLoss(
-        TeacherStudent(student, teacher, shares_encoder=True), Objective({"ce": 0.8, "kl": 1.0}), "token_mean"
+        TeacherStudent(student, teacher, shares_encoder=True), Objective({"ce": 0.8, "kl": 1.0}, 2.0), "token_mean"
     )
     sums = distilling.sums(batch)
     assert sums["kl"].item() == pytest.approx(0.0, abs=1e-4)
@@ -161,7 +161,7 @@ def test_a_student_with_all_layers_has_nothing_to_learn_from_its_teacher(teacher
     smaller = teacher.with_decoder_layers([0, 2])
     smaller.network.requires_grad_(True)
     terms = DistillationLoss(
-        TeacherStudent(smaller, teacher, True), Objective({"ce": 0.8, "kl": 1.0, "ctc": 0.1}), "sum"
+        TeacherStudent(smaller, teacher, True), Objective({"ce": 0.8, "kl": 1.0, "ctc": 0.1}, 2.0), "sum"
     )
     sums = terms.sums(batch)
     assert sums["kl"].item() > 0.1
@@ -185,7 +185,9 @@ def test_padding_never_leaks_into_the_loss(teacher, chunks_folder, tmp_path):
 
     (batch,) = batches_of(chunks_folder, tmp_path)[0]
     student = teacher.with_decoder_layers([0, 2])
-    terms = DistillationLoss(TeacherStudent(student, teacher, True), Objective({"ce": 1.0, "kl": 1.0}), "token_mean")
+    terms = DistillationLoss(
+        TeacherStudent(student, teacher, True), Objective({"ce": 1.0, "kl": 1.0}, 2.0), "token_mean"
+    )
     together = terms.sums(batch)
     alone = [terms.sums(one) for one in singles(batch)]
     for name in ("ce", "kl"):
@@ -213,7 +215,7 @@ def test_what_is_kept_is_what_the_teacher_gives(teacher, chunks_folder, tmp_path
         material = ChunkMaterial(chunks, teacher.codec, teacher.window, **kept)
         (batch,) = ChunkBatches(material, len(chunks), 1, (1, 0), TrainingProcess())[0]
         pair = TeacherStudent(teacher.with_decoder_layers([0, 2]), teacher, shares_encoder=True)
-        sums = DistillationLoss(pair, Objective({"ce": 1.0, "kl": 1.0}), "token_mean").sums(batch)
+        sums = DistillationLoss(pair, Objective({"ce": 1.0, "kl": 1.0}, 2.0), "token_mean").sums(batch)
         return batch, {name: value.item() for name, value in sums.items()}
 
     heard, expected = losses()
@@ -264,7 +266,7 @@ def test_the_student_reads_other_words_and_is_to_say_what_was_there(teacher, chu
         teacher, "hidden", lambda memory, ids_BL, real=teacher.hidden: (read.append(ids_BL), real(memory, ids_BL))[1]
     )
     student = teacher.with_decoder_layers([0, 2])
-    DistillationLoss(TeacherStudent(student, teacher, True), Objective({"ce": 1.0, "kl": 1.0}), "token_mean").sums(
+    DistillationLoss(TeacherStudent(student, teacher, True), Objective({"ce": 1.0, "kl": 1.0}, 2.0), "token_mean").sums(
         noisy
     )
     (ids_BL,) = read

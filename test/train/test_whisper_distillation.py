@@ -44,7 +44,7 @@ def distilling(teacher, student):
     let_learn(student, {"decoder"})
     set_modes(student, {"decoder"})
     return DistillationLoss(
-        TeacherStudent(student, teacher, shares_encoder=True), Objective({"ce": 0.8, "kl": 1.0}), "token_mean"
+        TeacherStudent(student, teacher, shares_encoder=True), Objective({"ce": 0.8, "kl": 1.0}, 2.0), "token_mean"
     )
 
 

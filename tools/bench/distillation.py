@@ -87,7 +87,7 @@ def ways(teacher: Any, student: Any, batch_size: int) -> dict[str, Callable[[], 
     optimizer = torch.optim.AdamW(learning, fused=True)
 
     def step(pair: TeacherStudent, batch: Batch) -> None:
-        objective = DistillationLoss(pair, Objective(WEIGHTS), "token_mean")
+        objective = DistillationLoss(pair, Objective(WEIGHTS, 2.0), "token_mean")
         counts, sums = objective.counts(batch), objective.sums(batch)
         loss = torch.stack([objective.weights[name] * sums[name] / counts[name] for name in WEIGHTS]).sum()
         torch.autograd.backward(loss)
