@@ -8,7 +8,7 @@ from itertools import zip_longest
 from pathlib import Path
 
 from k2d.core.errors import K2DError
-from k2d.core.layout import shown
+from k2d.core.layout import SCORED_ROLES, SCORES, SPEEDS, TEACHER, shown
 from k2d.score.align import edits
 from k2d.score.confidence import (
     FEW_SEGMENTS,
@@ -23,8 +23,6 @@ from k2d.score.rates import Reduction, reduction
 from k2d.score.signature import differing_fields
 from k2d.score.store import HYP, REF, SCORE, StoredScore, read_score
 from k2d.score.timing import SINGLE, SPEED, RealTimeFactor, read_speeds, speed_up
-
-TEACHER = "teacher"
 
 
 @dataclass(frozen=True)
@@ -81,12 +79,12 @@ def systems_in(folders: Sequence[Path]) -> list[System]:
 
 def _speeds_below(folder: Path) -> dict[str, dict[str, RealTimeFactor]]:
     """By set and model: one recording at a time."""
-    paths = [path for path in sorted(folder.glob(f"speed/*/*/{SPEED}")) if not _is_hidden(path.relative_to(folder))]
-    return {path.parent.relative_to(folder / "speed").as_posix(): read_speeds(path)[SINGLE] for path in paths}
+    paths = [path for path in sorted(folder.glob(f"{SPEEDS}/*/*/{SPEED}")) if not _is_hidden(path.relative_to(folder))]
+    return {path.parent.relative_to(folder / SPEEDS).as_posix(): read_speeds(path)[SINGLE] for path in paths}
 
 
 def _scores_below(folder: Path) -> list[StoredScore]:
-    root = folder / "score" if (folder / "score").is_dir() else folder
+    root = folder / SCORES if (folder / SCORES).is_dir() else folder
     paths = sorted(path for path in root.rglob(SCORE) if not _is_hidden(path.relative_to(root)))
     if not paths:
         raise K2DError(f"{shown(folder)}: no {SCORE} below it; expected an experiment after stage 12 (score)")
@@ -100,7 +98,7 @@ def _is_hidden(path: Path) -> bool:
 def sets_of(systems: Sequence[System]) -> list[str]:
     """The sets that any system was scored on, in the order of their roles and names."""
     roles = {name: stored.record.get("role") or "" for system in systems for name, stored in system.scores.items()}
-    order = ["dev", "in_domain", "out_domain", ""]
+    order = [*SCORED_ROLES, ""]
     return sorted(roles, key=lambda name: (order.index(roles[name]) if roles[name] in order else len(order), name))
 
 

@@ -11,7 +11,7 @@ from k2d.score.scoring import USUAL_CONVENTIONS, Conventions, SetScore, Tally, s
 from k2d.score.signature import signature, texts_digest
 from k2d.score.store import Heading, Record, record_of, write_record, written
 from k2d.score.texts import JoinedSet, joined, read_references, read_texts
-from k2d.score.timing import RealTimeFactor, read_timing, real_time_factor
+from k2d.score.timing import TIMING, RealTimeFactor, read_timing, real_time_factor
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,5 +68,5 @@ def _tallied(pairs: JoinedSet, task: Task, folder: Path | None) -> SetScore:
 
 
 def _speed(hyp: Path) -> RealTimeFactor | None:
-    path = hyp.parent / "timing.json"
+    path = hyp.parent / TIMING
     return real_time_factor(read_timing(path)) if path.exists() else None

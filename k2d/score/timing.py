@@ -12,7 +12,8 @@ from typing import Any, TypeVar
 from k2d.core.errors import K2DError
 from k2d.core.layout import shown
 
-SPEED, SINGLE, BATCHED = "speed.json", "single", "batched"
+TIMING, SPEED = "timing.json", "speed.json"
+SINGLE, BATCHED = "single", "batched"
 _FORM = '{"audio_s": 3600.0, "runs_s": [301.2, …], "batch_size": 16, "threads": 8, "dtype": "fp32", "device": "cpu"}'
 
 
