@@ -61,35 +61,51 @@ def _parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     made.add_argument("audio", nargs="+", type=Path, metavar="FILE", help="audio files, or folders of them")
-    made.add_argument("--model", required=True, type=Path, metavar="DIR", help="model folder (exp/mini/models/teacher)")
-    made.add_argument("--format", choices=list(FORMATS), default="txt", help="default: txt")
-    made.add_argument("--out", type=Path, metavar="DIR", help="a file per recording here (default: the terminal)")
-    made.add_argument("--language", action="append", default=[], metavar="NAME", help="in the prompt; may be repeated")
-    beam = f"hypotheses side by side, at most {MOST_BEAM} (default: 1, greedy)"
+    made.add_argument(
+        "--model",
+        required=True,
+        type=Path,
+        metavar="DIR",
+        help="model folder, such as exp/mini/models/teacher, or the name of a published Whisper",
+    )
+    made.add_argument("--format", choices=list(FORMATS), default="txt", help="output format (default: txt)")
+    made.add_argument(
+        "--out",
+        type=Path,
+        metavar="DIR",
+        help="write a file for each recording to DIR (default: print to the terminal)",
+    )
+    made.add_argument(
+        "--language", action="append", default=[], metavar="NAME", help="language in the prompt (repeatable)"
+    )
+    beam = f"beam size, at most {MOST_BEAM} (default: 1, greedy)"
     made.add_argument("--beam", type=whole_number(1, MOST_BEAM), default=1, metavar="N", help=beam)
     made.add_argument(
         "--mode",
         choices=["attention", "joint"],
         default="attention",
-        help="joint: with the CTC head (default: attention)",
+        help="joint: combine the decoder with the CTC head (default: attention)",
     )
     made.add_argument(
-        "--ctc-weight", type=between_0_and_1, default=0.3, help="the head's share in --mode joint (default: 0.3)"
+        "--ctc-weight",
+        type=between_0_and_1,
+        default=0.3,
+        help="weight of the CTC head with --mode joint (default: 0.3)",
     )
-    together = "recordings decoded together (default: 16)"
+    together = "recordings that are decoded together (default: 16)"
     made.add_argument("--batch-size", type=whole_number(1, MOST_BATCH), default=16, metavar="N", help=together)
-    made.add_argument("--device", default="cpu", help="cpu (default), cuda, cuda:1")
+    made.add_argument("--device", default="cpu", help="cpu (default), cuda, or a numbered GPU such as cuda:1")
     made.add_argument(
         "--engine",
         choices=["torch", "ctranslate2"],
         default="torch",
-        help="ctranslate2: faster-whisper's, for Whisper models, which are converted once (default: torch)",
+        help="ctranslate2: the engine of faster-whisper, for Whisper models; each is converted once (default: torch)",
     )
     made.add_argument(
-        "--compute-type", choices=get_args(ComputeType), help="numbers of --engine ctranslate2 (default: fp32)"
+        "--compute-type", choices=get_args(ComputeType), help="number format of --engine ctranslate2 (default: fp32)"
     )
     made.add_argument(
-        "--threads", type=whole_number(1, MOST_PROCESSES), metavar="N", help="cores to compute on (default: all)"
+        "--threads", type=whole_number(1, MOST_PROCESSES), metavar="N", help="CPU cores to use (default: all)"
     )
     return made
 

@@ -1,4 +1,4 @@
-"""python -m k2d stages (run.sh --list): the road, and how far it has been walked for a config."""
+"""Print the stages, what each reads and writes, and what is done for a config (also: ./run.sh --list)."""
 
 from __future__ import annotations
 

@@ -71,28 +71,32 @@ def parser(verb: str) -> argparse.ArgumentParser:
     """The options of a stage verb; a test holds their list."""
     made = argparse.ArgumentParser(prog=f"python -m k2d {verb}", description=describe(BY_VERB[verb]))
     add_experiment_options(made)
-    made.add_argument("--ngpu", type=whole_number(0), default=0, metavar="N", help="GPUs to use (default: 0, the CPU)")
     made.add_argument(
-        "--nj", type=whole_number(1, MOST_PROCESSES), metavar="N", help="processes (default: one per core)"
+        "--ngpu", type=whole_number(0), default=0, metavar="N", help="number of GPUs (default: 0, the CPU)"
     )
     made.add_argument(
-        "--max-bad", type=float, metavar="SHARE", help="bad items allowed (default: the config's max_bad)"
+        "--nj", type=whole_number(1, MOST_PROCESSES), metavar="N", help="number of processes (default: one per core)"
     )
-    made.add_argument("--force", action="store_true", help="replace outputs that were made in another way")
+    made.add_argument(
+        "--max-bad", type=float, metavar="SHARE", help="largest share of bad items (default: max_bad of the config)"
+    )
+    made.add_argument("--force", action="store_true", help="replace outputs that were made with other settings or inputs")
     add_verify(made)
     if verb == "prepare":
-        made.add_argument("--allow-count-mismatch", action="store_true", help="go on when corpus.yaml promises else")
+        made.add_argument(
+            "--allow-count-mismatch", action="store_true", help="continue if the counts differ from corpus.yaml"
+        )
     return made
 
 
 def add_experiment_options(made: argparse.ArgumentParser) -> None:
     made.add_argument("--conf", default=DEFAULT_CONF, metavar="FILE", help=f"experiment (default: {DEFAULT_CONF})")
-    made.add_argument("--corpus", metavar="NAME", help="limit stages that work by corpus to this one")
+    made.add_argument("--corpus", metavar="NAME", help="limit stages 1, 11 and 12 to this corpus")
     made.add_argument("overrides", nargs="*", metavar="key=value", help="settings to change, such as select.alpha=0.3")
 
 
 def add_verify(made: argparse.ArgumentParser) -> None:
-    how = "hash all files anew (default: a file of the recorded size and time is what was recorded)"
+    how = "hash all files again (default: trust files whose size and time have not changed)"
     made.add_argument("--verify", action="store_true", help=how)
 
 

@@ -1,4 +1,4 @@
-"""python -m k2d report --publish: put an experiment's RESULTS.md into the project's, with how it was made."""
+"""Copy an experiment's report to the project's RESULTS.md, and add the commands and config that made it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ RESULTS = "RESULTS.md"
 def main(argv: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m k2d report --publish", description=__doc__)
     parser.add_argument("--publish", action="store_true", help=argparse.SUPPRESS)  # what led here
-    parser.add_argument("--conf", required=True, metavar="FILE", help="experiment")
+    parser.add_argument("--conf", required=True, metavar="FILE", help="the experiment's config")
     parser.add_argument(
         "overrides", nargs="*", metavar="key=value", help="settings that were changed, such as name=alpha03"
     )

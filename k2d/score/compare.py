@@ -62,10 +62,12 @@ def _is_by_ctc(system: System) -> bool:
 def parser() -> argparse.ArgumentParser:
     what = "Scored experiments side by side; the teacher, or else the first system, is what others are held against."
     made = argparse.ArgumentParser(prog="python -m k2d compare", description=what, allow_abbrev=False)
-    made.add_argument("folders", type=Path, nargs="+", metavar="EXP", help="experiments (exp/a), or folders of scores")
-    made.add_argument("--format", choices=["text", "json", "md"], default="text", help="default: text")
-    made.add_argument("--metric", choices=list(_LABELS), default="mer", help="figure in the table (default: mer)")
-    made.add_argument("--mixed-signatures", action="store_true", help="also where signatures differ")
+    made.add_argument(
+        "folders", type=Path, nargs="+", metavar="EXP", help="experiments, such as exp/a, or folders of scores"
+    )
+    made.add_argument("--format", choices=["text", "json", "md"], default="text", help="output format (default: text)")
+    made.add_argument("--metric", choices=list(_LABELS), default="mer", help="which error rate to print (default: mer)")
+    made.add_argument("--mixed-signatures", action="store_true", help="also compare scores with different signatures")
     return made
 
 

@@ -1,4 +1,4 @@
-"""python -m k2d select --sweep: how much data each distance would keep at each α, from the distances that are there."""
+"""Print how much data each distance would keep at each α. Reads the distances that stage 8 has written."""
 
 from __future__ import annotations
 
