@@ -11,7 +11,7 @@ import yaml
 from k2d.config import load_config, settings_of
 from k2d.config.load import resolve_conf
 from k2d.core.errors import UsageError
-from k2d.core.layout import places
+from k2d.core.layout import experiment_layout
 
 
 def main(argv: Sequence[str]) -> int:
@@ -26,7 +26,7 @@ def main(argv: Sequence[str]) -> int:
     options = parser.parse_intermixed_args(argv)
     config = load_config(resolve_conf(options.conf), options.overrides)
     if options.get == "folder":
-        print(places(config.data, config.exp, config.name).exp)
+        print(experiment_layout(config.data, config.exp, config.name).exp)
         return 0
     settings = settings_of(config)
     if options.get:

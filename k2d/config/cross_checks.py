@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import PurePath
 
-from k2d.config.schema import ROLES, Config, Corpora, Recogniser
+from k2d.config.schema import Config, Corpora, Recogniser
 from k2d.config.training import Steps, Training
+from k2d.core.layout import ROLES
 
 RULES_OF_THE_LABEL_ALONE = ("none", "trivial")  # all others compare it with a second opinion
 

@@ -33,10 +33,9 @@ from k2d.config.fields import (
     Whole,
 )
 from k2d.config.training import StudentTraining, Training
+from k2d.core.layout import ROLES
 
 SCHEMA_VERSION = 1
-
-ROLES = ("labelled", "unlabelled", "dev", "in_domain", "out_domain")
 
 
 @dataclass(frozen=True, config=STRICT)

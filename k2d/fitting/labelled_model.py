@@ -32,7 +32,7 @@ _NOT_DECIDING = ("languages", "batch_size", "beam")  # of how checkpoints are de
 
 def unit_of(name: str, recogniser: Recogniser, key: str, job: Job) -> Unit:
     """The folder of a model; `key` is where the config speaks of it."""
-    output = job.places.exp / "models" / name
+    output = job.layout.model(name)
     if recogniser.checkpoint is not None:
         taken = {"name": name, "family": recogniser.family, "language": list(recogniser.language)}
         path = PROJECT_ROOT / recogniser.checkpoint
@@ -62,7 +62,7 @@ def unit_of(name: str, recogniser: Recogniser, key: str, job: Job) -> Unit:
         "decode": _choosing(recogniser, job),
     }
     corpora = job.config.corpora
-    data = tuple(job.places.split(split) for split in (*corpora.labelled, *corpora.dev))
+    data = tuple(job.layout.split(split) for split in (*corpora.labelled, *corpora.dev))
     return Unit(output, settings, (*inputs_of(recogniser, job), *data), added=frozenset({"decode"}))
 
 
@@ -112,10 +112,10 @@ def _train(name: str, recogniser: Recogniser, recipe: Recipe, job: Job, folder: 
     from k2d.train.supervised import train_recogniser
 
     torch.set_num_threads(job.nj)
-    work = job.places.exp / "work" / name  # outside the folder being made, which a rerun begins anew
+    work = job.layout.training_work(name)  # outside the folder being made, which a rerun begins anew
     window, seed = window_of(recogniser), seed_of(recogniser, job)
-    labelled = [job.places.split(split) for split in job.config.corpora.labelled]
-    pool = open_pool(labelled, job.places.exp / "cache" / "pool", rate_hz=window.rate_hz, max_s=window.length_s)
+    labelled = [job.layout.split(split) for split in job.config.corpora.labelled]
+    pool = open_pool(labelled, job.layout.cache / "pool", rate_hz=window.rate_hz, max_s=window.length_s)
     model = new_recogniser(recogniser, pool, work, job, seed=seed)
     setting = setting_of(work, seed, job)
     material = Material(pool, model.codec, model.window, Request(recogniser.language))
@@ -147,7 +147,7 @@ def held_of(splits: tuple[str, ...], job: Job) -> Held:
     sources: list[Source] = []
     said: dict[str, list[str]] = {}
     for split in splits:
-        folder = job.places.split(split)
+        folder = job.layout.split(split)
         sources += [Source(f"{split}/{row.id}", row.audio, row.duration_s) for row in read_recordings(folder)]
         in_order = sorted(read_utterances(folder), key=lambda row: (row.recording_id, row.start_s or 0.0))
         for row in in_order:

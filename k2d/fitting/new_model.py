@@ -35,7 +35,7 @@ def setting_of(work: Path, seed: int, job: Job) -> Setting:
 def inputs_of(recogniser: Recogniser, job: Job) -> tuple[Path, ...]:
     """The files that decide it: a Whisper has its vocabulary from the package."""
     config = _config(recogniser)
-    return (config,) if recogniser.family == "whisper" else (config, job.places.exp / "tokens")
+    return (config,) if recogniser.family == "whisper" else (config, job.layout.tokens)
 
 
 def window_of(recogniser: Recogniser) -> Window:
@@ -69,9 +69,9 @@ def _new_s2t(recogniser: Recogniser, pool: Pool, work: Path, job: Job, seed: int
     from k2d.models.espnet_s2t.training_config import read_config
 
     config = read_config(_config(recogniser))
-    tokens = (job.places.exp / "tokens" / TOKENS).read_text(encoding="utf-8").splitlines()
+    tokens = (job.layout.tokens / TOKENS).read_text(encoding="utf-8").splitlines()
     work.mkdir(parents=True, exist_ok=True)
-    shutil.copy(job.places.exp / "tokens" / PIECES, work / PIECES)
+    shutil.copy(job.layout.tokens / PIECES, work / PIECES)
     if config.get("normalize") == "global_mvn":
         (work / STATISTICS).write_bytes(feature_statistics(config, _some_speech(pool)))
     return new_s2t(config, tokens, work / PIECES, seed=seed)

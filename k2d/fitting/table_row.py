@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from k2d.config import settings_of
+from k2d.core.layout import STUDENT, TEACHER
 from k2d.data.hypotheses import FILE as HYPOTHESES
 from k2d.data.hypotheses import plain_text, read_hypotheses
 from k2d.data.kaldi.datadir import read_recordings
@@ -18,8 +19,6 @@ from k2d.fitting.new_model import setting_of
 from k2d.fitting.save_model import leave
 from k2d.inference.decode_job import longform_work, loop_test
 from k2d.pipeline.job import Counts, Job
-from k2d.stages.init_student import STUDENT
-from k2d.stages.pseudo_label import TEACHER
 
 if TYPE_CHECKING:
     from torch.utils.data import Dataset
@@ -73,7 +72,7 @@ def train_row(
     from k2d.train.schedule import measured_steps
 
     torch.set_num_threads(job.nj)
-    distill, work = job.config.distill, job.places.exp / "work" / name
+    distill, work = job.config.distill, job.layout.training_work(name)
     training = distill.training
     heldout = heldout_of(job)
     log.info("%s: %s", name, row.value)
@@ -143,8 +142,8 @@ def _table(folders: Mapping[Path, frozenset[str]], reader: Recogniser, job: Job)
     """
     from k2d.train.chunk_writing import Wanted, open_chunks
 
-    name = next((folder.relative_to(job.places.exp) for folder in folders), Path("empty"))
-    return open_chunks(Wanted(folders, reader.codec, reader.max_tokens), job.places.exp / "cache" / "tables" / name)
+    name = next((folder.relative_to(job.layout.exp) for folder in folders), Path("empty"))
+    return open_chunks(Wanted(folders, reader.codec, reader.max_tokens), job.layout.cache / "tables" / name)
 
 
 def _encoded(teacher: Recogniser, labelling: Labelling, job: Job) -> Encoded:
@@ -153,14 +152,14 @@ def _encoded(teacher: Recogniser, labelling: Labelling, job: Job) -> Encoded:
     from k2d.train.chunk_batches import ChunkMaterial
     from k2d.train.encoded import open_encoded
 
-    splits = [job.places.exp / "chunks" / split for split in job.config.corpora.unlabelled]
+    splits = [job.layout.chunks(split) for split in job.config.corpora.unlabelled]
     table = _table(dict.fromkeys(splits, frozenset[str]()), teacher, job)
     return open_encoded(
         ChunkMaterial(table, teacher.codec, teacher.window, labelling),
         teacher,
-        job.places.exp / "cache" / "encoded",
+        job.layout.cache / "encoded",
         made_from={
-            "teacher": fingerprint(job.places.exp / "models" / TEACHER),
+            "teacher": fingerprint(job.layout.model(TEACHER)),
             "audio": [fingerprint(folder) for folder in splits],  # a corpus may be made anew under the same paths
         },
         batch_size=job.config.decode.batch_size,
@@ -182,8 +181,8 @@ def _pool(teacher: Trainable, job: Job) -> Material:
     from k2d.train.pool import open_pool
 
     window = teacher.window
-    labelled = [job.places.split(split) for split in job.config.corpora.labelled]
-    pool = open_pool(labelled, job.places.exp / "cache" / "pool", rate_hz=window.rate_hz, max_s=window.length_s)
+    labelled = [job.layout.split(split) for split in job.config.corpora.labelled]
+    pool = open_pool(labelled, job.layout.cache / "pool", rate_hz=window.rate_hz, max_s=window.length_s)
     return Material(pool, teacher.codec, window, Request(tuple(job.config.teacher.language)))
 
 
@@ -223,7 +222,7 @@ def _load(name: str, job: Job) -> Any:
     from k2d.models.registry import load_recogniser
 
     teacher = job.config.teacher
-    loaded = load_recogniser(job.places.exp / "models" / name, family=teacher.family, languages=teacher.language)
+    loaded = load_recogniser(job.layout.model(name), family=teacher.family, languages=teacher.language)
     return cast("Shrinkable", loaded)
 
 
@@ -235,7 +234,7 @@ def heldout_of(job: Job) -> dict[str, frozenset[str]]:
     from k2d.train.chunk_batches import heldout_recordings
 
     splits = job.config.corpora.unlabelled
-    names = [f"{split}/{row.id}" for split in splits for row in read_recordings(job.places.split(split))]
+    names = [f"{split}/{row.id}" for split in splits for row in read_recordings(job.layout.split(split))]
     held = heldout_recordings(names, job.config.distill.heldout_share, job.config.seed)
     return {split: frozenset(n[len(split) + 1 :] for n in held if n.startswith(f"{split}/")) for split in splits}
 
@@ -257,9 +256,9 @@ def _held(heldout: Mapping[str, frozenset[str]], job: Job) -> Held:
 
     sources, texts = [], {}
     for split, names in heldout.items():
-        heard = read_hypotheses(job.places.exp / "pseudo" / split / HYPOTHESES, names)
+        heard = read_hypotheses(job.layout.pseudo_labels(split) / HYPOTHESES, names)
         said = {each.recording_id: plain_text(each) for each in heard}
-        for row in read_recordings(job.places.split(split)):
+        for row in read_recordings(job.layout.split(split)):
             if row.id in names and said.get(row.id):
                 sources.append(Source(f"{split}/{row.id}", row.audio, row.duration_s))
                 texts[f"{split}/{row.id}"] = said[row.id]

@@ -89,7 +89,7 @@ def work_of(model: str, recogniser: Recogniser, job: Job, *, clips: bool = False
     }
     if chosen.get("mode") == "joint":
         chosen["ctc_weight"] = decode.ctc_weight
-    folder, compute_type = job.places.exp / "models" / model, compute_type_of(recogniser, decode)
+    folder, compute_type = job.layout.model(model), compute_type_of(recogniser, decode)
     precision = decode.precision if compute_type is None else "fp32"  # decides nothing there
     return Work(folder, recogniser.family, recogniser.language, chosen, precision, loop, clips, compute_type)
 

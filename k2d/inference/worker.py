@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from k2d.core.atomic import write_text
 from k2d.core.errors import K2DError
+from k2d.core.layout import converted_model
 from k2d.core.retries import is_passing, is_short_of_memory
 from k2d.data.rows import Rejected
 from k2d.inference.answer_cache import FACTS, Answer, new_part, write_answer
@@ -241,8 +242,7 @@ def _in_ctranslate2(
     path: Path, device: str, compute_type: ComputeType, languages: tuple[str, ...], n_threads: int
 ) -> Recogniser:
     """It has what decoding asks of a recogniser, and no more."""
-    from k2d.inference.ctranslate2_conversion import engine_folder
     from k2d.models.whisper.ctranslate2_engine import load_ctranslate2
 
-    found = load_ctranslate2(engine_folder(path, compute_type), device, compute_type, languages, n_threads)
+    found = load_ctranslate2(converted_model(path, compute_type), device, compute_type, languages, n_threads)
     return cast("Recogniser", found)

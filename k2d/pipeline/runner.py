@@ -20,7 +20,7 @@ from k2d.config.load import resolve_conf
 from k2d.core.atomic import new_partial_folder, publish_folder
 from k2d.core.ddp_children import companions_for, follow_leader, output_of_companion
 from k2d.core.errors import UsageError
-from k2d.core.layout import places, shown
+from k2d.core.layout import experiment_layout, shown
 from k2d.core.limits import MOST_PROCESSES, whole_number
 from k2d.core.lock import holding
 from k2d.core.progress import clock
@@ -49,12 +49,12 @@ def main(verb: str, argv: Sequence[str]) -> int:
     job = job_from(parser(verb).parse_intermixed_args(argv))
     if output is not None:
         return accompany(stage, job, output)
-    log_file = job.places.log / f"{stage.number:02d}.{stage.verb}.log"
-    check_writable(job.places.log)
-    with holding(job.places.exp):
+    log_file = job.layout.log / f"{stage.number:02d}.{stage.verb}.log"
+    check_writable(job.layout.log)
+    with holding(job.layout.exp):
         open_log(log_file)
         try:
-            recover(job.places)
+            recover(job.layout)
             run_stage(stage, job)
         except Exception:
             # The traceback goes to the log; people get the message (or, for a bug, the traceback as well).
@@ -80,7 +80,9 @@ def parser(verb: str) -> argparse.ArgumentParser:
     made.add_argument(
         "--max-bad", type=float, metavar="SHARE", help="largest share of bad items (default: max_bad of the config)"
     )
-    made.add_argument("--force", action="store_true", help="replace outputs that were made with other settings or inputs")
+    made.add_argument(
+        "--force", action="store_true", help="replace outputs that were made with other settings or inputs"
+    )
     add_verify(made)
     if verb == "prepare":
         made.add_argument(
@@ -131,7 +133,7 @@ def make_job(
     force: bool = False,
     verify: bool = False,
 ) -> Job:
-    where = places(config.data, config.exp, config.name)
+    where = experiment_layout(config.data, config.exp, config.name)
     inspection = Inspection(verify=verify)
     return Job(config, where, nj=nj, ngpu=ngpu, corpus=corpus, force=force, inspection=inspection)
 
@@ -197,7 +199,7 @@ def _make(stage: Stage, state: State, job: Job, folder: Path) -> Counts:
         return stage.load().make(state.unit, job, folder)
     except Ended as ended:
         shutil.rmtree(folder, ignore_errors=True)
-        ended.kept = kept_words(state.unit.output, job.places.exp)
+        ended.kept = kept_words(state.unit.output, job.layout)
         raise
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from rapidfuzz.distance import Levenshtein
 
-from k2d.core.layout import Places
+from k2d.core.layout import Layout
 from k2d.data.kaldi.datadir import Segment, parse_segment
 from k2d.data.kaldi.external_sort import read_lines
 from k2d.data.kaldi.joins import split_row
@@ -26,7 +26,7 @@ _EAST_ASIAN = "\u2e80"  # from here on, scripts are written without spaces
 Tokens = Callable[[str], list[str]]
 
 
-def pairs(rows: Sequence[ChunkRow], auxiliary: str, places: Places, tokens: Tokens) -> list[Disagreement]:
+def pairs(rows: Sequence[ChunkRow], auxiliary: str, layout: Layout, tokens: Tokens) -> list[Disagreement]:
     """Each chunk with both texts and its sound, as far as there is room for it."""
     clips = Clips()
     of_split: dict[str, list[ChunkRow]] = {}
@@ -34,7 +34,7 @@ def pairs(rows: Sequence[ChunkRow], auxiliary: str, places: Places, tokens: Toke
         of_split.setdefault(row.split, []).append(row)
     found: dict[str, _Sources] = {}
     for split, members in of_split.items():
-        found[split] = _Sources(places, split, auxiliary, {row.chunk_id for row in members})
+        found[split] = _Sources(layout, split, auxiliary, {row.chunk_id for row in members})
     return [_pair(row, found[row.split], tokens, clips) for row in rows]
 
 
@@ -69,10 +69,10 @@ def joined(tokens: Iterable[str]) -> str:
 class _Sources:
     """The lines of two data directories that belong to some chunks of a split."""
 
-    def __init__(self, places: Places, split: str, auxiliary: str, ids: set[str]) -> None:
-        chunks = places.exp / "chunks" / split
+    def __init__(self, layout: Layout, split: str, auxiliary: str, ids: set[str]) -> None:
+        chunks = layout.chunks(split)
         self.teacher = wanted(chunks / "text", ids)
-        self.auxiliary = wanted(places.exp / "opinions" / auxiliary / split / "text", ids)
+        self.auxiliary = wanted(layout.opinions(auxiliary, split) / "text", ids)
         spans = {key: parse_segment(value) for key, value in wanted(chunks / "segments", ids).items()}
         self.spans = {key: span for key, span in spans.items() if span is not None}
         self.audio = wanted(chunks / "wav.scp", {span.recording_id for span in self.spans.values()} | ids)

@@ -13,7 +13,7 @@ from k2d.config import load_config, settings_of
 from k2d.config.load import resolve_conf
 from k2d.core.atomic import write_text
 from k2d.core.errors import MissingInput
-from k2d.core.layout import PROJECT_ROOT, places, shown
+from k2d.core.layout import PROJECT_ROOT, experiment_layout, shown
 
 RESULTS = "RESULTS.md"
 
@@ -28,7 +28,7 @@ def main(argv: Sequence[str]) -> int:
     options = parser.parse_args(argv)
     conf = resolve_conf(options.conf)
     config = load_config(conf, options.overrides)
-    report = places(config.data, config.exp, config.name).exp / "report" / RESULTS
+    report = experiment_layout(config.data, config.exp, config.name).report / RESULTS
     command = " ".join(["./run.sh", "--conf", shown(conf), *options.overrides])
     if not report.is_file():
         raise MissingInput(f"{shown(report)}: there is no report to publish; make it with: {command}")

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 
+from k2d.core.layout import SCORED_ROLES
 from k2d.score.align import edits
 from k2d.score.confidence import (
     FEW_SEGMENTS,
@@ -46,7 +47,7 @@ class Against:
 def sets_of(systems: Sequence[System]) -> list[str]:
     """The sets that any system was scored on, in the order of their roles and names."""
     roles = {name: stored.record.get("role") or "" for system in systems for name, stored in system.scores.items()}
-    order = ["dev", "in_domain", "out_domain", ""]
+    order = [*SCORED_ROLES, ""]
     return sorted(roles, key=lambda name: (order.index(roles[name]) if roles[name] in order else len(order), name))
 
 

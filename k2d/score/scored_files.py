@@ -12,7 +12,7 @@ from k2d.score.scoring import USUAL_CONVENTIONS, Conventions, ScoreTally, SetSco
 from k2d.score.signature import signature, texts_digest
 from k2d.score.store import Heading, Record, record_of, write_record, written
 from k2d.score.text_files import read_references, read_texts
-from k2d.score.timing import RealTimeFactor, real_time_factor
+from k2d.score.timing import TIMING, RealTimeFactor, real_time_factor
 from k2d.score.timing_files import read_timing
 
 
@@ -70,5 +70,5 @@ def _tallied(pairs: JoinedSet, task: Task, folder: Path | None) -> SetScore:
 
 
 def _speed(hyp: Path) -> RealTimeFactor | None:
-    path = hyp.parent / "timing.json"
+    path = hyp.parent / TIMING
     return real_time_factor(read_timing(path)) if path.exists() else None

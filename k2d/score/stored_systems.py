@@ -7,12 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from k2d.core.errors import K2DError
-from k2d.core.layout import shown
+from k2d.core.layout import SCORES, SPEEDS, TEACHER, shown
 from k2d.score.store import SCORE, StoredScore, read_score
 from k2d.score.timing import SINGLE, SPEED, RealTimeFactor
 from k2d.score.timing_files import read_speeds
-
-TEACHER = "teacher"
 
 
 @dataclass(frozen=True)
@@ -49,12 +47,12 @@ def systems_in(folders: Sequence[Path]) -> list[System]:
 
 def _speeds_below(folder: Path) -> dict[str, dict[str, RealTimeFactor]]:
     """By set and model: one recording at a time."""
-    paths = [path for path in sorted(folder.glob(f"speed/*/*/{SPEED}")) if not _is_hidden(path.relative_to(folder))]
-    return {path.parent.relative_to(folder / "speed").as_posix(): read_speeds(path)[SINGLE] for path in paths}
+    paths = [path for path in sorted(folder.glob(f"{SPEEDS}/*/*/{SPEED}")) if not _is_hidden(path.relative_to(folder))]
+    return {path.parent.relative_to(folder / SPEEDS).as_posix(): read_speeds(path)[SINGLE] for path in paths}
 
 
 def _scores_below(folder: Path) -> list[StoredScore]:
-    root = folder / "score" if (folder / "score").is_dir() else folder
+    root = folder / SCORES if (folder / SCORES).is_dir() else folder
     paths = sorted(path for path in root.rglob(SCORE) if not _is_hidden(path.relative_to(root)))
     if not paths:
         raise K2DError(f"{shown(folder)}: no {SCORE} below it; expected an experiment after stage 12 (score)")

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-SPEED, SINGLE, BATCHED = "speed.json", "single", "batched"
+TIMING, SPEED = "timing.json", "speed.json"
+SINGLE, BATCHED = "single", "batched"
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from typing import Any
 from k2d.config.schema import Method, Select
 from k2d.core.atomic import write_text
 from k2d.core.errors import K2DError, UsageError
-from k2d.core.layout import PROJECT_ROOT
+from k2d.core.layout import KEPT, PROJECT_ROOT, RECORD
 from k2d.data.kaldi.external_sort import sort_lines
 from k2d.pipeline.job import Counts, Job, Unit
 from k2d.select.chunk_reader import Chunks
@@ -36,8 +36,6 @@ from k2d.select.table_files import DECISIONS, DISTANCES, read_distances, write_d
 
 VERSION = 1
 
-RECORD = "record.json"
-KEPT = "kept"
 TEACHER_ALONE = "_teacher_alone"  # in place of an auxiliary where there is none; no auxiliary can have this name
 
 
@@ -75,15 +73,15 @@ def _auxiliaries(job: Job) -> list[str]:
 
 
 def _chunks_folder(split: str, job: Job) -> Path:
-    return job.places.exp / "chunks" / split
+    return job.layout.chunks(split)
 
 
 def _opinion(auxiliary: str, split: str, job: Job) -> Path | None:
-    return None if auxiliary == TEACHER_ALONE else job.places.exp / "opinions" / auxiliary / split / "text"
+    return None if auxiliary == TEACHER_ALONE else job.layout.opinions(auxiliary, split) / "text"
 
 
 def _distances_folder(auxiliary: str, job: Job) -> Path:
-    return job.places.exp / "select" / "distances" / auxiliary
+    return job.layout.distances(auxiliary)
 
 
 def _distances_unit(auxiliary: str, job: Job) -> Unit:
@@ -112,7 +110,7 @@ def _method_unit(name: str, method: Method, job: Job) -> Unit:
         "also_version": LABELS_VERSION if method.also else None,
     }
     chunks = (_chunks_folder(split, job) for split in job.config.corpora.unlabelled)
-    return Unit(job.places.exp / "select" / name, settings, (_distances_folder(auxiliary, job), *chunks))
+    return Unit(job.layout.selection(name), settings, (_distances_folder(auxiliary, job), *chunks))
 
 
 def _measuring(select: Select) -> Measuring:
@@ -135,7 +133,7 @@ def _make_distances(unit: Unit, job: Job, chunks: list[Chunks], folder: Path) ->
     auxiliary = str(unit.settings["auxiliary"])
     total = sum(each.n_chunks for each in chunks)
     pairs = (pair for each in chunks for pair in each.pairs(_opinion(auxiliary, each.split, job)))
-    cache = job.places.exp / "cache"  # saves time and decides nothing
+    cache = job.layout.cache  # saves time and decides nothing
     keeping = Keeping(guesses=cache / "phonemes", blocks=cache / "distances" / auxiliary)
     lines = measured_lines(pairs, _measuring(job.config.select), nj=job.nj, total=total, keeping=keeping)
     n_rows = write_distances(folder / DISTANCES, sort_lines(lines, chunks[0].scratch))

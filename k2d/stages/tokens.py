@@ -36,8 +36,8 @@ def units(job: Job) -> list[Unit]:
         "window": [window.length_s, window.rate_hz, window.time_step_s],
         "languages": _languages(trained),
     }
-    inputs = tuple(job.places.split(split) for split in job.config.corpora.labelled)
-    return [Unit(job.places.exp / "tokens", settings, inputs)]
+    inputs = tuple(job.layout.split(split) for split in job.config.corpora.labelled)
+    return [Unit(job.layout.tokens, settings, inputs)]
 
 
 def make(unit: Unit, job: Job, folder: Path) -> Counts:

@@ -51,7 +51,7 @@ def lesson_of(tmp_path, folders, student, *settings, held_out=()):
 
     (tmp_path / "x.yaml").write_text(CONF, encoding="utf-8")
     job = make_job(load_config(tmp_path / "x.yaml", [f"exp={tmp_path / 'exp'}", *settings]))
-    kept = job.places.exp / "select" / "all" / "kept" / "lab"
+    kept = job.layout.exp / "select" / "all" / "kept" / "lab"
     paths = [kept / name for name in ("one", "two")]
     for path, chunks in zip(paths, folders, strict=True):
         if not path.exists():
