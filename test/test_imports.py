@@ -16,11 +16,11 @@ PACKAGE = PROJECT_ROOT / "k2d"
 # Each room may import the rooms before it, and itself. `__main__` may import them all.
 ORDER = [
     "core",
+    "models",
     "objectives",
     "config",
     "text",
     "data",
-    "models",
     "decode",
     "select",
     "train",

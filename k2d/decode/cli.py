@@ -8,7 +8,7 @@ import sys
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, cast, get_args
+from typing import TYPE_CHECKING, get_args
 
 from k2d.config.fields import ComputeType
 from k2d.core.atomic import try_writing, write_text
@@ -27,6 +27,7 @@ from k2d.text.normalise import Normaliser
 
 if TYPE_CHECKING:
     from k2d.decode.sources import Source
+    from k2d.models.family import Family
     from k2d.models.interface import Recogniser
 
 
@@ -205,42 +206,41 @@ def _loaded(options: argparse.Namespace, languages: tuple[str, ...]) -> Recognis
     """The model in its engine."""
     import torch
 
-    from k2d.models.registry import family_of, load_recogniser
+    from k2d.models.registry import families_of_engine, family_of, load_recogniser
 
     if options.threads is not None:
         torch.set_num_threads(options.threads)
     if options.engine == "torch":
         return load_recogniser(options.model, device=options.device, languages=languages)
     family = family_of(options.model)
-    if family != "whisper" and not options.model.exists():
+    if options.engine not in family.engines and not options.model.exists():
         raise UsageError(f"{options.model}: there is no such model; expected a model folder or a file of one")
-    if family != "whisper":
-        told = f"a model of the family {family}, and CTranslate2 runs Whisper alone"
-        raise UsageError(f"{options.model}: {told}; leave --engine ctranslate2 out")
+    if options.engine not in family.engines:
+        told = f"{options.engine} runs only {families_of_engine(options.engine)} models"
+        remedy = f"leave --engine {options.engine} out"
+        raise UsageError(f"{options.model}: a model of the family {family.name}, and {told}; {remedy}")
     if options.device.startswith("cuda") and not torch.cuda.is_available():
         raise UsageError(f"device {options.device}: no GPU can be used here; use cpu")
-    return _in_ctranslate2(options, languages)
+    return _in_ctranslate2(options, family, languages)
 
 
-def _in_ctranslate2(options: argparse.Namespace, languages: tuple[str, ...]) -> Recogniser:
+def _in_ctranslate2(options: argparse.Namespace, family: Family, languages: tuple[str, ...]) -> Recogniser:
     from k2d.export.request import demand
-    from k2d.models.whisper.ctranslate2_engine import check_compute_type, load_ctranslate2
 
     demand("--engine ctranslate2", "ctranslate2", "transformers")
     compute_type: ComputeType = options.compute_type or "fp32"
-    check_compute_type(compute_type, options.device, "--compute-type")
-    folder = _converted(options.model, compute_type)
+    engine = family.engine(options.engine)
+    engine.check_compute_type(compute_type, options.device, "--compute-type")
+    folder = _converted(family.fetched(options.model), options.model, compute_type)
     n_threads = options.threads or len(os.sched_getaffinity(0))
-    return cast("Recogniser", load_ctranslate2(folder, options.device, compute_type, languages, n_threads))
+    return engine.load(folder, options.device, compute_type, languages, n_threads)
 
 
-def _converted(model: Path, compute_type: ComputeType) -> Path:
-    """The model's form for CTranslate2, kept in the user's cache by what the model holds."""
+def _converted(found: Path, model: Path, compute_type: ComputeType) -> Path:
+    """The form for CTranslate2 of a model that lies at `found`, kept in the user's cache by what the model holds."""
     from k2d.core.stamp import fingerprint
     from k2d.export.engine_form import convert
-    from k2d.models.whisper.recogniser import checkpoint_of
 
-    found = checkpoint_of(model)
     folder = user_cache() / "ctranslate2" / fingerprint(found)[:16] / compute_type
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)

@@ -16,7 +16,7 @@ from k2d.fitting.new_model import inputs_of, new_recogniser, setting_of, window_
 from k2d.fitting.save_model import leave
 from k2d.inference.decode_job import VERSION as DECODER_VERSION
 from k2d.inference.decode_job import longform_work, loop_test
-from k2d.models.whisper.dims import PUBLISHED
+from k2d.models.registry import FAMILIES
 from k2d.pipeline.job import Counts, Job, Unit
 from k2d.pipeline.unit_status import recipe_of
 from k2d.train.sharing import check_batch
@@ -38,9 +38,10 @@ def unit_of(name: str, recogniser: Recogniser, key: str, job: Job) -> Unit:
         path = PROJECT_ROOT / recogniser.checkpoint
         if path.exists():
             return Unit(output, taken, (path,))
-        if is_published(recogniser):  # its checksum is part of what openai-whisper knows by this name
+        if is_published(recogniser):  # its family knows the checksum of what it fetches by this name
             return Unit(output, {**taken, "checkpoint": recogniser.checkpoint}, ())
-        names = f", or one of {', '.join(PUBLISHED)}" if recogniser.family == "whisper" else ""
+        published = FAMILIES[recogniser.family].published
+        names = f", or one of {', '.join(published)}" if published else ""
         raise UsageError(
             f"{key}.checkpoint: {shown(path)} is not there; expected a model folder or a file of one{names}"
         )
@@ -76,9 +77,9 @@ def _choosing(recogniser: Recogniser, job: Job) -> dict[str, Any] | None:
 
 
 def is_published(recogniser: Recogniser) -> bool:
-    """Whether the checkpoint is a name under which openai-whisper fetches it."""
+    """Whether the checkpoint is a name by which its family fetches it."""
     name = str(recogniser.checkpoint)
-    return recogniser.family == "whisper" and name in PUBLISHED and not (PROJECT_ROOT / name).exists()
+    return name in FAMILIES[recogniser.family].published and not (PROJECT_ROOT / name).exists()
 
 
 def seed_of(recogniser: Recogniser, job: Job) -> int:

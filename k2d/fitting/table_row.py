@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from k2d.config.training import Phase
     from k2d.core.stamp import Recipe
-    from k2d.models.interface import Recogniser
+    from k2d.models.interface import Recogniser, Trainable
     from k2d.models.student import Shrinkable
     from k2d.train.batches import Batch, Material, Share
     from k2d.train.chunk_batches import Labelling
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from k2d.train.distillation import Pair
     from k2d.train.encoded import Encoded
     from k2d.train.learner import Objective
-    from k2d.train.trainable import Trainable
 
 log = logging.getLogger("k2d")
 

@@ -42,6 +42,7 @@ from k2d.inference.tasks import (
     WorkerDevice,
 )
 from k2d.inference.worker import carry_out
+from k2d.models.registry import families_of_engine
 from k2d.pipeline.job import Job
 
 MAX_SHARE = 64
@@ -72,7 +73,7 @@ def decode_items(work: Work, items: Iterable[Item], cache: Path, job: Job, label
 
 def _tell_engine(work: Work, job: Job) -> None:
     if work.compute_type is None and job.config.decode.engine == "ctranslate2":
-        reason = f"as CTranslate2 runs Whisper alone (its family is {work.family})"
+        reason = f"as ctranslate2 runs only {families_of_engine('ctranslate2')} models (its family is {work.family})"
         log.info("%s: decoded in torch, %s", work.model.name, reason)
 
 

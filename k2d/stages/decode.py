@@ -18,6 +18,7 @@ from k2d.inference.decode_job import VERSION as DECODER_VERSION
 from k2d.inference.decode_job import Work, longform_work, settings_of_work
 from k2d.inference.output import hear_recordings
 from k2d.inference.speed import is_speed_unit, make_speed, speed_unit
+from k2d.models.registry import FAMILIES
 from k2d.pipeline.job import Counts, Job, Unit
 from k2d.score.store import CTC_ROW
 
@@ -48,7 +49,7 @@ def models(job: Job) -> dict[str, tuple[str, Recogniser]]:
     trained = {TEACHER: config.teacher, **config.auxiliaries}
     rows = {name: (name, recogniser) for name, recogniser in trained.items()}
     if config.decode.ctc_rows:
-        others = {n: r for n, r in trained.items() if r.family == "espnet_s2t" and r.decode != "ctc"}
+        others = {n: r for n, r in trained.items() if FAMILIES[r.family].has_ctc_head and r.decode != "ctc"}
         rows |= {f"{n}{CTC_ROW}": (n, replace(r, decode="ctc")) for n, r in others.items()}
     students = config.students()
     if any(job.layout.model(name).is_dir() for name in students):

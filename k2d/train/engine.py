@@ -23,7 +23,7 @@ from k2d.config.training import Running, Steps
 from k2d.core.errors import K2DError, UsageError
 from k2d.core.layout import shown
 from k2d.core.stamp import Recipe
-from k2d.models.interface import Part
+from k2d.models.interface import Part, Trainable
 from k2d.train.batches import Batch, Share, StepLoader
 from k2d.train.callbacks import Bookkeeping, Guarding
 from k2d.train.checkpoints import VERSION, Checkpoints, refuse_another
@@ -32,7 +32,7 @@ from k2d.train.learner import Learner, Objective
 from k2d.train.ranks import watching_ranks
 from k2d.train.records import CURVES, Curves, PhaseRecord, TrainingRecord, is_undertrained
 from k2d.train.sharing import check_batch
-from k2d.train.trainable import Train, Trainable, learning_parts, let_learn, names_of, set_modes
+from k2d.train.trainable import Train, learning_parts, let_learn, names_of, set_modes
 
 log = logging.getLogger("k2d")
 

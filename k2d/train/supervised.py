@@ -10,12 +10,12 @@ from torch.nn import functional as F
 
 from k2d.config.training import Phase, Training
 from k2d.core.stamp import Recipe
-from k2d.models.interface import Memory
+from k2d.models.interface import Memory, Trainable
 from k2d.train.batches import IGNORED, Batch, Material, Share, StepBatches
 from k2d.train.engine import Measure, PhasePlan, Setting, train
 from k2d.train.records import TrainingRecord
 from k2d.train.schedule import measured_steps
-from k2d.train.trainable import BY_CTC, BY_TOKENS, Reach, Trainable
+from k2d.train.trainable import BY_CTC, BY_TOKENS, Reach
 
 FLAT_FRAMES = 2.0  # how far from its place a token may be in a flat start, as a standard deviation
 
