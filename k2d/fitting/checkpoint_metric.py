@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from k2d.score.pairing import UtterancePair
 from k2d.score.rates import ErrorRate, total
 from k2d.score.scoring import USUAL_CONVENTIONS, score_pair
-from k2d.score.texts import Pair
 
 if TYPE_CHECKING:
     from k2d.decode.options import Options
@@ -88,6 +88,6 @@ def errors_of(
         if isinstance(result, Hypothesis)
     }
     return total(
-        score_pair(Pair(key, key, text, heard.get(key)), USUAL_CONVENTIONS).rates["mer"]
+        score_pair(UtterancePair(key, key, text, heard.get(key)), USUAL_CONVENTIONS).rates["mer"]
         for key, text in held.texts.items()
     )
