@@ -27,11 +27,11 @@ if TYPE_CHECKING:
     from k2d.core.stamp import Recipe
     from k2d.models.interface import Recogniser, Trainable
     from k2d.models.student import Shrinkable
-    from k2d.train.batches import Batch, Material, Share
+    from k2d.train.batches import Batch, Material, TrainingProcess
     from k2d.train.chunk_batches import Labelling
     from k2d.train.chunk_table import ChunkTable
-    from k2d.train.distillation import Pair
-    from k2d.train.encoded import Encoded
+    from k2d.train.distillation import TeacherStudent
+    from k2d.train.encoded import StoredOutputs
     from k2d.train.learner import Objective
 
 log = logging.getLogger("k2d")
@@ -57,7 +57,7 @@ class Lesson:
 
     learner: Trainable
     objective: Objective
-    batches: Callable[[Share, int], Dataset[list[Batch]]]
+    batches: Callable[[TrainingProcess, int], Dataset[list[Batch]]]
     counts: Counts
 
 
@@ -90,7 +90,7 @@ def train_row(
 def _lesson(row: Row, seed: int, kept: Mapping[str, Path], heldout: Mapping[str, frozenset[str]], job: Job) -> Lesson:
     from k2d.models.student import check_pair
     from k2d.objectives.objective import Objective as Terms
-    from k2d.train.distillation import Distilling, Pair
+    from k2d.train.distillation import DistillationLoss, TeacherStudent
 
     teacher = _load(TEACHER, job)
     if row is Row.TEACHER_MORE:
@@ -98,8 +98,8 @@ def _lesson(row: Row, seed: int, kept: Mapping[str, Path], heldout: Mapping[str,
     student = _load(STUDENT, job)
     check_pair(teacher, student)
     distill = job.config.distill
-    pair = Pair(student, teacher, shares_encoder=job.config.student.freeze_encoder)
-    objective = Distilling(
+    pair = TeacherStudent(student, teacher, shares_encoder=job.config.student.freeze_encoder)
+    objective = DistillationLoss(
         pair,
         Terms(distill.objective, distill.temperature),
         distill.reduction,
@@ -111,7 +111,7 @@ def _lesson(row: Row, seed: int, kept: Mapping[str, Path], heldout: Mapping[str,
 
 
 def _from_chunks(
-    pair: Pair, objective: Objective, seed: int, folders: Mapping[Path, frozenset[str]], job: Job
+    pair: TeacherStudent, objective: Objective, seed: int, folders: Mapping[Path, frozenset[str]], job: Job
 ) -> Lesson:
     """A student on the chunks that a method kept; those of held-out recordings are counted as left out."""
     from k2d.train.chunk_batches import ChunkBatches, ChunkMaterial, Labelling
@@ -128,8 +128,8 @@ def _from_chunks(
     material = ChunkMaterial(table, pair.student.codec, pair.student.window, labelling, encoded)
     training = distill.training
 
-    def batches(share: Share, _first_step: int) -> ChunkBatches:
-        return ChunkBatches(material, training.batch_size, training.accumulate, (seed, 0), share)
+    def batches(process: TrainingProcess, _first_step: int) -> ChunkBatches:
+        return ChunkBatches(material, training.batch_size, training.accumulate, (seed, 0), process)
 
     counts = Counts(table.index.n_in, table.index.kept, dict(table.index.dropped), "chunks")
     return Lesson(cast("Trainable", pair.student), objective, batches, counts)
@@ -139,13 +139,13 @@ def _table(folders: Mapping[Path, frozenset[str]], reader: Recogniser, job: Job)
     """The chunks of these folders as `reader`'s decoder reads them, in the experiment's cache. Several folders are one
     table, which has the name of the first.
     """
-    from k2d.train.chunk_writing import Wanted, open_chunks
+    from k2d.train.chunk_writing import TableRequest, open_chunks
 
     name = next((folder.relative_to(job.layout.exp) for folder in folders), Path("empty"))
-    return open_chunks(Wanted(folders, reader.codec, reader.max_tokens), job.layout.cache / "tables" / name)
+    return open_chunks(TableRequest(folders, reader.codec, reader.max_tokens), job.layout.cache / "tables" / name)
 
 
-def _encoded(teacher: Recogniser, labelling: Labelling, job: Job) -> Encoded:
+def _encoded(teacher: Recogniser, labelling: Labelling, job: Job) -> StoredOutputs:
     """Every chunk of stage 6 that fits, for all students, as their teacher hears it."""
     from k2d.core.stamp import fingerprint
     from k2d.train.chunk_batches import ChunkMaterial
@@ -167,10 +167,10 @@ def _encoded(teacher: Recogniser, labelling: Labelling, job: Job) -> Encoded:
 
 def _more_of_the_teacher(teacher: Trainable, seed: int, job: Job) -> Lesson:
     """The teacher's decoder, trained on as it was before."""
-    from k2d.train.supervised import Supervised
+    from k2d.train.supervised import SupervisedLoss
 
     material, phase = _pool(teacher, job), _pool_phase(job)
-    return Lesson(teacher, Supervised(teacher, phase), _windows(material, phase, seed), _counts_of(material))
+    return Lesson(teacher, SupervisedLoss(teacher, phase), _windows(material, phase, seed), _counts_of(material))
 
 
 def _pool(teacher: Trainable, job: Job) -> Material:
@@ -206,10 +206,10 @@ def _pool_phase(job: Job) -> Phase:
     return replace(last, data="windows", train="decoder", keep_batches=0, **steps)
 
 
-def _windows(material: Material, phase: Phase, seed: int) -> Callable[[Share, int], Dataset[list[Batch]]]:
+def _windows(material: Material, phase: Phase, seed: int) -> Callable[[TrainingProcess, int], Dataset[list[Batch]]]:
     from k2d.train.batches import StepBatches
 
-    return lambda share, first_step: StepBatches(material, phase, (seed, 0), share, first_step)
+    return lambda process, first_step: StepBatches(material, phase, (seed, 0), process, first_step)
 
 
 def _counts_of(material: Material) -> Counts:

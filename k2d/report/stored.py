@@ -32,11 +32,11 @@ from k2d.report.thresholds import DistanceSummary, summed_up
 from k2d.report.trainings import CURVES, Training, read_loss, training_of
 from k2d.score.store import CTC_ROW
 from k2d.score.timing import BATCHED, SINGLE, SPEED, RealTimeFactor, Speeds, speeds_of
-from k2d.select.tsv import read_distances
+from k2d.select.table_files import read_distances
 
 _SEED = re.compile(r"-s\d+$")
 
-Row = TypeVar("Row")
+ResultRow = TypeVar("ResultRow")
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +94,7 @@ class Shelf:
 
     unreadable: list[str] = field(default_factory=list)
 
-    def read(self, path: Path, stage: int, of: Callable[[Any], Row]) -> Row | None:
+    def read(self, path: Path, stage: int, of: Callable[[Any], ResultRow]) -> ResultRow | None:
         """A JSON file as a row, None (and a line for people) if it is damaged."""
         try:
             return of(json.loads(path.read_text(encoding="utf-8")))
@@ -103,7 +103,7 @@ class Shelf:
             self.unreadable.append(f"{what}; make it again: ./run.sh --stage {stage} --stop-stage {stage} --force")
             return None
 
-    def rows(self, paths: list[Path], stage: int, of: Callable[[Any], Row]) -> Iterator[tuple[Path, Row]]:
+    def rows(self, paths: list[Path], stage: int, of: Callable[[Any], ResultRow]) -> Iterator[tuple[Path, ResultRow]]:
         for path in sorted(paths):
             if (row := self.read(path, stage, of)) is not None:
                 yield path, row

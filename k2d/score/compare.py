@@ -14,8 +14,9 @@ from pathlib import Path
 from k2d.core.errors import K2DError
 from k2d.score.cli import NAMES, PART_NAMES, percent
 from k2d.score.columns import markdown_table, text_table
-from k2d.score.comparison import Against, System, against, best, conflicts, sets_of, systems_in
+from k2d.score.comparison import Against, against, best, conflicts, sets_of
 from k2d.score.store import CTC_ROW
+from k2d.score.stored_systems import System, systems_in
 
 _MARK = "†"
 _LABELS = {**NAMES, **PART_NAMES}

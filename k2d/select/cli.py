@@ -16,10 +16,10 @@ from k2d.core.errors import FaultReport, K2DError, Treatment, UsageError
 from k2d.data.kaldi.joins import differences
 from k2d.data.kaldi.kinds import KINDS
 from k2d.data.kaldi.tables import Table, open_table
+from k2d.select.chunk_row import PairDistances, distance_text
 from k2d.select.distances import Comparer
 from k2d.select.metrics import METRICS, Measuring
 from k2d.select.rules import RULES, judge
-from k2d.select.tsv import PairDistances, distance_text
 from k2d.text.normaliser_steps import STEPS
 
 HEADER = ("id", "loops_a", "loops_b", *METRICS, "keep")

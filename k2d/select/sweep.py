@@ -13,9 +13,10 @@ from pathlib import Path
 from k2d.config.load import load_config, resolve_conf
 from k2d.core.errors import MissingInput, UsageError
 from k2d.core.layout import experiment_layout, shown
+from k2d.select.chunk_row import ChunkRow
 from k2d.select.metrics import METRICS
 from k2d.select.record import Amount
-from k2d.select.tsv import DISTANCES, ChunkRow, read_distances
+from k2d.select.table_files import DISTANCES, read_distances
 
 _MOST_STEPS = 1000
 

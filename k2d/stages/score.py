@@ -24,10 +24,12 @@ from k2d.score.scored_files import Task, score_files
 from k2d.score.scoring import Conventions
 from k2d.score.signature import settings_digest
 from k2d.score.store import CTC_ROW
-from k2d.score.texts import TABLES_BESIDE
-from k2d.score.timing import TIMING, read_timing, summed
+from k2d.score.text_files import TABLES_BESIDE
+from k2d.score.timing import TIMING, summed
+from k2d.score.timing_files import read_timing
 from k2d.score.validator import JudgedChunk, study, true_errors, truth_of
-from k2d.select.tsv import ChunkRow, read_distances
+from k2d.select.chunk_row import ChunkRow
+from k2d.select.table_files import read_distances
 
 VERSION = 2
 TRUTH = "_truth"  # <corpus>/<split>_truth: what is said in <corpus>/<split>

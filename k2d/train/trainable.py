@@ -18,15 +18,15 @@ _TRAINED: Mapping[Train, frozenset[Part]] = {
 }
 
 BY_CTC: frozenset[Part] = frozenset({"encoder", "ctc_head"})
-"""What a CTC loss reaches."""
+"""The parts that a CTC loss depends on."""
 BY_TOKENS: frozenset[Part] = frozenset({"encoder", "decoder", "output_layer"})
-"""What a loss on the next token's probabilities reaches."""
+"""The parts that a loss on the next token's probabilities depends on."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """What a loss depends on. Everything else is frozen: processes that train together wait for the gradient of every
-    weight that learns."""
+    """The parts that a loss depends on. Everything else is frozen: DDP waits for the gradient of every weight that
+    learns."""
 
     parts: frozenset[Part]
     n_decoder_layers: int | None = None
@@ -43,7 +43,7 @@ def learning_parts(train: Train, reach: Reach) -> set[Part]:
 
 
 def let_learn(recogniser: Trainable, learning: set[Part], n_decoder_layers: int | None = None) -> None:
-    """Gradients for these parts alone, and in the decoder for the layers that take part."""
+    """Enable gradients for these parts alone, and in the decoder for the layers that take part."""
     for part, modules in recogniser.parts().items():
         for module in modules:
             module.requires_grad_(part in learning)
@@ -58,8 +58,8 @@ def let_learn(recogniser: Trainable, learning: set[Part], n_decoder_layers: int 
 
 
 def set_modes(recogniser: Trainable, learning: set[Part]) -> None:
-    """A part that does not learn is as in inference: no dropout, no SpecAugment, no moving statistics."""
-    recogniser.network.train("encoder" in learning)  # ESPnet asks the whole network before it masks the features
+    """Put parts that do not learn into inference mode: no dropout, no SpecAugment, no moving statistics."""
+    recogniser.network.train("encoder" in learning)  # ESPnet masks features by the mode of the whole network
     for part, modules in recogniser.parts().items():
         for module in modules:
             module.train(part in learning)

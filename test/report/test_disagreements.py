@@ -12,7 +12,7 @@ from made_experiment import write_chunks
 
 from k2d.report import sounds
 from k2d.report.disagreements import MAX_TOKENS, joined, pairs, stretches
-from k2d.select.tsv import ChunkRow
+from k2d.select.chunk_row import ChunkRow
 from k2d.text.timestamps import strip_timestamps
 from k2d.text.tokenise import token_texts
 
