@@ -1,23 +1,23 @@
 #!/usr/bin/env bash
-# K2D: from audio without transcripts to a recogniser that is smaller, faster and better than its teacher.
+# K2D: makes a small, fast speech recogniser from a large one and audio without transcripts.
 #
 #   ./run.sh                               the mini recipe, from its corpus to its table
-#   ./run.sh --conf conf/smoke.yaml        the same road in minutes
+#   ./run.sh --conf conf/smoke.yaml        the same stages in minutes
 #   ./run.sh --stage 8 select.alpha=0.3    from stage 8 on, with one setting changed
 #
-#   --conf FILE        the experiment (default: conf/<corpus>.yaml if it is there, else conf/mini.yaml)
+#   --conf FILE        the experiment (default: conf/<corpus>.yaml if it exists, else conf/mini.yaml)
 #   --stage N          first stage to run (default: 1)
 #   --stop-stage N     last stage to run (default: the last)
 #   --corpus NAME      limit stages 1, 11 and 12 to one corpus under egs/
-#   --root DIR         where the raw corpus of --corpus is
-#   --ngpu N           GPUs (default: 0, the CPU)
-#   --nj N             processes (default: one per core)
+#   --root DIR         folder of the raw corpus (needs --corpus)
+#   --ngpu N           number of GPUs (default: 0, the CPU)
+#   --nj N             number of processes (default: one per core)
 #   --force            replace outputs that were made with other settings
-#   --verify           hash all files anew (default: a file of the recorded size and time is what was recorded)
-#   --allow-count-mismatch   stage 1: go on when a corpus is not as large as its corpus.yaml promises
-#   --list             the stages, what each reads and writes, what is done; nothing is run
-#   -h, --help         this text
-#   key=value          change a setting of the config, as often as needed
+#   --verify           hash all files again (default: trust files whose size and time have not changed)
+#   --allow-count-mismatch   stage 1: continue if the counts differ from corpus.yaml
+#   --list             print the stages, what each reads and writes, and what is done; run nothing
+#   -h, --help         print this text
+#   key=value          change a setting of the config (repeatable)
 set -euo pipefail
 root=$(cd -P "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 . "$root/utils/parse_options.sh"

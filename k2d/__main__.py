@@ -34,12 +34,12 @@ from k2d.core.system_errors import told  # noqa: E402
 # verb: (module with main(argv) -> exit code, what it does)
 TOOLS = {
     "config": ("k2d.config.cli", "check an experiment's config and print it with every default"),
-    "data": ("k2d.data.cli", "validate, fix, subset, combine, copy and sum up Kaldi data directories"),
-    "distance": ("k2d.select.cli", "loops and distances of two opinions: two Kaldi `text` files, joined by id"),
-    "compare": ("k2d.score.compare", "scored tables of experiments side by side"),
-    "transcribe": ("k2d.decode.cli", "recordings to text, subtitles or JSON with a model folder"),
-    "plan": ("k2d.plan.cli", "what a config will cost: parameters, memory, disk, hours; refuses what cannot fit"),
-    "stages": ("k2d.pipeline.listing", "the stages, what each reads and writes, what is done for a config"),
+    "data": ("k2d.data.cli", "check, repair and transform Kaldi data directories"),
+    "distance": ("k2d.select.cli", "compare two Kaldi `text` files: loops, distances, what would be kept"),
+    "compare": ("k2d.score.compare", "print the scores of several experiments side by side"),
+    "transcribe": ("k2d.decode.cli", "transcribe recordings to text, subtitles or JSON"),
+    "plan": ("k2d.plan.cli", "estimate the cost of a config: parameters, memory, disk, hours; refuse what cannot fit"),
+    "stages": ("k2d.pipeline.listing", "list the stages, what each reads and writes, and what is done for a config"),
 }
 
 # Verbs of stages that are tools as well when called with this option.
@@ -125,7 +125,7 @@ def overview() -> str:
     ]
     return "\n".join(
         [
-            "usage: python -m k2d VERB …    (VERB --help tells its options)",
+            "usage: python -m k2d VERB …    (python -m k2d VERB --help lists its options)",
             "",
             "tools:",
             *tools,

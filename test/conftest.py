@@ -26,8 +26,8 @@ TOY_STAGE = """
     from k2d.pipeline.job import Counts, Unit
     VERSION = 1
     def units(job):
-        reads = tuple(job.places.exp / name for name in {reads})
-        made = job.places.exp / "{folder}"
+        reads = tuple(job.layout.exp / name for name in {reads})
+        made = job.layout.exp / "{folder}"
         copy = Unit(made.with_name("{verb}-copy"), {{"seed": 0}}, (made,))
         return [Unit(made, {{"seed": job.config.seed}}, reads), copy]
     def make(unit, job, folder):

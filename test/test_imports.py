@@ -1,6 +1,7 @@
 """The import rule: stages -> everything else; among the rest only downward; pure rooms stay pure."""
 
 import ast
+import functools
 import subprocess
 import sys
 from pathlib import Path
@@ -15,13 +16,13 @@ PACKAGE = PROJECT_ROOT / "k2d"
 # Each room may import the rooms before it, and itself. `__main__` may import them all.
 ORDER = [
     "core",
+    "models",
+    "objectives",
     "config",
     "text",
     "data",
-    "models",
     "decode",
     "select",
-    "objectives",
     "train",
     "score",
     "report",
@@ -59,15 +60,53 @@ ADAPTERS = {
 }
 
 
+# These rooms compute: strings, counts and tensors in, figures out. Only the files named here open files or start
+# processes; each says so by its name.
+PURE_ROOMS = ("select", "score", "objectives", "text")
+EDGES = {
+    "k2d/select/cli.py": "a verb",
+    "k2d/select/sweep.py": "a verb",
+    "k2d/select/chunk_reader.py": "reads data directories of chunks",
+    "k2d/select/distance_workers.py": "measures in worker processes, and keeps the blocks of an interrupted run",
+    "k2d/select/table_files.py": "distances.tsv and decisions.tsv",
+    "k2d/score/cli.py": "a verb",
+    "k2d/score/scored_files.py": "a hypothesis file against a reference file",
+    "k2d/score/store.py": "a score on disk",
+    "k2d/score/stored_systems.py": "finds scores below folders",
+    "k2d/score/text_files.py": "Kaldi text files",
+    "k2d/score/timing_files.py": "timing.json and speed.json",
+    # Prepared data are stamped with the code of k2d/text, so these stay where they are.
+    "k2d/text/english.py": "gruut's lexicon and model",
+    "k2d/text/g2p_cache.py": "pronunciations that are kept on disk",
+    "k2d/text/lexicon.py": "the user's pronunciations",
+    "k2d/text/phonemes.py": "the checksum of the user's pronunciations",
+}
+FILE_CALLS = {
+    *("open", "read_text", "write_text", "read_bytes", "write_bytes", "mkdir", "touch", "unlink", "rmdir", "rename"),
+    *("glob", "rglob", "iterdir", "exists", "is_file", "is_dir", "stat", "as_file"),
+}
+FILE_AND_PROCESS_MODULES = {
+    *("os", "io", "shutil", "tempfile", "sqlite3", "socket", "urllib"),
+    *("subprocess", "multiprocessing", "concurrent", "threading"),
+    *("k2d.core.atomic", "k2d.core.file_calls", "k2d.core.programs"),
+    *("k2d.core.workers", "k2d.core.worker_pool", "k2d.core.worker_process", "k2d.core.ddp_children"),
+}
+
+
 def room(path: Path) -> str:
     parts = path.relative_to(PACKAGE).parts
     return parts[0] if len(parts) > 1 else "__main__"
 
 
+@functools.cache
+def parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
 def imports(path: Path) -> list[str]:
     """Every module that a file imports, anywhere in it."""
     found = []
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(parsed(path)):
         if isinstance(node, ast.Import):
             found += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
@@ -102,6 +141,24 @@ def test_imports_go_downward_only():
     assert checked >= 20
 
 
+def touches_the_outside(path: Path) -> list[str]:
+    """The calls and imports by which a file would read, write or start a process."""
+    calls = [node.func for node in ast.walk(parsed(path)) if isinstance(node, ast.Call)]
+    called = {getattr(call, "attr", getattr(call, "id", "")) for call in calls}
+    modules = {module for module in imports(path) if {module, module.split(".")[0]} & FILE_AND_PROCESS_MODULES}
+    return sorted((called & FILE_CALLS) | modules)
+
+
+def test_pure_rooms_open_no_file_and_start_no_process():
+    found = {}
+    for path in FILES:
+        if room(path) in PURE_ROOMS and (what := touches_the_outside(path)):
+            found[path.relative_to(PROJECT_ROOT).as_posix()] = what
+    strays = [f"{name}: {', '.join(what)}" for name, what in found.items() if name not in EDGES]
+    assert strays == [], "move this into a file at the edge, and name it in EDGES"
+    assert sorted(set(EDGES) - set(found)) == [], "these open nothing (any more), so they are no edge"
+
+
 def test_a_foreign_library_has_one_adapter():
     for path in FILES:
         name = str(path.relative_to(PROJECT_ROOT))
@@ -114,7 +171,7 @@ def test_a_foreign_library_has_one_adapter():
 def test_nothing_unsafe_is_imported_or_called():
     for path in FILES:
         assert not {"pickle", "dill", "marshal", "shelve"} & set(imports(path)), path
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        for node in ast.walk(parsed(path)):
             if isinstance(node, ast.Call):
                 assert not (isinstance(node.func, ast.Name) and node.func.id in ("eval", "exec")), path
                 assert not any(k.arg == "shell" for k in node.keywords), path

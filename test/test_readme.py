@@ -116,6 +116,38 @@ def test_its_figures_are_drawn_anew_from_what_they_show():
     assert shown == {f"{stage.number} {stage.verb}" for stage in ROAD}
 
 
+# --- the glossary of CONTRIBUTING.md ---
+
+GLOSSARY = re.findall(
+    r"^\| (\w+) \| (.+) \| `(\w+)` \| `([\w/.]+)` \|$",
+    (PROJECT_ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8"),
+    flags=re.MULTILINE,
+)
+
+
+def test_the_glossary_has_its_words():
+    words = [word for word, *_ in GLOSSARY]
+    assert len(words) == len(set(words)) >= 20
+    assert {"recording", "chunk", "label", "opinion", "hypothesis", "auxiliary", "system", "unit", "stamp"} < set(words)
+
+
+@pytest.mark.parametrize(("word", "type_", "file"), [(word, type_, file) for word, _, type_, file in GLOSSARY])
+def test_a_word_has_its_type_in_its_file(word, type_, file):
+    """A class, a function, a name of a type, or a field."""
+    code = (PROJECT_ROOT / file).read_text(encoding="utf-8")
+    assert re.search(rf"^(class |def |    )?{type_}(\(|:| =)", code, flags=re.MULTILINE), (
+        f"{word}: no {type_} in {file}"
+    )
+
+
+@pytest.mark.parametrize(
+    ("name_", "file"),
+    re.findall(r"`(\w+)`\s\(`(k2d/[\w/]+\.py)`\)", (PROJECT_ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")),
+)
+def test_a_name_with_its_file_is_there(name_, file):
+    assert re.search(rf"^(class|def) {name_}\b", (PROJECT_ROOT / file).read_text(encoding="utf-8"), flags=re.MULTILINE)
+
+
 # --- all pages ---
 
 

@@ -160,4 +160,4 @@ def test_run_sh_takes_every_option_that_its_help_names(untouched_project):
     words = [word for name, value in named for word in ([f"--{name}", values[name]] if value else [f"--{name}"])]
     assert {name for name, _ in named} == options_of("run.sh") - {"help"}
     done = untouched_project.run(*words)
-    assert done.stderr == "run.sh: --conf: no such file: no-such.yaml; ./run.sh -h tells the options\n"
+    assert done.stderr == "run.sh: --conf: no such file: no-such.yaml; ./run.sh -h lists the options\n"

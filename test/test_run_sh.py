@@ -79,7 +79,7 @@ def test_help_is_the_header_and_names_every_option(untouched_project):
         ("--corpus nothing", "--corpus: no such folder: egs/nothing"),
         ("--corpus ../egs", "--corpus: no such folder: egs/../egs"),
         ("--corpus mini --root /no/such", "--root: no such folder: /no/such"),
-        ("--root /tmp", "--root: whose? name its --corpus"),
+        ("--root /tmp", "--root: needs --corpus NAME"),
         ("word", "stray word 'word' (settings are written key=value)"),
         ("--stage 99999999999999999999", "--stage: found '99999999999999999999', expected"),
     ],

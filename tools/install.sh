@@ -2,7 +2,7 @@
 # Makes .venv with the exact versions of requirements.lock. Called again, it returns at once unless the lock changed.
 #
 #   tools/install.sh              Python: $PYTHON, or the first of python3.12 python3.11 python3.10 python3 that fits
-#   tools/install.sh --quiet      says nothing when there is nothing to do
+#   tools/install.sh --quiet      prints nothing if there is nothing to do
 set -euo pipefail
 root=$(cd -P "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 venv=$root/.venv lock=$root/requirements.lock installed=$root/.venv/installed.lock
@@ -30,7 +30,7 @@ if is_current; then
 fi
 
 exec 9>"$root/.install.lock"
-flock 9 # a second call waits for the first, and then has nothing to do
+flock 9 # a second call waits for the first and then has nothing to do
 is_current && exit 0
 
 command -v gcc >/dev/null || command -v cc >/dev/null || die "no C compiler found; install gcc (Debian: apt install build-essential)"
@@ -39,7 +39,7 @@ echo "tools/install.sh: installing into .venv with $("$python" --version) (5.5 G
 [[ -x $venv/bin/python ]] || "$python" -m venv "$venv"
 rm -f "$installed"
 "$venv/bin/python" -m pip install --disable-pip-version-check --progress-bar off --require-hashes -r "$lock" >"$venv/install.log" 2>&1 ||
-  { tail -n 15 "$venv/install.log" >&2; die "pip failed; the whole log is $venv/install.log; run this again to go on"; }
+  { tail -n 15 "$venv/install.log" >&2; die "pip failed; the whole log is $venv/install.log; run this again to continue"; }
 "$venv/bin/python" -m pip check --disable-pip-version-check >&2 || die "the installed packages contradict each other"
 cp "$lock" "$installed"
 echo "tools/install.sh: .venv is ready"

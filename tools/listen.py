@@ -1,4 +1,4 @@
-"""Listen to a data directory as numbers: length, level, noise and silence of some of its utterances.
+"""Print what some utterances of a data directory sound like, in figures: length, level, noise and silence.
 
 .venv/bin/python tools/listen.py data/mini/lectures_test [--n 10] [--seed 1]
 """
@@ -24,7 +24,7 @@ SILENCE_DB = -30.0  # below the utterance's louder frames
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--n", type=int, default=10, help="how many utterances (default: 10)")
+    parser.add_argument("--n", type=int, default=10, help="number of utterances (default: 10)")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     utterances = list(read_utterances(options.folder))

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Writes requirements.lock anew from pyproject.toml: exact versions and hashes for Python 3.10 to 3.12.
+# Writes requirements.lock again from pyproject.toml: exact versions and hashes for Python 3.10 to 3.12.
 # Needs uv (pip install uv). Afterwards: tools/install.sh, make test.
 set -euo pipefail
 root=$(cd -P "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)

@@ -47,7 +47,7 @@ _TEXTS = (
 _DECODING = tuple(f"decode/test_{name}.py" for name in ("agreement", "beam", "clips", "ctc", "fallback"))
 ROOMS = {
     "select": _room("select", "distances loops metrics rules"),
-    "score": _room("score", "align columns comparison confidence measures rates scoring texts validator"),
+    "score": _room("score", "align columns comparison confidence measures pairing rates scoring validator"),
     "objectives": _room("objectives", "objective terms"),
     "text": _room("text", _TEXTS),
     "decode": _room(
@@ -181,9 +181,8 @@ def drawn(seed: int, n_lines: int, rooms: Sequence[str]) -> list[Change]:
     lines: dict[tuple[str, int], list[Change]] = defaultdict(list)
     for name in rooms:
         for path in ROOMS[name].files:
-            if (ROOT / path).exists():
-                for change in changes_of(name, path, (ROOT / path).read_text(encoding="utf-8")):
-                    lines[path, change.line].append(change)
+            for change in changes_of(name, path, (ROOT / path).read_text(encoding="utf-8")):
+                lines[path, change.line].append(change)
     chance = random.Random(seed)
     chosen = chance.sample(sorted(lines), min(n_lines, len(lines)))
     return [chance.choice(lines[place]) for place in sorted(chosen)]

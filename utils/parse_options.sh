@@ -1,4 +1,4 @@
-# Sourced by run.sh: reads its options into variables, tells everything that is wrong at once. No eval.
+# Sourced by run.sh: reads its options into variables and reports all faults at once. No eval.
 # Needs $root. Sets: conf stage_from stage_to corpus ngpu nj force verify list overrides[]
 # shellcheck shell=bash disable=SC2034,SC2154  # variables of run.sh and utils/stages.sh
 
@@ -12,7 +12,7 @@ whole_number() { # name value least most
   fi
 }
 
-find_conf() { # file; prints its path, seen from here or else from the project
+find_conf() { # file; prints its path; relative to the current folder, or else to the project
   local path
   for path in "$1" "$root/$1"; do
     [[ ! -f $path ]] || { (cd -P "$(dirname "$path")" && printf '%s/%s' "$PWD" "$(basename "$path")"); return; }
@@ -32,7 +32,7 @@ set_option() { # name value
   esac
 }
 
-similar() { # name; prints the option that begins alike
+similar() { # name; prints the option with the same first letters
   local option
   for option in conf stage stop-stage corpus root ngpu nj force verify list allow-count-mismatch; do
     [[ ${option:0:3} != "${1:0:3}" ]] || { echo ", did you mean --$option?"; return; }
@@ -68,7 +68,7 @@ while (($#)); do
           ;;
         *)
           faults+=("unknown option ${word%%=*}$(similar "$name")")
-          [[ $word == *=* || ${1:---} == --* || ${1-} == *=* ]] || shift # its value, most likely
+          [[ $word == *=* || ${1:---} == --* || ${1-} == *=* ]] || shift # probably its value
           ;;
       esac
       ;;
@@ -79,7 +79,7 @@ done
 
 stage_to=${stage_to:-$last_stage}
 if [[ -n $raw && -z $corpus ]]; then
-  faults+=("--root: whose? name its --corpus")
+  faults+=("--root: needs --corpus NAME")
 elif [[ -n $raw ]]; then
   quote="'" # doubled, so that the path is a string of YAML whatever is in it
   overrides=("prepare.roots.$corpus='${raw//$quote/$quote$quote}'" ${overrides[@]+"${overrides[@]}"})
@@ -90,6 +90,6 @@ if ((${#faults[@]} == 0)) && ((10#$stage_from > 10#$stage_to)); then
   faults+=("--stage $stage_from comes after --stop-stage $stage_to")
 fi
 if ((${#faults[@]})); then
-  printf 'run.sh: %s; ./run.sh -h tells the options\n' "${faults[@]}" >&2
+  printf 'run.sh: %s; ./run.sh -h lists the options\n' "${faults[@]}" >&2
   exit 2
 fi

@@ -1,4 +1,4 @@
-# Sourced by run.sh: finds (or makes) the Python environment, checks the config, and defines `stage`.
+# Sourced by run.sh: finds or makes the Python environment, checks the config, and defines `stage`.
 # Needs $root and what utils/parse_options.sh sets.
 # shellcheck shell=bash disable=SC2154  # those variables
 
@@ -9,7 +9,7 @@ else
   "$root/tools/install.sh" --quiet
   python=$root/.venv/bin/python
 fi
-cd "$root" || exit # so that `-m k2d` is this checkout's, wherever run.sh is called from
+cd "$root" || exit # so that `-m k2d` is this checkout, wherever run.sh is called from
 
 experiment=(--conf "$conf" ${corpus:+--corpus "$corpus"})
 settings=(${overrides[@]+"${overrides[@]}"})
@@ -18,14 +18,14 @@ if [[ -n $list ]]; then
   exec "$python" -m k2d stages "${experiment[@]}" ${verify:+--verify} ${settings[@]+"${settings[@]}"}
 fi
 
-# A wrong config dies here, before any stage.
+# A wrong config stops here, before any stage.
 folder=$("$python" -m k2d config --conf "$conf" --get folder ${settings[@]+"${settings[@]}"})
 
 export K2D_RUN_SH=$$ # a stage ends with this script
 interrupted=''
-trap 'interrupted=yes' INT # at Ctrl-C the stage ends, and how to go on is said below
+trap 'interrupted=yes' INT # at Ctrl-C the stage ends; the command that continues is printed below
 
-unbuilt='' # the stages that this run passed over
+unbuilt='' # the stages that this run has skipped
 
 stage() { # number verb
   local number=$1 verb=$2 code=0 log
@@ -43,7 +43,7 @@ stage() { # number verb
   fi
   ((code)) || return 0
   if ((code == 3)) && [[ -n $unbuilt ]]; then
-    echo "stage $number $verb: skipped, it waits for what is not built yet:$unbuilt"
+    echo "stage $number $verb: skipped, it needs stages that are not built yet:$unbuilt"
     return 0
   fi
   log=$folder/log/$(printf '%02d' "$number").$verb.log

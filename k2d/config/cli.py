@@ -1,4 +1,4 @@
-"""python -m k2d config: check an experiment's config and print it resolved."""
+"""Check the config of an experiment and print it with every default."""
 
 from __future__ import annotations
 
@@ -11,20 +11,22 @@ import yaml
 from k2d.config import load_config, settings_of
 from k2d.config.load import resolve_conf
 from k2d.core.errors import UsageError
-from k2d.core.layout import places
+from k2d.core.layout import experiment_layout
 
 
 def main(argv: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m k2d config", description=__doc__)
     parser.add_argument("--conf", default="conf/mini.yaml", metavar="FILE", help="experiment (default: conf/mini.yaml)")
-    parser.add_argument("--get", metavar="KEY", help="print one value only, such as select.alpha, or `folder`")
+    parser.add_argument(
+        "--get", metavar="KEY", help="print only this value, such as select.alpha; `folder`: the experiment's folder"
+    )
     parser.add_argument(
         "overrides", nargs="*", metavar="key=value", help="settings to change, such as select.alpha=0.3"
     )
     options = parser.parse_intermixed_args(argv)
     config = load_config(resolve_conf(options.conf), options.overrides)
     if options.get == "folder":
-        print(places(config.data, config.exp, config.name).exp)
+        print(experiment_layout(config.data, config.exp, config.name).exp)
         return 0
     settings = settings_of(config)
     if options.get:

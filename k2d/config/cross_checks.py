@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import PurePath
 
-from k2d.config.schema import ROLES, Config, Corpora, Recogniser
+from k2d.config.schema import Config, Corpora, Recogniser
 from k2d.config.training import Steps, Training
+from k2d.core.layout import ROLES
+from k2d.models.registry import FAMILIES, families_of_engine
 
 RULES_OF_THE_LABEL_ALONE = ("none", "trivial")  # all others compare it with a second opinion
 
@@ -66,23 +68,24 @@ def _language_faults(config: Config) -> Iterator[tuple[str, object, str]]:
     """What is trained on transcripts must be told their language; what learns from a guess is told that."""
     for key, model in _recognisers(config).items():
         if model.guesses_language and model.model:
-            yield f"{key}.language", [], "at least one, as a Whisper that is trained here is told its language"
+            yield f"{key}.language", [], "at least one, as a model that is trained here is told its language"
     if config.teacher.guesses_language and config.distill.controls:
         found = list(config.distill.controls)
         yield "distill.controls", found, "none, or teacher.language: controls learn from transcripts, not from a guess"
 
 
 def _engine_faults(config: Config) -> Iterator[tuple[str, object, str]]:
-    """CTranslate2 runs Whisper alone, others stay in torch. Its prompts are tokens: a mean of languages is none."""
-    if config.decode.engine == "torch":
+    """Models that the engine cannot run stay in torch. Its prompts are tokens, and a mean of languages is none."""
+    engine = config.decode.engine
+    if engine == "torch":
         return
     models = {"teacher": config.teacher, **config.auxiliaries}
-    whispers = {key: model for key, model in models.items() if model.family == "whisper"}
-    if not whispers:
+    run_by_it = {key: model for key, model in models.items() if engine in FAMILIES[model.family].engines}
+    if not run_by_it:
         found = ", ".join(f"{key}: {model.family}" for key, model in models.items())
-        reason = f"torch, as CTranslate2 runs Whisper alone and no model here is one ({found})"
-        yield "decode.engine", config.decode.engine, reason
-    for key, model in whispers.items():
+        reason = f"torch, as {engine} runs only {families_of_engine(engine)} models and no model here is one ({found})"
+        yield "decode.engine", engine, reason
+    for key, model in run_by_it.items():
         if model.decode != "attention":
             yield f"{key}.decode", model.decode, "attention, as the engine is ctranslate2"
         elif len(model.language) > 1:
@@ -92,16 +95,16 @@ def _engine_faults(config: Config) -> Iterator[tuple[str, object, str]]:
     if any(config.decode.temperatures):
         drawn = list(config.decode.temperatures)
         yield "decode.temperatures", drawn, "[0.0], as what CTranslate2 draws is another text each time"
-    if config.decode.precision != "fp32" and len(whispers) == len(models):
+    if config.decode.precision != "fp32" and len(run_by_it) == len(models):
         yield "decode.precision", config.decode.precision, "decode.compute_type, as the engine is ctranslate2"
 
 
 def _export_faults(config: Config) -> Iterator[tuple[str, object, str]]:
-    family, students = config.teacher.family, list(config.students())
-    fitting = ("espnet",) if family == "espnet_s2t" else ("openai", "huggingface", "ctranslate2")
+    family, students = FAMILIES[config.teacher.family], list(config.students())
+    fitting = family.export_formats
     for asked in config.export.formats or ():
         if asked not in fitting:
-            yield "export.formats", asked, f"what students of the family {family} can be: {', '.join(fitting)}"
+            yield "export.formats", asked, f"what students of the family {family.name} can be: {', '.join(fitting)}"
     for name in config.export.students:
         if name not in students:
             yield "export.students", name, f"a student of this experiment ({', '.join(students) or 'it has none'})"

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import ConfigDict, Field, StringConstraints
+from pydantic import BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic_core import PydanticCustomError
 
 from k2d.core.limits import MOST_BATCH, MOST_BEAM, MOST_RESAMPLES, MOST_SPEED_RUNS
+from k2d.models.registry import FAMILIES
+from k2d.objectives.terms import term_names
 
 STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
@@ -27,4 +30,18 @@ DecodePrecision = Literal["fp32", "bf16", "fp16"]
 ComputeType = Literal["fp32", "fp16", "int8", "int8_fp16"]  # CTranslate2's, as in models/whisper/ctranslate2_engine.py
 ExportFormat = Literal["espnet", "openai", "huggingface", "ctranslate2"]
 Step = Literal["tags", "numerals", "variants", "fillers"]
-Term = Literal["ce", "kl", "hidden_mse", "dkd", "ctc"]  # as in k2d/objectives/terms.py, which takes seconds to import
+if TYPE_CHECKING:
+    Term = str
+else:
+    Term = Literal[term_names()]  # the terms that are registered in k2d/objectives/terms.py
+
+
+def _known_family(name: object) -> object:
+    """A Literal would be a second list of the families; this is told as one would tell it."""
+    if not isinstance(name, str) or name not in FAMILIES:
+        known = " or ".join(map(repr, FAMILIES))
+        raise PydanticCustomError("literal_error", "Input should be {expected}", {"expected": known})
+    return name
+
+
+FamilyName = Annotated[str, BeforeValidator(_known_family)]

@@ -21,6 +21,7 @@ from k2d.config.fields import (
     Count,
     DecodePrecision,
     ExportFormat,
+    FamilyName,
     Name,
     NotNegative,
     Positive,
@@ -33,10 +34,10 @@ from k2d.config.fields import (
     Whole,
 )
 from k2d.config.training import StudentTraining, Training
+from k2d.core.layout import ROLES
+from k2d.models.registry import DEFAULT_FAMILY, FAMILIES
 
 SCHEMA_VERSION = 1
-
-ROLES = ("labelled", "unlabelled", "dev", "in_domain", "out_domain")
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -90,7 +91,7 @@ class Tokens:
 class Recogniser:
     """A teacher or an auxiliary: trained here from `model`, or taken ready from `checkpoint`."""
 
-    family: Literal["espnet_s2t", "whisper"] = "espnet_s2t"
+    family: FamilyName = DEFAULT_FAMILY
     model: str | None = None
     """Model config (conf/models/…) to train from: ESPnet's, or a Whisper's sizes."""
     checkpoint: str | None = None
@@ -111,7 +112,7 @@ class Recogniser:
     @property
     def guesses_language(self) -> bool:
         """Whether each window's language is its own guess."""
-        return self.family == "whisper" and not self.language
+        return FAMILIES[self.family].guesses_language and not self.language
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -328,8 +329,8 @@ class Config:
         """The students that stage 14 hands out."""
         return self.export.students or tuple(f"{method}-s{self.distill.seeds[0]}" for method in self.select.methods)
 
-    def export_formats(self) -> tuple[ExportFormat, ...]:
+    def export_formats(self) -> tuple[str, ...]:
         """The forms in which it does so."""
         if self.export.formats is not None:
             return self.export.formats
-        return ("espnet",) if self.teacher.family == "espnet_s2t" else ("openai", "huggingface")
+        return FAMILIES[self.teacher.family].default_formats

@@ -34,7 +34,9 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m k2d data", description="Kaldi data directories.")
+    parser = argparse.ArgumentParser(
+        prog="python -m k2d data", description="Check, repair and transform Kaldi data directories."
+    )
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     _add_validate(verbs)
     _add_fix(verbs)
@@ -55,20 +57,22 @@ def _add_verb(verbs: Any, name: str, run: Callable[[Arguments], int], what: str)
 def _add_checks(parser: argparse.ArgumentParser) -> None:
     levels = [level.value for level in AudioLevel]
     parser.add_argument(
-        "--root", type=Path, default=PROJECT_ROOT, help="where relative audio paths start (default: the project)"
+        "--root", type=Path, default=PROJECT_ROOT, help="folder where relative audio paths start (default: the project)"
     )
-    parser.add_argument("--audio", choices=levels, default="header", help="how closely to look (default: header)")
+    parser.add_argument(
+        "--audio", choices=levels, default="header", help="how closely to check audio (default: header)"
+    )
     parser.add_argument("--nj", type=whole_number(1, MOST_PROCESSES), help="worker processes (default: all cores)")
-    parser.add_argument("--no-text", action="store_true", help="text may be missing")
-    parser.add_argument("--no-wav", action="store_true", help="wav.scp may be missing")
+    parser.add_argument("--no-text", action="store_true", help="accept a directory without text")
+    parser.add_argument("--no-wav", action="store_true", help="accept a directory without wav.scp")
 
 
 def _add_force(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--force", action="store_true", help="replace a data directory that is there already")
+    parser.add_argument("--force", action="store_true", help="replace an existing data directory")
 
 
 def _add_validate(verbs: Any) -> None:
-    parser = _add_verb(verbs, "validate", _validate, "check data directories; nothing is changed")
+    parser = _add_verb(verbs, "validate", _validate, "check data directories without changing them")
     parser.add_argument("folders", metavar="DIR", type=Path, nargs="+")
     _add_checks(parser)
     parser.add_argument("--json", action="store_true", help="print the findings as JSON")
@@ -77,43 +81,45 @@ def _add_validate(verbs: Any) -> None:
 
 
 def _add_fix(verbs: Any) -> None:
-    what = "sort, mend, and keep what all files have; bad items go to rejected.jsonl, old files to .backup/"
+    what = "sort and repair, keep the ids that all files have; bad items go to rejected.jsonl, old files to .backup/"
     parser = _add_verb(verbs, "fix", _fix, what)
     parser.add_argument("folder", metavar="DIR", type=Path)
     _add_checks(parser)
 
 
 def _add_subset(verbs: Any) -> None:
-    parser = _add_verb(verbs, "subset", _subset, "write N utterances, or those of a list, as a new directory")
+    parser = _add_verb(verbs, "subset", _subset, "write N utterances, or those of a list, to a new directory")
     how = parser.add_mutually_exclusive_group()
     for by in By:
         how.add_argument(f"--{by.value}", dest="by", action="store_const", const=by, help=_BY_HELP[by])
-    how.add_argument("--utt-list", type=Path, metavar="FILE", help="the utterances of which FILE has the ids")
-    how.add_argument("--spk-list", type=Path, metavar="FILE", help="the utterances of the speakers in FILE")
+    how.add_argument("--utt-list", type=Path, metavar="FILE", help="the utterances whose ids are in FILE")
+    how.add_argument(
+        "--spk-list", type=Path, metavar="FILE", help="the utterances of the speakers whose ids are in FILE"
+    )
     parser.add_argument("source", metavar="SRC", type=Path)
-    parser.add_argument("rest", metavar="N DEST", nargs="+", help="with a list: DEST alone")
+    parser.add_argument("rest", metavar="N DEST", nargs="+", help="with a list: only DEST")
     _add_force(parser)
 
 
 _BY_HELP = {
-    By.EVEN: "N spread evenly over the directory (the default)",
+    By.EVEN: "N utterances, spread evenly over the directory (default)",
     By.FIRST: "the first N",
     By.LAST: "the last N",
     By.SHORTEST: "the N shortest",
-    By.SPEAKERS: "all utterances of as many speakers as make up N",
+    By.SPEAKERS: "all utterances of as many speakers as are needed for N utterances",
     By.PER_SPEAKER: "N of each speaker",
 }
 
 
 def _add_combine(verbs: Any) -> None:
-    parser = _add_verb(verbs, "combine", _combine, "write the union of directories as a new one")
+    parser = _add_verb(verbs, "combine", _combine, "write the union of several directories to a new one")
     parser.add_argument("destination", metavar="DEST", type=Path)
     parser.add_argument("sources", metavar="SRC", type=Path, nargs="+")
     _add_force(parser)
 
 
 def _add_copy(verbs: Any) -> None:
-    parser = _add_verb(verbs, "copy", _copy, "copy a directory, with prefixes on its ids")
+    parser = _add_verb(verbs, "copy", _copy, "copy a directory and add prefixes to its ids")
     parser.add_argument("source", metavar="SRC", type=Path)
     parser.add_argument("destination", metavar="DEST", type=Path)
     for option in ("--utt-prefix", "--spk-prefix", "--reco-prefix"):
@@ -122,24 +128,35 @@ def _add_copy(verbs: Any) -> None:
 
 
 def _add_longform(verbs: Any) -> None:
-    parser = _add_verb(verbs, "longform", _longform, "write a directory of long recordings from one of short ones")
+    parser = _add_verb(verbs, "longform", _longform, "join short recordings into long ones, in a new directory")
     parser.add_argument("source", metavar="SRC", type=Path)
     parser.add_argument("destination", metavar="DEST", type=Path)
     modes = ["concatenate", "by_time"]
-    parser.add_argument("--mode", choices=modes, required=True, help="rows one after another, or sessions as they were")
-    parser.add_argument("--max-s", type=float, metavar="S", help="concatenate: longest recording (default: 30)")
-    parser.add_argument("--batch", type=int, metavar="N", help="concatenate: begin anew after N rows (default: 500)")
-    parser.add_argument("--shards", type=int, metavar="N", help="concatenate: and at N equal shares (default: 16)")
-    parser.add_argument("--max-pause-s", type=float, metavar="S", help="by_time: shorten longer pauses to this")
+    parser.add_argument(
+        "--mode",
+        choices=modes,
+        required=True,
+        help="join rows one after another, or place the clips of a session at their times",
+    )
+    parser.add_argument(
+        "--max-s", type=float, metavar="S", help="concatenate: longest recording in seconds (default: 30)"
+    )
+    parser.add_argument(
+        "--batch", type=int, metavar="N", help="concatenate: start a new recording after N rows (default: 500)"
+    )
+    parser.add_argument(
+        "--shards", type=int, metavar="N", help="concatenate: and at the borders of N equal shares (default: 16)"
+    )
+    parser.add_argument("--max-pause-s", type=float, metavar="S", help="by_time: shorten longer pauses to S seconds")
     where = PROJECT_ROOT / "data" / "raw" / "longform"
-    parser.add_argument("--audio", type=Path, default=where, help="where the audio goes (default: data/raw/longform)")
+    parser.add_argument("--audio", type=Path, default=where, help="folder for the audio (default: data/raw/longform)")
     _add_force(parser)
 
 
 def _add_summary(verbs: Any) -> None:
-    parser = _add_verb(verbs, "summary", _summary, "hours, speakers, lengths, languages and switching")
+    parser = _add_verb(verbs, "summary", _summary, "print hours, speakers, lengths, languages and switching")
     parser.add_argument("folders", metavar="DIR", type=Path, nargs="+")
-    parser.add_argument("--by", choices=["course"], help="also the hours by course, where reco2course is there")
+    parser.add_argument("--by", choices=["course"], help="also print the hours of each course (needs reco2course)")
 
 
 def _checks(arguments: Arguments) -> Checks:

@@ -188,7 +188,7 @@ class Corpus:
         return hashlib.sha256(code.encode() + content).hexdigest()[:16]
 
     def former_codes(self) -> tuple[str, ...]:
-        """Digests of this very recipe in stamps of earlier versions, which went by all files of the folder, to the byte.
+        """Digests of this very recipe in stamps of earlier versions, which went by all bytes of the folder.
 
         Import lines have changed since in some recipes here, with nothing else: their digests of that time are known.
         """

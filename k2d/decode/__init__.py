@@ -1,1 +1,1 @@
-"""Decoding: long recordings window by window, and short clips, in batches, written once for every family."""
+"""Decoding in batches, the same code for every family: long recordings window by window, and clips."""

@@ -15,20 +15,20 @@ class Difference:
     recording_id: str
     start_s: float
     one: str
-    """What was heard, with times; empty where there is no window at this time."""
+    """The text with its times; empty where there is no window at this time."""
     other: str
 
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """How many windows (those that either side has) were compared, and where they differ."""
+    """How many windows were compared (those of either side), and where they differ."""
 
     n_windows: int
     differences: tuple[Difference, ...]
 
     @property
     def share(self) -> float:
-        """Of the windows that are alike.
+        """The share of windows that are alike.
 
         >>> Agreement(1000, (Difference("a", 0.0, "<0.00>a<1.00>", ""),)).share
         0.999
@@ -46,7 +46,7 @@ def agreement(one: Iterable[Hypothesis], other: Iterable[Hypothesis]) -> Agreeme
 
 def _by_place(hypotheses: Iterable[Hypothesis]) -> dict[tuple[str, float], str]:
     return {
-        (hypothesis.recording_id, window.start_s): _shown(window, segments)
+        (hypothesis.recording_id, window.start_s): _window_text(window, segments)
         for hypothesis in hypotheses
         for window, segments in segments_by_window(hypothesis)
     }
@@ -63,6 +63,6 @@ def segments_by_window(hypothesis: Hypothesis) -> Iterator[tuple[DecodedWindow, 
         remaining = remaining[n:]
 
 
-def _shown(window: DecodedWindow, segments: Iterable[Segment]) -> str:
+def _window_text(window: DecodedWindow, segments: Iterable[Segment]) -> str:
     text = "".join(f"<{segment.start_s:.2f}>{segment.text}<{segment.end_s:.2f}>" for segment in segments)
     return f"{text} ({window.ended}, {window.n_tokens} tokens, on by {window.advance_s:g} s)"

@@ -1,4 +1,4 @@
-"""Windows as parts of their recording, for recognisers whose features depend on what lies around them."""
+"""Windows with the audio around them, for recognisers whose features depend on it."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ import torch
 from k2d.data.audio import MIN_DURATION_S
 from k2d.data.audio.decoders import Samples
 from k2d.decode.sources import OpenAudio
-from k2d.models.interface import Situated, SituatedRecogniser, Window
+from k2d.models.interface import ContextRecogniser, Window, WindowInContext
 
 _BLOCK_S = 30.0
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
-    """A recording as such a recogniser sees it: looked through once for how loud it gets."""
+class AudioContext:
+    """A recording for such a recogniser: read once in full to find its loudest place."""
 
     audio: OpenAudio
     window: Window
@@ -26,9 +26,9 @@ class Surroundings:
     loudest: float = math.nan
 
     @classmethod
-    def of(cls, audio: OpenAudio, recogniser: SituatedRecogniser, window: Window) -> Surroundings:
+    def of(cls, audio: OpenAudio, recogniser: ContextRecogniser, window: Window) -> AudioContext:
         around = cls(audio, window, recogniser.margin_s)
-        end_s = audio.duration_s + recogniser.margin_s  # what stands at the very end is heard in frames behind it
+        end_s = audio.duration_s + recogniser.margin_s  # the last samples also reach frames behind the recording's end
         starts = [n * _BLOCK_S for n in range(math.ceil(end_s / _BLOCK_S))]
         blocks = (around.samples(start_s, min(_BLOCK_S, end_s - start_s)) for start_s in starts)
         loudest = max(recogniser.loudest(torch.from_numpy(block)) for block in blocks)
@@ -38,19 +38,20 @@ class Surroundings:
         """A stretch with its margins: mirrored before the recording's start, silent behind its end."""
         rate_hz, margin = self.window.rate_hz, round(self.margin_s * self.window.rate_hz)
         size = round(length_s * rate_hz) + 2 * margin
-        found = self._read(max(0.0, start_s - self.margin_s), start_s + length_s + self.margin_s)
+        found = self._read_existing(max(0.0, start_s - self.margin_s), start_s + length_s + self.margin_s)
         if start_s < self.margin_s:
             found = np.pad(found, (margin - round(start_s * rate_hz), 0), mode="reflect") if len(found) > 1 else found
         return np.pad(found, (0, max(0, size - len(found))))[:size]
 
-    def _read(self, start_s: float, end_s: float) -> Samples:
-        """What there is of a stretch; little more than nothing cannot be read alone."""
+    def _read_existing(self, start_s: float, end_s: float) -> Samples:
+        """The samples of a stretch that lie within the recording."""
         rate_hz, end_s = self.window.rate_hz, min(end_s, self.audio.duration_s)
         if start_s >= end_s:
             return np.zeros(0, np.float32)
+        # The reader refuses stretches shorter than MIN_DURATION_S, so more is read and cut off again.
         begin_s = max(0.0, min(start_s, end_s - MIN_DURATION_S))
         return self.audio.samples(begin_s, end_s, rate_hz)[round((start_s - begin_s) * rate_hz) :]
 
-    def situated(self, start_s: float, length_s: float) -> Situated:
+    def window_at(self, start_s: float, length_s: float) -> WindowInContext:
         speech = torch.from_numpy(self.samples(start_s, length_s))
-        return Situated(speech, round(length_s * self.window.rate_hz), self.loudest)
+        return WindowInContext(speech, round(length_s * self.window.rate_hz), self.loudest)

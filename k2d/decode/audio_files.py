@@ -1,4 +1,4 @@
-"""The recordings in folders that people name: what is taken, and what is left out is told."""
+"""Find recordings in the files and folders of a command line, and report the files that are left out."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SUFFIXES = (".wav", ".flac", ".mp3", ".ogg", ".oga", ".opus")  # the formats tha
 
 
 def find_audio(given: Sequence[Path]) -> list[Path]:
-    """The files that are named, and all audio below the folders that are; each once."""
+    """The files given, and all audio below the folders given; each once."""
     found: list[Path] = []
     for path in given:
         if path.is_dir():
@@ -30,20 +30,21 @@ def find_audio(given: Sequence[Path]) -> list[Path]:
 
 def _audio_below(folder: Path) -> list[Path]:
     """Audio by its suffix. A broken link counts as a file, so that it is refused with its reason."""
-    files = sorted(Path(parent, name) for parent, _, names in os.walk(folder, onerror=_tell) for name in names)
+    walk = os.walk(folder, onerror=_report_unreadable)
+    files = sorted(Path(parent, name) for parent, _, names in walk for name in names)
     taken = [path for path in files if path.suffix.lower() in SUFFIXES]
     left_out = [path for path in files if path.suffix.lower() not in SUFFIXES]
     if not files:
         raise UsageError(f"{folder}: a folder without files; expected recordings ending in {' '.join(SUFFIXES)}")
     if left_out:
-        message = f"{_balance(taken, left_out)}\n{_remedy(left_out)}"
+        message = f"{_balance(taken, left_out)}\n{_conversion_remedy(left_out)}"
         if not taken:
             raise UsageError(f"{folder}: a folder without audio: {message}")
         print(f"{folder}: {message}", file=sys.stderr)
     return taken
 
 
-def _tell(error: OSError) -> None:
+def _report_unreadable(error: OSError) -> None:
     print(f"{error.filename}: left out, it cannot be read: {error.strerror}", file=sys.stderr)
 
 
@@ -60,16 +61,16 @@ def _balance(taken: list[Path], left_out: list[Path]) -> str:
     return f"{n_files:,} files = {len(taken):,} to transcribe + {len(left_out):,} left out ({parts})"
 
 
-def _remedy(left_out: list[Path]) -> str:
-    """What is read, and how to convert what is left out if there is a recording in another container."""
+def _conversion_remedy(left_out: list[Path]) -> str:
+    """The formats that are read, and a command that converts a recording in another container, if one is left out."""
     read = f"Read here are {' '.join(SUFFIXES)}."
-    if (example := next(filter(_is_container, left_out), None)) is None:
+    if (example := next(filter(_is_foreign_recording, left_out), None)) is None:
         return read
     command = shlex.join(["ffmpeg", "-i", str(example), str(example.with_suffix(".flac"))])
     return f"{read} Convert the others, for instance {command}; the recipe egs/lectures converts whole folders."
 
 
-def _is_container(path: Path) -> bool:
+def _is_foreign_recording(path: Path) -> bool:
     try:
         with path.open("rb") as file:
             return bool(foreign_container(file.read(HEAD_BYTES)))

@@ -1,6 +1,6 @@
 """Beam search over a batch of windows. Scores are sums of log-probabilities, without a bonus for length.
 
-The best hypothesis that has ended wins, and a window is done once no running one can overtake it: scores only fall.
+The best hypothesis that has ended wins. A window is done when no running hypothesis can overtake it: scores only fall.
 """
 
 from __future__ import annotations
@@ -19,14 +19,17 @@ from k2d.models.interface import Decoding
 
 @dataclass(slots=True)
 class _Beams:
-    """The hypotheses of one window, best first; and the best of those that have ended."""
+    """The hypotheses of one window, best first, and the best one that has ended."""
 
     window: int
     ids: list[tuple[int, ...]]
     best: Decoded = field(default_factory=lambda: Decoded((), "end", -math.inf))
     is_done: bool = False
 
-    def take(self, parents: Sequence[float], tokens: Sequence[float], scores: Sequence[float], search: Search) -> None:
+    def extend(
+        self, parents: Sequence[float], tokens: Sequence[float], scores: Sequence[float], search: Search
+    ) -> None:
+        """Replace the hypotheses by their best extensions, and stop if none of these can still win."""
         before, self.ids = self.ids, []
         running: Decoded | None = None
         for parent, token, score in zip(parents, tokens, scores, strict=True):
@@ -37,10 +40,6 @@ class _Beams:
                 ids = (*ids, int(token))
                 running = running or Decoded(ids, "", score)
             self.ids.append(ids)
-        self._finish_unless(running, search)
-
-    def _finish_unless(self, running: Decoded | None, search: Search) -> None:
-        """Go on only while the best running hypothesis may still win."""
         if running is None or running.logprob <= self.best.logprob:
             self.is_done = True
         elif why := search.why_stopped(self.window, running.ids):
@@ -57,7 +56,7 @@ class _Beams:
 
 @dataclass(slots=True)
 class _State:
-    """What is kept on the device for every row."""
+    """The tensors on the device: a row for each beam of each window."""
 
     scores_WK: Tensor
     generated_RL: Tensor
@@ -80,11 +79,11 @@ def beam_search(
         if prefixes is not None:
             log_probs_RV = prefixes.mixed(log_probs_RV)
         _extend(state, log_probs_RV, n_tokens)
-        has_moved = _take(present, state, search)
+        has_moved = _update_windows(present, state, search)
         live = [place for place, beams in enumerate(present) if not beams.is_done]
         if not live:
             break
-        if has_moved:
+        if has_moved:  # reordering copies the decoder's caches, so it is skipped while every beam follows itself
             decoding.reorder(state.parents_R)
         if prefixes is not None:
             prefixes.follow(state.parents_R, state.tokens_R)
@@ -97,15 +96,18 @@ def beam_search(
 
 def _first_state(n_windows: int, n_beams: int, budget: int, device: torch.device) -> _State:
     scores_WK = torch.full((n_windows, n_beams), -math.inf, dtype=torch.double, device=device)
-    scores_WK[:, 0] = 0.0  # all rows of a window are the same yet: only one may be extended
+    # All rows of a window are still equal. If each were extended, the beam would hold one hypothesis several times.
+    scores_WK[:, 0] = 0.0
     rows_R = torch.zeros(n_windows * n_beams, dtype=torch.long, device=device)
     return _State(scores_WK, rows_R.new_zeros((len(rows_R), budget)), rows_R, rows_R)
 
 
 def _extend(state: _State, log_probs_RV: Tensor, n_tokens: int) -> None:
-    """The best extensions of each window become its rows."""
+    """Replace each window's rows by its best extensions."""
     n_windows, n_beams = state.scores_WK.shape
     vocabulary = log_probs_RV.shape[1]
+    # One topk over beams times vocabulary: the quotient of an index is the beam, its remainder the token. In double,
+    # as long sums in float32 would make ties between hypotheses.
     totals_RV = state.scores_WK.view(-1, 1) + log_probs_RV.double()
     top = totals_RV.view(n_windows, -1).topk(n_beams)
     first_row_W1 = torch.arange(n_windows, device=totals_RV.device).unsqueeze(1) * n_beams
@@ -116,24 +118,23 @@ def _extend(state: _State, log_probs_RV: Tensor, n_tokens: int) -> None:
     state.scores_WK = top.values
 
 
-def _take(present: Sequence[_Beams], state: _State, search: Search) -> bool:
-    """Tell the windows what came of them; say whether any row goes on from another one's place.
-
-    A row that has ended is not extended again.
-    """
+def _update_windows(present: Sequence[_Beams], state: _State, search: Search) -> bool:
+    """Extend the hypotheses of the windows; True if any row continues another row than its own."""
     n_windows, n_beams = state.scores_WK.shape
+    # Stacked as doubles, the three tensors reach the host in one transfer: on a GPU each transfer waits for the queue.
     rows = torch.stack((state.parents_R.double() % n_beams, state.tokens_R.double(), state.scores_WK.view(-1)))
     parents, tokens, scores = rows.view(3, n_windows, n_beams).tolist()
     for place, beams in enumerate(present):
         refuse_nan(scores[place])
-        beams.take(parents[place], tokens[place], scores[place], search)
+        beams.extend(parents[place], tokens[place], scores[place], search)
+    # A row that has ended must not be extended: its score would compete with those of running hypotheses.
     has_ended_WK = (state.tokens_R == search.recogniser.codec.eos_id).view(n_windows, n_beams)
     state.scores_WK = state.scores_WK.masked_fill(has_ended_WK, -math.inf)
     return any(chosen != list(range(n_beams)) for chosen in parents)
 
 
 def _keep(decoding: Decoding, prefixes: PrefixScorer | None, state: _State, live: Sequence[int]) -> None:
-    """Go on without the windows that are done."""
+    """Drop the windows that are done."""
     n_windows, n_beams = state.scores_WK.shape
     windows = torch.tensor(live, device=state.tokens_R.device)
     rows_R = torch.arange(n_windows * n_beams, device=windows.device).view(n_windows, n_beams)[windows].view(-1)

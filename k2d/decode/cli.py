@@ -8,7 +8,7 @@ import sys
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, cast, get_args
+from typing import TYPE_CHECKING, get_args
 
 from k2d.config.fields import ComputeType
 from k2d.core.atomic import try_writing, write_text
@@ -27,11 +27,12 @@ from k2d.text.normalise import Normaliser
 
 if TYPE_CHECKING:
     from k2d.decode.sources import Source
+    from k2d.models.family import Family
     from k2d.models.interface import Recogniser
 
 
 def main(argv: Sequence[str]) -> int:
-    """Transcribe files; 1 if one of them could not be (the others are)."""
+    """Transcribe files; returns 1 if any of them could not be transcribed (the others are)."""
     options = _parser().parse_args(argv)
     _refuse_engine(options)
     files = find_audio(options.audio)
@@ -61,35 +62,51 @@ def _parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     made.add_argument("audio", nargs="+", type=Path, metavar="FILE", help="audio files, or folders of them")
-    made.add_argument("--model", required=True, type=Path, metavar="DIR", help="model folder (exp/mini/models/teacher)")
-    made.add_argument("--format", choices=list(FORMATS), default="txt", help="default: txt")
-    made.add_argument("--out", type=Path, metavar="DIR", help="a file per recording here (default: the terminal)")
-    made.add_argument("--language", action="append", default=[], metavar="NAME", help="in the prompt; may be repeated")
-    beam = f"hypotheses side by side, at most {MOST_BEAM} (default: 1, greedy)"
+    made.add_argument(
+        "--model",
+        required=True,
+        type=Path,
+        metavar="DIR",
+        help="model folder, such as exp/mini/models/teacher, or the name of a published Whisper",
+    )
+    made.add_argument("--format", choices=list(FORMATS), default="txt", help="output format (default: txt)")
+    made.add_argument(
+        "--out",
+        type=Path,
+        metavar="DIR",
+        help="write a file for each recording to DIR (default: print to the terminal)",
+    )
+    made.add_argument(
+        "--language", action="append", default=[], metavar="NAME", help="language in the prompt (repeatable)"
+    )
+    beam = f"beam size, at most {MOST_BEAM} (default: 1, greedy)"
     made.add_argument("--beam", type=whole_number(1, MOST_BEAM), default=1, metavar="N", help=beam)
     made.add_argument(
         "--mode",
         choices=["attention", "joint"],
         default="attention",
-        help="joint: with the CTC head (default: attention)",
+        help="joint: combine the decoder with the CTC head (default: attention)",
     )
     made.add_argument(
-        "--ctc-weight", type=between_0_and_1, default=0.3, help="the head's share in --mode joint (default: 0.3)"
+        "--ctc-weight",
+        type=between_0_and_1,
+        default=0.3,
+        help="weight of the CTC head with --mode joint (default: 0.3)",
     )
-    together = "recordings decoded together (default: 16)"
+    together = "recordings that are decoded together (default: 16)"
     made.add_argument("--batch-size", type=whole_number(1, MOST_BATCH), default=16, metavar="N", help=together)
-    made.add_argument("--device", default="cpu", help="cpu (default), cuda, cuda:1")
+    made.add_argument("--device", default="cpu", help="cpu (default), cuda, or a numbered GPU such as cuda:1")
     made.add_argument(
         "--engine",
         choices=["torch", "ctranslate2"],
         default="torch",
-        help="ctranslate2: faster-whisper's, for Whisper models, which are converted once (default: torch)",
+        help="ctranslate2: the engine of faster-whisper, for Whisper models; each is converted once (default: torch)",
     )
     made.add_argument(
-        "--compute-type", choices=get_args(ComputeType), help="numbers of --engine ctranslate2 (default: fp32)"
+        "--compute-type", choices=get_args(ComputeType), help="number format of --engine ctranslate2 (default: fp32)"
     )
     made.add_argument(
-        "--threads", type=whole_number(1, MOST_PROCESSES), metavar="N", help="cores to compute on (default: all)"
+        "--threads", type=whole_number(1, MOST_PROCESSES), metavar="N", help="CPU cores to use (default: all)"
     )
     return made
 
@@ -103,7 +120,7 @@ def _refuse_equal_names(files: list[Path], options: argparse.Namespace) -> None:
 
 
 def _refuse_unwritable(files: list[Path], options: argparse.Namespace) -> None:
-    """Tell before the work, not after it, that its results could not be written. An OSError is told by the caller."""
+    """Raise before the work, not after it, if the results could not be written."""
     folders = [target for path in files if (target := _target(path, options)).is_dir()]
     if folders:
         raise UsageError(f"{folders[0]}: is a folder, expected a place for a file; move it away, or name another --out")
@@ -115,7 +132,7 @@ def _target(path: Path, options: argparse.Namespace) -> Path:
 
 
 def _sources(files: list[Path]) -> tuple[list[Source], int]:
-    """What can be read, and how many files cannot; each of these is told at once."""
+    """The files that can be read, and how many cannot; each of those is reported at once."""
     from k2d.decode.sources import Source
 
     found: list[Source] = []
@@ -129,13 +146,13 @@ def _sources(files: list[Path]) -> tuple[list[Source], int]:
 
 
 def _transcribe(sources: list[Source], options: argparse.Namespace, tally: Counter[str]) -> None:
-    """Decode all, write each as it is done; count those that are written and those that fail."""
+    """Decode all, write each as soon as it is decoded, and count those written and those failed."""
     from k2d.decode.long_recordings import decode_recordings
     from k2d.decode.options import Options
     from k2d.decode.sources import Failed
 
     languages = tuple(options.language)
-    model = _loaded(options, languages)
+    model = _load_model(options, languages)
     normalise = Normaliser()
     chosen = Options(
         batch_size=options.batch_size,
@@ -156,11 +173,11 @@ def _transcribe(sources: list[Source], options: argparse.Namespace, tally: Count
                 print(f"{result.recording_id}: {result.detail}", file=sys.stderr)
                 tally["failed"] += 1
             else:
-                _put(result, options, len(sources))
+                _write(result, options, len(sources))
                 tally["written"] += 1
 
 
-def _put(hypothesis: Hypothesis, options: argparse.Namespace, n_files: int) -> None:
+def _write(hypothesis: Hypothesis, options: argparse.Namespace, n_files: int) -> None:
     text = FORMATS[options.format](hypothesis)
     if options.out is not None:
         write_text(_target(Path(hypothesis.recording_id), options), text)
@@ -174,57 +191,57 @@ def _put(hypothesis: Hypothesis, options: argparse.Namespace, n_files: int) -> N
 
 
 def _refuse_engine(options: argparse.Namespace) -> None:
-    """What cannot go together, before any work."""
+    """Raise before any work if the options do not go together with the engine."""
     if options.engine == "torch":
         if options.compute_type is not None:
             raise UsageError(f"--compute-type {options.compute_type}: goes with --engine ctranslate2")
         return
     if options.mode == "joint":
         raise UsageError("--mode joint: needs a CTC head, which no model in CTranslate2 has; leave one of the two out")
+    # CTranslate2 takes prompts as token ids, and the mean of several languages' embeddings is not a token.
     if len(options.language) > 1:
         raise UsageError("--language: one at most with --engine ctranslate2, whose prompts hold no mean of languages")
 
 
-def _loaded(options: argparse.Namespace, languages: tuple[str, ...]) -> Recogniser:
-    """The model in its engine."""
+def _load_model(options: argparse.Namespace, languages: tuple[str, ...]) -> Recogniser:
+    """The model, in the engine that the options name."""
     import torch
 
-    from k2d.models.registry import family_of, load_recogniser
+    from k2d.models.registry import families_of_engine, family_of, load_recogniser
 
     if options.threads is not None:
         torch.set_num_threads(options.threads)
     if options.engine == "torch":
         return load_recogniser(options.model, device=options.device, languages=languages)
     family = family_of(options.model)
-    if family != "whisper" and not options.model.exists():
+    if options.engine not in family.engines and not options.model.exists():
         raise UsageError(f"{options.model}: there is no such model; expected a model folder or a file of one")
-    if family != "whisper":
-        told = f"a model of the family {family}, and CTranslate2 runs Whisper alone"
-        raise UsageError(f"{options.model}: {told}; leave --engine ctranslate2 out")
+    if options.engine not in family.engines:
+        engine = f"{options.engine} runs only {families_of_engine(options.engine)} models"
+        remedy = f"leave --engine {options.engine} out"
+        raise UsageError(f"{options.model}: a model of the family {family.name}, and {engine}; {remedy}")
     if options.device.startswith("cuda") and not torch.cuda.is_available():
         raise UsageError(f"device {options.device}: no GPU can be used here; use cpu")
-    return _in_ctranslate2(options, languages)
+    return _load_in_ctranslate2(options, family, languages)
 
 
-def _in_ctranslate2(options: argparse.Namespace, languages: tuple[str, ...]) -> Recogniser:
+def _load_in_ctranslate2(options: argparse.Namespace, family: Family, languages: tuple[str, ...]) -> Recogniser:
     from k2d.export.request import demand
-    from k2d.models.whisper.ctranslate2_engine import check_compute_type, load_ctranslate2
 
     demand("--engine ctranslate2", "ctranslate2", "transformers")
     compute_type: ComputeType = options.compute_type or "fp32"
-    check_compute_type(compute_type, options.device, "--compute-type")
-    folder = _converted(options.model, compute_type)
+    engine = family.engine(options.engine)
+    engine.check_compute_type(compute_type, options.device, "--compute-type")
+    folder = _convert_once(family.fetched(options.model), options.model, compute_type)
     n_threads = options.threads or len(os.sched_getaffinity(0))
-    return cast("Recogniser", load_ctranslate2(folder, options.device, compute_type, languages, n_threads))
+    return engine.load(folder, options.device, compute_type, languages, n_threads)
 
 
-def _converted(model: Path, compute_type: ComputeType) -> Path:
-    """The model's form for CTranslate2, kept in the user's cache by what the model holds."""
+def _convert_once(found: Path, model: Path, compute_type: ComputeType) -> Path:
+    """The form for CTranslate2 of a model that lies at `found`, kept in the user's cache by what the model holds."""
     from k2d.core.stamp import fingerprint
     from k2d.export.engine_form import convert
-    from k2d.models.whisper.recogniser import checkpoint_of
 
-    found = checkpoint_of(model)
     folder = user_cache() / "ctranslate2" / fingerprint(found)[:16] / compute_type
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -232,8 +249,8 @@ def _converted(model: Path, compute_type: ComputeType) -> Path:
         remedy = "set XDG_CACHE_HOME to a folder that can be, or leave --engine ctranslate2 out"
         raise UsageError(f"{folder.parent}: cannot be written ({error.strerror}); {remedy}") from error
 
-    def tell(_: str) -> None:
+    def report(_: str) -> None:
         print(f"{model} is converted for CTranslate2 ({compute_type}), once; kept in {folder}", file=sys.stderr)
 
-    convert(found, compute_type, folder, "--engine ctranslate2", tell)
+    convert(found, compute_type, folder, "--engine ctranslate2", report)
     return folder

@@ -1,6 +1,6 @@
-"""When what was heard in a window is not to be trusted, and is drawn again at a higher temperature. Pure.
+"""When a window's text is doubtful and is decoded again at a higher temperature. Pure.
 
-The rules are Whisper's; they hold for every family. What is drawn for a window depends on its place alone.
+The rules are Whisper's and hold for every family. What is drawn for a window depends on its place alone.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from k2d.models.codec import Codec
 
 
 def compression_ratio(text: str) -> float:
-    """How many times smaller zlib makes a text: much, if it says the same over and over.
+    """How many times smaller zlib makes a text: a high ratio is the sign of a repetition.
 
     >>> round(compression_ratio("the same " * 40), 1), round(compression_ratio("not the same at all"), 1)
     (18.0, 0.7)
@@ -29,7 +29,8 @@ def compression_ratio(text: str) -> float:
 
 
 def is_doubtful(decoded: Decoded, silence: float, codec: Codec, options: Options) -> bool:
-    """Whether a window is to be decoded again, at the next temperature."""
+    """Whether a window has to be decoded again, at the next temperature."""
+    # As in Whisper, silence comes first: the text of a silent window is dropped anyway.
     if is_silent(decoded, silence, options):
         return False
     if decoded.ended == "loop":
@@ -41,28 +42,29 @@ def is_doubtful(decoded: Decoded, silence: float, codec: Codec, options: Options
 
 
 def is_silent(decoded: Decoded, silence: float, options: Options) -> bool:
-    """Whether nobody speaks, as the model says before the first token and, if it is asked for, by its doubt in them."""
+    """Whether nobody speaks. `silence` is the model's probability of that, before the first token."""
+    # Whisper's no-speech probability is often high over real speech. With a log-probability threshold, only a text that
+    # the model doubts counts as silence.
     if options.silence_threshold is None or silence <= options.silence_threshold:
         return False
     return options.logprob_threshold is None or decoded.mean_with_end <= options.logprob_threshold
 
 
 class Draws:
-    """Random numbers in 0…1 for every window and step of a batch: a window's own, whoever is beside it."""
+    """Random numbers in 0…1 for every window and step of a batch."""
 
     def __init__(self, keys: Sequence[str], temperature: float, n_steps: int) -> None:
         self.temperature = temperature
-        self._draws_WL = np.stack([_generator(key, temperature).random(n_steps) for key in keys])
+        # Each window has a generator of its own, seeded by its key: the other windows of the batch change nothing.
+        seeds = [list(hashlib.sha256(f"{key} {temperature:g}".encode()).digest()) for key in keys]
+        self._draws_WL = np.stack([np.random.default_rng(seed).random(n_steps) for seed in seeds])
 
     def tokens(self, log_probs_RV: Tensor, windows: Sequence[int], step: int) -> Tensor:
         """A token for each row, drawn by its probability at the temperature."""
-        at_temperature_RV = (log_probs_RV.double() / self.temperature).softmax(-1).cumsum(-1)
+        # Inverse transform sampling, so that one number per window and step decides. torch.multinomial would draw for
+        # the whole batch from one generator. The last sum may differ from 1 by rounding, hence the product and clamp.
+        cumulative_RV = (log_probs_RV.double() / self.temperature).softmax(-1).cumsum(-1)
         drawn_R = torch.from_numpy(self._draws_WL[list(windows), step]).to(log_probs_RV.device)
-        wanted_R1 = drawn_R.unsqueeze(1) * at_temperature_RV[:, -1:]
-        return (
-            torch.searchsorted(at_temperature_RV, wanted_R1, right=True).squeeze(1).clamp(max=log_probs_RV.shape[1] - 1)
-        )
-
-
-def _generator(key: str, temperature: float) -> np.random.Generator:
-    return np.random.default_rng(list(hashlib.sha256(f"{key} {temperature:g}".encode()).digest()))
+        drawn_R1 = drawn_R.unsqueeze(1) * cumulative_RV[:, -1:]
+        tokens_R = torch.searchsorted(cumulative_RV, drawn_R1, right=True).squeeze(1)
+        return tokens_R.clamp(max=log_probs_RV.shape[1] - 1)

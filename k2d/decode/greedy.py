@@ -1,4 +1,4 @@
-"""Greedy search: the best token of every row at every step, without any bookkeeping of beams."""
+"""Greedy search: the best token of every row at every step, without beams."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from torch import Tensor
 from k2d.decode.search import Decoded, Search, refuse_nan
 from k2d.models.interface import Decoding
 
-# Taking rows out of a batch copies the caches of all others, so it waits until this share of them has ended.
+# Removing rows from a batch copies the caches of all others, so it waits until this share of the rows has ended.
 _ENDED_SHARE = 0.25
 
 
 @dataclass(slots=True)
 class _Row:
-    """A window on its way."""
+    """A window that is being decoded."""
 
     window: int
     ids: list[int] = field(default_factory=list)
     logprob: float = 0.0
     ended: str | None = None
 
-    def take(self, token: int, logprob: float, search: Search) -> None:
-        if logprob == -math.inf:  # the rules let nothing follow
+    def add_token(self, token: int, logprob: float, search: Search) -> None:
+        if logprob == -math.inf:  # the family's rules allow no token
             self.ended = "end"
             return
         self.logprob += logprob
@@ -41,7 +41,7 @@ class _Row:
 
 
 def greedy(decoding: Decoding, logits_RV: Tensor, search: Search) -> list[Decoded]:
-    """Decode all windows of a batch to their ends; one transfer to the host per step."""
+    """Decode all windows of a batch to their ends, with one transfer to the host per step."""
     rows = [_Row(window) for window in range(len(logits_RV))]
     present = rows
     generated_RL = logits_RV.new_zeros((len(rows), max(search.budgets)), dtype=torch.long)
@@ -50,7 +50,10 @@ def greedy(decoding: Decoding, logits_RV: Tensor, search: Search) -> list[Decode
         chosen_R, values_R = _chosen(log_probs_RV, present, n_tokens, search)
         generated_RL[:, n_tokens] = chosen_R
         tokens, logprobs = torch.stack((chosen_R.double(), values_R.double())).tolist()
-        _take(present, tokens, logprobs, search)
+        refuse_nan(logprobs)
+        for row, token, logprob in zip(present, tokens, logprobs, strict=True):
+            if row.ended is None:
+                row.add_token(int(token), logprob, search)
         live = [place for place, row in enumerate(present) if row.ended is None]
         if not live:
             break
@@ -70,10 +73,3 @@ def _chosen(log_probs_RV: Tensor, present: Sequence[_Row], step: int, search: Se
         return best.indices, best.values
     drawn_R = search.draws.tokens(log_probs_RV, [row.window for row in present], step)
     return drawn_R, log_probs_RV.gather(1, drawn_R.unsqueeze(1)).squeeze(1)
-
-
-def _take(present: Sequence[_Row], tokens: list[float], logprobs: list[float], search: Search) -> None:
-    refuse_nan(logprobs)
-    for row, token, logprob in zip(present, tokens, logprobs, strict=True):
-        if row.ended is None:
-            row.take(int(token), logprob, search)

@@ -1,4 +1,4 @@
-"""What becomes of a decoded window: its segments within the recording, and where the next window starts. Pure."""
+"""Place a decoded window within its recording: its segments, and where the next window starts. Pure."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from k2d.data.rows import DecodedWindow, Segment
 from k2d.decode.search import Decoded
 from k2d.models.codec import Codec, Reading
 
-_TICKS_PER_S = 1_000_000  # times are kept to this, or thousands of windows would add up to a drift
+_TICKS_PER_S = 1_000_000  # times are rounded to this; otherwise thousands of windows would add up to a drift
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class WindowPlace:
     """Where a window lies in its recording, and how much of it is audio."""
 
     start_s: float
@@ -21,21 +21,21 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class PlacedWindow:
     """A window as it goes into a hypothesis."""
 
     window: DecodedWindow
     segments: tuple[Segment, ...] = ()
     ids: tuple[int, ...] = ()
-    """Of its text, for the next window's prompt."""
+    """The ids of its text, for the next window's prompt."""
 
     @property
     def next_start_s(self) -> float:
-        return tidy(self.window.start_s + self.window.advance_s)
+        return rounded_time(self.window.start_s + self.window.advance_s)
 
 
-def heard(decoded: Decoded, codec: Codec, place: Place) -> Heard:
-    """Read a window's ids by the family's rules, and keep the result within the recording and moving."""
+def place_window(decoded: Decoded, codec: Codec, place: WindowPlace) -> PlacedWindow:
+    """Read a window's ids by the family's rules; keep its times within the recording and the next window ahead."""
     reading = codec.read(decoded.ids, place.audio_s)
     segments = _segments(decoded, reading, codec, place)
     advance_s, moved_by = _advance(reading.advance_s if segments else None, place)
@@ -48,32 +48,34 @@ def heard(decoded: Decoded, codec: Codec, place: Place) -> Heard:
         moved_by=moved_by,
         mean_logprob=decoded.mean_logprob,
     )
-    return Heard(window, segments, tuple(token for segment in reading.segments for token in segment.ids))
+    return PlacedWindow(window, segments, tuple(token for segment in reading.segments for token in segment.ids))
 
 
-def _advance(said_s: float | None, place: Place) -> tuple[float, str]:
-    """How far to move: what the timestamps say, but at least the smallest advance and at most all the audio.
-
-    A window without any text is passed by as a whole: the model has looked at all of it.
-    """
-    if said_s is None:
+def _advance(decoded_s: float | None, place: WindowPlace) -> tuple[float, str]:
+    """How far to move on, and why; `decoded_s` is what the timestamps give, None for a window without text."""
+    # The model has seen all of a window without text, so the next window starts behind it.
+    if decoded_s is None:
         return place.audio_s, "window"
+    # A model may write <0.00> again and again. Without a least advance the same audio would be decoded for ever.
     least_s = min(place.min_advance_s, place.audio_s)
-    return (least_s, "minimum") if said_s < least_s else (tidy(min(said_s, place.audio_s)), "timestamps")
+    if decoded_s < least_s:
+        return least_s, "minimum"
+    return rounded_time(min(decoded_s, place.audio_s)), "timestamps"
 
 
-def _segments(decoded: Decoded, reading: Reading, codec: Codec, place: Place) -> tuple[Segment, ...]:
-    """The stretches that hold text, in seconds of the recording, none beyond its end."""
+def _segments(decoded: Decoded, reading: Reading, codec: Codec, place: WindowPlace) -> tuple[Segment, ...]:
+    """The segments that hold text, in seconds of the recording."""
     segments = []
     for part in reading.segments:
         text = codec.text(part.ids).strip()
+        # The last window is padded with silence up to the model's length, and timestamps may lie in the padding.
         start_s = min(max(part.start_s, 0.0), place.audio_s)
         end_s = min(max(part.end_s, start_s), place.audio_s)
         if text:
             segments.append(
                 Segment(
-                    tidy(place.start_s + start_s),
-                    tidy(place.start_s + end_s),
+                    rounded_time(place.start_s + start_s),
+                    rounded_time(place.start_s + end_s),
                     text,
                     mean_logprob=decoded.mean_logprob,
                     loop=decoded.ended == "loop",
@@ -83,10 +85,10 @@ def _segments(decoded: Decoded, reading: Reading, codec: Codec, place: Place) ->
     return tuple(segments)
 
 
-def tidy(time_s: float) -> float:
-    """Without the noise of adding floats.
+def rounded_time(time_s: float) -> float:
+    """A time without the rounding errors of adding floats.
 
-    >>> tidy(0.1 + 0.2)
+    >>> rounded_time(0.1 + 0.2)
     0.3
     """
     return round(time_s * _TICKS_PER_S) / _TICKS_PER_S

@@ -1,7 +1,8 @@
-"""Long recordings: sequential windows that move by the model's own timestamps, those of many recordings as one batch.
+"""Long recordings: sequential windows that move on by the model's own timestamps, batched across recordings.
 
-A recording's windows depend on each other, so at any moment `batch_size` recordings are under way, each at its own
-place. Without conditioning on previous text the result of one does not depend on the others.
+Each window of a recording starts where the one before it says. So a batch holds the next window of `batch_size`
+different recordings, each at its own place. Without conditioning on previous text, the result of a recording does not
+depend on the others.
 """
 
 from __future__ import annotations
@@ -12,19 +13,19 @@ from itertools import chain
 
 from k2d.data.audio import AudioError
 from k2d.data.rows import DecodedWindow, Hypothesis, Segment
-from k2d.decode.audio_context import Surroundings
-from k2d.decode.guards import Place, heard, tidy
+from k2d.decode.audio_context import AudioContext
+from k2d.decode.guards import WindowPlace, place_window, rounded_time
 from k2d.decode.options import Options
 from k2d.decode.search import Decoded, IsLoop
 from k2d.decode.sources import Failed, OpenAudio, Source
-from k2d.decode.whole_window_engine import hearing_of
-from k2d.decode.window_batch import Hearing, Look
-from k2d.models.interface import Recogniser, SituatedRecogniser
+from k2d.decode.whole_window_engine import window_decoder_for
+from k2d.decode.window_batch import WindowDecoder, WindowInput
+from k2d.models.interface import ContextRecogniser, Recogniser
 
 OnWindow = Callable[[DecodedWindow], None]
 
-_SURE_UP_TO = 0.5
-"""Text of a higher temperature does not go into the next prompt, as in Whisper."""
+_MAX_PROMPT_TEMPERATURE = 0.5
+"""Text that was drawn at a higher temperature does not go into the next prompt, as in Whisper."""
 
 
 def decode_recordings(
@@ -34,36 +35,39 @@ def decode_recordings(
     is_loop: IsLoop | None = None,
     on_window: OnWindow | None = None,
 ) -> Iterator[Hypothesis | Failed]:
-    """Yield each recording as it is finished, the longest begun first; one that cannot be read does not stop others.
+    """Yield each recording when it is finished; one that cannot be read does not stop the others.
 
-    `is_loop` gets plain text and tells whether the selection would call it a loop; None: no window is stopped.
+    `is_loop` gets plain text and is true if the selection would call it a loop; None: no window is stopped.
     """
-    hearing = hearing_of(recogniser, options, is_loop)
-    under_way: list[_Walk] = []
-    waiting = iter(_longest_first(recordings))
+    decode = window_decoder_for(recogniser, options, is_loop)
+    under_way: list[_Recording] = []
+    # The longest first: its windows come one after the other, and if it began last, the batch would end up with it
+    # alone. A recording that cannot be opened comes last and fails there by name.
+    found = [_Recording(source) for source in recordings]
+    waiting = iter(sorted(found, key=lambda recording: (-recording.known_duration_s(), recording.source.id)))
     while True:
-        walks, looks = [], []
-        for walk in chain(under_way, waiting):
+        batch, windows = [], []
+        for recording in chain(under_way, waiting):
             try:
-                looks.append(walk.look(recogniser))
-                walks.append(walk)
+                windows.append(recording.next_window(recogniser))
+                batch.append(recording)
             except AudioError as error:
-                yield Failed.of(walk.source.id, error)
-            if len(walks) == options.batch_size:
+                yield Failed.of(recording.source.id, error)
+            if len(batch) == options.batch_size:
                 break
-        if not walks:
+        if not batch:
             return
-        for walk, decoded in zip(walks, hearing(looks), strict=True):
-            walk.take(decoded, hearing)
+        for recording, decoded in zip(batch, decode(windows), strict=True):
+            recording.add(decoded, decode)
             if on_window is not None:
-                on_window(walk.windows[-1])
-        yield from (walk.hypothesis() for walk in walks if walk.is_over)
-        under_way = [walk for walk in walks if not walk.is_over]
+                on_window(recording.windows[-1])
+        yield from (recording.hypothesis() for recording in batch if recording.is_over)
+        under_way = [recording for recording in batch if not recording.is_over]
 
 
 @dataclass(slots=True)
-class _Walk:
-    """A recording on its way: what was heard of it, and where its next window starts."""
+class _Recording:
+    """A recording that is being decoded: its text so far, and where its next window starts."""
 
     source: Source
     audio: OpenAudio | None = None
@@ -72,7 +76,7 @@ class _Walk:
     segments: list[Segment] = field(default_factory=list)
     windows: list[DecodedWindow] = field(default_factory=list)
     previous_ids: tuple[int, ...] = ()
-    surroundings: Surroundings | None = None
+    context: AudioContext | None = None
     is_over: bool = False
 
     def opened(self) -> OpenAudio:
@@ -80,48 +84,43 @@ class _Walk:
             self.audio = OpenAudio.of(self.source)
         return self.audio
 
-    def look(self, recogniser: Recogniser) -> Look:
+    def known_duration_s(self) -> float:
+        """The duration by the source or the file; 0 if the file cannot be opened."""
+        if self.source.duration_s is not None:
+            return self.source.duration_s
+        try:
+            return self.opened().duration_s
+        except AudioError:
+            return 0.0
+
+    def next_window(self, recogniser: Recogniser) -> WindowInput:
         """Read the next window; raises AudioError."""
         audio, window = self.opened(), recogniser.window
-        self.audio_s = tidy(min(window.length_s, audio.duration_s - self.start_s))
+        self.audio_s = rounded_time(min(window.length_s, audio.duration_s - self.start_s))
         key = f"{self.source.id} {self.start_s:.3f}"
-        if not isinstance(recogniser, SituatedRecogniser):
+        if not isinstance(recogniser, ContextRecogniser):
             samples = audio.samples(self.start_s, self.start_s + self.audio_s, window.rate_hz)
-            return Look(samples, self.previous_ids, key=key)
-        if self.surroundings is None:
-            self.surroundings = Surroundings.of(audio, recogniser, window)
-        situated = self.surroundings.situated(self.start_s, self.audio_s)
-        margin = (len(situated.speech_N) - situated.n_samples) // 2
-        samples = situated.speech_N[margin : margin + situated.n_samples].numpy()
-        return Look(samples, self.previous_ids, situated, key)
+            return WindowInput(samples, self.previous_ids, key=key)
+        if self.context is None:
+            self.context = AudioContext.of(audio, recogniser, window)
+        in_context = self.context.window_at(self.start_s, self.audio_s)
+        # The audio is read once: the window's own samples are those between the margins.
+        margin = (len(in_context.speech_N) - in_context.n_samples) // 2
+        samples = in_context.speech_N[margin : margin + in_context.n_samples].numpy()
+        return WindowInput(samples, self.previous_ids, in_context, key)
 
-    def take(self, decoded: Decoded, hearing: Hearing) -> None:
-        """Add what was heard in the window, and move on."""
-        place = Place(self.start_s, self.audio_s, hearing.options.min_advance_s)
-        found = heard(decoded, hearing.recogniser.codec, place)
-        self.segments += found.segments
-        self.windows.append(found.window)
-        self.start_s = found.next_start_s
-        self.is_over = self.opened().duration_s - self.start_s < hearing.options.min_window_s
-        if hearing.options.condition_on_previous_text:
-            # A loop in the prompt would call forth the next one; what was drawn at random is no context.
-            is_poor = decoded.ended == "loop" or decoded.temperature > _SURE_UP_TO
-            self.previous_ids = () if is_poor else found.ids[-hearing.previous_room :]
+    def add(self, decoded: Decoded, decoder: WindowDecoder) -> None:
+        """Add the window's text, and move on to the next window."""
+        place = WindowPlace(self.start_s, self.audio_s, decoder.options.min_advance_s)
+        placed = place_window(decoded, decoder.recogniser.codec, place)
+        self.segments += placed.segments
+        self.windows.append(placed.window)
+        self.start_s = placed.next_start_s
+        self.is_over = self.opened().duration_s - self.start_s < decoder.options.min_window_s
+        if decoder.options.condition_on_previous_text:
+            # A loop in the prompt would cause the next one, and text that was drawn at random is no context.
+            is_poor = decoded.ended == "loop" or decoded.temperature > _MAX_PROMPT_TEMPERATURE
+            self.previous_ids = () if is_poor else placed.ids[-decoder.previous_room :]
 
     def hypothesis(self) -> Hypothesis:
         return Hypothesis(self.source.id, self.opened().duration_s, tuple(self.segments), tuple(self.windows))
-
-
-def _longest_first(recordings: Iterable[Source]) -> list[_Walk]:
-    """By duration, then id. One that cannot be opened comes last, where it fails by name."""
-    walks = [_Walk(source) for source in recordings]
-    return sorted(walks, key=lambda walk: (-_duration_s(walk), walk.source.id))
-
-
-def _duration_s(walk: _Walk) -> float:
-    if walk.source.duration_s is not None:
-        return walk.source.duration_s
-    try:
-        return walk.opened().duration_s
-    except AudioError:
-        return 0.0

@@ -1,4 +1,4 @@
-"""How to decode: the same for every family and stage."""
+"""The options of decoding, the same for every family and stage."""
 
 from __future__ import annotations
 
@@ -8,32 +8,32 @@ from typing import Literal
 from k2d.core.errors import UsageError
 
 MIN_WINDOW_S = 0.2
-"""What remains of a recording after its windows is skipped when shorter than this, as ESPnet does (Whisper: 0.01)."""
+"""The rest of a recording is skipped when it is shorter than this, as in ESPnet (Whisper: 0.01)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What may be chosen; the defaults are greedy decoding with timestamps, each window on its own."""
+    """The defaults are greedy decoding with timestamps, without previous text in the prompt."""
 
     batch_size: int = 16
-    """Windows of different recordings that are decoded together."""
+    """How many windows of different recordings are decoded together."""
     beam: int = 1
     max_tokens: int = 224
-    """Per window, the end included."""
+    """Per window, including the end."""
     min_advance_s: float = 1.0
     languages: tuple[str, ...] = ()
     timestamps: bool = True
     condition_on_previous_text: bool = False
     min_window_s: float = MIN_WINDOW_S
-    """What remains of a recording is not heard when it is shorter than this."""
+    """The rest of a recording is skipped when it is shorter than this."""
     silence_threshold: float | None = None
-    """A window is skipped when the model gives silence more than this probability; None: never."""
+    """A window is skipped when the probability of silence is higher than this; None: never."""
     temperatures: tuple[float, ...] = (0.0,)
-    """Tried in this order while a window's text is doubtful; 0 is the search itself, above it tokens are drawn."""
+    """Tried in this order while a window's text is doubtful; at 0 the best tokens are searched, above it drawn."""
     compression_ratio_threshold: float | None = None
-    """A text that zlib makes smaller by more than this is doubtful."""
+    """A text that zlib compresses by more than this factor is doubtful."""
     logprob_threshold: float | None = None
-    """A text whose mean log-probability is less is doubtful; and only such a one is taken for silence."""
+    """A text with a lower mean log-probability is doubtful, and only such a text can be taken for silence."""
     mode: Literal["attention", "ctc", "joint"] = "attention"
     ctc_weight: float = 0.3
     """Share of the CTC score in `joint`."""
@@ -52,4 +52,4 @@ class Options:
         if not 0 < self.ctc_weight < 1:
             raise UsageError(f"decoding: ctc_weight is {self.ctc_weight:g}; between 0 and 1 is expected (or mode ctc)")
         if self.mode == "ctc" and self.timestamps:
-            raise UsageError("decoding: mode ctc hears no timestamps; set timestamps=False, or mode attention or joint")
+            raise UsageError("decoding: mode ctc has no timestamps; set timestamps=False, or mode attention or joint")

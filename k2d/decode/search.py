@@ -1,4 +1,4 @@
-"""What greedy and beam search share: the limits of a search, and what it found."""
+"""What greedy and beam search share: the limits of a search, and its result."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 IsLoop = Callable[[str], bool]
 
-# Looking for loops costs as much as a few decoder steps, so it is done now and then.
+# A loop test costs as much as a few decoder steps, so it is not made at every token.
 LOOP_FIRST_TOKENS = 16
 LOOP_EVERY_TOKENS = 8
 
@@ -27,19 +27,20 @@ _UP_TO_LAST_TIME = re.compile(r".*<[0-9]+\.[0-9]{2}>", re.DOTALL)
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """The ids of one window without prompt and end, why they ended, and how sure the model was."""
+    """The ids of one window without prompt and end, why the search stopped, and how sure the model was."""
 
     ids: tuple[int, ...]
     ended: str
     """`end`, `budget`, `loop` or `silence`, as in a DecodedWindow."""
     logprob: float = 0.0
-    """Sum over the ids, and the end if the model wrote it."""
+    """Sum over the ids, and over the end token if the model wrote one."""
     language: str = ""
     temperature: float = 0.0
 
     @property
     def mean_with_end(self) -> float:
-        """Mean log-probability as Whisper's thresholds know it: the end counts even where it was not written."""
+        """Mean log-probability as Whisper's thresholds expect it."""
+        # Whisper divides by the tokens + 1, also when the budget stopped a text before its end token.
         return self.logprob / (len(self.ids) + 1)
 
     @property
@@ -48,49 +49,53 @@ class Decoded:
 
     @property
     def mean_logprob(self) -> float | None:
-        """Rounded, so that it does not depend on what else was in the batch; None where nothing was decoded."""
+        """Rounded mean log-probability; None if nothing was decoded."""
+        # Sums over batches of different shapes differ in their last bits. Rounding makes the result independent of the
+        # other windows in the batch; adding 0.0 turns -0.0 into 0.0.
         return round(self.logprob / self.n_scored, 2) + 0.0 if self.n_scored else None
 
 
 @dataclass(frozen=True, slots=True)
 class LoopWatch:
-    """Tells when a window runs in circles, so that stopping it hides nothing from the selection."""
+    """Detects a window whose text loops. A window is stopped only when the selection would see the loop as well."""
 
     codec: Codec
     is_loop: IsLoop
     audio_s: Sequence[float]
-    """Of each window."""
+    """The audio in each window."""
 
     def stops(self, window: int, ids: Sequence[int]) -> bool:
-        """Whether what would be kept of these ids fails the test, or else the open end that is decoded again."""
+        """True if the decoded text loops: the complete segments, or the unfinished rest after the last timestamp."""
         n = len(ids)
         if n < LOOP_FIRST_TOKENS or n % LOOP_EVERY_TOKENS:
             return False
         timed_text = self.codec.timed_text(ids)
         if not self.is_loop(strip_timestamps(timed_text)):
             return False
+        # The whole text loops. Only complete segments are kept, and the next window decodes the rest again. A loop
+        # across both parts would not be in the kept text, where the selection looks for it, so each must loop alone.
         segments = self.codec.read(ids, self.audio_s[window]).segments
         kept = " ".join(self.codec.text(segment.ids) for segment in segments)
         return self.is_loop(kept) or self.is_loop(_UP_TO_LAST_TIME.sub("", timed_text))
 
 
 class Draws(Protocol):
-    """Tokens by chance."""
+    """Tokens drawn at random."""
 
     def tokens(self, log_probs_RV: Tensor, windows: Sequence[int], step: int) -> Tensor: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """A batch of windows to search: the recogniser, what was asked of it, and where to stop."""
+    """A batch of windows to search: the recogniser, its prompt, and where to stop."""
 
     recogniser: Recogniser
     request: Request
     budgets: Sequence[int]
-    """Most tokens of each window, the end included."""
+    """The most tokens of each window, including the end."""
     loops: LoopWatch | None = None
     draws: Draws | None = None
-    """In place of the best token, where a temperature above 0 is asked for."""
+    """Draws the next token, instead of the best one, at a temperature above 0."""
 
     def log_probs(self, logits_RV: Tensor, generated_RL: Tensor) -> Tensor:
         return self.recogniser.constrain(logits_RV, generated_RL, self.request)
@@ -99,14 +104,14 @@ class Search:
         return token == self.recogniser.codec.eos_id
 
     def why_stopped(self, window: int, ids: Sequence[int]) -> str | None:
-        """`loop` or `budget` when these ids, to which the model wants to add more, are enough."""
+        """`loop` or `budget` if the search must stop although the model would go on."""
         if self.loops is not None and self.loops.stops(window, ids):
             return "loop"
         return "budget" if len(ids) >= self.budgets[window] else None
 
 
 def refuse_nan(scores: Sequence[float]) -> None:
-    """Raise when a score is not a number, which is what broken weights give."""
-    if any(score != score for score in scores):
+    """Raise if a score is not a number: broken weights give such scores, and so does an overflow in fp16."""
+    if any(score != score for score in scores):  # NaN alone differs from itself
         message = "the model's output is not a number (NaN); check its weights, or decode in fp32"
         raise K2DError(message)

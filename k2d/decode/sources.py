@@ -15,15 +15,15 @@ class Source:
     id: str
     audio: str
     duration_s: float | None = None
-    """As reco2dur states it; only the order of work depends on it."""
+    """From reco2dur; only the order of work depends on it."""
     start_s: float | None = None
     end_s: float | None = None
-    """With these, a stretch of the file that is taken for a recording: its own times count from its start."""
+    """With both, this stretch of the file is the recording, and times count from the start of the stretch."""
 
 
 @dataclass(frozen=True, slots=True)
 class Clip:
-    """A stretch of a recording that fits into one window; without times it is the whole file."""
+    """A stretch of a recording that fits into one window; the whole file if no times are given."""
 
     id: str
     audio: str
@@ -48,7 +48,7 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class OpenAudio:
-    """A file whose header has been looked at, or a stretch of it; times count from the start of the stretch."""
+    """A file whose header has been read, or a stretch of it; times count from the start of the stretch."""
 
     source: AudioSource
     info: AudioInfo
@@ -57,7 +57,7 @@ class OpenAudio:
 
     @classmethod
     def of(cls, item: Source | Clip) -> OpenAudio:
-        """Look at the file; raises AudioError if it, or the stretch, cannot be read."""
+        """Read the file's header; raises AudioError if the file, or the stretch, cannot be read."""
         source = resolve(item.audio)
         info = probe(source)
         return cls(source, info, *clamp(source, info, item.start_s, item.end_s))

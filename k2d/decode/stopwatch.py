@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Timed:
-    """A model, and what it is to decode for the time it takes."""
+    """A model, and the recordings whose decoding is timed."""
 
     recogniser: Recogniser
     sources: Sequence[Source]
@@ -35,7 +35,7 @@ class Timed:
 def measure_in_turn(
     timed: Mapping[str, Timed], n_runs: int, on_run: Callable[[], None] = lambda: None
 ) -> dict[str, list[float]]:
-    """Seconds of every run by name; a first turn, which warms caches up, does not count."""
+    """Seconds of every run by name. A first turn warms up the caches and does not count."""
     runs_s: dict[str, list[float]] = {name: [] for name in timed}
     for _ in range(n_runs + 1):
         for name, each in timed.items():

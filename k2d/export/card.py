@@ -9,15 +9,16 @@ from typing import Any
 import yaml
 
 from k2d.config import Config
+from k2d.core.layout import TEACHER, TEST_ROLES
 from k2d.export.equivalence import Agreement
 from k2d.export.formats import FORMATS
-from k2d.report.contents import TEST_ROLES, signatures
+from k2d.report.contents import signatures
 from k2d.report.document import Block, Bullets, Paragraph, Section, Table, names
 from k2d.report.markdown import markdown, sections_markdown
 from k2d.report.result_rows import Selection
 from k2d.report.score_tables import interval_table, kinds_table, mer_table
 from k2d.report.selection_tables import reasons_table, selection_table
-from k2d.report.stored import TEACHER, Experiment, method_of
+from k2d.report.stored import Experiment, method_of
 from k2d.report.wording import number, share
 
 UNKNOWN = "unknown"

@@ -1,4 +1,4 @@
-"""The form of a Whisper in which CTranslate2 decodes it: made once, and kept in a folder under a stamp."""
+"""The form of a model in which CTranslate2 decodes it: made once, and kept in a folder under a stamp."""
 
 from __future__ import annotations
 
@@ -19,8 +19,7 @@ VERSION = 1
 def convert(model: Path, compute_type: ComputeType, target: Path, asked_by: str, tell: Callable[[str], None]) -> None:
     """Convert a model into `target`, unless that is done already; `tell` is told what takes a while."""
     from k2d.export import ctranslate2
-    from k2d.models.whisper.checkpoint_files import read_whisper
-    from k2d.models.whisper.ctranslate2_engine import write_facts
+    from k2d.models.registry import family_of
 
     demand(asked_by, "ctranslate2", "transformers")
     library = f"ctranslate2-{importlib.metadata.version('ctranslate2')}"
@@ -34,6 +33,6 @@ def convert(model: Path, compute_type: ComputeType, target: Path, asked_by: str,
         tell(f"{shown(model)}: converted for CTranslate2 ({compute_type})")
         partial = new_partial_folder(target)
         ctranslate2.write(model, Wanted(model.name, compute_type=compute_type), partial)
-        write_facts(partial, read_whisper(model))
+        family_of(model).engine("ctranslate2").write_facts(partial, model)
         write_stamp(partial, recipe, {}, {})
         publish_folder(partial, target)

@@ -22,7 +22,6 @@ from k2d.export.huggingface_tokenizer import END, START, Vocabulary, write_token
 from k2d.export.request import Wanted, quietly
 from k2d.models.parity_check import Trial
 from k2d.models.whisper.checkpoint_files import (
-    FACE_CONFIG,
     FACE_GENERATION,
     FACE_WEIGHTS,
     WhisperWeights,
@@ -30,6 +29,7 @@ from k2d.models.whisper.checkpoint_files import (
 )
 from k2d.models.whisper.codec import WhisperCodec
 from k2d.models.whisper.dims import N_SAMPLES, RATE_HZ, WhisperDims
+from k2d.models.whisper.family import FACE_CONFIG
 from k2d.models.whisper.huggingface_names import to_hugging_face
 from k2d.models.whisper.library import language_code, vocabulary
 from k2d.models.whisper.timestamp_rules import WhisperRules

@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from k2d.score.pairing import UtterancePair
 from k2d.score.rates import ErrorRate, total
 from k2d.score.scoring import USUAL_CONVENTIONS, score_pair
-from k2d.score.texts import Pair
 
 if TYPE_CHECKING:
     from k2d.decode.options import Options
@@ -36,11 +36,11 @@ def measure_on(
     plain = replace(options, beam=1)
 
     def measure(recogniser: Recogniser) -> float:
-        from k2d.train.together import summed_with_others, this_process
+        from k2d.train.processes import sum_over_processes, this_process
 
         process = this_process()
         rate = errors_of(recogniser, shared_out(held, process.world)[process.rank], plain, is_loop)
-        n_errors, n_tokens = summed_with_others([rate.errors, rate.n], recogniser)
+        n_errors, n_tokens = sum_over_processes([rate.errors, rate.n], recogniser)
         return n_errors / n_tokens if n_tokens else 1.0  # nothing to get right
 
     return measure
@@ -88,6 +88,6 @@ def errors_of(
         if isinstance(result, Hypothesis)
     }
     return total(
-        score_pair(Pair(key, key, text, heard.get(key)), USUAL_CONVENTIONS).rates["mer"]
+        score_pair(UtterancePair(key, key, text, heard.get(key)), USUAL_CONVENTIONS).rates["mer"]
         for key, text in held.texts.items()
     )

@@ -16,7 +16,7 @@ from k2d.fitting.new_model import inputs_of, new_recogniser, setting_of, window_
 from k2d.fitting.save_model import leave
 from k2d.inference.decode_job import VERSION as DECODER_VERSION
 from k2d.inference.decode_job import longform_work, loop_test
-from k2d.models.whisper.dims import PUBLISHED
+from k2d.models.registry import FAMILIES
 from k2d.pipeline.job import Counts, Job, Unit
 from k2d.pipeline.unit_status import recipe_of
 from k2d.train.sharing import check_batch
@@ -32,15 +32,16 @@ _NOT_DECIDING = ("languages", "batch_size", "beam")  # of how checkpoints are de
 
 def unit_of(name: str, recogniser: Recogniser, key: str, job: Job) -> Unit:
     """The folder of a model; `key` is where the config speaks of it."""
-    output = job.places.exp / "models" / name
+    output = job.layout.model(name)
     if recogniser.checkpoint is not None:
         taken = {"name": name, "family": recogniser.family, "language": list(recogniser.language)}
         path = PROJECT_ROOT / recogniser.checkpoint
         if path.exists():
             return Unit(output, taken, (path,))
-        if is_published(recogniser):  # its checksum is part of what openai-whisper knows by this name
+        if is_published(recogniser):  # its family knows the checksum of what it fetches by this name
             return Unit(output, {**taken, "checkpoint": recogniser.checkpoint}, ())
-        names = f", or one of {', '.join(PUBLISHED)}" if recogniser.family == "whisper" else ""
+        published = FAMILIES[recogniser.family].published
+        names = f", or one of {', '.join(published)}" if published else ""
         raise UsageError(
             f"{key}.checkpoint: {shown(path)} is not there; expected a model folder or a file of one{names}"
         )
@@ -62,7 +63,7 @@ def unit_of(name: str, recogniser: Recogniser, key: str, job: Job) -> Unit:
         "decode": _choosing(recogniser, job),
     }
     corpora = job.config.corpora
-    data = tuple(job.places.split(split) for split in (*corpora.labelled, *corpora.dev))
+    data = tuple(job.layout.split(split) for split in (*corpora.labelled, *corpora.dev))
     return Unit(output, settings, (*inputs_of(recogniser, job), *data), added=frozenset({"decode"}))
 
 
@@ -76,9 +77,9 @@ def _choosing(recogniser: Recogniser, job: Job) -> dict[str, Any] | None:
 
 
 def is_published(recogniser: Recogniser) -> bool:
-    """Whether the checkpoint is a name under which openai-whisper fetches it."""
+    """Whether the checkpoint is a name by which its family fetches it."""
     name = str(recogniser.checkpoint)
-    return recogniser.family == "whisper" and name in PUBLISHED and not (PROJECT_ROOT / name).exists()
+    return name in FAMILIES[recogniser.family].published and not (PROJECT_ROOT / name).exists()
 
 
 def seed_of(recogniser: Recogniser, job: Job) -> int:
@@ -112,10 +113,10 @@ def _train(name: str, recogniser: Recogniser, recipe: Recipe, job: Job, folder: 
     from k2d.train.supervised import train_recogniser
 
     torch.set_num_threads(job.nj)
-    work = job.places.exp / "work" / name  # outside the folder being made, which a rerun begins anew
+    work = job.layout.training_work(name)  # outside the folder being made, which a rerun begins anew
     window, seed = window_of(recogniser), seed_of(recogniser, job)
-    labelled = [job.places.split(split) for split in job.config.corpora.labelled]
-    pool = open_pool(labelled, job.places.exp / "cache" / "pool", rate_hz=window.rate_hz, max_s=window.length_s)
+    labelled = [job.layout.split(split) for split in job.config.corpora.labelled]
+    pool = open_pool(labelled, job.layout.cache / "pool", rate_hz=window.rate_hz, max_s=window.length_s)
     model = new_recogniser(recogniser, pool, work, job, seed=seed)
     setting = setting_of(work, seed, job)
     material = Material(pool, model.codec, model.window, Request(recogniser.language))
@@ -147,7 +148,7 @@ def held_of(splits: tuple[str, ...], job: Job) -> Held:
     sources: list[Source] = []
     said: dict[str, list[str]] = {}
     for split in splits:
-        folder = job.places.split(split)
+        folder = job.layout.split(split)
         sources += [Source(f"{split}/{row.id}", row.audio, row.duration_s) for row in read_recordings(folder)]
         in_order = sorted(read_utterances(folder), key=lambda row: (row.recording_id, row.start_s or 0.0))
         for row in in_order:

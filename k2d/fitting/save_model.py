@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from k2d.core.ddp_children import output_of_companion
 
 if TYPE_CHECKING:
+    from k2d.models.interface import Trainable
     from k2d.train.records import TrainingRecord
-    from k2d.train.trainable import Trainable
 
 
 def leave(model: Trainable, record: TrainingRecord, work: Path, folder: Path) -> None:

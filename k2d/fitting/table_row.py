@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from k2d.config import settings_of
+from k2d.core.layout import STUDENT, TEACHER
 from k2d.data.hypotheses import FILE as HYPOTHESES
 from k2d.data.hypotheses import plain_text, read_hypotheses
 from k2d.data.kaldi.datadir import read_recordings
@@ -18,23 +19,20 @@ from k2d.fitting.new_model import setting_of
 from k2d.fitting.save_model import leave
 from k2d.inference.decode_job import longform_work, loop_test
 from k2d.pipeline.job import Counts, Job
-from k2d.stages.init_student import STUDENT
-from k2d.stages.pseudo_label import TEACHER
 
 if TYPE_CHECKING:
     from torch.utils.data import Dataset
 
     from k2d.config.training import Phase
     from k2d.core.stamp import Recipe
-    from k2d.models.interface import Recogniser
+    from k2d.models.interface import Recogniser, Trainable
     from k2d.models.student import Shrinkable
-    from k2d.train.batches import Batch, Material, Share
+    from k2d.train.batches import Batch, Material, TrainingProcess
     from k2d.train.chunk_batches import Labelling
     from k2d.train.chunk_table import ChunkTable
-    from k2d.train.distillation import Pair
-    from k2d.train.encoded import Encoded
+    from k2d.train.distillation import TeacherStudent
+    from k2d.train.encoded import StoredOutputs
     from k2d.train.learner import Objective
-    from k2d.train.trainable import Trainable
 
 log = logging.getLogger("k2d")
 
@@ -59,7 +57,7 @@ class Lesson:
 
     learner: Trainable
     objective: Objective
-    batches: Callable[[Share, int], Dataset[list[Batch]]]
+    batches: Callable[[TrainingProcess, int], Dataset[list[Batch]]]
     counts: Counts
 
 
@@ -73,7 +71,7 @@ def train_row(
     from k2d.train.schedule import measured_steps
 
     torch.set_num_threads(job.nj)
-    distill, work = job.config.distill, job.places.exp / "work" / name
+    distill, work = job.config.distill, job.layout.training_work(name)
     training = distill.training
     heldout = heldout_of(job)
     log.info("%s: %s", name, row.value)
@@ -92,7 +90,7 @@ def train_row(
 def _lesson(row: Row, seed: int, kept: Mapping[str, Path], heldout: Mapping[str, frozenset[str]], job: Job) -> Lesson:
     from k2d.models.student import check_pair
     from k2d.objectives.objective import Objective as Terms
-    from k2d.train.distillation import Distilling, Pair
+    from k2d.train.distillation import DistillationLoss, TeacherStudent
 
     teacher = _load(TEACHER, job)
     if row is Row.TEACHER_MORE:
@@ -100,10 +98,10 @@ def _lesson(row: Row, seed: int, kept: Mapping[str, Path], heldout: Mapping[str,
     student = _load(STUDENT, job)
     check_pair(teacher, student)
     distill = job.config.distill
-    pair = Pair(student, teacher, shares_encoder=job.config.student.freeze_encoder)
-    objective = Distilling(
+    pair = TeacherStudent(student, teacher, shares_encoder=job.config.student.freeze_encoder)
+    objective = DistillationLoss(
         pair,
-        Terms({str(name): weight for name, weight in distill.objective.items()}, distill.temperature),
+        Terms(distill.objective, distill.temperature),
         distill.reduction,
     )
     if row is Row.STUDENT:
@@ -113,7 +111,7 @@ def _lesson(row: Row, seed: int, kept: Mapping[str, Path], heldout: Mapping[str,
 
 
 def _from_chunks(
-    pair: Pair, objective: Objective, seed: int, folders: Mapping[Path, frozenset[str]], job: Job
+    pair: TeacherStudent, objective: Objective, seed: int, folders: Mapping[Path, frozenset[str]], job: Job
 ) -> Lesson:
     """A student on the chunks that a method kept; those of held-out recordings are counted as left out."""
     from k2d.train.chunk_batches import ChunkBatches, ChunkMaterial, Labelling
@@ -130,8 +128,8 @@ def _from_chunks(
     material = ChunkMaterial(table, pair.student.codec, pair.student.window, labelling, encoded)
     training = distill.training
 
-    def batches(share: Share, _first_step: int) -> ChunkBatches:
-        return ChunkBatches(material, training.batch_size, training.accumulate, (seed, 0), share)
+    def batches(process: TrainingProcess, _first_step: int) -> ChunkBatches:
+        return ChunkBatches(material, training.batch_size, training.accumulate, (seed, 0), process)
 
     counts = Counts(table.index.n_in, table.index.kept, dict(table.index.dropped), "chunks")
     return Lesson(cast("Trainable", pair.student), objective, batches, counts)
@@ -141,26 +139,26 @@ def _table(folders: Mapping[Path, frozenset[str]], reader: Recogniser, job: Job)
     """The chunks of these folders as `reader`'s decoder reads them, in the experiment's cache. Several folders are one
     table, which has the name of the first.
     """
-    from k2d.train.chunk_writing import Wanted, open_chunks
+    from k2d.train.chunk_writing import TableRequest, open_chunks
 
-    name = next((folder.relative_to(job.places.exp) for folder in folders), Path("empty"))
-    return open_chunks(Wanted(folders, reader.codec, reader.max_tokens), job.places.exp / "cache" / "tables" / name)
+    name = next((folder.relative_to(job.layout.exp) for folder in folders), Path("empty"))
+    return open_chunks(TableRequest(folders, reader.codec, reader.max_tokens), job.layout.cache / "tables" / name)
 
 
-def _encoded(teacher: Recogniser, labelling: Labelling, job: Job) -> Encoded:
+def _encoded(teacher: Recogniser, labelling: Labelling, job: Job) -> StoredOutputs:
     """Every chunk of stage 6 that fits, for all students, as their teacher hears it."""
     from k2d.core.stamp import fingerprint
     from k2d.train.chunk_batches import ChunkMaterial
     from k2d.train.encoded import open_encoded
 
-    splits = [job.places.exp / "chunks" / split for split in job.config.corpora.unlabelled]
+    splits = [job.layout.chunks(split) for split in job.config.corpora.unlabelled]
     table = _table(dict.fromkeys(splits, frozenset[str]()), teacher, job)
     return open_encoded(
         ChunkMaterial(table, teacher.codec, teacher.window, labelling),
         teacher,
-        job.places.exp / "cache" / "encoded",
+        job.layout.cache / "encoded",
         made_from={
-            "teacher": fingerprint(job.places.exp / "models" / TEACHER),
+            "teacher": fingerprint(job.layout.model(TEACHER)),
             "audio": [fingerprint(folder) for folder in splits],  # a corpus may be made anew under the same paths
         },
         batch_size=job.config.decode.batch_size,
@@ -169,10 +167,10 @@ def _encoded(teacher: Recogniser, labelling: Labelling, job: Job) -> Encoded:
 
 def _more_of_the_teacher(teacher: Trainable, seed: int, job: Job) -> Lesson:
     """The teacher's decoder, trained on as it was before."""
-    from k2d.train.supervised import Supervised
+    from k2d.train.supervised import SupervisedLoss
 
     material, phase = _pool(teacher, job), _pool_phase(job)
-    return Lesson(teacher, Supervised(teacher, phase), _windows(material, phase, seed), _counts_of(material))
+    return Lesson(teacher, SupervisedLoss(teacher, phase), _windows(material, phase, seed), _counts_of(material))
 
 
 def _pool(teacher: Trainable, job: Job) -> Material:
@@ -182,8 +180,8 @@ def _pool(teacher: Trainable, job: Job) -> Material:
     from k2d.train.pool import open_pool
 
     window = teacher.window
-    labelled = [job.places.split(split) for split in job.config.corpora.labelled]
-    pool = open_pool(labelled, job.places.exp / "cache" / "pool", rate_hz=window.rate_hz, max_s=window.length_s)
+    labelled = [job.layout.split(split) for split in job.config.corpora.labelled]
+    pool = open_pool(labelled, job.layout.cache / "pool", rate_hz=window.rate_hz, max_s=window.length_s)
     return Material(pool, teacher.codec, window, Request(tuple(job.config.teacher.language)))
 
 
@@ -208,10 +206,10 @@ def _pool_phase(job: Job) -> Phase:
     return replace(last, data="windows", train="decoder", keep_batches=0, **steps)
 
 
-def _windows(material: Material, phase: Phase, seed: int) -> Callable[[Share, int], Dataset[list[Batch]]]:
+def _windows(material: Material, phase: Phase, seed: int) -> Callable[[TrainingProcess, int], Dataset[list[Batch]]]:
     from k2d.train.batches import StepBatches
 
-    return lambda share, first_step: StepBatches(material, phase, (seed, 0), share, first_step)
+    return lambda process, first_step: StepBatches(material, phase, (seed, 0), process, first_step)
 
 
 def _counts_of(material: Material) -> Counts:
@@ -223,7 +221,7 @@ def _load(name: str, job: Job) -> Any:
     from k2d.models.registry import load_recogniser
 
     teacher = job.config.teacher
-    loaded = load_recogniser(job.places.exp / "models" / name, family=teacher.family, languages=teacher.language)
+    loaded = load_recogniser(job.layout.model(name), family=teacher.family, languages=teacher.language)
     return cast("Shrinkable", loaded)
 
 
@@ -235,7 +233,7 @@ def heldout_of(job: Job) -> dict[str, frozenset[str]]:
     from k2d.train.chunk_batches import heldout_recordings
 
     splits = job.config.corpora.unlabelled
-    names = [f"{split}/{row.id}" for split in splits for row in read_recordings(job.places.split(split))]
+    names = [f"{split}/{row.id}" for split in splits for row in read_recordings(job.layout.split(split))]
     held = heldout_recordings(names, job.config.distill.heldout_share, job.config.seed)
     return {split: frozenset(n[len(split) + 1 :] for n in held if n.startswith(f"{split}/")) for split in splits}
 
@@ -257,9 +255,9 @@ def _held(heldout: Mapping[str, frozenset[str]], job: Job) -> Held:
 
     sources, texts = [], {}
     for split, names in heldout.items():
-        heard = read_hypotheses(job.places.exp / "pseudo" / split / HYPOTHESES, names)
+        heard = read_hypotheses(job.layout.pseudo_labels(split) / HYPOTHESES, names)
         said = {each.recording_id: plain_text(each) for each in heard}
-        for row in read_recordings(job.places.split(split)):
+        for row in read_recordings(job.layout.split(split)):
             if row.id in names and said.get(row.id):
                 sources.append(Source(f"{split}/{row.id}", row.audio, row.duration_s))
                 texts[f"{split}/{row.id}"] = said[row.id]

@@ -46,7 +46,7 @@ class Answer:
 def cache_of(unit: Unit, job: Job) -> Path:
     """Where the answers for a unit are kept until it is made: another place for every other way to make it."""
     recipe = Recipe("decoding", VERSION, unit.settings, {str(n): fingerprint(p) for n, p in enumerate(unit.inputs)})
-    return job.places.exp / "cache" / unit.output.relative_to(job.places.exp) / recipe.identity[:16]
+    return job.layout.answers(unit.output) / recipe.identity[:16]
 
 
 # --- part files ---

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import cast
 
 from k2d.core.errors import K2DError
+from k2d.core.layout import converted_model
 from k2d.core.retries import MAX_AGAIN, is_passing_outcome, machine_failed
 from k2d.core.worker_pool import Crew
 from k2d.core.workers import Outcome
@@ -41,11 +42,14 @@ from k2d.inference.tasks import (
     WorkerDevice,
 )
 from k2d.inference.worker import carry_out
+from k2d.models.registry import families_of_engine
 from k2d.pipeline.job import Job
 
 MAX_SHARE = 64
 """Items that a worker gets at once, in batches."""
 CLIPS_PER_SHARE = 512
+
+log = logging.getLogger("k2d")
 
 
 def decode_items(work: Work, items: Iterable[Item], cache: Path, job: Job, label: str) -> Iterator[Answer]:
@@ -69,16 +73,17 @@ def decode_items(work: Work, items: Iterable[Item], cache: Path, job: Job, label
 
 def _tell_engine(work: Work, job: Job) -> None:
     if work.compute_type is None and job.config.decode.engine == "ctranslate2":
-        reason = f"as CTranslate2 runs Whisper alone (its family is {work.family})"
-        logging.getLogger("k2d").info("%s: decoded in torch, %s", work.model.name, reason)
+        reason = f"as ctranslate2 runs only {families_of_engine('ctranslate2')} models (its family is {work.family})"
+        log.info("%s: decoded in torch, %s", work.model.name, reason)
 
 
 def _make_ready(work: Work) -> None:
     """What workers must find: the model in its engine's form."""
     if work.compute_type is not None:
-        from k2d.inference.ctranslate2_conversion import convert
+        from k2d.export.engine_form import convert
 
-        convert(work.model, work.compute_type)
+        target = converted_model(work.model, work.compute_type)
+        convert(work.model, work.compute_type, target, "decode.engine: ctranslate2", log.info)
 
 
 def measure_speed(task: SpeedTask, job: Job, label: str) -> Timings:

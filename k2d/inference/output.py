@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from k2d.core.atomic import write_text
+from k2d.core.layout import RECORD
 from k2d.data.hypotheses import FILE as HYPOTHESES
 from k2d.data.hypotheses import TEXT, hypothesis_from, hypothesis_line, plain_text
 from k2d.data.kaldi.joins import joined_row
@@ -20,8 +21,7 @@ from k2d.inference.decode_job import Item, Work
 from k2d.inference.dispatch import decode_items
 from k2d.pipeline.job import Counts, Job
 from k2d.pipeline.rejects import check_bad, write_rejected
-
-RECORD = "record.json"
+from k2d.score.timing import TIMING
 
 
 @dataclass
@@ -127,4 +127,4 @@ def write_timing(folder: Path, tally: Tally, record: Mapping[str, Any]) -> None:
         "dtype": record["precision"],
         "device": record["device"],
     }
-    write_text(folder / "timing.json", json.dumps(timing) + "\n")
+    write_text(folder / TIMING, json.dumps(timing) + "\n")

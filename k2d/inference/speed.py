@@ -30,8 +30,8 @@ def speed_unit(works: Mapping[str, Work], split: str, job: Job) -> Unit:
         "speed_runs": job.config.score.speed_runs,
         "speed_s": SPEED_S,
     }
-    inputs = dict.fromkeys([*(work.model for work in works.values()), job.places.split(split) / "wav.scp"])
-    return Unit(job.places.exp / "speed" / split, settings, tuple(inputs), is_disposable=True)
+    inputs = dict.fromkeys([*(work.model for work in works.values()), job.layout.split(split) / "wav.scp"])
+    return Unit(job.layout.speed(split), settings, tuple(inputs), is_disposable=True)
 
 
 def is_speed_unit(unit: Unit) -> bool:
@@ -41,7 +41,7 @@ def is_speed_unit(unit: Unit) -> bool:
 def make_speed(unit: Unit, works: Mapping[str, Work], job: Job, folder: Path) -> Counts:
     """A speed.json: timings by way and model."""
     split, n = str(unit.settings["set"]), len(works)
-    stretch = tuple(first_stretch(read_recordings(job.places.split(split)), SPEED_S))
+    stretch = tuple(first_stretch(read_recordings(job.layout.split(split)), SPEED_S))
     if not stretch:
         return Counts(n, 0, {"no_durations": n}, "models")
     n_runs, n_threads = job.config.score.speed_runs, len(os.sched_getaffinity(0))

@@ -9,10 +9,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from k2d.core.atomic import write_text
 from k2d.core.errors import K2DError
+from k2d.core.layout import converted_model
 from k2d.core.retries import is_passing, is_short_of_memory
 from k2d.data.rows import Rejected
 from k2d.inference.answer_cache import FACTS, Answer, new_part, write_answer
@@ -226,7 +227,7 @@ def _loaded(work: Work, device: str) -> Recogniser:
     import torch
 
     n_threads = torch.get_num_threads()  # CTranslate2 is told when it loads
-    return _in_ctranslate2(work.model, device, work.compute_type, work.languages, n_threads)
+    return _in_ctranslate2(work.model, work.family, device, work.compute_type, work.languages, n_threads)
 
 
 @lru_cache(maxsize=1)
@@ -238,11 +239,9 @@ def _in_torch(path: Path, family: str, device: str, precision: str, languages: t
 
 @lru_cache(maxsize=1)
 def _in_ctranslate2(
-    path: Path, device: str, compute_type: ComputeType, languages: tuple[str, ...], n_threads: int
+    path: Path, family: str, device: str, compute_type: ComputeType, languages: tuple[str, ...], n_threads: int
 ) -> Recogniser:
-    """It has what decoding asks of a recogniser, and no more."""
-    from k2d.inference.ctranslate2_conversion import engine_folder
-    from k2d.models.whisper.ctranslate2_engine import load_ctranslate2
+    from k2d.models.registry import FAMILIES
 
-    found = load_ctranslate2(engine_folder(path, compute_type), device, compute_type, languages, n_threads)
-    return cast("Recogniser", found)
+    engine, folder = FAMILIES[family].engine("ctranslate2"), converted_model(path, compute_type)
+    return engine.load(folder, device, compute_type, languages, n_threads)

@@ -18,16 +18,17 @@ from k2d.models.codec import Codec, Reading, Request, Window, WindowSegment
 
 __all__ = [
     "Codec",
+    "ContextRecogniser",
     "Decoding",
     "Memory",
     "Part",
     "Reading",
     "Recogniser",
     "Request",
-    "Situated",
-    "SituatedRecogniser",
     "Started",
+    "Trainable",
     "Window",
+    "WindowInContext",
     "WindowSegment",
     "WindowWriter",
     "Written",
@@ -52,15 +53,15 @@ class Memory:
 
 
 @dataclass(frozen=True, slots=True)
-class Situated:
-    """A window as a part of its recording."""
+class WindowInContext:
+    """A window with the audio around it."""
 
     speech_N: Tensor
-    """The window's samples with the margin on both sides: what is there, and silence where nothing is."""
+    """The window's samples with a margin on both sides: the recording's audio, or silence beyond its end."""
     n_samples: int
-    """Of the window itself."""
+    """The samples of the window itself."""
     loudest: float
-    """Of the whole recording."""
+    """The loudest place of the whole recording, by the recogniser's own measure."""
 
 
 class Decoding(Protocol):
@@ -158,6 +159,50 @@ class Recogniser(Protocol):
         ...
 
 
+class Trainable(Recogniser, Protocol):
+    """A recogniser whose `encode`, `logits` and `ctc_log_probs` give gradients, and obey `network.train()`."""
+
+    spec_augment: bool
+    """Whether the encoder masks its features while it is trained."""
+
+    n_awake_layers: int | None
+    """How many decoder layers take part in training: the first ones and the last; None: all."""
+
+    freeze_positions: bool
+    """Whether the decoder's learnt positions stay as they are in training."""
+
+    @property
+    def skips_layers(self) -> bool:
+        """Whether the encoder skips whole layers at random while it learns: they get no gradient in that step."""
+        ...
+
+    def classes(self, tokens: Tensor) -> Tensor:
+        """The numbers that `logits` and `ctc_log_probs` give these tokens: their ids, unless many tokens share one.
+        Negative ones, which carry no loss, stay as they are."""
+        ...
+
+    def encode_unpadded(self, speech_BN: Tensor, n_samples_B: Tensor) -> tuple[Memory, Tensor]:
+        """The encoder's output for utterances of their own lengths (padded with zeros), and each one's frames."""
+        ...
+
+    def lean_on_ctc(self) -> None:
+        """Initialise a new decoder from what the encoder has learnt by CTC."""
+        ...
+
+    def positions(self) -> Sequence[nn.Parameter]:
+        """The decoder's position embeddings, if they are learnt."""
+        ...
+
+    def decoder_layers(self) -> Sequence[nn.Module]:
+        """The decoder's layers, the first one first."""
+        ...
+
+    def parts(self) -> Mapping[Part, Sequence[nn.Module]]:
+        """The network's modules by part, each once. `encoder` is everything before the decoder except the CTC head.
+        `output_layer` has no modules of its own if the decoder's embedding is also the output layer."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Written:
     """What an engine wrote for a window by itself."""
@@ -191,14 +236,14 @@ class WindowWriter(Protocol):
 
 
 @runtime_checkable
-class SituatedRecogniser(Protocol):
-    """A recogniser whose features of a window depend on the recording around it: long-form decoding tells it."""
+class ContextRecogniser(Protocol):
+    """A recogniser whose features of a window depend on the recording around it, which long-form decoding passes."""
 
     margin_s: float
-    """How much of what lies before and behind a window it hears."""
+    """How much of the audio before and behind a window its features depend on."""
 
     def loudest(self, speech_N: Tensor) -> float:
-        """Of a stretch of speech with margins; a recording's is that of its loudest stretch."""
+        """The loudest place of a stretch with margins; a recording's is the largest of its stretches."""
         ...
 
-    def encode_situated(self, windows: Sequence[Situated]) -> Memory: ...
+    def encode_in_context(self, windows: Sequence[WindowInContext]) -> Memory: ...

@@ -11,9 +11,7 @@ from torch.utils.checkpoint import checkpoint
 
 from k2d.core.errors import UsageError
 from k2d.objectives import CHUNK_ELEMENTS
-from k2d.objectives.terms import NEEDS_LOGITS, TERMS, Tokens
-
-CTC = "ctc"
+from k2d.objectives.terms import CTC, TERMS, Tokens, term_names
 
 OutputLayer = Callable[[Tensor], Tensor]
 
@@ -35,14 +33,14 @@ class Objective:
     """What is minimised: terms by name with their weights. At T = 1, `ce` and `kl` are the formula as printed."""
 
     weights: Mapping[str, float]
-    temperature: float = 2.0
+    temperature: float
     chunk_elements: int = CHUNK_ELEMENTS
 
     def __post_init__(self) -> None:
         unknown = [name for name in self.weights if name not in TERMS and name != CTC]
         if unknown:
-            known = ", ".join([*TERMS, CTC])
-            raise UsageError(f"distill.objective: unknown term {', '.join(map(repr, unknown))}; there are {known}")
+            found, known = ", ".join(map(repr, unknown)), ", ".join(term_names())
+            raise UsageError(f"distill.objective: unknown term {found}; there are {known}")
         if not any(weight > 0 for weight in self.weights.values()):
             raise UsageError("distill.objective: no term has a weight above 0, so there is nothing to learn")
 
@@ -53,14 +51,15 @@ class Objective:
 
     @property
     def reads_logits(self) -> bool:
-        """Whether any term looks at the student's logits, so that its output layer learns."""
-        return self._needs(0)
+        """Whether any term reads the student's logits, so that its output layer learns."""
+        return any(TERMS[name].reads_student_logits for name in self.token_terms)
 
     def sums(self, sides: Sides) -> dict[str, Tensor]:
         """Each term summed over the tokens, unweighted, with gradients to the student.
 
-        One piece at a time is turned into logits; a piece is computed anew in the backward pass where there are
-        several, so that no more than one is ever kept.
+        Logits of a large vocabulary fill a GPU: 10,000 tokens of Whisper are 2 GB for each decoder. So the tokens go
+        through in pieces. Where there are several, a piece's logits are computed again in the backward pass, and no
+        more than one piece is ever kept.
         """
         names = self.token_terms
         n = sides.targets_N.shape[0]
@@ -76,11 +75,9 @@ class Objective:
     def _piece(self, sides: Sides, rows: slice) -> list[Tensor]:
         student, teacher = sides.student_hidden_ND[rows], sides.teacher_hidden_ND[rows]
         nothing = student.new_zeros((student.shape[0], 0))
-        student_logits = sides.student_output(student) if self._needs(0) else nothing
+        student_logits = sides.student_output(student) if self.reads_logits else nothing
+        reads_teacher = any(TERMS[name].reads_teacher_logits for name in self.token_terms)
         with torch.no_grad():
-            teacher_logits = sides.teacher_output(teacher) if self._needs(1) else nothing
+            teacher_logits = sides.teacher_output(teacher) if reads_teacher else nothing
         tokens = Tokens(sides.targets_N[rows], student, student_logits, teacher, teacher_logits, self.temperature)
-        return [TERMS[name](tokens).sum() for name in self.token_terms]
-
-    def _needs(self, side: int) -> bool:
-        return any(NEEDS_LOGITS[name][side] for name in self.token_terms)
+        return [TERMS[name].loss(tokens).sum() for name in self.token_terms]

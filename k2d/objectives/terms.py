@@ -1,25 +1,26 @@
-"""The terms of a distillation loss. To add one: a function below, its name in TERMS, a test with a worked-out answer.
+"""The terms of a distillation loss. To add one: a decorated function below, and a test with a worked-out answer.
 
-A term gets the tokens that carry loss, flattened to N (no padding, no prompt), and returns a loss for each.
+A term gets the tokens that carry loss, flattened to N (no padding, no prompt), and returns a loss for each. The config
+reads the names from here, so this file imports torch only where a loss is computed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor
-from torch.nn import functional as F
+if TYPE_CHECKING:
+    from torch import Tensor
 
-# Of decoupled distillation, as its paper has them for vocabularies of this kind.
-DKD_ALPHA = 1.0
-DKD_BETA = 1.0
+DKD_ALPHA, DKD_BETA = 1.0, 1.0
+"""Weights of the two parts of decoupled distillation: those of its paper for large vocabularies."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """What both decoders say at N places, and what was to be said."""
+    """What both decoders give at N places, and the labels there."""
 
     targets_N: Tensor
     student_hidden_ND: Tensor
@@ -29,72 +30,111 @@ class Tokens:
     temperature: float
 
 
+@dataclass(frozen=True, slots=True)
+class Term:
+    """A loss per token, and whose logits it reads: logits that no term reads are not computed."""
+
+    loss: Callable[[Tokens], Tensor]
+    reads_student_logits: bool
+    reads_teacher_logits: bool
+
+
+TERMS: dict[str, Term] = {}
+"""By their names in the config (distill.objective), which are the functions' names."""
+
+
+def term(
+    *, student_logits: bool, teacher_logits: bool
+) -> Callable[[Callable[[Tokens], Tensor]], Callable[[Tokens], Tensor]]:
+    """Register a function as a term."""
+
+    def register(loss: Callable[[Tokens], Tensor]) -> Callable[[Tokens], Tensor]:
+        TERMS[loss.__name__] = Term(loss, student_logits, teacher_logits)
+        return loss
+
+    return register
+
+
+@term(student_logits=True, teacher_logits=False)
 def ce(tokens: Tokens) -> Tensor:
-    """Cross-entropy with the label."""
+    """-log q(y): cross-entropy with the label y (the term with β in K2D's loss)."""
+    from torch.nn import functional as F
+
     return F.cross_entropy(tokens.student_logits_NV.float(), tokens.targets_N, reduction="none")
 
 
+@term(student_logits=True, teacher_logits=True)
 def kl(tokens: Tokens) -> Tensor:
-    """KL divergence from teacher to student at a temperature, times its square so that gradients keep their size."""
+    """T² Σ_v p_T(v) log(p_T(v) / q_T(v)): from teacher p to student q, both at temperature T (γ in K2D's loss).
+
+    Gradients of logits at temperature T shrink with 1/T² (Hinton et al., 2015), so T² keeps the weight of this term
+    the same at every temperature.
+    """
+    from torch.nn import functional as F
+
     t = tokens.temperature
+    # In fp32: under bf16 the log-probabilities of a large vocabulary have two decimals.
     student = F.log_softmax(tokens.student_logits_NV.float() / t, dim=-1)
     teacher = F.log_softmax(tokens.teacher_logits_NV.float() / t, dim=-1)
+    # With both sides as logarithms a probability of 0 gives 0, and not the NaN of 0 log 0.
     return F.kl_div(student, teacher, reduction="none", log_target=True).sum(-1) * t**2
 
 
+@term(student_logits=False, teacher_logits=False)
 def hidden_mse(tokens: Tokens) -> Tensor:
-    """Mean squared difference of the last hidden states, which must be of one size."""
+    """|h_student - h_teacher|² / D: the last hidden states, which must be of one size (Distil-Whisper, eq. 10-12)."""
     difference = tokens.student_hidden_ND.float() - tokens.teacher_hidden_ND.float()
     return difference.square().mean(-1)
 
 
+@term(student_logits=True, teacher_logits=True)
 def dkd(tokens: Tokens) -> Tensor:
-    """Decoupled distillation (Zhao et al., 2022): how sure of the label, and how the rest is shared, apart.
+    """T² (α KL(b_p, b_q) + β KL(p̂, q̂)): decoupled distillation (Zhao et al., 2022).
 
-    KL is the first part plus the second times the teacher's doubt; here the second does not fade where the teacher
-    is sure.
+    b is the label against everything else, p̂ the other tokens among themselves. KL(p, q) is the first part plus
+    (1 - p(y)) times the second, so where the teacher is sure, plain KL hardly teaches how it ranks the other tokens.
     """
+    import torch
+    from torch.nn import functional as F
+
     t = tokens.temperature
     student = F.log_softmax(tokens.student_logits_NV.float() / t, dim=-1)
     teacher = F.log_softmax(tokens.teacher_logits_NV.float() / t, dim=-1)
-    is_target = F.one_hot(tokens.targets_N, student.shape[-1]).bool()
-    target = F.kl_div(_sure(student, is_target), _sure(teacher, is_target), reduction="none", log_target=True).sum(-1)
-    rest = F.kl_div(_others(student, is_target), _others(teacher, is_target), reduction="none", log_target=True)
-    return (DKD_ALPHA * target + DKD_BETA * rest.masked_fill(is_target, 0.0).sum(-1)) * t**2
+    is_target_NV = F.one_hot(tokens.targets_N, student.shape[-1]).bool()
+
+    def label_against_rest(log_probs_NV: Tensor) -> Tensor:
+        label = log_probs_NV.masked_fill(~is_target_NV, -math.inf).logsumexp(-1)
+        rest = log_probs_NV.masked_fill(is_target_NV, -math.inf).logsumexp(-1)
+        return torch.stack([label, rest], dim=-1)
+
+    def rest_alone(log_probs_NV: Tensor) -> Tensor:
+        rest = log_probs_NV.masked_fill(is_target_NV, -math.inf)
+        # The label's place would be -inf on both sides, and the gradient of -inf minus -inf is NaN: it is 0 here, and
+        # masked again below.
+        return (rest - rest.logsumexp(-1, keepdim=True)).masked_fill(is_target_NV, 0.0)
+
+    label = F.kl_div(label_against_rest(student), label_against_rest(teacher), reduction="none", log_target=True)
+    rest = F.kl_div(rest_alone(student), rest_alone(teacher), reduction="none", log_target=True)
+    return (DKD_ALPHA * label.sum(-1) + DKD_BETA * rest.masked_fill(is_target_NV, 0.0).sum(-1)) * t**2
 
 
-def _sure(log_probs_NV: Tensor, is_target_NV: Tensor) -> Tensor:
-    """Log-probabilities of the label and of everything else."""
-    target = log_probs_NV.masked_fill(~is_target_NV, -torch.inf).logsumexp(-1)
-    rest = log_probs_NV.masked_fill(is_target_NV, -torch.inf).logsumexp(-1)
-    return torch.stack([target, rest], dim=-1)
+CTC = "ctc"
+"""The name of the one term that is about sequences. It needs a CTC head."""
 
 
-def _others(log_probs_NV: Tensor, is_target_NV: Tensor) -> Tensor:
-    """Log-probabilities of the other tokens among themselves; 0 in the label's place, which is masked again later."""
-    rest = log_probs_NV.masked_fill(is_target_NV, -torch.inf)
-    return (rest - rest.logsumexp(-1, keepdim=True)).masked_fill(is_target_NV, 0.0)
-
-
-Term = Callable[[Tokens], Tensor]
-
-TERMS: Mapping[str, Term] = {"ce": ce, "kl": kl, "hidden_mse": hidden_mse, "dkd": dkd}
-"""By their names in the config (distill.objective)."""
-
-NEEDS_LOGITS: Mapping[str, tuple[bool, bool]] = {
-    "ce": (True, False),
-    "kl": (True, True),
-    "hidden_mse": (False, False),
-    "dkd": (True, True),
-}
-"""Whether a term looks at the student's and at the teacher's logits: what nobody looks at is not computed."""
+def term_names() -> tuple[str, ...]:
+    """The names that `distill.objective` may give weights to."""
+    return (*TERMS, CTC)
 
 
 def ctc(log_probs_BTV: Tensor, labels: list[Tensor], blank_id: int) -> Tensor:
-    """CTC loss of the student's CTC head on the labels without timestamps, summed over the batch.
+    """-log Σ_π Π_t q_t(π_t) over all alignments π of a label, summed over the batch: the student's CTC head.
 
-    The one term that is about sequences: `distill.objective` names it `ctc`, and it needs a CTC head.
+    Labels have no timestamps here, because CTC has no use for them.
     """
+    import torch
+    from torch.nn import functional as F
+
     n_frames = torch.full((len(labels),), log_probs_BTV.shape[1], dtype=torch.long)
     n_labels = torch.tensor([len(label) for label in labels], dtype=torch.long)
     return F.ctc_loss(
@@ -104,5 +144,5 @@ def ctc(log_probs_BTV: Tensor, labels: list[Tensor], blank_id: int) -> Tensor:
         n_labels,
         blank=blank_id,
         reduction="sum",
-        zero_infinity=True,
+        zero_infinity=True,  # a label that is longer than its audio allows has no alignment, and must not end the run
     )

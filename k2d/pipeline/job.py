@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from k2d.config import Config
-from k2d.core.layout import Places
+from k2d.core.layout import Layout
 from k2d.pipeline.inspection import Inspection
 
 
@@ -17,7 +17,7 @@ class Job:
     """The experiment, and how this run of it is to be carried out. Only `config` decides results."""
 
     config: Config
-    places: Places
+    layout: Layout
     nj: int = 1
     ngpu: int = 0
     corpus: str | None = None

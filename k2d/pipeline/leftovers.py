@@ -5,17 +5,18 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from k2d.core.layout import Layout
 from k2d.inference.answer_cache import set_of_finished
 
 
-def kept_words(output: Path, exp: Path) -> str:
+def kept_words(output: Path, layout: Layout) -> str:
     """What is kept when the making of this folder was interrupted, and how to go on."""
     parts = ["finished units"]
-    n_answers = _n_answers(exp / "cache" / output.relative_to(exp)) if output.is_relative_to(exp) else 0
+    n_answers = _n_answers(layout.answers(output)) if output.is_relative_to(layout.exp) else 0
     if n_answers:
-        what = "chunks" if "opinions" in output.parts else "recordings"
+        what = "chunks" if output.is_relative_to(layout.all_opinions) else "recordings"
         parts.append(f"{n_answers:,} finished {what} of {output.name}")
-    step = _last_step(exp / "work" / output.name / "checkpoints")
+    step = _last_step(layout.training_work(output.name) / "checkpoints")
     if step is not None:
         parts.append(f"the training of {output.name} up to step {step:,}")
     return f"{' and '.join(parts)} are kept; the same command goes on from there"

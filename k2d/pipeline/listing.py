@@ -1,4 +1,4 @@
-"""python -m k2d stages (run.sh --list): the road, and how far it has been walked for a config."""
+"""Print the stages, what each reads and writes, and what is done for a config (also: ./run.sh --list)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def main(argv: Sequence[str]) -> int:
     add_verify(parser)
     options = parser.parse_intermixed_args(argv)
     job = job_from(options)
-    print(f"{options.conf}: experiment {shown(job.places.exp)}\n")
+    print(f"{options.conf}: experiment {shown(job.layout.exp)}\n")
     upstream = Upstream(job)
     print(table([(str(s.number), s.verb, s.reads, s.writes, progress_of(s, job, upstream)) for s in ROAD]))
     return 0

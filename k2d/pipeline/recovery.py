@@ -10,7 +10,7 @@ from pathlib import Path
 
 from k2d.core.atomic import partial_folder, publish_folder, replaced_in, restore
 from k2d.core.errors import K2DError
-from k2d.core.layout import Places, shown
+from k2d.core.layout import Layout, shown
 from k2d.core.lock import holding
 from k2d.core.stamp import STAMP, Stamp, damaged_files, differences, readable_stamp
 from k2d.pipeline.unit_status import State
@@ -18,15 +18,15 @@ from k2d.pipeline.unit_status import State
 log = logging.getLogger("k2d")
 
 
-def recover(places: Places) -> None:
+def recover(layout: Layout) -> None:
     """Put back each folder that a killed run had moved aside to replace it. The caller holds the experiment.
 
     This comes before any stage looks for its inputs, so that a stage which only reads them finds them, too. Experiments
     share `data/`: what another run holds there is that run's to finish.
     """
-    for final in _interrupted_below(places.exp):
+    for final in _interrupted_below(layout.exp):
         _restore(final)
-    for final in replaced_in(places.data):
+    for final in replaced_in(layout.data):
         with suppress(K2DError), holding(final):
             _restore(final)
 

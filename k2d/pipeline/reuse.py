@@ -38,7 +38,7 @@ def take(state: State, job: Job) -> bool:
         return False
     partial = new_partial_folder(state.unit.output)
     shutil.copytree(source, partial, copy_function=_link, dirs_exist_ok=True)
-    _name_own_files(partial, stamp, PROJECT_ROOT / str(job.config.reuse), job.places.exp)
+    _name_own_files(partial, stamp, PROJECT_ROOT / str(job.config.reuse), job.layout.exp)
     publish_folder(partial, state.unit.output)
     log.info("%s: taken from %s", shown(state.unit.output), shown(source))
     return True
@@ -46,9 +46,9 @@ def take(state: State, job: Job) -> bool:
 
 def _source(output: Path, job: Job) -> Path | None:
     """Where the other experiment has what belongs here."""
-    if job.config.reuse is None or not output.is_relative_to(job.places.exp):
+    if job.config.reuse is None or not output.is_relative_to(job.layout.exp):
         return None
-    return PROJECT_ROOT / job.config.reuse / output.relative_to(job.places.exp)
+    return PROJECT_ROOT / job.config.reuse / output.relative_to(job.layout.exp)
 
 
 def _link(source: str, destination: str) -> None:

@@ -20,7 +20,7 @@ from k2d.config.load import resolve_conf
 from k2d.core.atomic import new_partial_folder, publish_folder
 from k2d.core.ddp_children import companions_for, follow_leader, output_of_companion
 from k2d.core.errors import UsageError
-from k2d.core.layout import places, shown
+from k2d.core.layout import experiment_layout, shown
 from k2d.core.limits import MOST_PROCESSES, whole_number
 from k2d.core.lock import holding
 from k2d.core.progress import clock
@@ -49,12 +49,12 @@ def main(verb: str, argv: Sequence[str]) -> int:
     job = job_from(parser(verb).parse_intermixed_args(argv))
     if output is not None:
         return accompany(stage, job, output)
-    log_file = job.places.log / f"{stage.number:02d}.{stage.verb}.log"
-    check_writable(job.places.log)
-    with holding(job.places.exp):
+    log_file = job.layout.log / f"{stage.number:02d}.{stage.verb}.log"
+    check_writable(job.layout.log)
+    with holding(job.layout.exp):
         open_log(log_file)
         try:
-            recover(job.places)
+            recover(job.layout)
             run_stage(stage, job)
         except Exception:
             # The traceback goes to the log; people get the message (or, for a bug, the traceback as well).
@@ -71,28 +71,34 @@ def parser(verb: str) -> argparse.ArgumentParser:
     """The options of a stage verb; a test holds their list."""
     made = argparse.ArgumentParser(prog=f"python -m k2d {verb}", description=describe(BY_VERB[verb]))
     add_experiment_options(made)
-    made.add_argument("--ngpu", type=whole_number(0), default=0, metavar="N", help="GPUs to use (default: 0, the CPU)")
     made.add_argument(
-        "--nj", type=whole_number(1, MOST_PROCESSES), metavar="N", help="processes (default: one per core)"
+        "--ngpu", type=whole_number(0), default=0, metavar="N", help="number of GPUs (default: 0, the CPU)"
     )
     made.add_argument(
-        "--max-bad", type=float, metavar="SHARE", help="bad items allowed (default: the config's max_bad)"
+        "--nj", type=whole_number(1, MOST_PROCESSES), metavar="N", help="number of processes (default: one per core)"
     )
-    made.add_argument("--force", action="store_true", help="replace outputs that were made in another way")
+    made.add_argument(
+        "--max-bad", type=float, metavar="SHARE", help="largest share of bad items (default: max_bad of the config)"
+    )
+    made.add_argument(
+        "--force", action="store_true", help="replace outputs that were made with other settings or inputs"
+    )
     add_verify(made)
     if verb == "prepare":
-        made.add_argument("--allow-count-mismatch", action="store_true", help="go on when corpus.yaml promises else")
+        made.add_argument(
+            "--allow-count-mismatch", action="store_true", help="continue if the counts differ from corpus.yaml"
+        )
     return made
 
 
 def add_experiment_options(made: argparse.ArgumentParser) -> None:
     made.add_argument("--conf", default=DEFAULT_CONF, metavar="FILE", help=f"experiment (default: {DEFAULT_CONF})")
-    made.add_argument("--corpus", metavar="NAME", help="limit stages that work by corpus to this one")
+    made.add_argument("--corpus", metavar="NAME", help="limit stages 1, 11 and 12 to this corpus")
     made.add_argument("overrides", nargs="*", metavar="key=value", help="settings to change, such as select.alpha=0.3")
 
 
 def add_verify(made: argparse.ArgumentParser) -> None:
-    how = "hash all files anew (default: a file of the recorded size and time is what was recorded)"
+    how = "hash all files again (default: trust files whose size and time have not changed)"
     made.add_argument("--verify", action="store_true", help=how)
 
 
@@ -127,7 +133,7 @@ def make_job(
     force: bool = False,
     verify: bool = False,
 ) -> Job:
-    where = places(config.data, config.exp, config.name)
+    where = experiment_layout(config.data, config.exp, config.name)
     inspection = Inspection(verify=verify)
     return Job(config, where, nj=nj, ngpu=ngpu, corpus=corpus, force=force, inspection=inspection)
 
@@ -193,7 +199,7 @@ def _make(stage: Stage, state: State, job: Job, folder: Path) -> Counts:
         return stage.load().make(state.unit, job, folder)
     except Ended as ended:
         shutil.rmtree(folder, ignore_errors=True)
-        ended.kept = kept_words(state.unit.output, job.places.exp)
+        ended.kept = kept_words(state.unit.output, job.layout)
         raise
 
 

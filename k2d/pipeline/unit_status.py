@@ -57,7 +57,7 @@ def recipe_of(verb: str, version: int, unit: Unit, job: Job) -> Recipe:
 
 def input_name(path: Path, job: Job) -> str:
     """An input's name in a recipe: within the experiment, so that recipes of two experiments can be compared."""
-    return str(path.relative_to(job.places.exp)) if path.is_relative_to(job.places.exp) else shown(path)
+    return str(path.relative_to(job.layout.exp)) if path.is_relative_to(job.layout.exp) else shown(path)
 
 
 def states(stage: Stage, job: Job) -> list[State]:
@@ -73,8 +73,8 @@ def refuse_missing(stage: Stage, found: list[State], job: Job) -> None:
     if missing:
         lines = [f"stage {stage.number} ({stage.verb}) reads {stage.reads}, and these are not there:"]
         lines += [f"  {shown(path)}" for path in missing]
-        unprepared = [path for path in missing if path.is_relative_to(job.places.data)]
-        lines += dict.fromkeys(_how_to_prepare(path.relative_to(job.places.data).parts[0], job) for path in unprepared)
+        unprepared = [path for path in missing if path.is_relative_to(job.layout.data)]
+        lines += dict.fromkeys(_how_to_prepare(path.relative_to(job.layout.data).parts[0], job) for path in unprepared)
         raise MissingInput(
             "\n".join([*lines, "run the stages before it first (./run.sh --list tells how far they are)"])
         )

@@ -140,7 +140,7 @@ class Upstream:
         return by_stamp if by_stamp is not None and by_stamp == recorded else look.at(path).fingerprint
 
     def _is_lost(self, name: str) -> bool:
-        return not any((root / name).exists() for root in (self._job.places.exp, PROJECT_ROOT))
+        return not any((root / name).exists() for root in (self._job.layout.exp, PROJECT_ROOT))
 
 
 def refuse_stale(stage: Stage, units: Sequence[Unit], job: Job) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from k2d.config import Config
-from k2d.core.layout import PROJECT_ROOT, places
+from k2d.core.layout import PROJECT_ROOT, experiment_layout
 from k2d.data.corpus import Corpus
 from k2d.data.kaldi.external_sort import read_lines
 from k2d.data.kaldi.joins import split_row
@@ -19,7 +19,7 @@ def hours_of(splits: Iterable[str], config: Config) -> float | None:
 
 
 def _hours(split: str, config: Config) -> float | None:
-    folder = places(config.data, config.exp, config.name).split(split)
+    folder = experiment_layout(config.data, config.exp, config.name).split(split)
     for name in ("reco2dur", "utt2dur"):
         if (folder / name).is_file():
             return sum(float(split_row(line)[1]) for line in read_lines(folder / name)) / 3600

@@ -42,20 +42,25 @@ def main(argv: Sequence[str]) -> int:
 
 
 def parser() -> argparse.ArgumentParser:
-    what = "What an experiment will cost, before any work: parameters, memory, disk and hours. Reads sizes, no weights."
+    what = "Estimate the cost of an experiment: parameters, memory, disk and hours. Reads sizes, no weights."
     made = argparse.ArgumentParser(prog="python -m k2d plan", description=what, allow_abbrev=False)
     add = made.add_argument
     add("--conf", default=DEFAULT_CONF, metavar="FILE", help=f"experiment (default: {DEFAULT_CONF})")
-    add("--hours", type=float, metavar="H", help="of unlabelled audio (default: what is prepared, or corpus.yaml says)")
-    add("--gpu", choices=MACHINES, default="h100", help="the device; cpu: one core (default: h100)")
-    add("--gpus", type=whole_number(1), default=1, metavar="N", help="how many of them (default: 1)")
+    add(
+        "--hours",
+        type=float,
+        metavar="H",
+        help="hours of unlabelled audio (default: of the prepared data, or from corpus.yaml)",
+    )
+    add("--gpu", choices=MACHINES, default="h100", help="device; cpu is one core (default: h100)")
+    add("--gpus", type=whole_number(1), default=1, metavar="N", help="number of devices (default: 1)")
     units = ", ".join(f"{stage} ({unit})" for stage, unit in UNITS.items())
     add(
         "--throughput",
         action="append",
         default=[],
         metavar="STAGE=VALUE",
-        help=f"measured on one device, in place of the estimate (repeatable): {units}",
+        help=f"use a value measured on one device instead of the estimate (repeatable): {units}",
     )
     add("--json", action="store_true", help="print everything as JSON")
     add("overrides", nargs="*", metavar="key=value", help="settings to change, such as decode.batch_size=64")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from k2d.models.shape import Shape
 from k2d.plan.memory import Distillation, Line
-from k2d.plan.shapes import Shape
 
 KB = 1000
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from k2d.config.schema import Config, Recogniser
 from k2d.config.training import Phase
+from k2d.models.shape import Shape
 from k2d.plan.machines import Machine
 from k2d.plan.memory import Decoding, Distillation
-from k2d.plan.shapes import Shape
 from k2d.plan.throughput import (
     SELECT_CHUNKS_PER_S,
     Rate,

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
+from k2d.models.shape import Shape
 from k2d.objectives import CHUNK_ELEMENTS
 from k2d.plan.machines import GIB
-from k2d.plan.shapes import Shape
 
 USABLE = 0.92
 """Of a device's memory: an allocator cannot use every gap."""

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from k2d.models.whisper.dims import PUBLISHED
+from k2d.models.registry import published_shape
 from k2d.plan.machines import MACHINES
 from k2d.plan.memory import Decoding, Distillation
-from k2d.plan.shapes import whisper_shape
 from k2d.plan.throughput import decoding_rate, distilling_rate, window_s
 
 _GPUS, _MACHINE = 4, MACHINES["h100"]
@@ -33,7 +32,7 @@ class Published:
 
 def against_the_paper() -> list[Published]:
     """Sizes and hours of Tseng et al. (2024), with the default throughputs on its machine."""
-    teacher = whisper_shape("large-v2", PUBLISHED["large-v2"])
+    teacher = published_shape("large-v2")
     student = teacher.with_decoder_layers(2)
     step = Distillation(student, teacher, _BATCH // _GPUS, 150, "bf16")
     rate = distilling_rate(step, _MACHINE)
@@ -55,6 +54,6 @@ def _millions(n: int) -> float:
 
 
 def _opinions_h(name: str) -> float:
-    shape = whisper_shape(name, PUBLISHED[name])
+    shape = published_shape(name)
     rate = decoding_rate(Decoding(shape, _BATCH_OF_DECODING, 1, 224, "bf16"), _MACHINE)
     return _HOURS_OF_AUDIO / window_s(shape) / rate.per_s / _GPUS

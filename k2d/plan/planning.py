@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from k2d.config.schema import Config
 from k2d.config.training import Steps
+from k2d.models.shape import Shape
 from k2d.plan.disk import Amounts, disk_lines
 from k2d.plan.hours import Pieces, StageHours, stage_hours
 from k2d.plan.machines import GIB, Machine
@@ -23,7 +24,6 @@ from k2d.plan.memory import (
     training_lines,
 )
 from k2d.plan.paper import Published, against_the_paper
-from k2d.plan.shapes import Shape
 from k2d.plan.throughput import tokens_of, window_s
 from k2d.train.sharing import batch_fault, most_per_pass
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from k2d.models.shape import Shape
 from k2d.plan.machines import Machine
 from k2d.plan.memory import BYTES, Decoding, Distillation
-from k2d.plan.shapes import Shape
 
 TOKENS_PER_S = 5.0
 """Of speech, timestamps included: 150 in a window of 30 s."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from k2d.core.layout import TEACHER
 from k2d.report.result_rows import Score
-from k2d.report.stored import TEACHER, Experiment
+from k2d.report.stored import Experiment
 from k2d.score.rates import ErrorRate, total
 from k2d.score.timing import speed_up
 

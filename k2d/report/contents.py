@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from k2d.config import Config
-from k2d.core.layout import PROJECT_ROOT
+from k2d.core.layout import PROJECT_ROOT, TEACHER, TEST_ROLES
 from k2d.report.comparable import pooled, teacher_speed_up
 from k2d.report.document import Block, Bullets, Paragraph, Section, Table, names
 from k2d.report.figures import cost_figures, interval_figures, selection_figures
@@ -28,7 +28,7 @@ from k2d.report.selection_tables import (
     selection_table,
     validator_table,
 )
-from k2d.report.stored import TEACHER, Experiment
+from k2d.report.stored import Experiment
 from k2d.report.trainings import training_figures, training_table
 from k2d.report.wording import number, share, times
 from k2d.score.rates import reduction
@@ -38,8 +38,6 @@ _READING = (
     "teacher in % of its MER, better when positive. Bold: the lowest of a set. Data kept: share of the hours that the "
     "student learned from."
 )
-
-TEST_ROLES = ("in_domain", "out_domain")
 
 
 def sections(experiment: Experiment, config: Config, differences: Table | None = None) -> Iterator[Section]:

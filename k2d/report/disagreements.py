@@ -9,15 +9,15 @@ from pathlib import Path
 
 from rapidfuzz.distance import Levenshtein
 
-from k2d.core.layout import Places
+from k2d.core.layout import Layout
 from k2d.data.kaldi.datadir import Segment, parse_segment
 from k2d.data.kaldi.external_sort import read_lines
 from k2d.data.kaldi.joins import split_row
-from k2d.report.document import Clip, Pair, Stretch
+from k2d.report.document import Clip, Disagreement, Stretch
 from k2d.report.sounds import Clips
 from k2d.report.thresholds import kind_of
+from k2d.select.chunk_row import ChunkRow
 from k2d.select.metrics import METRICS
-from k2d.select.tsv import ChunkRow
 
 MAX_TOKENS = 300  # shown of one text: a loop can be a hundred thousand tokens long
 
@@ -26,7 +26,7 @@ _EAST_ASIAN = "\u2e80"  # from here on, scripts are written without spaces
 Tokens = Callable[[str], list[str]]
 
 
-def pairs(rows: Sequence[ChunkRow], auxiliary: str, places: Places, tokens: Tokens) -> list[Pair]:
+def pairs(rows: Sequence[ChunkRow], auxiliary: str, layout: Layout, tokens: Tokens) -> list[Disagreement]:
     """Each chunk with both texts and its sound, as far as there is room for it."""
     clips = Clips()
     of_split: dict[str, list[ChunkRow]] = {}
@@ -34,7 +34,7 @@ def pairs(rows: Sequence[ChunkRow], auxiliary: str, places: Places, tokens: Toke
         of_split.setdefault(row.split, []).append(row)
     found: dict[str, _Sources] = {}
     for split, members in of_split.items():
-        found[split] = _Sources(places, split, auxiliary, {row.chunk_id for row in members})
+        found[split] = _Sources(layout, split, auxiliary, {row.chunk_id for row in members})
     return [_pair(row, found[row.split], tokens, clips) for row in rows]
 
 
@@ -69,10 +69,10 @@ def joined(tokens: Iterable[str]) -> str:
 class _Sources:
     """The lines of two data directories that belong to some chunks of a split."""
 
-    def __init__(self, places: Places, split: str, auxiliary: str, ids: set[str]) -> None:
-        chunks = places.exp / "chunks" / split
+    def __init__(self, layout: Layout, split: str, auxiliary: str, ids: set[str]) -> None:
+        chunks = layout.chunks(split)
         self.teacher = wanted(chunks / "text", ids)
-        self.auxiliary = wanted(places.exp / "opinions" / auxiliary / split / "text", ids)
+        self.auxiliary = wanted(layout.opinions(auxiliary, split) / "text", ids)
         spans = {key: parse_segment(value) for key, value in wanted(chunks / "segments", ids).items()}
         self.spans = {key: span for key, span in spans.items() if span is not None}
         self.audio = wanted(chunks / "wav.scp", {span.recording_id for span in self.spans.values()} | ids)
@@ -90,7 +90,7 @@ def wanted(path: Path, ids: set[str]) -> dict[str, str]:
     return {key: value for key, value in map(split_row, read_lines(path)) if key in ids}
 
 
-def _pair(row: ChunkRow, sources: _Sources, tokens: Tokens, clips: Clips) -> Pair:
+def _pair(row: ChunkRow, sources: _Sources, tokens: Tokens, clips: Clips) -> Disagreement:
     key = row.chunk_id
     teacher, auxiliary = (tokens(text.get(key, "")) for text in (sources.teacher, sources.auxiliary))
     parts = [f"{row.duration_s:.1f} s", kind_of(row)]
@@ -98,7 +98,7 @@ def _pair(row: ChunkRow, sources: _Sources, tokens: Tokens, clips: Clips) -> Pai
     parts += [f"{who}'s text is not there" for who, text in _texts(sources) if key not in text]
     parts += [f"first {MAX_TOKENS} of {len(t):,} tokens" for t in (teacher, auxiliary) if len(t) > MAX_TOKENS]
     teacher, auxiliary = (list(islice(text, MAX_TOKENS)) for text in (teacher, auxiliary))
-    return Pair(
+    return Disagreement(
         row.id,
         " · ".join(parts),
         stretches(teacher, auxiliary),

@@ -70,7 +70,7 @@ class Clip:
 
 
 @dataclass(frozen=True, slots=True)
-class Pair:
+class Disagreement:
     """Two opinions on one chunk, side by side, with its sound."""
 
     id: str
@@ -80,7 +80,7 @@ class Pair:
     clip: Clip
 
 
-Block = Table | Paragraph | Bullets | Figure | Pair
+Block = Table | Paragraph | Bullets | Figure | Disagreement
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,12 +6,13 @@ from collections.abc import Iterator
 from itertools import cycle
 from typing import TYPE_CHECKING, Any
 
+from k2d.core.layout import TEACHER, TEST_ROLES
 from k2d.report.comparable import is_comparable, pooled, teacher_speed_up
 from k2d.report.document import Figure
 from k2d.report.plotting import COLOURS, INK, colours_of, drawn, legend_below, markers_of
 from k2d.report.result_rows import Score
 from k2d.report.score_tables import ROLES
-from k2d.report.stored import TEACHER, Experiment
+from k2d.report.stored import Experiment
 from k2d.report.thresholds import DistanceSummary
 from k2d.select.metrics import METRICS
 
@@ -33,7 +34,7 @@ _N_BINS = 51  # the last one holds every distance of 1 or more
 
 def cost_figures(experiment: Experiment) -> Iterator[Figure]:
     """The paper's Figure 1: what each system errs against what it costs."""
-    for role in ("in_domain", "out_domain"):
+    for role in TEST_ROLES:
         errors = _pooled_mer(experiment, role)
         sets = experiment.sets(role)
         where = f"{ROLES[role]} ({', '.join(sets)}, counts added up)"

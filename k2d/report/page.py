@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from html import escape
 
-from k2d.report.document import Block, Bullets, Cell, Figure, Pair, Paragraph, Section, Stretch, Table
+from k2d.report.document import Block, Bullets, Cell, Disagreement, Figure, Paragraph, Section, Stretch, Table
 from k2d.report.style import STYLE
 
 # A browser that honours this fetches nothing and runs nothing, whatever a transcript holds.
@@ -110,7 +110,7 @@ def _block(block: Block) -> str:
         return f"<ul{_warning(block.warning)}>{items}</ul>\n"
     if isinstance(block, Paragraph):
         return f"<p{_warning(block.warning)}>{escape(block.text)}</p>\n"
-    assert isinstance(block, Pair)
+    assert isinstance(block, Disagreement)
     return _pair(block)
 
 
@@ -131,7 +131,7 @@ def _side(column: int, table: Table) -> str:
     return "" if column < table.n_names else ' class="n"'
 
 
-def _pair(pair: Pair) -> str:
+def _pair(pair: Disagreement) -> str:
     clip = pair.clip
     label = escape(f"sound of {pair.id}")
     sound = (

@@ -1,4 +1,4 @@
-"""python -m k2d report --publish: put an experiment's RESULTS.md into the project's, with how it was made."""
+"""Copy an experiment's report to the project's RESULTS.md, and add the commands and config that made it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from k2d.config import load_config, settings_of
 from k2d.config.load import resolve_conf
 from k2d.core.atomic import write_text
 from k2d.core.errors import MissingInput
-from k2d.core.layout import PROJECT_ROOT, places, shown
+from k2d.core.layout import PROJECT_ROOT, experiment_layout, shown
 
 RESULTS = "RESULTS.md"
 
@@ -21,14 +21,14 @@ RESULTS = "RESULTS.md"
 def main(argv: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m k2d report --publish", description=__doc__)
     parser.add_argument("--publish", action="store_true", help=argparse.SUPPRESS)  # what led here
-    parser.add_argument("--conf", required=True, metavar="FILE", help="experiment")
+    parser.add_argument("--conf", required=True, metavar="FILE", help="the experiment's config")
     parser.add_argument(
         "overrides", nargs="*", metavar="key=value", help="settings that were changed, such as name=alpha03"
     )
     options = parser.parse_args(argv)
     conf = resolve_conf(options.conf)
     config = load_config(conf, options.overrides)
-    report = places(config.data, config.exp, config.name).exp / "report" / RESULTS
+    report = experiment_layout(config.data, config.exp, config.name).report / RESULTS
     command = " ".join(["./run.sh", "--conf", shown(conf), *options.overrides])
     if not report.is_file():
         raise MissingInput(f"{shown(report)}: there is no report to publish; make it with: {command}")

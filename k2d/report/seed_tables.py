@@ -6,10 +6,11 @@ import math
 import statistics
 from collections.abc import Iterator, Sequence
 
+from k2d.core.layout import TEACHER
 from k2d.report.comparable import is_comparable
 from k2d.report.document import NOTHING, Cell, Table
 from k2d.report.score_tables import titled
-from k2d.report.stored import TEACHER, Experiment, method_of
+from k2d.report.stored import Experiment, method_of
 from k2d.report.wording import number
 
 # Student's t at 97.5 % by degrees of freedom: two to ten seeds.

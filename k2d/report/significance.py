@@ -7,11 +7,12 @@ from pathlib import Path
 
 from k2d.config import Config
 from k2d.core.errors import K2DError
+from k2d.core.layout import TEACHER
 from k2d.report.document import NOTHING, Cell, Table
-from k2d.report.stored import TEACHER
 from k2d.report.wording import number
-from k2d.score.comparison import Against, System, against, systems_in
+from k2d.score.comparison import Against, against
 from k2d.score.store import CTC_ROW
+from k2d.score.stored_systems import System, systems_in
 
 _MARK = "✓"
 

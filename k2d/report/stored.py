@@ -12,23 +12,31 @@ from typing import Any, TypeVar
 
 from k2d.config import Config
 from k2d.core.errors import K2DError
-from k2d.core.layout import Places, shown
+from k2d.core.layout import (
+    DISTANCES,
+    MODELS,
+    RECORD,
+    REPORT,
+    SCORED_ROLES,
+    SCORES,
+    SELECTIONS,
+    SPEEDS,
+    TEACHER,
+    VALIDATOR,
+    Layout,
+    shown,
+)
 from k2d.core.stamp import STAMP, Stamp, read_stamp
 from k2d.report.result_rows import Score, Selection, ValidatorStudy, score_of, selection_of, study_of
 from k2d.report.thresholds import DistanceSummary, summed_up
 from k2d.report.trainings import CURVES, Training, read_loss, training_of
 from k2d.score.store import CTC_ROW
 from k2d.score.timing import BATCHED, SINGLE, SPEED, RealTimeFactor, Speeds, speeds_of
-from k2d.select.tsv import read_distances
-
-TEACHER = "teacher"
-VALIDATORS = "validator"  # folder below score/ that is no system's
-SCORED_ROLES = ("dev", "in_domain", "out_domain")
-DISTANCES = "distances"  # folder below select/ that is no method's
+from k2d.select.table_files import read_distances
 
 _SEED = re.compile(r"-s\d+$")
 
-Row = TypeVar("Row")
+ResultRow = TypeVar("ResultRow")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +94,7 @@ class Shelf:
 
     unreadable: list[str] = field(default_factory=list)
 
-    def read(self, path: Path, stage: int, of: Callable[[Any], Row]) -> Row | None:
+    def read(self, path: Path, stage: int, of: Callable[[Any], ResultRow]) -> ResultRow | None:
         """A JSON file as a row, None (and a line for people) if it is damaged."""
         try:
             return of(json.loads(path.read_text(encoding="utf-8")))
@@ -95,15 +103,15 @@ class Shelf:
             self.unreadable.append(f"{what}; make it again: ./run.sh --stage {stage} --stop-stage {stage} --force")
             return None
 
-    def rows(self, paths: list[Path], stage: int, of: Callable[[Any], Row]) -> Iterator[tuple[Path, Row]]:
+    def rows(self, paths: list[Path], stage: int, of: Callable[[Any], ResultRow]) -> Iterator[tuple[Path, ResultRow]]:
         for path in sorted(paths):
             if (row := self.read(path, stage, of)) is not None:
                 yield path, row
 
 
-def read_experiment(config: Config, places: Places) -> Experiment:
+def read_experiment(config: Config, layout: Layout) -> Experiment:
     """Read whatever is there."""
-    shelf, exp = Shelf(), places.exp
+    shelf, exp = Shelf(), layout.exp
     scores = {(row.model, row.set): row for _, row in shelf.rows(score_files(exp), 12, score_of)}
     selections = {row.method: row for _, row in shelf.rows(selection_files(exp), 8, selection_of)}
     studies = {row.auxiliary: row for _, row in shelf.rows(study_files(exp), 12, study_of)}
@@ -130,33 +138,33 @@ def read_experiment(config: Config, places: Places) -> Experiment:
 
 
 def score_files(exp: Path) -> list[Path]:
-    return [path for path in exp.glob("score/*/*/*/score.json") if _is_published(path, exp)]
+    return [path for path in exp.glob(f"{SCORES}/*/*/*/score.json") if _is_published(path, exp)]
 
 
 def selection_files(exp: Path) -> list[Path]:
-    return [path for path in exp.glob("select/*/record.json") if _is_published(path, exp)]
+    return [path for path in exp.glob(f"{SELECTIONS}/*/{RECORD}") if _is_published(path, exp)]
 
 
 def speed_files(exp: Path) -> list[Path]:
-    return [path for path in exp.glob(f"speed/*/*/{SPEED}") if _is_published(path, exp)]
+    return [path for path in exp.glob(f"{SPEEDS}/*/*/{SPEED}") if _is_published(path, exp)]
 
 
 def study_files(exp: Path) -> list[Path]:
-    found = exp.glob(f"score/{VALIDATORS}/*.json")
+    found = exp.glob(f"{SCORES}/{VALIDATOR}/*.json")
     return [path for path in found if path.name != STAMP and _is_published(path, exp)]
 
 
 def distance_files(exp: Path) -> list[Path]:
     """Of every auxiliary; where there is none, stage 8 writes a table whose folder's name begins with `_`."""
-    return [path for path in exp.glob(f"select/{DISTANCES}/[!_]*/distances.tsv") if _is_published(path, exp)]
+    return [path for path in exp.glob(f"{SELECTIONS}/{DISTANCES}/[!_]*/distances.tsv") if _is_published(path, exp)]
 
 
 def parameter_files(exp: Path) -> list[Path]:
-    return [path for path in exp.glob("models/*/params.json") if _is_published(path, exp)]
+    return [path for path in exp.glob(f"{MODELS}/*/params.json") if _is_published(path, exp)]
 
 
 def training_files(exp: Path) -> list[Path]:
-    return [path for path in exp.glob("models/*/training.json") if _is_published(path, exp)]
+    return [path for path in exp.glob(f"{MODELS}/*/training.json") if _is_published(path, exp)]
 
 
 def expected_systems(config: Config) -> list[str]:
@@ -178,7 +186,7 @@ def _parameters(exp: Path, shelf: Shelf) -> Iterator[tuple[str, int]]:
 
 def _speeds(exp: Path, shelf: Shelf) -> Iterator[tuple[str, Speeds]]:
     for path, speeds in shelf.rows(speed_files(exp), 11, speeds_of):
-        yield path.parent.relative_to(exp / "speed").as_posix(), speeds
+        yield path.parent.relative_to(exp / SPEEDS).as_posix(), speeds
 
 
 def _trainings(exp: Path, shelf: Shelf) -> Iterator[Training]:
@@ -207,7 +215,7 @@ def _distances(exp: Path, config: Config, shelf: Shelf) -> Iterator[tuple[str, D
 def _stamps(exp: Path, shelf: Shelf) -> Iterator[tuple[str, Stamp]]:
     for path in sorted(exp.rglob(STAMP)):
         name = path.parent.relative_to(exp)
-        if not _is_published(path, exp) or name.parts[:1] == ("report",):
+        if not _is_published(path, exp) or name.parts[:1] == (REPORT,):
             continue
         try:
             stamp = read_stamp(path.parent)

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from k2d.select.chunk_row import ChunkRow
 from k2d.select.metrics import METRICS
-from k2d.select.tsv import ChunkRow
 
 Kind = Literal["teacher loops", "auxiliary loops", "no loop"]
 KINDS: tuple[Kind, ...] = ("teacher loops", "auxiliary loops", "no loop")

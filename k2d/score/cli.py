@@ -59,15 +59,26 @@ def main(argv: Sequence[str]) -> int:
 
 
 def parser() -> argparse.ArgumentParser:
-    what = "Error rates of a hypothesis file (Kaldi text, joined by id)."
+    what = "Print the error rates of a hypothesis file (Kaldi text, joined by id with the references)."
     made = argparse.ArgumentParser(prog="python -m k2d score", description=what, allow_abbrev=False)
     made.add_argument("--ref", type=Path, required=True, metavar="FILE", help="references (text of a data directory)")
-    made.add_argument("--hyp", type=Path, required=True, metavar="FILE", help="hypotheses; a timing.json beside counts")
-    made.add_argument("--format", choices=["text", "json", "md"], default="text", help="default: text")
-    made.add_argument("--mode", choices=["default", "paper"], default="default", help="tokens (default: default)")
-    made.add_argument("--script", choices=["t2s", "per_char", "none"], default="t2s", help="Han script (default: t2s)")
-    made.add_argument("--step", action="append", default=[], choices=STEPS, help="optional step of the normaliser")
-    drawn = f"of the bootstrap, at most {MOST_RESAMPLES:,} (default: {RESAMPLES})"
+    made.add_argument(
+        "--hyp", type=Path, required=True, metavar="FILE", help="hypotheses; a timing.json beside the file is used, too"
+    )
+    made.add_argument("--format", choices=["text", "json", "md"], default="text", help="output format (default: text)")
+    made.add_argument(
+        "--mode",
+        choices=["default", "paper"],
+        default="default",
+        help="how texts are split into tokens (default: default)",
+    )
+    made.add_argument(
+        "--script", choices=["t2s", "per_char", "none"], default="t2s", help="how Han script is unified (default: t2s)"
+    )
+    made.add_argument(
+        "--step", action="append", default=[], choices=STEPS, help="add an optional step of the normaliser (repeatable)"
+    )
+    drawn = f"resamples of the bootstrap, at most {MOST_RESAMPLES:,} (default: {RESAMPLES})"
     made.add_argument("--resamples", type=whole_number(1, MOST_RESAMPLES), default=RESAMPLES, metavar="N", help=drawn)
     made.add_argument("--out", type=Path, metavar="DIR", help="also write score.json, per_utt.jsonl, trn, align.txt")
     return made

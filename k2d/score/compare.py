@@ -14,8 +14,9 @@ from pathlib import Path
 from k2d.core.errors import K2DError
 from k2d.score.cli import NAMES, PART_NAMES, percent
 from k2d.score.columns import markdown_table, text_table
-from k2d.score.comparison import Against, System, against, best, conflicts, sets_of, systems_in
+from k2d.score.comparison import Against, against, best, conflicts, sets_of
 from k2d.score.store import CTC_ROW
+from k2d.score.stored_systems import System, systems_in
 
 _MARK = "†"
 _LABELS = {**NAMES, **PART_NAMES}
@@ -61,10 +62,12 @@ def _is_by_ctc(system: System) -> bool:
 def parser() -> argparse.ArgumentParser:
     what = "Scored experiments side by side; the teacher, or else the first system, is what others are held against."
     made = argparse.ArgumentParser(prog="python -m k2d compare", description=what, allow_abbrev=False)
-    made.add_argument("folders", type=Path, nargs="+", metavar="EXP", help="experiments (exp/a), or folders of scores")
-    made.add_argument("--format", choices=["text", "json", "md"], default="text", help="default: text")
-    made.add_argument("--metric", choices=list(_LABELS), default="mer", help="figure in the table (default: mer)")
-    made.add_argument("--mixed-signatures", action="store_true", help="also where signatures differ")
+    made.add_argument(
+        "folders", type=Path, nargs="+", metavar="EXP", help="experiments, such as exp/a, or folders of scores"
+    )
+    made.add_argument("--format", choices=["text", "json", "md"], default="text", help="output format (default: text)")
+    made.add_argument("--metric", choices=list(_LABELS), default="mer", help="which error rate to print (default: mer)")
+    made.add_argument("--mixed-signatures", action="store_true", help="also compare scores with different signatures")
     return made
 
 

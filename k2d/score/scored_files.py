@@ -7,11 +7,13 @@ from pathlib import Path
 
 from k2d.core.layout import shown
 from k2d.score.confidence import USUAL, Draws
-from k2d.score.scoring import USUAL_CONVENTIONS, Conventions, SetScore, Tally, scored
+from k2d.score.pairing import JoinedSet, joined
+from k2d.score.scoring import USUAL_CONVENTIONS, Conventions, ScoreTally, SetScore, scored
 from k2d.score.signature import signature, texts_digest
 from k2d.score.store import Heading, Record, record_of, write_record, written
-from k2d.score.texts import JoinedSet, joined, read_references, read_texts
-from k2d.score.timing import RealTimeFactor, read_timing, real_time_factor
+from k2d.score.text_files import read_references, read_texts
+from k2d.score.timing import TIMING, RealTimeFactor, real_time_factor
+from k2d.score.timing_files import read_timing
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,7 @@ def score_files(task: Task, folder: Path | None) -> Scored:
 
 
 def _tallied(pairs: JoinedSet, task: Task, folder: Path | None) -> SetScore:
-    tally = Tally(task.draws)
+    tally = ScoreTally(task.draws)
     utterances = scored(pairs.pairs, task.conventions)
     if folder is None:
         for utterance in utterances:
@@ -68,5 +70,5 @@ def _tallied(pairs: JoinedSet, task: Task, folder: Path | None) -> SetScore:
 
 
 def _speed(hyp: Path) -> RealTimeFactor | None:
-    path = hyp.parent / "timing.json"
+    path = hyp.parent / TIMING
     return real_time_factor(read_timing(path)) if path.exists() else None

@@ -10,8 +10,8 @@ from typing import Literal
 from k2d.score.align import Alignment, align
 from k2d.score.confidence import USUAL, Draws, Interval, bootstrap
 from k2d.score.measures import MEASURES, PARTS, Measure, Part, measures, part_of
+from k2d.score.pairing import UtterancePair
 from k2d.score.rates import ErrorRate
-from k2d.score.texts import Pair
 from k2d.select.loops import count_repetitions
 from k2d.text.normalise import Normaliser
 from k2d.text.tokenise import mixed_tokens
@@ -56,13 +56,13 @@ class ScoredUtterance:
     """The hypothesis has more tokens than could be spoken in the time; None where that is not known."""
 
 
-def scored(pairs: Iterable[Pair], conventions: Conventions) -> Iterator[ScoredUtterance]:
+def scored(pairs: Iterable[UtterancePair], conventions: Conventions) -> Iterator[ScoredUtterance]:
     """Score each pair; a missing hypothesis counts as one without words."""
     for pair in pairs:
         yield score_pair(pair, conventions)
 
 
-def score_pair(pair: Pair, conventions: Conventions) -> ScoredUtterance:
+def score_pair(pair: UtterancePair, conventions: Conventions) -> ScoredUtterance:
     """Normalise, tokenise, align and count one pair."""
     hypothesis = conventions.normaliser(pair.hypothesis or "")
     hyp = mixed_tokens(hypothesis, mode=conventions.tokens)
@@ -108,7 +108,7 @@ class SetScore:
 
 
 @dataclass
-class Tally:
+class ScoreTally:
     """Sums up utterances as they come."""
 
     draws: Draws = USUAL

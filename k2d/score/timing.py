@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-from k2d.core.errors import K2DError
-from k2d.core.layout import shown
-
-SPEED, SINGLE, BATCHED = "speed.json", "single", "batched"
-_FORM = '{"audio_s": 3600.0, "runs_s": [301.2, …], "batch_size": 16, "threads": 8, "dtype": "fp32", "device": "cpu"}'
+TIMING, SPEED = "timing.json", "speed.json"
+SINGLE, BATCHED = "single", "batched"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,25 +48,6 @@ class RealTimeFactor:
 
 Speeds = dict[str, dict[str, RealTimeFactor]]
 """By way (one recording at a time, batched) and model, all timed in turn."""
-Found = TypeVar("Found", Timing, Speeds)
-
-
-def read_timing(path: Path) -> Timing:
-    """A timing.json; K2DError if it is not one."""
-    return _read(path, timing_of, _FORM)
-
-
-def read_speeds(path: Path) -> Speeds:
-    """A speed.json; K2DError if it is not one."""
-    return _read(path, speeds_of, f'{{"{SINGLE}": {{"teacher": {_FORM}, …}}, "{BATCHED}": …}}')
-
-
-def _read(path: Path, of: Callable[[Any], Found], form: str) -> Found:
-    try:
-        return of(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as problem:
-        message = f"{shown(path)}: not a record of decoding times ({problem}); expected {form}"
-        raise K2DError(f"{message}; decode the set again, or remove the file") from problem
 
 
 def timing_of(raw: Mapping[str, Any]) -> Timing:

@@ -16,8 +16,8 @@ from k2d.data.rows import Utterance
 from k2d.score.align import align
 from k2d.score.rates import ErrorRate
 from k2d.score.scoring import Conventions
+from k2d.select.chunk_row import ChunkRow
 from k2d.select.metrics import METRICS
-from k2d.select.tsv import ChunkRow
 from k2d.text.tokenise import mixed_tokens
 
 ALPHAS = tuple(tenth / 10 for tenth in range(1, 10))

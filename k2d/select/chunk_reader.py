@@ -18,7 +18,7 @@ from k2d.data.kaldi.joins import Row, differences, look_up, split_row
 from k2d.data.kaldi.kinds import KINDS
 from k2d.data.kaldi.selection import open_valid, write_selection
 from k2d.data.kaldi.tables import Table, open_table
-from k2d.select.bulk import Pair
+from k2d.select.distance_workers import TextPair
 from k2d.select.labels import Label
 
 COURSES = "reco2course"
@@ -27,7 +27,7 @@ LOGPROBS = "utt2logprob"  # mean log-probability of a label's tokens, where the 
 
 _SHOWN = 5  # ids in a message
 
-Chunk = tuple[str, str, float, str]  # id within the split, recording, seconds, label
+LabelledChunk = tuple[str, str, float, str]  # id within the split, recording, seconds, label
 
 
 class Chunks:
@@ -49,14 +49,14 @@ class Chunks:
     def _text(self) -> Table:
         return self._tables["text"]
 
-    def pairs(self, opinion: Path | None) -> Iterator[Pair]:
+    def pairs(self, opinion: Path | None) -> Iterator[TextPair]:
         """Each chunk with an auxiliary's opinion, which is empty where there is no auxiliary."""
         others: Iterator[str] = repeat("")
         if opinion is not None:
             table = self._open_opinion(opinion)
             others = (value for _, value in table.rows())
         for (key, recording, duration_s, text), other in zip(self._chunks(), others, strict=False):
-            yield Pair(f"{self.split}/{key}", recording, duration_s, text, other)
+            yield TextPair(f"{self.split}/{key}", recording, duration_s, text, other)
 
     def labels(self, normalise: Callable[[str], str]) -> Iterator[Label]:
         """Each chunk's label with what else is known of it."""
@@ -87,7 +87,7 @@ class Chunks:
             destination.mkdir()
             write_selection(self._tables, self.kept_ids, destination, self.scratch)
 
-    def _chunks(self) -> Iterator[Chunk]:
+    def _chunks(self) -> Iterator[LabelledChunk]:
         for (key, text), (recording, duration_s) in zip(self._text.rows(), self._spans(), strict=True):
             yield key, recording, duration_s, text
 

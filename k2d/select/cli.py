@@ -1,6 +1,6 @@
-"""python -m k2d distance: how far two Kaldi `text` files lie apart, utterance by utterance, and what would be kept.
+"""Compare two Kaldi `text` files, utterance by utterance: loops, distances, and whether the utterance would be kept.
 
-Joined by id; a is the teacher, b the auxiliary. Tab-separated on standard output, with a header.
+Lines are joined by id; a is the teacher's, b the auxiliary's. Prints a tab-separated table with a header.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from k2d.core.errors import FaultReport, K2DError, Treatment, UsageError
 from k2d.data.kaldi.joins import differences
 from k2d.data.kaldi.kinds import KINDS
 from k2d.data.kaldi.tables import Table, open_table
+from k2d.select.chunk_row import PairDistances, distance_text
 from k2d.select.distances import Comparer
 from k2d.select.metrics import METRICS, Measuring
 from k2d.select.rules import RULES, judge
-from k2d.select.tsv import PairDistances, distance_text
 from k2d.text.normaliser_steps import STEPS
 
 HEADER = ("id", "loops_a", "loops_b", *METRICS, "keep")
@@ -57,9 +57,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m k2d distance", description=__doc__, allow_abbrev=False)
     default = Measuring()
     add = parser.add_argument
-    add("--a", type=Path, required=True, metavar="TEXT", help="the teacher's: id and text on each line")
-    add("--b", type=Path, required=True, metavar="TEXT", help="the auxiliary's (validator's)")
-    add("--metric", choices=RULES, default="composite", help="decides what to keep (default: composite)")
+    add("--a", type=Path, required=True, metavar="TEXT", help="the teacher's texts: an id and a text on each line")
+    add("--b", type=Path, required=True, metavar="TEXT", help="the auxiliary's texts")
+    add("--metric", choices=RULES, default="composite", help="rule that decides what is kept (default: composite)")
     add("--alpha", type=float, default=Select.alpha, help="largest distance that is kept (default: %(default)s)")
     add(
         "--n",
@@ -76,8 +76,15 @@ def _parser() -> argparse.ArgumentParser:
     add("--denominator", choices=["validator", "teacher", "longer"], default=default.denominator)
     where_empty = "where only b is empty (default: %(default)s)"
     add("--empty", type=float, default=default.empty_validator_distance, metavar="DISTANCE", help=where_empty)
-    add("--script", choices=["t2s", "per_char", "none"], default=default.script, help="how Han script is unified")
-    add("--step", action="append", default=[], choices=STEPS, help="optional step of the normaliser (repeatable)")
+    add(
+        "--script",
+        choices=["t2s", "per_char", "none"],
+        default=default.script,
+        help="how Han script is unified before comparing",
+    )
+    add(
+        "--step", action="append", default=[], choices=STEPS, help="add an optional step of the normaliser (repeatable)"
+    )
     add("--lexicon", type=Path, metavar="FILE", help="your own pronunciations: a word, a tab, its phonemes")
     add("--oov", choices=["letters", "drop"], default=default.out_of_vocabulary, help="phonemes of unknown words")
     return parser

@@ -11,9 +11,9 @@ from pathlib import Path
 import rapidfuzz
 
 from k2d.core.layout import PROJECT_ROOT
+from k2d.select.chunk_row import PairDistances
 from k2d.select.loops import ngram_loops
 from k2d.select.metrics import Measuring, Opinion, measure
-from k2d.select.tsv import PairDistances
 from k2d.text.normalise import Normaliser
 from k2d.text.phonemes import Phonemiser
 from k2d.text.timestamps import strip_timestamps

@@ -6,7 +6,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import Any
 
-from k2d.select.tsv import ChunkRow
+from k2d.select.chunk_row import ChunkRow
 
 
 @dataclass
@@ -29,7 +29,7 @@ class Amount:
 
 
 @dataclass
-class Share:
+class InAndKept:
     """What there was, and what of it was kept."""
 
     total: Amount = field(default_factory=Amount)
@@ -40,12 +40,12 @@ class Share:
 
 
 @dataclass
-class Tally:
+class SelectionTally:
     """The sums of one method."""
 
-    all: Share = field(default_factory=Share)
+    all: InAndKept = field(default_factory=InAndKept)
     dropped: dict[str, Amount] = field(default_factory=lambda: defaultdict(Amount))
-    by_course: dict[str, Share] = field(default_factory=lambda: defaultdict(Share))
+    by_course: dict[str, InAndKept] = field(default_factory=lambda: defaultdict(InAndKept))
     loops: dict[str, int] = field(default_factory=lambda: dict.fromkeys(("teacher", "auxiliary", "both"), 0))
 
     def add(self, row: ChunkRow, reason: str, course: str | None) -> None:

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
+from k2d.select.chunk_row import PairDistances
 from k2d.select.metrics import METRICS
-from k2d.select.tsv import PairDistances
 
 EMPTY_TEACHER = "empty_teacher"
 LOOP = "loop"

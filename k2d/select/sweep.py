@@ -1,4 +1,4 @@
-"""python -m k2d select --sweep: how much data each distance would keep at each α, from the distances that are there."""
+"""Print how much data each distance would keep at each α. Reads the distances that stage 8 has written."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from pathlib import Path
 
 from k2d.config.load import load_config, resolve_conf
 from k2d.core.errors import MissingInput, UsageError
-from k2d.core.layout import places, shown
+from k2d.core.layout import experiment_layout, shown
+from k2d.select.chunk_row import ChunkRow
 from k2d.select.metrics import METRICS
 from k2d.select.record import Amount
-from k2d.select.tsv import DISTANCES, ChunkRow, read_distances
+from k2d.select.table_files import DISTANCES, read_distances
 
 _MOST_STEPS = 1000
 
@@ -31,10 +32,10 @@ def main(argv: Sequence[str]) -> int:
     config = load_config(resolve_conf(options.conf), options.overrides)
     if not config.auxiliaries:
         raise UsageError(f"{options.conf}: auxiliaries is empty, so there are no distances to sweep over")
-    folder = places(config.data, config.exp, config.name).exp / "select" / "distances"
+    layout = experiment_layout(config.data, config.exp, config.name)
     for number, auxiliary in enumerate(config.auxiliaries):
         print(end="\n" if number else "")
-        print("\n".join(_table(auxiliary, sweep(_rows(folder / auxiliary / DISTANCES), alphas))))
+        print("\n".join(_table(auxiliary, sweep(_rows(layout.distances(auxiliary) / DISTANCES), alphas))))
     return 0
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from k2d.core.errors import UsageError
+from k2d.core.layout import TEACHER
 from k2d.fitting.labelled_model import VERSION as TRAINING_VERSION
 from k2d.fitting.labelled_model import make_model, unit_of
 from k2d.pipeline.job import Counts, Job, Unit
-from k2d.stages.pseudo_label import TEACHER
 
 VERSION = TRAINING_VERSION
 

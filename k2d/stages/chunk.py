@@ -17,7 +17,7 @@ from typing import Any
 
 from k2d.core.atomic import write_text
 from k2d.core.errors import K2DError, UsageError
-from k2d.core.layout import shown
+from k2d.core.layout import RECORD, shown
 from k2d.core.progress import track
 from k2d.core.retries import run_each_twice
 from k2d.core.workers import Outcome
@@ -41,7 +41,6 @@ from k2d.select.chunk_reader import COURSES, LOGPROBS
 
 VERSION = 1
 
-RECORD = "record.json"
 AUDIO = "audio"  # of `sum`
 AS_HEARD = "as the teacher heard it"
 READINGS: dict[Duration, str] = {
@@ -65,7 +64,7 @@ def units(job: Job) -> list[Unit]:
 
 
 def _unit(split: str, job: Job) -> Unit:
-    pseudo, data = _pseudo(split, job), job.places.split(split)
+    pseudo, data = _pseudo(split, job), job.layout.split(split)
     record, courses = pseudo / RECORD, data / COURSES
     inputs = [pseudo / HYPOTHESES, data / "wav.scp", *([courses] if courses.exists() else [])]
     settings: dict[str, Any] = {"split": split, "duration": job.config.chunk.duration, "max_s": job.config.chunk.max_s}
@@ -77,11 +76,11 @@ def _unit(split: str, job: Job) -> Unit:
         settings["max_s"] = _max_s(record, job)
     else:
         inputs.append(record)
-    return Unit(job.places.exp / "chunks" / split, settings, tuple(inputs))
+    return Unit(job.layout.chunks(split), settings, tuple(inputs))
 
 
 def _pseudo(split: str, job: Job) -> Path:
-    return job.places.exp / "pseudo" / split
+    return job.layout.pseudo_labels(split)
 
 
 def _max_s(record: Path, job: Job) -> float:
@@ -113,7 +112,7 @@ def make(unit: Unit, job: Job, folder: Path) -> Counts:
         if not tally.n_chunks:
             raise K2DError(f"{split}: there is nothing to make a chunk of: {counts}; look at what stage 5 wrote")
         _write_tables(folder, scratch)
-        _write_courses(folder, job.places.split(split) / COURSES, scratch)
+        _write_courses(folder, job.layout.split(split) / COURSES, scratch)
     write_text(folder / RECORD, json.dumps(_record(unit, tally, reasons), ensure_ascii=False, indent=1) + "\n")
     log.info("%s: %s", split, tally)
     return counts
@@ -127,7 +126,7 @@ def _record(unit: Unit, tally: Tally, reasons: dict[str, int]) -> dict[str, Any]
 def _labelled(unit: Unit, job: Job, folder: Path) -> Iterator[Labelled]:
     """Each recording that the teacher has heard, with its chunks."""
     split, max_s, duration = (unit.settings[key] for key in ("split", "max_s", "duration"))
-    heard = _heard(_pseudo(split, job) / HYPOTHESES, job.places.split(split))
+    heard = _heard(_pseudo(split, job) / HYPOTHESES, job.layout.split(split))
     total = sum(1 for _ in read_lines(_pseudo(split, job) / HYPOTHESES))
     packed = (Labelled(each, audio, pack(each, max_s, duration)) for each, audio in heard)
     labelled = _with_audio(packed, folder / AUDIO, split, job.nj) if duration == "sum" else packed

@@ -11,20 +11,18 @@ from pathlib import Path
 
 from k2d.config.schema import Recogniser
 from k2d.core.errors import MissingInput
+from k2d.core.layout import SCORED_ROLES, TEACHER, TEST_ROLES
 from k2d.data.kaldi.datadir import read_recordings
 from k2d.inference.answer_cache import cache_of
 from k2d.inference.decode_job import VERSION as DECODER_VERSION
 from k2d.inference.decode_job import Work, longform_work, settings_of_work
 from k2d.inference.output import hear_recordings
 from k2d.inference.speed import is_speed_unit, make_speed, speed_unit
+from k2d.models.registry import FAMILIES
 from k2d.pipeline.job import Counts, Job, Unit
 from k2d.score.store import CTC_ROW
-from k2d.stages.pseudo_label import TEACHER
 
 VERSION = DECODER_VERSION
-
-_TESTS = ("in_domain", "out_domain")
-_SETS = ("dev", *_TESTS)
 
 log = logging.getLogger("k2d")
 
@@ -41,7 +39,7 @@ def units(job: Job) -> list[Unit]:
         log.info("no student is trained yet: the teacher and the auxiliaries alone are decoded")
     works = {model: longform_work(*row, job) for model, row in found.items()}
     heard = [_unit(model, work, split, job) for model, work in works.items() for split in asked]
-    tests = [split for split, role in asked.items() if role in _TESTS] if job.config.score.speed_runs else []
+    tests = [split for split, role in asked.items() if role in TEST_ROLES] if job.config.score.speed_runs else []
     return [*heard, *(speed_unit(_timed(works, job), split, job) for split in tests)]
 
 
@@ -51,22 +49,22 @@ def models(job: Job) -> dict[str, tuple[str, Recogniser]]:
     trained = {TEACHER: config.teacher, **config.auxiliaries}
     rows = {name: (name, recogniser) for name, recogniser in trained.items()}
     if config.decode.ctc_rows:
-        others = {n: r for n, r in trained.items() if r.family == "espnet_s2t" and r.decode != "ctc"}
+        others = {n: r for n, r in trained.items() if FAMILIES[r.family].has_ctc_head and r.decode != "ctc"}
         rows |= {f"{n}{CTC_ROW}": (n, replace(r, decode="ctc")) for n, r in others.items()}
     students = config.students()
-    if any((job.places.exp / "models" / name).is_dir() for name in students):
+    if any(job.layout.model(name).is_dir() for name in students):
         rows |= {name: (name, config.teacher) for name in students}
     return rows
 
 
 def sets(job: Job) -> dict[str, str]:
     """The dev and test sets with their roles; a corpus that the config does not know joins as out_domain."""
-    named = {split: role for split, role in job.config.corpora.roles().items() if role in _SETS}
+    named = {split: role for split, role in job.config.corpora.roles().items() if role in SCORED_ROLES}
     if job.corpus is None:
         return named
     if job.corpus in job.config.corpora.names():
         return {split: role for split, role in named.items() if split.split("/")[0] == job.corpus}
-    prepared = sorted(path.parent.name for path in (job.places.data / job.corpus).glob("*/text"))
+    prepared = sorted(path.parent.name for path in (job.layout.data / job.corpus).glob("*/text"))
     if not prepared:
         raise MissingInput(f"the corpus {job.corpus!r} has no set with a text; run stage 1 (prepare) on it first")
     return {f"{job.corpus}/{split}": "out_domain" for split in prepared}
@@ -74,7 +72,7 @@ def sets(job: Job) -> dict[str, str]:
 
 def _unit(model: str, work: Work, split: str, job: Job) -> Unit:
     settings = {"model": model, "set": split, **settings_of_work(work)}
-    return Unit(job.places.exp / "decode" / model / split, settings, (work.model, job.places.split(split) / "wav.scp"))
+    return Unit(job.layout.hypotheses(model, split), settings, (work.model, job.layout.split(split) / "wav.scp"))
 
 
 def _timed(works: dict[str, Work], job: Job) -> dict[str, Work]:
@@ -89,5 +87,5 @@ def make(unit: Unit, job: Job, folder: Path) -> Counts:
     if is_speed_unit(unit):
         works = {model: longform_work(*rows[model], job) for model in unit.settings["models"]}
         return make_speed(unit, works, job, folder)
-    model, data = str(unit.settings["model"]), job.places.split(str(unit.settings["set"]))
+    model, data = str(unit.settings["model"]), job.layout.split(str(unit.settings["set"]))
     return hear_recordings(read_recordings(data), longform_work(*rows[model], job), cache_of(unit, job), job, folder)

@@ -7,12 +7,10 @@ from typing import Any
 
 from k2d.config import settings_of
 from k2d.core.errors import UsageError
+from k2d.core.layout import STUDENT, TEACHER
 from k2d.fitting.table_row import ROWS, Row, pool_phase_settings, train_row
 from k2d.pipeline.job import Counts, Job, Unit
 from k2d.pipeline.unit_status import recipe_of
-from k2d.stages.init_student import STUDENT
-from k2d.stages.pseudo_label import TEACHER
-from k2d.stages.select import KEPT
 from k2d.train.sharing import check_batch
 
 VERSION = 2
@@ -33,7 +31,7 @@ def units(job: Job) -> list[Unit]:
 
 def _unit(name: str, seed: int, job: Job) -> Unit:
     """What decides a student: its data, its beginning, the objective, and by what its checkpoints are chosen."""
-    config, exp = job.config, job.places.exp
+    config, layout = job.config, job.layout
     row = ROWS.get(name, Row.STUDENT)
     distill = settings_of(config.distill)
     for other in ("seeds", "controls", "keep_encoded"):
@@ -49,15 +47,15 @@ def _unit(name: str, seed: int, job: Job) -> Unit:
         "decode": {name: value for name, value in settings_of(config.decode).items() if name not in _NOT_DECIDING},
     }
     if row is Row.STUDENT:
-        data = [exp / "select" / name]
+        data = [layout.selection(name)]
     else:
-        data = [job.places.split(split) for split in config.corpora.labelled]
+        data = [job.layout.split(split) for split in config.corpora.labelled]
         if not data:
             raise UsageError(f"distill.controls: {name} learns from labelled data; name a split in corpora.labelled")
         settings["pool_phase"] = pool_phase_settings(job)
-    pseudo = [exp / "pseudo" / split for split in config.corpora.unlabelled]  # the held-out recordings' text
-    models = [exp / "models" / TEACHER, *([] if row is Row.TEACHER_MORE else [exp / "models" / STUDENT])]
-    output, inputs = exp / "models" / f"{name}-s{seed}", (*models, *data, *pseudo)
+    pseudo = [layout.pseudo_labels(split) for split in config.corpora.unlabelled]  # the held-out recordings' text
+    models = [layout.model(TEACHER), *([] if row is Row.TEACHER_MORE else [layout.model(STUDENT)])]
+    output, inputs = layout.model(f"{name}-s{seed}"), (*models, *data, *pseudo)
     return Unit(output, settings, inputs, added=frozenset({"pool_phase"}))
 
 
@@ -65,6 +63,6 @@ def make(unit: Unit, job: Job, folder: Path) -> Counts:
     """Train one student."""
     name, seed = str(unit.settings["row"]), int(unit.settings["seed"])
     splits = sorted(job.config.corpora.unlabelled)  # the recipe does not hold in which order the config names them
-    kept = {split: job.places.exp / "select" / name / KEPT / split for split in splits}
+    kept = {split: job.layout.kept(name, split) for split in splits}
     recipe = recipe_of("distill", VERSION, unit, job)
     return train_row(ROWS.get(name, Row.STUDENT), f"{name}-s{seed}", seed, kept, recipe, job, folder)

@@ -9,12 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from k2d.config import settings_of
 from k2d.core.atomic import write_text
-from k2d.core.layout import PROJECT_ROOT
+from k2d.core.layout import PROJECT_ROOT, STUDENT, STUDENT_RECORD, TEACHER, Layout
 from k2d.data.corpus import read_card
 from k2d.pipeline.job import Counts, Job, Unit
 from k2d.report import stored
-from k2d.stages.init_student import RECORD as LAYERS
-from k2d.stages.init_student import STUDENT
 
 if TYPE_CHECKING:
     from k2d.export.card import Subject
@@ -37,7 +35,7 @@ def units(job: Job) -> list[Unit]:
 
 
 def _unit(name: str, form: str, job: Job) -> Unit:
-    config, exp = job.config, job.places.exp
+    config = job.config
     settings = {
         "student": name,
         "format": form,
@@ -48,16 +46,16 @@ def _unit(name: str, form: str, job: Job) -> Unit:
         "distill": settings_of(config.distill),
         **({"compute_type": config.export.compute_type} if form == "ctranslate2" else {}),
     }
-    inputs = (exp / "models" / name, *_records(name, exp), *_corpus_cards(job).values())
-    return Unit(exp / "export" / name / form, settings, inputs, is_disposable=True)  # new scores make a new card
+    inputs = (job.layout.model(name), *_records(name, job.layout), *_corpus_cards(job).values())
+    return Unit(job.layout.export(name, form), settings, inputs, is_disposable=True)  # new scores make a new card
 
 
-def _records(name: str, exp: Path) -> list[Path]:
+def _records(name: str, layout: Layout) -> list[Path]:
     """What the card is filled from, as far as it is there."""
-    method = stored.method_of(name)
-    of_models = [path for path in stored.score_files(exp) if path.relative_to(exp).parts[1] in (stored.TEACHER, name)]
+    method, exp = stored.method_of(name), layout.exp
+    of_models = [path for path in stored.score_files(exp) if path.relative_to(exp).parts[1] in (TEACHER, name)]
     selections = [path for path in stored.selection_files(exp) if path.parent.name == method]
-    others = [exp / "models" / STUDENT / LAYERS, exp / "models" / stored.TEACHER / "params.json"]
+    others = [layout.model(STUDENT) / STUDENT_RECORD, layout.model(TEACHER) / "params.json"]
     return sorted([*of_models, *selections, *(path for path in others if path.is_file())])
 
 
@@ -73,7 +71,7 @@ def make(unit: Unit, job: Job, folder: Path) -> Counts:
     found = _loaded_back(unit, wanted, folder, job)
     record = {"student": name, "format": form, "loaded_back": None if found is None else found.as_json()}
     write_text(folder / RECORD, json.dumps(record, indent=1) + "\n")
-    write_text(folder / CARD, card(_subject(name, form, found, job), stored.read_experiment(job.config, job.places)))
+    write_text(folder / CARD, card(_subject(name, form, found, job), stored.read_experiment(job.config, job.layout)))
     return Counts(1, 1, what="students")
 
 
@@ -98,7 +96,7 @@ def _loaded_back(unit: Unit, wanted: Wanted, folder: Path, job: Job) -> Agreemen
 def _subject(name: str, form: str, found: Agreement | None, job: Job) -> Subject:
     from k2d.export.card import Subject
 
-    path = job.places.exp / "models" / STUDENT / LAYERS
+    path = job.layout.model(STUDENT) / STUDENT_RECORD
     layers: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     known = tuple(layers["layers"]) if "layers" in layers else None
     return Subject(name, form, job.config, known, layers.get("teacher_layers"), found, _corpora(job))

@@ -10,17 +10,15 @@ from typing import TYPE_CHECKING, cast
 
 from k2d.core.atomic import write_text
 from k2d.core.errors import K2DError
+from k2d.core.layout import STUDENT, STUDENT_RECORD, TEACHER
 from k2d.pipeline.job import Counts, Job, Unit
 from k2d.score.columns import text_table
-from k2d.stages.pseudo_label import TEACHER
 
 if TYPE_CHECKING:
     from k2d.models.student import Shrinkable
 
 VERSION = 1
 
-STUDENT = "student_init"
-RECORD = "student.json"
 
 log = logging.getLogger("k2d")
 
@@ -35,7 +33,7 @@ def units(job: Job) -> list[Unit]:
         "decoder_layers": rule if isinstance(rule, str) else list(rule),
         "n_decoder_layers": student.n_decoder_layers if isinstance(rule, str) else len(rule),
     }
-    return [Unit(job.places.exp / "models" / STUDENT, settings, (job.places.exp / "models" / TEACHER,))]
+    return [Unit(job.layout.model(STUDENT), settings, (job.layout.model(TEACHER),))]
 
 
 def make(unit: Unit, job: Job, folder: Path) -> Counts:
@@ -52,7 +50,7 @@ def make(unit: Unit, job: Job, folder: Path) -> Counts:
     student.save(folder)
     parts = {"teacher": dict(teacher.n_parameters()), "student": dict(student.n_parameters())}
     record = {"teacher_layers": n_layers, "layers": layers, "parameters": parts}
-    write_text(folder / RECORD, json.dumps(record, indent=1) + "\n")
+    write_text(folder / STUDENT_RECORD, json.dumps(record, indent=1) + "\n")
     for line in table(parts, is_encoder_frozen=job.config.student.freeze_encoder):
         log.info("%s", line)
     log.info("decoder layers %s of %d", ", ".join(map(str, layers)), n_layers)

@@ -52,15 +52,15 @@ def units(job: Job) -> list[Unit]:
 def _unit(corpus: Corpus, job: Job) -> Unit:
     asked = job.config.prepare
     options = corpus.options(asked.options.get(corpus.name, {}))
-    root = corpus.root(asked.roots.get(corpus.name), job.places.data)
+    root = corpus.root(asked.roots.get(corpus.name), job.layout.data)
     settings = {
         "corpus": corpus.name,
         "root": shown(root),
         "options": settings_of(options) if options is not None else {},
-        "recipe": _recipe(corpus, job.places.data / corpus.name),
+        "recipe": _recipe(corpus, job.layout.data / corpus.name),
         **corpus.inventory(root, options),
     }
-    return Unit(job.places.data / corpus.name, settings)
+    return Unit(job.layout.data / corpus.name, settings)
 
 
 def _recipe(corpus: Corpus, made: Path) -> str:
@@ -81,9 +81,9 @@ def make(unit: Unit, job: Job, folder: Path) -> Counts:
     corpus = Corpus(str(unit.settings["corpus"]))
     asked = job.config.prepare
     options = corpus.options(asked.options.get(corpus.name, {}))
-    root = corpus.root(asked.roots.get(corpus.name), job.places.data)
+    root = corpus.root(asked.roots.get(corpus.name), job.layout.data)
     with tempfile.TemporaryDirectory(prefix=".spool-", dir=folder) as spool:
-        _spool(corpus.rows(root, options, job.nj, corpus.store(job.places.data)), Path(spool))
+        _spool(corpus.rows(root, options, job.nj, corpus.store(job.layout.data)), Path(spool))
         splits = sorted(path.name for path in Path(spool).iterdir())
         if not splits:
             message = f"egs/{corpus.name}/prepare.py gave no utterances from {shown(root)}"

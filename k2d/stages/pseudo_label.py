@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from k2d.core.layout import TEACHER
 from k2d.data.kaldi.datadir import read_recordings
 from k2d.inference.answer_cache import cache_of
 from k2d.inference.decode_job import VERSION as DECODER_VERSION
@@ -13,8 +14,6 @@ from k2d.pipeline.job import Counts, Job, Unit
 
 VERSION = DECODER_VERSION
 
-TEACHER = "teacher"
-
 
 def units(job: Job) -> list[Unit]:
     """Each unlabelled split is a unit."""
@@ -23,13 +22,13 @@ def units(job: Job) -> list[Unit]:
 
 def _unit(split: str, job: Job) -> Unit:
     work = longform_work(TEACHER, job.config.teacher, job)
-    inputs = (work.model, job.places.split(split) / "wav.scp")
-    return Unit(job.places.exp / "pseudo" / split, {"split": split, **settings_of_work(work)}, inputs)
+    inputs = (work.model, job.layout.split(split) / "wav.scp")
+    return Unit(job.layout.pseudo_labels(split), {"split": split, **settings_of_work(work)}, inputs)
 
 
 def make(unit: Unit, job: Job, folder: Path) -> Counts:
     """Decode one split."""
     split = str(unit.settings["split"])
-    recordings = read_recordings(job.places.split(split))
+    recordings = read_recordings(job.layout.split(split))
     work = longform_work(TEACHER, job.config.teacher, job)
     return hear_recordings(recordings, work, cache_of(unit, job), job, folder)

@@ -10,9 +10,10 @@ from typing import Any
 
 from k2d.config import settings_of
 from k2d.core.atomic import write_text
+from k2d.core.layout import TEST_ROLES
 from k2d.pipeline.job import Counts, Job, Unit
 from k2d.report import stored
-from k2d.report.contents import TEST_ROLES, sections
+from k2d.report.contents import sections
 from k2d.report.disagreements import Tokens, pairs
 from k2d.report.document import Paragraph, Section
 from k2d.report.markdown import markdown
@@ -42,8 +43,8 @@ log = logging.getLogger("k2d")
 
 def units(job: Job) -> list[Unit]:
     """The report is one folder, made anew when any result behind it is another."""
-    files = sorted(chain.from_iterable(find(job.places.exp) for find in _RESULTS))
-    return [Unit(job.places.exp / "report", _settings(job), tuple(files), is_disposable=True)]
+    files = sorted(chain.from_iterable(find(job.layout.exp) for find in _RESULTS))
+    return [Unit(job.layout.report, _settings(job), tuple(files), is_disposable=True)]
 
 
 def _settings(job: Job) -> dict[str, Any]:
@@ -61,10 +62,10 @@ def _settings(job: Job) -> dict[str, Any]:
 
 def make(unit: Unit, job: Job, folder: Path) -> Counts:
     """Write both forms of the report."""
-    experiment = read_experiment(job.config, job.places)
+    experiment = read_experiment(job.config, job.layout)
     title = job.config.report.title or f"Results of {job.config.name}"
     sets = experiment.sets(*TEST_ROLES)
-    differences = significance_table(job.places.exp, job.config, sets, "Differences, and whether they are real")
+    differences = significance_table(job.layout.exp, job.config, sets, "Differences, and whether they are real")
     told = list(sections(experiment, job.config, differences))
     heard = list(_listening(experiment, job))
     hint = Paragraph("Plots, and the worst disagreements to listen to, are in report.html beside this file.")
@@ -79,7 +80,7 @@ def make(unit: Unit, job: Job, folder: Path) -> Counts:
 def _listening(experiment: Experiment, job: Job) -> Iterator[Section]:
     """The worst disagreements with the first auxiliary that has distances."""
     for auxiliary, distances in list(experiment.distances.items())[:1]:
-        found = pairs(distances.worst, auxiliary, job.places, _tokens(job))
+        found = pairs(distances.worst, auxiliary, job.layout, _tokens(job))
         n_silent = sum(not pair.clip.uri for pair in found)
         intro = (
             f"The chunks with the largest MER between the teacher and {auxiliary}, in turn of those where the teacher "

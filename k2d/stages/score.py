@@ -12,7 +12,7 @@ from pathlib import Path
 from k2d.config import settings_of
 from k2d.core.atomic import write_text
 from k2d.core.errors import K2DError, MissingInput
-from k2d.core.layout import shown
+from k2d.core.layout import SCORED_ROLES, TEACHER, VALIDATOR, shown
 from k2d.data.chunk_sources import FILE as SOURCES
 from k2d.data.chunk_sources import read_sources
 from k2d.data.kaldi.datadir import read_utterances
@@ -24,16 +24,15 @@ from k2d.score.scored_files import Task, score_files
 from k2d.score.scoring import Conventions
 from k2d.score.signature import settings_digest
 from k2d.score.store import CTC_ROW
-from k2d.score.texts import TABLES_BESIDE
-from k2d.score.timing import read_timing, summed
+from k2d.score.text_files import TABLES_BESIDE
+from k2d.score.timing import TIMING, summed
+from k2d.score.timing_files import read_timing
 from k2d.score.validator import JudgedChunk, study, true_errors, truth_of
-from k2d.select.tsv import ChunkRow, read_distances
+from k2d.select.chunk_row import ChunkRow
+from k2d.select.table_files import read_distances
 
 VERSION = 2
-VALIDATOR = "validator"  # score/validator/ holds the study; no model may be called so
 TRUTH = "_truth"  # <corpus>/<split>_truth: what is said in <corpus>/<split>
-
-_TEST_ROLES = ("dev", "in_domain", "out_domain")
 
 log = logging.getLogger("k2d")
 
@@ -49,21 +48,21 @@ def units(job: Job) -> list[Unit]:
 
 def models(job: Job) -> list[str]:
     """Every model that was decoded; before any was, the teacher, so that its absence is told."""
-    folder = job.places.exp / "decode"
+    folder = job.layout.decoded
     found = sorted(path.name for path in folder.glob("[!.]*") if path.is_dir())
     if VALIDATOR in found:
         raise K2DError(f"{shown(folder / VALIDATOR)}: a model may not be called {VALIDATOR!r}; rename it in the config")
-    return found or ["teacher"]
+    return found or [TEACHER]
 
 
 def sets_to_score(job: Job) -> dict[str, str]:
     """The splits to score with their roles; those of a corpus that the config does not know are `out_domain`."""
-    named = {split: role for split, role in job.config.corpora.roles().items() if role in _TEST_ROLES}
+    named = {split: role for split, role in job.config.corpora.roles().items() if role in SCORED_ROLES}
     if job.corpus is None:
         return named
     if job.corpus in job.config.corpora.names():
         return {split: role for split, role in named.items() if split.split("/")[0] == job.corpus}
-    decoded = (job.places.exp / "decode").glob(f"*/{job.corpus}/[!.]*/text")
+    decoded = job.layout.decoded.glob(f"*/{job.corpus}/[!.]*/text")
     found = sorted({f"{job.corpus}/{path.parent.name}" for path in decoded})
     if not found:
         raise MissingInput(f"no set of the corpus {job.corpus!r} has been decoded; run stage 11 (decode) on it first")
@@ -91,10 +90,10 @@ def _score_unit(model: str, split: str, role: str, job: Job) -> Unit:
         "normaliser": _conventions(job).normaliser.signature,
         "decode": _decode(model, job),
     }
-    data, decoded = job.places.split(split), job.places.exp / "decode" / model / split
+    data, decoded = job.layout.split(split), job.layout.hypotheses(model, split)
     optional = [data / name for name in TABLES_BESIDE]
     inputs = (data / "text", decoded / "text", *(path for path in optional if path.exists()))
-    return Unit(job.places.exp / "score" / model / split, settings, inputs)
+    return Unit(job.layout.score(model, split), settings, inputs)
 
 
 def _conventions(job: Job) -> Conventions:
@@ -108,7 +107,7 @@ def _decode(model: str, job: Job) -> str:
     for other in ("batch_size", "ctc_rows", "beam", "ctc_weight"):
         del settings[other]
     beam, ctc_weight = job.config.decode.beam, job.config.decode.ctc_weight
-    by_name = {"teacher": job.config.teacher, **job.config.auxiliaries}
+    by_name = {TEACHER: job.config.teacher, **job.config.auxiliaries}
     recogniser = by_name.get(model.removesuffix(CTC_ROW), job.config.teacher)
     mode = "ctc" if model.endswith(CTC_ROW) else recogniser.decode
     way = {"attention": f"beam-{beam}", "ctc": "ctc", "joint": f"joint-{ctc_weight:g}-beam-{beam}"}[mode]
@@ -125,8 +124,8 @@ def _make_score(unit: Unit, job: Job, folder: Path) -> Counts:
     model, split, role = (str(unit.settings[name]) for name in ("model", "set", "role"))
     score = job.config.score
     task = Task(
-        job.places.split(split) / "text",
-        job.places.exp / "decode" / model / split / "text",
+        job.layout.split(split) / "text",
+        job.layout.hypotheses(model, split) / "text",
         model,
         split,
         role,
@@ -168,19 +167,19 @@ def _study_units(job: Job) -> list[Unit]:
     truth = [_truth(split, job) / name for split in splits for name in ("text", "segments")]
     timings = [path for name in tables for split in splits if (path := _timing(name, split, job)).exists()]
     inputs = (*tables.values(), *chunks, *truth, *timings)
-    return [Unit(job.places.exp / "score" / VALIDATOR, settings, inputs)]
+    return [Unit(job.layout.validator_study, settings, inputs)]
 
 
 def _truth(split: str, job: Job) -> Path:
-    return job.places.split(f"{split}{TRUTH}")
+    return job.layout.split(f"{split}{TRUTH}")
 
 
 def _table(auxiliary: str, job: Job) -> Path:
-    return job.places.exp / "select" / "distances" / auxiliary / "distances.tsv"
+    return job.layout.distances(auxiliary) / "distances.tsv"
 
 
 def _timing(auxiliary: str, split: str, job: Job) -> Path:
-    return job.places.exp / "opinions" / auxiliary / split / "timing.json"
+    return job.layout.opinions(auxiliary, split) / TIMING
 
 
 def _make_study(job: Job, folder: Path) -> Counts:
@@ -201,7 +200,7 @@ def _make_study(job: Job, folder: Path) -> Counts:
 
 
 def _chunks(split: str, job: Job) -> Path:
-    return job.places.exp / "chunks" / split
+    return job.layout.chunks(split)
 
 
 def _said(split: str, job: Job) -> Iterator[tuple[str, str]]:

@@ -31,8 +31,8 @@ def units(job: Job) -> list[Unit]:
 def _unit(auxiliary: str, split: str, job: Job) -> Unit:
     work = _work(auxiliary, job)
     settings = {"auxiliary": auxiliary, "split": split, **settings_of_work(work)}
-    inputs = (work.model, job.places.exp / "chunks" / split)
-    return Unit(job.places.exp / "opinions" / auxiliary / split, settings, inputs)
+    inputs = (work.model, job.layout.chunks(split))
+    return Unit(job.layout.opinions(auxiliary, split), settings, inputs)
 
 
 def _work(auxiliary: str, job: Job) -> Work:
@@ -44,7 +44,7 @@ def make(unit: Unit, job: Job, folder: Path) -> Counts:
     """Decode every chunk of a split once by one auxiliary. One that cannot be heard has an empty opinion."""
     work = _work(str(unit.settings["auxiliary"]), job)
     cache, tally = cache_of(unit, job), Tally()
-    items = chunk_items(job.places.exp / "chunks" / str(unit.settings["split"]), tally)
+    items = chunk_items(job.layout.chunks(str(unit.settings["split"])), tally)
     with (
         (folder / HYPOTHESES).open("w", encoding="utf-8", newline="\n") as hypotheses,
         (folder / TEXT).open("w", encoding="utf-8", newline="\n") as texts,

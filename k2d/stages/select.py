@@ -19,24 +19,23 @@ from typing import Any
 from k2d.config.schema import Method, Select
 from k2d.core.atomic import write_text
 from k2d.core.errors import K2DError, UsageError
-from k2d.core.layout import PROJECT_ROOT
+from k2d.core.layout import KEPT, PROJECT_ROOT, RECORD
 from k2d.data.kaldi.external_sort import sort_lines
 from k2d.pipeline.job import Counts, Job, Unit
-from k2d.select.bulk import Keeping, measured_lines
 from k2d.select.chunk_reader import Chunks
+from k2d.select.chunk_row import ChunkRow, Decision
+from k2d.select.distance_workers import Keeping, measured_lines
 from k2d.select.distances import VERSION as MEASURING_VERSION
 from k2d.select.distances import WHAT_IS_NEW, Comparer
 from k2d.select.labels import VERSION as LABELS_VERSION
 from k2d.select.labels import Label, label_rules, objection
 from k2d.select.metrics import Measuring
-from k2d.select.record import Tally
+from k2d.select.record import SelectionTally
 from k2d.select.rules import RULES, judge
-from k2d.select.tsv import DECISIONS, DISTANCES, ChunkRow, Decision, read_distances, write_decisions, write_distances
+from k2d.select.table_files import DECISIONS, DISTANCES, read_distances, write_decisions, write_distances
 
 VERSION = 1
 
-RECORD = "record.json"
-KEPT = "kept"
 TEACHER_ALONE = "_teacher_alone"  # in place of an auxiliary where there is none; no auxiliary can have this name
 
 
@@ -74,15 +73,15 @@ def _auxiliaries(job: Job) -> list[str]:
 
 
 def _chunks_folder(split: str, job: Job) -> Path:
-    return job.places.exp / "chunks" / split
+    return job.layout.chunks(split)
 
 
 def _opinion(auxiliary: str, split: str, job: Job) -> Path | None:
-    return None if auxiliary == TEACHER_ALONE else job.places.exp / "opinions" / auxiliary / split / "text"
+    return None if auxiliary == TEACHER_ALONE else job.layout.opinions(auxiliary, split) / "text"
 
 
 def _distances_folder(auxiliary: str, job: Job) -> Path:
-    return job.places.exp / "select" / "distances" / auxiliary
+    return job.layout.distances(auxiliary)
 
 
 def _distances_unit(auxiliary: str, job: Job) -> Unit:
@@ -111,7 +110,7 @@ def _method_unit(name: str, method: Method, job: Job) -> Unit:
         "also_version": LABELS_VERSION if method.also else None,
     }
     chunks = (_chunks_folder(split, job) for split in job.config.corpora.unlabelled)
-    return Unit(job.places.exp / "select" / name, settings, (_distances_folder(auxiliary, job), *chunks))
+    return Unit(job.layout.selection(name), settings, (_distances_folder(auxiliary, job), *chunks))
 
 
 def _measuring(select: Select) -> Measuring:
@@ -134,7 +133,7 @@ def _make_distances(unit: Unit, job: Job, chunks: list[Chunks], folder: Path) ->
     auxiliary = str(unit.settings["auxiliary"])
     total = sum(each.n_chunks for each in chunks)
     pairs = (pair for each in chunks for pair in each.pairs(_opinion(auxiliary, each.split, job)))
-    cache = job.places.exp / "cache"  # saves time and decides nothing
+    cache = job.layout.cache  # saves time and decides nothing
     keeping = Keeping(guesses=cache / "phonemes", blocks=cache / "distances" / auxiliary)
     lines = measured_lines(pairs, _measuring(job.config.select), nj=job.nj, total=total, keeping=keeping)
     n_rows = write_distances(folder / DISTANCES, sort_lines(lines, chunks[0].scratch))
@@ -146,7 +145,7 @@ def _make_distances(unit: Unit, job: Job, chunks: list[Chunks], folder: Path) ->
 
 
 def _make_method(unit: Unit, job: Job, chunks: list[Chunks], folder: Path) -> Counts:
-    settings, tally = unit.settings, Tally()
+    settings, tally = unit.settings, SelectionTally()
     with ExitStack() as stack:
         kept = {each.split: stack.enter_context(each.kept_ids.open("w", encoding="utf-8")) for each in chunks}
 
@@ -182,14 +181,14 @@ def _decided(settings: Mapping[str, Any], job: Job, chunks: list[Chunks]) -> Ite
         yield row, Decision(row.id, reason, distance)
 
 
-def _nothing_kept(tally: Tally, settings: Mapping[str, Any]) -> str:
+def _nothing_kept(tally: SelectionTally, settings: Mapping[str, Any]) -> str:
     dropped = ", ".join(f"{reason} {n:,}" for reason, n in tally.n_dropped().items()) or "none"
     found = f"the method {settings['method']} (rule {settings['rule']}, alpha {settings['alpha']:g}) keeps nothing"
     remedy = "look at the distances (python -m k2d select --sweep 0.1:0.9:0.1), or go on with select.allow_empty=true"
     return f"{found} of {tally.all.total.n_chunks:,} chunks: dropped {dropped}; {remedy}"
 
 
-def _record(settings: Mapping[str, Any], tally: Tally, job: Job) -> dict[str, Any]:
+def _record(settings: Mapping[str, Any], tally: SelectionTally, job: Job) -> dict[str, Any]:
     measuring = _measuring(job.config.select)
     signature = Comparer(measuring).signature
     auxiliary = settings["auxiliary"]

@@ -1,6 +1,6 @@
 """Stage 2: the vocabulary of the models that are trained here: sentencepiece on labelled text, no character unknown.
 
-Teacher and auxiliaries share it. What comes ready brings its own, and every Whisper has the published one.
+Teacher and auxiliaries share it. A model that is taken ready brings its own, and so do families with a published one.
 """
 
 from __future__ import annotations
@@ -10,13 +10,11 @@ from pathlib import Path
 
 from k2d.config import settings_of
 from k2d.config.schema import Config, Recogniser
-from k2d.core.atomic import write_text
 from k2d.core.errors import UsageError
 from k2d.core.layout import PROJECT_ROOT
 from k2d.data.kaldi.datadir import read_utterances
 from k2d.models.codec import Window
-from k2d.models.espnet_s2t.training_config import read_config
-from k2d.models.espnet_s2t.vocabulary import PIECES, TOKENS, layout_of, special_symbols, token_list
+from k2d.models.registry import FAMILIES
 from k2d.pipeline.job import Counts, Job, Unit
 
 VERSION = 1
@@ -36,30 +34,27 @@ def units(job: Job) -> list[Unit]:
         "window": [window.length_s, window.rate_hz, window.time_step_s],
         "languages": _languages(trained),
     }
-    inputs = tuple(job.places.split(split) for split in job.config.corpora.labelled)
-    return [Unit(job.places.exp / "tokens", settings, inputs)]
+    inputs = tuple(job.layout.split(split) for split in job.config.corpora.labelled)
+    return [Unit(job.layout.tokens, settings, inputs)]
 
 
 def make(unit: Unit, job: Job, folder: Path) -> Counts:
-    """Train the pieces and write the token list."""
-    from k2d.models.espnet_s2t.pieces import pieces_of, train_pieces
-
-    window = _common_window(trained_here(job.config))
+    """Train the vocabulary on the labelled texts, and write its files."""
+    trained = trained_here(job.config)
     found = [row.text or "" for path in unit.inputs for row in read_utterances(path)]
     texts = [text for text in found if text.strip()]
-    options = job.config.tokens
-    languages = _languages(trained_here(job.config))
-    symbols = special_symbols(window, languages)
-    model = train_pieces(texts, symbols, **settings_of(options))
-    (folder / PIECES).write_bytes(model)
-    write_text(folder / TOKENS, "".join(f"{token}\n" for token in token_list(pieces_of(model), window, languages)))
+    family = FAMILIES[next(iter(trained.values())).family]
+    window, languages = _common_window(trained), _languages(trained)
+    family.write_vocabulary(folder, texts, window, languages, **settings_of(job.config.tokens))
     return Counts(len(found), len(texts), {"empty_text": len(found) - len(texts)}, "texts")
 
 
 def trained_here(config: Config) -> dict[str, Recogniser]:
     """The recognisers that are trained from a model config with this vocabulary, by their keys in the config."""
     keyed = {"teacher": config.teacher, **{f"auxiliaries.{name}": a for name, a in config.auxiliaries.items()}}
-    return {key: each for key, each in keyed.items() if each.model is not None and each.family == "espnet_s2t"}
+    return {
+        key: each for key, each in keyed.items() if each.model is not None and FAMILIES[each.family].uses_vocabulary
+    }
 
 
 def _languages(trained: Mapping[str, Recogniser]) -> list[str]:
@@ -70,7 +65,8 @@ def _languages(trained: Mapping[str, Recogniser]) -> list[str]:
 def _common_window(trained: Mapping[str, Recogniser]) -> Window:
     """The window that all of them hear: the timestamps among the tokens are its."""
     windows = {
-        key: layout_of(read_config(PROJECT_ROOT / str(recogniser.model))).window for key, recogniser in trained.items()
+        key: FAMILIES[recogniser.family].window(PROJECT_ROOT / str(recogniser.model))
+        for key, recogniser in trained.items()
     }
     first = next(iter(windows))
     for key, window in windows.items():

@@ -1,6 +1,6 @@
-"""Training: what a sample is (pool, windows, bucketing, augment, batches), one step (learner), what is learnt
-(supervised), and a whole training that survives being killed (engine, checkpoints, callbacks, records).
+"""Training: samples (pool, windows, bucketing, augment, batches; chunk_* for students), one step (learner), the losses
+(supervised, distillation), and a whole training that survives a kill (engine, checkpoints, callbacks, records).
 
 Every sample and every random number is a function of (seed, phase, step, position), never of workers or of what ran
-before: data do not repeat, and a resumed training goes on exactly.
+before. So a resumed training gives the same weights as one that was never stopped.
 """

@@ -1,4 +1,4 @@
-"""Loudness, noise and echo for a sample, from its own generator: a few milliseconds for ten seconds of audio."""
+"""Change a sample's loudness, noise and echo: a few milliseconds for ten seconds of audio."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import numpy as np
 from k2d.config.training import Augment
 from k2d.train.pool import Pool, Samples
 
-_BANK_SAMPLES = 1 << 20  # noise is cut from a stock of it: drawing it anew would cost more than all the rest
+_BANK_SAMPLES = 1 << 20  # noise is cut from a fixed stretch: drawing it for each sample would cost more than the rest
 _ECHOES = 6
 _ECHO_WITHIN_S = 0.12
 _N_VOICES = 3
@@ -21,7 +21,7 @@ class Augmenter:
         self._bank = (_white(), _pink()) if options.noise else ()
 
     def __call__(self, rng: np.random.Generator, speech: Samples) -> Samples:
-        """The speech in other circumstances; as many samples, within -1…1."""
+        """The augmented speech: as many samples as before, within -1…1."""
         options = self._options
         if rng.random() < options.echo:
             speech = add_echo(rng, speech, self._pool.rate_hz)

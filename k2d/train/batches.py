@@ -1,4 +1,4 @@
-"""From the pool to tensors: the sample at a position of a step, and the loader that makes the steps in order."""
+"""From the pool to tensors: the sample at a position of a step, and the loader that yields the steps in order."""
 
 from __future__ import annotations
 
@@ -33,31 +33,32 @@ from k2d.train.windows import Layout, Placed, compose, timed_text
 
 IGNORED = -100  # a target without loss
 _SILENT = np.zeros(0, np.float32)
-_AHEAD = 4  # batches that a worker prepares before they are asked for
+_PREFETCHED = 4  # batches that each worker prepares ahead
 
 
 class Batch(NamedTuple):
-    """What one backward pass needs. B samples, N audio samples, L tokens, C tokens without times."""
+    """The data of one backward pass. B samples, N audio samples, L tokens, C tokens without times."""
 
     ids: tuple[str, ...]
     """The utterances of each sample, joined by `+`."""
     speech_BN: Tensor
     n_samples_B: Tensor
     inputs_BL: Tensor
-    """What the decoder reads: the label without its end, some of its words replaced."""
+    """The decoder's input: the label without its end, with some of its words replaced."""
     targets_BL: Tensor
-    """What it is to say next; IGNORED within the prompt and behind the end."""
+    """The next token at each place; IGNORED within the prompt and after the end."""
     text_BC: Tensor
-    """For CTC: the text alone, zeros behind."""
+    """For CTC: the text without times, padded with zeros."""
     n_text_B: Tensor
     states_BTD: Tensor | None = None
-    """What the encoder makes of it, in place of the speech, where that was computed before."""
+    """The encoder's output, if it was computed before; then there is no speech."""
     clean_inputs_BL: Tensor | None = None
-    """The inputs with no word replaced, where a teacher reads these."""
+    """The inputs without replaced words, for a teacher."""
     teacher_hidden_BLD: Tensor | None = None
-    """What the teacher's decoder makes of the inputs, where that was computed before."""
+    """The teacher's last hidden states on the inputs, if they were computed before."""
     kept_as: tuple[int, int] | None = None
-    """Its number among batches that come again with other noise on the inputs. Only at first has it any speech."""
+    """The key under which the encoder's output is kept, for batches that come again with other noise on the inputs.
+    They hold speech only the first time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,13 +83,13 @@ class Material:
     request: Request = field(default_factory=Request)
 
     def words(self) -> NDArray[np.int64]:
-        """The ids of which the pool's texts are made."""
+        """The ids that occur in the pool's texts, each once."""
         return np.unique([token for text in self.pool.texts for token in self.codec.ids(text)])
 
 
 @dataclass(frozen=True, slots=True)
-class Share:
-    """Which of the processes that train together this is."""
+class TrainingProcess:
+    """One of the processes that train together (in DDP's words: its rank and the world size)."""
 
     rank: int = 0
     world: int = 1
@@ -98,9 +99,9 @@ class StepBatches(Dataset[list[Batch]]):
     """Item `step` is this process's share of the step's batch, in as many parts as it has backward passes."""
 
     def __init__(
-        self, material: Material, phase: Phase, key: tuple[int, int], share: Share, first_step: int = 0
+        self, material: Material, phase: Phase, key: tuple[int, int], process: TrainingProcess, first_step: int = 0
     ) -> None:
-        self._material, self._phase, self._share, self._first_step = material, phase, share, first_step
+        self._material, self._phase, self._process, self._first_step = material, phase, process, first_step
         self._seed, self._number = key
         window = material.window
         length_s = phase.window_s or window.length_s
@@ -109,11 +110,11 @@ class StepBatches(Dataset[list[Batch]]):
         self._augment = Augmenter(phase.augment, material.pool)
         self._words = material.words()
         self._by_length = LengthBatches(material.pool.n_samples, phase.batch_size, key)
-        check_data(self._n_samples(), share.world)
+        check_data(self._n_samples(), process.world)
 
     def __getitem__(self, step: int) -> list[Batch]:
-        phase, share = self._phase, self._share
-        parts = parts_of(self._n_samples(), share.rank, share.world, phase.accumulate)
+        phase, process = self._phase, self._process
+        parts = parts_of(self._n_samples(), process.rank, process.world, phase.accumulate)
         batches = [collate([self.sample(step, at) for at in part]) for part in parts]
         if not phase.keep_batches:
             return batches
@@ -124,13 +125,16 @@ class StepBatches(Dataset[list[Batch]]):
         """The sample at a position of a step's whole batch."""
         material, pool = self._material, self._material.pool
         noise_rng = rng = StepKey(self._seed, self._number, step).generator(position)
-        is_heard = True
+        has_speech = True
         if self._phase.keep_batches:
-            is_heard = step - self._first_step < self._phase.keep_batches
+            # The same batches come again and again, and only the noise on the inputs differs. The encoder's output is
+            # kept from the first time, counted from where this process began, so later rounds need no audio.
+            has_speech = step - self._first_step < self._phase.keep_batches
             step %= self._phase.keep_batches
             rng = StepKey(self._seed, self._number, step).generator(position)
         speed = float(rng.uniform(*self._phase.augment.speed))
         if self._phase.data == "windows":
+            # Drawn among the utterances that fit, whose numbers are then those of the whole pool again.
             drawn = compose(rng, pool.durations_s[self._fitting] / speed, self._layout)
             placed = tuple(replace(p, utterance=int(self._fitting[p.utterance])) for p in drawn)
         else:
@@ -142,7 +146,7 @@ class StepBatches(Dataset[list[Batch]]):
         inputs, targets = self._sequence(noise_rng, label)
         return Sample(
             "+".join(pool.ids[p.utterance] for p in placed),
-            self._augment(rng, self._speech(placed, speed)) if is_heard else _SILENT,
+            self._augment(rng, self._speech(placed, speed)) if has_speech else _SILENT,
             inputs,
             targets,
             np.array(material.codec.ids(plain(label)), dtype=np.int64),
@@ -157,10 +161,12 @@ class StepBatches(Dataset[list[Batch]]):
         return self._phase.batch_size if self._phase.data == "windows" else len(self._by_length.batch(0))
 
     def _sequence(self, rng: np.random.Generator, label: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """What the decoder reads and what it is to say, from a timed text."""
+        """The decoder's inputs and targets, from a timed text."""
         timestamps = self._phase.timestamps
         request = Request(self._material.request.languages, timestamps)
         ids, n_prompt = self._material.codec.label(label if timestamps else plain(label), request)
+        # Teacher forcing: the target at each place is the token after it. The last token of the prompt predicts the
+        # first of the label, so only the places before it carry no loss.
         sequence = np.array(ids, dtype=np.int64)
         targets = sequence[1:].copy()
         targets[: n_prompt - 1] = IGNORED
@@ -170,14 +176,17 @@ class StepBatches(Dataset[list[Batch]]):
 def with_noise(
     rng: np.random.Generator, inputs: NDArray[np.int64], n_prompt: int, words: NDArray[np.int64], share: float
 ) -> NDArray[np.int64]:
-    """A share of the words replaced by others; prompt and times stay."""
+    """Replace a share of the words by random others, but never the prompt or the times.
+
+    A decoder that has only read correct labels trusts its own errors at inference; this teaches it to listen instead.
+    """
     chosen = (rng.random(len(inputs)) < share) & np.isin(inputs, words)
     chosen[:n_prompt] = False
     return np.where(chosen, rng.choice(words, len(inputs)), inputs)
 
 
 def plain(label: str) -> str:
-    """A timed text without its times, its segments parted by a space.
+    """A timed text without its times, with a space between its segments.
 
     >>> plain("<0.00>你好<1.20><2.00>so what<3.00>")
     '你好 so what'
@@ -186,7 +195,7 @@ def plain(label: str) -> str:
 
 
 def _fitting(pool: Pool, length_s: float) -> NDArray[np.int64]:
-    """The utterances that a window can hold."""
+    """The utterances that fit into a window."""
     fitting = np.flatnonzero(pool.durations_s <= length_s + 1e-9)
     if not len(fitting):
         raise K2DError(f"window_s is {length_s:g}, and every utterance of the pool is longer; set it higher")
@@ -194,7 +203,7 @@ def _fitting(pool: Pool, length_s: float) -> NDArray[np.int64]:
 
 
 def render(pool: Pool, placed: Sequence[Placed], layout: Layout, speed: float = 1.0) -> Samples:
-    """The audio of a composed window; what lies beyond its end is cut."""
+    """The audio of a composed window; an utterance that goes beyond its end is cut."""
     speech = np.zeros(round(layout.length_s * pool.rate_hz), np.float32)
     for p in placed:
         start = round(p.start * layout.time_step_s * pool.rate_hz)
@@ -204,7 +213,9 @@ def render(pool: Pool, placed: Sequence[Placed], layout: Layout, speed: float = 
 
 
 def collate(samples: Sequence[Sample]) -> Batch:
-    """Samples side by side. Inputs are filled up with zeros, which a causal decoder never sees in time."""
+    """Samples as one batch, padded to the longest."""
+    # Inputs are padded with zeros, which is a real token's id. It does no harm: a causal decoder attends to no later
+    # place, and the padded places carry no loss.
     return Batch(
         ids=tuple(sample.id for sample in samples),
         speech_BN=_padded([sample.speech for sample in samples], 0),
@@ -221,31 +232,29 @@ def collate(samples: Sequence[Sample]) -> Batch:
 
 def singles(batch: Batch) -> list[Batch]:
     """Each sample as a batch of its own."""
-    return [_rows(batch, slice(at, at + 1)) for at in range(len(batch.ids))]
-
-
-def _rows(batch: Batch, rows: slice) -> Batch:
     parts = {name: part for name, part in batch._asdict().items() if name != "kept_as" and part is not None}
-    return Batch(**{name: part[rows] for name, part in parts.items()})
+    return [Batch(**{name: part[at : at + 1] for name, part in parts.items()}) for at in range(len(batch.ids))]
 
 
 def _padded(rows: Sequence[NDArray[np.generic]], value: int) -> Tensor:
     return pad_sequence([torch.from_numpy(row) for row in rows], batch_first=True, padding_value=value)
 
 
-def _as_it_is(batches: list[Batch]) -> list[Batch]:
+def _unchanged(batches: list[Batch]) -> list[Batch]:
+    """A collate function for torch's loader, whose own one would take the batches apart."""
     return batches
 
 
-def _begin(parent: int, started_by_main_thread: bool, _worker: int) -> None:
-    """Signals are left to the parent, as a job that is asked to end still needs its last batches; its death is not."""
+def _prepare_worker(parent: int, started_by_main_thread: bool, _worker: int) -> None:
+    # A cluster signals every process of a job. The training answers with a last checkpoint, for which it still needs
+    # batches, so the workers ignore signals and end when their parent does.
     end_with_parent(parent, started_by_main_thread=started_by_main_thread)
     for number in (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)
 
 
 class StepLoader:
-    """The steps from `first` to `last` (not included), in order, with the time spent waiting for them."""
+    """The steps from `first` to `last` (exclusive), in order; measures the time spent waiting for them."""
 
     def __init__(self, batches: Dataset[list[Batch]], first: int, last: int, n_workers: int) -> None:
         self._loader = DataLoader(
@@ -253,10 +262,10 @@ class StepLoader:
             batch_size=None,
             sampler=range(first, last),
             num_workers=n_workers,
-            prefetch_factor=_AHEAD if n_workers else None,
+            prefetch_factor=_PREFETCHED if n_workers else None,
             pin_memory=torch.cuda.is_available(),
-            collate_fn=_as_it_is,
-            worker_init_fn=partial(_begin, os.getpid(), threading.current_thread() is threading.main_thread()),
+            collate_fn=_unchanged,
+            worker_init_fn=partial(_prepare_worker, os.getpid(), threading.current_thread() is threading.main_thread()),
         )
         self._n_steps = last - first
         self.waited_s = 0.0
@@ -267,7 +276,7 @@ class StepLoader:
     def __iter__(self) -> Iterator[list[Batch]]:
         started = time.perf_counter()
         others = set(active_children())
-        batches = iter(self._loader)
+        batches = iter(self._loader)  # this starts the workers
         workers = set(active_children()) - others
         try:
             for batch in batches:
@@ -275,6 +284,8 @@ class StepLoader:
                 yield batch
                 started = time.perf_counter()
         finally:
-            del batches  # asks the workers to end and waits some seconds; then nothing of torch looks after them
+            # Deleting torch's iterator asks the workers to end and waits some seconds. Then torch sends SIGTERM, which
+            # they ignore, and forgets them.
+            del batches
             for worker in workers:
-                worker.kill()  # those that still work: they ignore to be terminated
+                worker.kill()

@@ -1,4 +1,4 @@
-"""Batches of utterances of like length, so that little is padding. A step's batch depends on nothing before it."""
+"""Batches of utterances of similar length, so that little is padding. A step's batch depends on nothing before it."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-_BATCHES_PER_BUCKET = 20  # sorted by length among themselves: enough for little padding, few enough to stay mixed
+_BATCHES_PER_BUCKET = 20  # sorted by length together: enough for little padding, few enough to stay mixed
 _EPOCHS_KEPT = 2
 
 Numbers = NDArray[np.int64]
 
 
 class _Epoch(NamedTuple):
-    """An order of all utterances, and of the batches that it is cut into."""
+    """A random order of all utterances, and one of the batches that it is cut into."""
 
     shuffled: NDArray[np.int32]
     batches: NDArray[np.int64]
@@ -23,7 +23,7 @@ class _Epoch(NamedTuple):
 class LengthBatches:
     """An endless sequence of batches; within an epoch no utterance comes twice.
 
-    An epoch costs four bytes an utterance: buckets are sorted when one of their batches is asked for.
+    An epoch costs four bytes per utterance: a bucket is sorted only when one of its batches is asked for.
     """
 
     def __init__(self, lengths: NDArray[np.integer[Any]], batch_size: int, key: tuple[int, ...]) -> None:
@@ -36,10 +36,10 @@ class LengthBatches:
         """The numbers of the utterances of one step."""
         number, place = divmod(step, self.n_per_epoch)
         bucket, batch = divmod(int(self._epoch(number).batches[place]), _BATCHES_PER_BUCKET)
-        return self._sorted(number, bucket)[batch * self._size : (batch + 1) * self._size]
+        return self._sorted_bucket(number, bucket)[batch * self._size : (batch + 1) * self._size]
 
-    def _sorted(self, epoch: int, bucket: int) -> Numbers:
-        """The utterances of twenty batches by length; the last ones are kept, as they are asked for again at once."""
+    def _sorted_bucket(self, epoch: int, bucket: int) -> Numbers:
+        """The utterances of a bucket by length; the last bucket is kept, as the same step is often asked for twice."""
         if self._bucket is None or self._bucket[0] != (epoch, bucket):
             n = _BATCHES_PER_BUCKET * self._size
             numbers = self._epoch(epoch).shuffled[bucket * n : (bucket + 1) * n].astype(np.int64)
@@ -47,7 +47,7 @@ class LengthBatches:
         return self._bucket[1]
 
     def _epoch(self, number: int) -> _Epoch:
-        """Shuffle, cut into batches, shuffle these. The few utterances that remain come in other epochs."""
+        """Shuffle the utterances, cut them into batches, shuffle the batches. The remainder waits for other epochs."""
         if number not in self._epochs:
             while len(self._epochs) >= _EPOCHS_KEPT:
                 del self._epochs[next(iter(self._epochs))]

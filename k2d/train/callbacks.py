@@ -1,4 +1,4 @@
-"""What happens around the steps: curves, progress, measuring, checkpoints, and stopping when asked to."""
+"""Lightning callbacks around the steps: curves, progress, measuring, checkpoints, and stopping on a signal."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ _CURVES_EVERY_S = 5.0
 
 
 class Stopped(Ended):
-    """The training was asked to end and has written a checkpoint; the exit code is that of the signal."""
+    """A signal asked the training to end, and a checkpoint was written; the exit code is that of the signal."""
 
 
 class Bookkeeping(L.Callback):
-    """A line of numbers per step, for reading and for TensorBoard; times for the record; the bar."""
+    """A line of numbers per step, for the curves and for TensorBoard; times for the record; the progress bar."""
 
     def __init__(self, name: str, before: int, record: PhaseRecord, curves: Curves) -> None:
         self._name, self._before, self._record, self._curves = name, before, record, curves
@@ -47,11 +47,11 @@ class Bookkeeping(L.Callback):
         record.first, record.last = record.first or dict(values), dict(values)
         self._started, self._waited = now, waited
         total = self._before + learner.step
-        if trainer.is_global_zero:  # who alone writes them
+        if trainer.is_global_zero:
             self._curves.add(self._name, learner.step, total, values)
-            self._tell(trainer, learner, total)
+            self._report(trainer, learner, total)
 
-    def _tell(self, trainer: L.Trainer, learner: Learner, total: int) -> None:
+    def _report(self, trainer: L.Trainer, learner: Learner, total: int) -> None:
         assert self._progress is not None
         self._progress.update()
         if isinstance(trainer.logger, TensorBoardLogger) and learner.step % _TENSORBOARD_EVERY_STEPS == 0:
@@ -60,8 +60,8 @@ class Bookkeeping(L.Callback):
             self._curves.flush()
             self._flushed = time.monotonic()
 
-    def leave_out(self, seconds: float) -> None:
-        """Time that went into measuring and saving."""
+    def exclude(self, seconds: float) -> None:
+        """Count time for measuring and saving apart from the time for steps."""
         self._record.between_s += seconds
         self._started = time.perf_counter()
 
@@ -69,33 +69,35 @@ class Bookkeeping(L.Callback):
         self._end_progress()
 
     def on_exception(self, trainer: L.Trainer, learner: L.LightningModule, exception: BaseException) -> None:
-        self._end_progress()  # it may not have begun
+        self._end_progress()
 
     def _end_progress(self) -> None:
-        if self._progress is not None:
+        if self._progress is not None:  # an error may come before the first step
             self._progress.__exit__()
 
 
-class Guarding(L.Callback):
-    """Has the model looked after at the steps given; when asked to end once more after the step, and ends.
+class SavePoints(L.Callback):
+    """Saves the model at the steps given, and after a signal, which then ends the training.
 
-    Who asks: SIGTERM, SIGUSR1, or Ctrl-C. At the second Ctrl-C it ends at once.
+    The signals are SIGTERM, SIGUSR1 and Ctrl-C. A second Ctrl-C ends at once.
     """
 
     def __init__(
-        self, bookkeeping: Bookkeeping, steps: frozenset[int], every: int, look: Callable[[Learner], None]
+        self, bookkeeping: Bookkeeping, steps: frozenset[int], every: int, measure_and_save: Callable[[Learner], None]
     ) -> None:
-        """`look` measures where it is time for that, and writes a checkpoint."""
-        self._bookkeeping, self._steps, self._every, self._look = bookkeeping, steps, every, look
+        self._bookkeeping, self._steps, self._every = bookkeeping, steps, every
+        self._measure_and_save = measure_and_save
         self._signal: int | None = None
         self._asked = 0.0
 
     def on_train_start(self, trainer: L.Trainer, learner: L.LightningModule) -> None:
-        # Over Lightning's own handlers, which would end or requeue the job; it puts the former ones back at the end.
+        # These replace Lightning's own handlers, which would end or requeue the job. Lightning restores the handlers
+        # of before when the training ends.
         for number in (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT):
-            signal.signal(number, self._remember)
+            signal.signal(number, self._remember_signal)
 
-    def _remember(self, number: int, _: FrameType | None) -> None:
+    def _remember_signal(self, number: int, _: FrameType | None) -> None:
+        # Ctrl-C reaches a whole process group, and a launcher may forward it as well: two within a moment are one.
         is_again = number == self._signal and time.monotonic() - self._asked >= REPEATED_WITHIN_S
         if is_again and number == signal.SIGINT:
             raise Ended(number)
@@ -103,13 +105,16 @@ class Guarding(L.Callback):
 
     def on_train_batch_end(self, trainer: L.Trainer, learner: L.LightningModule, *_: Any) -> None:
         assert isinstance(learner, Learner)
+        # A signal may reach one process alone, or each at another step. All have to stop after the same step, so they
+        # ask each other after every step.
         asked = trainer.strategy.reduce_boolean_decision(self._signal is not None, all=False)
         if asked or learner.step in self._steps or learner.step % self._every == 0:
             started = time.perf_counter()
-            self._look(learner)
-            self._bookkeeping.leave_out(time.perf_counter() - started)
+            self._measure_and_save(learner)
+            self._bookkeeping.exclude(time.perf_counter() - started)
         if asked:
-            trainer.strategy.barrier("the checkpoint is written")  # until then nobody ends
+            # Rank 0 writes the checkpoint. If another process ended before that, rank 0 would be killed with it.
+            trainer.strategy.barrier("the checkpoint is written")
             raise Stopped(self._signal or signal.SIGTERM)
 
 

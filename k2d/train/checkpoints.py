@@ -1,4 +1,4 @@
-"""Checkpoints that are either whole or not there: the last ones and the best ones of a training."""
+"""Checkpoints that are either complete or not there: the last ones and the best ones of a training."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ from k2d.core.stamp import Recipe, differences
 
 log = logging.getLogger("k2d")
 
-VERSION = 2  # of checkpoints; raised by hand when the training cannot go on from those of before
-KEPT_LAST = 2  # the one before the last is for the day on which the last cannot be read
-_FREE_SPACE = 2  # times the size of a checkpoint, before one is written
+VERSION = 2  # of checkpoints; raised by hand when a training cannot go on from older ones
+KEPT_LAST = 2  # the second is there in case the last one cannot be read
+_FREE_SPACE = 2  # times the size of a checkpoint: the space that must be free before one is written
 
 
 @dataclass(frozen=True, slots=True)
 class Seal:
-    """What lies beside a checkpoint, written after it: a checkpoint without a seal was never finished."""
+    """A small file beside a checkpoint, written after it: a checkpoint without a seal was never finished."""
 
     step: int
     """Over all phases."""
     phase: str
     sha256: str
     error_rate: float | None
-    """Of free-running decoding of the development sets, where it was measured at this step."""
+    """Of free-running decoding of the development sets, if it was measured at this step."""
 
 
 class Checkpoints:
@@ -49,6 +49,8 @@ class Checkpoints:
         """Write a checkpoint and its seal, then remove those that are neither among the last nor the best."""
         self._folder.mkdir(parents=True, exist_ok=True)
         self._check_space(state)
+        # In this order a kill at any moment leaves no seal without its checkpoint: write beside the place, sync, take
+        # the checksum of what is on the disk, rename, and only then write the seal.
         path = self._path(step)
         partial = partial_file(path)
         try:
@@ -65,7 +67,7 @@ class Checkpoints:
         self._remove_surplus(phase)
 
     def latest(self) -> dict[str, Any] | None:
-        """The last checkpoint that is whole; those after it that are not are told of. None: there is none at all."""
+        """The last complete checkpoint, with a warning for each damaged one after it; None: there is no checkpoint."""
         seals = self.seals()
         for seal in reversed(seals):
             try:
@@ -83,12 +85,12 @@ class Checkpoints:
             raise K2DError(f"{shown(path)}: the checkpoint is missing")
         if _sha256(path) != seal.sha256:
             raise K2DError(f"{shown(path)}: the checkpoint is damaged (its sha256 is not the one beside it)")
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        state = torch.load(path, map_location="cpu", weights_only=True)  # a pickle could run code
         assert isinstance(state, dict)
         return state
 
     def seals(self) -> list[Seal]:
-        """The seals of what is here, by step."""
+        """The seals in the folder, by step."""
         found = []
         for path in self._folder.glob("step-*.json"):
             try:
@@ -98,7 +100,7 @@ class Checkpoints:
         return sorted(found, key=lambda seal: seal.step)
 
     def best(self, phase: str) -> list[Seal]:
-        """The best checkpoints of a phase, the best of all first; equal ones: the later first."""
+        """The best checkpoints of a phase, best first; of equal ones the later first."""
         measured = [seal for seal in self.seals() if seal.phase == phase and seal.error_rate is not None]
         return sorted(measured, key=lambda seal: (seal.error_rate, -seal.step))[: self._kept_best]
 
@@ -106,11 +108,12 @@ class Checkpoints:
         seals = self.seals()
         kept = {seal.step for seal in [*seals[-KEPT_LAST:], *self.best(phase)]}
         for step in [seal.step for seal in seals if seal.step not in kept]:
-            self._seal_path(step).unlink()  # first: a seal promises a checkpoint
+            self._seal_path(step).unlink()  # first, as a seal promises a checkpoint
             self._path(step).unlink(missing_ok=True)
+        # What is left without a seal comes from a process that was killed while it wrote.
         sealed = {self._path(step) for step in kept}
         unfinished = set(self._folder.glob("step-*.pt")) - sealed
-        for path in [*unfinished, *self._folder.glob(f".step-*{PARTIAL}")]:  # of a process that was killed
+        for path in [*unfinished, *self._folder.glob(f".step-*{PARTIAL}")]:
             path.unlink()
 
     def _check_space(self, state: Mapping[str, Any]) -> None:
@@ -128,7 +131,7 @@ class Checkpoints:
 
 
 def refuse_another(state: Mapping[str, Any], recipe: Recipe, folder: Path) -> None:
-    """A checkpoint of another training is never continued."""
+    """Raise if a checkpoint belongs to another training: it is never continued."""
     where, version = shown(folder), state.get("version", 1)
     if version != VERSION:
         raise K2DError(

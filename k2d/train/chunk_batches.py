@@ -1,4 +1,4 @@
-"""Kept chunks as training data: audio read from the long recordings by seeking, labels from a table."""
+"""Kept chunks as training data: audio is read from the long recordings by seeking, labels come from a table."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from torch.utils.data import Dataset
 
 from k2d.data.audio import read, resolve
 from k2d.models.interface import Codec, Request, Window
-from k2d.train.batches import IGNORED, Batch, Sample, Share, collate, with_noise
+from k2d.train.batches import IGNORED, Batch, Sample, TrainingProcess, collate, with_noise
 from k2d.train.bucketing import LengthBatches, Numbers
-from k2d.train.chunk_table import Chunk, ChunkTable
+from k2d.train.chunk_table import ChunkTable, LabelledChunk
 from k2d.train.keys import StepKey
 from k2d.train.sharing import check_data, parts_of
 
@@ -38,28 +38,28 @@ class Labelling:
 
 @dataclass(frozen=True, slots=True)
 class ChunkMaterial:
-    """What a student's training draws from."""
+    """The data of a student's training."""
 
     chunks: ChunkTable
     codec: Codec
     window: Window
     labelling: Labelling = field(default_factory=Labelling)
-    encoded: Encoded | None = None
-    """In place of the audio, and of the teacher's work on it."""
+    encoded: TeacherOutputs | None = None
+    """If given, these are read and neither the audio nor the teacher is needed."""
 
 
-class Encoded(Protocol):
-    """What the teacher makes of each chunk."""
+class TeacherOutputs(Protocol):
+    """The teacher's outputs for each chunk, computed before."""
 
-    def states(self, chunk: Chunk) -> NDArray[np.float32]: ...
+    def states(self, chunk: LabelledChunk) -> NDArray[np.float32]: ...
 
-    def hidden(self, chunk: Chunk) -> NDArray[np.float32]: ...
+    def hidden(self, chunk: LabelledChunk) -> NDArray[np.float32]: ...
 
 
 def heldout_recordings(recordings: Iterable[str], share: float, seed: int) -> frozenset[str]:
-    """The recordings that no student learns from, to choose its checkpoints by: at least one, if any share is wanted.
+    """The recordings that no student learns from: they choose its checkpoints. At least one, if the share is above 0.
 
-    It depends on names and seed alone, so that it is the same for every method, and grows with the share.
+    The choice depends on names and seed alone, so it is the same for every method. A larger share adds recordings.
 
     >>> sorted(heldout_recordings(["a", "b", "c"], 0.02, 1)) == sorted(heldout_recordings(["c", "b", "a"], 0.02, 1))
     True
@@ -71,8 +71,8 @@ def heldout_recordings(recordings: Iterable[str], share: float, seed: int) -> fr
     return frozenset(ordered[:n_held])
 
 
-def speech_of(chunk: Chunk, rate_hz: int, n_samples: int) -> NDArray[np.float32]:
-    """The chunk's audio, read by seeking, with silence behind it up to the window's length."""
+def speech_of(chunk: LabelledChunk, rate_hz: int, n_samples: int) -> NDArray[np.float32]:
+    """The chunk's audio, padded with silence to the window's length."""
     speech = read(resolve(chunk.audio), chunk.start_s, chunk.end_s, rate_hz=rate_hz)
     padded = np.zeros(n_samples, np.float32)
     padded[: len(speech)] = speech[:n_samples]
@@ -86,15 +86,15 @@ class ChunkBatches(Dataset[list[Batch]]):
     """Item `step` is this process's share of the step's batch, in as many parts as it has backward passes."""
 
     def __init__(
-        self, material: ChunkMaterial, batch_size: int, accumulate: int, key: tuple[int, int], share: Share
+        self, material: ChunkMaterial, batch_size: int, accumulate: int, key: tuple[int, int], process: TrainingProcess
     ) -> None:
-        self._material, self._accumulate, self._share, self._key = material, accumulate, share, key
+        self._material, self._accumulate, self._process, self._key = material, accumulate, process, key
         self._by_length = LengthBatches(material.chunks.lengths, batch_size, key)
-        check_data(min(batch_size, len(material.chunks)), share.world)
+        check_data(min(batch_size, len(material.chunks)), process.world)
 
     def __getitem__(self, step: int) -> list[Batch]:
         numbers = self._by_length.batch(step)
-        parts = parts_of(len(numbers), self._share.rank, self._share.world, self._accumulate)
+        parts = parts_of(len(numbers), self._process.rank, self._process.world, self._accumulate)
         return [self._batch(step, numbers, part) for part in parts]
 
     def _batch(self, step: int, numbers: Numbers, places: range) -> Batch:
@@ -105,15 +105,15 @@ class ChunkBatches(Dataset[list[Batch]]):
         encoded = self._material.encoded
         return batch if encoded is None else self._with_encoded(batch, chunks, encoded)
 
-    def _with_encoded(self, batch: Batch, chunks: Sequence[Chunk], encoded: Encoded) -> Batch:
+    def _with_encoded(self, batch: Batch, chunks: Sequence[LabelledChunk], encoded: TeacherOutputs) -> Batch:
         batch = batch._replace(states_BTD=torch.from_numpy(np.stack([encoded.states(chunk) for chunk in chunks])))
         if not self._material.labelling.is_always_the_same:
             return batch
         hidden = [torch.from_numpy(encoded.hidden(chunk)) for chunk in chunks]
         return batch._replace(teacher_hidden_BLD=pad_sequence(hidden, batch_first=True))
 
-    def _sample(self, step: int, place: int, number: int, chunk: Chunk) -> Sample:
-        """A chunk as the step wants it."""
+    def _sample(self, step: int, place: int, number: int, chunk: LabelledChunk) -> Sample:
+        """A chunk with the prompt, the timestamps and the noise that are drawn for this step."""
         material = self._material
         rng = StepKey(*self._key, step).generator(place)
         window = material.window
@@ -122,37 +122,35 @@ class ChunkBatches(Dataset[list[Batch]]):
         timestamps = rng.random() < labelling.timestamps_probability
         has_previous = rng.random() < labelling.previous_text_probability
         previous_ids = material.chunks.ids_before(number, material.codec) if has_previous else []
-        said = sequence_of(chunk, material.codec, labelling.languages, timestamps, previous_ids)
-        noisy = self._with_noise(rng, said)
+        label = decoder_sequence(chunk, material.codec, labelling.languages, timestamps, previous_ids)
+        inputs, clean = label.inputs, None
+        if labelling.token_noise:
+            clean = label.inputs
+            inputs = with_noise(rng, clean, label.n_prompt, material.chunks.words, labelling.token_noise)
         text = np.array(chunk.plain_ids, dtype=np.int64)
-        clean = None if noisy is said.inputs else said.inputs
-        return Sample(chunk.id, speech, noisy, said.targets, text, clean_inputs=clean)
-
-    def _with_noise(self, rng: np.random.Generator, said: Said) -> NDArray[np.int64]:
-        share = self._material.labelling.token_noise
-        if not share:
-            return said.inputs
-        return with_noise(rng, said.inputs, said.n_prompt, self._material.chunks.words, share)
+        return Sample(chunk.id, speech, inputs, label.targets, text, clean_inputs=clean)
 
 
-class Said(NamedTuple):
-    """A label as the decoders meet it."""
+class DecoderSequence(NamedTuple):
+    """A label in the form that decoders read and predict."""
 
     inputs: NDArray[np.int64]
-    """What they read: prompt and text."""
+    """The prompt and the text."""
     targets: NDArray[np.int64]
-    """What they are to say next; IGNORED within the prompt, but for a language that was guessed."""
+    """The next token at each place; IGNORED within the prompt, except for a language that the model guesses."""
     n_prompt: int
 
 
-def sequence_of(
-    chunk: Chunk,
+def decoder_sequence(
+    chunk: LabelledChunk,
     codec: Codec,
     languages: tuple[str, ...],
     timestamps: bool = True,
     previous_ids: Sequence[int] = (),
-) -> Said:
-    """The chunk's label behind its prompt, which has the languages of the config, or else the chunk's own."""
+) -> DecoderSequence:
+    """The chunk's label behind its prompt, which names the languages of the config, or else the chunk's own."""
+    # Without a language in the config the teacher guessed one for each window. In the label that guess stands in the
+    # prompt, and it is a target as well, so that the student learns to guess.
     guessed = None if languages else chunk.language
     request = Request(languages or ((guessed,) if guessed else ()), timestamps)
     ids, n_prompt = codec.sequence(chunk.ids if timestamps else chunk.plain_ids, request, previous_ids)
@@ -161,4 +159,4 @@ def sequence_of(
     targets[: n_prompt - 1] = IGNORED
     if guessed is not None and (token := codec.language_ids.get(guessed)) is not None:
         targets[ids.index(token) - 1] = token
-    return Said(sequence[:-1], targets, n_prompt)
+    return DecoderSequence(sequence[:-1], targets, n_prompt)

@@ -1,7 +1,7 @@
 """The chunks of a training as files that every process maps into its memory: nothing is loaded, nothing is copied.
 
-One process writes them (`chunk_writing.py`). What is mapped is held once by the system, however many ranks and loader
-processes read it.
+One process writes them (`chunk_writing.py`). The operating system holds a mapped page once, however many ranks and
+loader processes read it, whereas Python objects would be copied into each of them.
 """
 
 from __future__ import annotations
@@ -35,26 +35,26 @@ NO_LANGUAGE = -1
 
 ROW = np.dtype(
     [
-        ("start_s", "<f8"),  # not a number: from the beginning
-        ("end_s", "<f8"),  # not a number: to the end
-        ("source_s", "<f8"),  # where it begins in the recording that it was made from
+        ("start_s", "<f8"),  # NaN: from the beginning
+        ("end_s", "<f8"),  # NaN: to the end
+        ("source_s", "<f8"),  # where the chunk begins in the recording that it was cut from
         ("audio_at", "<i8"),  # bytes in TEXTS
         ("audio_size", "<i4"),
         ("id_size", "<i4"),
-        ("text_at", "<i8"),  # the id, and behind it the label
+        ("text_at", "<i8"),  # bytes in TEXTS: the id, then the label
         ("label_size", "<i4"),
         ("n_timed", "<i4"),
-        ("tokens_at", "<i8"),  # the ids of the label, and behind them those of its plain text
-        ("n_plain", "<i4"),  # 0 of a chunk that is not learnt
+        ("tokens_at", "<i8"),  # the ids of the label, then those of its plain text
+        ("n_plain", "<i4"),  # 0 if the chunk is not learnt
         ("language", "<i2"),  # its number in the index
-        ("follows", "?"),  # the row before is its neighbour in the recording
+        ("follows", "?"),  # the row before is the neighbour in the recording
     ]
 )
 
 
 @dataclass(frozen=True, slots=True)
-class Chunk:
-    """A stretch of a recording with what the teacher heard in it."""
+class LabelledChunk:
+    """A stretch of a recording with its label."""
 
     id: str
     audio: str
@@ -62,16 +62,16 @@ class Chunk:
     end_s: float | None
     label: str
     language: str | None
-    """The teacher's guess, where it was told none: the student is to learn to guess as well."""
+    """The teacher's guess, if the config names no language: the student learns to guess as well."""
     ids: list[int]
-    """Of the label with its timestamps."""
+    """The ids of the label with its timestamps."""
     plain_ids: list[int]
-    """Of its text alone, which need not be the same without timestamps: a piece may reach across segments."""
+    """The ids of the text alone. They may differ from `ids` without timestamps: a piece may span two segments."""
 
 
 @dataclass(frozen=True, slots=True)
 class TableIndex:
-    """What the files hold, and what they were made from."""
+    """The contents of the files, and the inputs that they were made from."""
 
     made_from: Mapping[str, Any]
     files: Mapping[str, Mapping[str, Any]]
@@ -80,11 +80,11 @@ class TableIndex:
     n_in: int
     kept: int
     dropped: Mapping[str, int]
-    """How many chunks are not learnt, by reason."""
+    """How many chunks are not used for training, by reason."""
 
 
 class ChunkTable:
-    """The chunks that are learnt, by number."""
+    """The chunks that are used for training, by number."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -97,17 +97,17 @@ class ChunkTable:
         """How many ids each label has."""
 
     def __reduce__(self) -> tuple[type[ChunkTable], tuple[Path]]:
-        """A process that is sent a table maps the files itself."""
+        """Pickled as the folder alone: the process that receives it maps the files itself."""
         return ChunkTable, (self._folder,)
 
     def __len__(self) -> int:
         return len(self._learnt)
 
-    def __getitem__(self, number: int) -> Chunk:
+    def __getitem__(self, number: int) -> LabelledChunk:
         row = self._rows[self._learnt[number]]
         start_s, end_s, language = float(row["start_s"]), float(row["end_s"]), int(row["language"])
         text_at, id_size = int(row["text_at"]), int(row["id_size"])
-        return Chunk(
+        return LabelledChunk(
             id=self._text(text_at, id_size),
             audio=self._text(int(row["audio_at"]), int(row["audio_size"])),
             start_s=None if np.isnan(start_s) else start_s,
@@ -119,11 +119,9 @@ class ChunkTable:
         )
 
     def ids_before(self, number: int, codec: Codec) -> list[int]:
-        """What was said before a chunk in its recording, without times: the text of its neighbour, if it has one.
-
-        Left out is what this chunk says again from its beginning. A chunk of the clock may be labelled into the
-        segment that it cuts off; the next chunk begins with that segment.
-        """
+        """The ids of the text before a chunk in its recording, without times; empty if it has no neighbour there."""
+        # A chunk that was cut by the clock may end within a segment and still have the whole segment in its label. The
+        # next chunk begins with that segment, so it is no previous text.
         at = int(self._learnt[number])
         row = self._rows[at]
         if not row["follows"]:
@@ -136,7 +134,7 @@ class ChunkTable:
 
     @cached_property
     def words(self) -> NDArray[np.int64]:
-        """The ids of which the texts are made, each once, in order."""
+        """The ids that occur in the texts, each once, in order."""
         return np.fromfile(self._folder / WORDS, dtype="<i8")
 
     @property
@@ -163,7 +161,7 @@ def read_index(folder: Path) -> TableIndex:
 
 
 def _mapped(path: Path, dtype: np.dtype[Any]) -> NDArray[Any]:
-    """A file as an array; an empty file cannot be mapped."""
-    if not path.stat().st_size:
+    """A file as an array."""
+    if not path.stat().st_size:  # the system refuses to map an empty file
         return np.zeros(0, dtype)
     return np.memmap(path, dtype=dtype, mode="r").view(np.ndarray)

@@ -1,4 +1,4 @@
-"""Kept chunks into a table: one pass over the data directories, each label tokenised once, in bounded memory."""
+"""Write kept chunks into a table: one pass over the data directories, each label tokenised once, in bounded memory."""
 
 from __future__ import annotations
 
@@ -46,24 +46,24 @@ VERSION = 1
 
 HELD_OUT, TOO_LONG = "held_out", "label_too_long"
 
-_NEIGHBOURS_S = 5.0  # further apart, what was said before is no context
-_LONGEST_PROMPT = 5  # without previous text, and the end
+_NEIGHBOURS_S = 5.0  # text from further back is no context
+_LONGEST_PROMPT = 5  # tokens, including the end, without previous text
 _ROWS_AT_ONCE = 4096
 _BUFFER_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """Which chunks, for which decoder."""
+class TableRequest:
+    """Which chunks a table holds, and for which decoder."""
 
     folders: Mapping[Path, Collection[str]]
-    """Data directories, each with the recordings of which nothing is learnt."""
+    """Data directories, each with its held-out recordings."""
     codec: Codec
     max_tokens: int
-    """What the decoder has places for: a loop may have filled several windows with text."""
+    """The decoder's positions. Labels may be longer: a loop can fill several windows with text."""
 
     def made_from(self) -> dict[str, Any]:
-        """All that decides the table."""
+        """Everything that decides the table's content."""
         held_out = json.dumps([sorted(names) for names in self.folders.values()], ensure_ascii=False)
         return {
             "version": VERSION,
@@ -77,19 +77,19 @@ class Wanted:
         return ", ".join(map(shown, self.folders)) or "no folder"
 
 
-def open_chunks(wanted: Wanted, cache: Path) -> ChunkTable:
-    """The table of these chunks; it is written unless `cache` holds just that. K2DError if nothing is left to learn."""
-    made_from = wanted.made_from()
+def open_chunks(request: TableRequest, cache: Path) -> ChunkTable:
+    """The table of these chunks, written unless `cache` already holds it. K2DError if no chunk is left to learn."""
+    made_from = request.made_from()
     with taking_turns(cache):
         if not _is_there(cache, made_from):
             partial = new_partial_folder(cache)
-            _write(wanted, made_from, partial)
+            _write(request, made_from, partial)
             publish_folder(partial, cache)
         return ChunkTable(cache)
 
 
 def _is_there(cache: Path, made_from: Mapping[str, Any]) -> bool:
-    """Whether the folder holds the table, whole."""
+    """Whether the folder holds this table, complete."""
     if not (cache / INDEX).is_file():
         return False
     stored = json.loads((cache / INDEX).read_text(encoding="utf-8"))
@@ -99,11 +99,12 @@ def _is_there(cache: Path, made_from: Mapping[str, Any]) -> bool:
     )
 
 
-def _write(wanted: Wanted, made_from: Mapping[str, Any], folder: Path) -> None:
-    with _Writer(folder, wanted) as writer, Progress("reading the chunks", None, "chunks") as progress:
-        for data, held_out in wanted.folders.items():
+def _write(request: TableRequest, made_from: Mapping[str, Any], folder: Path) -> None:
+    with _TableWriter(folder, request) as writer, Progress("reading the chunks", None, "chunks") as progress:
+        for data, held_out in request.folders.items():
             before: Source | None = None
-            # For most tables a chunk with audio of its own is a recording by itself: its source tells of which it is.
+            # A chunk that was joined from several segments has audio of its own, so its `recording_id` is the chunk's.
+            # Only its source names the recording that it came from.
             for row, (_, source) in zip(read_utterances(data), read_sources(data), strict=True):
                 writer.add(row, source, before, held_out)
                 before = source
@@ -111,27 +112,20 @@ def _write(wanted: Wanted, made_from: Mapping[str, Any], folder: Path) -> None:
     counts = writer.counts
     if not counts.total() - counts[HELD_OUT]:
         raise K2DError(
-            f"{wanted.where()}: holds no chunk to learn from beside those held out; keep more of them (select.alpha)"
+            f"{request.where()}: holds no chunk to learn from beside those held out; keep more of them (select.alpha)"
         )
     if not counts[LEARNT]:
         raise K2DError(
-            f"{wanted.where()}: every label of {counts[TOO_LONG]:,} chunks is longer than the decoder's "
-            f"{wanted.max_tokens} tokens; look at what the teacher wrote there, or set chunk.max_s lower"
+            f"{request.where()}: every label of {counts[TOO_LONG]:,} chunks is longer than the decoder's "
+            f"{request.max_tokens} tokens; look at what the teacher wrote there, or set chunk.max_s lower"
         )
     dropped = {reason: counts[reason] for reason in (HELD_OUT, TOO_LONG) if counts[reason]}
     index = TableIndex(made_from, writer.records(), writer.languages, counts.total(), counts[LEARNT], dropped)
     (folder / INDEX).write_text(json.dumps(asdict(index), ensure_ascii=False), encoding="utf-8")
 
 
-def _are_neighbours(before: Source | None, source: Source) -> bool:
-    """Chunks of a recording follow one another by id, but need not be neighbours once some were dropped."""
-    if before is None or before.recording_id != source.recording_id:
-        return False
-    return source.start_s - before.end_s < _NEIGHBOURS_S
-
-
-class _Blob:
-    """A file that grows, with its checksum."""
+class _HashedFile:
+    """A file that is appended to, with its checksum."""
 
     def __init__(self, path: Path, stack: ExitStack) -> None:
         self._file = stack.enter_context(path.open("wb", buffering=_BUFFER_BYTES))
@@ -139,7 +133,7 @@ class _Blob:
         self.size_bytes = 0
 
     def add(self, content: bytes) -> int:
-        """Append; gives the place at which the content begins."""
+        """Append the content; returns the place at which it begins."""
         at = self.size_bytes
         self._file.write(content)
         self._digest.update(content)
@@ -150,12 +144,12 @@ class _Blob:
         return {"size_bytes": self.size_bytes, "sha256": self._digest.hexdigest()}
 
 
-class _Writer:
-    """The files of a table while it is written, and the counts."""
+class _TableWriter:
+    """The files of a table that is being written, and the counts."""
 
-    def __init__(self, folder: Path, wanted: Wanted) -> None:
-        self._wanted, self._stack = wanted, ExitStack()
-        self._blobs = {name: _Blob(folder / name, self._stack) for name in FILES}
+    def __init__(self, folder: Path, request: TableRequest) -> None:
+        self._request, self._stack = request, ExitStack()
+        self._files = {name: _HashedFile(folder / name, self._stack) for name in FILES}
         self._rows: list[tuple[Any, ...]] = []
         self._n_rows = 0
         self._words: set[int] = set()
@@ -163,43 +157,50 @@ class _Writer:
         self.languages: list[str] = []
         self.counts: Counter[str] = Counter()
 
-    def __enter__(self) -> _Writer:
+    def __enter__(self) -> _TableWriter:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         with self._stack:
             self._write_rows()
-            self._blobs[WORDS].add(np.array(sorted(self._words), "<i8").tobytes())
+            self._files[WORDS].add(np.array(sorted(self._words), "<i8").tobytes())
 
     def records(self) -> dict[str, dict[str, Any]]:
-        return {name: blob.record() for name, blob in self._blobs.items()}
+        return {name: file.record() for name, file in self._files.items()}
 
     def add(self, row: Utterance, source: Source, before: Source | None, held_out: Collection[str]) -> None:
-        """Count a chunk, and write it unless it is held out. One that is too long stays, as what was said before."""
+        """Count a chunk, and write it unless it is held out."""
         if source.recording_id in held_out:
             self.counts[HELD_OUT] += 1
             return
-        ids = self._spelt(row, row.text or "")
-        if len(ids) + _LONGEST_PROMPT < self._wanted.max_tokens:
-            plain_ids = self._spelt(row, plain(row.text or ""))
+        # A chunk that is too long is not learnt, but its row is kept: its text is the context of the chunk after it.
+        ids = self._encode(row, row.text or "")
+        if len(ids) + _LONGEST_PROMPT < self._request.max_tokens:
+            plain_ids = self._encode(row, plain(row.text or ""))
             self._words.update(plain_ids)
-            self._blobs[LEARNT].add(np.array(self._n_rows, "<i8").tobytes())
-            self._blobs[LENGTHS].add(np.array(len(ids), "<i4").tobytes())
+            self._files[LEARNT].add(np.array(self._n_rows, "<i8").tobytes())
+            self._files[LENGTHS].add(np.array(len(ids), "<i4").tobytes())
             self.counts[LEARNT] += 1
         else:
             plain_ids = []
             self.counts[TOO_LONG] += 1
-        self._add_row(row, source.start_s, ids, plain_ids, _are_neighbours(before, source))
+        # Chunks of a recording come in order, but need not be neighbours: those between them may have been dropped.
+        follows = (
+            before is not None
+            and before.recording_id == source.recording_id
+            and source.start_s - before.end_s < _NEIGHBOURS_S
+        )
+        self._add_row(row, source.start_s, ids, plain_ids, follows)
 
-    def _spelt(self, row: Utterance, text: str) -> list[int]:
+    def _encode(self, row: Utterance, text: str) -> list[int]:
         try:
-            return self._wanted.codec.ids(text)
+            return self._request.codec.ids(text)
         except K2DError as error:
-            raise K2DError(f"{self._wanted.where()}: chunk {row.id!r}: {error}") from error
+            raise K2DError(f"{self._request.where()}: chunk {row.id!r}: {error}") from error
 
     def _add_row(self, row: Utterance, source_s: float, ids: list[int], plain_ids: list[int], follows: bool) -> None:
-        texts = self._blobs[TEXTS]
-        if row.audio != self._audio:  # the chunks of a recording come together
+        texts = self._files[TEXTS]
+        if row.audio != self._audio:  # the chunks of a recording follow each other, so its path is written once
             self._audio, self._audio_at = row.audio, texts.add(row.audio.encode())
         key, label = row.id.encode(), (row.text or "").encode()
         values = {
@@ -212,7 +213,7 @@ class _Writer:
             "text_at": texts.add(key + label),
             "label_size": len(label),
             "n_timed": len(ids),
-            "tokens_at": self._blobs[TOKENS].add(np.array([*ids, *plain_ids], "<i4").tobytes()) // 4,
+            "tokens_at": self._files[TOKENS].add(np.array([*ids, *plain_ids], "<i4").tobytes()) // 4,
             "n_plain": len(plain_ids),
             "language": self._language(row.language),
             "follows": follows,
@@ -230,5 +231,5 @@ class _Writer:
         return self.languages.index(name)
 
     def _write_rows(self) -> None:
-        self._blobs[ROWS].add(np.array(self._rows, ROW).tobytes())
+        self._files[ROWS].add(np.array(self._rows, ROW).tobytes())
         self._rows.clear()

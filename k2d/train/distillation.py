@@ -1,4 +1,4 @@
-"""What a student learns from its teacher: the terms of the loss, from the one encoder that both decoders share."""
+"""The loss of a student: the terms of its objective, from its own and its teacher's outputs on the same batch."""
 
 from __future__ import annotations
 
@@ -11,37 +11,37 @@ from torch import Tensor
 
 from k2d.core.errors import UsageError
 from k2d.models.interface import Memory, Recogniser
-from k2d.objectives.objective import CTC, Objective, Sides
-from k2d.objectives.terms import ctc
+from k2d.objectives.objective import Objective, Sides
+from k2d.objectives.terms import CTC, ctc
 from k2d.train.batches import IGNORED, Batch
 from k2d.train.trainable import BY_CTC, BY_TOKENS, Reach
 
 
 @dataclass(frozen=True, slots=True)
-class Pair:
+class TeacherStudent:
     """A student and its teacher."""
 
     student: Recogniser
     teacher: Recogniser
     shares_encoder: bool
-    """The student's encoder is the teacher's and stays so: what it hears is computed once, for both."""
+    """The student's encoder is the teacher's and frozen, so its output is computed once for both."""
 
 
 def reach_of(objective: Objective) -> Reach:
-    """What the terms depend on: some look at the decoder's last hidden states and at no logits.
+    """The parts that the terms depend on: some terms use the decoder's last hidden states and no logits.
 
-    >>> sorted(reach_of(Objective({"hidden_mse": 1.0})).parts), sorted(reach_of(Objective({"ctc": 1.0})).parts)
-    (['decoder', 'encoder'], ['ctc_head', 'encoder'])
+    >>> [sorted(reach_of(Objective({name: 1.0}, 2.0)).parts) for name in ("hidden_mse", "ctc")]
+    [['decoder', 'encoder'], ['ctc_head', 'encoder']]
     """
     by_ctc = BY_CTC if objective.weights.get(CTC) else frozenset()
     by_tokens = BY_TOKENS if objective.token_terms else frozenset()
     return Reach(by_ctc | (by_tokens if objective.reads_logits else by_tokens - {"output_layer"}))
 
 
-class Distilling:
+class DistillationLoss:
     """The terms of the loss, each a sum over tokens: the step divides by the tokens of the whole batch."""
 
-    def __init__(self, pair: Pair, objective: Objective, reduction: Literal["token_mean", "sum"]) -> None:
+    def __init__(self, pair: TeacherStudent, objective: Objective, reduction: Literal["token_mean", "sum"]) -> None:
         self._pair, self._objective, self._reduction = pair, objective, reduction
         self.weights: Mapping[str, float] = {name: weight for name, weight in objective.weights.items() if weight}
         self.reach = reach_of(objective)
@@ -50,29 +50,25 @@ class Distilling:
             raise UsageError("distill.objective.ctc: the student has no CTC head; leave the term out")
 
     def counts(self, batch: Batch) -> dict[str, int]:
-        """How many tokens each term is divided by: none where sums are what is wanted, however many parts there are."""
+        """How many tokens each term is divided by; 0 keeps the sum, however many backward passes there are."""
         if self._reduction == "sum":
             return dict.fromkeys(self.weights, 0)
         n_tokens = int((batch.targets_BL != IGNORED).sum())
         return {name: int(batch.n_text_B.sum()) if name == CTC else n_tokens for name in self.weights}
 
     def sums(self, batch: Batch) -> dict[str, Tensor]:
-        """The terms, from the audio on."""
-        self._bring_teacher()
+        """The terms of the loss, summed over the batch's tokens."""
+        # Lightning moves the student to its GPU and does not know the teacher.
+        if self._pair.teacher.device != self._pair.student.device:
+            self._pair.teacher.network.to(self._pair.student.device)
         student_memory, teacher_memory = self._memories(batch)
         terms = self._objective.sums(self._sides(batch, student_memory, teacher_memory))
         if CTC in self.weights:
             terms[CTC] = self._ctc(student_memory, batch)
         return {name: terms[name] for name in self.weights}
 
-    def _bring_teacher(self) -> None:
-        """The trainer moves what it trains to a device; the teacher, which it does not know, has to follow."""
-        teacher, device = self._pair.teacher, self._pair.student.device
-        if teacher.device != device:
-            teacher.network.to(device)
-
     def _memories(self, batch: Batch) -> tuple[Memory, Memory]:
-        """What each decoder attends to. A frozen encoder is in `eval` mode, so that its noise does not teach."""
+        """The encoder's output for the student's decoder and for the teacher's."""
         teacher = self._pair.teacher
         if batch.states_BTD is not None:
             teacher_memory = Memory(batch.states_BTD.to(teacher.device, teacher.dtype))
@@ -84,9 +80,9 @@ class Distilling:
         return self._pair.student.encode(batch.speech_BN), teacher_memory
 
     def _sides(self, batch: Batch, student_memory: Memory, teacher_memory: Memory) -> Sides:
-        """Both decoders on the same label, of which the student may be shown other words than there were; only places
-        that carry loss go further.
-        """
+        """Both decoders' outputs on the same label, at the places that carry loss."""
+        # With token noise the student reads replaced words, but the teacher reads the label itself: the student learns
+        # to give the teacher's distribution in spite of the wrong words before it.
         student, teacher = self._pair.student, self._pair.teacher
         counted_BL = batch.targets_BL != IGNORED
         student_hidden_BLD = student.hidden(student_memory, batch.inputs_BL)

@@ -1,6 +1,6 @@
-"""What the frozen teacher makes of every chunk, computed once for all students and epochs, in memory-mapped files.
+"""The frozen teacher's outputs for every chunk, computed once for all students and epochs, in memory-mapped files.
 
-Its encoder's output, and its decoder's last hidden states on the chunk's label: all that a student needs of it.
+They are the encoder's output and the decoder's last hidden states on the chunk's label: all that a student needs.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ from k2d.core.atomic import new_partial_folder, publish_folder
 from k2d.core.lock import taking_turns
 from k2d.core.progress import track
 from k2d.models.interface import Memory, Recogniser
-from k2d.train.chunk_batches import ChunkMaterial, sequence_of, speech_of
-from k2d.train.chunk_table import Chunk
+from k2d.train.chunk_batches import ChunkMaterial, decoder_sequence, speech_of
+from k2d.train.chunk_table import LabelledChunk
 
 STATES, HIDDEN, KEYS, ENDS, INDEX = "states.float32", "hidden.float32", "keys.uint64", "ends.int64", "index.json"
-VERSION = 1  # raised by hand when the same chunks and teacher would give something else
+VERSION = 1  # raised by hand when the same chunks and teacher would give other files
 
 Samples = NDArray[np.float32]
 
 
-class Encoded:
-    """What the teacher makes of each chunk, by what the chunk is cut from and its label."""
+class StoredOutputs:
+    """The teacher's outputs, found by a chunk's audio and label."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -41,29 +41,30 @@ class Encoded:
         self._states_NTD = _mapped(folder / STATES, np.float32, (index["n_chunks"], *index["shape"]))
         self._hidden_LD = _mapped(folder / HIDDEN, np.float32, (int(self._ends_N[-1]), index["width"]))
 
-    def __reduce__(self) -> tuple[type[Encoded], tuple[Path]]:
-        """A process that is sent this maps the files itself."""
-        return Encoded, (self._folder,)
+    def __reduce__(self) -> tuple[type[StoredOutputs], tuple[Path]]:
+        """Pickled as the folder alone: the process that receives it maps the files itself."""
+        return StoredOutputs, (self._folder,)
 
-    def states(self, chunk: Chunk) -> Samples:
-        """The encoder's output."""
+    def states(self, chunk: LabelledChunk) -> Samples:
+        """The encoder's output for a chunk."""
         states_TD: Samples = np.array(self._states_NTD[self._row(chunk)])
         return states_TD
 
-    def hidden(self, chunk: Chunk) -> Samples:
-        """The decoder's, for the whole label with its timestamps and nothing before it."""
+    def hidden(self, chunk: LabelledChunk) -> Samples:
+        """The decoder's last hidden states on the whole label with its timestamps, without previous text."""
         row = self._row(chunk)
         first = int(self._ends_N[row - 1]) if row else 0
         hidden_LD: Samples = np.array(self._hidden_LD[first : int(self._ends_N[row])])
         return hidden_LD
 
-    def _row(self, chunk: Chunk) -> int:
-        """Found in the sorted keys; of equal chunks the last."""
+    def _row(self, chunk: LabelledChunk) -> int:
+        """The chunk's row; of equal chunks the last."""
+        # The keys are sorted, so a binary search over the mapped file replaces a dictionary of millions of entries.
         first, second = _key(chunk)
         at = slice(*(int(np.searchsorted(self._firsts_N, first, side)) for side in ("left", "right")))
         rows = self._rows_N[at][self._seconds_N[at] == second]
         if not len(rows):
-            raise KeyError(f"{chunk.id}: the teacher has not heard this chunk")
+            raise KeyError(f"{chunk.id}: the teacher's outputs hold no such chunk")
         return int(rows.max())
 
 
@@ -73,21 +74,21 @@ def _mapped(path: Path, kind: type[np.generic], shape: tuple[int, ...]) -> NDArr
 
 def open_encoded(
     material: ChunkMaterial, teacher: Recogniser, folder: Path, *, made_from: Mapping[str, Any], batch_size: int
-) -> Encoded:
-    """What is kept of these chunks; it is computed unless `folder` holds just that.
+) -> StoredOutputs:
+    """The teacher's outputs for these chunks, computed unless `folder` already holds them.
 
-    `made_from` tells of teacher and audio. Of processes that start together one computes it, and the others wait.
+    `made_from` identifies the teacher and the audio. Of processes that start together one computes, the others wait.
     """
     languages = list(material.labelling.languages)
     wanted = {**made_from, "version": VERSION, "languages": languages, "chunks": material.chunks.content}
     with taking_turns(folder):
         if not _is_there(folder, wanted):
             _make(material, teacher, folder, wanted, batch_size)
-        return Encoded(folder)
+        return StoredOutputs(folder)
 
 
-def _key(chunk: Chunk) -> NDArray[np.uint64]:
-    """Of a chunk's audio and label: twice 64 bits, so that no two of them share one."""
+def _key(chunk: LabelledChunk) -> NDArray[np.uint64]:
+    """A hash of a chunk's audio and label: twice 64 bits, so that no two chunks share a key."""
     where = json.dumps([chunk.audio, chunk.start_s, chunk.end_s, chunk.label, chunk.language])
     return np.frombuffer(hashlib.sha256(where.encode()).digest()[:16], np.uint64)
 
@@ -106,17 +107,17 @@ def _make(material: ChunkMaterial, teacher: Recogniser, folder: Path, wanted: Ma
     shape: list[int] = []
     end = 0
     with (partial / STATES).open("wb") as states, (partial / HIDDEN).open("wb") as hidden, torch.no_grad():
-        for at in track(range(0, n_chunks, size), "hearing the chunks", unit="batches"):
+        for at in track(range(0, n_chunks, size), "encoding the chunks", unit="batches"):
             batch = [chunks[number] for number in range(at, min(at + size, n_chunks))]
-            memory = _heard(batch, teacher)
+            memory = _encode(batch, teacher)
             shape = list(memory.states_BTD.shape[1:])
             states.write(_bytes(memory.states_BTD))
-            for number, row_LD in enumerate(_read(batch, material, memory, teacher), at):
+            for number, row_LD in enumerate(_hidden_states(batch, material, memory, teacher), at):
                 keys_KN[:, number] = _key(batch[number - at])
                 end += len(row_LD)
                 ends_N[number] = end
                 hidden.write(_bytes(row_LD))
-    order_N = np.lexsort(keys_KN[::-1])
+    order_N = np.lexsort(keys_KN[::-1])  # lexsort sorts by its last key first
     np.stack([*keys_KN[:, order_N], order_N.astype(np.uint64)]).tofile(partial / KEYS)
     ends_N.tofile(partial / ENDS)
     index = {**wanted, "n_chunks": n_chunks, "shape": shape, "width": row_LD.shape[1]}
@@ -124,16 +125,18 @@ def _make(material: ChunkMaterial, teacher: Recogniser, folder: Path, wanted: Ma
     publish_folder(partial, folder)
 
 
-def _heard(chunks: Sequence[Chunk], teacher: Recogniser) -> Memory:
+def _encode(chunks: Sequence[LabelledChunk], teacher: Recogniser) -> Memory:
     window = teacher.window
     speech_BN = torch.from_numpy(np.stack([speech_of(c, window.rate_hz, window.n_samples) for c in chunks]))
     return teacher.encode(speech_BN.to(teacher.device))
 
 
-def _read(chunks: Sequence[Chunk], material: ChunkMaterial, memory: Memory, teacher: Recogniser) -> list[Tensor]:
-    """The decoder's last hidden_LD at every place of each label."""
+def _hidden_states(
+    chunks: Sequence[LabelledChunk], material: ChunkMaterial, memory: Memory, teacher: Recogniser
+) -> list[Tensor]:
+    """The decoder's last hidden states (LD) at every place of each label."""
     codec, languages = material.codec, material.labelling.languages
-    inputs = [torch.from_numpy(sequence_of(chunk, codec, languages).inputs) for chunk in chunks]
+    inputs = [torch.from_numpy(decoder_sequence(chunk, codec, languages).inputs) for chunk in chunks]
     inputs_BL = pad_sequence(inputs, batch_first=True).to(teacher.device)
     hidden_BLD = teacher.hidden(memory, inputs_BL)
     return [hidden_LD[: len(row)] for hidden_LD, row in zip(hidden_BLD, inputs, strict=True)]

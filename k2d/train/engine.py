@@ -1,20 +1,16 @@
-"""A whole training: phase after phase, taken up again where it was stopped, and the best of it averaged."""
+"""A whole training: phase after phase, resumed where it was stopped, and the best checkpoints averaged."""
 
 from __future__ import annotations
 
 import json
 import logging
-import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-import lightning as L
 import torch
 import torch.distributed as dist
-from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
 from torch import Tensor
 from torch.utils.data import Dataset
@@ -23,16 +19,18 @@ from k2d.config.training import Running, Steps
 from k2d.core.errors import K2DError, UsageError
 from k2d.core.layout import shown
 from k2d.core.stamp import Recipe
-from k2d.models.interface import Part
-from k2d.train.batches import Batch, Share, StepLoader
-from k2d.train.callbacks import Bookkeeping, Guarding
+from k2d.models.interface import Part, Trainable
+from k2d.train.batches import Batch, StepLoader, TrainingProcess
+from k2d.train.callbacks import Bookkeeping, SavePoints
 from k2d.train.checkpoints import VERSION, Checkpoints, refuse_another
 from k2d.train.keys import StepKey
 from k2d.train.learner import Learner, Objective
+from k2d.train.processes import wait_for_all
 from k2d.train.ranks import watching_ranks
 from k2d.train.records import CURVES, Curves, PhaseRecord, TrainingRecord, is_undertrained
 from k2d.train.sharing import check_batch
-from k2d.train.trainable import Train, Trainable, learning_parts, let_learn, names_of, set_modes
+from k2d.train.trainable import Train, learning_parts, let_learn, names_of, set_modes
+from k2d.train.trainer import make_trainer, quiet_lightning
 
 log = logging.getLogger("k2d")
 
@@ -41,18 +39,18 @@ Measure = Callable[[Trainable], float]
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """Where a training is carried out. Only `seed` decides what comes of it."""
+    """Where a training runs. Of these, only `seed` changes the result."""
 
     folder: Path
-    """For checkpoints, curves and record; kept until the model is finished, so that a stopped training goes on."""
+    """For checkpoints, curves and record; kept until the model is finished, so that a stopped training can resume."""
     seed: int
     ngpu: int = 0
     n_workers: int = 1
-    """Processes that prepare data; 0: the training's own."""
+    """How many processes prepare data; 0: the training process does it itself."""
 
     @property
     def n_processes(self) -> int:
-        """That train together."""
+        """How many processes train together: one for each GPU, or one on the CPU."""
         return max(1, self.ngpu)
 
 
@@ -64,16 +62,16 @@ class PhasePlan:
     steps: Steps
     train: Train
     objective: Objective
-    batches: Callable[[Share, int], Dataset[list[Batch]]]
-    """The data of one process, of which the steps from a first one on will be asked for: item `step` is that step's."""
+    batches: Callable[[TrainingProcess, int], Dataset[list[Batch]]]
+    """The data of one process from a first step on: item `step` holds that step's batches."""
     measured: frozenset[int] = frozenset()
     """After how many steps the error rate is measured."""
     begin: Callable[[], None] | None = None
-    """What is done to the network before the first step."""
+    """Changes the network before the first step."""
 
     @property
     def learning(self) -> set[Part]:
-        """The parts that learn."""
+        """The parts of the network that learn."""
         return learning_parts(self.train, self.objective.reach)
 
 
@@ -86,21 +84,31 @@ def train(
     recipe: Recipe,
     measure: Measure | None = None,
 ) -> TrainingRecord:
-    """Train from the recogniser's weights, or from the last checkpoint in the folder; it ends ready for inference.
+    """Train from the recogniser's weights, or from the last checkpoint in the folder; the result is ready to decode.
 
-    `measure` gives the error rate of free-running decoding on development data, by which the best are chosen.
-    `recipe` is all that decides the result, as in the stamp of the model: a checkpoint of another one is refused.
+    `measure` gives the error rate of free-running decoding on development data, which chooses the best checkpoints.
+    `recipe` is all that decides the result, as in the stamp of the model: a checkpoint of another recipe is refused.
     """
     if setting.n_processes > 1:
-        _refuse_skipped_layers(recogniser, phases)
+        # Each process would skip other layers than the rest, and wait for gradients that never come.
+        if recogniser.skips_layers and any("encoder" in phase.learning for phase in phases):
+            raise UsageError(
+                "the encoder leaves out layers at random while it learns (layer_drop_rate or stochastic_depth_rate in "
+                "the model's config), which several processes cannot do together; set the rate to 0, or train on one "
+                "GPU"
+            )
         for phase in phases:
             check_batch(f"phase {phase.name}", phase.steps.batch_size, phase.steps.accumulate, setting.n_processes)
     with watching_ranks():
-        return _Course(recogniser, phases, running, setting, recipe, measure).carry_out()
+        return _TrainingRun(recogniser, phases, running, setting, recipe, measure).run()
 
 
-class _Course:
-    """A training between its steps."""
+class _TrainingRun:
+    """All of a training but its steps, which `Learner` makes.
+
+    On several GPUs every process runs this class. Files are written by rank 0 alone (`rank_zero_only`); what calls a
+    collective operation, such as measuring and the barriers, must be reached by every process in the same order.
+    """
 
     def __init__(
         self,
@@ -117,31 +125,35 @@ class _Course:
         self._curves = Curves(setting.folder / CURVES, ["loss", *terms, "gradient_norm", "lr"])
         self._checkpoints = Checkpoints(setting.folder / "checkpoints", running.average_best)
         learnt: set[Part] = set().union(*(phase.learning for phase in phases))
-        self._kept_names = names_of(recogniser, learnt)  # what no phase changes is not kept
+        self._saved_names = names_of(recogniser, learnt)  # weights that no phase changes are not saved
         self._record = TrainingRecord()
 
-    def carry_out(self) -> TrainingRecord:
+    def run(self) -> TrainingRecord:
+        # A checkpoint holds weights, optimiser, phase and step, and no random state: samples, dropout and SpecAugment
+        # are functions of (seed, phase, step). So a resumed training gives the weights of one that was never stopped.
         state = self._checkpoints.latest()
         at_phase, at_step = self._restore(state) if state else (0, 0)
-        self._start(self._before(at_phase) + at_step)
+        self._start_curves(self._steps_before(at_phase) + at_step)
         for number in range(at_phase, len(self._phases)):
             first = at_step if number == at_phase else 0
             if first < self._phases[number].steps.steps:
+                # A new phase has another set of learning weights, and begins with a fresh optimiser.
                 self._fit(number, first, state["optimizer"] if state and first else None)
-        wait_for_all()  # the last checkpoint is there
-        self._choose()
+        wait_for_all()  # until rank 0 has written the last checkpoint, which every rank reads
+        self._load_best()
         self._write_record()
-        wait_for_all()  # nobody looks at checkpoints any more
+        wait_for_all()  # until every rank has read the checkpoints: afterwards rank 0's caller removes the folder
         if dist.is_initialized():
-            dist.destroy_process_group()  # the next training has processes of its own
+            # Lightning keeps the process group for the life of the process, but the next training starts its own.
+            dist.destroy_process_group()
         return self._record
 
-    def _before(self, number: int) -> int:
+    def _steps_before(self, number: int) -> int:
         """How many steps the phases before this one have."""
         return sum(phase.steps.steps for phase in self._phases[:number])
 
     @rank_zero_only
-    def _start(self, total_step: int) -> None:
+    def _start_curves(self, total_step: int) -> None:
         self._setting.folder.mkdir(parents=True, exist_ok=True)
         self._curves.resume(total_step)
 
@@ -150,37 +162,40 @@ class _Course:
         self._record.write(self._setting.folder)
 
     def _fit(self, number: int, first: int, optimizer_state: dict[str, Any] | None) -> None:
-        """Carry out one phase from a step on."""
+        """Run one phase, from step `first` on."""
         phase, setting = self._phases[number], self._setting
         if phase.begin is not None and first == 0:
             phase.begin()
+        # Freeze before Lightning wraps the network: DDP waits in each backward pass for the gradient of every weight
+        # that requires one at that time.
         let_learn(self._recogniser, phase.learning, phase.objective.reach.n_decoder_layers)
         set_modes(self._recogniser, phase.learning)
         key = StepKey(setting.seed, number, first)
         learner = Learner(self._recogniser.network, phase.objective, phase.steps, self._running, key)
         learner.resume_from = optimizer_state
         learner.skips_layers = self._recogniser.skips_layers and "encoder" in phase.learning
-        learner.make_loader = lambda share: StepLoader(
-            phase.batches(share, first), first, phase.steps.steps, setting.n_workers
+        learner.make_loader = lambda process: StepLoader(
+            phase.batches(process, first), first, phase.steps.steps, setting.n_workers
         )
         record = self._record.phases.setdefault(phase.name, PhaseRecord())
-        bookkeeping = Bookkeeping(phase.name, self._before(number), record, self._curves)
-        guarding = Guarding(
+        n_before = self._steps_before(number)
+        bookkeeping = Bookkeeping(phase.name, n_before, record, self._curves)
+        save_points = SavePoints(
             bookkeeping,
             phase.measured | {phase.steps.steps},
             self._running.checkpoint_every_steps,
-            lambda learner: self._look(number, learner),
+            lambda learner: self._measure_and_save(number, learner),
         )
-        with _only_our_words():
-            trainer = make_trainer(self._running, setting, [bookkeeping, guarding], self._before(number) + first)
-            trainer.fit(learner)
+        callbacks = [bookkeeping, save_points]  # in this order: the curves of a step are there before its checkpoint
+        with quiet_lightning():
+            make_trainer(self._running, setting.folder, setting.ngpu, callbacks, n_before + first).fit(learner)
 
-    # --- what is done between steps ---
+    # --- between steps ---
 
-    def _look(self, number: int, learner: Learner) -> None:
-        """Measure, where it is time for that, and write a checkpoint."""
+    def _measure_and_save(self, number: int, learner: Learner) -> None:
+        """Measure the error rate if this step asks for it, and write a checkpoint."""
         phase = self._phases[number]
-        total = self._before(number) + learner.step
+        total = self._steps_before(number) + learner.step
         error_rate = None
         if self._measure is not None and learner.step in phase.measured:
             set_modes(self._recogniser, set())
@@ -198,37 +213,38 @@ class _Course:
             "recipe": json.dumps(asdict(self._recipe)),
             "phase": number,
             "step": learner.step,
-            "network": {name: weights[name] for name in self._kept_names},
+            "network": {name: weights[name] for name in self._saved_names},
             "optimizer": learner.optimizer().state_dict(),
             "record": self._record.as_state(),
         }
+        # Curves first: a resume cuts lines behind the checkpoint's step, but could not restore missing ones.
         self._curves.flush()
-        total = self._before(number) + learner.step
+        total = self._steps_before(number) + learner.step
         self._checkpoints.save(state, step=total, phase=self._phases[number].name, error_rate=error_rate)
 
     def _restore(self, state: Mapping[str, Any]) -> tuple[int, int]:
-        """The phase and step at which to go on."""
+        """Load a checkpoint; returns the phase and the step at which to go on."""
         refuse_another(state, self._recipe, self._setting.folder)
         self._load(state["network"])
         self._record = TrainingRecord.from_state(state["record"])
-        total = self._before(state["phase"]) + state["step"]
+        total = self._steps_before(state["phase"]) + state["step"]
         self._record.resumed_after.append(total)
         log.info("%s: going on after step %d", shown(self._setting.folder), total)
         return state["phase"], state["step"]
 
     def _load(self, weights: Mapping[str, Tensor]) -> None:
-        odd = sorted(set(weights) ^ set(self._kept_names))
+        odd = sorted(set(weights) ^ set(self._saved_names))
         if odd:
             raise K2DError(f"{shown(self._setting.folder)}: checkpoint of another network (it differs in {odd[:5]})")
-        self._recogniser.network.load_state_dict(weights, strict=False)
+        self._recogniser.network.load_state_dict(weights, strict=False)  # the weights that never learn are not in it
 
     # --- the end ---
 
-    def _choose(self) -> None:
-        """Leave the mean of the last phase's best checkpoints in the network, or the best alone if that is better."""
+    def _load_best(self) -> None:
+        """Load the mean of the last phase's best checkpoints, or the best one alone if that is better."""
         set_modes(self._recogniser, set())
         let_learn(self._recogniser, set())
-        n_steps, record = self._before(len(self._phases)), self._record
+        n_steps, record = self._steps_before(len(self._phases)), self._record
         record.undertrained = is_undertrained(record.error_rates, n_steps)
         best = self._checkpoints.best(self._phases[-1].name)
         if not best or self._measure is None:
@@ -237,8 +253,10 @@ class _Course:
         weights = [self._checkpoints.load(seal)["network"] for seal in best]
         record.chosen_steps, record.final_error_rate = [seal.step for seal in best], best[0].error_rate
         if len(best) > 1:
-            self._recogniser.network.to("cuda" if self._setting.ngpu else "cpu")  # Lightning has put it back
+            # Lightning has moved the network back to the CPU, and measuring decodes.
+            self._recogniser.network.to("cuda" if self._setting.ngpu else "cpu")
             self._load(mean_of(weights))
+            # Averaged weights are not the average of the models' outputs and may be worse, so the mean is measured too.
             averaged = self._measure(self._recogniser)
             if best[0].error_rate is None or averaged <= best[0].error_rate:
                 record.final_error_rate = averaged
@@ -247,70 +265,10 @@ class _Course:
         self._load(weights[0])
 
 
-def _refuse_skipped_layers(recogniser: Trainable, phases: Sequence[PhasePlan]) -> None:
-    """Each process would leave out others, and wait for their gradients."""
-    if recogniser.skips_layers and any("encoder" in phase.learning for phase in phases):
-        raise UsageError(
-            "the encoder leaves out layers at random while it learns (layer_drop_rate or stochastic_depth_rate in the "
-            "model's config), which several processes cannot do together; set the rate to 0, or train on one GPU"
-        )
-
-
-def wait_for_all() -> None:
-    """Until every process of the training has come as far."""
-    if dist.is_initialized():
-        dist.barrier()
-
-
 def mean_of(weights: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
-    """The mean of several states; whole numbers (counters) are the first one's."""
+    """The mean of several states; integers, such as BatchNorm's counters, are taken from the first."""
     first = weights[0]
     return {
         name: torch.stack([each[name] for each in weights]).mean(0) if value.is_floating_point() else value
         for name, value in first.items()
     }
-
-
-def make_trainer(running: Running, setting: Setting, callbacks: list[L.Callback], first_step: int) -> L.Trainer:
-    """Lightning's engine, without what we do ourselves; device, precision and processes are all that varies."""
-    on_gpu = setting.ngpu > 0
-    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # costs 3 %
-    return L.Trainer(
-        accelerator="gpu" if on_gpu else "cpu",
-        devices=setting.ngpu or 1,
-        precision="bf16-mixed" if running.precision == "bf16" else "32-true",
-        deterministic="warn" if on_gpu else True,  # CUDA's CTC has no deterministic backward pass
-        max_epochs=1,
-        logger=_tensorboard(setting.folder, first_step),
-        callbacks=callbacks,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        num_sanity_val_steps=0,
-        use_distributed_sampler=False,
-        default_root_dir=setting.folder,
-    )
-
-
-def _tensorboard(folder: Path, first_step: int) -> TensorBoardLogger | Literal[False]:
-    try:
-        return TensorBoardLogger(folder, name="tensorboard", version="", purge_step=first_step)
-    except ModuleNotFoundError:
-        log.warning("no TensorBoard curves: `pip install tensorboard` for them; %s has the same numbers", CURVES)
-        return False
-
-
-@contextmanager
-def _only_our_words() -> Iterator[None]:
-    """Lightning tells of its hardware and gives advice on choices that are made on purpose."""
-    loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
-    levels = [logger.level for logger in loggers]
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", module="lightning")
-            for logger in loggers:
-                logger.setLevel(logging.WARNING)
-            yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)

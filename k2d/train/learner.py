@@ -13,50 +13,50 @@ from torch import Tensor, nn
 
 from k2d.config.training import Running, Steps
 from k2d.core.errors import K2DError
-from k2d.train.batches import Batch, Share, StepLoader, singles
+from k2d.train.batches import Batch, StepLoader, TrainingProcess, singles
 from k2d.train.keys import StepKey
 from k2d.train.schedule import learning_rate
 from k2d.train.trainable import Reach
 
 
 class Objective(Protocol):
-    """What is minimised: terms that are sums over tokens, and how much each weighs."""
+    """The loss: terms that are sums over tokens, and the weight of each."""
 
     weights: Mapping[str, float]
     reach: Reach
-    """What the terms depend on; nothing else learns."""
+    """The parts that the terms depend on; nothing else learns."""
 
     def counts(self, batch: Batch) -> dict[str, int]:
-        """How many tokens of this part of a step each term is a sum over; 0 in all parts: it stays a sum."""
+        """The number of tokens that each term sums over in this part of a step; 0 in all parts keeps the sum."""
         ...
 
     def sums(self, batch: Batch) -> dict[str, Tensor]: ...
 
 
 class Diverged(K2DError):
-    """The loss or its gradient is no number any more."""
+    """The loss or its gradient is no longer finite."""
 
 
 class Learner(L.LightningModule):
-    """A phase of a training. `step` counts the steps of the phase that are done, also those before a resume."""
+    """A phase of a training. `step` counts the finished steps of the phase, including those before a resume."""
 
     def __init__(self, network: nn.Module, objective: Objective, steps: Steps, running: Running, key: StepKey) -> None:
         super().__init__()
-        self.automatic_optimization = False  # so that the step below is all there is
+        self.automatic_optimization = False  # `training_step` does everything; Lightning calls no backward or optimiser
         self.network, self.objective = network, objective
         self._steps, self._running, self._key = steps, running, key
         self.step = key.step
         self.values: dict[str, float] = {}
-        """Of the last step: each term per token, loss, gradient_norm, lr."""
+        """The numbers of the last step: each term per token, loss, gradient_norm, lr."""
         self.resume_from: dict[str, Any] | None = None
-        """The optimiser's state, where the phase had begun before."""
-        self.make_loader: Callable[[Share], StepLoader] | None = None
+        """The optimiser's state, if the phase is resumed."""
+        self.make_loader: Callable[[TrainingProcess], StepLoader] | None = None
         self.skips_layers = False
-        """Whether layers that learn are left out at random."""
+        """Whether layers that learn are skipped at random."""
 
     def train_dataloader(self) -> StepLoader:
         assert self.make_loader is not None
-        return self.make_loader(Share(self.global_rank, self.trainer.world_size))
+        return self.make_loader(TrainingProcess(self.global_rank, self.trainer.world_size))
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         learning = [parameter for parameter in self.network.parameters() if parameter.requires_grad]
@@ -80,7 +80,8 @@ class Learner(L.LightningModule):
         for number, part in enumerate(parts):
             terms = self.objective.sums(part)
             part_K = torch.stack([terms[name] for name in self.objective.weights])
-            # Processes average their gradients; the loss is the mean over the tokens of all of them.
+            # The loss is the mean over the tokens of the whole step, over all parts and processes. DDP averages the
+            # gradients of the processes, and the factor turns that average into the sum that is needed.
             self.manual_backward((weights_K * part_K / counts_K).sum() * self.trainer.world_size)
             sums_K += part_K.detach()
             if self.step == self._key.step and number == 0:
@@ -91,7 +92,7 @@ class Learner(L.LightningModule):
         self._update()
 
     def _check_reach(self) -> None:
-        """Every weight that learns has a gradient after the first pass: without one, other processes would wait."""
+        """Raise if a weight that learns got no gradient in the first pass: DDP's other processes would wait for it."""
         if self.skips_layers:
             return
         named = self.network.named_parameters()
@@ -113,7 +114,7 @@ class Learner(L.LightningModule):
         self.step += 1
 
     def _note(self, numbers: Tensor, parts: list[Batch]) -> None:
-        """Bring the step's numbers over, in one go, and look at them before the weights are touched."""
+        """Copy the step's numbers from the device in one transfer, and check them before the weights are updated."""
         names = [*self.objective.weights, "loss", "gradient_norm"]
         self.values = dict(zip(names, numbers.tolist(), strict=True))
         self.values["lr"] = learning_rate(self._steps, self.step)
@@ -127,7 +128,7 @@ class Learner(L.LightningModule):
 
     @torch.no_grad()
     def _culprits(self, parts: list[Batch]) -> str:
-        """The samples whose own loss is not finite, or the whole batch where there is none."""
+        """Name the samples whose own loss is not finite, or the whole batch if there is none."""
         alone = [batch for part in parts if part.kept_as is None for batch in singles(part)]
         guilty = [b.ids[0] for b in alone if not all(bool(t.isfinite()) for t in self.objective.sums(b).values())]
         return f"samples {', '.join(guilty)}" if guilty else f"batch {', '.join(i for part in parts for i in part.ids)}"

@@ -1,4 +1,4 @@
-"""The labelled utterances with all their audio in one memory-mapped file, made once and shared by every process."""
+"""The labelled utterances with all their audio in one memory-mapped file, written once and shared by all processes."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ Samples = NDArray[np.float32]
 
 AUDIO, INDEX = "audio.int16", "index.json"
 VERSION = 1  # raised by hand when the same data would give other samples
-_FULL_SCALE = 32768
+_FULL_SCALE = 32768  # of 16-bit audio
 
 
 @dataclass(frozen=True, slots=True)
 class PoolIndex:
-    """What the audio file holds, and what it was made from."""
+    """The contents of the audio file, and the inputs that it was made from."""
 
     made_from: Mapping[str, object]
     ids: Sequence[str]
@@ -63,7 +63,7 @@ class Pool:
         return self._scaled(end - int(self.n_samples[utterance]), end)
 
     def anywhere(self, rng: np.random.Generator, n_samples: int) -> Samples:
-        """A stretch of speech from anywhere, across utterances: voices in the background."""
+        """A random stretch of speech, across utterances: voices for the background."""
         start = int(rng.integers(max(1, len(self._audio) - n_samples + 1)))
         found = self._scaled(start, start + n_samples)
         return np.pad(found, (0, n_samples - len(found)))
@@ -74,9 +74,9 @@ class Pool:
 
 
 def open_pool(folders: Sequence[Path], cache: Path, *, rate_hz: int, max_s: float) -> Pool:
-    """The utterances of data directories (by id); their audio is decoded unless `cache` holds just that.
+    """The utterances of data directories (by id); their audio is read unless `cache` already holds it.
 
-    Of processes that start together one decodes it, and the others wait.
+    Of processes that start together one reads it, and the others wait.
     """
     made_from = {
         "version": VERSION,
@@ -92,7 +92,7 @@ def open_pool(folders: Sequence[Path], cache: Path, *, rate_hz: int, max_s: floa
 
 
 def _stored_index(cache: Path) -> PoolIndex | None:
-    """The index of a cache that is whole."""
+    """The index of a complete cache."""
     if not (cache / INDEX).is_file() or not (cache / AUDIO).is_file():
         return None
     index = PoolIndex(**json.loads((cache / INDEX).read_text(encoding="utf-8")))
@@ -116,7 +116,8 @@ def _make(
             if len(audio) > round(max_s * rate_hz):
                 dropped["too_long"] += 1
                 continue
-            file.write(_to_int16(audio).tobytes())
+            scaled = np.clip(np.rint(audio * _FULL_SCALE), -_FULL_SCALE, _FULL_SCALE - 1)
+            file.write(scaled.astype(np.int16).tobytes())
             kept.append((row, len(audio)))
     if not kept:
         places = ", ".join(map(shown, folders))
@@ -136,7 +137,3 @@ def _refuse_doubles(rows: Sequence[Utterance], folders: Sequence[Path]) -> None:
         if one.id == other.id:
             places = ", ".join(map(shown, folders))
             raise K2DError(f"{places}: utterance {one.id!r} is in two of them; train on each utterance once")
-
-
-def _to_int16(audio: Samples) -> NDArray[np.int16]:
-    return np.clip(np.rint(audio * _FULL_SCALE), -_FULL_SCALE, _FULL_SCALE - 1).astype(np.int16)

@@ -1,6 +1,6 @@
-"""The other processes of a training on several GPUs: if one dies, the training ends and says why.
+"""The other processes of a training on several GPUs: if one dies, the training ends and reports why.
 
-Those that are left would wait for it in a collective operation, for half an hour, in C code that no signal reaches.
+Otherwise the rest would wait for it in a collective operation, for half an hour, in C code that no signal reaches.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from k2d.core.errors import K2DError
 log = logging.getLogger("k2d")
 
 GRACE_S = 5.0
-"""For the training to end by itself: a lost connection ends it at once where the library sees it."""
-_DYING_S = 2.0  # a lost connection is seen before the death that it comes from
-_OBSERVER = "_launch_process_observer"  # of Lightning's launcher: it has no public place for it
+"""Time for the training to end by itself, as it does when the library sees the lost connection."""
+_DYING_S = 2.0  # the lost connection is seen first, and the death that caused it a moment later
+_OBSERVER = "_launch_process_observer"  # a private function of Lightning's launcher; there is no public hook
 _GO_ON = "the same command goes on from the last checkpoint"
 
 
-class Ranks:
-    """The processes that this one started, and the deaths among them."""
+class RankWatcher:
+    """Watches the processes that this one started."""
 
     def __init__(self) -> None:
         self._processes: list[subprocess.Popen[bytes]] = []
@@ -36,7 +36,7 @@ class Ranks:
         self._has_died, self._is_over = threading.Event(), threading.Event()
 
     def watch(self, processes: Sequence[subprocess.Popen[bytes]]) -> None:
-        """Look after processes that Lightning has just started; the first of them is rank 1."""
+        """Watch processes that Lightning has just started; the first of them is rank 1."""
         self._processes += processes
         for rank, process in enumerate(processes, 1):
             threading.Thread(target=self._wait_for, args=(rank, process), daemon=True).start()
@@ -45,20 +45,20 @@ class Ranks:
         self._deaths.append((rank, process.wait()))
         self._has_died.set()
         if not self._is_over.wait(GRACE_S):
-            log.error("%s", self._words())
+            log.error("%s", self._death_message())
             self._kill()
             logging.shutdown()
             os._exit(1)  # the main thread waits in C code
 
     def death(self) -> str:
-        """What to say of the death of another, just now or before; empty without any."""
-        return self._words() if self._processes and self._has_died.wait(_DYING_S) else ""
+        """A sentence about the death of another process, now or before; empty if none died."""
+        return self._death_message() if self._processes and self._has_died.wait(_DYING_S) else ""
 
-    def _words(self) -> str:
-        # A rank that was killed comes before those that failed because of it.
+    def _death_message(self) -> str:
+        # A rank that was killed is the cause, and ranks with an exit code failed because of it.
         rank, code = min(self._deaths, key=lambda death: death[1] >= 0)
         how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
-        return f"rank {rank} of the training died ({how}); what it said, if anything, is above; {_GO_ON}"
+        return f"rank {rank} of the training died ({how}); its own messages, if any, are above; {_GO_ON}"
 
     def end(self, *, kill: bool) -> None:
         self._is_over.set()
@@ -72,8 +72,8 @@ class Ranks:
 
 @contextmanager
 def watching_ranks() -> Iterator[None]:
-    """In the block, processes that Lightning starts are watched by us: it would kill this one without a word."""
-    ranks, of_lightning = Ranks(), getattr(subprocess_script, _OBSERVER)
+    """In the block, our watcher replaces Lightning's, which would kill this process without any message."""
+    ranks, of_lightning = RankWatcher(), getattr(subprocess_script, _OBSERVER)
     setattr(subprocess_script, _OBSERVER, ranks.watch)
     is_done = False
     try:
@@ -90,7 +90,7 @@ def watching_ranks() -> Iterator[None]:
 
 
 def _is_lost_connection(problem: BaseException | None) -> bool:
-    """Whether this came of it, perhaps by another failure on the way out."""
+    """Whether a lost connection is among the causes of this error."""
     while problem is not None:
         if isinstance(problem, dist.DistError) or (isinstance(problem, RuntimeError) and "gloo" in str(problem)):
             return True

@@ -1,4 +1,4 @@
-"""What a training leaves to read: a line per step (curves.csv) and its story (training.json)."""
+"""The records of a training: a line of numbers per step (curves.csv), and a summary (training.json)."""
 
 from __future__ import annotations
 
@@ -10,28 +10,28 @@ from pathlib import Path
 
 from k2d.core.atomic import write_text, writing
 
-CURVES, RECORD = "curves.csv", "training.json"
+CURVES, TRAINING_RECORD = "curves.csv", "training.json"
 _PLACE = ("phase", "step", "total_step")
 UNDERTRAINED_ABOVE = 0.05  # relative fall of the error rate over the last fifth of the steps
 
 
 class Curves:
-    """The curves of a training: a line per step, a column per number; empty where a phase has none of it."""
+    """The curves of a training: a line per step, a column per number; empty if a phase does not have the number."""
 
     def __init__(self, path: Path, columns: Sequence[str]) -> None:
         self._path, self._columns = path, [*_PLACE, *columns]
         self._lines: list[list[str]] = []
 
     def resume(self, total_step: int) -> None:
-        """Begin anew, or go on after a step: later lines are of steps that will be made again."""
-        kept = [line for line in self._read() if int(line["total_step"]) <= total_step]
+        """Start the file, or go on after a step: later lines are dropped, as their steps will be made again."""
+        kept = [line for line in self._complete_lines() if int(line["total_step"]) <= total_step]
         with writing(self._path) as file:
             writer = csv.DictWriter(file, self._columns, lineterminator="\n", extrasaction="ignore")
             writer.writeheader()
             writer.writerows(kept)
 
     def add(self, phase: str, step: int, total_step: int, values: Mapping[str, float]) -> None:
-        """Numbers are written so that they are read back bit by bit."""
+        """Add a line; numbers are written in full, so that they can be read back exactly."""
         place = [phase, str(step), str(total_step)]
         self._lines.append([*place, *(repr(values[name]) if name in values else "" for name in self._columns[3:])])
 
@@ -40,8 +40,8 @@ class Curves:
             csv.writer(file, lineterminator="\n").writerows(self._lines)
         self._lines.clear()
 
-    def _read(self) -> list[dict[str, str]]:
-        """The lines that are whole: a process that was killed may have left half a line."""
+    def _complete_lines(self) -> list[dict[str, str]]:
+        """The lines of the file without the last one, if a killed process left it unfinished."""
         if not self._path.is_file():
             return []
         text = self._path.read_text(encoding="utf-8")
@@ -51,15 +51,15 @@ class Curves:
 
 @dataclass
 class PhaseRecord:
-    """How a phase went. Times are sums over all its runs, where it was stopped and taken up again."""
+    """The record of a phase. Times are sums over all its runs, if it was stopped and resumed."""
 
     steps: int = 0
     train_s: float = 0.0
-    """In steps, waiting included."""
+    """Time in steps, including waiting."""
     waiting_s: float = 0.0
-    """For data."""
+    """Time waiting for data."""
     between_s: float = 0.0
-    """In decoding development data and writing checkpoints."""
+    """Time for decoding development data and writing checkpoints."""
     first: dict[str, float] = field(default_factory=dict)
     """The numbers of its first step."""
     last: dict[str, float] = field(default_factory=dict)
@@ -71,26 +71,26 @@ class PhaseRecord:
 
 @dataclass
 class TrainingRecord:
-    """How a training went."""
+    """The record of a training."""
 
     phases: dict[str, PhaseRecord] = field(default_factory=dict)
     error_rates: dict[int, float] = field(default_factory=dict)
     """Of free-running decoding of the development sets, by step over all phases."""
     resumed_after: list[int] = field(default_factory=list)
-    """The steps after which the training was taken up again."""
+    """The steps after which the training was resumed."""
     chosen_steps: list[int] = field(default_factory=list)
-    """The checkpoints whose mean the model is (one: the model is that one)."""
+    """The checkpoints that the model is the mean of (a single one: the model is that checkpoint)."""
     final_error_rate: float | None = None
     undertrained: bool | None = None
-    """The error rate still fell; None: not measured often enough to say."""
+    """Whether the error rate was still falling; None: it was not measured often enough."""
 
     def write(self, folder: Path) -> None:
         shares = {"waiting_share": {name: round(phase.waiting_share, 4) for name, phase in self.phases.items()}}
         text = json.dumps({**asdict(self), **shares}, ensure_ascii=False, indent=1)
-        write_text(folder / RECORD, text + "\n")
+        write_text(folder / TRAINING_RECORD, text + "\n")
 
     def as_state(self) -> str:
-        """For a checkpoint."""
+        """The record as text, for a checkpoint."""
         return json.dumps(asdict(self))
 
     @classmethod

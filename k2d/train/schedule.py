@@ -1,4 +1,4 @@
-"""Numbers that follow from the step alone: the learning rate, and when the model is measured."""
+"""Functions of the step alone: the learning rate, and when the model is measured."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from k2d.config.training import Running, Steps
 
 
 def learning_rate(steps: Steps, step: int) -> float:
-    """The learning rate of a step (counted from 0): a straight warm-up, then by the schedule.
+    """The learning rate of a step (counted from 0): a linear warm-up, then by the schedule.
 
     >>> [learning_rate(Steps(steps=8, lr=1.0, warmup_steps=4, schedule="linear"), step) for step in (0, 3, 4, 6)]
     [0.25, 1.0, 1.0, 0.5]

@@ -1,7 +1,7 @@
 """How the processes that train together share a step's samples, and cut them into backward passes.
 
-Gradients are summed over the processes after each backward pass. A process with one pass more than the others would
-wait for them for ever.
+DDP reduces gradients over the processes in each backward pass. A process with one pass more than the others would wait
+for them for ever.
 """
 
 from __future__ import annotations
@@ -19,9 +19,11 @@ def parts_of(n_samples: int, rank: int, world: int, accumulate: int) -> list[ran
     ([range(0, 4, 2), range(4, 8, 2), range(8, 10, 2)], [range(1, 5, 2), range(5, 7, 2), range(7, 9, 2)])
     """
     n_parts, size = _cut(n_samples, world, accumulate)
+    # Batches are sorted by length. If each process took a contiguous part, one would have all the long samples and the
+    # others would wait for it.
     own, parts = range(rank, n_samples, world), []
     for n_after in reversed(range(n_parts)):
-        n_taken = min(size, len(own) - n_after)  # each pass that follows needs a sample
+        n_taken = min(size, len(own) - n_after)  # each later pass needs at least one sample
         parts.append(own[:n_taken])
         own = own[n_taken:]
     return parts
@@ -33,7 +35,9 @@ def most_per_pass(n_samples: int, world: int, accumulate: int) -> int:
 
 
 def _cut(n_samples: int, world: int, accumulate: int) -> tuple[int, int]:
-    """How many backward passes each process has, and the samples of the largest one."""
+    """The number of backward passes of each process, and the samples of the largest one."""
+    # -(-a // b) is a / b rounded up. Processes may differ by one sample: `most` limits memory, and `least` limits the
+    # number of passes, as the process with the fewest samples needs one for each pass.
     most, least = -(-n_samples // world), n_samples // world
     if not least:
         raise UsageError(f"a step has {n_samples} samples for {world} processes; each needs at least one")
@@ -43,13 +47,13 @@ def _cut(n_samples: int, world: int, accumulate: int) -> tuple[int, int]:
 
 
 def check_batch(key: str, batch_size: int, accumulate: int, world: int) -> None:
-    """Refuse a batch of which some process would get nothing; `key` is the section of the config that has it."""
+    """Raise if a process would get no sample of a batch; `key` is the section of the config."""
     if fault := batch_fault(key, batch_size, accumulate, world):
         raise UsageError(fault)
 
 
 def batch_fault(key: str, batch_size: int, accumulate: int, world: int) -> str:
-    """Why so many processes cannot share a batch, and what would work; empty: they can.
+    """Why this many processes cannot share a batch, and what would work; empty if they can.
 
     >>> batch_fault("x", 4, 2, 5).split("; ")[1]
     'set x.batch_size=6, or use at most 4 GPUs'
@@ -66,7 +70,7 @@ def batch_fault(key: str, batch_size: int, accumulate: int, world: int) -> str:
 
 
 def check_data(n_samples: int, world: int) -> None:
-    """Refuse data of which a step has too few samples for the processes: a batch is no larger than all of it."""
+    """Raise if the data are so few that a step has fewer samples than there are processes."""
     if n_samples < world:
         raise UsageError(
             f"a step has {n_samples} samples, as there are no more to learn from, and {world} processes share it; "

@@ -1,4 +1,4 @@
-"""What a recogniser learns from labels: CTC on the encoder, the next token on the decoder."""
+"""Training on labels: CTC on the encoder, cross-entropy on the decoder's next token."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from torch.nn import functional as F
 
 from k2d.config.training import Phase, Training
 from k2d.core.stamp import Recipe
-from k2d.models.interface import Memory
-from k2d.train.batches import IGNORED, Batch, Material, Share, StepBatches
+from k2d.models.interface import Memory, Trainable
+from k2d.train.batches import IGNORED, Batch, Material, StepBatches, TrainingProcess
 from k2d.train.engine import Measure, PhasePlan, Setting, train
 from k2d.train.records import TrainingRecord
 from k2d.train.schedule import measured_steps
-from k2d.train.trainable import BY_CTC, BY_TOKENS, Reach, Trainable
+from k2d.train.trainable import BY_CTC, BY_TOKENS, Reach
 
-FLAT_FRAMES = 2.0  # how far from its place a token may be in a flat start, as a standard deviation
+FLAT_FRAMES = 2.0  # standard deviation of a token's place in a flat start, in frames
 
 
 def train_recogniser(
@@ -37,18 +37,18 @@ def train_recogniser(
 def _plan(recogniser: Trainable, training: Training, name: str, material: Material, seed: int) -> PhasePlan:
     phase, number = training.phases[name], list(training.phases).index(name)
 
-    def batches(share: Share, first_step: int) -> StepBatches:
-        return StepBatches(material, phase, (seed, number), share, first_step)
+    def batches(process: TrainingProcess, first_step: int) -> StepBatches:
+        return StepBatches(material, phase, (seed, number), process, first_step)
 
     is_last = number == len(training.phases) - 1
     at_its_end = frozenset() if phase.train == "encoder" else frozenset({phase.steps})
     measured = measured_steps(training, phase) if is_last else at_its_end
     begin = recogniser.lean_on_ctc if phase.lean_on_ctc else None
-    return PhasePlan(name, phase, phase.train, Supervised(recogniser, phase), batches, measured, begin)
+    return PhasePlan(name, phase, phase.train, SupervisedLoss(recogniser, phase), batches, measured, begin)
 
 
 def reach_of(phase: Phase) -> Reach:
-    """What the terms of a phase depend on.
+    """The parts that the terms of a phase depend on.
 
     >>> sorted(reach_of(Phase(ctc_weight=1.0)).parts)
     ['ctc_head', 'encoder']
@@ -58,7 +58,7 @@ def reach_of(phase: Phase) -> Reach:
     return Reach(frozenset().union(*reached), phase.decoder_layers)
 
 
-class Supervised:
+class SupervisedLoss:
     """The terms of the loss in a phase, each a sum over tokens: the step divides by the tokens of the whole batch."""
 
     def __init__(self, recogniser: Trainable, phase: Phase) -> None:
@@ -68,45 +68,43 @@ class Supervised:
         self.reach = reach_of(phase)
 
     def counts(self, batch: Batch) -> dict[str, int]:
-        """How many tokens each term is a sum over."""
+        """The number of tokens that each term sums over."""
         n_text, n_targets = int(batch.n_text_B.sum()), int((batch.targets_BL != IGNORED).sum())
         return {name: n_targets if name == "attention" else n_text for name in self.weights}
 
     def sums(self, batch: Batch) -> dict[str, Tensor]:
-        """The terms, from the audio on."""
+        """The terms of the loss, summed over the batch's tokens."""
         self._recogniser.spec_augment = self._phase.spec_augment
         self._recogniser.n_awake_layers = self._phase.decoder_layers
         with torch.set_grad_enabled(self._phase.train != "decoder"):
-            memory, n_frames_B = self._encode(batch)
+            memory, n_frames_B = self._encode_or_reuse(batch)
         terms = {}
         if "ctc" in self.weights:
-            terms["ctc"] = self._ctc(memory, n_frames_B, batch)
+            blank = self._recogniser.ctc_blank_id
+            assert blank is not None
+            # A text that does not fit into its frames has an infinite loss; then the step stops and names the sample.
+            terms["ctc"] = ctc(self._ctc_log_probs(memory), n_frames_B, self._text(batch), batch.n_text_B, blank)
         if "flat" in self.weights:
             terms["flat"] = flat_start(self._ctc_log_probs(memory), n_frames_B, self._text(batch), batch.n_text_B)
         if "attention" in self.weights:
             terms["attention"] = self._attention(memory, batch)
         return terms
 
-    def _encode(self, batch: Batch) -> tuple[Memory, Tensor]:
-        """What the encoder makes of it, or has made of it before."""
+    def _encode_or_reuse(self, batch: Batch) -> tuple[Memory, Tensor]:
+        """The encoder's output, computed once for batches that come again."""
         if batch.kept_as is None:
-            return self._encode_anew(batch)
+            return self._encode(batch)
         if batch.kept_as not in self._kept:
-            self._kept[batch.kept_as] = self._encode_anew(batch)
+            self._kept[batch.kept_as] = self._encode(batch)
         return self._kept[batch.kept_as]
 
-    def _encode_anew(self, batch: Batch) -> tuple[Memory, Tensor]:
-        """Decoders attend to all that is there: for them the silence behind a shorter utterance counts as heard."""
+    def _encode(self, batch: Batch) -> tuple[Memory, Tensor]:
+        # At inference a decoder attends to every frame of a padded window. So that it learns the same, the silence
+        # after a shorter utterance counts as speech here; CTC alone masks it.
         n_samples_B = batch.n_samples_B
         if "attention" in self.weights:
             n_samples_B = torch.full_like(n_samples_B, batch.speech_BN.shape[1])
         return self._recogniser.encode_unpadded(batch.speech_BN, n_samples_B)
-
-    def _ctc(self, memory: Memory, n_frames_B: Tensor, batch: Batch) -> Tensor:
-        """A text that does not fit in its frames has an infinite loss: the step stops and names it."""
-        blank = self._recogniser.ctc_blank_id
-        assert blank is not None
-        return ctc(self._ctc_log_probs(memory), n_frames_B, self._text(batch), batch.n_text_B, blank)
 
     def _text(self, batch: Batch) -> Tensor:
         return self._recogniser.classes(batch.text_BC)
@@ -128,16 +126,15 @@ class Supervised:
 
 
 def ctc(log_probs_BTV: Tensor, n_frames_B: Tensor, text_BC: Tensor, n_text_B: Tensor, blank: int) -> Tensor:
-    """The CTC loss, summed, from the classes of each text alone: a vocabulary has thousands that a text has not.
-
-    Torch's gradient is that of softmax and loss in one, probabilities less occupancies. What it adds for the softmax
-    is taken away again, as the softmax before has a gradient of its own.
-    """
+    """The summed CTC loss, computed on the classes that occur in each text: the others do not change it."""
+    # torch assumes that its input comes from a log-softmax and returns the gradient of both in one: probability minus
+    # occupancy. Here the log-softmax over the whole vocabulary has a gradient of its own, and a gather lies between. So
+    # the part for the softmax, the probability, is subtracted again: that is the gradient of `mass`, whose value is 0.
     n_frames, blank_B1 = log_probs_BTV.shape[1], torch.full_like(text_BC[:, :1], blank)
     classes_BK = torch.cat([blank_B1, text_BC], 1)
     said_BTK = log_probs_BTV.gather(2, classes_BK.unsqueeze(1).expand(-1, n_frames, -1))
     is_same_BKK = classes_BK.unsqueeze(1) == classes_BK.unsqueeze(2)
-    first_BK = is_same_BKK.int().argmax(2)  # a class that comes again is the one it was
+    first_BK = is_same_BKK.int().argmax(2)  # a token that occurs twice must be one class, or equal neighbours merge
     loss = F.ctc_loss(said_BTK.transpose(0, 1), first_BK[:, 1:], n_frames_B, n_text_B, reduction="sum")
     is_frame_BT1 = (torch.arange(n_frames, device=n_frames_B.device) < n_frames_B.unsqueeze(1)).unsqueeze(2)
     mass = said_BTK.exp().masked_fill(~is_frame_BT1, 0.0).sum()
@@ -145,7 +142,10 @@ def ctc(log_probs_BTV: Tensor, n_frames_B: Tensor, text_BC: Tensor, n_text_B: Te
 
 
 def flat_start(log_probs_BTV: Tensor, n_frames_B: Tensor, text_BC: Tensor, n_text_B: Tensor) -> Tensor:
-    """How unlikely each token is near its place, were all equally long: -log of its mean probability there, summed."""
+    """The flat start: -log of each token's mean probability near the place that it has if all tokens last equally long.
+
+    CTC from random weights first learns to write blanks alone; this teaches tokens and their rough places before.
+    """
     n_tokens, n_frames = text_BC.shape[1], log_probs_BTV.shape[1]
     place_C = torch.arange(n_tokens, device=log_probs_BTV.device) + 0.5
     centre_BC = place_C * (n_frames_B / n_text_B.clamp(min=1)).unsqueeze(1)

@@ -1,15 +1,13 @@
-"""What training asks of a recogniser beyond what decoding does."""
+"""Which parts of a recogniser learn in a phase."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, Protocol
-
-from torch import Tensor, nn
+from typing import Literal
 
 from k2d.models.decoder_weights import awake
-from k2d.models.interface import Memory, Part, Recogniser
+from k2d.models.interface import Part, Trainable
 
 Train = Literal["encoder", "decoder", "all"]
 
@@ -20,63 +18,19 @@ _TRAINED: Mapping[Train, frozenset[Part]] = {
 }
 
 BY_CTC: frozenset[Part] = frozenset({"encoder", "ctc_head"})
-"""What a CTC loss reaches."""
+"""The parts that a CTC loss depends on."""
 BY_TOKENS: frozenset[Part] = frozenset({"encoder", "decoder", "output_layer"})
-"""What a loss on the next token's probabilities reaches."""
+"""The parts that a loss on the next token's probabilities depends on."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """What a loss depends on. Everything else is frozen: processes that train together wait for the gradient of every
-    weight that learns."""
+    """The parts that a loss depends on. Everything else is frozen: DDP waits for the gradient of every weight that
+    learns."""
 
     parts: frozenset[Part]
     n_decoder_layers: int | None = None
     """How many decoder layers take part: the first ones and the last; None: all."""
-
-
-class Trainable(Recogniser, Protocol):
-    """A recogniser whose `encode`, `logits` and `ctc_log_probs` give gradients, and obey `network.train()`."""
-
-    spec_augment: bool
-    """Whether the encoder masks what it hears while it is trained."""
-
-    n_awake_layers: int | None
-    """How many decoder layers take part in training: the first ones and the last; None: all."""
-
-    freeze_positions: bool
-    """Whether the decoder's learnt positions stay as they are in training."""
-
-    @property
-    def skips_layers(self) -> bool:
-        """Whether the encoder leaves out whole layers at random while it learns: these get no gradient in that step."""
-        ...
-
-    def classes(self, tokens: Tensor) -> Tensor:
-        """The numbers that `logits` and `ctc_log_probs` give these tokens: their ids, unless many tokens share one.
-        Negative ones, which carry no loss, stay as they are."""
-        ...
-
-    def encode_unpadded(self, speech_BN: Tensor, n_samples_B: Tensor) -> tuple[Memory, Tensor]:
-        """The encoder's output of utterances as long as they are (zeros behind), and how many frames of each count."""
-        ...
-
-    def lean_on_ctc(self) -> None:
-        """Let a new decoder begin with what the encoder has learnt by CTC."""
-        ...
-
-    def positions(self) -> Sequence[nn.Parameter]:
-        """The decoder's positions, where they are learnt."""
-        ...
-
-    def decoder_layers(self) -> Sequence[nn.Module]:
-        """The decoder's layers, the first one first."""
-        ...
-
-    def parts(self) -> Mapping[Part, Sequence[nn.Module]]:
-        """The network's modules by part, each once. `encoder` is all before the decoder, apart from the CTC head.
-        `output_layer` has no modules of its own where the decoder's embedding is the output layer, too."""
-        ...
 
 
 def learning_parts(train: Train, reach: Reach) -> set[Part]:
@@ -89,7 +43,7 @@ def learning_parts(train: Train, reach: Reach) -> set[Part]:
 
 
 def let_learn(recogniser: Trainable, learning: set[Part], n_decoder_layers: int | None = None) -> None:
-    """Gradients for these parts alone, and in the decoder for the layers that take part."""
+    """Enable gradients for these parts alone, and in the decoder for the layers that take part."""
     for part, modules in recogniser.parts().items():
         for module in modules:
             module.requires_grad_(part in learning)
@@ -104,8 +58,8 @@ def let_learn(recogniser: Trainable, learning: set[Part], n_decoder_layers: int 
 
 
 def set_modes(recogniser: Trainable, learning: set[Part]) -> None:
-    """A part that does not learn is as in inference: no dropout, no SpecAugment, no moving statistics."""
-    recogniser.network.train("encoder" in learning)  # ESPnet asks the whole network before it masks the features
+    """Put parts that do not learn into inference mode: no dropout, no SpecAugment, no moving statistics."""
+    recogniser.network.train("encoder" in learning)  # ESPnet masks features by the mode of the whole network
     for part, modules in recogniser.parts().items():
         for module in modules:
             module.train(part in learning)

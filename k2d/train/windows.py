@@ -1,4 +1,4 @@
-"""Windows of several utterances with pauses between them, whose times are exact. Pure: numbers in, numbers out."""
+"""Compose windows of several utterances with pauses between them, so that their times are exact. Pure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from k2d.text.truncate import heard_text
 
-_LEAST_HEARD_S = 0.5  # an utterance of which less is heard is left out rather than cut
+_MIN_CUT_S = 0.5  # an utterance is left out rather than cut to less than this
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,10 +21,10 @@ class Layout:
     length_s: float
     time_step_s: float
     cut_share: float = 0.0
-    """How often the utterance that goes beyond the end is begun all the same."""
+    """How often the utterance that goes beyond the end is cut there instead of left out."""
     longest_pause_s: float = 2.0
     short_share: float = 0.0
-    """How often nothing is said any more after one of the first utterances, as at the end of a recording."""
+    """How often the rest of the window is silent after one of the utterances, as at the end of a recording."""
 
     @property
     def n_steps(self) -> int:
@@ -33,17 +33,17 @@ class Layout:
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """An utterance in a window: where it begins and ends, in steps of the time grid."""
+    """An utterance in a window; start and end in steps of the time grid."""
 
     utterance: int
     start: int
     end: int
     heard: float = 1.0
-    """The share of it that lies within the window."""
+    """The share of the utterance that lies within the window."""
 
 
 def compose(rng: np.random.Generator, durations_s: NDArray[np.float64], layout: Layout) -> tuple[Placed, ...]:
-    """Draw utterances, each as likely as any other, until the window is full. None is longer than the window."""
+    """Draw utterances, all equally likely, until the window is full. None is longer than the window."""
     placed: list[Placed] = []
     longest_pause = round(layout.longest_pause_s / layout.time_step_s)
     end = 0
@@ -59,9 +59,9 @@ def compose(rng: np.random.Generator, durations_s: NDArray[np.float64], layout: 
         placed.append(Placed(utterance, start, end))
     if layout.short_share and rng.random() < layout.short_share:
         return tuple(placed[: 1 + int(rng.integers(len(placed)))])
-    n_heard = layout.n_steps - start
-    if rng.random() < layout.cut_share and n_heard * layout.time_step_s >= _LEAST_HEARD_S:
-        placed.append(Placed(utterance, start, layout.n_steps, n_heard * layout.time_step_s / durations_s[utterance]))
+    n_left = layout.n_steps - start
+    if rng.random() < layout.cut_share and n_left * layout.time_step_s >= _MIN_CUT_S:
+        placed.append(Placed(utterance, start, layout.n_steps, n_left * layout.time_step_s / durations_s[utterance]))
     return tuple(placed)
 
 

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from k2d.config import load_config
-from k2d.core.layout import PROJECT_ROOT, Places
+from k2d.core.layout import PROJECT_ROOT, Layout
 from k2d.core.stamp import Recipe, write_stamp
 from k2d.data import corpus as corpus_module
 from k2d.data.code_digest import code_digest, dump
@@ -249,7 +249,7 @@ def test_data_that_were_prepared_when_digests_went_by_bytes_are_done(lab, tmp_pa
     raw.mkdir()
     monkeypatch.setattr(prepare, "Corpus", lambda name: lab)
     config = load_config(PROJECT_ROOT / "conf" / "mini.yaml", [f"prepare.roots.TEMPLATE={raw}"])
-    places = Places(tmp_path / "data", tmp_path / "exp")
+    places = Layout(tmp_path / "data", tmp_path / "exp")
     made = tmp_path / "data" / "TEMPLATE"
     made.mkdir(parents=True)
     (by_bytes,) = lab.former_codes()

@@ -12,8 +12,7 @@ from k2d.decode.options import Options
 from k2d.decode.sources import Clip, Source
 from k2d.export import ctranslate2
 from k2d.export.request import Wanted
-from k2d.models.whisper.checkpoint_files import read_whisper
-from k2d.models.whisper.ctranslate2_engine import load_ctranslate2, write_facts
+from k2d.models.whisper.ctranslate2_engine import load, write_facts
 from k2d.models.whisper.recogniser import load_whisper
 
 pytestmark = pytest.mark.slow
@@ -33,13 +32,13 @@ def converted(tmp_path_factory):
     for compute_type in ("fp32", "int8"):
         folder = folders[compute_type] = tmp_path_factory.mktemp(compute_type)
         ctranslate2.write(tiny_checkpoint(), Wanted("tiny", compute_type=compute_type), folder)
-        write_facts(folder, read_whisper(tiny_checkpoint()))
+        write_facts(folder, tiny_checkpoint())
     return folders
 
 
 @pytest.fixture(scope="module")
 def engine(converted):
-    return load_ctranslate2(converted["fp32"], "cpu", "fp32", n_threads=1)
+    return load(converted["fp32"], "cpu", "fp32", n_threads=1)
 
 
 @pytest.fixture(scope="module")
@@ -110,7 +109,7 @@ def test_the_batch_decides_nothing(engine, talks):
 
 
 def test_int8_hears_the_same_sentences(converted, torchs, talks):
-    model = load_ctranslate2(converted["int8"], "cpu", "int8", ("zh",), n_threads=1)
+    model = load(converted["int8"], "cpu", "int8", ("zh",), n_threads=1)
     theirs, ours = heard(model, talks, OPTIONS), heard(torchs, talks, OPTIONS)
     for key, each in ours.items():
         assert [s.text for s in theirs[key].segments] == [s.text for s in each.segments]
@@ -120,7 +119,7 @@ def test_what_the_machine_cannot_compute_in_is_refused(converted):
     with pytest.raises(
         UsageError, match=r"decode.compute_type: found fp16, expected one that cpu can here: fp32, int8"
     ):
-        load_ctranslate2(converted["fp32"], "cpu", "fp16")
+        load(converted["fp32"], "cpu", "fp16")
 
 
 def test_a_beam_writes_something_too(engine, talks):

@@ -61,13 +61,13 @@ def tones(rng, n_samples):
 def heard_here(folder, audio, precision="fp64", batch_size=N_WINDOWS, **options):
     """What each window says, with the sum of its log-probabilities."""
     from k2d.decode.options import Options
-    from k2d.decode.window_batch import Hearing, Look
+    from k2d.decode.window_batch import WindowDecoder, WindowInput
     from k2d.models.registry import load_recogniser
 
     recogniser = load_recogniser(folder, precision=precision, languages=("zho",))
-    hearing = Hearing(recogniser, Options(max_tokens=MAX_TOKENS, languages=("zho",), **options))
+    hearing = WindowDecoder(recogniser, Options(max_tokens=MAX_TOKENS, languages=("zho",), **options))
     batches = [audio[n : n + batch_size] for n in range(0, len(audio), batch_size)]
-    return [decoded for batch in batches for decoded in hearing([Look(samples) for samples in batch])]
+    return [decoded for batch in batches for decoded in hearing([WindowInput(samples) for samples in batch])]
 
 
 def heard_by_espnet(folder, audio, timestamps, dtype="float64", **options):

@@ -303,7 +303,7 @@ def test_ended_rows_leave_the_batch(tmp_path):
     ("options", "message"),
     [
         ({"batch_size": 0}, "batch_size is 0; at least 1"),
-        ({"mode": "ctc"}, "hears no timestamps"),
+        ({"mode": "ctc"}, "mode ctc has no timestamps"),
         ({"min_advance_s": 0.0}, "min_advance_s is 0"),
         ({"ctc_weight": 1.0}, "ctc_weight is 1"),
     ],

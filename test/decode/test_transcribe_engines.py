@@ -54,7 +54,7 @@ def test_a_model_of_another_family_is_refused(tmp_path):
     with pytest.raises(UsageError) as told:
         main(["--model", str(tmp_path / "espnet"), *BY_ENGINE, str(audio)])
     assert str(told.value) == (
-        f"{tmp_path / 'espnet'}: a model of the family espnet_s2t, and CTranslate2 runs Whisper alone; "
+        f"{tmp_path / 'espnet'}: a model of the family espnet_s2t, and ctranslate2 runs only whisper models; "
         "leave --engine ctranslate2 out"
     )
 

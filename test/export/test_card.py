@@ -24,7 +24,7 @@ def job_in(folder, *words):
 def card_in(folder, *words, name=NAME, form="huggingface", agreement=AGREEMENT, layers=(0, 31), n_layers=32):
     job = job_in(folder, *words)
     subject = Subject(name, form, job.config, layers, n_layers, agreement)
-    written = card(subject, read_experiment(job.config, job.places))
+    written = card(subject, read_experiment(job.config, job.layout))
     head, block, text = written.split("---\n", 2)
     assert head == ""
     return yaml.safe_load(block), text
@@ -32,7 +32,7 @@ def card_in(folder, *words, name=NAME, form="huggingface", agreement=AGREEMENT, 
 
 @pytest.fixture
 def whole(tmp_path):
-    fabricate(job_in(tmp_path).places.exp, n_chunks=20, n_heard=2)
+    fabricate(job_in(tmp_path).layout.exp, n_chunks=20, n_heard=2)
     return tmp_path
 
 
@@ -43,7 +43,7 @@ def test_the_metadata_block_has_each_score_of_the_student_and_no_other(whole):
     assert block["library_name"] == "transformers"
     (model,) = block["model-index"]
     assert model["name"] == NAME
-    stored = read_experiment(job_in(whole).config, job_in(whole).places).scores
+    stored = read_experiment(job_in(whole).config, job_in(whole).layout).scores
     values = {each["dataset"]["name"]: each["metrics"][0]["value"] for each in model["results"]}
     mine = {name: score.mer.percent for (system, name), score in stored.items() if system == NAME}
     assert values == {name: round(percent, 2) for name, percent in mine.items() if not name.endswith("_dev")}
@@ -82,7 +82,7 @@ def test_a_licence_that_nobody_stated_is_no_licence(whole):
 
 
 def test_names_from_others_are_text_and_the_block_stays_yaml(tmp_path):
-    exp = job_in(tmp_path).places.exp
+    exp = job_in(tmp_path).layout.exp
     write_score(exp, NAME, "mini/read_test", 0.1, signature="<script>alert(1)</script>")
     write_record(exp, "k2d_composite")
     block, text = card_in(tmp_path, "export.teacher_licence='other: #see below'")

@@ -51,7 +51,7 @@ def lesson_of(tmp_path, folders, student, *settings, held_out=()):
 
     (tmp_path / "x.yaml").write_text(CONF, encoding="utf-8")
     job = make_job(load_config(tmp_path / "x.yaml", [f"exp={tmp_path / 'exp'}", *settings]))
-    kept = job.places.exp / "select" / "all" / "kept" / "lab"
+    kept = job.layout.exp / "select" / "all" / "kept" / "lab"
     paths = [kept / name for name in ("one", "two")]
     for path, chunks in zip(paths, folders, strict=True):
         if not path.exists():
@@ -123,7 +123,7 @@ def assert_shown(found, wanted, window):
 @pytest.mark.slow
 def test_batches_are_what_a_plain_reading_gives(tmp_path, recordings, student, settings, how):
     """Order, draws, labels and targets of two epochs and two processes, against the same worked out the long way."""
-    from k2d.train.batches import Share
+    from k2d.train.batches import TrainingProcess
 
     made, guessed = student(), () if "languages" in how else ("zh", "en")
     folders = [draw_chunks(of, 11, seed, guessed) for seed, of in enumerate(recordings)]
@@ -133,7 +133,7 @@ def test_batches_are_what_a_plain_reading_gives(tmp_path, recordings, student, s
     assert 10 < len(wanted.learnt()) < 33 - 3, "some are too long"
     assert (lesson.counts.n_in, lesson.counts.kept) == (44, len(wanted.learnt()))
     assert lesson.counts.dropped == {"held_out": 11, "label_too_long": 33 - len(wanted.learnt())}
-    shares = [lesson.batches(Share(rank, 2), 0) for rank in range(2)]
+    shares = [lesson.batches(TrainingProcess(rank, 2), 0) for rank in range(2)]
     n_with_previous = 0
     for step in range(2 * (len(wanted.learnt()) // 8)):
         expected = wanted.batch(3, step)
@@ -150,14 +150,14 @@ def test_batches_are_what_a_plain_reading_gives(tmp_path, recordings, student, s
 @pytest.mark.slow
 def test_a_label_is_tokenised_once_for_all_processes_and_epochs(tmp_path, recordings):
     """Once as it is, with its times, and once as plain text, which other ids may spell."""
-    from k2d.train.batches import Share
+    from k2d.train.batches import TrainingProcess
 
     folders = [draw_chunks(of, 11, seed) for seed, of in enumerate(recordings)]
     student = mini_student()
     settings = ["teacher.language=[zho]", "distill.timestamps_probability=0.5"]
     lesson = lesson_of(tmp_path, folders, student, *settings, held_out={"r1"})
     other_rank = lesson_of(tmp_path, folders, student, *settings, held_out={"r1"})
-    for share, each in ((Share(0, 2), lesson), (Share(1, 2), other_rank)):
+    for share, each in ((TrainingProcess(0, 2), lesson), (TrainingProcess(1, 2), other_rank)):
         batches = each.batches(share, 0)
         for step in range(10):
             batches[step]

@@ -125,7 +125,7 @@ def trained(tmp_path_factory, fake):
     """The experiment, and what was changed in the stages so that they train what is tiny."""
     from k2d.train import pool
     from k2d.train.batches import StepBatches
-    from k2d.train.supervised import Supervised
+    from k2d.train.supervised import SupervisedLoss
 
     def lesson(row, seed, *_):
         recogniser, material = fake.FakeRecogniser(seed=1), fake.material()
@@ -134,7 +134,7 @@ def trained(tmp_path_factory, fake):
         def batches(share, first):
             return StepBatches(material, phase, (seed, 0), share, first)
 
-        return table_row.Lesson(recogniser, Supervised(recogniser, phase), batches, Counts(1, 1))
+        return table_row.Lesson(recogniser, SupervisedLoss(recogniser, phase), batches, Counts(1, 1))
 
     lab = Lab(tmp_path_factory.mktemp("lab"))
     with pytest.MonkeyPatch.context() as patch:

@@ -1,14 +1,17 @@
 """Losses against answers worked out by hand, and against the formulas written out naively."""
 
 import math
+import subprocess
+import sys
 
 import pytest
 import torch
 from torch.nn import functional as F
 
 from k2d.core.errors import UsageError
+from k2d.core.layout import PROJECT_ROOT
 from k2d.objectives.objective import Objective, Sides
-from k2d.objectives.terms import NEEDS_LOGITS, TERMS, Tokens, ce, ctc, dkd, hidden_mse, kl
+from k2d.objectives.terms import TERMS, Term, Tokens, ce, ctc, dkd, hidden_mse, kl
 
 
 def tokens(student, teacher, targets, temperature=1.0, hidden=((0.0,), (0.0,))):
@@ -85,7 +88,7 @@ def test_a_certain_teacher_gives_no_nan():
         2.0,
     )
     for name in ("ce", "kl", "dkd"):
-        loss = TERMS[name](sure).sum()
+        loss = TERMS[name].loss(sure).sum()
         (gradient,) = torch.autograd.grad(loss, sure.student_logits_NV)
         assert torch.isfinite(loss), name
         assert torch.isfinite(gradient).all(), name
@@ -103,8 +106,19 @@ def sides(n=37, d=8, v=11):
     return Sides(torch.randint(v, (n,)), hidden, student, torch.randn(n, d), teacher, v), student
 
 
-def test_every_term_says_which_logits_it_needs():
-    assert list(NEEDS_LOGITS) == list(TERMS)
+def test_a_term_added_from_outside_is_part_of_the_sum(monkeypatch):
+    """How sure the student is of anything: a term on the student's logits that nothing else knows of."""
+
+    def entropy(tokens):
+        log_probs = tokens.student_logits_NV.log_softmax(-1)
+        return -(log_probs.exp() * log_probs).sum(-1)
+
+    monkeypatch.setitem(TERMS, "entropy", Term(entropy, reads_student_logits=True, reads_teacher_logits=False))
+    both, layer = sides(n=5)
+    objective = Objective({"ce": 1.0, "entropy": 0.1}, 2.0, chunk_elements=2 * both.n_vocabulary)
+    log_probs = layer(both.student_hidden_ND).log_softmax(-1)
+    assert objective.reads_logits
+    assert objective.sums(both)["entropy"].item() == pytest.approx(-(log_probs.exp() * log_probs).sum().item())
 
 
 @pytest.mark.parametrize("n_tokens_per_piece", [1, 5, 36, 37, 1000])
@@ -154,28 +168,44 @@ def test_the_printed_formula_is_the_sum_at_temperature_1():
 def test_the_teacher_gets_no_gradient_and_unused_logits_are_not_computed():
     both, _ = sides()
     teacher = both.teacher_output
-    Objective({"kl": 1.0}).sums(both)["kl"].backward()
+    Objective({"kl": 1.0}, 2.0).sums(both)["kl"].backward()
     assert teacher.weight.grad is None
 
     def fail(hidden):
         raise AssertionError("nobody asked for these logits")
 
     without = Sides(both.targets_N, both.student_hidden_ND, both.student_output, both.teacher_hidden_ND, fail, 11)
-    Objective({"ce": 1.0}).sums(without)
+    Objective({"ce": 1.0}, 2.0).sums(without)
 
 
 def test_wrong_terms_die_at_once():
     with pytest.raises(UsageError, match=r"unknown term 'kll'; there are ce, kl, hidden_mse, dkd, ctc"):
-        Objective({"kll": 1.0})
+        Objective({"kll": 1.0}, 2.0)
     with pytest.raises(UsageError, match="nothing to learn"):
-        Objective({"ce": 0.0})
+        Objective({"ce": 0.0}, 2.0)
 
 
-def test_the_schema_knows_the_terms():
-    from typing import get_args
+ADDED = """
+import sys
+from k2d.objectives.terms import term
+@term(student_logits=True, teacher_logits=False)
+def entropy(tokens): ...
+from k2d.config import ConfigError, load_config
+print(load_config(sys.argv[1], ["distill.objective={entropy: 0.5}"]).distill.objective)
+try:
+    load_config(sys.argv[1], ["distill.objective={entropie: 0.5}"])
+except ConfigError as error:
+    print(error)
+print("torch" in sys.modules)
+"""
 
-    from k2d.config.schema import Term
-    from k2d.objectives.objective import CTC
-    from k2d.objectives.terms import TERMS
 
-    assert set(get_args(Term)) == {*TERMS, CTC}
+def test_the_config_takes_the_terms_that_are_registered_without_torch():
+    """One decorated function is all: the config knows its name, and lists it where another is not known."""
+    conf = str(PROJECT_ROOT / "conf" / "smoke.yaml")
+    code = ADDED.replace("load_config(sys.argv[1]", "load_config(__import__('pathlib').Path(sys.argv[1])")
+    done = subprocess.run([sys.executable, "-c", code, conf], cwd=PROJECT_ROOT, capture_output=True, text=True)
+    first, *fault, has_torch = done.stdout.splitlines()
+    assert first == "{'entropy': 0.5}", done.stderr
+    assert "'ce', 'kl', 'hidden_mse', 'dkd', 'entropy' or 'ctc'" in "".join(fault)
+    assert has_torch == "False"

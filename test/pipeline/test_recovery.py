@@ -7,7 +7,7 @@ from failing_files import Disk, Killed
 
 from k2d.config import load_config
 from k2d.core.atomic import partial_folder
-from k2d.core.layout import PROJECT_ROOT, Places
+from k2d.core.layout import PROJECT_ROOT, Layout
 from k2d.core.lock import holding
 from k2d.core.stamp import read_stamp
 from k2d.pipeline import recovery
@@ -44,7 +44,7 @@ def _no_wait(monkeypatch):
 
 
 def places(folder):
-    made = Places(folder / "data", folder / "exp")
+    made = Layout(folder / "data", folder / "exp")
     made.data.mkdir(parents=True)
     made.exp.mkdir()
     return made

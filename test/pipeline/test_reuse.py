@@ -9,7 +9,7 @@ import pytest
 import soundfile
 
 from k2d.config import load_config
-from k2d.core.layout import Places
+from k2d.core.layout import Layout
 from k2d.core.stamp import Recipe, damaged_files, fingerprint, read_stamp, write_stamp
 from k2d.data.audio import read, resolve
 from k2d.data.hypotheses import hypothesis_line
@@ -131,7 +131,7 @@ def test_every_path_of_an_experiment_in_what_is_taken_is_renamed_and_no_other(tm
         (x / "select" / name).write_text(content)
     recipe = Recipe("select", 1, {}, {})
     write_stamp(x / "select", recipe, {}, {"at": "then"})
-    job = Job(SimpleNamespace(reuse=str(x)), Places(tmp_path / "data", y))
+    job = Job(SimpleNamespace(reuse=str(x)), Layout(tmp_path / "data", y))
     assert take(State(Unit(y / "select", {}), recipe, None, ()), job)
     found = {name: (y / "select" / name).read_text() for name in files}
     expected_model = MODEL.format(exp=x).replace(f"l: {x}", f"l: {y}").replace(f"'{x}", f"'{y}")

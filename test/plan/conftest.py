@@ -2,8 +2,8 @@
 
 import pytest
 
+from k2d.models.shape import Shape
 from k2d.plan.machines import Machine
-from k2d.plan.shapes import Shape
 
 
 @pytest.fixture

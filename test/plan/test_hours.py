@@ -8,10 +8,10 @@ from k2d.config import Config
 from k2d.config.schema import Distill, Method, Recogniser, Select, Student
 from k2d.config.training import StudentTraining
 from k2d.models.whisper.dims import PUBLISHED
+from k2d.models.whisper.shape import whisper_shape
 from k2d.plan.memory import Decoding, Distillation
 from k2d.plan.paper import against_the_paper
 from k2d.plan.planning import Setup, make_plan
-from k2d.plan.shapes import whisper_shape
 from k2d.plan.throughput import bytes_per_step, decoding_rate, distilling_rate, sample_flops, tokens_of
 
 

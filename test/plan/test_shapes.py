@@ -8,10 +8,10 @@ import pytest
 from k2d.config import Config
 from k2d.config.schema import Recogniser, Tokens
 from k2d.core.errors import K2DError, UsageError
+from k2d.models.whisper import shape as shapes
 from k2d.models.whisper.dims import PUBLISHED
-from k2d.plan import shapes
+from k2d.models.whisper.shape import whisper_shape
 from k2d.plan.reading import shape_of
-from k2d.plan.shapes import whisper_shape
 from k2d.score import columns
 
 
@@ -102,9 +102,12 @@ def test_an_espnet_config_is_planned_without_being_trained():
     ("recogniser", "told"),
     [
         (Recogniser(family="whisper", checkpoint="large-v4"), "teacher.checkpoint: found 'large-v4', expected a pub"),
-        (Recogniser(family="whisper"), "teacher.checkpoint: found nothing, expected a published name (tiny, base"),
+        (Recogniser(family="whisper"), "teacher: expected teacher.model or teacher.checkpoint, found neither"),
         (Recogniser(), "teacher: expected teacher.model or teacher.checkpoint, found neither"),
-        (Recogniser(model="conf/models/none.yaml"), "teacher: conf/models/none.yaml is not there; expected a model"),
+        (
+            Recogniser(model="conf/models/none.yaml"),
+            "teacher.model: found 'conf/models/none.yaml', expected a model config or an ESPnet",
+        ),
     ],
 )
 def test_a_model_that_is_not_known_is_told_with_what_would_do(recogniser, told):

@@ -7,7 +7,7 @@ import pytest
 from made_experiment import CONF
 
 from k2d.config import Config, load_config
-from k2d.core.layout import Places, places
+from k2d.core.layout import Layout, experiment_layout
 from k2d.report.stored import Experiment, read_experiment
 
 
@@ -16,14 +16,14 @@ class Bench:
     """Where to write stored files, and what is read of them."""
 
     config: Config
-    places: Places
+    layout: Layout
 
     @property
     def exp(self) -> Path:
-        return self.places.exp
+        return self.layout.exp
 
     def read(self) -> Experiment:
-        return read_experiment(self.config, self.places)
+        return read_experiment(self.config, self.layout)
 
 
 @pytest.fixture
@@ -31,6 +31,6 @@ def bench(tmp_path: Path) -> Bench:
     conf = tmp_path / "made.yaml"
     conf.write_text(CONF)
     config = load_config(conf, [f"exp={tmp_path / 'exp'}", f"data={tmp_path / 'data'}"])
-    found = places(config.data, config.exp, config.name)
+    found = experiment_layout(config.data, config.exp, config.name)
     found.exp.mkdir(parents=True)
     return Bench(config, found)

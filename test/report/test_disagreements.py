@@ -12,7 +12,7 @@ from made_experiment import write_chunks
 
 from k2d.report import sounds
 from k2d.report.disagreements import MAX_TOKENS, joined, pairs, stretches
-from k2d.select.tsv import ChunkRow
+from k2d.select.chunk_row import ChunkRow
 from k2d.text.timestamps import strip_timestamps
 from k2d.text.tokenise import token_texts
 
@@ -49,7 +49,7 @@ def test_a_pair_has_both_texts_their_distances_and_the_sound_of_its_segment(benc
     samples = speechlike(21.0)
     audio = write_audio(tmp_path / "課 1.wav", samples, subtype="PCM_16")
     write_chunks(bench.exp, {"c1": ("我用 GPU", "我用 CPU"), "c2": ("好", "不好")}, str(audio))
-    second, first = pairs([row("c2"), row("c1")], "base", bench.places, tokens)
+    second, first = pairs([row("c2"), row("c1")], "base", bench.layout, tokens)
     assert first.id == "mini/lectures/c1"
     assert first.facts == "10.0 s · no loop · MER 0.50 · PER 0.25 · composite 0.25"
     assert ("我用", True) in shown(first.teacher)
@@ -62,12 +62,12 @@ def test_a_pair_has_both_texts_their_distances_and_the_sound_of_its_segment(benc
 
 def test_what_is_missing_is_told_in_its_place(bench, tmp_path):
     write_chunks(bench.exp, {"c1": ("好", "不好")}, str(tmp_path / "gone.wav"))
-    silent, unknown = pairs([row("c1"), row("c9")], "base", bench.places, tokens)
+    silent, unknown = pairs([row("c1"), row("c9")], "base", bench.layout, tokens)
     assert "there is no such file" in silent.clip.why_not
     assert "teacher's text is not there · auxiliary's text is not there" in unknown.facts
     assert unknown.clip.why_not == "its chunk directory does not name its audio"
     assert unknown.teacher == ()
-    (elsewhere,) = pairs([row("c1", "other/split")], "base", bench.places, tokens)
+    (elsewhere,) = pairs([row("c1", "other/split")], "base", bench.layout, tokens)
     assert "teacher's text is not there" in elsewhere.facts
 
 
@@ -79,14 +79,14 @@ def test_audio_that_cannot_be_read_is_told(bench, tmp_path, bad, told):
     else:
         write_audio(audio, bad, subtype="FLOAT")
     write_chunks(bench.exp, {"c1": ("好", "不好")}, str(audio))
-    (pair,) = pairs([row("c1")], "base", bench.places, tokens)
+    (pair,) = pairs([row("c1")], "base", bench.layout, tokens)
     assert pair.clip.uri == ""
     assert told in pair.clip.why_not
 
 
 def test_a_pipe_in_wav_scp_is_not_run(bench, tmp_path):
     write_chunks(bench.exp, {"c1": ("好", "不好")}, f"touch {tmp_path / 'ran'} |")
-    (pair,) = pairs([row("c1")], "base", bench.places, tokens)
+    (pair,) = pairs([row("c1")], "base", bench.layout, tokens)
     assert "[pipe]" in pair.clip.why_not
     assert not (tmp_path / "ran").exists()
 
@@ -94,13 +94,13 @@ def test_a_pipe_in_wav_scp_is_not_run(bench, tmp_path):
 def test_silence_is_a_sound_too(bench, tmp_path):
     audio = write_audio(tmp_path / "zeros.wav", np.zeros(160_000, np.float32), subtype="PCM_16")
     write_chunks(bench.exp, {"c1": ("謝謝", "好")}, str(audio))
-    (pair,) = pairs([row("c1")], "base", bench.places, tokens)
+    (pair,) = pairs([row("c1")], "base", bench.layout, tokens)
     assert pair.clip.uri.startswith("data:audio/flac;base64,")
 
 
 def test_an_endless_loop_is_cut_and_told(bench, tmp_path):
     write_chunks(bench.exp, {"c1": ("謝" * 100_000, "好 " * 100_000)}, str(tmp_path / "gone.wav"))
-    (pair,) = pairs([row("c1")], "base", bench.places, tokens)
+    (pair,) = pairs([row("c1")], "base", bench.layout, tokens)
     assert f"first {MAX_TOKENS} of 100,000 tokens" in pair.facts
     assert sum(len(s.text) for s in pair.teacher) == MAX_TOKENS
 

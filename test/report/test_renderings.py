@@ -5,7 +5,7 @@ from html.parser import HTMLParser
 from hypothesis import given
 from hypothesis import strategies as st
 
-from k2d.report.document import Bullets, Cell, Clip, Figure, Pair, Paragraph, Section, Stretch, Table, names
+from k2d.report.document import Bullets, Cell, Clip, Disagreement, Figure, Paragraph, Section, Stretch, Table, names
 from k2d.report.markdown import markdown, table_markdown
 from k2d.report.page import page, table_html
 
@@ -36,7 +36,7 @@ class Reader(HTMLParser):
 
 def whole_report(text):
     table = Table(text, (text, "n"), ((Cell(text), Cell("1", best=True)),), notes=(text,))
-    pair = Pair(text, text, (Stretch(text, False),), (), Clip(why_not=text))
+    pair = Disagreement(text, text, (Stretch(text, False),), (), Clip(why_not=text))
     return [Section(text, (Paragraph(text, warning=True), Bullets((text,)), table, pair))]
 
 
@@ -88,7 +88,7 @@ def test_empty_sections_are_left_out_and_plots_are_the_pages_alone():
 
 def test_the_page_asks_nothing_of_any_network():
     sound = Clip("data:audio/flac;base64,AAAA")
-    html = page("T", [Section("S", (Pair("c1", "", (), (Stretch("好", True),), sound),))])
+    html = page("T", [Section("S", (Disagreement("c1", "", (), (Stretch("好", True),), sound),))])
     read = Reader(html)
     policy = next(a["content"] for tag, a in read.tags if a.get("http-equiv") == "Content-Security-Policy")
     assert policy.startswith("default-src 'none'")
@@ -98,7 +98,7 @@ def test_the_page_asks_nothing_of_any_network():
 
 
 def test_what_differs_is_marked_by_more_than_colour():
-    html = page("T", [Section("S", (Pair("c", "", (Stretch("同", True), Stretch("異", False)), (), Clip()),))])
+    html = page("T", [Section("S", (Disagreement("c", "", (Stretch("同", True), Stretch("異", False)), (), Clip()),))])
     assert "同 <mark>異</mark>" in html
     assert "mark { " in html
     assert "text-decoration: underline" in html

@@ -10,7 +10,8 @@ from k2d.report.markdown import markdown
 from k2d.report.score_tables import mer_table
 from k2d.report.significance import significance_table
 from k2d.score.compare import Comparison, as_tables
-from k2d.score.comparison import against, systems_in
+from k2d.score.comparison import against
+from k2d.score.stored_systems import systems_in
 
 READ, TALK = "mini/read_test", "mini/talk_test"
 HEADER = ("against", "set", "system", "reduction", "reduction %", "p(better)", "MAPSSWE p", "real")

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from made_distances import far
 
 from k2d.report.thresholds import summed_up
-from k2d.select.tsv import ChunkRow
+from k2d.select.chunk_row import ChunkRow
 
 
 def chunk(key, mer=0.5, per=0.3, *, loops=(False, False), n=(10, 10), duration_s=3600.0):

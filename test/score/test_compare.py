@@ -8,7 +8,8 @@ import pytest
 from k2d.core.errors import K2DError
 from k2d.score.cli import main as score
 from k2d.score.compare import main
-from k2d.score.comparison import System, against, sets_of, systems_in
+from k2d.score.comparison import System, against, sets_of
+from k2d.score.stored_systems import systems_in
 
 WORDS = "我 們 今 天 用 gpu 跑 一 個 model 好 不 好"
 

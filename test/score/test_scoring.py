@@ -7,20 +7,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from k2d.score.confidence import Draws
+from k2d.score.pairing import UtterancePair
 from k2d.score.rates import ErrorRate
-from k2d.score.scoring import Conventions, Tally, score_pair, scored
-from k2d.score.texts import Pair
+from k2d.score.scoring import Conventions, ScoreTally, score_pair, scored
 
 USUAL, PAPER = Conventions(), Conventions("per_char", "paper")
 TEXT = st.text(st.sampled_from("我們用gpu run3五 ，'。"), max_size=25)
 
 
 def mer(ref, hyp, conventions=USUAL):
-    return score_pair(Pair("u", "g", ref, hyp), conventions).rates["mer"]
+    return score_pair(UtterancePair("u", "g", ref, hyp), conventions).rates["mer"]
 
 
 def tallied(*pairs):
-    tally = Tally(Draws(resamples=50))
+    tally = ScoreTally(Draws(resamples=50))
     for utterance in scored(pairs, USUAL):
         tally.add(utterance)
     return tally.score()
@@ -52,7 +52,7 @@ def test_golden_texts(ref, hyp, expected):
 
 
 def test_digits_are_english_in_paper_mode():
-    ours, theirs = (score_pair(Pair("u", "g", "跑 3 個", "跑 4 個"), c).rates for c in (USUAL, PAPER))
+    ours, theirs = (score_pair(UtterancePair("u", "g", "跑 3 個", "跑 4 個"), c).rates for c in (USUAL, PAPER))
     assert ours["mer"] == theirs["mer"] == ErrorRate(3, s=1)
     assert (ours["en_split"], theirs["en_split"]) == (ErrorRate(0), ErrorRate(1, s=1))
     assert theirs["en_joint"] == ErrorRate(1, s=1)
@@ -63,27 +63,29 @@ def test_script_can_be_left_alone():
 
 
 def test_missing_empty_and_right_to_say_nothing():
-    score = tallied(Pair("a", "g", "好", None), Pair("b", "g", "ok 好", ""), Pair("c", "g", "", ""))
+    score = tallied(
+        UtterancePair("a", "g", "好", None), UtterancePair("b", "g", "ok 好", ""), UtterancePair("c", "g", "", "")
+    )
     assert score.rates["mer"] == ErrorRate(3, d=3)
     assert (score.missing, score.empty, score.empty_references) == (("a",), 1, 1)
 
 
 def test_a_hallucination_is_seen_by_its_length_and_by_its_repetitions():
     """謝謝觀看 ten times has 4 different 6-grams in turn; after 17 of its 35 the first comes a fifth time."""
-    looping = Pair("a", "g", "好", "謝謝觀看" * 10, duration_s=2.0)
-    fine = Pair("b", "g", "我們用 GPU", "我們用 GPU", duration_s=1.0)
+    looping = UtterancePair("a", "g", "好", "謝謝觀看" * 10, duration_s=2.0)
+    fine = UtterancePair("b", "g", "我們用 GPU", "我們用 GPU", duration_s=1.0)
     score = tallied(looping, fine)
     assert (score.too_long, score.timed, score.repetitions) == (1, 2, 2)
-    untimed = tallied(Pair("c", "g", "好", "謝謝觀看" * 10))
+    untimed = tallied(UtterancePair("c", "g", "好", "謝謝觀看" * 10))
     assert (untimed.too_long, untimed.timed) == (0, 0)
 
 
 def test_parts_and_measures_are_sums_and_parts_lose_nothing():
     score = tallied(
-        Pair("a", "g1", "我 run", "我 ran"),
-        Pair("b", "g1", "我們", "我"),
-        Pair("c", "g2", "run it", "run it now"),
-        Pair("d", "g2", "3", "4"),
+        UtterancePair("a", "g1", "我 run", "我 ran"),
+        UtterancePair("b", "g1", "我們", "我"),
+        UtterancePair("c", "g2", "run it", "run it now"),
+        UtterancePair("d", "g2", "3", "4"),
     )
     assert score.parts == {
         "mixed": ErrorRate(2, s=1),
@@ -98,7 +100,7 @@ def test_parts_and_measures_are_sums_and_parts_lose_nothing():
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.tuples(TEXT, TEXT), min_size=1, max_size=6), st.randoms())
 def test_the_order_of_utterances_does_not_matter_and_joint_adds_up(texts, random):
-    pairs = [Pair(f"u{at}", f"g{at % 2}", ref, hyp) for at, (ref, hyp) in enumerate(texts)]
+    pairs = [UtterancePair(f"u{at}", f"g{at % 2}", ref, hyp) for at, (ref, hyp) in enumerate(texts)]
     shuffled = random.sample(pairs, len(pairs))
     one, other = tallied(*pairs), tallied(*shuffled)
     assert (one.rates, one.parts) == (other.rates, other.parts)

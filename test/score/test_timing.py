@@ -3,7 +3,8 @@
 import pytest
 
 from k2d.core.errors import K2DError
-from k2d.score.timing import Timing, read_timing, real_time_factor, speed_up, summed
+from k2d.score.timing import Timing, real_time_factor, speed_up, summed
+from k2d.score.timing_files import read_timing
 
 RUNS = Timing(200.0, (20.0, 10.0, 30.0), 16, 8, "fp32", "cpu")
 

@@ -8,7 +8,7 @@ from k2d.data.rows import Utterance
 from k2d.score.rates import ErrorRate
 from k2d.score.scoring import Conventions
 from k2d.score.validator import ALPHAS, JudgedChunk, study, true_errors, truth_of
-from k2d.select.tsv import ChunkRow, PairDistances
+from k2d.select.chunk_row import ChunkRow, PairDistances
 
 
 def span(key, start_s, end_s, text=None, recording="r1"):

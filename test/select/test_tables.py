@@ -9,13 +9,14 @@ from k2d.core.errors import K2DError, MissingInput, UsageError
 from k2d.report.thresholds import summed_up
 from k2d.score.rates import ErrorRate
 from k2d.score.validator import JudgedChunk, study
-from k2d.select.bulk import Keeping, Pair, blocks, measured_lines
+from k2d.select.chunk_row import ChunkRow, Decision, chunk_line
+from k2d.select.distance_workers import Keeping, TextPair, blocks, measured_lines
 from k2d.select.distances import Comparer
 from k2d.select.metrics import METRICS, Measuring, Metric
-from k2d.select.record import Tally
+from k2d.select.record import SelectionTally
 from k2d.select.rules import RULES, judge
 from k2d.select.sweep import alphas_of, main, sweep
-from k2d.select.tsv import ChunkRow, Decision, chunk_line, read_distances, write_decisions, write_distances
+from k2d.select.table_files import read_distances, write_decisions, write_distances
 
 FOUR_DECIMALS = st.integers(0, 20000).map(lambda n: n / 10000)
 ROWS = st.lists(
@@ -75,7 +76,7 @@ def test_a_file_that_is_none_is_named_with_its_line(tmp_path, content, message):
 @given(ROWS)
 @pytest.mark.slow
 def test_the_sums_of_a_selection_add_up(rows):
-    tally = Tally()
+    tally = SelectionTally()
     for row in rows:
         tally.add(row, judge(row.distances, RULES["composite"], 0.4).reason, row.split)
     found = tally.as_json()
@@ -132,17 +133,17 @@ def test_the_sweep_prints_what_is_kept_per_alpha_and_metric(tmp_path, capsys):
 
 
 def test_blocks_are_bounded_by_pairs_and_by_characters():
-    pairs = [Pair(str(n), "r", 1.0, "好" * 700_000 * (n == 3), "") for n in range(4501)]
+    pairs = [TextPair(str(n), "r", 1.0, "好" * 700_000 * (n == 3), "") for n in range(4501)]
     found = list(blocks(pairs))
     assert [len(block) for block in found] == [2000, 2000, 501]
     assert [pair.id for block in found for pair in block] == [pair.id for pair in pairs]
-    long = [Pair(str(n), "r", 1.0, "好" * 2_000_000, "") for n in range(3)]
+    long = [TextPair(str(n), "r", 1.0, "好" * 2_000_000, "") for n in range(3)]
     assert [len(block) for block in blocks(long)] == [1, 1, 1]
 
 
 @pytest.mark.slow
 def test_workers_give_a_line_for_every_pair():
-    pairs = [Pair(f"a/b/{n}", "r", 1.5, "我們用 model", "我们用 model" if n % 2 else "") for n in range(9)]
+    pairs = [TextPair(f"a/b/{n}", "r", 1.5, "我們用 model", "我们用 model" if n % 2 else "") for n in range(9)]
     lines = sorted(measured_lines(pairs, Measuring(), nj=2, total=len(pairs)))
     assert lines[0] == "a/b/0\tr\t1.500\t0\t0\t4\t0\t1.0000\t1.0000\t1.0000"
     assert lines[1] == "a/b/1\tr\t1.500\t0\t0\t4\t4\t0.0000\t0.0000\t0.0000"
@@ -152,7 +153,7 @@ def test_workers_give_a_line_for_every_pair():
 @pytest.mark.slow
 def test_an_interrupted_run_goes_on_from_its_blocks_and_other_settings_do_not_take_them(tmp_path):
     """What a block has left is taken as it stands: marked here, so that it can be told from what is measured anew."""
-    pairs = [Pair(f"a/b/{n}", "r", 1.5, "我們用 model", "我們") for n in range(3)]
+    pairs = [TextPair(f"a/b/{n}", "r", 1.5, "我們用 model", "我們") for n in range(3)]
     keeping = Keeping(blocks=tmp_path / "blocks")
     first = list(measured_lines(pairs, Measuring(), nj=1, total=3, keeping=keeping))
     (left,) = (tmp_path / "blocks").iterdir()

@@ -69,7 +69,7 @@ class Lab:
 
     def chunk(self, *overrides, **how):
         job = self.job(*overrides, **how)
-        job.places.exp.mkdir(exist_ok=True)
+        job.layout.exp.mkdir(exist_ok=True)
         run_stage(BY_VERB["chunk"], job)
         return self.chunks
 

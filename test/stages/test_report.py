@@ -89,9 +89,9 @@ def test_the_same_results_are_skipped_and_new_ones_are_reported_unasked(made):
 def test_the_same_files_make_the_same_report(tmp_path):
     job = made_job(tmp_path)
     for system in ("teacher", "kd_all-s1"):
-        write_score(job.places.exp, system, "mini/read_test", speed=0.2)
-    write_record(job.places.exp, "kd_all")
-    write_distances(job.places.exp, [made_row("mini/lectures/c1", 0, True, random.Random(1))])
+        write_score(job.layout.exp, system, "mini/read_test", speed=0.2)
+    write_record(job.layout.exp, "kd_all")
+    write_distances(job.layout.exp, [made_row("mini/lectures/c1", 0, True, random.Random(1))])
     reports = []
     for folder in (tmp_path / "first", tmp_path / "second"):
         folder.mkdir()
@@ -130,8 +130,8 @@ def test_texts_are_compared_as_in_selection(tmp_path):
     """Traditional against simplified is no difference, and timestamps are none."""
     job = made_job(tmp_path)
     audio = write_audio(tmp_path / "a.wav", speechlike(11.0), subtype="PCM_16")
-    write_chunks(job.places.exp, {"c1": ("我們用 GPU", "我们用<4.20>Gpu")}, str(audio))
-    write_distances(job.places.exp, [made_row("mini/lectures/c1", 0, True, random.Random(1))])
+    write_chunks(job.layout.exp, {"c1": ("我們用 GPU", "我们用<4.20>Gpu")}, str(audio))
+    write_distances(job.layout.exp, [made_row("mini/lectures/c1", 0, True, random.Random(1))])
     make(units(job)[0], job, tmp_path)
     page = (tmp_path / "report.html").read_text()
     assert "<mark>" not in page

@@ -31,9 +31,9 @@ def lab(tmp_path):
         )
         places = [f"exp={tmp_path / 'exp'}", f"data={tmp_path / 'data'}"]
         job = make_job(load_config(tmp_path / "x.yaml", places))
-        job.places.exp.mkdir(parents=True, exist_ok=True)
+        job.layout.exp.mkdir(parents=True, exist_ok=True)
         run_stage(BY_VERB["tokens"], job)
-        return job.places.exp / "tokens"
+        return job.layout.exp / "tokens"
 
     return make
 

@@ -1,7 +1,7 @@
 """Distances by hand, in the order of the columns."""
 
+from k2d.select.chunk_row import PairDistances
 from k2d.select.metrics import Measuring, Opinion, OpinionPair, composite
-from k2d.select.tsv import PairDistances
 
 
 def far(loops_a: bool, loops_b: bool, n_a: int, n_b: int, mer: float, per: float) -> PairDistances:

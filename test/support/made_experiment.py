@@ -237,7 +237,7 @@ def main(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "made.yaml").write_text(CONF)
     job = make_job(load_config(folder / "made.yaml", [f"exp={folder / 'exp'}", "report.title=Made-up test data"]))
-    fabricate(job.places.exp)
+    fabricate(job.layout.exp)
     (folder / "report").mkdir(exist_ok=True)
     print(make(units(job)[0], job, folder / "report"))
 

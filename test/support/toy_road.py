@@ -68,14 +68,14 @@ def toy_road(root: Path, monkeypatch: pytest.MonkeyPatch) -> ToyRoad:
 
     def select(job: Job) -> list[Unit]:
         settings = {"alpha": job.config.select.alpha}
-        opinions = job.places.exp / "opinions"
-        return [Unit(job.places.exp / "select" / name, {**settings, "name": name}, (opinions,)) for name in "ab"]
+        opinions = job.layout.exp / "opinions"
+        return [Unit(job.layout.exp / "select" / name, {**settings, "name": name}, (opinions,)) for name in "ab"]
 
     def one(folder: str, reads: str) -> Callable[[Job], list[Unit]]:
-        return lambda job: [Unit(job.places.exp / folder, {"folder": folder}, (job.places.exp / reads,))]
+        return lambda job: [Unit(job.layout.exp / folder, {"folder": folder}, (job.layout.exp / reads,))]
 
     def second_opinion(job: Job) -> list[Unit]:
-        return [Unit(job.places.exp / "opinions", {"beam": job.config.decode.beam})]
+        return [Unit(job.layout.exp / "opinions", {"beam": job.config.decode.beam})]
 
     stages = {
         "second_opinion": ToyStage(second_opinion),

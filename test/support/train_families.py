@@ -22,11 +22,11 @@ from k2d.models.whisper.checkpoint_files import Generation, WhisperWeights
 from k2d.models.whisper.new_network import NewWhisper
 from k2d.models.whisper.recogniser import WhisperRecogniser
 from k2d.objectives.objective import Objective
-from k2d.train.batches import IGNORED, Batch, Material, Sample, Share, StepBatches, collate
-from k2d.train.distillation import Distilling, Pair
+from k2d.train.batches import IGNORED, Batch, Material, Sample, StepBatches, TrainingProcess, collate
+from k2d.train.distillation import DistillationLoss, TeacherStudent
 from k2d.train.engine import PhasePlan
 from k2d.train.pool import Pool, PoolIndex
-from k2d.train.supervised import Supervised
+from k2d.train.supervised import SupervisedLoss
 
 RATE_HZ = 16_000
 TEXTS = ("我們 today", "hello world", "the plan 很 smart", "去玩")
@@ -55,18 +55,18 @@ class Families:
         recogniser, phase = copy.deepcopy(self._new[case.family]), case.phase
         material = Material(self._pool, recogniser.codec, recogniser.window, Request())
 
-        def batches(share: Share, first: int) -> StepBatches:
+        def batches(share: TrainingProcess, first: int) -> StepBatches:
             return StepBatches(material, phase, (1, 0), share, first)
 
-        return recogniser, PhasePlan("labels", phase, phase.train, Supervised(recogniser, phase), batches)
+        return recogniser, PhasePlan("labels", phase, phase.train, SupervisedLoss(recogniser, phase), batches)
 
     def _student(self, case: Case) -> tuple[Any, PhasePlan]:
         teacher = copy.deepcopy(self._teachers[case.family])
         student: Any = shrink(teacher, [0, 2])
         _make_exact(student)
         student.spec_augment, student.freeze_positions = False, case.freeze_positions
-        pair = Pair(student, teacher, shares_encoder=case.freeze_encoder)
-        objective = Distilling(pair, Objective(dict.fromkeys(case.terms, 1.0)), "token_mean")
+        pair = TeacherStudent(student, teacher, shares_encoder=case.freeze_encoder)
+        objective = DistillationLoss(pair, Objective(dict.fromkeys(case.terms, 1.0), 2.0), "token_mean")
         samples = _samples(student)
         part = "decoder" if case.freeze_encoder else "all"
         keeping = teacher if case.keep_encoded else None
@@ -88,7 +88,7 @@ def _make_exact(recogniser: Any) -> None:
 class Shared(Dataset[list[Batch]]):
     """The same samples in every step, one process's share of them; for `teacher`, with what it makes of them."""
 
-    def __init__(self, samples: Sequence[Sample], share: Share, teacher: Any | None) -> None:
+    def __init__(self, samples: Sequence[Sample], share: TrainingProcess, teacher: Any | None) -> None:
         own = collate(samples[share.rank :: share.world])
         self._batch = own if teacher is None else _encoded(own, teacher)
 

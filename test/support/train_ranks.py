@@ -46,7 +46,7 @@ def train(folder):
     trainer = L.Trainer
     training = Training(phases=PHASES, checkpoint_every_steps=4)
     setting, recogniser = Setting(folder, seed=5, n_workers=0), SlowRecogniser(seed=5, dropout=0.0)
-    with patch.object(engine.L, "Trainer", lambda **how: trainer(**{**how, "devices": 2, "strategy": "ddp"})):
+    with patch.object(L, "Trainer", lambda **how: trainer(**{**how, "devices": 2, "strategy": "ddp"})):
         train_recogniser(recogniser, training, train_fake.material(), setting, recipe=train_fake.recipe_of(training))
 
 

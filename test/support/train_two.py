@@ -52,7 +52,7 @@ def carry_out(families: Families, folder: Path, rank: int | None) -> int:
         return trainer(**{**options, **shared, "logger": False})
 
     found = {}
-    with patch.object(engine.L, "Trainer", on_cpu):
+    with patch.object(L, "Trainer", on_cpu):
         for name in CASES:
             found[name] = one(families, name, folder, rank)
     torch.save(found, folder / ("alone.pt" if rank is None else f"rank-{rank}.pt"))

@@ -175,7 +175,7 @@ def _beginning() -> dict[str, torch.Tensor]:
 def _material(model) -> tuple[torch.Tensor, list[list[int]]]:
     """What the encoder makes of every window, as it is in its recording; and prompt, label and end in one."""
     from k2d.models.codec import Request
-    from k2d.models.interface import Situated
+    from k2d.models.interface import WindowInContext
     from k2d.models.whisper.library import MARGIN
 
     states, rows = [], []
@@ -187,7 +187,7 @@ def _material(model) -> tuple[torch.Tensor, list[list[int]]]:
             n_samples = min(round(talk.duration_s * RATE_HZ) - first, round(WINDOW_S * RATE_HZ))
             part = torch.from_numpy(speech[first : first + n_samples + 2 * MARGIN])
             with torch.no_grad():  # as a part of its recording, and alone: other tools hear it so
-                states.append(model.encode_situated([Situated(part, n_samples, loudest)]).states_BTD[0])
+                states.append(model.encode_in_context([WindowInContext(part, n_samples, loudest)]).states_BTD[0])
                 states.append(model.encode(part[None, MARGIN : MARGIN + n_samples]).states_BTD[0])
             sot, no_speech = model.codec.tokenizer.sot, model.codec.tokenizer.no_speech
             rows += 2 * [model.codec.label(label, Request((language,)))[0] if label else [sot, no_speech]]

@@ -15,11 +15,13 @@ PLAIN = Augment(gain_db=0.0, noise=0.0, echo=0.0)
 
 @pytest.fixture
 def batches(fake):
-    from k2d.train.batches import Share, StepBatches
+    from k2d.train.batches import StepBatches, TrainingProcess
 
     def make(seed=1, number=0, rank=0, world=1, pool=None, first_step=0, **phase):
         made = Phase(**phase)
-        return StepBatches(fake.material(**(pool or {})), made, (seed, number), Share(rank, world), first_step)
+        return StepBatches(
+            fake.material(**(pool or {})), made, (seed, number), TrainingProcess(rank, world), first_step
+        )
 
     return make
 

@@ -27,9 +27,9 @@ def kept(recordings, tmp_path):
 
 
 def opened(cache, folder, held_out=(), codec=None, max_tokens=MAX_TOKENS):
-    from k2d.train.chunk_writing import Wanted, open_chunks
+    from k2d.train.chunk_writing import TableRequest, open_chunks
 
-    return open_chunks(Wanted({folder: held_out}, codec or made_codec(), max_tokens), cache)
+    return open_chunks(TableRequest({folder: held_out}, codec or made_codec(), max_tokens), cache)
 
 
 def labels_of(table):
@@ -130,12 +130,12 @@ def test_whole_files_and_silence_are_chunks_too(tmp_path):
 
 
 def test_a_process_that_is_sent_the_batches_maps_the_files_itself(kept, tmp_path):
-    from k2d.train.batches import Share
+    from k2d.train.batches import TrainingProcess
     from k2d.train.chunk_batches import ChunkBatches, ChunkMaterial
 
     table, codec = opened(tmp_path / "cache", kept), made_codec()
     assert len(pickle.dumps(table)) < 500
-    batches = ChunkBatches(ChunkMaterial(table, codec, codec.layout.window), 4, 2, (1, 0), Share())
+    batches = ChunkBatches(ChunkMaterial(table, codec, codec.layout.window), 4, 2, (1, 0), TrainingProcess())
     sent = pickle.loads(pickle.dumps(batches))  # noqa: S301
     assert_equal(batches[5], sent[5])
 
@@ -143,13 +143,13 @@ def test_a_process_that_is_sent_the_batches_maps_the_files_itself(kept, tmp_path
 @pytest.mark.parametrize("n_loaders", [1, 2])
 @pytest.mark.slow
 def test_any_number_of_loader_processes_gives_the_same_batches(kept, tmp_path, n_loaders):
-    from k2d.train.batches import Share, StepLoader
+    from k2d.train.batches import StepLoader, TrainingProcess
     from k2d.train.chunk_batches import ChunkBatches, ChunkMaterial, Labelling
 
     table, codec = opened(tmp_path / "cache", kept), made_codec()
     labelling = Labelling(timestamps_probability=0.5, previous_text_probability=0.5, token_noise=0.2)
     material = ChunkMaterial(table, codec, codec.layout.window, labelling)
-    batches = ChunkBatches(material, 4, 2, (1, 0), Share())
+    batches = ChunkBatches(material, 4, 2, (1, 0), TrainingProcess())
     n_steps = count()
     for step, loaded in zip(n_steps, StepLoader(batches, 0, 12, n_loaders), strict=False):
         assert_equal(loaded, batches[step])

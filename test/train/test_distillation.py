@@ -41,19 +41,19 @@ def chunks_folder(tmp_path_factory):
 
 
 def table_of(folder, cache, codec, held_out=()):
-    from k2d.train.chunk_writing import Wanted, open_chunks
+    from k2d.train.chunk_writing import TableRequest, open_chunks
 
-    return open_chunks(Wanted({folder: held_out}, codec, 200), cache / "table")
+    return open_chunks(TableRequest({folder: held_out}, codec, 200), cache / "table")
 
 
 def batches_of(folder, cache, **how):
-    from k2d.train.batches import Share
+    from k2d.train.batches import TrainingProcess
     from k2d.train.chunk_batches import ChunkBatches, ChunkMaterial, Labelling
 
     codec = made_codec()
     found = table_of(folder, cache, codec)
     material = ChunkMaterial(found, codec, codec.layout.window, Labelling(**how))
-    return ChunkBatches(material, len(found), 1, (1, 0), Share())
+    return ChunkBatches(material, len(found), 1, (1, 0), TrainingProcess())
 
 
 def test_a_batch_is_the_chunks_audio_and_labels(chunks_folder, tmp_path):
@@ -144,15 +144,15 @@ def test_chunks_with_audio_of_their_own_are_of_the_recording_that_they_were_cut_
 
 def test_a_student_with_all_layers_has_nothing_to_learn_from_its_teacher(teacher, chunks_folder, tmp_path):
     from k2d.objectives.objective import Objective
-    from k2d.train.distillation import Distilling, Pair
+    from k2d.train.distillation import DistillationLoss, TeacherStudent
 
     (batch,) = batches_of(chunks_folder, tmp_path)[0]
     student = teacher.with_decoder_layers([0, 1, 2])
     n_encoded = []
     teacher.network.encoder.register_forward_hook(lambda *_: n_encoded.append("teacher"))
     student.network.encoder.register_forward_hook(lambda *_: n_encoded.append("student"))
-    distilling = Distilling(
-        Pair(student, teacher, shares_encoder=True), Objective({"ce": 0.8, "kl": 1.0}), "token_mean"
+    distilling = DistillationLoss(
+        TeacherStudent(student, teacher, shares_encoder=True), Objective({"ce": 0.8, "kl": 1.0}, 2.0), "token_mean"
     )
     sums = distilling.sums(batch)
     assert sums["kl"].item() == pytest.approx(0.0, abs=1e-4)
@@ -160,7 +160,9 @@ def test_a_student_with_all_layers_has_nothing_to_learn_from_its_teacher(teacher
     assert distilling.counts(batch) == dict.fromkeys(("ce", "kl"), _n_targets(batch))
     smaller = teacher.with_decoder_layers([0, 2])
     smaller.network.requires_grad_(True)
-    terms = Distilling(Pair(smaller, teacher, True), Objective({"ce": 0.8, "kl": 1.0, "ctc": 0.1}), "sum")
+    terms = DistillationLoss(
+        TeacherStudent(smaller, teacher, True), Objective({"ce": 0.8, "kl": 1.0, "ctc": 0.1}, 2.0), "sum"
+    )
     sums = terms.sums(batch)
     assert sums["kl"].item() > 0.1
     assert list(sums) == ["ce", "kl", "ctc"]
@@ -179,11 +181,13 @@ def _n_targets(batch):
 def test_padding_never_leaks_into_the_loss(teacher, chunks_folder, tmp_path):
     from k2d.objectives.objective import Objective
     from k2d.train.batches import singles
-    from k2d.train.distillation import Distilling, Pair
+    from k2d.train.distillation import DistillationLoss, TeacherStudent
 
     (batch,) = batches_of(chunks_folder, tmp_path)[0]
     student = teacher.with_decoder_layers([0, 2])
-    terms = Distilling(Pair(student, teacher, True), Objective({"ce": 1.0, "kl": 1.0}), "token_mean")
+    terms = DistillationLoss(
+        TeacherStudent(student, teacher, True), Objective({"ce": 1.0, "kl": 1.0}, 2.0), "token_mean"
+    )
     together = terms.sums(batch)
     alone = [terms.sums(one) for one in singles(batch)]
     for name in ("ce", "kl"):
@@ -193,9 +197,9 @@ def test_padding_never_leaks_into_the_loss(teacher, chunks_folder, tmp_path):
 def test_what_is_kept_is_what_the_teacher_gives(teacher, chunks_folder, tmp_path, monkeypatch):
     """With it, the losses are the same, no audio is read, and neither encoder nor decoder of the teacher runs again."""
     from k2d.objectives.objective import Objective
-    from k2d.train.batches import Share
+    from k2d.train.batches import TrainingProcess
     from k2d.train.chunk_batches import ChunkBatches, ChunkMaterial, Labelling
-    from k2d.train.distillation import Distilling, Pair
+    from k2d.train.distillation import DistillationLoss, TeacherStudent
     from k2d.train.encoded import open_encoded
 
     chunks = table_of(chunks_folder, tmp_path, teacher.codec)
@@ -209,9 +213,9 @@ def test_what_is_kept_is_what_the_teacher_gives(teacher, chunks_folder, tmp_path
 
     def losses(**kept):
         material = ChunkMaterial(chunks, teacher.codec, teacher.window, **kept)
-        (batch,) = ChunkBatches(material, len(chunks), 1, (1, 0), Share())[0]
-        pair = Pair(teacher.with_decoder_layers([0, 2]), teacher, shares_encoder=True)
-        sums = Distilling(pair, Objective({"ce": 1.0, "kl": 1.0}), "token_mean").sums(batch)
+        (batch,) = ChunkBatches(material, len(chunks), 1, (1, 0), TrainingProcess())[0]
+        pair = TeacherStudent(teacher.with_decoder_layers([0, 2]), teacher, shares_encoder=True)
+        sums = DistillationLoss(pair, Objective({"ce": 1.0, "kl": 1.0}, 2.0), "token_mean").sums(batch)
         return batch, {name: value.item() for name, value in sums.items()}
 
     heard, expected = losses()
@@ -234,15 +238,15 @@ def test_what_is_kept_is_what_the_teacher_gives(teacher, chunks_folder, tmp_path
 def test_the_student_reads_other_words_and_is_to_say_what_was_there(teacher, chunks_folder, tmp_path, monkeypatch):
     """All words replaced by others that occur; prompt, times and targets stay, and the teacher reads what was there."""
     from k2d.objectives.objective import Objective
-    from k2d.train.batches import IGNORED, Share
+    from k2d.train.batches import IGNORED, TrainingProcess
     from k2d.train.chunk_batches import ChunkBatches, ChunkMaterial, Labelling
-    from k2d.train.distillation import Distilling, Pair
+    from k2d.train.distillation import DistillationLoss, TeacherStudent
 
     chunks = table_of(chunks_folder, tmp_path, teacher.codec)
 
     def batch_of(noise):
         material = ChunkMaterial(chunks, teacher.codec, teacher.window, Labelling(token_noise=noise))
-        (batch,) = ChunkBatches(material, len(chunks), 1, (1, 0), Share())[0]
+        (batch,) = ChunkBatches(material, len(chunks), 1, (1, 0), TrainingProcess())[0]
         return batch
 
     clean, noisy = batch_of(0.0), batch_of(1.0)
@@ -262,7 +266,9 @@ def test_the_student_reads_other_words_and_is_to_say_what_was_there(teacher, chu
         teacher, "hidden", lambda memory, ids_BL, real=teacher.hidden: (read.append(ids_BL), real(memory, ids_BL))[1]
     )
     student = teacher.with_decoder_layers([0, 2])
-    Distilling(Pair(student, teacher, True), Objective({"ce": 1.0, "kl": 1.0}), "token_mean").sums(noisy)
+    DistillationLoss(TeacherStudent(student, teacher, True), Objective({"ce": 1.0, "kl": 1.0}, 2.0), "token_mean").sums(
+        noisy
+    )
     (ids_BL,) = read
     assert (ids_BL == clean.inputs_BL).all()
 

@@ -40,11 +40,11 @@ def test_the_losses_are_those_of_espnets_model(recogniser, material, data, train
     import torch
     from torch.nn.utils.rnn import pad_sequence
 
-    from k2d.train.batches import Share, StepBatches
-    from k2d.train.supervised import Supervised
+    from k2d.train.batches import StepBatches, TrainingProcess
+    from k2d.train.supervised import SupervisedLoss
 
     phase = Phase(data=data, train=train, batch_size=3, label_smoothing=0.0, augment=STILL)
-    (batch,) = StepBatches(material, phase, (0, 0), Share())[0]
+    (batch,) = StepBatches(material, phase, (0, 0), TrainingProcess())[0]
     labels = [
         row[: int((targets != -100).sum()) + 2] for row, targets in zip(batch.inputs_BL, batch.targets_BL, strict=True)
     ]
@@ -67,7 +67,7 @@ def test_the_losses_are_those_of_espnets_model(recogniser, material, data, train
         batch.n_text_B,
     )
     with torch.no_grad():
-        sums = Supervised(recogniser, phase).sums(shown)
+        sums = SupervisedLoss(recogniser, phase).sums(shown)
     for name, theirs in (("ctc", "loss_ctc"), ("attention", "loss_att")):
         if name in sums:
             assert sums[name].item() / 3 == pytest.approx(stats[theirs].item(), rel=1e-4)

@@ -15,10 +15,10 @@ def train(fake, folder, *, reach=None, recogniser=None, ngpu=0):
     """Train the tiny recogniser by CTC alone, with an objective that says what it reaches."""
     from k2d.train.batches import StepBatches
     from k2d.train.engine import PhasePlan, Setting, train
-    from k2d.train.supervised import Supervised
+    from k2d.train.supervised import SupervisedLoss
 
     recogniser = recogniser or fake.FakeRecogniser(seed=1)
-    objective = Supervised(recogniser, PHASE)
+    objective = SupervisedLoss(recogniser, PHASE)
     objective.reach = reach or objective.reach
     plan = PhasePlan(
         "one", PHASE, "all", objective, lambda share, _: StepBatches(fake.material(), PHASE, (1, 0), share)

@@ -54,7 +54,7 @@ def test_the_attention_loss_by_hand(fake):
     import torch
 
     from k2d.train.batches import IGNORED, Batch
-    from k2d.train.supervised import Supervised
+    from k2d.train.supervised import SupervisedLoss
 
     recogniser = fake.FakeRecogniser(dropout=0.0)
     logits_BLV = torch.zeros(1, 3, fake.VOCABULARY)
@@ -64,7 +64,7 @@ def test_the_attention_loss_by_hand(fake):
     nothing = torch.zeros(1, 1, dtype=torch.int64)
     targets_BL = torch.tensor([[7, fake.EOS, IGNORED]])
     batch = Batch(("u",), torch.zeros(1, 100), torch.tensor([100]), nothing, targets_BL, nothing, torch.tensor([1]))
-    objective = Supervised(recogniser, Phase(train="decoder", label_smoothing=0.0))
+    objective = SupervisedLoss(recogniser, Phase(train="decoder", label_smoothing=0.0))
     assert objective.counts(batch) == {"attention": 2}
     expected = math.log(2) + math.log(fake.VOCABULARY)
     assert objective.sums(batch)["attention"].item() == pytest.approx(expected, abs=1e-5)
@@ -74,18 +74,18 @@ def test_the_ctc_loss_by_hand(fake):
     """Two frames and one letter: a-, -a or aa."""
     import torch
 
-    from k2d.train.supervised import Supervised
+    from k2d.train.supervised import SupervisedLoss
 
     recogniser = fake.FakeRecogniser(dropout=0.0)
     probabilities_TV = torch.full((2, fake.VOCABULARY), 1e-30)
     probabilities_TV[:, fake.BLANK], probabilities_TV[:, fake.FIRST_LETTER] = 0.75, 0.25
     recogniser.ctc_log_probs = lambda memory: probabilities_TV.log()[None]
     pool = {"texts": ["a"], "durations_s": [0.1]}  # two frames of 50 ms
-    objective = Supervised(recogniser, Phase(data="utterances", train="encoder"))
-    from k2d.train.batches import Share, StepBatches
+    objective = SupervisedLoss(recogniser, Phase(data="utterances", train="encoder"))
+    from k2d.train.batches import StepBatches, TrainingProcess
 
     phase = Phase(data="utterances", train="encoder", batch_size=1)
-    (batch,) = StepBatches(fake.material(**pool), phase, (0, 0), Share())[0]
+    (batch,) = StepBatches(fake.material(**pool), phase, (0, 0), TrainingProcess())[0]
     assert objective.counts(batch) == {"ctc": 1}
     assert objective.sums(batch)["ctc"].item() == pytest.approx(-math.log(2 * 0.75 * 0.25 + 0.25**2), abs=1e-5)
 
@@ -160,9 +160,9 @@ def test_several_backward_passes_are_as_one(run):
 
 
 def test_a_sum_stays_a_sum_in_however_many_passes(run, monkeypatch):
-    from k2d.train.supervised import Supervised
+    from k2d.train.supervised import SupervisedLoss
 
-    monkeypatch.setattr(Supervised, "counts", lambda self, batch: dict.fromkeys(self.weights, 0))
+    monkeypatch.setattr(SupervisedLoss, "counts", lambda self, batch: dict.fromkeys(self.weights, 0))
     phase = {"steps": 2, "batch_size": 6, "lr": 1e-3, **STILL}
     one, three = (run({"one": Phase(accumulate=n, **phase)}, f"in {n}")[2] for n in (1, 3))
     assert float(one[0]["loss"]) > 20  # of all the tokens of six samples

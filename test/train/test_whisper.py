@@ -96,7 +96,7 @@ def test_the_end_of_a_recording_is_heard_as_in_use():
     """A sound that ends at 1 s, in a recording that ends 0.4 s later: zeros behind, which are no silence."""
     import torch
 
-    from k2d.models.interface import Situated
+    from k2d.models.interface import WindowInContext
     from k2d.models.whisper.library import MARGIN
 
     recogniser = new()
@@ -105,8 +105,8 @@ def test_the_end_of_a_recording_is_heard_as_in_use():
     around_N = torch.nn.functional.pad(speech_N, (MARGIN, MARGIN))
     with torch.no_grad():
         ours, _ = recogniser.encode_unpadded(speech_N[None], torch.tensor([480_000]))
-        window = Situated(around_N[: 22_400 + 2 * MARGIN], 22_400, recogniser.loudest(around_N))
-        theirs = recogniser.encode_situated([window])
+        window = WindowInContext(around_N[: 22_400 + 2 * MARGIN], 22_400, recogniser.loudest(around_N))
+        theirs = recogniser.encode_in_context([window])
     assert torch.allclose(ours.states_BTD, theirs.states_BTD, atol=1e-4)
 
 

@@ -10,9 +10,9 @@ from k2d.models.student import check_pair, shrink
 from k2d.models.whisper.recogniser import load_whisper
 from k2d.objectives.objective import Objective
 from k2d.train.batches import IGNORED, Sample, collate
-from k2d.train.chunk_batches import sequence_of
-from k2d.train.chunk_table import Chunk
-from k2d.train.distillation import Distilling, Pair
+from k2d.train.chunk_batches import decoder_sequence
+from k2d.train.chunk_table import LabelledChunk
+from k2d.train.distillation import DistillationLoss, TeacherStudent
 from k2d.train.trainable import let_learn, set_modes
 
 pytest.importorskip("whisper")
@@ -43,7 +43,9 @@ def batch(codec, previous=""):
 def distilling(teacher, student):
     let_learn(student, {"decoder"})
     set_modes(student, {"decoder"})
-    return Distilling(Pair(student, teacher, shares_encoder=True), Objective({"ce": 0.8, "kl": 1.0}), "token_mean")
+    return DistillationLoss(
+        TeacherStudent(student, teacher, shares_encoder=True), Objective({"ce": 0.8, "kl": 1.0}, 2.0), "token_mean"
+    )
 
 
 def test_a_student_fits_its_teacher(pair):
@@ -104,8 +106,8 @@ class TestALanguageThatWasGuessed:
     @staticmethod
     def said(codec, language, languages=(), previous="", **how):
         label = LABELS[1]
-        chunk = Chunk("c", "c.wav", 0.0, 3.0, label, language, codec.ids(label), codec.ids("world"))
-        return sequence_of(chunk, codec, languages, previous_ids=codec.ids(previous), **how)
+        chunk = LabelledChunk("c", "c.wav", 0.0, 3.0, label, language, codec.ids(label), codec.ids("world"))
+        return decoder_sequence(chunk, codec, languages, previous_ids=codec.ids(previous), **how)
 
     @pytest.mark.parametrize("previous", ["", "before"])
     @pytest.mark.parametrize("timestamps", [True, False])

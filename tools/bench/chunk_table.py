@@ -38,7 +38,7 @@ from k2d.models.espnet_s2t.pieces import pieces_of, train_pieces  # noqa: E402
 from k2d.models.espnet_s2t.vocabulary import layout_of, preprocessor_conf, special_symbols, token_list  # noqa: E402
 from k2d.train.batches import plain  # noqa: E402
 from k2d.train.bucketing import LengthBatches  # noqa: E402
-from k2d.train.chunk_writing import Wanted, open_chunks  # noqa: E402
+from k2d.train.chunk_writing import TableRequest, open_chunks  # noqa: E402
 
 CHUNKS_PER_RECORDING, BATCH_SIZE = 120, 256
 WINDOW = Window(30.0, 16000, 0.02)
@@ -88,7 +88,7 @@ def _measured(part: str, folder: Path) -> dict[str, Any]:
     if part == "lists":
         lengths = _lengths_from_lists(folder / "kept", codec)
     else:
-        table = open_chunks(Wanted({folder / "kept": frozenset()}, codec, MAX_TOKENS), folder / "table")
+        table = open_chunks(TableRequest({folder / "kept": frozenset()}, codec, MAX_TOKENS), folder / "table")
         lengths = table.lengths
     made = LengthBatches(lengths, BATCH_SIZE, (1, 0))
     batches = [made.batch(step).tolist()[:5] for step in range(3)]

@@ -31,10 +31,10 @@ sys.path.insert(0, str(PROJECT_ROOT))
 from egs.mini.sentences import sentence  # noqa: E402
 from egs.mini.words import COURSES, read_deck, read_grammar  # noqa: E402
 from k2d.data.kaldi.external_sort import sort_lines  # noqa: E402
-from k2d.select.bulk import Pair, measured_lines  # noqa: E402
+from k2d.select.distance_workers import TextPair, measured_lines  # noqa: E402
 from k2d.select.distances import Comparer  # noqa: E402
 from k2d.select.metrics import Measuring  # noqa: E402
-from k2d.select.tsv import write_distances  # noqa: E402
+from k2d.select.table_files import write_distances  # noqa: E402
 from k2d.text.phonemes import Phonemiser  # noqa: E402
 from k2d.text.tokenise import token_texts  # noqa: E402
 
@@ -62,7 +62,7 @@ def main() -> None:
         subprocess.run([sys.executable, __file__, "--part", part, "--pairs", str(arguments.pairs)], check=True)
 
 
-def pairs(seed: int) -> Iterator[Pair]:
+def pairs(seed: int) -> Iterator[TextPair]:
     """Chunks without end, with two opinions each."""
     rng = Random(seed)
     grammars = [read_grammar("everyday", "lecture", f"courses/{course}") for course in COURSES]
@@ -71,7 +71,7 @@ def pairs(seed: int) -> Iterator[Pair]:
     while True:
         teacher = _chunk(grammars[number % len(grammars)], words, rng)
         auxiliary = _BETWEEN_HAN.sub("", " ".join(_with_errors(token_texts(teacher), words, rng)))
-        yield Pair(f"bench/train/{number:08}", f"r{number // 360}", 27.5, f"<0.00> {teacher} <27.50>", auxiliary)
+        yield TextPair(f"bench/train/{number:08}", f"r{number // 360}", 27.5, f"<0.00> {teacher} <27.50>", auxiliary)
         number += 1
 
 
@@ -119,7 +119,7 @@ def _fresh_seconds(seed: int) -> float:
     return _seconds(comparer.compare, chunks[WARM:])
 
 
-def _seconds(compare: Callable[[str, str], object], chunks: list[Pair]) -> float:
+def _seconds(compare: Callable[[str, str], object], chunks: list[TextPair]) -> float:
     started = time.perf_counter()
     for pair in chunks:
         compare(pair.teacher, pair.auxiliary)

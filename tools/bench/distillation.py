@@ -33,7 +33,7 @@ from k2d.models.student import shrink
 from k2d.objectives.objective import Objective
 from k2d.objectives.terms import Tokens, kl
 from k2d.train.batches import Batch
-from k2d.train.distillation import Distilling, Pair
+from k2d.train.distillation import DistillationLoss, TeacherStudent
 from k2d.train.trainable import let_learn
 
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
@@ -79,12 +79,15 @@ def ways(teacher: Any, student: Any, batch_size: int) -> dict[str, Callable[[], 
     """What is timed, by name."""
     batch = make_batch(teacher, batch_size)
     kept = batch._replace(states_BTD=teacher.encode(batch.speech_BN).states_BTD.detach())
-    pairs = {name: Pair(student, teacher, shares_encoder=shared) for name, shared in (("step", True), ("twice", False))}
+    pairs = {
+        name: TeacherStudent(student, teacher, shares_encoder=shared)
+        for name, shared in (("step", True), ("twice", False))
+    }
     learning = [p for p in student.network.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(learning, fused=True)
 
-    def step(pair: Pair, batch: Batch) -> None:
-        objective = Distilling(pair, Objective(WEIGHTS), "token_mean")
+    def step(pair: TeacherStudent, batch: Batch) -> None:
+        objective = DistillationLoss(pair, Objective(WEIGHTS, 2.0), "token_mean")
         counts, sums = objective.counts(batch), objective.sums(batch)
         loss = torch.stack([objective.weights[name] * sums[name] / counts[name] for name in WEIGHTS]).sum()
         torch.autograd.backward(loss)

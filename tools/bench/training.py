@@ -39,6 +39,7 @@ from k2d.train.batches import Batch, Material  # noqa: E402
 from k2d.train.engine import Setting  # noqa: E402
 from k2d.train.pool import Pool, PoolIndex  # noqa: E402
 from k2d.train.supervised import train_recogniser  # noqa: E402
+from k2d.train.trainer import make_trainer  # noqa: E402
 
 N_TOKENS, SIZE, HOP = 1200, 128, 960
 WINDOW = Window(10.0, 16_000, 0.1)
@@ -155,12 +156,11 @@ def main() -> None:
 def _train(phase: Phase, callbacks: list[L.Callback]) -> float:
     """Train for a few steps; returns the share of waiting."""
     recogniser: Any = PlainRecogniser()
-    plain = engine.make_trainer
 
-    def make_trainer(running: Running, setting: Setting, ours: list[L.Callback], first: int) -> L.Trainer:
-        return plain(running, setting, [*ours, *callbacks], first)
+    def with_callbacks(running: Running, folder: Path, ngpu: int, ours: list[L.Callback], first: int) -> L.Trainer:
+        return make_trainer(running, folder, ngpu, [*ours, *callbacks], first)
 
-    with tempfile.TemporaryDirectory() as folder, patch.object(engine, "make_trainer", make_trainer):
+    with tempfile.TemporaryDirectory() as folder, patch.object(engine, "make_trainer", with_callbacks):
         training, material = Training(phases={"one": phase}), Material(_pool(), recogniser.codec, WINDOW)
         setting, recipe = Setting(Path(folder), seed=1), Recipe("bench", 1, {}, {})
         record = train_recogniser(recogniser, training, material, setting, recipe=recipe)

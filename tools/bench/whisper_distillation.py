@@ -35,7 +35,7 @@ from k2d.models.whisper.library import features, powers
 from k2d.models.whisper.recogniser import WhisperRecogniser
 from k2d.objectives.objective import Objective
 from k2d.train.batches import Batch
-from k2d.train.distillation import Distilling, Pair
+from k2d.train.distillation import DistillationLoss, TeacherStudent
 
 N_LABEL, TEMPERATURE = 150, 2.0
 WEIGHTS = {"ce": 0.8, "kl": 1.0}
@@ -98,7 +98,9 @@ def here(dims: WhisperDims, batch: Batch) -> Step:
     teacher = WhisperRecogniser.of(WhisperWeights(dims, made_weights(dims)), ("zh",))
     student: Any = shrink(teacher, [0, dims.n_text_layer - 1])
     student.network.encoder.requires_grad_(False)
-    objective = Distilling(Pair(student, teacher, shares_encoder=True), Objective(WEIGHTS, TEMPERATURE), "token_mean")
+    objective = DistillationLoss(
+        TeacherStudent(student, teacher, shares_encoder=True), Objective(WEIGHTS, TEMPERATURE), "token_mean"
+    )
     learning = [parameter for parameter in student.network.parameters() if parameter.requires_grad]
     optimizer = torch.optim.AdamW(learning, lr=1e-6, fused=True)
 

@@ -16,11 +16,12 @@ from k2d.core.atomic import write_text
 from k2d.core.errors import K2DError
 from k2d.core.layout import shown
 from k2d.core.system_errors import full_disk_told
+from k2d.models.espnet_s2t.family import CONFIG
 from k2d.models.espnet_s2t.training_config import written_path
 from k2d.models.espnet_s2t.vocabulary import PIECES, TOKENS
 from k2d.models.weights_file import read_torch_file
 
-CONFIG, WEIGHTS, PARAMETERS, STATISTICS = "config.yaml", "model.pth", "params.json", "feats_stats.npz"
+WEIGHTS, PARAMETERS, STATISTICS = "model.pth", "params.json", "feats_stats.npz"
 _ESPNETS_BEST = "valid.acc.ave.pth"
 
 

@@ -10,8 +10,8 @@ import torch
 
 from k2d.core.layout import shown
 from k2d.models.espnet_s2t.codec import S2TCodec
+from k2d.models.espnet_s2t.family import CONFIG
 from k2d.models.espnet_s2t.folder import (
-    CONFIG,
     STATISTICS,
     ModelFiles,
     check_tokens_file,

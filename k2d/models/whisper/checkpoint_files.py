@@ -19,11 +19,12 @@ from k2d.core.errors import K2DError
 from k2d.core.layout import shown
 from k2d.models.weights_file import check_weights, read_torch_file
 from k2d.models.whisper.dims import N_AUDIO_CTX, N_MELS, N_VOCABULARY, WhisperDims, shapes
+from k2d.models.whisper.family import FACE_CONFIG, WEIGHTS
 from k2d.models.whisper.huggingface_names import EMBEDDING, OUTPUT, openai_name
 
-WEIGHTS, RULES, PARAMETERS = "model.pt", "whisper.json", "params.json"
-"""Of a folder of ours: OpenAI's checkpoint, and what its `generation_config.json` said, where it had one."""
-FACE_CONFIG, FACE_GENERATION = "config.json", "generation_config.json"
+RULES, PARAMETERS = "whisper.json", "params.json"
+"""Of a folder of ours: what `generation_config.json` said, where the checkpoint had one; numbers of parameters."""
+FACE_GENERATION = "generation_config.json"
 FACE_WEIGHTS, _FACE_INDEX = "model.safetensors", "model.safetensors.index.json"
 _NEVER, _NEVER_FIRST = "suppress_tokens", "begin_suppress_tokens"
 

@@ -21,7 +21,7 @@ from k2d.core.atomic import write_text
 from k2d.core.errors import K2DError, UsageError
 from k2d.core.layout import shown
 from k2d.models.interface import Memory, Request, Written
-from k2d.models.whisper.checkpoint_files import RULES, Generation, WhisperWeights, read_rules
+from k2d.models.whisper.checkpoint_files import RULES, Generation, read_rules, read_whisper
 from k2d.models.whisper.codec import WhisperCodec, codec_of
 from k2d.models.whisper.dims import WhisperDims, n_parameters
 from k2d.models.whisper.frontend import WhisperEars
@@ -32,8 +32,9 @@ COMPUTE_TYPES = {"fp32": "float32", "fp16": "float16", "int8": "int8", "int8_fp1
 """CTranslate2's names of ours."""
 
 
-def write_facts(folder: Path, weights: WhisperWeights) -> None:
-    """What a converted folder does not say, and is needed: beside the model."""
+def write_facts(folder: Path, model: Path) -> None:
+    """Write sizes and rules of a model, which its converted form does not hold, into the converted folder."""
+    weights = read_whisper(model)
     write_text(folder / DIMS, json.dumps(weights.dims.as_dict()) + "\n")
     write_text(folder / RULES, json.dumps(weights.generation.as_dict()) + "\n")
 
@@ -166,10 +167,10 @@ def check_compute_type(compute_type: str, device: str, key: str) -> None:
         raise UsageError(f"{key}: found {compute_type}, expected one that {kind} can here: {fitting}")
 
 
-def load_ctranslate2(
+def load(
     folder: Path, device: str, compute_type: str, languages: Sequence[str] = (), n_threads: int = 0
 ) -> CTranslate2Whisper:
-    """A converted folder with its facts beside it; CTranslate2 chooses the threads where none are given."""
+    """Load a converted folder with its facts; CTranslate2 chooses the threads where none are given."""
     import ctranslate2
 
     check_compute_type(compute_type, device, "decode.compute_type")

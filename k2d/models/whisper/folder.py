@@ -10,8 +10,9 @@ from torch import Tensor
 
 from k2d.core.atomic import write_text
 from k2d.core.system_errors import full_disk_told
-from k2d.models.whisper.checkpoint_files import PARAMETERS, RULES, WEIGHTS, WhisperWeights
+from k2d.models.whisper.checkpoint_files import PARAMETERS, RULES, WhisperWeights
 from k2d.models.whisper.dims import n_parameters
+from k2d.models.whisper.family import WEIGHTS
 
 
 def write_folder(folder: Path, weights: WhisperWeights) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from k2d.models.interface import Memory, Situated
+from k2d.models.interface import Memory, WindowInContext
 from k2d.models.whisper.codec import WINDOW
 from k2d.models.whisper.dims import N_SAMPLES, RATE_HZ, WhisperDims
 from k2d.models.whisper.library import MARGIN, features, powers
@@ -44,11 +44,11 @@ class WhisperEars(ABC):
             return -float("inf")
         return float(powers(speech_N.to(self.device).float(), self.dims.n_mels, is_padded=True).max())
 
-    def encode_situated(self, windows: Sequence[Situated]) -> Memory:
+    def encode_in_context(self, windows: Sequence[WindowInContext]) -> Memory:
         """As `whisper.transcribe`, which takes the features of a recording as a whole and then cuts windows."""
-        return self.encoded([self.situated_features(window) for window in windows])
+        return self.encoded([self.features_in_context(window) for window in windows])
 
-    def situated_features(self, window: Situated) -> Tensor:
+    def features_in_context(self, window: WindowInContext) -> Tensor:
         """Of one window: what lies behind the recording is no silence to Whisper, but zeros."""
         speech_N = window.speech_N.to(self.device).float()
         powers_MF = powers(speech_N, self.dims.n_mels, is_padded=True)

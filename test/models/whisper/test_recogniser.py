@@ -241,9 +241,9 @@ def test_training_in_bf16_hears_what_decoding_hears(tmp_path):
 
 
 def test_the_family_is_told_by_the_files(tmp_path):
-    assert family_of(write_openai(tmp_path / "a" / "tiny.pt")) == "whisper"
-    assert family_of(write_hugging_face(tmp_path / "face")) == "whisper"
-    assert family_of(tmp_path) == "espnet_s2t"
+    assert family_of(write_openai(tmp_path / "a" / "tiny.pt")).name == "whisper"
+    assert family_of(write_hugging_face(tmp_path / "face")).name == "whisper"
+    assert family_of(tmp_path).name == "espnet_s2t"
 
 
 def test_a_published_name_comes_from_the_cache_if_its_checksum_is_right(tmp_path, monkeypatch):

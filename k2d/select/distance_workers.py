@@ -13,15 +13,15 @@ from k2d.core.atomic import write_text
 from k2d.core.errors import K2DError
 from k2d.core.progress import Progress
 from k2d.core.workers import Outcome, run_each
+from k2d.select.chunk_row import ChunkRow, chunk_line
 from k2d.select.distances import Comparer
 from k2d.select.metrics import Measuring
-from k2d.select.tsv import ChunkRow, chunk_line
 
 BLOCK_PAIRS = 2000
 BLOCK_CHARACTERS = 2_000_000  # a few megabytes go to a worker at once, however long the texts are
 
 
-class Pair(NamedTuple):
+class TextPair(NamedTuple):
     """A chunk with two opinions on it, as they were written."""
 
     id: str
@@ -46,11 +46,11 @@ class Block(NamedTuple):
 
     measuring: Measuring
     keeping: Keeping
-    pairs: list[Pair]
+    pairs: list[TextPair]
 
 
 def measured_lines(
-    pairs: Iterable[Pair], measuring: Measuring, *, nj: int, total: int, keeping: Keeping = NOTHING_KEPT
+    pairs: Iterable[TextPair], measuring: Measuring, *, nj: int, total: int, keeping: Keeping = NOTHING_KEPT
 ) -> Iterator[str]:
     """A line of distances.tsv for each pair, block by block in the order in which they are done."""
     done = run_each(measure, (Block(measuring, keeping, block) for block in blocks(pairs)), nj=nj)
@@ -60,9 +60,9 @@ def measured_lines(
             progress.update(len(outcome.item.pairs))
 
 
-def blocks(pairs: Iterable[Pair]) -> Iterator[list[Pair]]:
+def blocks(pairs: Iterable[TextPair]) -> Iterator[list[TextPair]]:
     """The pairs in blocks of bounded size, of at least one pair each."""
-    block: list[Pair] = []
+    block: list[TextPair] = []
     n_characters = 0
     for pair in pairs:
         block.append(pair)

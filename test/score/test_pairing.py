@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from k2d.core.errors import K2DError
-from k2d.score.texts import Spoken, Texts, grouping, joined, read_references, read_texts, whole_recordings
+from k2d.score.pairing import Spoken, Texts, grouping, joined, whole_recordings
+from k2d.score.text_files import read_references, read_texts
 
 
 def data_directory(folder, segments, texts, speakers=None):

@@ -1,18 +1,12 @@
-"""distances.tsv and decisions.tsv: what is known of a chunk when it is judged, and the judgement, a line each."""
+"""What is known of a chunk when it is judged, and the judgement: a line of distances.tsv, and one of decisions.tsv."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import NamedTuple
 
-from k2d.core.errors import K2DError
-from k2d.core.layout import shown
 from k2d.select.metrics import DECIMALS, METRICS
-
-DISTANCES = "distances.tsv"
-DECISIONS = "decisions.tsv"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +54,7 @@ class Decision(NamedTuple):
 
 
 _CHUNK_COLUMNS = ("id", "recording", "duration_s", "loops_teacher", "loops_auxiliary", "n_teacher", "n_auxiliary")
-_DECISION_COLUMNS = ("id", "decision", "reason", "distance")
+DECISION_COLUMNS = ("id", "decision", "reason", "distance")
 
 
 def distance_columns() -> tuple[str, ...]:
@@ -84,53 +78,17 @@ def distance_text(distance: float) -> str:
     return f"{distance:.{DECIMALS}f}"
 
 
-def write_distances(path: Path, lines: Iterable[str]) -> int:
-    """Write rows that are lines already, in their order, and return how many there were."""
-    return _write(path, distance_columns(), lines)
-
-
-def write_decisions(path: Path, decisions: Iterable[Decision]) -> int:
-    """Write decisions.tsv, and return how many rows there were."""
-    return _write(path, _DECISION_COLUMNS, map(_decision_line, decisions))
-
-
-def _decision_line(row: Decision) -> str:
-    return f"{row.id}\t{'dropped' if row.reason else 'kept'}\t{row.reason}\t{distance_text(row.distance)}"
-
-
-def _write(path: Path, columns: Sequence[str], lines: Iterable[str]) -> int:
-    n_rows = 0
-    with path.open("w", encoding="utf-8", newline="\n") as file:
-        file.write("\t".join(columns) + "\n")
-        for line in lines:
-            file.write(line + "\n")
-            n_rows += 1
-    return n_rows
-
-
-def read_distances(path: Path) -> Iterator[ChunkRow]:
-    """The rows of a distances.tsv, one at a time; K2DError names a line that is not one."""
-    metrics = tuple(METRICS)
-    with path.open(encoding="utf-8", newline="\n") as file:
-        found, expected = next(file, "").rstrip("\n").replace("\t", " "), " ".join(distance_columns())
-        if found != expected:
-            message = f"{shown(path)}:1: found the columns {found[:200]!r}, expected {expected!r}"
-            raise K2DError(f"{message}; remove the folder and run stage 8 again")
-        for number, line in enumerate(file, 2):
-            try:
-                yield _chunk_row(line, metrics)
-            except ValueError:
-                message = f"{shown(path)}:{number}: found {line[:80]!r}, expected one value for each column"
-                raise K2DError(f"{message}; remove the folder and run stage 8 again") from None
-
-
-def _chunk_row(line: str, metrics: tuple[str, ...]) -> ChunkRow:
+def parse_chunk_line(line: str, metrics: tuple[str, ...]) -> ChunkRow:
     """
     >>> line = "lab/train/c1\\tr1\\t9.500\\t0\\t1\\t3\\t2\\t0.5000\\t0.2500\\t0.0000\\n"
-    >>> chunk_line(_chunk_row(line, ("mer", "per", "composite"))) + "\\n" == line
+    >>> chunk_line(parse_chunk_line(line, ("mer", "per", "composite"))) + "\\n" == line
     True
     """
     key, recording, duration_s, loops_a, loops_b, n_a, n_b, *far = line.split("\t")
     by_metric = dict(zip(metrics, map(float, far), strict=True))
     distances = PairDistances(loops_a == "1", loops_b == "1", int(n_a), int(n_b), by_metric)
     return ChunkRow(key, recording, float(duration_s), distances)
+
+
+def decision_line(row: Decision) -> str:
+    return f"{row.id}\t{'dropped' if row.reason else 'kept'}\t{row.reason}\t{distance_text(row.distance)}"

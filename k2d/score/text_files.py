@@ -1,0 +1,68 @@
+"""References and hypotheses from Kaldi `text` files, read strictly, with what the tables beside them tell."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from k2d.core.errors import FaultReport, K2DError, Treatment
+from k2d.core.layout import shown
+from k2d.data.kaldi.datadir import parse_segment
+from k2d.data.kaldi.kinds import KINDS
+from k2d.data.kaldi.tables import open_table
+from k2d.data.kaldi.validation import N_LISTED, listed, with_line_numbers
+from k2d.score.pairing import Spoken, Texts
+
+TABLES_BESIDE = ("segments", "utt2spk", "utt2dur", "reco2dur")  # of a data directory: what is known of its text
+
+
+def read_texts(path: Path) -> Texts:
+    """A `text` file; K2DError with every fault in it. What can be read as if it were right is counted."""
+    return _read(path, "text")
+
+
+def _read(path: Path, kind: str) -> Texts:
+    report = FaultReport()
+    with tempfile.TemporaryDirectory(prefix="k2d-text-") as scratch:
+        table = open_table(path, KINDS[kind], Path(scratch), report)
+        rows = dict(table.rows()) if table is not None else {}
+    if report.count(Treatment.REJECT):
+        with_line_numbers(report)
+        lines = report.lines(Treatment.REJECT)
+        raise K2DError("\n".join([f"{shown(path)}: {report.count(Treatment.REJECT)} faults", *lines]))
+    return Texts(path, rows, tuple(_told(report)))
+
+
+def _told(report: FaultReport) -> list[str]:
+    """What was mended, counted by kind, with the first place."""
+    first = {fault.code: fault for fault in reversed(report.kept)}
+    counts = {code: n for (treatment, code), n in report.counts.items() if treatment is Treatment.NORMALISE}
+    return [f"mended {n:,} × [{code}], first {first[code]}" for code, n in sorted(counts.items())]
+
+
+def read_references(texts: Texts) -> list[Spoken]:
+    """The references, with recording, speaker and times where a data directory's tables lie beside the text.
+
+    The audio is not looked at: a directory whose `wav.scp` is of another machine can be scored.
+    """
+    beside = [texts.path.with_name(name) for name in TABLES_BESIDE if texts.path.name == "text"]
+    tables = {path.name: _read(path, path.name).rows for path in beside if path.exists()}
+    for name in ("segments", "utt2spk"):
+        if missing := sorted(texts.rows.keys() - tables.get(name, texts.rows).keys()):
+            message = f"{len(missing):,} ids are in text but not in {name}: {listed(missing[:N_LISTED], len(missing))}"
+            raise K2DError(f"{shown(texts.path.parent)}: {message}; `python -m k2d data fix` keeps what all files have")
+    return [_spoken(key, text, tables, texts.path) for key, text in texts.rows.items()]
+
+
+def _spoken(key: str, text: str, tables: Mapping[str, Mapping[str, str]], path: Path) -> Spoken:
+    speaker = tables.get("utt2spk", {}).get(key)
+    segment = parse_segment(tables["segments"][key]) if "segments" in tables else None
+    if segment is None:
+        stated = tables.get("utt2dur", tables.get("reco2dur", {})).get(key)
+        return Spoken(key, text, speaker=speaker, duration_s=None if stated is None else float(stated))
+    recording_id, start_s, end_s = segment
+    if end_s <= start_s:
+        message = f"{shown(path.with_name('segments'))}: {key!r} ends at {end_s:g} s, not after its start"
+        raise K2DError(f"{message}; `python -m k2d data fix` leaves it out")
+    return Spoken(key, text, recording_id, speaker, start_s, end_s - start_s)

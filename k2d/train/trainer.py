@@ -1,0 +1,60 @@
+"""Lightning's trainer, set up so that it only moves tensors and starts processes: the rest is ours."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import lightning as L
+import torch
+from lightning.pytorch.loggers import TensorBoardLogger
+
+from k2d.config.training import Running
+from k2d.train.records import CURVES
+
+log = logging.getLogger("k2d")
+
+
+def make_trainer(running: Running, folder: Path, ngpu: int, callbacks: list[L.Callback], first_step: int) -> L.Trainer:
+    """A trainer for one phase; only device, precision and number of processes vary."""
+    logger: TensorBoardLogger | bool = False
+    try:
+        # After a resume, the curves behind `first_step` belong to steps that will be made again.
+        logger = TensorBoardLogger(folder, name="tensorboard", version="", purge_step=first_step)
+    except ModuleNotFoundError:
+        log.warning("no TensorBoard curves: `pip install tensorboard` for them; %s has the same numbers", CURVES)
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # costs 3 %
+    return L.Trainer(
+        accelerator="gpu" if ngpu else "cpu",
+        devices=ngpu or 1,
+        precision="bf16-mixed" if running.precision == "bf16" else "32-true",
+        deterministic="warn" if ngpu else True,  # CUDA's CTC has no deterministic backward pass
+        max_epochs=1,
+        logger=logger,
+        callbacks=callbacks,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+        use_distributed_sampler=False,
+        default_root_dir=folder,
+    )
+
+
+@contextmanager
+def quiet_lightning() -> Iterator[None]:
+    """Silence Lightning's list of hardware, and its advice against choices that are made on purpose."""
+    loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
+    levels = [logger.level for logger in loggers]
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", module="lightning")
+            for logger in loggers:
+                logger.setLevel(logging.WARNING)
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
