@@ -29,7 +29,7 @@ from k2d.core.errors import K2DError, MissingInput, UsageError  # noqa: E402
 from k2d.core.layout import PROJECT_ROOT, shown  # noqa: E402
 from k2d.core.parent_process import end_with_run_sh  # noqa: E402
 from k2d.core.signals import Ended, ending_on_signals  # noqa: E402
-from k2d.core.system_errors import told  # noqa: E402
+from k2d.core.system_errors import explain_os_error  # noqa: E402
 
 # verb: (module with main(argv) -> exit code, what it does)
 TOOLS = {
@@ -74,7 +74,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print("interrupted", file=sys.stderr)
         return 130
     except Exception as error:
-        if (sentence := told(error, words)) is None:
+        if (sentence := explain_os_error(error, words)) is None:
             raise  # a fault of the toolkit: its traceback is needed
         print(f"{' '.join(['python -m k2d', *words[:1]])}: {sentence}", file=sys.stderr)
         return 1

@@ -1,1 +1,1 @@
-"""What every room stands on: whole files, stamps, locks, workers, errors for people. Knows nothing of speech."""
+"""The foundation of all rooms: complete files, stamps, locks, workers, errors for people. Knows nothing of speech."""

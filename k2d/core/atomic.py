@@ -1,4 +1,4 @@
-"""Files and folders that are either whole or not there: written beside their place, synced, renamed.
+"""Files and folders that are either complete or not there: written beside their place, synced, renamed.
 
 After a kill or a power cut at any moment the final name holds the old content or the new one, never a part. A folder
 changes places with its successor in one step where the system can do that (`renameat2`). Elsewhere two renames are
@@ -50,13 +50,14 @@ def writing(path: Path) -> Iterator[TextIO]:
         with suppress(OSError):
             file_calls.unlink(partial)
         if isinstance(error, OSError):
-            _name(error, partial, path)
+            _set_filename(error, partial, path)
         raise
+    # A rename is lasting only when the folder that holds the name is on the disk as well.
     sync_folder(path.parent)
 
 
-def _name(error: OSError, partial: Path, path: Path) -> None:
-    """Let an error name the file that people know. A failed write names none."""
+def _set_filename(error: OSError, partial: Path, path: Path) -> None:
+    """Make an error name the file that the user knows. Python's error of a failed write names no file at all."""
     if error.filename == str(partial) or (error.filename is None and error.errno in NO_ROOM):
         error.filename, error.filename2 = str(path), None
 
@@ -68,7 +69,8 @@ def write_text(path: Path, text: str) -> None:
 
 
 def partial_file(path: Path) -> Path:
-    """A name for a file until it is whole: hidden, in the same folder, and no other process on any host has it."""
+    """A name for an unfinished file: hidden, in the same folder (a rename cannot cross file systems), and unique."""
+    # Host and process are in it because several nodes of a cluster may write into one shared folder.
     name = path.name.encode()[:_NAME_BYTES].decode(errors="ignore")
     return path.with_name(f".{name}.{os.uname().nodename}.{os.getpid()}.{secrets.token_hex(4)}{PARTIAL}")
 
@@ -87,7 +89,8 @@ def new_partial_folder(final: Path) -> Path:
 
 
 def publish_folder(partial: Path, final: Path) -> None:
-    """Give a finished folder its final name, in place of what was there."""
+    """Give a finished folder its final name, and remove the folder that had it before."""
+    # First the content, then the name: after a power cut a name may otherwise stand for empty files.
     sync_tree(partial)
     restore(final)
     former = _former(final)
@@ -113,14 +116,14 @@ def _rename_twice(partial: Path, final: Path) -> None:
 
 
 def restore(final: Path) -> bool:
-    """Undo what a kill in the middle of `publish_folder` left; True if the old folder was put back.
+    """Clean up after a kill in the middle of `publish_folder`; True if the old folder was put back.
 
-    The caller makes sure that nobody publishes this folder meanwhile.
+    The caller makes sure that nobody else publishes this folder at the same time.
     """
     former = _former(final)
     if not os.path.lexists(former):
         return False
-    if os.path.lexists(final):
+    if os.path.lexists(final):  # the new folder is in place, and only the old one was not removed yet
         with suppress(OSError):
             _remove(former)
         return False
@@ -130,13 +133,13 @@ def restore(final: Path) -> bool:
 
 
 def replaced_in(folder: Path) -> list[Path]:
-    """The final names of the folders here whose replacement was begun and not finished."""
+    """The final names of the folders whose replacement was not finished."""
     found = sorted(folder.glob(f".*{REPLACED}"))
     return [path.with_name(path.name[1:].removesuffix(REPLACED)) for path in found]
 
 
 def try_writing(folder: Path) -> None:
-    """Make a folder and write into it, so that an OSError tells at once what would otherwise fail after the work."""
+    """Make a folder and write into it, so that an OSError comes at once and not after hours of work."""
     make_folders(folder)
     probe = partial_file(folder / "probe")
     try:
@@ -145,7 +148,7 @@ def try_writing(folder: Path) -> None:
             file_calls.flush(file)
             file_calls.sync_file(file)
     except OSError as error:
-        _name(error, probe, folder)
+        _set_filename(error, probe, folder)
         raise
     finally:
         with suppress(OSError):
@@ -153,7 +156,7 @@ def try_writing(folder: Path) -> None:
 
 
 def make_folders(path: Path) -> None:
-    """Make a folder and its parents, as far as they are missing, so that they last."""
+    """Make a folder and its missing parents, each synced to the disk."""
     if path.is_dir():
         return
     make_folders(path.parent)

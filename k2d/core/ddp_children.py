@@ -1,6 +1,6 @@
-"""Processes that Lightning starts for the other GPUs of a training, by running the command once more.
+"""DDP children: processes that Lightning starts for the other GPUs of a training, by running the command once more.
 
-They train along, leave every file and lock to the process that started them (the leader), and end when it does.
+They only train. The process that started them (the leader) alone takes locks and writes files, and they end with it.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ _OURS = (_OUTPUT, _LEADER)
 _OF_LIGHTNING = ("LOCAL_RANK", "NODE_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 
 
-def output_of_companion() -> str | None:
-    """What this process helps to make; None: it is no companion."""
+def output_of_leader() -> str | None:
+    """The output that this process helps to train; None if it is no DDP child."""
     return None if is_first(os.environ) else os.environ.get(_OUTPUT)
 
 
 def is_first(environment: Mapping[str, str]) -> bool:
-    """Whether this is the first of all processes of a training, on whatever machine, as its environment says.
+    """Whether this is the first of all processes of a training, over all machines, by its environment.
 
     `RANK` counts over all machines (torchrun sets it). `LOCAL_RANK` counts within one machine (torchrun and Lightning
-    set it), so the number of the machine has to be looked at as well. Slurm's count comes last: a process that
-    Lightning starts within a Slurm job has inherited the count of its leader.
+    set it), so the number of the machine counts as well. Slurm's count comes last: a process that Lightning starts
+    within a Slurm job has inherited the count of its leader.
 
     >>> is_first({"LOCAL_RANK": "0", "NODE_RANK": "0"}), is_first({"LOCAL_RANK": "0", "NODE_RANK": "1"})
     (True, False)
@@ -47,20 +47,21 @@ def is_first(environment: Mapping[str, str]) -> bool:
 
 
 @contextmanager
-def companions_for(output: Path) -> Iterator[None]:
-    """Those that are started in the block help to make this output; after it others can be started."""
+def ddp_children_for(output: Path) -> Iterator[None]:
+    """DDP children that are started in the block help to train this output."""
     before = set(os.environ)
     os.environ[_OUTPUT] = str(output)
     os.environ[_LEADER] = f"{socket.gethostname()}:{os.getpid()}"
     try:
         yield
     finally:
+        # Lightning leaves its variables behind, and the next training in this process would take itself for a child.
         for name in {*_OURS, *_OF_LIGHTNING} - before:
             os.environ.pop(name, None)
 
 
 def follow_leader() -> None:
-    """Have this companion end when the process that started it does. Lightning starts it from the main thread."""
+    """Make this DDP child end when its leader does. Lightning starts children from the leader's main thread."""
     host, _, number = os.environ.get(_LEADER, "").rpartition(":")
     if host != socket.gethostname():  # there is no leader, or it is on another machine
         return

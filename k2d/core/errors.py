@@ -1,6 +1,6 @@
-"""What is wrong, where, what was expected and what to do: collected, then shown together.
+"""Faults: what is wrong, where, what was expected and what to do; collected, then shown together.
 
-Nothing here decides what happens next: a check adds faults to a report, a verb or a stage reads it.
+Nothing here decides what happens next: a check adds faults to a report, and a verb or a stage reads the report.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class UsageError(K2DError):
 
 
 class MissingInput(K2DError):
-    """What an earlier stage makes is not there. Exit code 3."""
+    """The output of an earlier stage is missing. Exit code 3."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Files below a folder, and their SHA-256: a file that does not change is read once by a process."""
+"""The files below a folder, and their SHA-256: a process reads an unchanged file only once."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from k2d.core.errors import K2DError
 from k2d.core.layout import shown
 
 _SETTLED_AFTER_NS = 2 * 10**9
-"""File systems tell time in steps of up to two seconds: a file that was just written may change within its step."""
+"""File systems store times in steps of up to two seconds, so a new file may change again without a new time."""
 _N_REMEMBERED = 100_000
 
 
 class Status(NamedTuple):
-    """What tells without reading it that a file is another one, or was written anew."""
+    """Size, time and inode of a file: if they are the same, the file was not replaced or rewritten."""
 
     size_bytes: int
     mtime_ns: int
@@ -33,7 +33,7 @@ def status_of(path: Path) -> Status:
 
 
 def files_below(folder: Path) -> Iterator[tuple[str, Status]]:
-    """The regular files below a folder by their names in it; what is hidden is left out."""
+    """The regular files below a folder by their relative names; hidden ones are skipped."""
     return _files_below(str(folder), "")
 
 
@@ -54,7 +54,7 @@ def _files_below(folder: str, prefix: str) -> Iterator[tuple[str, Status]]:
 
 
 def _if_regular(entry: os.DirEntry[str]) -> Status | None:
-    """None for what is no regular file, has just gone, or is a link that leads nowhere or in a circle."""
+    """None if it is no regular file, has just been removed, or is a link to nowhere or in a loop."""
     try:
         found = entry.stat()
     except OSError as error:
@@ -69,7 +69,7 @@ def _as_status(found: os.stat_result) -> Status:
 
 
 def sha256_of(path: Path, status: Status) -> str:
-    """The SHA-256 of a file, which is read once as long as its size, time and inode stay what they are."""
+    """The SHA-256 of a file, read only once while its size, time and inode stay the same."""
     if time.time_ns() - status.mtime_ns < _SETTLED_AFTER_NS:
         return read_sha256(path)
     return _remembered(str(path), status)
@@ -81,7 +81,7 @@ def _remembered(path: str, _status: Status) -> str:
 
 
 def read_sha256(path: Path) -> str:
-    """The SHA-256 of a file, from its bytes: the only place where files are read for their hash."""
+    """The SHA-256 of a file, from its bytes. All hashes of files are made here."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while block := file.read(1 << 20):

@@ -1,4 +1,4 @@
-"""The most of what may be asked for. Beyond it a run takes for ever, and its result is no better."""
+"""Upper limits of options. Beyond them a run takes for ever, and its result is no better."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ import argparse
 from collections.abc import Callable
 
 MOST_RESAMPLES = 100_000
-"""The ends of a 95 % interval are settled to about a hundredth of its width by then."""
+"""With this many, the ends of a 95 % interval vary by about a hundredth of its width."""
 MOST_BEAM = 100
-"""The work grows with it; recognisers are searched with 1 to 60."""
+"""The work grows with the beam; recognisers are used with 1 to 60."""
 MOST_SPEED_RUNS = 100
 """The paper takes the mean of 5."""
 MOST_PROCESSES = 1024
 """Each is an interpreter of its own."""
 MOST_BATCH = 4096
-"""Windows side by side: 4,096 of 30 s are 7.9 GB of samples."""
+"""4,096 windows of 30 s are 7.9 GB of samples."""
 
 
 def whole_number(least: int, most: int | None = None) -> Callable[[str], int]:
@@ -36,7 +36,7 @@ def whole_number(least: int, most: int | None = None) -> Callable[[str], int]:
 
 
 def between_0_and_1(text: str) -> float:
-    """An argparse type for shares that are neither nothing nor all."""
+    """An argparse type for shares between 0 and 1, both exclusive."""
     try:
         value = float(text)
     except ValueError:

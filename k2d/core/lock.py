@@ -1,6 +1,6 @@
-"""One run at a time on a folder: the second is told who holds it, or waits for its turn.
+"""One run at a time on a folder: a second run gets an error that names the holder, or waits.
 
-The kernel drops an flock when its holder dies, however it dies, so that no stale lock can remain.
+The kernel drops an flock when its holder dies, in whichever way, so no stale lock can remain.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from pathlib import Path
 from k2d.core.errors import K2DError
 from k2d.core.layout import shown
 
-_MOST_BYTES = 1 << 16  # of what a lock file says; anything may stand there
+_MOST_BYTES = 1 << 16  # that are read of a lock file, in which anything may stand
 
 log = logging.getLogger("k2d")
 
 
 @contextmanager
 def holding(folder: Path) -> Iterator[None]:
-    """Hold a folder (by a hidden file beside it) for the time of the block; K2DError names another holder."""
+    """Hold a folder (by a hidden file beside it) during the block; K2DError if another process holds it."""
     with _lock_file(folder) as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -39,9 +39,9 @@ def holding(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def taking_turns(folder: Path) -> Iterator[None]:
-    """Hold a folder that several processes may want to make, for the time of the block; a second one waits.
+    """Hold a folder that several processes may want to make, during the block; the others wait.
 
-    Whoever comes later finds it made: look for it inside the block.
+    Check inside the block whether the folder is there already: an earlier process may have made it.
     """
     with _lock_file(folder) as file:
         try:
@@ -61,18 +61,15 @@ def _lock_file(folder: Path) -> FileIO:
 
 @contextmanager
 def _signed(lock_file: FileIO) -> Iterator[None]:
-    """Say in the file who holds it. On a full disk the folder is held all the same, by a holder without a name."""
-    with suppress(OSError):
+    """Write the holder into the file, for the messages of others."""
+    now, command = time.strftime("%Y-%m-%d %H:%M:%S"), " ".join(["k2d", *sys.argv[1:]])
+    holder = {"host": socket.gethostname(), "pid": os.getpid(), "since": now, "command": command}
+    with suppress(OSError):  # on a full disk the folder is locked all the same, by a holder without a name
         lock_file.truncate(0)
-        lock_file.write(json.dumps(_myself()).encode())
+        lock_file.write(json.dumps(holder).encode())
     yield
     with suppress(OSError):
         lock_file.truncate(0)
-
-
-def _myself() -> dict[str, object]:
-    now = time.strftime("%Y-%m-%d %H:%M:%S")
-    return {"host": socket.gethostname(), "pid": os.getpid(), "since": now, "command": " ".join(["k2d", *sys.argv[1:]])}
 
 
 def _holder(lock_file: FileIO) -> str:

@@ -24,20 +24,20 @@ _PR_SET_PDEATHSIG = 1
 
 
 def end_with_parent(parent: int, *, started_by_main_thread: bool) -> None:
-    """Kill this process as soon as its parent, the process of this number, is gone."""
+    """Kill this process as soon as its parent, the process with this id, is gone."""
     if started_by_main_thread:
         signal_at_parents_end(signal.SIGKILL)
     threading.Thread(target=_watch, args=(parent,), name="parent watch", daemon=True).start()
 
 
 def signal_at_parents_end(number: signal.Signals) -> None:
-    """Have the kernel send this process a signal when the thread that started it ends. Linux only."""
+    """Ask the kernel to send this process a signal when the thread that started it ends. Linux only."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(number), 0, 0, 0)
 
 
 def end_with_run_sh() -> None:
-    """Where run.sh started this process: be asked to end when it ends. It hands on no signal that it gets itself."""
+    """If run.sh started this process, get SIGTERM when run.sh ends: it passes on none of its own signals."""
     run_sh = os.environ.get("K2D_RUN_SH")
     if run_sh == str(os.getppid()):
         signal_at_parents_end(signal.SIGTERM)
@@ -51,7 +51,7 @@ def _watch(parent: int) -> None:
 
 
 def _become(parent: int, words: list[str]) -> None:
-    """Be another program, which ends when the parent does: the thread that waits for it started this process."""
+    """Become another program that ends with the parent: the thread that waits for the program started this process."""
     signal_at_parents_end(signal.SIGKILL)
     if os.getppid() != parent:
         sys.exit(1)

@@ -1,4 +1,4 @@
-"""Progress with the time left: a bar on a terminal, a line every so often elsewhere (a log, a cluster job)."""
+"""Progress with the time left: a bar on a terminal, a line now and then elsewhere (a log, a cluster job)."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ _MARK_EVERY_S = 1.0
 
 
 class Pace:
-    """How fast work goes now: over the last ten minutes, or since it began if that is less."""
+    """The speed of work over the last ten minutes, or since it began if that is less."""
 
     def __init__(self, now_s: float, done: float) -> None:
         self._marks = deque([(now_s, done)])
 
-    def see(self, now_s: float, done: float) -> None:
-        """So much is done at this time."""
+    def record(self, now_s: float, done: float) -> None:
+        """Record how much is done at this time."""
         if now_s - self._marks[-1][0] >= _MARK_EVERY_S:
             self._marks.append((now_s, done))
         while len(self._marks) > 1 and now_s - self._marks[1][0] >= PACE_OVER_S:
             self._marks.popleft()
 
     def left_s(self, now_s: float, done: float, total: float) -> float | None:
-        """How long the rest takes at this pace; None before there is any."""
+        """How long the rest takes at this speed; None while the speed is unknown."""
         then_s, done_then = self._marks[0]
         if done >= total:
             return 0.0
@@ -42,7 +42,7 @@ class Pace:
 class Progress:
     """Counts work done towards a total. Use as a context manager; `update` as work finishes.
 
-    `done` is what earlier runs have done: it counts towards the total, and not for the pace.
+    `done` is the work of earlier runs: it counts towards the total, but not for the speed.
     """
 
     def __init__(
@@ -60,34 +60,34 @@ class Progress:
     def __exit__(self, *exc: object) -> None:
         if self._bar is not None:
             self._bar.close()
-        elif self._last_shown > self._start:  # it was long enough to speak of: say how it ended
+        elif self._last_shown > self._start:  # lines were printed, so print a last one
             self._show(time.monotonic())
 
     def begin(self) -> None:
-        """Measure the pace from now on: what took time before was no work, such as loading a model."""
+        """Measure the speed from now on: the time before was for something else, such as loading a model."""
         self._pace = Pace(time.monotonic(), self.done)
 
     def update(self, amount: float = 1) -> None:
-        """So much more is done."""
+        """Add finished work."""
         self.done += amount
         now_s = time.monotonic()
-        self._pace.see(now_s, self.done)
+        self._pace.record(now_s, self.done)
         if now_s - self._last_shown >= (LINE_EVERY_S if self._bar is None else DRAWN_EVERY_S):
             self._show(now_s)
 
     def reach(self, done: float) -> None:
-        """So much is done in all. Less than before (something is done again) leaves what is shown where it is."""
+        """Set the finished work. Less than before (when work is done again) changes nothing."""
         self.update(max(0.0, done - self.done))
 
     def _show(self, now_s: float) -> None:
         self._last_shown = now_s
         if self._bar is None:
-            print(f"{self.label}: {self.told()}", file=self.stream, flush=True)
+            print(f"{self.label}: {self.status()}", file=self.stream, flush=True)
         else:
             self._bar.refresh()
 
-    def told(self) -> str:
-        """How much is done, and the time left where a total is known."""
+    def status(self) -> str:
+        """How much is done, and the time left if a total is known."""
         now_s = time.monotonic()
         unit = f" {self.unit}" if self.unit else ""
         gone = clock(now_s - self._start)
@@ -100,11 +100,11 @@ class Progress:
 
 
 class _Bar(tqdm):  # type: ignore[type-arg]
-    """A bar that says what a line says: tqdm's own pace would count what earlier runs have done."""
+    """A bar with the text of a line: tqdm's own speed would count the work of earlier runs."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress  # first: tqdm draws as soon as it is made
-        form = "{desc}: {bar}| {told}" if progress.total else "{desc}: {told}"
+        form = "{desc}: {bar}| {status}" if progress.total else "{desc}: {status}"
         super().__init__(
             desc=progress.label,
             total=progress.total,
@@ -116,7 +116,7 @@ class _Bar(tqdm):  # type: ignore[type-arg]
 
     @property
     def format_dict(self) -> MutableMapping[str, Any]:
-        return {**super().format_dict, "n": self._progress.done, "told": self._progress.told()}
+        return {**super().format_dict, "n": self._progress.done, "status": self._progress.status()}
 
 
 def track(items: Iterable[Item], label: str, total: float | None = None, unit: str = "") -> Iterator[Item]:

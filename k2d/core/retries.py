@@ -1,4 +1,4 @@
-"""Whose fault a failure is. What the machine fails at is tried again; an item is set aside for its own fault alone.
+"""Whose fault a failure is: a failure of the machine is tried again, and an item is rejected only for its own fault.
 
 An item's own fault (a damaged file, one that crashes its decoder) is found again by every try. A fault of the machine
 (a disk or a mount that fails, too little memory, a worker that is killed from outside) may be gone the next time:
@@ -18,7 +18,7 @@ Item = TypeVar("Item")
 Value = TypeVar("Value")
 
 MAX_AGAIN = 64
-"""Items that the machine failed at and that are tried again in the same run. More of them: it is not well."""
+"""How many items that the machine failed at are tried again in one run; with more of them the run stops."""
 _MAX_NAMED = 5
 _MEMORY_WORDS = ("out of memory", "allocate memory")
 _CRASHES = {"SIGSEGV", "SIGABRT", "SIGFPE", "SIGILL", "SIGTRAP", "SIGSYS"}
@@ -27,12 +27,12 @@ _SIGNAL = re.compile(r"\bsignal (SIG\w+)")
 
 def is_passing(error: BaseException) -> bool:
     """Whether another try may succeed. An exception may say so itself (`is_passing`), as AudioError does."""
-    told = getattr(error, "is_passing", None)
-    return told if isinstance(told, bool) else isinstance(error, OSError) or is_short_of_memory(error)
+    stated = getattr(error, "is_passing", None)
+    return stated if isinstance(stated, bool) else isinstance(error, OSError) or is_short_of_memory(error)
 
 
 def is_short_of_memory(error: BaseException) -> bool:
-    """Torch says it in several ways, on a GPU and on a CPU.
+    """Whether memory ran out; torch words it in several ways, on a GPU and on a CPU.
 
     >>> is_short_of_memory(RuntimeError("DefaultCPUAllocator: can't allocate memory"))
     True
@@ -45,9 +45,9 @@ def is_short_of_memory(error: BaseException) -> bool:
 
 
 def was_killed(error: str) -> bool:
-    """Whether a worker died by a signal from outside, by an outcome's words; a crash of its own code is no such.
+    """Whether a worker was killed by a signal from outside, by the text of its outcome, and not by its own crash.
 
-    SIGBUS counts as one: it is what a failing disk does to a mapped file.
+    SIGBUS counts as from outside: a failing disk causes it in a mapped file.
 
     >>> was_killed("the worker process died (signal SIGKILL)"), was_killed("the worker process died (signal SIGSEGV)")
     (True, False)

@@ -1,4 +1,4 @@
-"""A process that is asked to end cleans up first: the signal becomes an exception, so that `finally` blocks are run."""
+"""A process that is asked to end cleans up first: the signal becomes an exception, so that `finally` blocks run."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ KEPT = "what is finished is kept; the same command goes on from there"
 
 
 class Ended(SystemExit):
-    """Somebody asked this process to end: Ctrl-C, a scheduler, a closed terminal. The exit code says by which signal.
+    """Somebody asked this process to end: Ctrl-C, a scheduler, a closed terminal. The exit code has the signal.
 
     It is no `Exception`, so nothing that handles failures takes it for one.
     """
@@ -24,7 +24,7 @@ class Ended(SystemExit):
         super().__init__(128 + number)
         self.number = number
         self.kept = kept
-        """What is kept and how to go on, for people."""
+        """For the message: what is kept, and how to go on."""
 
     def __str__(self) -> str:
         how = f"interrupted ({signal.Signals(self.number).name})"
@@ -40,8 +40,8 @@ def ending_on_signals() -> Iterator[None]:
     last_s = -REPEATED_WITHIN_S
 
     def end(number: int, _: FrameType | None) -> None:
-        # One request often comes as several signals, to the process and to its group; the second must not break off
-        # the cleaning up. Later ones must: it may hang.
+        # One request often comes as several signals, to the process and to its group, and the second must not stop
+        # the cleaning up. Later ones must be able to, as it may hang.
         nonlocal last_s
         if time.monotonic() - last_s >= REPEATED_WITHIN_S:
             last_s = time.monotonic()

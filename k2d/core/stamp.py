@@ -1,6 +1,6 @@
-"""What made a folder: the settings, inputs and code version behind it, and the checksums of what it holds.
+"""The stamp of a folder: the settings, inputs and code version that made it, and the checksums of its files.
 
-A folder whose stamp equals the one that would be written now is done; any other is refused, with what changed.
+A folder whose stamp equals the one that would be written now is done. Any other is refused, with what has changed.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ _MOST_SHOWN = 100  # letters of a setting in a message
 
 @dataclass(frozen=True)
 class Recipe:
-    """All that decides what a folder holds. Equal recipes make equal folders."""
+    """Everything that decides a folder's content. Equal recipes make equal folders."""
 
     stage: str
     version: int
-    """Of the stage's code; raised by hand when the same settings would give another result."""
+    """The version of the stage's code; raised by hand when the same settings would give another result."""
     settings: Mapping[str, Any]
     inputs: Mapping[str, str]
     """Fingerprint of each input, by its path."""
@@ -52,27 +52,28 @@ class Stamp:
     recipe: Recipe
     counts: Mapping[str, Any]
     made: Mapping[str, Any]
-    """When, how long, by which command and package version: information, not part of the identity."""
+    """Date, duration, command and package version: information, not part of the identity."""
     files: Mapping[str, FileRecord] = field(default_factory=dict)
 
     @property
     def as_made(self) -> Mapping[str, str]:
-        """Files in which only the experiment's name was changed since they were made, and their hashes before.
+        """Files in which only the experiment's name was changed since they were made, with their hashes before that.
 
-        They count in fingerprints as they were made, so that what is made from them is the same in both experiments.
+        Fingerprints use the hashes before, so that an experiment can reuse another one's folders: whatever is made
+        from them is the same in both.
         """
         found = self.made.get("as_made", {})
         return found if isinstance(found, Mapping) else {}
 
 
 def write_stamp(folder: Path, recipe: Recipe, counts: Mapping[str, Any], made: Mapping[str, Any]) -> Stamp:
-    """Record every file below the folder and write the stamp as the last of them."""
+    """Record every file below the folder, then write the stamp: a folder with a stamp is complete."""
     files = {name: _record(folder, name, status) for name, status in files_below(folder) if name != STAMP}
     return _write(folder, Stamp(recipe, counts, made, files))
 
 
 def restamp(folder: Path, stamp: Stamp, renamed: Sequence[str]) -> Stamp:
-    """Record files in which only the experiment's name was changed; the others are as they were."""
+    """Record files in which only the experiment's name was changed, and keep the records of the others."""
     as_made = {**stamp.as_made, **{name: stamp.as_made.get(name, stamp.files[name].sha256) for name in renamed}}
     files = {**stamp.files, **{name: _record(folder, name, status_of(folder / name)) for name in renamed}}
     return _write(folder, Stamp(stamp.recipe, stamp.counts, {**stamp.made, "as_made": as_made}, files))
@@ -88,7 +89,7 @@ def _write(folder: Path, stamp: Stamp) -> Stamp:
 
 
 class UnreadableStamp(K2DError):
-    """A stamp.json that was damaged, or that is none of this toolkit's."""
+    """A stamp.json that is damaged, or was not written by this toolkit."""
 
     def __init__(self, path: Path, why: str) -> None:
         super().__init__(
@@ -98,7 +99,7 @@ class UnreadableStamp(K2DError):
 
 
 def read_stamp(folder: Path) -> Stamp | None:
-    """The stamp of a folder, None where there is none."""
+    """The stamp of a folder; None if there is none."""
     path = folder / STAMP
     if not path.is_file():
         return None
@@ -116,7 +117,7 @@ def read_stamp(folder: Path) -> Stamp | None:
 
 
 def readable_stamp(folder: Path) -> Stamp | None:
-    """The stamp of a folder, None where there is none that can be read."""
+    """The stamp of a folder; None if there is none or it cannot be read."""
     try:
         return read_stamp(folder)
     except UnreadableStamp:
@@ -124,10 +125,10 @@ def readable_stamp(folder: Path) -> Stamp | None:
 
 
 def differences(old: Recipe, new: Recipe, added: Collection[str] = ()) -> list[str]:
-    """What changed from one recipe to another, in words.
+    """The changes from one recipe to another, in words.
 
-    `added` names settings that earlier versions of the code did not record. Where the old recipe lacks them, what they
-    were is not known, and they count as unchanged: a new version alone makes no work undone.
+    `added` names settings that earlier versions of the code did not record. If the old recipe lacks them, their old
+    values are unknown and count as unchanged: a new version of the toolkit alone must not make results outdated.
 
     >>> old = Recipe("select", 1, {"alpha": 0.4, "rule": "per"}, {"chunks": "12ab"})
     >>> differences(old, Recipe("select", 1, {"alpha": 0.3, "rule": "per"}, {"chunks": "12ab"}))
@@ -155,17 +156,17 @@ class Maker:
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
-    """What was found at a path."""
+class PathState:
+    """The fingerprint of a path, and how its files differ from the stamp."""
 
     fingerprint: str
     damage: tuple[str, ...]
-    """Files that are missing, added or no longer what the maker's stamp recorded, by their names in its folder.
-    Empty for a single file, and where there is no stamp."""
+    """Files that are missing, added or different from the maker's stamp, by their names in its folder.
+    Empty for a single file, and if there is no stamp."""
 
 
 def maker_of(path: Path, read: Callable[[Path], Stamp | None] = read_stamp) -> Maker | None:
-    """Who made a path, None where there is no stamp. `read` reads a folder's stamp."""
+    """The nearest stamped folder at or above a path; None if there is none. `read` reads a folder's stamp."""
     for folder in (path, *path.parents):
         try:
             stamp = read(folder)
@@ -176,11 +177,13 @@ def maker_of(path: Path, read: Callable[[Path], Stamp | None] = read_stamp) -> M
     return None
 
 
-def look_at(path: Path, maker: Maker | None, *, verify: bool = False) -> Look:
-    """Look at a file, or at all files below a folder, once.
+def inspect_path(path: Path, maker: Maker | None, *, verify: bool = False) -> PathState:
+    """Inspect a file, or all files below a folder, once.
 
-    A file that has the size and time in the stamp has its hash, too, and is not read, unless `verify` asks for that.
+    A file with the size and time of the stamp is not read: it is taken to have the stamp's hash, unless `verify` is
+    set.
     """
+    # Chunks and pseudo-labels are terabytes at full scale, and each stage asks for the fingerprints of its inputs.
     recorded = {} if maker is None or maker.stamp is None else maker.stamp.files
     inside = "" if maker is None or path == maker.folder else path.relative_to(maker.folder).as_posix()
     prefix = f"{inside}/" if inside else ""
@@ -192,24 +195,24 @@ def look_at(path: Path, maker: Maker | None, *, verify: bool = False) -> Look:
         prefix = inside
     is_known = path.is_dir() and maker is not None and maker.stamp is not None
     damage = tuple(_damage(prefix, content, recorded)) if is_known else ()
-    return Look(_fingerprint(maker, prefix, content), damage)
+    return PathState(_fingerprint(maker, prefix, content), damage)
 
 
 def damaged_files(folder: Path, stamp: Stamp, *, verify: bool = False) -> list[str]:
-    """Files of a stamped folder that are missing, added or no longer what the stamp recorded."""
-    return list(look_at(folder, Maker(folder, stamp), verify=verify).damage)
+    """Files of a stamped folder that are missing, added or different from the stamp."""
+    return list(inspect_path(folder, Maker(folder, stamp), verify=verify).damage)
 
 
 def fingerprint(path: Path) -> str:
-    """What a later stage's recipe says of an input: who made it (the stamp above it) and what it holds.
+    """The fingerprint of an input for a later stage's recipe: the stamp above it, and the hashes of its files.
 
-    The stamp tells of changes that the files do not show, such as louder noise under the same audio paths.
+    The stamp shows changes that the files do not, such as changed audio behind the same paths in wav.scp.
     """
-    return look_at(path, maker_of(path)).fingerprint
+    return inspect_path(path, maker_of(path)).fingerprint
 
 
 def recorded_fingerprint(path: Path, maker: Maker | None) -> str | None:
-    """The fingerprint of a path as its maker left it: by the stamp alone; None where it does not tell of the path."""
+    """The fingerprint of a path by the stamp alone, without the files; None if the stamp does not cover the path."""
     if maker is None or maker.stamp is None:
         return None
     files, inside = maker.stamp.files, path.relative_to(maker.folder).as_posix()
@@ -225,7 +228,7 @@ def _fingerprint(maker: Maker | None, prefix: str, content: Mapping[str, str]) -
     if maker is None:
         identity = ""
     elif maker.stamp is None:
-        identity = "unreadable"  # equal to no other: what was made from this path differs until it is made anew
+        identity = "unreadable"  # equal to no other: results from this path count as changed until it is made again
     else:
         identity, stamp = maker.stamp.recipe.identity, maker.stamp
         content = {name: _as_made(prefix + name, sha256, stamp) for name, sha256 in content.items()}
@@ -233,7 +236,7 @@ def _fingerprint(maker: Maker | None, prefix: str, content: Mapping[str, str]) -
 
 
 def _as_made(name: str, sha256: str, stamp: Stamp) -> str:
-    """The hash by which a file counts; one that was edited counts as it is."""
+    """The hash of a file as it was made; its present hash if it was edited since."""
     record = stamp.files.get(name)
     return stamp.as_made.get(name, sha256) if record is not None and record.sha256 == sha256 else sha256
 
@@ -245,7 +248,7 @@ def _hash(folder: Path, name: str, status: Status, record: FileRecord | None) ->
 
 
 def _damage(prefix: str, content: Mapping[str, str], files: Mapping[str, FileRecord]) -> list[str]:
-    """What of the files below a folder (whose names begin with `prefix`) is not as recorded."""
+    """The files below a folder (whose names begin with `prefix`) that differ from the records."""
     found = {prefix + name: sha256 for name, sha256 in content.items()}
     recorded = {name: record.sha256 for name, record in files.items() if name.startswith(prefix)}
     missing = [f"{name} is missing" for name in recorded if name not in found]
@@ -255,7 +258,7 @@ def _damage(prefix: str, content: Mapping[str, str], files: Mapping[str, FileRec
 
 
 def _stamp_of(raw: Any) -> Stamp:
-    """A stamp from its JSON; TypeError or KeyError where anything in it is not what it should be."""
+    """A stamp from its JSON; TypeError or KeyError if anything in it is not as expected."""
     _expect("the stamp", raw, Mapping)
     for name in ("recipe", "counts", "made", "files"):
         _expect(name, raw[name], Mapping)
@@ -268,7 +271,7 @@ def _stamp_of(raw: Any) -> Stamp:
         _expect(f"recipe.inputs.{name}", value, str)
     _expect("made.duration_s", raw["made"].get("duration_s", 0), int | float)
     files = {name: _file_record(name, record) for name, record in raw["files"].items()}
-    _ = recipe.identity  # settings that are nested too deeply to be compared fail here, where it is told
+    _ = recipe.identity  # settings that are nested too deeply fail here, where the caller reports it
     return Stamp(recipe, raw["counts"], raw["made"], files)
 
 
@@ -295,7 +298,7 @@ def _changed_settings(old: Any, new: Any, at: Sequence[str] = ()) -> list[str]:
 
 
 def _shortened(value: str) -> str:
-    """A whole section of a config, where there was none before, still fits in a line."""
+    """A value cut to the length of a line: it may be a whole section of a config."""
     return value if len(value) <= _MOST_SHOWN else f"{value[:_MOST_SHOWN]}…"
 
 

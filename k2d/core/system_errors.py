@@ -1,4 +1,4 @@
-"""What the operating system refused, as a sentence for people: where, what, and what to do about it."""
+"""Errors of the operating system as a sentence for people: where, what, and what to do about it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _IN_THE_WAY = "a file stands where a folder is needed: move it away, or name ano
 _BROKEN_DISK = "look after the disk or the network share, then run the same command again"
 _FEWER = "use fewer processes (--nj), or raise the limit (ulimit -a)"
 
-# What is not here is taken for a fault of the toolkit, which is shown with its traceback.
+# Any other error counts as a bug of the toolkit, which is shown with its traceback.
 REMEDIES = {
     errno.ENOSPC: "make room there (TMPDIR names another folder for temporary files), then run the same command again",
     errno.EDQUOT: "make room there or have the quota raised, then run the same command again",
@@ -44,14 +44,14 @@ REMEDIES = {
 }
 
 
-def told(error: BaseException, words: Sequence[str] = ()) -> str | None:
-    """The sentence for an exception that the operating system is behind; None: it is not, or not known to be.
+def explain_os_error(error: BaseException, words: Sequence[str] = ()) -> str | None:
+    """The sentence for an exception that an error of the operating system caused; None for all others.
 
-    `words` are those of the command line, among which a place without room may be.
+    `words` are the words of the command line: one of them may be the path without room.
 
-    >>> told(FileExistsError(errno.EEXIST, "File exists", "out"))
+    >>> explain_os_error(FileExistsError(errno.EEXIST, "File exists", "out"))
     'out: File exists; a file stands where a folder is needed: move it away, or name another place'
-    >>> told(ValueError("7")) is None
+    >>> explain_os_error(ValueError("7")) is None
     True
     """
     refusal = next((each for each in _chain(error) if each.errno in REMEDIES), None)
@@ -62,8 +62,8 @@ def told(error: BaseException, words: Sequence[str] = ()) -> str | None:
 
 
 @contextmanager
-def full_disk_told(path: Path) -> Iterator[None]:
-    """For a library that writes a file by itself and has words of its own for a full disk: these are the system's."""
+def reporting_full_disk(path: Path) -> Iterator[None]:
+    """Around a library that writes a file and reports a full disk in its own way: raise the system's error instead."""
     try:
         yield
     except Exception as error:
@@ -73,7 +73,7 @@ def full_disk_told(path: Path) -> Iterator[None]:
 
 
 def _chain(error: BaseException | None) -> Iterator[OSError]:
-    """The exception, and those behind it: a library may report a failed write in its own way."""
+    """The OSErrors among an exception and its causes: a library may wrap a failed write."""
     seen: set[int] = set()
     while error is not None and id(error) not in seen:
         if isinstance(error, OSError):
@@ -93,7 +93,7 @@ def _where(error: OSError, words: Sequence[str]) -> str:
 
 
 def _full_places(words: Sequence[str]) -> list[str]:
-    """A folder on each full file system among those that are written to."""
+    """One folder of each full file system among those that a command may write to."""
     values = [word.partition("=")[2] or word for word in words]
     places = [PROJECT_ROOT / "exp", PROJECT_ROOT / "data", *(Path(value) for value in values if os.sep in value)]
     with suppress(OSError):
@@ -104,7 +104,7 @@ def _full_places(words: Sequence[str]) -> list[str]:
 
 
 def _is_output_stuck() -> bool:
-    """Whether it is standard output that takes no more. What it could not take is dropped."""
+    """Whether standard output accepts no more; if so, the rest of the output is dropped."""
     try:
         sys.stdout.flush()
     except OSError:  # the next flush, at Python's end, goes nowhere

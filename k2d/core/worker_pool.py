@@ -1,4 +1,4 @@
-"""Worker processes that stay from one piece of work to the next, so that heavy imports are paid once per process."""
+"""Worker processes that stay between calls, so that each pays for its heavy imports once."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ Value = TypeVar("Value")
 Seat = TypeVar("Seat")
 
 
-class Crew(Generic[Seat, Item, Value]):
+class WorkerPool(Generic[Seat, Item, Value]):
     """One worker process per seat (a device, say). `function` gets (seat, item) and must be importable.
 
-    A worker that dies is replaced, and its item comes back as a failed outcome. The workers end with the crew and with
-    this process. They are started and asked by the thread that calls `map`; there is no other.
+    A worker that dies is replaced, and its item comes back as a failed outcome. The workers end with the pool and with
+    this process. The thread that calls `map` starts them and talks to them; there is no other thread.
     """
 
     def __init__(self, function: Callable[[tuple[Seat, Item]], Value], seats: Sequence[Seat]) -> None:

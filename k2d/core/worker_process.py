@@ -1,7 +1,7 @@
-"""One worker process: how it is started, given items and ended, and what it does on its own side.
+"""One worker process: the parent's side (start, give an item, read the answer, stop) and the worker's loop.
 
-Messages are bytes. They are unpickled by whoever can say what is wrong if that fails: reading an item is tried in the
-worker, reading a result in the parent, and the words of an error are never pickled.
+Messages are bytes, and each side pickles and unpickles them in a `try`: `Connection.recv` would raise in the middle of
+its own work, and the parent could not tell a bad item from a dead worker. The text of an error is never pickled.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _END_LIMIT_S = 10.0  # a killed process that hangs in the kernel is left to itse
 
 
 class Answer(NamedTuple):
-    """What a worker makes of an item. `error` is empty if all went well."""
+    """A worker's result for an item. `error` is empty if there was none."""
 
     value: Any = None
     error: str = ""
@@ -52,7 +52,7 @@ class NotSendable(Exception):
 
 
 def packed(thing: object) -> bytes:
-    """What is sent for a thing; NotSendable says why it cannot be."""
+    """An object as bytes; NotSendable if it cannot be pickled."""
     try:
         return bytes(ForkingPickler.dumps(thing))
     except Exception as problem:
@@ -79,7 +79,7 @@ class WorkerProcess:
         self.since = time.monotonic()
 
     def check_ready(self) -> None:
-        """Take the message that a worker sends when it is ready for items; NotStarted if there is another or none."""
+        """Read the message that a worker sends when it is ready; NotStarted if there is none, or an error instead."""
         try:
             message = self.pipe.recv_bytes() if self.pipe.poll() else None
         except (EOFError, OSError):
@@ -95,7 +95,7 @@ class WorkerProcess:
             raise NotStarted(message.decode(), is_final=True)
 
     def give(self, task: bytes) -> None:
-        """Send an item; Died if the worker has died while it was idle."""
+        """Send an item; Died if the worker died while it was idle."""
         self.since = time.monotonic()
         try:
             self.pipe.send_bytes(task)
@@ -103,7 +103,7 @@ class WorkerProcess:
             raise Died("while it was idle") from problem
 
     def answer(self) -> Answer | None:
-        """The answer of a worker that is busy; None if it has none yet, Died if it never will."""
+        """The answer of a busy worker; None if there is none yet, Died if there never will be one."""
         try:
             if self.pipe.poll():
                 return _read(self.pipe.recv_bytes().decode(), self.pipe.recv_bytes())
@@ -115,7 +115,8 @@ class WorkerProcess:
         return None
 
     def _how_it_ended(self) -> str:
-        """Empty if it has not: the end of the pipe is seen some moments before the end of the process."""
+        """How the process ended; empty if it still runs."""
+        # When a process dies, its pipe closes some moments before it has an exit code.
         self._process.join(_DYING_S)
         code = self._process.exitcode
         if code is None:
@@ -123,11 +124,11 @@ class WorkerProcess:
         return f"signal {_signal_name(-code)}" if code < 0 else f"exit code {code}"
 
     def stop(self) -> None:
-        """End it, whatever it does."""
+        """Kill the process, whatever it is doing."""
         self.pipe.close()
         self._process.kill()
         self._process.join(_END_LIMIT_S)
-        with contextlib.suppress(ValueError):  # it hangs in the kernel
+        with contextlib.suppress(ValueError):  # raised if it still runs, as when it hangs in the kernel
             self._process.close()
 
 
@@ -142,14 +143,15 @@ def _read(error: str, body: bytes) -> Answer:
 def _signal_name(number: int) -> str:
     try:
         return signal.Signals(number).name
-    except ValueError:  # one of those that have a number only
+    except ValueError:  # real-time signals have no names in Python
         return str(number)
 
 
 @contextlib.contextmanager
 def _no_interrupts() -> Iterator[None]:
-    """A process that is started in the block does not break off with a traceback at Ctrl-C while it begins."""
-    resource_tracker.ensure_running()  # which would end the block, if it had to be started in it
+    """Block SIGINT, which a process started here inherits: Ctrl-C during its start would print its traceback."""
+    # Starting the resource tracker unblocks SIGINT again, so it must run before.
+    resource_tracker.ensure_running()
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
@@ -166,8 +168,9 @@ def _words(problem: BaseException) -> str:
 
 def _serve(packed_function: bytes, pipe: Connection, parent: int, started_by_main_thread: bool) -> None:
     """The worker's loop. It ends with its parent, or when the parent closes the pipe."""
-    end_with_parent(parent, started_by_main_thread=started_by_main_thread)  # before any heavy import
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    # Before any heavy import: the parent may die while the worker still imports.
+    end_with_parent(parent, started_by_main_thread=started_by_main_thread)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends Ctrl-C to all, and the parent handles it
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     with contextlib.suppress(EOFError, OSError):
         try:
@@ -180,11 +183,12 @@ def _serve(packed_function: bytes, pipe: Connection, parent: int, started_by_mai
         while True:
             for message in _answer_to(function, pipe.recv_bytes()):
                 pipe.send_bytes(message)
+    # Here the parent has closed the pipe. A normal exit would wait for the threads of libraries, perhaps for ever.
     os._exit(1)
 
 
 def _answer_to(function: Callable[[Any], Any], task: bytes) -> tuple[bytes, bytes]:
-    """The two messages of an answer: the words of an error, and a pickled value or exception."""
+    """The two messages of an answer: the text of an error, and a pickled value or exception."""
     try:
         item = ForkingPickler.loads(task)
     except Exception as problem:
@@ -200,7 +204,8 @@ def _answer_to(function: Callable[[Any], Any], task: bytes) -> tuple[bytes, byte
 
 
 def _packed_exception(problem: BaseException) -> bytes:
-    """Nothing, if it would not be the same exception on the other side."""
+    """The exception as bytes; empty if the parent would not get the same exception back."""
+    # An exception whose __init__ takes other arguments than it passes to super() pickles well and fails to unpickle.
     try:
         body = packed(problem)
         return body if isinstance(problem, Exception) and type(ForkingPickler.loads(body)) is type(problem) else b""

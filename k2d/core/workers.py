@@ -1,7 +1,7 @@
 """Run a function on many items in worker processes that are allowed to die.
 
-A crash in a C decoder takes one worker with it, never the stage: the item comes back as a failed outcome and a
-new worker takes the next one. `concurrent.futures` breaks its whole pool in that case, so the loop is our own.
+A crash in a C decoder ends one worker and never the stage: the item comes back as a failed outcome, and a new worker
+takes the next item. `concurrent.futures` breaks its whole pool in that case, so this module has its own loop.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from multiprocessing.connection import wait
 from typing import Any, Generic, TypeVar
 
 from k2d.core.errors import K2DError
-from k2d.core.worker_process import Answer, Died, NotSendable, NotStarted, WorkerProcess, packed
+from k2d.core.worker_process import Died, NotSendable, NotStarted, WorkerProcess, packed
 
 Item = TypeVar("Item")
 Value = TypeVar("Value")
 
 START_LIMIT_S = 600.0
-"""For importing the function: a loaded machine with its libraries on a network takes minutes."""
+"""Time for importing the function: a busy machine with its libraries on a network drive takes minutes."""
 MAX_TRIES = 3
-"""Workers that do not start, one after the other, before that is taken for how things are."""
+"""How often a worker may fail to start before no more are tried."""
 _PAUSE_S = 0.5  # before a worker is tried again; longer each time
 
 log = logging.getLogger("k2d")
@@ -32,7 +32,7 @@ log = logging.getLogger("k2d")
 
 @dataclass(frozen=True)
 class Outcome(Generic[Item, Value]):
-    """What became of one item: a value, or an error (raised, died, took too long) with its description."""
+    """The result of one item: a value, or an error (raised, died, took too long) with its description."""
 
     item: Item
     value: Value | None = None
@@ -70,9 +70,9 @@ class _Place(Generic[Item]):
     worker: WorkerProcess | None = None
     is_ready: bool = False
     items: tuple[Item, ...] = ()
-    """The one that it is busy with."""
+    """The item that it is busy with."""
     n_failed: int = 0
-    """Starts, one after the other."""
+    """How many starts have failed in a row."""
 
     def vacate(self) -> None:
         if self.worker is not None:
@@ -94,7 +94,7 @@ class Pool(Generic[Item, Value]):
         fresh: bool = False,
         limit_s: float | None = None,
     ) -> None:
-        """`tasks` says for each place what the function is called with there for an item."""
+        """`tasks` has a function for each place: it turns an item into the argument that the worker gets."""
         self._name = f"{getattr(function, '__module__', '')}.{getattr(function, '__qualname__', function)}"
         try:
             self._function = packed(function)
@@ -119,13 +119,15 @@ class Pool(Generic[Item, Value]):
             while self._read(queue):
                 yield from self._hand_out()
                 self._start_workers()
-                for place in self._stirring():
+                for place in self._wait_for_events():
                     if place.items:
                         yield from self._collect(place)
                     else:
-                        self._welcome(place)
+                        self._check_started(place)
         finally:
-            if number == self._n_maps:  # else the places belong to a later call
+            # The caller may drop this generator long after it has called `map` again. Then the places work for the
+            # later call, and must be left alone.
+            if number == self._n_maps:
                 self._drop_work()
 
     def stop(self) -> None:
@@ -141,7 +143,8 @@ class Pool(Generic[Item, Value]):
                 place.vacate()
 
     def _read(self, queue: Iterator[Item]) -> bool:
-        """Take as many items as there are places; False if there is nothing to do any more."""
+        """Read items until there is one for each place; False if all work is done."""
+        # No more than that: items may be read lazily from large files, and a failing stage must not read them all.
         n_out = len(self._waiting) + sum(1 for place in self._places if place.items)
         for _ in range(len(self._places) - n_out):
             try:
@@ -164,7 +167,8 @@ class Pool(Generic[Item, Value]):
                 try:
                     place.worker.give(task)
                     place.items = (item,)
-                except Died:  # while it was idle: not because of this item
+                except Died:
+                    # It died while it was idle, so the item is not to blame and goes to another worker.
                     place.vacate()
                     self._waiting.appendleft(item)
 
@@ -181,8 +185,8 @@ class Pool(Generic[Item, Value]):
                 self._failed_to_start(place, problem)
                 return
 
-    def _welcome(self, place: _Place[Item]) -> None:
-        """A worker that was starting is ready, or is not."""
+    def _check_started(self, place: _Place[Item]) -> None:
+        """Note that a worker is ready, or that it failed to start."""
         if place.worker is None:
             return
         try:
@@ -193,10 +197,11 @@ class Pool(Generic[Item, Value]):
             self._failed_to_start(place, problem)
 
     def _failed_to_start(self, place: _Place[Item], problem: NotStarted) -> None:
-        """Go on with the workers that there are. Without any, try again after a pause, and not for ever."""
+        """Go on with the other workers; without any, try again after a pause, `MAX_TRIES` times."""
         place.n_failed += 1
         if problem.is_final:
-            raise K2DError(f"workers of {self._name} cannot start: {problem}; {self._waiting_words()}")
+            raise K2DError(f"workers of {self._name} cannot start: {problem}; {self._first_waiting()}")
+        # The system may refuse one process more and still run those that there are: slow, but the work gets done.
         if any(other.worker is not None for other in self._places):
             if place.n_failed == MAX_TRIES:
                 log.warning("a worker of %s cannot start (%s); the others do its work", self._name, problem)
@@ -204,31 +209,29 @@ class Pool(Generic[Item, Value]):
         n_tries = max(other.n_failed for other in self._places)
         if n_tries >= MAX_TRIES:
             remedy = "use fewer processes (--nj), or raise the limits (ulimit -u, ulimit -n, memory)"
-            raise K2DError(f"workers of {self._name} cannot start: {problem}; {remedy}; {self._waiting_words()}")
+            raise K2DError(f"workers of {self._name} cannot start: {problem}; {remedy}; {self._first_waiting()}")
         time.sleep(_PAUSE_S * n_tries)
 
-    def _waiting_words(self) -> str:
+    def _first_waiting(self) -> str:
         return f"the first item that waits: {_SHORT.repr(next(iter(self._waiting), None))}"
 
     # --- waiting ---
 
-    def _stirring(self) -> list[_Place[Item]]:
-        """Wait until a worker has answered, is ready, died or ran out of time; the places of all that have."""
+    def _wait_for_events(self) -> list[_Place[Item]]:
+        """Wait until a worker has answered, is ready, has died or has run out of time; the places of all such."""
         now = time.monotonic()
         working = [(p, p.worker) for p in self._places if p.worker is not None and (p.items or not p.is_ready)]
         if not working:
             return []
-        limits = {id(p): w.since + (self._limit(p)) - now for p, w in working}
+        item_limit_s = self._limit_s if self._limit_s is not None else float("inf")
+        limits = {id(p): w.since + (item_limit_s if p.items else START_LIMIT_S) - now for p, w in working}
         first = min(limits.values())
+        # Pipes tell of answers. The sentinels tell of deaths: a pipe can stay open after its worker's death, in the
+        # hands of a process that the worker has started.
         handles = [handle for _, worker in working for handle in (worker.pipe, worker.sentinel)]
         ready = set(wait(handles, None if first == float("inf") else max(0.0, first)))
         waited = time.monotonic() - now
         return [p for p, w in working if w.pipe in ready or w.sentinel in ready or limits[id(p)] <= waited]
-
-    def _limit(self, place: _Place[Item]) -> float:
-        if not place.items:
-            return START_LIMIT_S
-        return self._limit_s if self._limit_s is not None else float("inf")
 
     def _collect(self, place: _Place[Item]) -> Iterator[Outcome[Item, Value]]:
         """The outcome of a worker that has answered, died or run out of time."""
@@ -239,25 +242,20 @@ class Pool(Generic[Item, Value]):
             answer = place.worker.answer()
         except Died as death:
             place.vacate()
-            yield Outcome(item, error=_death_words(str(death)), answered=False)
+            error = f"the worker process died ({death})"
+            if str(death) == "signal SIGKILL":
+                error += "; the system does that where memory runs out: use fewer processes (--nj)"
+            yield Outcome(item, error=error, answered=False)
             return
         if answer is None:
             place.vacate()
             yield Outcome(item, error=f"took longer than {self._limit_s:g} s and was stopped", answered=False)
             return
+        # Free the place before the outcome is yielded: the caller may never ask for the next one.
         place.items = ()
         if self._fresh:
             place.vacate()
-        yield _outcome(item, answer)
-
-
-def _outcome(item: Item, answer: Answer) -> Outcome[Item, Any]:
-    return Outcome(item, answer.value, answer.error, answer.exception)
-
-
-def _death_words(how: str) -> str:
-    why = "; the system does that where memory runs out: use fewer processes (--nj)" if how == "signal SIGKILL" else ""
-    return f"the worker process died ({how}){why}"
+        yield Outcome(item, answer.value, answer.error, answer.exception)
 
 
 _SHORT = reprlib.Repr()

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from k2d.core.atomic import write_text
 from k2d.core.errors import K2DError
-from k2d.core.system_errors import full_disk_told
+from k2d.core.system_errors import reporting_full_disk
 from k2d.export.equivalence import Agreement, agreement
 from k2d.export.huggingface_tokenizer import END, START, Vocabulary, write_tokenizer
 from k2d.export.request import Wanted, quietly
@@ -45,7 +45,7 @@ def write(model: Path, wanted: Wanted, folder: Path) -> None:
     weights = read_whisper(model)
     words = Vocabulary.of(vocabulary(weights.dims))
     tensors = {name: tensor.float().contiguous() for name, tensor in to_hugging_face(weights.state).items()}
-    with full_disk_told(folder / FACE_WEIGHTS):
+    with reporting_full_disk(folder / FACE_WEIGHTS):
         save_file(tensors, folder / FACE_WEIGHTS, metadata={"format": "pt"})
     (folder / FACE_WEIGHTS).chmod(0o644)  # it is written for its owner alone
     _write(folder / FACE_GENERATION, _generation(weights, words, wanted))

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from k2d.core.system_errors import full_disk_told
+from k2d.core.system_errors import reporting_full_disk
 from k2d.export.equivalence import Agreement, agreement
 from k2d.export.request import Wanted
 from k2d.models.parity_check import Trial
@@ -19,7 +19,7 @@ def write(model: Path, wanted: Wanted, folder: Path) -> None:
     weights = read_whisper(model)
     state = {name: tensor.float() for name, tensor in weights.state.items()}
     target = checkpoint(folder, wanted.name)
-    with full_disk_told(target):
+    with reporting_full_disk(target):
         torch.save({"dims": weights.dims.as_dict(), "model_state_dict": state}, target)
 
 

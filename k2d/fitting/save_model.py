@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from k2d.core.ddp_children import output_of_companion
+from k2d.core.ddp_children import output_of_leader
 
 if TYPE_CHECKING:
     from k2d.models.interface import Trainable
@@ -18,7 +18,7 @@ def leave(model: Trainable, record: TrainingRecord, work: Path, folder: Path) ->
     """Write the folder, and clear away what the training needed. A companion has no more to do, and ends here."""
     from k2d.train.records import CURVES
 
-    if output_of_companion() is not None:
+    if output_of_leader() is not None:
         sys.exit(0)
     model.save(folder)
     record.write(folder)

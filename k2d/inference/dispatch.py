@@ -16,7 +16,7 @@ from typing import cast
 from k2d.core.errors import K2DError
 from k2d.core.layout import converted_model
 from k2d.core.retries import MAX_AGAIN, is_passing_outcome, machine_failed
-from k2d.core.worker_pool import Crew
+from k2d.core.worker_pool import WorkerPool
 from k2d.core.workers import Outcome
 from k2d.data.rows import Rejected
 from k2d.inference.answer_cache import (
@@ -72,8 +72,10 @@ def decode_items(work: Work, items: Iterable[Item], cache: Path, job: Job, label
 
 
 def _tell_engine(work: Work, job: Job) -> None:
-    if work.compute_type is None and job.config.decode.engine == "ctranslate2":
-        reason = f"as ctranslate2 runs only {families_of_engine('ctranslate2')} models (its family is {work.family})"
+    engine = job.config.decode.engine
+    families = families_of_engine(engine)
+    if work.compute_type is None and work.family not in families and engine != "torch":
+        reason = f"as {engine} runs only {' and '.join(families)} models (its family is {work.family})"
         log.info("%s: decoded in torch, %s", work.model.name, reason)
 
 
@@ -113,9 +115,9 @@ def _devices(job: Job) -> tuple[WorkerDevice, ...]:
 
 
 @lru_cache(maxsize=1)
-def _crew(*devices: WorkerDevice) -> Crew[WorkerDevice, Task, TaskResult]:
+def _crew(*devices: WorkerDevice) -> WorkerPool[WorkerDevice, Task, TaskResult]:
     """The workers; they stay for all units of a stage, as a worker takes ten seconds to import its libraries."""
-    return Crew(carry_out, devices)
+    return WorkerPool(carry_out, devices)
 
 
 def _dealt_out(work: Work, items: list[Item], n_workers: int) -> Iterable[tuple[Item, ...]]:
@@ -173,7 +175,7 @@ def _decode(work: Work, wanted: list[Item], gauge: Gauge, job: Job, label: str) 
 
 
 def _tried(
-    crew: Crew[WorkerDevice, Task, TaskResult], tasks: Iterator[DecodeTask], gauge: Gauge
+    crew: WorkerPool[WorkerDevice, Task, TaskResult], tasks: Iterator[DecodeTask], gauge: Gauge
 ) -> Iterator[tuple[DecodeTask, Undecided, Outcome[Task, TaskResult]]]:
     """Each task with what it left undecided."""
     for outcome in crew.map(tasks):

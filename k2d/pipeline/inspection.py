@@ -6,7 +6,16 @@ from collections.abc import Callable, Hashable
 from pathlib import Path
 from typing import TypeVar, cast
 
-from k2d.core.stamp import Look, Maker, Stamp, UnreadableStamp, look_at, maker_of, read_stamp, recorded_fingerprint
+from k2d.core.stamp import (
+    Maker,
+    PathState,
+    Stamp,
+    UnreadableStamp,
+    inspect_path,
+    maker_of,
+    read_stamp,
+    recorded_fingerprint,
+)
 
 Found = TypeVar("Found")
 
@@ -37,9 +46,9 @@ class Inspection:
         """Who made a path, None where there is no stamp."""
         return maker_of(path, self.stamp)
 
-    def at(self, path: Path) -> Look:
+    def at(self, path: Path) -> PathState:
         """The fingerprint of a path and what is damaged of it."""
-        return self._once(("look", path), lambda: look_at(path, self.maker_of(path), verify=self.verify))
+        return self._once(("look", path), lambda: inspect_path(path, self.maker_of(path), verify=self.verify))
 
     def recorded_fingerprint(self, path: Path) -> str | None:
         """What a path held when it was made, and who made it; None where no stamp tells."""

@@ -18,7 +18,7 @@ import k2d
 from k2d.config import Config, load_config
 from k2d.config.load import resolve_conf
 from k2d.core.atomic import new_partial_folder, publish_folder
-from k2d.core.ddp_children import companions_for, follow_leader, output_of_companion
+from k2d.core.ddp_children import ddp_children_for, follow_leader, output_of_leader
 from k2d.core.errors import UsageError
 from k2d.core.layout import experiment_layout, shown
 from k2d.core.limits import MOST_PROCESSES, whole_number
@@ -43,7 +43,7 @@ DEFAULT_CONF = "conf/mini.yaml"
 def main(verb: str, argv: Sequence[str]) -> int:
     """Run one stage: `python -m k2d <verb> --conf FILE …`."""
     stage = BY_VERB[verb]
-    output = output_of_companion()
+    output = output_of_leader()
     if output is not None:
         follow_leader()
     job = job_from(parser(verb).parse_intermixed_args(argv))
@@ -181,7 +181,7 @@ def make_unit(stage: Stage, state: State, job: Job) -> None:
             return
         partial = new_partial_folder(output)
         start = time.time()
-        with companions_for(output):
+        with ddp_children_for(output):
             counts = _make(stage, state, job, partial)
         made = {
             "at": time.strftime("%Y-%m-%dT%H:%M:%S%z"),

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from k2d.core.ddp_children import companions_for, is_first, output_of_companion
+from k2d.core.ddp_children import ddp_children_for, is_first, output_of_leader
 
 OURS = ("K2D_COMPANION_OF", "K2D_LEADER")
 
@@ -16,18 +16,18 @@ def no_ranks(monkeypatch):
 
 
 def test_a_process_with_a_rank_helps_with_what_the_first_one_makes(tmp_path, monkeypatch):
-    with companions_for(tmp_path / "student"):
-        assert output_of_companion() is None, "the first process"
+    with ddp_children_for(tmp_path / "student"):
+        assert output_of_leader() is None, "the first process"
         monkeypatch.setenv("LOCAL_RANK", "1")
-        assert output_of_companion() == str(tmp_path / "student")
+        assert output_of_leader() == str(tmp_path / "student")
     monkeypatch.setenv("LOCAL_RANK", "1")
-    assert output_of_companion() is None, "a rank that somebody else gave"
+    assert output_of_leader() is None, "a rank that somebody else gave"
 
 
 def test_the_next_training_finds_the_environment_as_this_one_did(tmp_path, monkeypatch):
     monkeypatch.setenv("WORLD_SIZE", "1")
     before = dict(os.environ)
-    with pytest.raises(RuntimeError), companions_for(tmp_path):
+    with pytest.raises(RuntimeError), ddp_children_for(tmp_path):
         os.environ.update(LOCAL_RANK="0", MASTER_PORT="4711")  # as Lightning leaves it
         raise RuntimeError
     assert dict(os.environ) == before
@@ -54,7 +54,7 @@ def test_the_first_process_is_the_first_of_all_machines(environment, is_the_firs
 
 
 def test_on_a_second_machine_the_first_process_is_a_companion(tmp_path, monkeypatch):
-    with companions_for(tmp_path / "student"):
+    with ddp_children_for(tmp_path / "student"):
         monkeypatch.setenv("LOCAL_RANK", "0")
         monkeypatch.setenv("NODE_RANK", "1")
-        assert output_of_companion() == str(tmp_path / "student")
+        assert output_of_leader() == str(tmp_path / "student")

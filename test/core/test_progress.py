@@ -32,28 +32,28 @@ def test_a_line_says_how_much_is_done_and_how_long_is_left(clock):
     bar = Progress("decoding", 200, "windows", stream=io.StringIO())
     clock.passes(30)
     bar.update(50)
-    assert bar.told() == "50 of 200 windows (25 %), 30 s gone, 1 min 30 s left"
+    assert bar.status() == "50 of 200 windows (25 %), 30 s gone, 1 min 30 s left"
     clock.passes(90)
     bar.update(150)
-    assert bar.told() == "200 of 200 windows (100 %), 2 min 0 s gone, 0 s left"
+    assert bar.status() == "200 of 200 windows (100 %), 2 min 0 s gone, 0 s left"
 
 
 def test_without_a_total_there_is_no_time_left(clock):
     bar = Progress("reading", None, "lines", stream=io.StringIO())
     clock.passes(5)
     bar.update(1234)
-    assert bar.told() == "1,234 lines in 5 s"
+    assert bar.status() == "1,234 lines in 5 s"
 
 
 def test_what_earlier_runs_have_done_counts_for_the_share_and_not_for_the_pace(clock):
     """100 minutes of audio, 40 done before; after five minutes of loading, 10 in one minute: five more for 50."""
     bar = Progress("decoding", 100, "min", stream=io.StringIO(), done=40)
     clock.passes(300)
-    assert bar.told() == "40 of 100 min (40 %), 5 min 0 s gone, ? left"
+    assert bar.status() == "40 of 100 min (40 %), 5 min 0 s gone, ? left"
     bar.begin()
     clock.passes(60)
     bar.update(10)
-    assert bar.told() == "50 of 100 min (50 %), 6 min 0 s gone, 5 min 0 s left"
+    assert bar.status() == "50 of 100 min (50 %), 6 min 0 s gone, 5 min 0 s left"
 
 
 def test_the_pace_is_that_of_the_last_ten_minutes(clock):
@@ -65,7 +65,7 @@ def test_the_pace_is_that_of_the_last_ten_minutes(clock):
     for _ in range(10):
         clock.passes(60)
         bar.update(4)
-    assert bar.told() == "60 of 100 min (60 %), 30 min 0 s gone, 10 min 0 s left"
+    assert bar.status() == "60 of 100 min (60 %), 30 min 0 s gone, 10 min 0 s left"
 
 
 def test_a_retry_never_makes_it_go_back(clock):

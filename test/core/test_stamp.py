@@ -13,7 +13,7 @@ from k2d.core.stamp import (
     damaged_files,
     differences,
     fingerprint,
-    look_at,
+    inspect_path,
     maker_of,
     read_stamp,
     recorded_fingerprint,
@@ -181,7 +181,7 @@ def recorded(path):
 
 
 def verified(path):
-    return look_at(path, maker_of(path), verify=True)
+    return inspect_path(path, maker_of(path), verify=True)
 
 
 def test_the_value_of_a_fingerprint_is_this(folder):
@@ -239,17 +239,17 @@ def test_damage_below_one_folder(folder):
     write_stamp(folder, RECIPE, {}, {})
     (folder / "record.json").write_text("edited")
     kept = folder / "kept"
-    assert look_at(kept, maker_of(kept)).damage == ()
+    assert inspect_path(kept, maker_of(kept)).damage == ()
     (kept / "text").write_text("edited")
     (kept / "more").write_text("")
-    assert look_at(kept, maker_of(kept)).damage == ("kept/more was added", "kept/text was edited")
+    assert inspect_path(kept, maker_of(kept)).damage == ("kept/more was added", "kept/text was edited")
     (kept / "text").unlink()
-    assert look_at(kept, maker_of(kept)).damage == ("kept/text is missing", "kept/more was added")
+    assert inspect_path(kept, maker_of(kept)).damage == ("kept/text is missing", "kept/more was added")
 
 
 def test_what_no_stamp_tells_of_has_no_recorded_fingerprint_and_no_damage(folder):
     assert recorded(folder) is None
-    assert look_at(folder, None).damage == ()
+    assert inspect_path(folder, None).damage == ()
     write_stamp(folder, RECIPE, {}, {})
     (folder / "later").mkdir()
     (folder / "later" / "file").write_text("")

@@ -170,7 +170,7 @@ def test_a_library_that_writes_by_itself_is_translated_where_there_is_no_room(tm
         expected = "iostream error" if free else f"No space left on device: '{tmp_path}/model.pth'"
         with (
             pytest.raises(RuntimeError if free else OSError, match=expected),
-            system_errors.full_disk_told(tmp_path / "model.pth"),
+            system_errors.reporting_full_disk(tmp_path / "model.pth"),
         ):
             raise RuntimeError("iostream error")
 

@@ -2,11 +2,11 @@
 
 from seated import at_seat
 
-from k2d.core.worker_pool import Crew
+from k2d.core.worker_pool import WorkerPool
 
 
 def test_the_processes_stay_and_a_dead_one_is_replaced():
-    crew = Crew(at_seat, ["left", "right"])
+    crew = WorkerPool(at_seat, ["left", "right"])
     first = list(crew.map(["a", "b", "c", "d"]))
     assert sorted(o.item for o in first) == ["a", "b", "c", "d"]
     processes = {o.value for o in first}
@@ -21,7 +21,7 @@ def test_the_processes_stay_and_a_dead_one_is_replaced():
 
 
 def test_answers_of_work_that_was_left_early_are_not_found_by_the_next():
-    crew = Crew(at_seat, ["only"])
+    crew = WorkerPool(at_seat, ["only"])
     work = crew.map(["a", "b", "c"])
     assert next(work).item == "a"
     work.close()

@@ -10,7 +10,7 @@ from hanging import within
 from not_for_workers import echo
 
 from k2d.core.errors import K2DError
-from k2d.core.worker_pool import Crew
+from k2d.core.worker_pool import WorkerPool
 from k2d.core.workers import run_each
 
 LIMIT_S = 120
@@ -38,7 +38,7 @@ def by_run_each(items):
 
 
 def by_crew(items):
-    crew = Crew(die_at_seat, ["left"])
+    crew = WorkerPool(die_at_seat, ["left"])
     return [*crew.map(items), *crew.map(["afterwards"])]
 
 
@@ -76,7 +76,7 @@ def test_an_item_that_does_not_travel_is_told_by_name_and_the_rest_goes_on(call)
 
 
 def test_a_function_that_a_worker_cannot_import_is_named_at_once():
-    for call in (lambda: list(run_each(echo, range(50), nj=2)), lambda: list(Crew(echo, ["left"]).map("ab"))):
+    for call in (lambda: list(run_each(echo, range(50), nj=2)), lambda: list(WorkerPool(echo, ["left"]).map("ab"))):
         with pytest.raises(K2DError, match=r"workers of not_for_workers.echo cannot start: .*No module named"):
             within(LIMIT_S, call)
 

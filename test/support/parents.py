@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from k2d.core.programs import Programs
 from k2d.core.signals import ending_on_signals
-from k2d.core.worker_pool import Crew
+from k2d.core.worker_pool import WorkerPool
 from k2d.core.workers import run_each
 
 LONG_S = 300
@@ -36,7 +36,7 @@ def busy_at_seat(task):
 
 
 def crew():
-    list(Crew(busy_at_seat, [0, 1, 2]).map(["in C", "holding the lock", "in Python"]))
+    list(WorkerPool(busy_at_seat, [0, 1, 2]).map(["in C", "holding the lock", "in Python"]))
 
 
 def workers():

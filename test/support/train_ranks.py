@@ -14,7 +14,7 @@ import torch
 import train_fake
 
 from k2d.config.training import Augment, Phase, Training
-from k2d.core.ddp_children import companions_for, follow_leader, output_of_companion
+from k2d.core.ddp_children import ddp_children_for, follow_leader, output_of_leader
 from k2d.core.errors import K2DError
 from k2d.core.signals import ending_on_signals
 from k2d.train import engine
@@ -51,11 +51,11 @@ def train(folder):
 
 
 def main(folder):
-    if output_of_companion() is not None:
+    if output_of_leader() is not None:
         follow_leader()
     torch.set_num_threads(1)
     try:
-        with ending_on_signals(), companions_for(Path(folder)):
+        with ending_on_signals(), ddp_children_for(Path(folder)):
             train(Path(folder))
     except K2DError as error:
         sys.exit(f"train_ranks: {error}")

@@ -15,7 +15,7 @@ from torch import Tensor
 from k2d.core.atomic import write_text
 from k2d.core.errors import K2DError
 from k2d.core.layout import shown
-from k2d.core.system_errors import full_disk_told
+from k2d.core.system_errors import reporting_full_disk
 from k2d.models.espnet_s2t.family import CONFIG
 from k2d.models.espnet_s2t.training_config import written_path
 from k2d.models.espnet_s2t.vocabulary import PIECES, TOKENS
@@ -48,7 +48,7 @@ def write_folder(
     if files.statistics is not None:
         (folder / STATISTICS).write_bytes(files.statistics)
         config["normalize_conf"] = {**config["normalize_conf"], "stats_file": written_path(folder / STATISTICS)}
-    with full_disk_told(folder / WEIGHTS):
+    with reporting_full_disk(folder / WEIGHTS):
         torch.save({name: _kept(tensor) for name, tensor in state.items()}, folder / WEIGHTS)
     (folder / PIECES).write_bytes(pieces_model)
     write_text(folder / TOKENS, "".join(f"{token}\n" for token in config["token_list"]))

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from k2d.core.atomic import write_text
-from k2d.core.system_errors import full_disk_told
+from k2d.core.system_errors import reporting_full_disk
 from k2d.models.whisper.checkpoint_files import PARAMETERS, RULES, WhisperWeights
 from k2d.models.whisper.dims import n_parameters
 from k2d.models.whisper.family import WEIGHTS
@@ -23,7 +23,7 @@ def write_folder(folder: Path, weights: WhisperWeights) -> None:
     write_text(folder / RULES, json.dumps(weights.generation.as_dict()) + "\n")
     partial = folder / f".{WEIGHTS}.partial"
     state = {name: _kept(tensor) for name, tensor in weights.state.items()}
-    with full_disk_told(folder / WEIGHTS):
+    with reporting_full_disk(folder / WEIGHTS):
         torch.save({"dims": weights.dims.as_dict(), "model_state_dict": state}, partial)
     partial.replace(folder / WEIGHTS)
 
