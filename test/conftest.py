@@ -79,7 +79,17 @@ class Project:
 
 @pytest.fixture
 def project(tmp_path: Path) -> Project:
-    root = tmp_path / "a folder, with 'spaces' 課"
+    return copied_project(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def untouched_project(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """One for all tests of calls that write nothing."""
+    return copied_project(tmp_path_factory.mktemp("untouched"))
+
+
+def copied_project(folder: Path) -> Project:
+    root = folder / "a folder, with 'spaces' 課"
     root.mkdir()
     for name in ("k2d", "utils", "conf", "egs"):  # with what is compiled: it is valid as long as the times are kept
         shutil.copytree(PROJECT_ROOT / name, root / name)

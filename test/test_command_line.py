@@ -33,30 +33,34 @@ def test_the_verbs_are_these():
 
 
 @pytest.mark.parametrize("words", [[], ["frobnicate"], ["config", "--frob"], ["tokens", "--nj", "0"], ["data"]])
-def test_a_wrong_call_exits_with_2(project, words):
-    done = project.k2d(*words)
+@pytest.mark.slow
+def test_a_wrong_call_exits_with_2(untouched_project, words):
+    done = untouched_project.k2d(*words)
     assert done.returncode == 2
     assert "Traceback" not in done.stderr
 
 
-def test_help_of_everything_exits_with_0(project):
+@pytest.mark.slow
+def test_help_of_everything_exits_with_0(untouched_project):
     for verb in TOOLS:
-        assert project.k2d(verb, "--help").returncode == 0
-    assert "usage: python -m k2d VERB" in project.k2d("--help").stdout
+        assert untouched_project.k2d(verb, "--help").returncode == 0
+    assert "usage: python -m k2d VERB" in untouched_project.k2d("--help").stdout
 
 
-def test_config_prints_what_is_in_force(project):
+@pytest.mark.slow
+def test_config_prints_what_is_in_force(untouched_project):
     assert (
-        project.k2d("config", "--conf", "conf/mini.yaml", "--get", "select.alpha", "select.alpha=0.25").stdout
+        untouched_project.k2d("config", "--conf", "conf/mini.yaml", "--get", "select.alpha", "select.alpha=0.25").stdout
         == "0.25\n"
     )
     apart = ("config", "seed=1", "--conf", "conf/mini.yaml", "select.alpha=0.25", "--get", "select.alpha")
-    assert project.k2d(*apart).stdout == "0.25\n"
-    wrong = project.k2d("config", "--get", "select.alhpa")
+    assert untouched_project.k2d(*apart).stdout == "0.25\n"
+    wrong = untouched_project.k2d("config", "--get", "select.alhpa")
     assert wrong.returncode == 2
     assert "unknown key 'alhpa'; here there is alpha, ngram" in wrong.stderr
 
 
+@pytest.mark.slow
 def test_a_stage_that_is_not_built_says_so(project):
     project.without_stages()
     done = project.k2d("distill")
@@ -64,6 +68,7 @@ def test_a_stage_that_is_not_built_says_so(project):
     assert "stage 10 (distill) is not built yet" in done.stderr
 
 
+@pytest.mark.slow
 def test_max_bad_is_the_configs_and_is_checked(project):
     project.add_toy_stage("tokens", "tokens")
     done = project.k2d("tokens", "--max-bad", "1.5")

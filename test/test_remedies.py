@@ -144,7 +144,7 @@ def test_a_message_that_leads_nowhere_is_found(path, text, fault):
     assert found == [] if fault is None else any(fault in line for line in found), found
 
 
-def test_run_sh_takes_every_option_that_its_help_names(project):
+def test_run_sh_takes_every_option_that_its_help_names(untouched_project):
     """With a value where the help shows one; only the config, which is not there, is complained of."""
     header = (PROJECT_ROOT / "run.sh").read_text(encoding="utf-8").partition("set -euo")[0]
     named = re.findall(r"^#   --([a-z-]+)( [A-Z]+)?", header, flags=re.MULTILINE)
@@ -159,5 +159,5 @@ def test_run_sh_takes_every_option_that_its_help_names(project):
     }
     words = [word for name, value in named for word in ([f"--{name}", values[name]] if value else [f"--{name}"])]
     assert {name for name, _ in named} == options_of("run.sh") - {"help"}
-    done = project.run(*words)
+    done = untouched_project.run(*words)
     assert done.stderr == "run.sh: --conf: no such file: no-such.yaml; ./run.sh -h lists the options\n"

@@ -40,8 +40,8 @@ def test_no_shell_script_evaluates_data():
         assert not re.search(r"\beval\b", re.sub("#.*", "", script.read_text(encoding="utf-8"))), script
 
 
-def test_help_is_the_header_and_names_every_option(project):
-    done = project.run("-h")
+def test_help_is_the_header_and_names_every_option(untouched_project):
+    done = untouched_project.run("-h")
     assert done.returncode == 0
     for option in (
         "--conf",
@@ -57,7 +57,7 @@ def test_help_is_the_header_and_names_every_option(project):
         "key=value",
     ):
         assert option in done.stdout
-    assert project.run("--help").stdout == done.stdout
+    assert untouched_project.run("--help").stdout == done.stdout
     assert "set -euo" not in done.stdout
 
 
@@ -84,25 +84,26 @@ def test_help_is_the_header_and_names_every_option(project):
         ("--stage 99999999999999999999", "--stage: found '99999999999999999999', expected"),
     ],
 )
-def test_a_wrong_call_is_one_clear_line_and_exit_2(project, words, message):
-    done = project.run(*words.split())
+def test_a_wrong_call_is_one_clear_line_and_exit_2(untouched_project, words, message):
+    done = untouched_project.run(*words.split())
     assert done.returncode == 2
     assert done.stderr.startswith(f"run.sh: {message}")
     assert len(done.stderr.splitlines()) == 1
     assert done.stdout == ""
 
 
-def test_all_that_is_wrong_is_told_at_once(project):
-    done = project.run("--nj", "0", "stray", "--frob", "x", "--stage", "99")
+def test_all_that_is_wrong_is_told_at_once(untouched_project):
+    done = untouched_project.run("--nj", "0", "stray", "--frob", "x", "--stage", "99")
     assert done.returncode == 2
     assert len(done.stderr.splitlines()) == 4
 
 
 @pytest.mark.parametrize("value", ["$(touch pwned)", "`touch pwned`", "; touch pwned", "x\ntouch pwned"])
-def test_values_are_never_run(project, value):
+@pytest.mark.slow
+def test_values_are_never_run(untouched_project, value):
     for words in (["--conf", value], ["--nj", value], ["--corpus", value], [f"name={value}"], [value]):
-        assert project.run(*words, cwd=project.root).returncode == 2
-    assert not (project.root / "pwned").exists()
+        assert untouched_project.run(*words, cwd=untouched_project.root).returncode == 2
+    assert not (untouched_project.root / "pwned").exists()
 
 
 def test_a_wrong_config_dies_before_any_stage(toys):
@@ -114,6 +115,7 @@ def test_a_wrong_config_dies_before_any_stage(toys):
     assert not (toys.root / "exp").exists()
 
 
+@pytest.mark.slow
 def test_it_runs_what_is_asked_from_any_directory_and_says_what_it_did(toys, tmp_path):
     conf = tmp_path / "my own.yaml"
     conf.write_text("seed: 5\n")
@@ -127,6 +129,7 @@ def test_it_runs_what_is_asked_from_any_directory_and_says_what_it_did(toys, tmp
     assert "in 3 toys = kept 2 + too_short 1" in log
 
 
+@pytest.mark.slow
 def test_what_is_done_is_skipped_in_a_line_and_what_differs_is_refused(toys):
     assert toys.run("name=x").returncode == 0
     again = toys.run("name=x")
@@ -156,7 +159,8 @@ def test_a_lost_output_is_made_again_and_an_edited_one_is_asked_about(toys):
     assert result.read_text() == "my own words"
 
 
-def test_bad_input_61_a_folder_that_is_not_ours_is_not_overwritten(toys):
+@pytest.mark.slow
+def test_a_folder_that_is_not_ours_is_not_overwritten(toys):
     mine = toys.root / "exp/x/tokens/thesis.tex"
     mine.parent.mkdir(parents=True)
     mine.write_text("mine")
@@ -169,6 +173,7 @@ def test_bad_input_61_a_folder_that_is_not_ours_is_not_overwritten(toys):
 @pytest.mark.parametrize(
     ("trouble", "code", "how"), [("raise", 1, "exit code 1"), ("killed", 137, "exit code 137 (signal 9)")]
 )
+@pytest.mark.slow
 def test_a_failing_stage_stops_the_run_and_tells_how_to_go_on(toys, trouble, code, how):
     done = toys.run("name=x y", "--nj", "1", "seed=3", TOY_tokens=trouble)
     assert done.returncode == 2  # a name with a space is refused
@@ -189,6 +194,7 @@ def test_a_failing_stage_stops_the_run_and_tells_how_to_go_on(toys, trouble, cod
     assert [p.name for p in (toys.root / "exp/x/tokens").iterdir() if p.name == "half"] == []
 
 
+@pytest.mark.slow
 def test_the_second_run_on_an_experiment_is_told_who_holds_it(toys):
     words = [str(toys.root / "run.sh"), "name=x"]
     first = subprocess.Popen(words, env={**toys.environment, "TOY_tokens": "wait"}, stdout=subprocess.PIPE, text=True)
@@ -206,7 +212,8 @@ def test_the_second_run_on_an_experiment_is_told_who_holds_it(toys):
     assert toys.run("name=x").returncode == 0  # the dead hold nothing
 
 
-def test_bad_input_61_a_folder_that_cannot_be_written_is_told_before_work(toys):
+@pytest.mark.slow
+def test_a_folder_that_cannot_be_written_is_told_before_work(toys):
     (toys.root / "exp").write_text("a file where a folder should be")
     done = toys.run("name=x")
     assert done.returncode == 1
@@ -214,16 +221,19 @@ def test_bad_input_61_a_folder_that_cannot_be_written_is_told_before_work(toys):
     assert "works" not in done.stdout
 
 
-def test_bad_input_60_more_gpus_than_there_are(toys):
+@pytest.mark.slow
+def test_more_gpus_than_there_are(toys):
     done = toys.run("name=x", "--ngpu", "64")
     assert done.returncode == 2
     assert re.search(r"--ngpu 64: found \d+ CUDA devices", done.stderr)
 
 
-def test_bad_input_60_more_processes_than_items_is_no_fault(toys):
+@pytest.mark.slow
+def test_more_processes_than_items_is_no_fault(toys):
     assert toys.run("name=x", "--nj", "500").returncode == 0
 
 
+@pytest.mark.slow
 def test_list_tells_the_road_and_how_far_it_is_walked(toys):
     toys.run("name=x", "--stop-stage", "2")
     done = toys.run("--list", "name=x")
@@ -238,12 +248,13 @@ def test_list_tells_the_road_and_how_far_it_is_walked(toys):
     assert "differs: exp/x/tokens: setting seed: 1 -> 9" in changed
 
 
-def test_a_k2d_python_that_is_not_there_is_told(project):
-    done = project.run("--list", K2D_PYTHON="/no/such/python")
+def test_a_k2d_python_that_is_not_there_is_told(untouched_project):
+    done = untouched_project.run("--list", K2D_PYTHON="/no/such/python")
     assert done.returncode == 2
     assert "K2D_PYTHON: no such program: /no/such/python" in done.stderr
 
 
+@pytest.mark.slow
 def test_a_stage_without_its_inputs_says_what_is_missing(project):
     project.without_stages()
     project.add_toy_stage("tokens", "tokens", reads=("somewhere/text",))

@@ -75,28 +75,47 @@ def _language_faults(config: Config) -> Iterator[tuple[str, object, str]]:
 
 
 def _engine_faults(config: Config) -> Iterator[tuple[str, object, str]]:
-    """Models that the engine cannot run stay in torch. Its prompts are tokens, and a mean of languages is none."""
-    engine = config.decode.engine
-    if engine == "torch":
-        return
-    models = {"teacher": config.teacher, **config.auxiliaries}
-    run_by_it = {key: model for key, model in models.items() if engine in FAMILIES[model.family].engines}
-    if not run_by_it:
+    """What an engine cannot do. Models whose family it does not run decode in torch, unless they ask for it."""
+    default, models = config.decode, _recognisers(config)
+    if all(default.engine not in FAMILIES[model.family].engines for model in models.values()):
         found = ", ".join(f"{key}: {model.family}" for key, model in models.items())
-        reason = f"torch, as {engine} runs only {families_of_engine(engine)} models and no model here is one ({found})"
-        yield "decode.engine", engine, reason
-    for key, model in run_by_it.items():
-        if model.decode != "attention":
-            yield f"{key}.decode", model.decode, "attention, as the engine is ctranslate2"
-        elif len(model.language) > 1:
-            named = ", ".join(model.language)
-            expected = f"torch, as the prompt of {key} is a mean of languages ({named})"
-            yield "decode.engine", config.decode.engine, expected
-    if any(config.decode.temperatures):
-        drawn = list(config.decode.temperatures)
+        reason = f"as {default.engine} runs only {_run_by(default.engine)} models and no model here is one ({found})"
+        yield "decode.engine", default.engine, f"torch, {reason}"
+    in_other_engines = [model for model in models.values() if config.decode_of(model).engine != "torch"]
+    for key, model in models.items():
+        yield from _faults_of_model(key, model, config)
+    if in_other_engines and any(default.temperatures):
+        drawn = list(default.temperatures)
         yield "decode.temperatures", drawn, "[0.0], as what CTranslate2 draws is another text each time"
-    if config.decode.precision != "fp32" and len(run_by_it) == len(models):
-        yield "decode.precision", config.decode.precision, "decode.compute_type, as the engine is ctranslate2"
+    if default.precision != "fp32" and len(in_other_engines) == len(models):
+        yield "decode.precision", default.precision, "decode.compute_type, as the engine is ctranslate2"
+
+
+def _faults_of_model(key: str, model: Recogniser, config: Config) -> Iterator[tuple[str, object, str]]:
+    """Where a model and its engine do not fit together."""
+    own, engine = model.decoding, config.decode_of(model).engine
+    if own.engine is not None and own.engine != engine:
+        reason = f"as {own.engine} runs only {_run_by(own.engine)} models (this one is of the family {model.family})"
+        yield f"{key}.decoding.engine", own.engine, f"torch, {reason}"
+        return
+    if engine == "torch":
+        if own.compute_type is not None:
+            expected = f"{key}.decoding.precision, as the engine of this model is torch"
+            yield f"{key}.decoding.compute_type", own.compute_type, expected
+        return
+    if own.precision is not None:
+        expected = f"{key}.decoding.compute_type, as the engine of this model is {engine}"
+        yield f"{key}.decoding.precision", own.precision, expected
+    if model.decode != "attention":
+        yield f"{key}.decode", model.decode, f"attention, as the engine is {engine}"
+    elif len(model.language) > 1:  # the mean of languages is no token, and CTranslate2 takes tokens
+        named = ", ".join(model.language)
+        at = "decode.engine" if own.engine is None else f"{key}.decoding.engine"
+        yield at, engine, f"torch, as the prompt of {key} is a mean of languages ({named})"
+
+
+def _run_by(engine: str) -> str:
+    return " and ".join(families_of_engine(engine))
 
 
 def _export_faults(config: Config) -> Iterator[tuple[str, object, str]]:

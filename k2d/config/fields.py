@@ -26,6 +26,7 @@ Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
 Alpha = Annotated[float, Field(ge=0, lt=1)]
 Precision = Literal["fp32", "bf16"]
+Engine = Literal["torch", "ctranslate2"]
 DecodePrecision = Literal["fp32", "bf16", "fp16"]
 ComputeType = Literal["fp32", "fp16", "int8", "int8_fp16"]  # CTranslate2's, as in models/whisper/ctranslate2_engine.py
 ExportFormat = Literal["espnet", "openai", "huggingface", "ctranslate2"]

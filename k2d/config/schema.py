@@ -6,7 +6,7 @@ checks names, types and ranges (see load.py); what concerns several fields at on
 
 from __future__ import annotations
 
-from dataclasses import field
+from dataclasses import field, replace
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
@@ -20,6 +20,7 @@ from k2d.config.fields import (
     ComputeType,
     Count,
     DecodePrecision,
+    Engine,
     ExportFormat,
     FamilyName,
     Name,
@@ -88,6 +89,17 @@ class Tokens:
 
 
 @dataclass(frozen=True, config=STRICT)
+class ModelDecoding:
+    """How one model is decoded where it differs from the section `decode`, which has the defaults of all models."""
+
+    engine: Engine | None = None
+    """Default: decode.engine if the model's family can be decoded with it, otherwise torch."""
+    batch_size: BatchSize | None = None
+    precision: DecodePrecision | None = None
+    compute_type: ComputeType | None = None
+
+
+@dataclass(frozen=True, config=STRICT)
 class Recogniser:
     """A teacher or an auxiliary: trained here from `model`, or taken ready from `checkpoint`."""
 
@@ -105,6 +117,8 @@ class Recogniser:
     """How its text is decoded. `joint`: the decoder's score is combined with the CTC head's
     (decode.ctc_weight). `ctc`: the head alone, without timestamps; such an auxiliary never loops, which blinds the
     composite rule on its side."""
+    decoding: ModelDecoding = field(default_factory=ModelDecoding)
+    """Engine, batch size and precision of this model; a teacher's also hold for its students."""
     seed: Whole | None = None
     """Seed of its weights and data order; default: the experiment's."""
     training: Training = field(default_factory=Training)
@@ -144,7 +158,7 @@ class Decode:
     ctc_rows: bool = False
     """Decode teacher and auxiliaries by their CTC heads as well, where they are not anyway: rows `<model>_ctc`, which
     tell the encoder's part of an error from the decoder's."""
-    engine: Literal["torch", "ctranslate2"] = "torch"
+    engine: Engine = "torch"
     """The program that decodes. ctranslate2 (faster-whisper's) runs models of the Whisper family, which are
     converted for it; models of other families decode in torch all the same."""
     precision: DecodePrecision = "fp32"
@@ -318,6 +332,12 @@ class Config:
     score: Score = field(default_factory=Score)
     report: Report = field(default_factory=Report)
     export: Export = field(default_factory=Export)
+
+    def decode_of(self, recogniser: Recogniser) -> Decode:
+        """How a model is decoded: the section `decode`, with what the model has of its own, in an engine it can use."""
+        own = {name: value for name, value in vars(recogniser.decoding).items() if value is not None}
+        decode = replace(self.decode, **own)
+        return decode if decode.engine in FAMILIES[recogniser.family].engines else replace(decode, engine="torch")
 
     def students(self) -> dict[str, tuple[str, int]]:
         """The students of stage 10, by name: a method and a seed, or a control."""

@@ -217,7 +217,7 @@ def _load_model(options: argparse.Namespace, languages: tuple[str, ...]) -> Reco
     if options.engine not in family.engines and not options.model.exists():
         raise UsageError(f"{options.model}: there is no such model; expected a model folder or a file of one")
     if options.engine not in family.engines:
-        engine = f"{options.engine} runs only {families_of_engine(options.engine)} models"
+        engine = f"{options.engine} runs only {' and '.join(families_of_engine(options.engine))} models"
         remedy = f"leave --engine {options.engine} out"
         raise UsageError(f"{options.model}: a model of the family {family.name}, and {engine}; {remedy}")
     if options.device.startswith("cuda") and not torch.cuda.is_available():

@@ -161,7 +161,7 @@ def _encoded(teacher: Recogniser, labelling: Labelling, job: Job) -> StoredOutpu
             "teacher": fingerprint(job.layout.model(TEACHER)),
             "audio": [fingerprint(folder) for folder in splits],  # a corpus may be made anew under the same paths
         },
-        batch_size=job.config.decode.batch_size,
+        batch_size=job.config.decode_of(job.config.teacher).batch_size,
     )
 
 

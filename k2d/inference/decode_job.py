@@ -10,7 +10,6 @@ from typing import Any
 
 from k2d.config.fields import ComputeType
 from k2d.config.schema import Decode, Recogniser
-from k2d.models.registry import FAMILIES
 from k2d.pipeline.job import Job
 from k2d.select.loops import ngram_loops
 from k2d.text.normalise import Normaliser
@@ -73,7 +72,7 @@ class Item:
 
 def work_of(model: str, recogniser: Recogniser, job: Job, *, clips: bool = False, **options: Any) -> Work:
     """How the config wants a model to decode; `options` are added to what the section `decode` says."""
-    decode, select = job.config.decode, job.config.select
+    decode, select = job.config.decode_of(recogniser), job.config.select
     loop = LoopTest(select.ngram, select.ngram_count, select.script, select.steps) if decode.stop_loops else None
     chosen = {
         "batch_size": decode.batch_size,
@@ -90,15 +89,14 @@ def work_of(model: str, recogniser: Recogniser, job: Job, *, clips: bool = False
     }
     if chosen.get("mode") == "joint":
         chosen["ctc_weight"] = decode.ctc_weight
-    folder, compute_type = job.layout.model(model), compute_type_of(recogniser, decode)
+    folder, compute_type = job.layout.model(model), compute_type_of(decode)
     precision = decode.precision if compute_type is None else "fp32"  # decides nothing there
     return Work(folder, recogniser.family, recogniser.language, chosen, precision, loop, clips, compute_type)
 
 
-def compute_type_of(recogniser: Recogniser, decode: Decode) -> ComputeType | None:
-    """The numbers in which CTranslate2 computes a model; None: the model decodes in torch."""
-    is_run_by_it = decode.engine == "ctranslate2" and decode.engine in FAMILIES[recogniser.family].engines
-    return decode.compute_type if is_run_by_it else None
+def compute_type_of(decode: Decode) -> ComputeType | None:
+    """The numbers in which CTranslate2 computes a model (`decode` is the model's own); None: it decodes in torch."""
+    return decode.compute_type if decode.engine == "ctranslate2" else None
 
 
 def longform_work(model: str, recogniser: Recogniser, job: Job) -> Work:

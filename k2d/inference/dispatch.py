@@ -72,8 +72,10 @@ def decode_items(work: Work, items: Iterable[Item], cache: Path, job: Job, label
 
 
 def _tell_engine(work: Work, job: Job) -> None:
-    if work.compute_type is None and job.config.decode.engine == "ctranslate2":
-        reason = f"as ctranslate2 runs only {families_of_engine('ctranslate2')} models (its family is {work.family})"
+    engine = job.config.decode.engine
+    families = families_of_engine(engine)
+    if work.compute_type is None and work.family not in families and engine != "torch":
+        reason = f"as {engine} runs only {' and '.join(families)} models (its family is {work.family})"
         log.info("%s: decoded in torch, %s", work.model.name, reason)
 
 

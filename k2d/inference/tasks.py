@@ -29,7 +29,8 @@ class SpeedTask:
     """By the name of the system."""
     items: tuple[Item, ...]
     """Recordings, or parts of them, in the order of their ids."""
-    batch_size: int
+    batch_size: int | None
+    """None: each model's own."""
     n_runs: int
     n_threads: int
     folder: Path

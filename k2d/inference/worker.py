@@ -122,7 +122,8 @@ def _time_models(task: SpeedTask, device: WorkerDevice) -> Timings:
             runs_s = measure_in_turn(timed, task.n_runs, lambda: heard.add(audio_s))
     except torch.OutOfMemoryError as problem:
         message = f"{len(task.works)} models, which are timed in turn, do not fit into the memory of {device.name}"
-        remedy = "use a device with more, or a smaller decode.batch_size, or leave timing out (score.speed_runs=0)"
+        smaller = "a smaller decode.batch_size (or a model's decoding.batch_size)"
+        remedy = f"use a device with more, or {smaller}, or leave timing out (score.speed_runs=0)"
         raise K2DError(f"{message}; {remedy}") from problem
     facts = {"audio_s": audio_s, **device_facts(replace(device, n_threads=task.n_threads))}
     return {
@@ -136,8 +137,9 @@ def _timed_by(work: Work, task: SpeedTask, device: WorkerDevice) -> Timed:
     from k2d.decode.stopwatch import Timed
 
     model = _loaded(work, device.name)
-    items = list(task.items) if task.batch_size == 1 else in_pieces(task.items, model.window.length_s)
-    options = Options(**{**work.options, "batch_size": min(task.batch_size, len(items))})
+    batch_size = work.options["batch_size"] if task.batch_size is None else task.batch_size
+    items = list(task.items) if batch_size == 1 else in_pieces(task.items, model.window.length_s)
+    options = Options(**{**work.options, "batch_size": min(batch_size, len(items))})
     return Timed(model, _sources(items), options, loop_test(work.loop))
 
 

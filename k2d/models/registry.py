@@ -79,6 +79,6 @@ def published_shape(name: str) -> Shape:
     return family_of(Path(name)).shape(Path(name), vocabulary_size=0)
 
 
-def families_of_engine(engine: str) -> str:
-    """The families that an engine runs, for messages."""
-    return " and ".join(name for name, family in FAMILIES.items() if engine in family.engines)
+def families_of_engine(engine: str) -> list[str]:
+    """The names of the families that an engine runs."""
+    return [name for name, family in FAMILIES.items() if engine in family.engines]

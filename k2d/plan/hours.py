@@ -44,8 +44,8 @@ class Pieces:
     n_chunks: float
     test_hours: float | None
 
-    def decoding(self, shape: Shape, config: Config) -> Decoding:
-        decode = config.decode
+    def decoding(self, shape: Shape, by_whom: Recogniser, config: Config) -> Decoding:
+        decode = config.decode_of(by_whom)
         return Decoding(shape, decode.batch_size, decode.beam, decode.max_tokens, decode.precision)
 
 
@@ -93,7 +93,7 @@ class _Clock:
 
     def heard(self, stage: str, verb: str, by_whom: Recogniser, shape: Shape, hours: float) -> StageHours:
         """So many hours of audio decoded."""
-        work = self.pieces.decoding(shape, self.config)
+        work = self.pieces.decoding(shape, by_whom, self.config)
         rate = decoding_rate(work, self.machine, by_ctc=by_whom.decode == "ctc")
         times = self.measured.get(verb, rate.per_s * window_s(shape))
         per_s = times / window_s(shape)
@@ -146,7 +146,7 @@ class _Clock:
             return
         models = {"teacher": (self.config.teacher, pieces.teacher, 1)}
         models |= {name: (self.config.auxiliaries[name], shape, 1) for name, shape in pieces.auxiliaries.items()}
-        models |= {"students": (Recogniser(), pieces.student, len(self.config.students()))}
+        models |= {"students": (self.config.teacher, pieces.student, len(self.config.students()))}
         for name, (by_whom, shape, n_models) in models.items():
             yield self.heard(f"11 decode: {name}", "decode", by_whom, shape, n_models * pieces.test_hours)
 

@@ -181,14 +181,18 @@ def _student_layers(config: Config, teacher: Shape) -> tuple[int, list[str]]:
 
 def _demands(config: Config, pieces: Pieces, setup: Setup) -> Iterator[Demand]:
     """Every stage that could ask for more than there is."""
-    heard = {"5 pseudo_label: teacher": pieces.teacher}
-    heard |= {f"7 second_opinion: {name}": shape for name, shape in pieces.auxiliaries.items()}
-    for what, shape in heard.items():
-        yield _decoding_demand(what, pieces.decoding(shape, config), setup)
+    heard = {"5 pseudo_label: teacher": ("teacher", config.teacher, pieces.teacher)}
+    for name, shape in pieces.auxiliaries.items():
+        heard[f"7 second_opinion: {name}"] = (f"auxiliaries.{name}", config.auxiliaries[name], shape)
+    for what, (key, by_whom, shape) in heard.items():
+        has_its_own = by_whom.decoding.batch_size is not None or by_whom.decoding.precision is not None
+        section = f"{key}.decoding" if has_its_own else "decode"
+        yield _decoding_demand(what, section, pieces.decoding(shape, by_whom, config), setup)
     yield _training_demand(config, pieces.step, setup)
 
 
-def _decoding_demand(what: str, work: Decoding, setup: Setup) -> Demand:
+def _decoding_demand(what: str, section: str, work: Decoding, setup: Setup) -> Demand:
+    """The memory of decoding; `section` is where the config has the batch that could be smaller."""
     on_gpu = setup.machine.is_gpu
     lines = tuple(decoding_lines(work, on_gpu=on_gpu))
     title = f"{what}, {work.batch_size} windows in {work.precision}"
@@ -196,10 +200,10 @@ def _decoding_demand(what: str, work: Decoding, setup: Setup) -> Demand:
         return Demand(title, lines, "")
     fitting = []
     if n := largest_batch(work, setup.memory_bytes, on_gpu=on_gpu):
-        fitting.append(f"decode.batch_size={n}")
+        fitting.append(f"{section}.batch_size={n}")
     half = replace(work, precision="bf16")
     if work.precision == "fp32" and (n := largest_batch(half, setup.memory_bytes, on_gpu=on_gpu)):
-        fitting.append(f"decode.precision=bf16 with decode.batch_size={n}")
+        fitting.append(f"{section}.precision=bf16 with {section}.batch_size={n}")
     least = total(decoding_lines(replace(work, batch_size=1), on_gpu=on_gpu))
     return Demand(title, lines, _too_much(total(lines), fitting, least, setup))
 

@@ -103,16 +103,17 @@ def _conventions(job: Job) -> Conventions:
 
 def _decode(model: str, job: Job) -> str:
     """How the sets were decoded, for the signature: what decides results, not what decides speed."""
-    settings = settings_of(job.config.decode)
-    for other in ("batch_size", "ctc_rows", "beam", "ctc_weight"):
-        del settings[other]
-    beam, ctc_weight = job.config.decode.beam, job.config.decode.ctc_weight
     by_name = {TEACHER: job.config.teacher, **job.config.auxiliaries}
     recogniser = by_name.get(model.removesuffix(CTC_ROW), job.config.teacher)
+    decode = job.config.decode_of(recogniser)
+    settings = settings_of(decode)
+    for other in ("batch_size", "ctc_rows", "beam", "ctc_weight"):
+        del settings[other]
+    beam, ctc_weight = decode.beam, decode.ctc_weight
     mode = "ctc" if model.endswith(CTC_ROW) else recogniser.decode
     way = {"attention": f"beam-{beam}", "ctc": "ctc", "joint": f"joint-{ctc_weight:g}-beam-{beam}"}[mode]
     del settings["compute_type"]
-    compute_type = compute_type_of(recogniser, job.config.decode)
+    compute_type = compute_type_of(decode)
     if compute_type is None:
         settings["engine"] = "torch"
     else:

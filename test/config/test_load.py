@@ -122,7 +122,7 @@ def test_a_known_name_in_the_wrong_place_is_pointed_to(tmp_path):
 
 
 @pytest.mark.parametrize("alpha", ["-0.1", "1", "1.0", ".nan", ".inf", "'0.4'", "true", "[0.4]"])
-def test_bad_input_52_alpha_outside_its_range_or_no_number(tmp_path, alpha):
+def test_alpha_outside_its_range_or_no_number(tmp_path, alpha):
     (fault,) = faults_of(write(tmp_path, f"select: {{alpha: {alpha}}}\n"))
     assert ":1: select.alpha: found" in fault
     assert "expected" in fault
@@ -135,12 +135,12 @@ def test_alpha_inside_its_range(tmp_path, alpha):
 
 @pytest.mark.parametrize("key", ["ngram", "ngram_count"])
 @pytest.mark.parametrize("value", [0, -1, 2.5])
-def test_bad_input_54_n_and_c_are_whole_and_positive(tmp_path, key, value):
+def test_n_and_c_are_whole_and_positive(tmp_path, key, value):
     (fault,) = faults_of(write(tmp_path, f"select: {{{key}: {value}}}\n"))
     assert f"select.{key}: found {value}, expected " in fault
 
 
-def test_bad_input_59_a_config_of_a_newer_toolkit(tmp_path):
+def test_a_config_of_a_newer_toolkit(tmp_path):
     (fault,) = faults_of(write(tmp_path, "schema_version: 99\nsomething_of_the_future: 1\n"))
     assert "schema_version: found 99, expected at most 1; update K2D" in fault
 
@@ -258,7 +258,7 @@ def test_every_setting_is_explained_or_plain():
     assert len(keys) > 80
 
 
-def test_bad_input_51_a_mistyped_key_is_refused_with_a_suggestion(tmp_path):
+def test_a_mistyped_key_is_refused_with_a_suggestion(tmp_path):
     (fault,) = faults_of(write(tmp_path, "select:\n  aplha: 0.3\n"))
     assert fault.endswith(":2: select.aplha: found an unknown key, expected a known one; did you mean select.alpha?")
 

@@ -82,6 +82,7 @@ def end(process, name):
 
 @pytest.mark.parametrize("name", CODES)
 @pytest.mark.parametrize("kind", ["crew", "workers", "workers_of_a_thread", "programs"])
+@pytest.mark.slow
 def test_workers_end_with_their_parent(start, kind, name):
     process, children = start(kind)
     end(process, name)

@@ -84,6 +84,7 @@ def test_a_crash_is_the_items_own_and_a_kill_is_not():
     assert passes == {3: False, 5: False, 8: True, 9: False}
 
 
+@pytest.mark.slow
 def test_what_fails_for_once_is_tried_again_and_comes_back_whole(tmp_path):
     items = [(str(tmp_path / name), how) for name, how in (("a", "EIO"), ("b", "SIGKILL"), ("c", "SIGSEGV"), ("d", ""))]
     found = {outcome.item[1]: (outcome.value, outcome.error) for outcome in twice(fails_at_first, items)}

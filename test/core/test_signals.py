@@ -46,6 +46,7 @@ def start(project, *words, trouble="wait"):
 
 
 @pytest.mark.parametrize(("name", "code"), [("TERM", 143), ("HUP", 129), ("INT", 130)])
+@pytest.mark.slow
 def test_a_stage_that_is_asked_to_end_cleans_up_and_says_how_to_go_on(toys, name, code):
     stage = start(toys, sys.executable, "-m", "k2d", "tokens", "name=x")
     stage.send_signal(getattr(signal, f"SIG{name}"))
@@ -57,6 +58,7 @@ def test_a_stage_that_is_asked_to_end_cleans_up_and_says_how_to_go_on(toys, name
     assert toys.k2d("tokens", "name=x").returncode == 0  # and nobody holds the lock
 
 
+@pytest.mark.slow
 def test_ctrl_c_in_run_sh_prints_the_command_that_goes_on(toys):
     run = start(toys, str(toys.root / "run.sh"), "name=x", "--nj", "1")
     os.killpg(run.pid, signal.SIGINT)
@@ -71,6 +73,7 @@ def test_ctrl_c_in_run_sh_prints_the_command_that_goes_on(toys):
 
 
 @pytest.mark.parametrize("name", ["TERM", "KILL"])
+@pytest.mark.slow
 def test_a_stage_ends_with_run_sh(toys, name):
     run = start(toys, str(toys.root / "run.sh"), "name=x")
     stage = json.loads((toys.root / "exp/.x.lock").read_text())["pid"]
@@ -124,6 +127,7 @@ def test_what_is_kept_is_counted_on_the_disk(tmp_path):
     assert kept_words(tmp_path.parent / "data", layout) == f"finished units are kept; {GO_ON}"
 
 
+@pytest.mark.slow
 def test_transcribe_says_what_is_written(tmp_path, monkeypatch):
     from k2d.data.rows import Hypothesis
 

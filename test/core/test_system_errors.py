@@ -113,6 +113,7 @@ def test_no_folder_for_temporary_files(capsys, texts, monkeypatch):
 
 @pytest.mark.parametrize("unbuffered", ["", "1"])
 @pytest.mark.parametrize("verb", ["config", "stages", "--help"])
+@pytest.mark.slow
 def test_a_full_disk_behind_standard_output_is_told_without_a_traceback(verb, unbuffered):
     environment = {**os.environ, "PYTHONPATH": str(PROJECT_ROOT), "PYTHONUNBUFFERED": unbuffered}
     with open("/dev/full", "w") as full:  # noqa: PTH123  # never by a name that something could be renamed to

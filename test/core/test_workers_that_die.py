@@ -44,6 +44,7 @@ def by_crew(items):
 
 @pytest.mark.parametrize("how", WAYS)
 @pytest.mark.parametrize("call", [by_run_each, by_crew])
+@pytest.mark.slow
 def test_a_death_costs_its_item_and_is_told(how, call):
     outcomes = {o.item: o for o in within(LIMIT_S, lambda: call(["before", how, "after"]))}
     assert {"before", how, "after"} <= set(outcomes)

@@ -246,6 +246,7 @@ def test_no_chunk_is_longer_than_the_window_or_leaves_the_recording(hypothesis, 
 
 
 @given(hypotheses, windows_s, durations)
+@pytest.mark.slow
 def test_labels_parse_back_to_the_times_of_their_segments(hypothesis, max_s, duration):
     for chunk in pack(hypothesis, max_s, duration).chunks:
         text = chunk.text.rpartition("<")[0] if chunk.continued and duration == "authors" else chunk.text

@@ -206,6 +206,7 @@ def test_the_text_of_a_tree_is_the_one_that_python_3_10_to_3_13_gave():
 # --- corpora ---
 
 
+@pytest.mark.slow
 def test_every_corpus_has_a_digest_of_its_own():
     digests = {name: Corpus(name).code() for name in known_corpora()}
     assert len(set(digests.values())) == len(digests) >= 9

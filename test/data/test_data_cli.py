@@ -160,6 +160,7 @@ def elsewhere(tmp_path):
     return wrapper
 
 
+@pytest.mark.slow
 def test_kaldis_names_and_argument_orders(elsewhere, make_dir, tmp_path):
     folder = make_dir("whole", {"text": None}, "a data dir")
     options = ("--no-text", "--no-feats", "--non-print", "--no-wav", "--audio", "none")

@@ -56,6 +56,7 @@ def test_a_hypothesis_is_one_line_of_json(tmp_path):
 
 
 @given(st.lists(hypotheses, max_size=4, unique_by=lambda each: each.recording_id))
+@pytest.mark.slow
 def test_what_is_written_is_read_back_exactly(tmp_path_factory, heard):
     heard.sort(key=lambda each: each.recording_id)
     path = written(tmp_path_factory.mktemp("h"), *map(hypothesis_line, heard))
@@ -155,6 +156,7 @@ def test_plain_text_is_one_line_without_what_is_empty():
 
 
 @given(st.text())
+@pytest.mark.slow
 def test_one_line_is_one_line_whatever_a_model_writes(text):
     assert one_line(text).splitlines() in ([], [one_line(text)])
     assert one_line(one_line(text)) == one_line(text)

@@ -15,6 +15,7 @@ def probed(folder, rows):
     return probe_recordings(listed, folder, nj=2, label="train: looking at the audio")
 
 
+@pytest.mark.slow
 def test_a_file_that_the_disk_does_not_give_is_never_a_bad_item(tmp_path):
     good = write_audio(tmp_path / "good.wav", speechlike(1.0))
     with pytest.raises(K2DError) as told:

@@ -20,6 +20,7 @@ def model(request, tmp_path_factory):
 
 
 @pytest.mark.parametrize("n_samples", [16_000 * 65, 480_000, 480_100, 480_199, 480_201, 41_234, 401])
+@pytest.mark.slow
 def test_each_window_is_a_cut_of_the_recordings_features(model, n_samples, tmp_path):
     """Loudest in one place only; at the edges, whose margins lie outside, too."""
     rng = np.random.default_rng(n_samples)

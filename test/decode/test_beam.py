@@ -41,6 +41,7 @@ def all_sequences(seed: int, prefix: tuple[int, ...] = (), score: float = 0.0):
 
 @settings(max_examples=25, deadline=None)
 @given(st.integers(0, 10**6))
+@pytest.mark.slow
 def test_a_wide_beam_is_exhaustive(tmp_path_factory, seed):
     path = str(write_tape(tmp_path_factory.mktemp("tape") / "a.wav", "a"))
     recogniser = FakeRecogniser(lambda tape, prefix: logits_of(prefix, seed))

@@ -106,6 +106,7 @@ def test_a_last_sliver_is_skipped_but_a_short_recording_is_heard(tmp_path):
     assert spans(one(recogniser, "b", tmp_path)) == [(0, 0.1, "b")]
 
 
+@pytest.mark.slow
 def test_a_window_has_a_budget(tmp_path):
     endless = FakeRecogniser(saying(lambda _: "<0.00>" + "abcdefgh" * 20), max_tokens=40)
     for beam in (1, 2):
@@ -215,6 +216,7 @@ class TestManyRecordings:
 
     @settings(max_examples=15, deadline=None)
     @given(st.lists(st.integers(1, 75), min_size=1, max_size=9), st.integers(1, 5), st.integers(1, 3), st.randoms())
+    @pytest.mark.slow
     def test_a_result_does_not_depend_on_its_batch(self, tmp_path_factory, lengths, batch_size, beam, chance):
         folder = tmp_path_factory.mktemp("tapes")
         tapes = {f"r{n}": "".join(random.Random(n).choices("abcdefg_", k=length)) for n, length in enumerate(lengths)}
@@ -235,6 +237,7 @@ class TestManyRecordings:
             assert spans(together[name]) == spans(alone[name])
             assert together[name].windows == alone[name].windows
 
+    @pytest.mark.slow
     def test_the_longest_go_first_and_others_follow_as_they_end(self, tmp_path):
         recogniser = FakeRecogniser(saying(lambda _: "<0.00>ab<2.00>"))
         tapes = {"short": "a" * 20, "long": "a" * 80, "also": "a" * 40, "b": "a" * 20}

@@ -88,6 +88,7 @@ def parquet(tmp_path):
     return write_parquet(tmp_path / "parquet")
 
 
+@pytest.mark.slow
 def test_session_speaker_and_times_are_those_of_the_names(parquet, tmp_path):
     rows = prepared(parquet, tmp_path)
     assert {split: sum(1 for s, _ in rows if s == split) for split in SHARDS} == {
@@ -102,6 +103,7 @@ def test_session_speaker_and_times_are_those_of_the_names(parquet, tmp_path):
     assert utterances["ascend-spk02-ses01-00005000-00005800"].text == "嗯"  # fillers stay
 
 
+@pytest.mark.slow
 def test_both_layouts_give_the_same_utterances(parquet, tmp_path):
     folder = write_folder(tmp_path / "folder")
 
@@ -117,6 +119,7 @@ def test_both_layouts_give_the_same_utterances(parquet, tmp_path):
     assert ("test", "reco2session", "ascend-spk11-ses04-00998500-00999250", "ascend-ses04") in timed(parquet)
 
 
+@pytest.mark.slow
 def test_the_long_split_follows_the_order_of_rows(parquet, tmp_path):
     options = Options(long_splits=("test",), long=Concatenate(max_s=2.0, shards=1))
     rows = [r for split, r in prepared(parquet, tmp_path, options) if split == "test_long"]
@@ -127,6 +130,7 @@ def test_the_long_split_follows_the_order_of_rows(parquet, tmp_path):
     ]
 
 
+@pytest.mark.slow
 def test_conversations_in_their_real_order(parquet, tmp_path):
     options = Options(long_splits=(), session_splits=("test", "train"))
     rows = [(split, r) for split, r in prepared(parquet, tmp_path, options) if split.endswith("_sessions")]

@@ -158,6 +158,7 @@ def replaced(name, old, new):
         ),
     ],
 )
+@pytest.mark.slow
 def test_what_is_wrong_with_a_table(tmp_path, change, message):
     change(write(tmp_path / "raw"))
     with pytest.raises(K2DError, match=message):

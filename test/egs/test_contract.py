@@ -50,6 +50,7 @@ def raw_corpus(root):
     (root / "train.tsv").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_a_corpus_is_added_in_the_four_commands_of_the_readme(project, tmp_path):
     """The commands are run as they stand, but for the place of the raw corpus and of Python."""
     readme = (PROJECT_ROOT / "egs" / "README.md").read_text(encoding="utf-8")
@@ -72,6 +73,7 @@ def test_a_corpus_is_added_in_the_four_commands_of_the_readme(project, tmp_path)
     assert project.k2d("data", "validate", "data/mycorpus/train").returncode == 0
 
 
+@pytest.mark.slow
 def test_a_config_that_names_an_unprepared_corpus_is_told_the_command_for_it(project):
     """Both of one that is under egs/ and of one that is not."""
     conf = "corpora: {out_domain: [ascend/test_long, nowhere/test]}\nteacher: {checkpoint: made}\n"
@@ -85,6 +87,7 @@ def test_a_config_that_names_an_unprepared_corpus_is_told_the_command_for_it(pro
     assert "nowhere is no corpus under egs/: add it (egs/README.md)" in done.stderr
 
 
+@pytest.mark.slow
 def test_the_papers_config_says_of_all_its_corpora_where_they_are_to_come_from(project):
     words = ("--conf", "conf/k2d_large_v2.yaml", "--stage", "1", "--stop-stage", "1")
     done = project.run(*words, **{f"{name.upper()}_ROOT": "" for name in FOLDERS})

@@ -16,6 +16,7 @@ def rows_of(root):
     return list(prepare(root, None, 1, root / "store"))
 
 
+@pytest.mark.slow
 def test_the_right_half_becomes_utterances(tmp_path):
     rows = rows_of(write_cszs(tmp_path))
     assert [(split, row.id, row.text, row.language) for split, row in rows] == [
@@ -32,11 +33,13 @@ def test_the_right_half_becomes_utterances(tmp_path):
     assert (samples == tone(1.1, seed=1)).all()  # of the right clip, bit for bit
 
 
+@pytest.mark.slow
 def test_the_wrong_half_is_never_written(tmp_path):
     rows_of(write_cszs(tmp_path))
     assert len(list((tmp_path / "store").rglob("*.flac"))) == 6
 
 
+@pytest.mark.slow
 def test_a_missing_column_is_named(tmp_path):
     write_cszs(tmp_path)
     types = {name: kind for name, kind in TYPES.items() if name != "correct_file"}
@@ -46,6 +49,7 @@ def test_a_missing_column_is_named(tmp_path):
         rows_of(tmp_path)
 
 
+@pytest.mark.slow
 def test_a_column_of_another_kind_is_named(tmp_path):
     write_cszs(tmp_path)
     types = {**TYPES, "correct_transcription": pyarrow.int64()}
@@ -74,6 +78,7 @@ def test_gaps_and_second_sets_of_shards_are_refused(tmp_path):
         rows_of(tmp_path)
 
 
+@pytest.mark.slow
 def test_another_kind_of_data_set_is_refused(tmp_path):
     with pytest.raises(K2DError, match="found no parquet files with correct_audio; egs/cszs/README"):
         rows_of(tmp_path)

@@ -30,6 +30,7 @@ AUTHORS = [  # 30 s of the clock each, from 0; then from where the cue starts th
 
 
 @pytest.mark.parametrize(("duration", "chunks"), [("sum", SUM), ("authors", AUTHORS)])
+@pytest.mark.slow
 def test_a_captioned_recording_in_chunks_of_thirty_seconds(root, rows, duration, chunks):
     sound(root / "talk.wav", 90.0)
     (root / "talk.vtt").write_text("WEBVTT\n\n" + "".join(f"{times}\n{text}\n\n" for times, text in CUES))

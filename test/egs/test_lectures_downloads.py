@@ -195,6 +195,7 @@ def test_a_hostile_shard_is_refused_whole(root, rows, tmp_path, evil):
     assert list((tmp_path / "store").rglob("*.wav")) == []
 
 
+@pytest.mark.slow
 def test_a_shard_that_is_cut_off_or_twice_there_is_told(root, rows):
     shard(root / "zh000", "00000000", VIDEOS)
     path = root / "zh000/audio/00000000.tar.gz"

@@ -86,6 +86,7 @@ def made_again(monkeypatch: pytest.MonkeyPatch, root: Path, options: Options = O
 # --- the rows --------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_every_split_is_there_and_its_files_are(rows, root):
     splits = {split for split, _ in rows}
     assert splits == set(TypeAdapter(dict).validate_python(OPTIONS.long_splits())) | {
@@ -103,6 +104,7 @@ def test_every_split_is_there_and_its_files_are(rows, root):
             assert 0 <= row.start_s < row.end_s <= info.duration
 
 
+@pytest.mark.slow
 def test_lectures_are_without_text_and_the_truth_is_another_split(rows):
     lectures = [row for split, row in rows if split == "lectures"]
     truth = [row for split, row in rows if split == "lectures_truth"]
@@ -179,6 +181,7 @@ def test_no_file_is_clipped(rows):
 # --- the same, however made ------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_two_workers_make_what_one_makes(root, tmp_path):
     list(prepare(tmp_path, OPTIONS, 2))
     assert checksums(tmp_path) == checksums(root)
@@ -207,6 +210,7 @@ def test_another_seed_sounds_different(root, tmp_path):
     assert not set(one.values()) & set(two.values())
 
 
+@pytest.mark.slow
 def test_what_is_done_is_not_made_again_and_what_was_touched_is(root, copy, monkeypatch):
     assert made_again(monkeypatch, copy) == []
     lecture = next((copy / "audio" / "lectures").glob("*.flac"))
@@ -217,6 +221,7 @@ def test_what_is_done_is_not_made_again_and_what_was_touched_is(root, copy, monk
     assert checksums(copy) == checksums(root)
 
 
+@pytest.mark.slow
 def test_only_what_is_planned_differently_is_made_again(copy, monkeypatch):
     noisier = replace(OPTIONS, talk_snr_db=Range(0.0, 5.0))
     assert made_again(monkeypatch, copy, noisier) == ["talk000", "talkdev000"]
@@ -250,6 +255,7 @@ def test_a_killed_run_goes_on_where_it_was(root, tmp_path):
     assert checksums(corpus) == checksums(root)
 
 
+@pytest.mark.slow
 def test_a_unit_that_fails_is_named_and_the_others_are_kept(root, copy):
     blocked = copy / "audio" / "course_test"
     shutil.rmtree(blocked)

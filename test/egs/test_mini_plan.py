@@ -43,6 +43,7 @@ def is_random(text: str) -> bool:
     return all(re.fullmatch(f"(?:{han})+", w) or w in english_words() for w in text.split())
 
 
+@pytest.mark.slow
 def test_there_are_enough_characters_words_and_acronyms(lines):
     everything = " ".join(texts(lines, *lines))
     pool = " ".join(texts(lines, "pool"))
@@ -64,6 +65,7 @@ def test_text_is_what_is_said_and_nothing_else(lines):
         assert re.fullmatch(r"(?:[\u4e00-\u9fff]+|[A-Za-z]+)(?: (?:[\u4e00-\u9fff]+|[A-Za-z]+))*", text), text
 
 
+@pytest.mark.slow
 def test_half_of_the_pool_is_random_words(lines):
     share = sum(map(is_random, texts(lines, "pool"))) / len(lines["pool"])
     assert share == pytest.approx(0.5, abs=0.02)  # a short sentence may happen to consist of deck words
@@ -82,6 +84,7 @@ def test_random_words_use_every_word_about_equally_often():
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.slow
 def test_no_sentence_of_a_test_or_development_split_is_said_elsewhere(seed):
     said: dict[str, set[str]] = defaultdict(set)
     for unit in plan(Options(seed=seed)):
@@ -158,6 +161,7 @@ def test_the_pool_speaks_of_every_course_but_the_unseen_one(lines):
     assert not any(term in line.text for term in unseen for line in lines["lectures"])
 
 
+@pytest.mark.slow
 def test_stammers_and_fillers_are_as_frequent_as_configured(lines):
     def share(options: Options, pattern: str) -> float:
         said = [li.text for u in plan(options) if u.split == "lectures" for r in u.recordings for li in r.lines]
@@ -213,6 +217,7 @@ def test_ids_are_plain_and_begin_with_the_speaker(units):
     assert sorted(seen, key=lambda i: (i.split("-")[:3], i)) == sorted(seen)  # Kaldi: sorted by speaker, too
 
 
+@pytest.mark.slow
 def test_the_plan_depends_on_options_alone():
     assert plan(Options()) == plan(Options())
     one, two = plan(Options(pool=50)), plan(Options(pool=50, seed=3))

@@ -120,6 +120,7 @@ def test_espeak_can_read_every_character(espeak: Espeak):
     assert [c for c in sorted(characters) if not is_one_syllable(espeak.phonemes(c))] == []
 
 
+@pytest.mark.slow
 def test_english_words_are_said_in_english_inside_mandarin(espeak: Espeak):
     found = sorted(set(re.findall("[A-Za-z]+", all_text())))
     assert len(found) > 500

@@ -60,6 +60,7 @@ def key(n):
     return f"ntuml2021-hyl-ML2021_1-1_{n:04d}"
 
 
+@pytest.mark.slow
 def test_dev_is_within_test_and_test_nodev_is_the_rest(tmp_path, caplog):
     with caplog.at_level(logging.INFO):
         made = prepared(write(tmp_path / "raw"), tmp_path)
@@ -73,6 +74,7 @@ def test_dev_is_within_test_and_test_nodev_is_the_rest(tmp_path, caplog):
     assert made["test"][0].text == "這個 model 7"
 
 
+@pytest.mark.slow
 def test_the_same_audio_under_another_name_is_found_too(tmp_path):
     root = write(tmp_path / "raw")
     renamed = {**row(6), "file": "wav/other/name.wav"}
@@ -80,6 +82,7 @@ def test_the_same_audio_under_another_name_is_found_too(tmp_path):
     assert [row.id for row in prepared(root, tmp_path)["test_nodev"]] == [key(n) for n in (7, 5, 4, 3, 1, 0)]
 
 
+@pytest.mark.slow
 def test_without_names_the_row_is_the_id(tmp_path):
     root = write(tmp_path / "raw")
     for path in sorted((root / "data").glob("*.parquet")):
@@ -101,6 +104,7 @@ def test_train_on_request_and_what_counts_are_promised():
         Corpus("ntuml2021").options({"splits": ["tset"]})
 
 
+@pytest.mark.slow
 def test_long_recordings_follow_the_order_of_rows(tmp_path):
     root = write(tmp_path / "raw")
     options = Options(long=Concatenate(max_s=1.2, batch=500, shards=1))
@@ -122,6 +126,7 @@ def test_a_split_that_is_not_there(tmp_path):
         prepared(root, tmp_path)
 
 
+@pytest.mark.slow
 def test_shards_missing_cut_off_or_without_a_column(tmp_path):
     root = write(tmp_path / "raw")
     first, second = sorted((root / "data").glob("test-*-of-00002-*"))

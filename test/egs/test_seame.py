@@ -39,6 +39,7 @@ def rows_of(root, **options):
     return rows
 
 
+@pytest.mark.slow
 def test_lines_of_listed_recordings_become_utterances_with_times_and_language(whole):
     rows = rows_of(whole)
     split, row = rows["nc01f-01nc01fbx_0101-00046-00120"]
@@ -51,6 +52,7 @@ def test_lines_of_listed_recordings_become_utterances_with_times_and_language(wh
     assert (late.start_s, late.end_s, late.text, late.speaker) == (1000.249, 1001.751, "去 market", "ni01m")
 
 
+@pytest.mark.slow
 def test_a_twentieth_is_held_out_the_same_every_time(whole):
     rows = rows_of(whole)
     valid = [key for key, (split, _) in rows.items() if split == "valid"]
@@ -58,6 +60,7 @@ def test_a_twentieth_is_held_out_the_same_every_time(whole):
     assert valid == [key for key, (split, _) in rows_of(whole, references="release").items() if split == "valid"]
 
 
+@pytest.mark.slow
 def test_the_test_sets_have_the_published_ids_times_and_words(whole):
     rows = {key: row for key, (split, row) in rows_of(whole).items() if split == "devman"}
     assert list(rows) == list(DEV_MAN)
@@ -67,6 +70,7 @@ def test_the_test_sets_have_the_published_ids_times_and_words(whole):
     assert row.language == "mixed"
 
 
+@pytest.mark.slow
 def test_the_releases_words_and_times_go_under_the_same_ids(whole):
     published, release = rows_of(whole), rows_of(whole, references="release")
     assert published.keys() == release.keys()
@@ -79,6 +83,7 @@ def test_the_releases_words_and_times_go_under_the_same_ids(whole):
     assert release["nc12m-06nc12may_0101-00459-00718"][1].start_s == 4.596
 
 
+@pytest.mark.slow
 def test_both_phases_give_the_same_utterances_where_both_have_them(whole):
     first, second = rows_of(whole, phase="phaseI"), rows_of(whole, phase="phaseII")
     assert set(first) < set(second)
@@ -93,6 +98,7 @@ def test_both_phases_give_the_same_utterances_where_both_have_them(whole):
         assert row.language in ("zh", "en", "mixed")
 
 
+@pytest.mark.slow
 def test_what_is_left_out_is_told(whole, caplog):
     caplog.set_level(logging.INFO, logger="k2d")
     rows_of(whole)
@@ -109,6 +115,7 @@ def test_what_is_left_out_is_told(whole, caplog):
     assert warning in caplog.messages
 
 
+@pytest.mark.slow
 def test_lines_without_a_transcript_are_counted(whole, caplog):
     caplog.set_level(logging.INFO, logger="k2d")
     rows_of(whole, phase="phaseI")
@@ -227,6 +234,7 @@ def test_the_card_has_the_published_counts():
     assert set(expected) == {"train", "valid", "devman", "devsge"}
 
 
+@pytest.mark.slow
 def test_a_set_reads_back_whole(whole):
     assert [utterance.speaker for utterance in read_set(whole / "SEAME-dev-set/dev_man")] == ["nc12m", "nc12m"]
 

@@ -15,6 +15,7 @@ from k2d.decode.sources import Source
 from k2d.fitting.checkpoint_metric import Held, measure_on, shared_out
 
 
+@pytest.mark.slow
 def test_checkpoints_are_heard_without_a_beam_and_else_as_in_use(monkeypatch):
     from k2d.decode import long_recordings
 

@@ -81,6 +81,7 @@ def test_a_ready_checkpoint_is_looked_at_and_taken(lab):
         (["teacher.model=conf/models/none.yaml"], "teacher.model: conf/models/none.yaml is not there"),
     ],
 )
+@pytest.mark.slow
 def test_a_teacher_without_a_source_is_refused_at_once(lab, settings, message):
     done = lab.k2d("teacher", "--conf", "conf/x.yaml", *settings)
     assert done.returncode == 2

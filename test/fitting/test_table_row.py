@@ -120,6 +120,7 @@ def assert_shown(found, wanted, window):
     ],
     ids=["plain", "everything drawn", "language guessed"],
 )
+@pytest.mark.slow
 def test_batches_are_what_a_plain_reading_gives(tmp_path, recordings, student, settings, how):
     """Order, draws, labels and targets of two epochs and two processes, against the same worked out the long way."""
     from k2d.train.batches import TrainingProcess
@@ -146,6 +147,7 @@ def test_batches_are_what_a_plain_reading_gives(tmp_path, recordings, student, s
     assert n_with_previous or not how.get("previous_text_probability")
 
 
+@pytest.mark.slow
 def test_a_label_is_tokenised_once_for_all_processes_and_epochs(tmp_path, recordings):
     """Once as it is, with its times, and once as plain text, which other ids may spell."""
     from k2d.train.batches import TrainingProcess
@@ -165,6 +167,7 @@ def test_a_label_is_tokenised_once_for_all_processes_and_epochs(tmp_path, record
     assert student.codec.asked.total() <= 2 * len(chunks)
 
 
+@pytest.mark.slow
 def test_loader_processes_are_a_setting_that_decides_nothing(tmp_path):
     """They reach the training, and no stage is made anew because of them."""
     from k2d.core.layout import PROJECT_ROOT
@@ -179,6 +182,7 @@ def test_loader_processes_are_a_setting_that_decides_nothing(tmp_path):
         assert stage.units(few) == stage.units(many)
 
 
+@pytest.mark.slow
 def test_nothing_to_learn_from_says_what_to_do(tmp_path, recordings):
     folders = [draw_chunks(of, 3, seed) for seed, of in enumerate(recordings)]
     with pytest.raises(K2DError, match=r"holds no chunk to learn from beside those held out; keep more of them"):

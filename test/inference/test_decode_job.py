@@ -8,7 +8,9 @@ from in_process import Bench
 from k2d.config import load_config
 from k2d.core.errors import UsageError
 from k2d.inference.decode_job import longform_work, settings_of_work, work_of
+from k2d.inference.speed import speed_unit
 from k2d.pipeline.runner import make_job
+from k2d.stages.decode import models
 from k2d.stages.score import _decode
 
 CONF = """
@@ -63,7 +65,7 @@ def test_where_no_model_is_a_whisper_it_is_refused_with_the_reason(tmp_path):
         job_of(tmp_path, BY_ENGINE, conf=conf)
     assert "decode.engine" in str(told.value)
     assert "torch, as ctranslate2 runs only whisper models and no model here is one " in str(told.value)
-    assert "(teacher: espnet_s2t, base: espnet_s2t)" in str(told.value)
+    assert "(teacher: espnet_s2t, auxiliaries.base: espnet_s2t)" in str(told.value)
 
 
 def test_a_whisper_that_the_engine_cannot_run_is_refused_as_before(tmp_path):
@@ -79,3 +81,76 @@ def test_the_log_says_who_decodes_in_torch_all_the_same(tmp_path, monkeypatch, c
     with caplog.at_level(logging.INFO, logger="k2d"):
         assert bench.hear().kept == 1
     assert "teacher: decoded in torch, as ctranslate2 runs only whisper models (its family is fake)" in caplog.text
+
+
+TWO = """
+teacher: {family: whisper, checkpoint: tiny.pt, language: [zh]}
+auxiliaries:
+  base: {family: whisper, checkpoint: tiny.pt, language: [zh]}
+  ctc: {language: [zho], decode: joint}
+corpora: {in_domain: [lab/test]}
+"""
+
+
+def work_by_name(job):
+    models = {"teacher": job.config.teacher, **job.config.auxiliaries}
+    return {name: longform_work(name, recogniser, job) for name, recogniser in models.items()}
+
+
+def test_engine_batch_and_numbers_belong_to_a_model(tmp_path):
+    words = ("teacher.decoding.engine=ctranslate2", "teacher.decoding.compute_type=int8", "decode.precision=bf16")
+    job = job_of(tmp_path, *words, "auxiliaries.ctc.decoding={batch_size: 3, precision: fp32}", conf=TWO)
+    works = work_by_name(job)
+    assert {name: work.numbers for name, work in works.items()} == {
+        "teacher": "int8 (ctranslate2)",
+        "base": "bf16",
+        "ctc": "fp32",
+    }
+    assert {name: work.options["batch_size"] for name, work in works.items()} == {"teacher": 16, "base": 16, "ctc": 3}
+
+
+def test_a_model_may_stay_in_torch_beside_the_engine_of_the_others(tmp_path):
+    works = work_by_name(job_of(tmp_path, BY_ENGINE, "auxiliaries.base.decoding.engine=torch", conf=TWO))
+    assert {name: work.compute_type for name, work in works.items()} == {"teacher": "fp32", "base": None, "ctc": None}
+
+
+def test_students_decode_as_their_teacher(tmp_path):
+    words = ("select.methods.all.rule=none", "teacher.decoding={engine: ctranslate2, batch_size: 5}")
+    job = job_of(tmp_path, *words, conf=TWO)
+    job.layout.model("all-s1").mkdir(parents=True)
+    works = {row: longform_work(*found, job) for row, found in models(job).items()}
+    assert (works["all-s1"].compute_type, works["all-s1"].options["batch_size"]) == ("fp32", 5)
+    assert _decode("all-s1", job) == _decode("teacher", job) != _decode("base", job)
+
+
+def test_stamps_are_as_before_where_no_model_has_its_own(tmp_path):
+    """The keys of the stamps, and for a batch of its own one more key of the speed race alone."""
+    plain, own = job_of(tmp_path, conf=TWO), job_of(tmp_path, "teacher.decoding.batch_size=7", conf=TWO)
+    before, after = work_by_name(plain), work_by_name(own)
+    assert {n: settings_of_work(w) for n, w in before.items()} == {n: settings_of_work(w) for n, w in after.items()}
+    assert "batch_sizes" not in speed_unit(before, "lab/test", plain).settings
+    assert speed_unit(after, "lab/test", own).settings["batch_sizes"] == {"teacher": 7, "base": 16, "ctc": 16}
+    assert [_decode(name, plain) for name in before] == [_decode(name, own) for name in before]
+
+
+def test_what_a_model_and_its_engine_cannot_is_told_at_its_own_keys_all_at_once(tmp_path):
+    words = (
+        "auxiliaries.ctc.decoding.engine=ctranslate2",
+        "auxiliaries.base.decoding.compute_type=int8",
+        "teacher.decoding={engine: ctranslate2, precision: bf16}",
+        "teacher.decode=joint",
+    )
+    with pytest.raises(UsageError) as told:
+        job_of(tmp_path, *words, conf=TWO)
+    found = [line.removeprefix("command line: ") for line in str(told.value).splitlines()]
+    assert found == [
+        'teacher.decoding.precision: found "bf16", expected teacher.decoding.compute_type, as the engine of this model '
+        "is ctranslate2",
+        'teacher.decode: found "joint", expected attention, as the engine is ctranslate2',
+        'auxiliaries.base.decoding.compute_type: found "int8", expected auxiliaries.base.decoding.precision, as the '
+        "engine of this model is torch",
+        'auxiliaries.ctc.decoding.engine: found "ctranslate2", expected torch, as ctranslate2 runs only whisper models '
+        "(this one is of the family espnet_s2t)",
+    ]
+    with pytest.raises(UsageError, match=r"teacher\.decoding\.batch_size: found 0, expected at least 1"):
+        job_of(tmp_path, "teacher.decoding.batch_size=0", conf=TWO)

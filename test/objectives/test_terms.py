@@ -13,8 +13,6 @@ from k2d.core.layout import PROJECT_ROOT
 from k2d.objectives.objective import Objective, Sides
 from k2d.objectives.terms import TERMS, Term, Tokens, ce, ctc, dkd, hidden_mse, kl
 
-pytestmark = pytest.mark.slow  # for the seconds that importing torch takes
-
 
 def tokens(student, teacher, targets, temperature=1.0, hidden=((0.0,), (0.0,))):
     return Tokens(

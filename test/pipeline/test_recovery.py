@@ -72,6 +72,7 @@ def result(where):
 
 @pytest.mark.parametrize("is_there", [False, True])
 @pytest.mark.parametrize("can_exchange", [True, False])
+@pytest.mark.slow
 def test_after_a_kill_anywhere_a_reader_finds_a_folder_and_a_rerun_makes_the_new_one(tmp_path, is_there, can_exchange):
     n_adopted = 0
     for n in range(1000):

@@ -66,6 +66,7 @@ def sounds(folder):
     return {row.id: read(resolve(row.audio), row.start_s, row.end_s).tolist() for row in read_utterances(folder)}
 
 
+@pytest.mark.slow
 def test_taken_chunks_are_heard_when_the_experiment_that_made_them_is_gone(lab):
     made = lab.chunk("x")
     heard = sounds(made)

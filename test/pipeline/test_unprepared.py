@@ -7,6 +7,7 @@ import pytest
 PAPER = ("--conf", "conf/k2d_large_v2.yaml")
 
 
+@pytest.mark.slow
 def test_a_later_stage_names_the_command(project):
     done = project.k2d("pseudo_label", "--conf", "conf/smoke.yaml", "name=other")
     assert done.returncode == 3
@@ -17,6 +18,7 @@ def test_a_later_stage_names_the_command(project):
 
 
 @pytest.mark.parametrize("verb", ["pseudo_label", "chunk", "decode"])
+@pytest.mark.slow
 def test_every_stage_that_reads_data_does(project, verb):
     done = project.k2d(verb)
     assert done.returncode == 3
@@ -25,6 +27,7 @@ def test_every_stage_that_reads_data_does(project, verb):
     assert verb == "chunk" or named in done.stderr
 
 
+@pytest.mark.slow
 def test_a_corpus_without_a_recipe_is_told(project):
     done = project.k2d("pseudo_label", "corpora.unlabelled=[nowhere/train]")
     assert done.returncode == 3
@@ -34,6 +37,7 @@ def test_a_corpus_without_a_recipe_is_told(project):
     assert "egs/nowhere/corpus.yaml: no such file; the corpora are" in first.stderr
 
 
+@pytest.mark.slow
 def test_stage_1_names_what_it_needs_of_the_user(project):
     folder = project.root / "egs" / "lab"
     shutil.copytree(project.root / "egs" / "TEMPLATE", folder)

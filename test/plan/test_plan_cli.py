@@ -15,6 +15,7 @@ def planned(project, *words):
 
 
 @pytest.mark.parametrize("conf", CONFS)
+@pytest.mark.slow
 def test_the_papers_configs_fit_the_papers_machine(project, conf):
     found = planned(project, "--conf", conf, "--hours", "60000", "--gpus", "4")
     assert found["faults"] == []
@@ -28,6 +29,7 @@ def test_the_papers_configs_fit_the_papers_machine(project, conf):
     assert writes_audio == (conf == CONFS[0])  # the paper adds segments up, its code cuts fixed windows
 
 
+@pytest.mark.slow
 def test_the_table_says_what_it_stands_on(project):
     done = project.k2d("plan", "--conf", CONFS[0], "--hours", "60000", "--gpus", "4")
     assert done.returncode == 0, done.stderr
@@ -45,11 +47,13 @@ def test_the_table_says_what_it_stands_on(project):
         assert told in text
 
 
+@pytest.mark.slow
 def test_without_hours_it_says_that_they_are_an_example(project):
     text = project.k2d("plan", "--conf", CONFS[0], "corpora.unlabelled=[nowhere/train]").stdout
     assert "1,000 h of audio (neither --hours nor the data says; as an example)" in text
 
 
+@pytest.mark.slow
 def test_prepared_data_say_their_hours(project):
     for part in ("train", "test"):
         folder = project.root / "data" / "lectures" / part
@@ -60,12 +64,14 @@ def test_prepared_data_say_their_hours(project):
     assert any(stage["stage"] == "11 decode: teacher" for stage in found["stages"])
 
 
+@pytest.mark.slow
 def test_a_card_says_the_hours_of_what_is_not_prepared(project):
     card = yaml.safe_load((project.root / "egs" / "mini" / "corpus.yaml").read_text(encoding="utf-8"))
     found = planned(project, "--conf", CONFS[0], "corpora.unlabelled=[mini/lectures]")
     assert found["hours_of_audio"] == card["expected"]["mini"]["lectures"]["hours"]
 
 
+@pytest.mark.slow
 def test_what_cannot_fit_is_refused_before_any_work(project):
     words = ["plan", "--conf", CONFS[0], "--gpu", "rtx4090", "student.freeze_encoder=false"]
     done = project.k2d(*words)
@@ -80,6 +86,7 @@ def test_what_cannot_fit_is_refused_before_any_work(project):
     assert smaller.returncode == 0, smaller.stderr
 
 
+@pytest.mark.slow
 def test_every_precision_of_the_config_is_known(project):
     half = [planned(project, "--conf", CONFS[0], f"decode.precision={name}")["stages"] for name in ("bf16", "fp16")]
     assert half[0] == half[1]
@@ -87,6 +94,7 @@ def test_every_precision_of_the_config_is_known(project):
     assert whole[0]["device_hours"] > 1.9 * half[0][0]["device_hours"]
 
 
+@pytest.mark.slow
 def test_a_given_throughput_is_marked(project):
     words = ["--conf", CONFS[0], "--hours", "100", "--gpus", "2", "--throughput", "pseudo_label=50"]
     found = planned(project, *words, "--throughput", "distill=400")
@@ -113,6 +121,7 @@ def test_a_given_throughput_is_marked(project):
         (["student.n_decoder_layers=33"], "student.n_decoder_layers: found 33, expected at most 32"),
     ],
 )
+@pytest.mark.slow
 def test_a_wrong_call_is_told_and_exits_with_2(project, words, told):
     done = project.k2d("plan", "--conf", CONFS[0], *words)
     assert done.returncode == 2

@@ -20,6 +20,7 @@ def shape(recogniser: Recogniser, vocab_size: int = 1800):
 
 
 @pytest.mark.parametrize("name", ["tiny", "base.en", "small", "medium", "large-v2", "large-v3", "turbo"])
+@pytest.mark.slow
 def test_parameters_are_those_of_the_network(name, monkeypatch):
     import torch
     import whisper.model

@@ -1,5 +1,6 @@
 """What is said in which section, and that nothing is said of what is not there."""
 
+import pytest
 from made_experiment import figure, write_json, write_record, write_score
 
 from k2d.core.layout import PROJECT_ROOT
@@ -20,6 +21,7 @@ def tables(blocks):
     }
 
 
+@pytest.mark.slow
 def test_the_finding_in_a_sentence(bench):
     for name, teacher, student in (("mini/lectures_test", 20, 10), ("mini/course_test", 40, 35)):
         write_score(bench.exp, "teacher", name, mer=figure(100, teacher, 0, 0), speed=0.5)

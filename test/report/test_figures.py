@@ -13,6 +13,7 @@ def captions(figures):
     return [figure.caption for figure in figures]
 
 
+@pytest.mark.slow
 def test_every_plot_of_a_whole_experiment(bench):
     fabricate(bench.exp, n_chunks=50, n_heard=2)
     found = bench.read()

@@ -39,6 +39,7 @@ def test_without_a_report_nothing_is_published(tmp_path):
     assert "report/RESULTS.md: there is no report to publish; make it with: ./run.sh --conf" in str(told.value)
 
 
+@pytest.mark.slow
 def test_a_copy_of_the_project_publishes_into_itself(project):
     report = project.root / "exp/smoke/report/RESULTS.md"
     report.parent.mkdir(parents=True)

@@ -1,5 +1,6 @@
 """What is there is read, what is missing is named, what is damaged is named and stepped over."""
 
+import pytest
 from made_experiment import (
     METHODS,
     SETS,
@@ -28,6 +29,7 @@ def test_an_empty_experiment_names_everything_that_is_not_there(bench):
     assert len(found.missing) == 1 + 5 + 2
 
 
+@pytest.mark.slow
 def test_a_whole_experiment_lacks_nothing_and_comes_in_the_order_of_the_config(bench):
     fabricate(bench.exp, n_chunks=20, n_heard=6)
     found = bench.read()

@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 from k2d.report.trainings import read_loss, training_figures, training_of, training_table
 
 RECORD = {
@@ -42,6 +44,7 @@ def test_a_curve_is_the_means_of_stretches(tmp_path):
     assert loss[0] == (2.5, 0.25)
 
 
+@pytest.mark.slow
 def test_curves_are_drawn_where_there_are_any():
     assert list(training_figures([training_of({**RECORD, "error_rates": {}}, "teacher")])) == []
     figures = list(training_figures([training_of(RECORD, "teacher", [(1.0, 5.0), (2.0, 4.0)])]))

@@ -1,13 +1,14 @@
 """python -m k2d compare: what may stand side by side, what is best, what is a real difference."""
 
 import json
+from types import SimpleNamespace
 
 import pytest
 
 from k2d.core.errors import K2DError
 from k2d.score.cli import main as score
 from k2d.score.compare import main
-from k2d.score.comparison import against
+from k2d.score.comparison import System, against, sets_of
 from k2d.score.stored_systems import systems_in
 
 WORDS = "我 們 今 天 用 gpu 跑 一 個 model 好 不 好"
@@ -112,6 +113,12 @@ def test_systems_of_several_experiments_bear_their_names(experiment, capsys):
     assert "a/teacher" in printed
     assert "b/k2d-s1" in printed
     assert "MER against a/teacher" in printed
+
+
+def test_sets_come_in_the_order_of_their_roles_and_those_without_one_last(tmp_path):
+    roles = {"d": "out_domain", "c": "in_domain", "b": None, "a": "dev", "e": "in_domain"}
+    scores = {name: SimpleNamespace(record={"role": role}) for name, role in roles.items()}
+    assert sets_of([System("teacher", scores, tmp_path, {})]) == ["a", "c", "e", "d", "b"]
 
 
 def test_different_signatures_are_refused_unless_asked_for(experiment, capsys):

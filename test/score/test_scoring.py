@@ -115,7 +115,7 @@ def test_a_text_against_itself_has_no_errors(text):
 
 def test_a_megabyte_on_both_sides_is_scored_in_bounded_time():
     """A looping hypothesis of 100,000 tokens against a reference of as many others."""
-    start = time.perf_counter()
+    start = time.process_time()
     counts = mer("我們今天講 deep learning 的課" * 10_000, "謝謝觀看" * 25_000)
     assert counts.errors >= 100_000
-    assert time.perf_counter() - start < 60
+    assert time.process_time() - start < 60

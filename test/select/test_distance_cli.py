@@ -32,6 +32,7 @@ def run(capsys, *words):
     return [line.split("\t") for line in capsys.readouterr().out.splitlines()]
 
 
+@pytest.mark.slow
 def test_a_line_for_each_utterance_with_a_header(texts, capsys):
     assert run(capsys, *texts()) == [
         ["id", "loops_a", "loops_b", "mer", "per", "composite", "keep"],
@@ -54,6 +55,7 @@ def test_a_line_for_each_utterance_with_a_header(texts, capsys):
         (["--metric", "trivial", "--count", "7"], "1110"),
     ],
 )
+@pytest.mark.slow
 def test_what_is_kept_is_decided_by_metric_and_options(texts, capsys, words, kept):
     assert "".join(row[-1] for row in run(capsys, *texts(), *words)[1:]) == kept
 

@@ -137,10 +137,10 @@ def test_timestamps_at_the_ends_make_no_difference(texts):
 def test_a_label_of_100_000_tokens_and_one_of_a_megabyte_take_bounded_time():
     loop = "<0.00> " + "thank you very much 謝謝 " * 20_000
     megabyte = "我們今天來看一個新的例子" * 28_000  # 1 MB in UTF-8
-    started = time.perf_counter()
+    started = time.process_time()
     assert COMPARER.compare(loop, "謝謝大家")["composite"] == 1.0
     assert COMPARER.compare(megabyte, "我們今天").loops_a
-    assert time.perf_counter() - started < 10.0  # 2 s on one idle core
+    assert time.process_time() - started < 10.0  # of the processor; it takes 2
 
 
 def test_the_defaults_are_the_configs():

@@ -66,9 +66,9 @@ def test_it_is_what_counting_every_ngram_says_of_any_repeated_text(around, times
 
 
 def test_a_loop_of_100_000_tokens_takes_a_second_at_most():
-    started = time.perf_counter()
+    started = time.process_time()
     assert ngram_loops("謝謝 thank you " * 100_000)
-    assert time.perf_counter() - started < 5.0  # 1 s on one idle core
+    assert time.process_time() - started < 5.0  # of the processor; it takes 1
 
 
 @pytest.mark.parametrize(

@@ -40,6 +40,7 @@ ROWS = st.lists(
 
 
 @given(ROWS)
+@pytest.mark.slow
 def test_rows_are_read_as_they_were_written(tmp_path_factory, rows):
     path = tmp_path_factory.mktemp("rows") / "distances.tsv"
     assert write_distances(path, map(chunk_line, rows)) == len(rows)
@@ -73,6 +74,7 @@ def test_a_file_that_is_none_is_named_with_its_line(tmp_path, content, message):
 
 
 @given(ROWS)
+@pytest.mark.slow
 def test_the_sums_of_a_selection_add_up(rows):
     tally = SelectionTally()
     for row in rows:
@@ -86,6 +88,7 @@ def test_the_sums_of_a_selection_add_up(rows):
 
 
 @given(ROWS)
+@pytest.mark.slow
 def test_the_sweep_keeps_what_each_rule_keeps_at_each_alpha(rows):
     alphas = alphas_of("0:0.95:0.05")
     found = sweep(rows, alphas)
@@ -138,6 +141,7 @@ def test_blocks_are_bounded_by_pairs_and_by_characters():
     assert [len(block) for block in blocks(long)] == [1, 1, 1]
 
 
+@pytest.mark.slow
 def test_workers_give_a_line_for_every_pair():
     pairs = [TextPair(f"a/b/{n}", "r", 1.5, "我們用 model", "我们用 model" if n % 2 else "") for n in range(9)]
     lines = sorted(measured_lines(pairs, Measuring(), nj=2, total=len(pairs)))
@@ -146,6 +150,7 @@ def test_workers_give_a_line_for_every_pair():
     assert len(lines) == 9
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_goes_on_from_its_blocks_and_other_settings_do_not_take_them(tmp_path):
     """What a block has left is taken as it stands: marked here, so that it can be told from what is measured anew."""
     pairs = [TextPair(f"a/b/{n}", "r", 1.5, "我們用 model", "我們") for n in range(3)]

@@ -88,6 +88,7 @@ def assert_valid(folder, audio=AudioLevel.HEADER):
     return found
 
 
+@pytest.mark.slow
 def test_chunks_are_lines_in_segments_over_the_recordings(lab):
     folder = lab.chunk()
     assert_valid(folder)
@@ -151,6 +152,7 @@ def test_stage_8_reads_what_this_stage_writes(lab, tmp_path):
         ("{}", None),
     ],
 )
+@pytest.mark.slow
 def test_a_language_is_told_where_the_teacher_guesses_it(lab, teacher, languages):
     """Most of the first chunk's seconds are English: 1.5 of its 4 are not."""
     said = [(0.5, 2.0, "我們", None, False, "zh"), (3.0, 5.5, "so", None, False, "en")]
@@ -164,6 +166,7 @@ def test_a_language_is_told_where_the_teacher_guesses_it(lab, teacher, languages
         assert not (folder / "utt2lang").exists()
 
 
+@pytest.mark.slow
 def test_sum_writes_audio_of_which_the_gaps_are_cut_out(lab):
     folder = lab.chunk("chunk.duration=sum", nj=2)
     assert_valid(folder)
@@ -224,6 +227,7 @@ def test_sum_rejects_the_segments_of_a_recording_that_is_damaged(lab):
     assert "is cut off" in next(read_rejected(lab.chunks)).detail
 
 
+@pytest.mark.slow
 def test_sum_stops_at_a_recording_that_has_vanished_and_goes_on_when_it_is_back(lab):
     """Not for its own fault would its segments be lost: stage 5 has heard it."""
     aside = lab.audio["r2"].rename(lab.folder / "aside")

@@ -198,12 +198,14 @@ def test_layers_that_are_not_there_are_refused(lab, settings, message):
         (["reuse=exp/x"], "expected another experiment's folder; this one is its own"),
     ],
 )
+@pytest.mark.slow
 def test_what_cannot_be_learnt_is_refused_at_once(lab, settings, message):
     done = lab.k2d("distill", "--conf", "conf/x.yaml", *settings)
     assert done.returncode == 2
     assert message in done.stderr
 
 
+@pytest.mark.slow
 def test_another_experiments_work_is_taken_if_it_is_the_same(lab):
     lab.without_stages()
     lab.add_toy_stage("tokens", "tokens")

@@ -39,6 +39,7 @@ def lines(path):
     return path.read_text(encoding="utf-8").splitlines()
 
 
+@pytest.mark.slow
 def test_it_writes_what_the_corpus_says(project, corpus):
     done = prepare(project)
     assert done.returncode == 0, done.stderr
@@ -51,6 +52,7 @@ def test_it_writes_what_the_corpus_says(project, corpus):
     assert [path.name for path in (project.root / "data").iterdir() if path.suffix == ".partial"] == []
 
 
+@pytest.mark.slow
 def test_bad_audio_is_set_aside_with_a_reason_and_too_much_of_it_stops_the_stage(project, corpus):
     (corpus / "train" / "u05.wav").write_bytes(b"")
     (corpus / "train" / "u06.wav").write_text("<html>not found</html>")
@@ -118,6 +120,7 @@ def test_an_edited_recipe_is_seen_and_edited_words_are_not(project, corpus):
         (lambda root: write_table(root, [1], name="x\u0000".strip("\0") + ";rm"), "prepare.py gave the split 'x;rm'"),
     ],
 )
+@pytest.mark.slow
 def test_a_corpus_that_is_wrong_says_how(project, corpus, change, message):
     change(corpus)
     done = prepare(project)
@@ -126,6 +129,7 @@ def test_a_corpus_that_is_wrong_says_how(project, corpus, change, message):
     assert not (project.root / "data" / "lab").exists()
 
 
+@pytest.mark.slow
 def test_the_root_must_be_known_and_there(project, corpus):
     without = prepare(project, "prepare.roots.lab=/no/such/folder")
     assert without.returncode == 2
@@ -136,6 +140,7 @@ def test_the_root_must_be_known_and_there(project, corpus):
     assert "where is the raw corpus? set lab_ROOT, or prepare.roots.lab=" in unknown.stderr
 
 
+@pytest.mark.slow
 def test_options_for_a_corpus_without_any_are_refused(project, corpus):
     done = prepare(project, "prepare.options.lab.size=3")
     assert done.returncode == 2

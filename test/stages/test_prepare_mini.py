@@ -67,6 +67,7 @@ def test_it_is_prepared_the_same_undisturbed_and_after_a_kill(project):
     assert "done already, skipped" in prepare(project).stdout
 
 
+@pytest.mark.slow
 def test_its_options_are_checked_all_at_once(project):
     done = prepare(
         project, "prepare.options.mini.pool=0", "prepare.options.mini.sede=1", "prepare.options.mini.preset=x"

@@ -82,6 +82,7 @@ def reasons(project, method):
     return {row["id"].rpartition("/")[2]: row["reason"] for row in decisions}
 
 
+@pytest.mark.slow
 def test_all_methods_of_the_paper_on_cases_worked_out_by_hand(lab):
     killed = made(lab, "distances") / ".base.partial"  # what a run that was killed leaves
     (killed / ".scratch-x").mkdir(parents=True)
@@ -191,6 +192,7 @@ def test_nothing_kept_is_an_error_unless_allowed(lab):
     assert json.loads((made(lab, "k2d_mer") / "record.json").read_text())["kept"] == {"chunks": 0, "hours": 0.0}
 
 
+@pytest.mark.slow
 def test_opinions_on_other_chunks_are_refused_with_the_first_ids(lab):
     write_opinion(lab, "base", "lab/train", dict.fromkeys(list(TRAIN)[1:], "好"))
     done = select(lab)
@@ -238,6 +240,7 @@ def test_further_rules_are_stacked_and_give_their_names_as_reasons(lab):
     assert "select.methods.plus.also: found 'typo', expected one of characters_per_second, " in unknown.stderr
 
 
+@pytest.mark.slow
 def test_rules_that_need_no_second_opinion_need_no_auxiliary(lab):
     done = select(lab, "auxiliaries=null", "select.methods=null", "select.methods={kd_ngram: {rule: trivial}}")
     assert done.returncode == 0, done.stderr

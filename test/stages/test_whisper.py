@@ -110,6 +110,7 @@ def test_transcribe_knows_a_whisper_by_its_files(lab):
         (["teacher.checkpoint=null"], "teacher: expected teacher.model (a config under conf/models/, to train it) or"),
     ],
 )
+@pytest.mark.slow
 def test_a_whisper_from_nowhere_is_refused_at_once(lab, settings, message):
     done = lab.k2d("teacher", "--conf", "conf/x.yaml", *settings)
     assert done.returncode == 2

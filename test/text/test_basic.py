@@ -71,6 +71,6 @@ def test_single_spaced():
 
 @pytest.mark.parametrize("piece", ["<", "(", "[a", "<1", "((", "😀", "\u0301", "，", "()", "\r"])
 def test_a_megabyte_of_trouble_takes_bounded_time(piece):
-    started = time.perf_counter()
+    started = time.process_time()
     basic(piece * (1_000_000 // len(piece)))
-    assert time.perf_counter() - started < 3
+    assert time.process_time() - started < 3

@@ -115,9 +115,9 @@ def test_an_unknown_step_is_refused_with_a_hint():
 @pytest.mark.parametrize("piece", ["<0.00>", "<9", "謝謝大家", "瞭", "（", "【", "1", "1,", "um ", "甚麼"])
 def test_a_loop_of_a_megabyte_takes_bounded_time(piece):
     normalise = Normaliser(steps=tuple(STEPS))
-    started = time.perf_counter()
+    started = time.process_time()
     normalise(piece * (350_000 // len(piece)))
-    assert time.perf_counter() - started < 3
+    assert time.process_time() - started < 3
 
 
 def test_imports_are_light():

@@ -130,6 +130,6 @@ def test_it_can_be_sent_to_another_process(phonemiser):
 @pytest.mark.parametrize("piece", ["谢谢大家", "a", "1", "长", "model ", "ひ"])
 def test_a_loop_of_100_000_tokens_takes_bounded_time(phonemiser, piece):
     tokens = token_texts(piece * 100_000)
-    started = time.perf_counter()
+    started = time.process_time()
     assert phonemiser.phonemes(tokens)
-    assert time.perf_counter() - started < 3
+    assert time.process_time() - started < 3

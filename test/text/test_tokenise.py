@@ -59,6 +59,7 @@ def test_han_is_what_unicode_calls_so():
 
 
 @given(data=st.data(), mode=st.sampled_from(["default", "paper"]), normal=st.booleans())
+@pytest.mark.slow
 def test_the_fast_tokens_are_the_same(any_text, data, mode, normal):
     text = data.draw(any_text)
     text = Normaliser()(text) if normal else text

@@ -46,6 +46,7 @@ class Unasked:
     spelling_hash = made_codec().spelling_hash
 
 
+@pytest.mark.slow
 def test_what_is_there_is_taken_and_what_differs_is_made_anew(kept, recordings, tmp_path):
     cache = tmp_path / "cache"
     made = opened(cache, kept)
@@ -140,6 +141,7 @@ def test_a_process_that_is_sent_the_batches_maps_the_files_itself(kept, tmp_path
 
 
 @pytest.mark.parametrize("n_loaders", [1, 2])
+@pytest.mark.slow
 def test_any_number_of_loader_processes_gives_the_same_batches(kept, tmp_path, n_loaders):
     from k2d.train.batches import StepLoader, TrainingProcess
     from k2d.train.chunk_batches import ChunkBatches, ChunkMaterial, Labelling

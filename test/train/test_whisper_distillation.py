@@ -52,6 +52,7 @@ def test_a_student_fits_its_teacher(pair):
     check_pair(*pair)
 
 
+@pytest.mark.slow
 def test_steps_lower_the_loss_and_the_encoder_runs_once(pair, monkeypatch):
     teacher, student = pair
     objective, made = distilling(teacher, student), batch(student.codec)

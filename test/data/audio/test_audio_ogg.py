@@ -53,6 +53,7 @@ def test_files_joined_are_read_one_after_another(tmp_path, kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.slow
 def test_a_segment_of_joined_files_is_the_slice_of_all(tmp_path, kind):
     """Also without the facts of an earlier probe, and across the places where one stream follows another."""
     source, expected = joined(tmp_path, kind)

@@ -22,12 +22,12 @@ def reason(value, root):
 @pytest.mark.parametrize(
     "name", ["with a space.wav", 'it\'s "quoted".wav', "课堂/录音一.wav", "smile😀.wav", "a|b.wav", "$(x);`y`.wav"]
 )
-def test_item_19_odd_paths_work(tmp_path, name):
+def test_odd_paths_work(tmp_path, name):
     write_audio(tmp_path / name, speechlike(0.1))
     assert len(read(resolve(name, tmp_path))) == 1600
 
 
-def test_item_19_a_newline_is_refused(tmp_path):
+def test_a_newline_is_refused(tmp_path):
     (tmp_path / "two\nlines.wav").write_bytes(wav_bytes())
     assert reason("two\nlines.wav", tmp_path) == "bad_path"
 
@@ -45,7 +45,7 @@ def test_item_19_a_newline_is_refused(tmp_path):
     ],
     ids=["missing", "directory", "fifo", "dangling", "loop", "dev-zero", "socket"],
 )
-def test_item_20_what_is_no_regular_file_is_named_and_never_opened(tmp_path, monkeypatch, make, expected, words):
+def test_what_is_no_regular_file_is_named_and_never_opened(tmp_path, monkeypatch, make, expected, words):
     monkeypatch.chdir(tmp_path)  # a socket's path has to be short, so it is bound by its bare name
     make(tmp_path / "a.wav")
     monkeypatch.setattr("io.FileIO", None)  # opening it would hang on a FIFO; here it would fail loudly
@@ -54,41 +54,41 @@ def test_item_20_what_is_no_regular_file_is_named_and_never_opened(tmp_path, mon
     assert caught.value.reason == expected
 
 
-def test_item_20_a_link_to_a_good_file_is_followed(tmp_path):
+def test_a_link_to_a_good_file_is_followed(tmp_path):
     write_audio(tmp_path / "a.wav", speechlike(0.1))
     (tmp_path / "b.wav").symlink_to("a.wav")
     assert probe(resolve("b.wav", tmp_path)).n_frames == 1600
 
 
-def test_item_20_an_unreadable_file_says_why(tmp_path):
+def test_an_unreadable_file_says_why(tmp_path):
     error = from_os_error(PermissionError(13, "Permission denied"), AudioSource(tmp_path / "a.wav"))
     assert error.reason == "unreadable"
     assert str(error).endswith("a.wav: cannot be read: Permission denied [unreadable]; check permissions and the disk")
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_item_20_a_file_without_permission(tmp_path):
+def test_a_file_without_permission(tmp_path):
     (tmp_path / "a.wav").write_bytes(wav_bytes())
     (tmp_path / "a.wav").chmod(0)
     assert reason("a.wav", tmp_path) == "unreadable"
 
 
 @pytest.mark.parametrize("value", ["sox a.wav -t wav - |", "cat a.wav|", " | tee b", "-"])
-def test_item_21_pipes_are_refused_and_not_run(tmp_path, value):
+def test_pipes_are_refused_and_not_run(tmp_path, value):
     assert reason(value, tmp_path) == "pipe"
 
 
-def test_item_21_a_pipe_that_would_leave_a_trace_leaves_none(tmp_path):
+def test_a_pipe_that_would_leave_a_trace_leaves_none(tmp_path):
     assert reason(f"touch {tmp_path}/trace |", tmp_path) == "pipe"
     assert list(tmp_path.iterdir()) == []
 
 
-def test_item_22_tilde_is_refused(tmp_path):
+def test_tilde_is_refused(tmp_path):
     assert reason("~/a.wav", tmp_path) == "tilde"
     assert reason("~someone/a.wav", tmp_path) == "tilde"
 
 
-def test_item_22_relative_paths_start_at_the_root_and_by_default_at_the_project(tmp_path):
+def test_relative_paths_start_at_the_root_and_by_default_at_the_project(tmp_path):
     assert resolve("wav/a.wav", tmp_path).path == tmp_path / "wav" / "a.wav"
     assert resolve("wav/a.wav").path == PROJECT_ROOT / "wav" / "a.wav"
     assert resolve("/corpus/a.wav", tmp_path).path.as_posix() == "/corpus/a.wav"

@@ -71,6 +71,7 @@ FULL_DISK = """
 
 
 @pytest.mark.parametrize("name", ["a.wav", "a.flac"])
+@pytest.mark.slow
 def test_a_full_disk_leaves_the_former_file_and_no_part(tmp_path, name):
     """A limit on the size of files stands for the full disk: writing fails in the middle."""
     path = tmp_path / name

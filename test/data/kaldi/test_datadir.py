@@ -52,6 +52,7 @@ def rows(draw):
 
 @settings(max_examples=30, deadline=None)
 @given(rows())
+@pytest.mark.slow
 def test_what_is_written_is_read_back_sorted(tmp_path_factory, made):
     folder = tmp_path_factory.mktemp("d") / "data"
     durations = {row.recording_id: 25.0 for row in made}
@@ -160,6 +161,7 @@ def test_rows_that_fail_half_way_leave_the_old_directory(tmp_path):
 
 
 @pytest.mark.parametrize("delay_s", [0.0, 0.05, 0.15])
+@pytest.mark.slow
 def test_a_kill_while_writing_leaves_nothing_that_looks_like_a_result(tmp_path, delay_s):
     program = """
 import sys

@@ -48,7 +48,7 @@ def test_a_canonical_file_is_read_where_it_lies(tmp_path):
     assert list(opened.table.rows()) == [("a", "你好"), ("b", ""), ("c", "x y")]
 
 
-def test_item_3_duplicate_ids_are_refused(tmp_path):
+def test_duplicate_ids_are_refused(tmp_path):
     opened = Opened(tmp_path, "text", "b one\na x\nb two\na x\n")
     assert opened.codes["duplicate_id"] is Treatment.REJECT
     assert opened.codes["duplicate_line"] is Treatment.REJECT
@@ -72,13 +72,13 @@ def test_what_is_no_file_is_called_what_it_is(tmp_path, make, kind):
     assert str(fault) == f"{tmp_path}/text: is {kind}, not a file; write what is to be read into a file, and name that"
 
 
-def test_item_4_an_unsorted_file_is_read_in_c_order(tmp_path):
+def test_an_unsorted_file_is_read_in_c_order(tmp_path):
     opened = Opened(tmp_path, "text", "b 2\na_1 1\nB 3\n课 5\na-1 4\na 0\né 6\n")
     assert [line.split()[0] for line in opened.lines] == ["B", "a", "a-1", "a_1", "b", "é", "课"]
     assert opened.codes == {"unsorted": Treatment.NORMALISE}
 
 
-def test_item_5_and_9_line_ends_are_mended_and_counted(tmp_path):
+def test_line_ends_are_mended_and_counted(tmp_path):
     opened = Opened(tmp_path, "text", "a x\r\nb y\r\n\r\nc z")
     assert opened.lines == ["a x", "b y", "c z"]
     assert opened.report.counts == {
@@ -88,14 +88,14 @@ def test_item_5_and_9_line_ends_are_mended_and_counted(tmp_path):
     }
 
 
-def test_item_6_a_byte_order_mark_is_no_part_of_the_first_id(tmp_path):
+def test_a_byte_order_mark_is_no_part_of_the_first_id(tmp_path):
     opened = Opened(tmp_path, "text", b"\xef\xbb\xbfa x\nb y\n")
     assert opened.lines == ["a x", "b y"]
     assert opened.codes == {"bom": Treatment.NORMALISE}
 
 
 @pytest.mark.parametrize("n_lines_before", [1, 200_000])
-def test_item_7_invalid_utf8_is_refused_with_its_byte_offset(tmp_path, n_lines_before):
+def test_invalid_utf8_is_refused_with_its_byte_offset(tmp_path, n_lines_before):
     good = b"".join(b"u%06d hello\n" % i for i in range(n_lines_before))
     opened = Opened(tmp_path, "text", good + b"v a\xffb\n")
     assert opened.table is None
@@ -104,7 +104,7 @@ def test_item_7_invalid_utf8_is_refused_with_its_byte_offset(tmp_path, n_lines_b
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be"])
-def test_item_8_utf16_is_refused_by_name(tmp_path, encoding):
+def test_utf16_is_refused_by_name(tmp_path, encoding):
     opened = Opened(tmp_path, "text", "utt1 hello\nutt2 world\n".encode(encoding))
     assert opened.table is None
     assert opened.only_fault() == f"{opened.path}: the file is UTF-16, not UTF-8; save it as UTF-8"
@@ -113,7 +113,7 @@ def test_item_8_utf16_is_refused_by_name(tmp_path, encoding):
 @pytest.mark.parametrize(
     ("character", "name"), [("\0", "U+0000"), ("\x1b", "U+001B"), ("\x85", "U+0085"), ("\r", "U+000D")]
 )
-def test_item_10_control_characters_in_text_are_refused(tmp_path, character, name):
+def test_control_characters_in_text_are_refused(tmp_path, character, name):
     opened = Opened(tmp_path, "text", f"a fine\nb x{character}y\n")
     assert opened.only_fault() == f"{opened.path}:2: control character {name} after the id; remove it"
 
@@ -130,20 +130,20 @@ def test_item_10_control_characters_in_text_are_refused(tmp_path, character, nam
         ("a x\ty", "word_spacing", "more than one space, or a tab, between words"),
     ],
 )
-def test_item_11_ascii_space_is_mended_and_told_where_it_was(tmp_path, line, code, message):
+def test_ascii_space_is_mended_and_told_where_it_was(tmp_path, line, code, message):
     opened = Opened(tmp_path, "text", f"{line}\nb z\n")
     assert [each.replace(" y", "") for each in opened.lines] == ["a x", "b z"]
     assert opened.report.counts == {(Treatment.NORMALISE, code): 1}
     assert opened.only_fault() == f"{opened.path}:1: {message}"
 
 
-def test_item_11_an_empty_text_may_have_a_space_behind_its_id(tmp_path):
+def test_an_empty_text_may_have_a_space_behind_its_id(tmp_path):
     opened = Opened(tmp_path, "text", "a \nb\nc x\n")
     assert opened.lines == ["a", "b", "c x"]
     assert opened.report.counts == {(Treatment.NORMALISE, "space_at_end"): 1}
 
 
-def test_item_11_all_of_them_are_told_of_one_line(tmp_path):
+def test_all_of_them_are_told_of_one_line(tmp_path):
     opened = Opened(tmp_path, "text", " c\tx  y \n")
     assert opened.lines == ["c x y"]
     codes = {code for _, code in opened.report.counts}
@@ -153,7 +153,7 @@ def test_item_11_all_of_them_are_told_of_one_line(tmp_path):
 @pytest.mark.parametrize(
     ("space", "name"), [("\u3000", "U+3000 (IDEOGRAPHIC SPACE)"), ("\xa0", "U+00A0 (NO-BREAK SPACE)")]
 )
-def test_item_11_other_white_space_makes_a_bad_id(tmp_path, space, name):
+def test_other_white_space_makes_a_bad_id(tmp_path, space, name):
     opened = Opened(tmp_path, "text", f"a x\nb{space}y\n")
     assert opened.codes == {"bad_id": Treatment.REJECT}
     assert f"text:2: the utterance id 'b{space}y' contains {name}; choose another id" in opened.only_fault().replace(
@@ -167,13 +167,13 @@ def test_unicode_space_within_a_transcript_is_mended(tmp_path):
     assert opened.codes == {"unicode_space": Treatment.NORMALISE}
 
 
-def test_item_12_text_and_ids_are_read_in_nfc(tmp_path):
+def test_text_and_ids_are_read_in_nfc(tmp_path):
     opened = Opened(tmp_path, "text", "e\u0301 cafe\u0301\n")
     assert opened.lines == ["é café"]
     assert opened.report.counts == {(Treatment.NORMALISE, "nfc"): 2}
 
 
-def test_item_12_ids_that_collide_in_nfc_are_refused(tmp_path):
+def test_ids_that_collide_in_nfc_are_refused(tmp_path):
     opened = Opened(tmp_path, "text", "e\u0301 one\né two\n")
     assert opened.codes["duplicate_id"] is Treatment.REJECT
     assert "compared in NFC" in str(opened.report.kept[-1])
@@ -205,14 +205,14 @@ def test_a_path_is_kept_byte_for_byte_though_ids_are_nfc(tmp_path):
         ("课" * 86, "is 258 bytes long (at most 255)"),
     ],
 )
-def test_item_13_the_grammar_of_ids(tmp_path, bad, reason):
+def test_the_grammar_of_ids(tmp_path, bad, reason):
     opened = Opened(tmp_path, "utt2spk", f"{bad} s\n")
     assert opened.codes == {"bad_id": Treatment.REJECT}
     assert reason in opened.only_fault()
     assert opened.lines == []
 
 
-def test_item_13_white_space_within_an_id(tmp_path):
+def test_white_space_within_an_id(tmp_path):
     assert id_fault("a b") == "contains U+0020 (SPACE)"
     assert id_fault("a\nb") == "contains U+000A"
     assert id_fault("") == "is ''"
@@ -228,7 +228,7 @@ def test_good_ids(tmp_path, good):
     assert opened.lines == [f"{good} s"]
 
 
-def test_item_14_ids_equal_up_to_case_are_two_ids(tmp_path):
+def test_ids_equal_up_to_case_are_two_ids(tmp_path):
     opened = Opened(tmp_path, "text", "Utt1 x\nutt1 y\n")
     assert opened.codes == {}
     assert opened.lines == ["Utt1 x", "utt1 y"]
@@ -271,6 +271,7 @@ WORDS = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\n
 
 
 @given(st.lists(st.tuples(WORDS, WORDS), max_size=20))
+@pytest.mark.slow
 def test_mending_twice_is_mending_once(pairs):
     for key, value in pairs:
         for kind in (KINDS["text"], KINDS["wav.scp"], KINDS["utt2spk"]):

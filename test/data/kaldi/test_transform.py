@@ -228,6 +228,7 @@ def test_subsets_that_cannot_be_made(twelve, tmp_path, make_dir):
 
 @settings(max_examples=10, deadline=None)
 @given(st.integers(2, 20), st.data())
+@pytest.mark.slow
 def test_the_parts_combined_are_the_whole(tmp_path_factory, n, data):
     folder = tmp_path_factory.mktemp("parts")
     write_datadir(folder / "whole", rows(n), durations_s=[("r0", 20.0), ("r1", 20.0)])

@@ -56,19 +56,19 @@ def test_every_known_table_may_be_there(check):
 
 
 @pytest.mark.parametrize("name", ["wav.scp", "text", "utt2spk", "spk2utt", "utt2dur"])
-def test_item_1_an_empty_file_is_refused(check, name):
+def test_an_empty_file_is_refused(check, name):
     assert "empty_file" in found(check("whole", {name: ""}), Treatment.REJECT)
 
 
 @pytest.mark.parametrize("name", ["wav.scp", "text", "utt2spk", "spk2utt"])
-def test_item_2_a_missing_file_is_refused(check, name):
+def test_a_missing_file_is_refused(check, name):
     validation = check("whole", {name: None})
     assert not validation.is_sound
     missing = next(fault for fault in validation.report.kept if fault.code.startswith("missing"))
     assert str(missing).startswith(f"{validation.folder}/{name}: the file is missing; ")
 
 
-def test_item_2_a_missing_directory_is_refused(tmp_path):
+def test_a_missing_directory_is_refused(tmp_path):
     assert found(validate(tmp_path / "nowhere")) == {"missing_folder"}
 
 
@@ -77,14 +77,14 @@ def test_text_and_wav_may_be_missing_if_said_so(make_dir):
     assert validate(folder, Checks(audio=AudioLevel.NONE, need_text=False, need_wav=False)).is_sound
 
 
-def test_item_3_a_duplicate_id_names_both_lines(check):
+def test_a_duplicate_id_names_both_lines(check):
     validation = check("whole", {"text": "a-1 x\na-2 y\na-1 z\nb-1 w\n"})
     expected = f"{validation.folder}/text:3: the id 'a-1' comes more than once (ids are compared in NFC), with another"
     assert message(validation, "duplicate_id").startswith(expected)
     assert "(lines 1, 3)" in message(validation, "duplicate_id")
 
 
-def test_items_4_5_6_9_11_12_are_mended_and_the_directory_is_valid(check):
+def test_5_6_9_11_12_are_mended_and_the_directory_is_valid(check):
     validation = check(
         "whole",
         {
@@ -97,7 +97,7 @@ def test_items_4_5_6_9_11_12_are_mended_and_the_directory_is_valid(check):
     assert validation.is_sound
 
 
-def test_item_15_ids_on_one_side_only_are_listed(check):
+def test_ids_on_one_side_only_are_listed(check):
     n = 40
     text = "".join(f"t-{i:02} x\n" for i in range(n))
     validation = check("whole", {"text": text})
@@ -123,7 +123,7 @@ def test_item_15_ids_on_one_side_only_are_listed(check):
         ("wav.scp", "cut", "r1 a.wav\nr2 b.wav\nr3 unused.wav\n"),
     ],
 )
-def test_item_15_every_table_has_the_same_ids(check, name, kind, content):
+def test_every_table_has_the_same_ids(check, name, kind, content):
     assert "ids_differ" in found(check(kind, {name: content}), Treatment.REJECT)
 
 
@@ -140,13 +140,13 @@ def test_item_15_every_table_has_the_same_ids(check, name, kind, content):
         ("0 1 2", "bad_segment"),
     ],
 )
-def test_item_16_times_of_segments(check, times, code):
+def test_times_of_segments(check, times, code):
     validation = check("cut", {"segments": f"a-1 r1 0 1\na-2 r1 {times}\nb-1 r2 0.5 2\n"})
     assert found(validation) == {code}
     assert message(validation, code).startswith(f"{validation.folder}/segments:2: ")
 
 
-def test_item_16_says_how_to_write_a_decimal(check):
+def test_says_how_to_write_a_decimal(check):
     validation = check("cut", {"segments": "a-1 r1 0 1\na-2 r1 0 1,5\nb-1 r2 0.5 2\n"})
     assert message(validation, "bad_time").endswith("segments:2: the end time is '1,5'; write seconds as 1.5")
 
@@ -155,26 +155,26 @@ def test_item_16_says_how_to_write_a_decimal(check):
     ("end", "codes", "clamped"),
     [("10.0", set(), {}), ("10.3", {"segment_end"}, {"a-2": 10.0}), ("10.51", {"segment_beyond_end"}, {})],
 )
-def test_item_17_a_segment_beyond_the_stated_end(check, end, codes, clamped):
+def test_a_segment_beyond_the_stated_end(check, end, codes, clamped):
     validation = check("cut", {"segments": f"a-1 r1 0 1\na-2 r1 1.5 {end}\nb-1 r2 0.5 2\n"})
     assert found(validation) == codes
     assert validation.clamped_ends_s == clamped
     assert set(validation.bad[Key.UTTERANCE]) == ({"a-2"} if "segment_beyond_end" in codes else set())
 
 
-def test_item_17_a_segment_that_starts_after_the_end_is_bad_however_short(check):
+def test_a_segment_that_starts_after_the_end_is_bad_however_short(check):
     validation = check("cut", {"segments": "a-1 r1 0 1\na-2 r1 10.1 10.2\nb-1 r2 0.5 2\n"})
     assert found(validation) == {"segment_beyond_end"}
 
 
-def test_item_18_an_unknown_recording_is_refused(check):
+def test_an_unknown_recording_is_refused(check):
     validation = check("cut", {"segments": "a-1 r1 0 1\na-2 r9 0 1\nb-1 r2 0.5 2\n"})
     expected = f"{validation.folder}/segments:2: 'a-2' is of recording 'r9', which wav.scp lacks; add the recording"
     assert message(validation, "unknown_recording").startswith(expected)
     assert "ids_differ" in found(validation)
 
 
-def test_item_21_a_pipe_is_refused(check):
+def test_a_pipe_is_refused(check):
     validation = check("whole", {"wav.scp": "a-1 sph2pipe a.sph |\na-2 a/2.wav\nb-1 b.wav\n"})
     assert found(validation) == {"pipe"}
     expected = (
@@ -183,7 +183,7 @@ def test_item_21_a_pipe_is_refused(check):
     assert message(validation, "pipe").startswith(expected)
 
 
-def test_item_22_a_tilde_is_refused(check):
+def test_a_tilde_is_refused(check):
     validation = check("whole", {"wav.scp": "a-1 ~/a.wav\na-2 a/2.wav\nb-1 b.wav\n"})
     assert found(validation) == {"tilde"}
 
@@ -216,7 +216,7 @@ def test_kaldi_gap_2_a_segment_from_minus_5_to_99999_is_refused(check):
     assert "bad_time" in found(check("cut", {"segments": "a-1 r1 -5 99999\na-2 r1 0 1\nb-1 r2 0.5 2\n"}))
 
 
-def test_item_50_the_same_audio_under_two_ids_is_told(check):
+def test_the_same_audio_under_two_ids_is_told(check):
     validation = check("whole", {"wav.scp": "a-1 x.wav\na-2 y.wav\nb-1 x.wav\n"})
     assert found(validation, Treatment.WARN) == {"same_audio"}
     assert message(validation, "same_audio").endswith("wav.scp:3: 'b-1' has the same audio as 'a-1': x.wav")
@@ -269,7 +269,7 @@ def test_any_two_files_unreadable_at_once(check, names):
     assert validation.report.counts[(Treatment.REJECT, "encoding")] == 2
 
 
-def test_item_13_a_bad_id_never_touches_the_file_system(make_dir, tmp_path, contents):
+def test_a_bad_id_never_touches_the_file_system(make_dir, tmp_path, contents):
     bad = "../escaped x\n$(touch${IFS}pwned) x\n"
     folder = make_dir("whole", {"text": bad, "utt2spk": bad, "wav.scp": bad, "spk2utt": bad})
     before = contents(tmp_path)
@@ -278,7 +278,7 @@ def test_item_13_a_bad_id_never_touches_the_file_system(make_dir, tmp_path, cont
 
 
 @pytest.mark.slow
-def test_item_23_a_million_lines_in_bounded_memory():
+def test_a_million_lines_in_bounded_memory():
     """The benchmark prints lines/s and the peak; here only the bound is held, sorted and shuffled."""
     script = PROJECT_ROOT / "tools" / "bench" / "validate_lines.py"
     result = subprocess.run([sys.executable, script], check=True, capture_output=True, text=True)
@@ -288,7 +288,7 @@ def test_item_23_a_million_lines_in_bounded_memory():
 
 
 @pytest.mark.slow
-def test_item_23_memory_does_not_grow_with_one_long_line_per_speaker(tmp_path):
+def test_memory_does_not_grow_with_one_long_line_per_speaker(tmp_path):
     n = 400_000
     ids = [f"spk-{i:08}" for i in range(n)]
     (tmp_path / "wav.scp").write_text("".join(f"{key} {key}.wav\n" for key in ids))
@@ -309,6 +309,7 @@ print(next(line.split()[1] for line in open("/proc/self/status") if line.startsw
     assert int(result.stdout) / 1024 < 150
 
 
+@pytest.mark.slow
 def test_the_benchmark_runs(tmp_path):
     script = PROJECT_ROOT / "tools" / "bench" / "validate_lines.py"
     command = [sys.executable, script, "--utterances", "1000"]

@@ -69,6 +69,7 @@ def in_ark(make_dir, tmp_path):
 
 @pytest.mark.parametrize("convention", ["whole", "cut", "in_ark"])
 @pytest.mark.parametrize("level", list(AudioLevel))
+@pytest.mark.slow
 def test_directories_by_public_conventions_are_valid(request, convention, level):
     validation = look(request.getfixturevalue(convention), level.value)
     assert validation.report.lines(Treatment.REJECT, Treatment.QUARANTINE, Treatment.NORMALISE) == []
@@ -76,7 +77,8 @@ def test_directories_by_public_conventions_are_valid(request, convention, level)
 
 
 @pytest.mark.parametrize(("end", "codes"), [("10.4", {"segment_end"}), ("10.6", {"segment_beyond_end"})])
-def test_item_17_the_real_end_counts_more_than_the_stated_one(cut, end, codes):
+@pytest.mark.slow
+def test_the_real_end_counts_more_than_the_stated_one(cut, end, codes):
     (cut / "reco2dur").unlink()
     (cut / "segments").write_text(f"a-1 r1 0 1\na-2 r1 1.5 {end}\nb-1 r2 0.5 2\n")
     validation = look(cut)
@@ -88,7 +90,8 @@ def test_item_17_the_real_end_counts_more_than_the_stated_one(cut, end, codes):
 NAMES = ["with space.wav", 'it\'s "quoted".wav', "课堂 录音.wav", "😀.wav", "a:12.wav", "$(id);&.wav", "cafe\u0301.wav"]
 
 
-def test_item_19_any_path_works(make_dir, tmp_path):
+@pytest.mark.slow
+def test_any_path_works(make_dir, tmp_path):
     for seed, name in enumerate(NAMES):
         write_audio(tmp_path / name, 1.0, seed)
     ids = [f"u{i}" for i in range(len(NAMES))]
@@ -105,7 +108,8 @@ def test_item_19_any_path_works(make_dir, tmp_path):
     assert look(folder).report.counts == {}
 
 
-def test_item_20_what_is_no_file_is_quarantined_and_never_opened(whole, tmp_path):
+@pytest.mark.slow
+def test_what_is_no_file_is_quarantined_and_never_opened(whole, tmp_path):
     """Opening the named pipe or /dev/zero would never come back."""
     (tmp_path / "folder").mkdir()
     os.mkfifo(tmp_path / "pipe")
@@ -128,11 +132,12 @@ def test_item_20_what_is_no_file_is_quarantined_and_never_opened(whole, tmp_path
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_item_20_a_file_without_permission(whole, tmp_path):
+def test_a_file_without_permission(whole, tmp_path):
     (tmp_path / "a/1.wav").chmod(0)
     assert reasons(look(whole, "exists")) == {"a-1": "unreadable"}
 
 
+@pytest.mark.slow
 def test_what_the_disk_does_not_give_is_told_and_never_left_out_by_fix(whole):
     """/proc/self/mem is a regular file whose first byte gives an input/output error."""
     rows = (whole / "wav.scp").read_text().replace("a/1.wav", "/proc/self/mem")
@@ -145,14 +150,16 @@ def test_what_the_disk_does_not_give_is_told_and_never_left_out_by_fix(whole):
     assert (whole / "wav.scp").read_text() == rows
 
 
-def test_item_22_relative_paths_start_at_the_root(whole, tmp_path):
+@pytest.mark.slow
+def test_relative_paths_start_at_the_root(whole, tmp_path):
     assert look(whole).is_sound
     assert Checks().root == PROJECT_ROOT
     elsewhere = validate(whole, Checks(root=tmp_path / "data", audio=AudioLevel.EXISTS))
     assert reasons(elsewhere) == dict.fromkeys(["a-1", "a-2", "b-1"], "missing")
 
 
-def test_items_30_to_34_bad_audio_is_quarantined_with_its_reason(whole, tmp_path):
+@pytest.mark.slow
+def test_bad_audio_is_quarantined_with_its_reason(whole, tmp_path):
     """Also Kaldi's gaps 3 and 4: it never opens audio, nor asks whether it is there."""
     (tmp_path / "a/1.wav").write_bytes(b"")
     (tmp_path / "a/2.wav").write_text("<!DOCTYPE html><html>404</html>" * 9)
@@ -165,6 +172,7 @@ def test_items_30_to_34_bad_audio_is_quarantined_with_its_reason(whole, tmp_path
     assert not validation.is_sound
 
 
+@pytest.mark.slow
 def test_decoding_warns_of_odd_audio_and_finds_the_same_audio_in_another_format(whole, tmp_path):
     """Bad inputs 41, 42 and 50."""
     soundfile.write(tmp_path / "a/1.wav", np.zeros(24_000, np.float32), RATE_HZ)
@@ -192,6 +200,7 @@ def test_the_tolerance_is_the_readers():
 
 
 @pytest.mark.parametrize("name", ["utt2dur", "reco2dur"])
+@pytest.mark.slow
 def test_a_stated_duration_far_from_the_real_one_is_a_bad_item(whole, name):
     (whole / name).write_text("a-1 1.5\na-2 2.4\nb-1 1.3\n")
     validation = look(whole)
@@ -199,7 +208,8 @@ def test_a_stated_duration_far_from_the_real_one_is_a_bad_item(whole, name):
     assert {item: bad.reason for item, bad in validation.bad[key].items()} == {"b-1": "stated_duration"}
 
 
-def test_item_50_a_copy_under_another_name_is_told(whole, tmp_path):
+@pytest.mark.slow
+def test_a_copy_under_another_name_is_told(whole, tmp_path):
     shutil.copy(tmp_path / "a/1.wav", tmp_path / "b/1.wav")
     (whole / "utt2dur").unlink()
     validation = look(whole)
@@ -208,7 +218,8 @@ def test_item_50_a_copy_under_another_name_is_told(whole, tmp_path):
     assert validation.is_sound
 
 
-def test_item_50_files_alike_at_start_middle_and_end_are_two(whole, tmp_path):
+@pytest.mark.slow
+def test_files_alike_at_start_middle_and_end_are_two(whole, tmp_path):
     content = bytearray((tmp_path / "a/2.wav").read_bytes())
     content[len(content) // 4] ^= 1
     (tmp_path / "a/1.wav").write_bytes(content)
@@ -216,6 +227,7 @@ def test_item_50_files_alike_at_start_middle_and_end_are_two(whole, tmp_path):
     assert look(whole).report.counts == {}
 
 
+@pytest.mark.slow
 def test_the_report_does_not_depend_on_the_number_of_workers(whole, tmp_path):
     ids = [f"x{i:02}" for i in range(30)]
     (whole / "wav.scp").write_text("".join(f"{key} none{key}.wav\n" for key in ids))
@@ -224,6 +236,7 @@ def test_the_report_does_not_depend_on_the_number_of_workers(whole, tmp_path):
     assert any("… and 20 more of [missing]" in line for line in one)
 
 
+@pytest.mark.slow
 def test_fix_leaves_bad_audio_out_with_its_reason(cut, tmp_path):
     (tmp_path / "lecture2.flac").unlink()
     fixed = fix(cut, Checks(root=tmp_path, nj=2))

@@ -90,7 +90,7 @@ def test_an_archive_in_parts_is_given_as_its_parts(place):
         (entry("set/good/inner"), "'set/good' is a file and a folder"),
     ],
 )
-def test_bad_input_58_nothing_of_a_hostile_tar_is_written(place, bad, message):
+def test_nothing_of_a_hostile_tar_is_written(place, bad, message):
     archive = tar_of(place / "a.tar", [entry("set/good"), bad, entry("set/other")])
     before = found(place.parent)
     with pytest.raises(K2DError) as caught:
@@ -112,7 +112,7 @@ def test_all_faults_are_told_at_once_and_many_are_counted(place):
     assert lines[11] == "  … and 21 more"
 
 
-def test_bad_input_58_bombs_are_refused_before_they_are_unpacked(place):
+def test_bombs_are_refused_before_they_are_unpacked(place):
     bomb = place / "bomb.tar.gz"
     with gzip.open(bomb, "wb", compresslevel=9) as file:  # a header that promises 10 GB; none of it need be read
         info = tarfile.TarInfo("zeros")
@@ -149,7 +149,7 @@ def test_a_negative_size_does_not_run_backwards_for_ever(place):
         check(place / "a.tar")
 
 
-def test_bad_input_58_a_zip_with_links_ways_out_or_passwords_is_refused(place):
+def test_a_zip_with_links_ways_out_or_passwords_is_refused(place):
     archive = place / "a.zip"
     with zipfile.ZipFile(archive, "w") as file:
         file.writestr("../evil", "x")
@@ -243,6 +243,7 @@ def test_a_hundred_folders_are_unpacked(place):
 
 @pytest.mark.parametrize("mode", ["w", "w:gz", "w:bz2", "w:xz"])
 @pytest.mark.parametrize("n_bytes", [10, 3_000_000])
+@pytest.mark.slow
 def test_two_tar_archives_joined_are_refused(place, mode, n_bytes):
     """Of the second one nothing would be unpacked, and nothing said."""
     parts = [tar_of(place / name, [entry(name, os.urandom(n_bytes))], mode).read_bytes() for name in "ab"]

@@ -193,6 +193,7 @@ segments = st.lists(
 
 @given(segments)
 @pytest.mark.parametrize("kind", ["srt", "vtt"])
+@pytest.mark.slow
 def test_our_own_subtitles_are_read_as_they_were_written(kind, heard):
     """What subtitles.py writes comes back, but for lines it takes for rolling ones: here none are of several lines."""
     written = FORMATS[kind](Hypothesis("r", 100.0, tuple(sorted(heard, key=lambda s: s.start_s)), ()))

@@ -37,6 +37,7 @@ def test_an_utterance_is_its_stretch_sample_for_sample(recording, tmp_path):
         assert (found == samples[first:last]).all()
 
 
+@pytest.mark.slow
 def test_it_is_written_once_and_again_for_other_times_or_audio(recording, tmp_path):
     path, samples = recording
 

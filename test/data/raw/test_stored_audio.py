@@ -24,6 +24,7 @@ def stored(folder, shard, nj=1):
     return list(rows_with_audio([shard], {"id": str}, "audio", folder / "store", nj=nj))
 
 
+@pytest.mark.slow
 def test_every_clip_becomes_one_flac_file_named_by_its_row(tmp_path):
     shard = shard_of(tmp_path, [clip(0.5, n) for n in range(5)])
     rows = stored(tmp_path, shard, nj=2)
@@ -38,6 +39,7 @@ def test_every_clip_becomes_one_flac_file_named_by_its_row(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["raw", "store"]  # ids lead nowhere
 
 
+@pytest.mark.slow
 def test_a_rerun_writes_nothing_and_goes_on_where_it_was_stopped(tmp_path):
     shard = shard_of(tmp_path, [clip(0.5, n) for n in range(4)])
     paths = [path for *_, path in stored(tmp_path, shard)]
@@ -50,6 +52,7 @@ def test_a_rerun_writes_nothing_and_goes_on_where_it_was_stopped(tmp_path):
     assert not half.exists()
 
 
+@pytest.mark.slow
 def test_another_revision_is_not_taken_for_this_one(tmp_path):
     first = [path for *_, path in stored(tmp_path, shard_of(tmp_path, [clip(0.5, 1)]))]
     second = [path for *_, path in stored(tmp_path, shard_of(tmp_path, [clip(0.7, 2)]))]
@@ -57,6 +60,7 @@ def test_another_revision_is_not_taken_for_this_one(tmp_path):
     assert probe(AudioSource(second[0])).duration_s == pytest.approx(0.7)
 
 
+@pytest.mark.slow
 def test_other_rates_and_containers(tmp_path):
     flac, slow = wav(tone(0.5, 3), container="FLAC"), wav(tone(0.5, 4, rate_hz=8_000), 8_000)
     mp3 = wav(tone(0.5, 5, rate_hz=48_000), 48_000, "MP3")
@@ -84,6 +88,7 @@ def test_audio_beside_the_parquet_file_is_found_by_its_name_and_nothing_outside_
     ("content", "reason"),
     [(b"", "empty_file"), (b"<html>", "not_audio"), (clip(0.5)["bytes"][:9000], "truncated"), (None, "missing")],
 )
+@pytest.mark.slow
 def test_what_cannot_be_decoded_is_kept_as_it_came_with_its_reason(tmp_path, content, reason):
     shard = shard_of(tmp_path, [clip(0.5), {"bytes": content, "path": None}, clip(0.5)])
     paths = [path for *_, path in stored(tmp_path, shard)]

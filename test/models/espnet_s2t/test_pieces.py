@@ -41,6 +41,7 @@ def test_the_token_list_is_in_owsms_order():
     assert {c for text in TEXTS for c in text if c != " "} <= {c for token in tokens[365:-3] for c in token}
 
 
+@pytest.mark.slow
 def test_a_size_that_cannot_be_is_told_with_the_range():
     with pytest.raises(UsageError, match=r"vocab_size is 300; these texts allow (\d+) to (\d+) \(bpe") as low:
         train_pieces(TEXTS, SYMBOLS, vocab_size=300, model_type="bpe")

@@ -29,6 +29,7 @@ def test_an_openai_checkpoint_is_read_as_whisper_reads_it(dims, tmp_path):
 
 
 @pytest.mark.parametrize("n_files", [1, 3])
+@pytest.mark.slow
 def test_a_hugging_face_folder_is_read_as_transformers_reads_it(n_files, tmp_path):
     import whisper
     from transformers import WhisperForConditionalGeneration

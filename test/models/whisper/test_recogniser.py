@@ -30,6 +30,7 @@ def mel(speech_BN, n_mels):
     return torch.stack([whisper.log_mel_spectrogram(whisper.pad_or_trim(one), n_mels) for one in speech_BN])
 
 
+@pytest.mark.slow
 def test_the_encoder_hears_what_theirs_hears(pair):
     ours, theirs, _ = pair
     with torch.no_grad():
@@ -59,6 +60,7 @@ def test_teacher_forced_and_stepwise_logits_are_theirs(pair):
 
 
 @pytest.mark.parametrize("timestamps", [True, False])
+@pytest.mark.slow
 def test_greedy_text_and_confidence_are_theirs(pair, timestamps):
     from k2d.decode.greedy import greedy
     from k2d.decode.search import Search
@@ -206,6 +208,7 @@ def test_a_student_with_fewer_layers_has_the_teachers_others(tmp_path):
     assert load_whisper(tmp_path / "student").dims.n_text_layer == 2
 
 
+@pytest.mark.slow
 def test_half_the_precision_gives_nearly_the_same(tmp_path):
     path = write_openai(tmp_path / "tiny.pt")
     whole, half = load_recogniser(path, languages=("zh",)), load_recogniser(path, precision="bf16", languages=("zh",))
