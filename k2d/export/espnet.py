@@ -19,9 +19,8 @@ from torch import Tensor
 from k2d.core.errors import K2DError
 from k2d.export.equivalence import Agreement, agreement
 from k2d.export.request import Wanted
-from k2d.models.espnet_s2t.family import CONFIG
 from k2d.models.espnet_s2t.folder import STATISTICS, WEIGHTS
-from k2d.models.espnet_s2t.training_config import read_config
+from k2d.models.espnet_s2t.training_config import CONFIG, read_config
 from k2d.models.espnet_s2t.vocabulary import PIECES, TOKENS
 from k2d.models.parity_check import Probe
 

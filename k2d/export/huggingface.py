@@ -28,8 +28,7 @@ from k2d.models.whisper.checkpoint_files import (
     read_whisper,
 )
 from k2d.models.whisper.codec import WhisperCodec
-from k2d.models.whisper.dims import N_SAMPLES, RATE_HZ, WhisperDims
-from k2d.models.whisper.family import FACE_CONFIG
+from k2d.models.whisper.dims import FACE_CONFIG, N_SAMPLES, RATE_HZ, WhisperDims
 from k2d.models.whisper.huggingface_names import to_hugging_face
 from k2d.models.whisper.library import language_code, vocabulary
 from k2d.models.whisper.timestamp_rules import WhisperRules
