@@ -130,3 +130,53 @@ class CachedDecoding:
             is_padding_R1L = key_L < self._n_padding_R.view(-1, 1, 1)
             # Padding attends to itself, as a softmax over nothing is NaN.
             is_hidden = is_hidden | (is_padding_R1L & (key_L != query_L1))
+        scores = torch.zeros(is_hidden.shape, dtype=self._own.dtype, device=self._own.device)
+        return scores.masked_fill(is_hidden, float("-inf")).unsqueeze(1)
+
+    def _self_attention(self, n: int, x_RLD: Tensor, mask: Tensor | None) -> Tensor:
+        layer, (n_rows, n_new, _) = self._weights.layers[n], x_RLD.shape
+        qkv = layer.qkv.linear(x_RLD).view(n_rows, n_new, 3, self._weights.n_heads, -1)
+        query_RLHC = qkv[:, :, 0]
+        begin, end = self._n_tokens - n_new, self._n_tokens
+        self._own[n, :, :, :, begin:end] = qkv[:, :, 1:].permute(2, 0, 3, 1, 4)
+        # Keys are normalised once, as they enter the cache; queries at each step.
+        if layer.self_heads is not None:
+            query_RLHC = layer.self_heads.query.norm(query_RLHC)
+            self._own[n, 0, :, :, begin:end] = layer.self_heads.key.norm(qkv[:, :, 1]).transpose(1, 2)
+        keys, values = self._own[n, :, :, :, :end].flatten(1, 2).unbind()
+        return layer.self_out.linear(_attended(query_RLHC, keys.transpose(1, 2), values, mask))
+
+    def _cross_attention(self, n: int, x_RLD: Tensor) -> Tensor:
+        """Attend to the encoder's output. The beams of a window are queries to the same keys, which are kept once."""
+        layer, (keys, values), n_heads = self._weights.layers[n], self._cross[n], self._weights.n_heads
+        query = layer.cross_q.linear(x_RLD).view(self._n_windows, -1, n_heads, values.shape[2])
+        if layer.cross_heads is not None:
+            query = layer.cross_heads.query.norm(query)
+        return layer.cross_out.linear(_attended(query, keys, values).view(x_RLD.shape))
+
+    def _feed_forward(self, layer: Layer, x_RLD: Tensor) -> Tensor:
+        return layer.feed_out.linear(self._weights.activation(layer.feed_in.linear(x_RLD)))
+
+
+def _keys_and_values(layer: Layer, states_BTD: Tensor, n_heads: int) -> tuple[Tensor, Tensor]:
+    """Of the encoder's output: keys as B·H × C × T, values as B·H × T × C.
+
+    Both are contiguous in the order in which `bmm` reads them at every step, so the transposition is paid for once.
+    """
+    n_windows, n_frames, _ = states_BTD.shape
+    projected = layer.cross_kv.linear(states_BTD).view(n_windows, n_frames, 2, n_heads, -1)
+    keys_BTHC, values_BTHC = projected.unbind(2)
+    if layer.cross_heads is not None:
+        keys_BTHC = layer.cross_heads.key.norm(keys_BTHC)
+    keys, values = keys_BTHC.permute(0, 2, 3, 1).contiguous(), values_BTHC.transpose(1, 2).contiguous()
+    return keys.flatten(0, 1), values.flatten(0, 1)
+
+
+def _attended(query: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None = None) -> Tensor:
+    """Values weighted by attention: queries as N × L × H × C, keys and values of N·H; the result as N × L × D."""
+    n, n_queries, n_heads, _ = query.shape
+    scores = torch.bmm(query.transpose(1, 2).flatten(0, 1), keys)
+    if mask is not None:
+        scores = (scores.view(n, n_heads, n_queries, -1) + mask).flatten(0, 1)
+    context = torch.bmm(scores.softmax(dim=-1), values)
+    return context.view(n, n_heads, n_queries, -1).transpose(1, 2).flatten(2)
