@@ -14,7 +14,7 @@ from k2d.export.request import ExportRequest, has
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from k2d.models.parity_check import Trial
+    from k2d.models.parity_check import Probe
 
 
 class Writer(Protocol):
@@ -24,7 +24,7 @@ class Writer(Protocol):
         """Write the export of a model folder into an empty folder."""
         ...
 
-    def loaded_back(self, folder: Path, request: ExportRequest, trial: Trial, ours: Tensor) -> Agreement:
+    def loaded_back(self, folder: Path, request: ExportRequest, probe: Probe, ours: Tensor) -> Agreement:
         """Load it in its library and compare the logits with ours; K2DError if they differ."""
         ...
 
