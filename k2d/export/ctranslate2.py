@@ -14,7 +14,7 @@ from k2d.core.errors import K2DError
 from k2d.export import huggingface
 from k2d.export.equivalence import TOLERANCE, Agreement, agreement
 from k2d.export.request import Wanted, demand, quietly
-from k2d.models.parity_check import Trial
+from k2d.models.parity_check import Probe
 from k2d.models.whisper.ctranslate2_engine import COMPUTE_TYPES, max_length
 
 BESIDE = ("tokenizer.json", huggingface.FEATURES)  # what faster-whisper looks for beside the model
@@ -43,34 +43,34 @@ def _convert(source: Path, target: Path, wanted: Wanted) -> None:
         raise K2DError(f"{wanted.name}: CTranslate2 cannot convert it: {type(error).__name__}: {error}") from error
 
 
-def loaded_back(folder: Path, wanted: Wanted, trial: Trial, ours: Tensor) -> Agreement:
+def loaded_back(folder: Path, wanted: Wanted, probe: Probe, ours: Tensor) -> Agreement:
     """Load the folder as faster-whisper does, let it go on from the prompt, and compare as long as it says the same."""
-    logits_LV = _their_logits(folder, wanted, trial)
-    ours_LV = ours[0, trial.n_prompt - 1 :][: len(logits_LV)].clone()
+    logits_LV = _their_logits(folder, wanted, probe)
+    ours_LV = ours[0, probe.n_prompt - 1 :][: len(logits_LV)].clone()
     for each in (logits_LV, ours_LV):
-        each[:, trial.eos_id] = 0.0
+        each[:, probe.eos_id] = 0.0
     is_exact = wanted.compute_type == "fp32"
     return agreement("faster-whisper", ours_LV, logits_LV, TOLERANCE if is_exact else None)
 
 
-def _their_logits(folder: Path, wanted: Wanted, trial: Trial) -> Tensor:
+def _their_logits(folder: Path, wanted: Wanted, probe: Probe) -> Tensor:
     """Of each token that it would write where ours was written, and of the first that differs."""
     import ctranslate2
     from faster_whisper import WhisperModel
 
-    prompt, said = trial.tokens_BL[0, : trial.n_prompt].tolist(), trial.tokens_BL[0, trial.n_prompt :].tolist()
+    prompt, said = probe.tokens_BL[0, : probe.n_prompt].tolist(), probe.tokens_BL[0, probe.n_prompt :].tolist()
     try:
         loaded = WhisperModel(str(folder), device="cpu", compute_type="default", local_files_only=True)
     except Exception as error:  # whatever its readers raise
         raise K2DError(f"{wanted.name}: faster-whisper cannot load it: {type(error).__name__}: {error}") from error
-    features_MT = loaded.feature_extractor(trial.speech_BN[0].numpy(), padding=0)
+    features_MT = loaded.feature_extractor(probe.speech_BN[0].numpy(), padding=0)
     result = loaded.model.generate(
         ctranslate2.StorageView.from_array(features_MT[None]),
         [prompt],
         beam_size=1,
         max_length=max_length(len(said), len(prompt)),
         suppress_blank=False,
-        suppress_tokens=[trial.eos_id],
+        suppress_tokens=[probe.eos_id],
         return_logits_vocab=True,
     )[0]
     same = [mine == theirs for mine, theirs in zip(said, result.sequences_ids[0], strict=False)]

@@ -14,7 +14,7 @@ from k2d.export.request import Wanted, has
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from k2d.models.parity_check import Trial
+    from k2d.models.parity_check import Probe
 
 
 class Writer(Protocol):
@@ -24,7 +24,7 @@ class Writer(Protocol):
         """Make the export of a model folder in an empty folder."""
         ...
 
-    def loaded_back(self, folder: Path, wanted: Wanted, trial: Trial, ours: Tensor) -> Agreement:
+    def loaded_back(self, folder: Path, wanted: Wanted, probe: Probe, ours: Tensor) -> Agreement:
         """Load it in its library, and see that it gives our logits; K2DError if it does not."""
         ...
 

@@ -20,7 +20,7 @@ from k2d.core.system_errors import reporting_full_disk
 from k2d.export.equivalence import Agreement, agreement
 from k2d.export.huggingface_tokenizer import END, START, Vocabulary, write_tokenizer
 from k2d.export.request import Wanted, quietly
-from k2d.models.parity_check import Trial
+from k2d.models.parity_check import Probe
 from k2d.models.whisper.checkpoint_files import (
     FACE_GENERATION,
     FACE_WEIGHTS,
@@ -139,14 +139,14 @@ def _write(path: Path, content: Mapping[str, Any]) -> None:
     write_text(path, json.dumps(content, ensure_ascii=False, indent=1) + "\n")
 
 
-def loaded_back(folder: Path, wanted: Wanted, trial: Trial, ours: Tensor) -> Agreement:
+def loaded_back(folder: Path, wanted: Wanted, probe: Probe, ours: Tensor) -> Agreement:
     """Load the folder as transformers does, and compare."""
     with quietly(), torch.inference_mode():
-        logits_BLV = _their_logits(folder, wanted, trial)
+        logits_BLV = _their_logits(folder, wanted, probe)
     return agreement("transformers", ours, logits_BLV)
 
 
-def _their_logits(folder: Path, wanted: Wanted, trial: Trial) -> Tensor:
+def _their_logits(folder: Path, wanted: Wanted, probe: Probe) -> Tensor:
     from transformers import WhisperForConditionalGeneration, WhisperProcessor
 
     try:
@@ -154,7 +154,7 @@ def _their_logits(folder: Path, wanted: Wanted, trial: Trial) -> Tensor:
         network: Any = WhisperForConditionalGeneration.from_pretrained(folder, local_files_only=True)
     except Exception as error:  # whatever its readers raise
         raise K2DError(f"{wanted.name}: transformers cannot load it: {type(error).__name__}: {error}") from error
-    samples = trial.speech_BN.numpy()
+    samples = probe.speech_BN.numpy()
     features = processor(list(samples), sampling_rate=RATE_HZ, return_tensors="pt").input_features
-    logits_BLV: Tensor = network.eval()(input_features=features, decoder_input_ids=trial.tokens_BL).logits
+    logits_BLV: Tensor = network.eval()(input_features=features, decoder_input_ids=probe.tokens_BL).logits
     return logits_BLV

@@ -78,7 +78,7 @@ def make(unit: Unit, job: Job, folder: Path) -> Counts:
 def _loaded_back(unit: Unit, wanted: Wanted, folder: Path, job: Job) -> Agreement | None:
     """What the format's library makes of it, against what it says here; None (and a line) where there is none."""
     from k2d.export.formats import FORMATS
-    from k2d.models.parity_check import answer, trial_of
+    from k2d.models.parity_check import make_probe, probe_logits
     from k2d.models.registry import load_recogniser
 
     form = FORMATS[str(unit.settings["format"])]
@@ -87,8 +87,8 @@ def _loaded_back(unit: Unit, wanted: Wanted, folder: Path, job: Job) -> Agreemen
         log.warning("%s: not loaded back, as %s is not installed (pip install '.[export]')", wanted.name, missing)
         return None
     student = load_recogniser(unit.inputs[0], family=job.config.teacher.family, languages=job.config.teacher.language)
-    trial = trial_of(student, job.config.teacher.language)
-    found = form.load().loaded_back(folder, wanted, trial, answer(student, trial))
+    probe = make_probe(student, job.config.teacher.language)
+    found = form.load().loaded_back(folder, wanted, probe, probe_logits(student, probe))
     log.info("%s: %s", wanted.name, found)
     return found
 

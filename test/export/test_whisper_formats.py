@@ -185,11 +185,11 @@ def test_weights_in_half_precision_leave_in_whole(tmp_path):
 
 @pytest.mark.parametrize("module", [huggingface, ctranslate2])
 def test_a_folder_that_cannot_be_loaded_is_named(module, tmp_path):
-    from k2d.models.parity_check import Trial
+    from k2d.models.parity_check import Probe
 
-    trial = Trial(torch.zeros(1, 480_000), torch.tensor([[50258, 1]]), 1, 50257)
+    probe = Probe(torch.zeros(1, 480_000), torch.tensor([[50258, 1]]), 1, 50257)
     with pytest.raises(K2DError, match=r"k2d_per-s1: (transformers|faster-whisper) cannot load it"):
-        module.loaded_back(tmp_path, WANTED, trial, torch.zeros(1, 2, 51865))
+        module.loaded_back(tmp_path, WANTED, probe, torch.zeros(1, 2, 51865))
 
 
 def test_without_the_extra_one_message_says_what_to_do(tmp_path, monkeypatch):
