@@ -1,4 +1,4 @@
-"""A packed ESPnet model: the zip that ESPnet's own recipes share, with meta.yaml, which tells what each file is."""
+"""A packed ESPnet model: the zip that ESPnet's own recipes share, with meta.yaml, which lists the files."""
 
 from __future__ import annotations
 
@@ -18,20 +18,19 @@ from torch import Tensor
 
 from k2d.core.errors import K2DError
 from k2d.export.equivalence import Agreement, agreement
-from k2d.export.request import Wanted
-from k2d.models.espnet_s2t.family import CONFIG
+from k2d.export.request import ExportRequest
 from k2d.models.espnet_s2t.folder import STATISTICS, WEIGHTS
-from k2d.models.espnet_s2t.training_config import read_config
+from k2d.models.espnet_s2t.training_config import CONFIG, read_config
 from k2d.models.espnet_s2t.vocabulary import PIECES, TOKENS
-from k2d.models.parity_check import Trial
+from k2d.models.parity_check import Probe
 
 META = "meta.yaml"
 _DATE = (1980, 1, 1, 0, 0, 0)  # the same model makes the same file
 
 
-def write(model: Path, wanted: Wanted, folder: Path) -> None:
+def write(model: Path, request: ExportRequest, folder: Path) -> None:
     """Write `<name>.zip` from a model folder of this toolkit."""
-    _pack(model, packed(folder, wanted.name), f"exp/{wanted.name}")
+    _pack(model, packed(folder, request.name), f"exp/{request.name}")
 
 
 def packed(folder: Path, name: str) -> Path:
@@ -39,7 +38,7 @@ def packed(folder: Path, name: str) -> Path:
 
 
 def _pack(model: Path, target: Path, inside: str) -> None:
-    """Put a model folder into a zip; paths in its config become those within, which ESPnet rewrites on unpacking."""
+    """Put a model folder into a zip; paths in its config become relative, and ESPnet rewrites them on unpacking."""
     config = dict(read_config(model / CONFIG))
     config["bpemodel"] = f"{inside}/{PIECES}"
     if (model / STATISTICS).is_file():
@@ -66,25 +65,25 @@ def _yaml(content: Mapping[str, Any]) -> str:
     return written
 
 
-def loaded_back(folder: Path, wanted: Wanted, trial: Trial, ours: Tensor) -> Agreement:
+def loaded_back(folder: Path, request: ExportRequest, probe: Probe, ours: Tensor) -> Agreement:
     """Unpack as ESPnet does, load in its Speech2Text, and compare."""
     with tempfile.TemporaryDirectory() as unpacked:
-        logits_BLV = _espnets_logits(packed(folder, wanted.name), unpacked, trial)
+        logits_BLV = _espnets_logits(packed(folder, request.name), unpacked, probe)
     return agreement("espnet", ours, logits_BLV)
 
 
-def _espnets_logits(archive: Path, unpacked: str, trial: Trial) -> Tensor:
+def _espnets_logits(archive: Path, unpacked: str, probe: Probe) -> Tensor:
     from espnet2.bin.s2t_inference import Speech2Text
     from espnet2.main_funcs.pack_funcs import unpack
 
     try:
         with contextlib.redirect_stdout(io.StringIO()), torch.inference_mode():
             network = Speech2Text(**unpack(archive, unpacked)).s2t_model
-            n_samples_B = torch.tensor([trial.speech_BN.shape[1]])
-            states, n_frames_B = network.encode(trial.speech_BN, n_samples_B)
+            n_samples_B = torch.tensor([probe.speech_BN.shape[1]])
+            states, n_frames_B = network.encode(probe.speech_BN, n_samples_B)
             states_BTD = states[0] if isinstance(states, tuple) else states
-            lengths_B = torch.tensor([trial.tokens_BL.shape[1]])
-            logits_BLV: Tensor = network.decoder(states_BTD, n_frames_B, trial.tokens_BL, lengths_B)[0]
+            lengths_B = torch.tensor([probe.tokens_BL.shape[1]])
+            logits_BLV: Tensor = network.decoder(states_BTD, n_frames_B, probe.tokens_BL, lengths_B)[0]
     except Exception as error:  # whatever its readers raise
         raise K2DError(f"{archive.name}: ESPnet cannot load it: {type(error).__name__}: {error}") from error
     return logits_BLV

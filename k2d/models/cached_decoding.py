@@ -14,7 +14,7 @@ _FIRST_ROOM = 64  # tokens that the self-attention cache has room for at first; 
 
 
 class CachedDecoding:
-    """Keys and values of the encoder's output once per window, of the tokens once per row.
+    """Keeps the keys and values of the encoder's output once per window, and those of the tokens once per row.
 
     Products of matrices are plain ones: with one query per head they are as fast as the fused attention on long
     windows and faster on short ones, most of all with beams.
@@ -26,14 +26,17 @@ class CachedDecoding:
         self._cross = [_keys_and_values(layer, states_BTD, weights.n_heads) for layer in weights.layers]
         n_features = states_BTD.shape[2] // weights.n_heads
         shape = (len(weights.layers), 2, self._n_windows, weights.n_heads, _FIRST_ROOM, n_features)
+        # One tensor for all layers, keys and values: a change of rows (`_take`) is one copy instead of two per layer.
         self._own = states_BTD.new_empty(shape)
         self._n_padding_R: Tensor | None = None
 
     def prompt(self, prompts: list[list[int]]) -> Tensor:
-        """Read the prompts of all windows; return the hidden_BLD, the last of each prompt in the last place.
+        """Read the prompts of all windows; return hidden_BLD, with the last token of every prompt in the last place.
 
-        Shorter prompts are filled up in front, and what fills them up is never looked at.
+        Shorter prompts are padded in front, and no token attends to padding.
         """
+        # Padding in front, not behind: then the next token of every row has the same place in the cache, and a step
+        # writes one slice of it. Positions are counted from each row's first real token (`_positions`).
         longest = max(map(len, prompts))
         device = self._own.device
         padded = torch.tensor([[0] * (longest - len(prompt)) + prompt for prompt in prompts], device=device)
@@ -55,8 +58,9 @@ class CachedDecoding:
     def keep(self, windows: Tensor) -> None:
         """Go on with these windows only."""
         first_B1 = windows.unsqueeze(1) * self._n_beams
+        # The rows of a window lie side by side: those of window w are w × n_beams to (w + 1) × n_beams − 1.
         self._take((first_B1 + torch.arange(self._n_beams, device=windows.device)).flatten())
-        for n, (keys, values) in enumerate(self._cross):  # one by one: two copies of all would be twice the memory
+        for n, (keys, values) in enumerate(self._cross):  # layer by layer: a copy of all at once doubles the memory
             self._cross[n] = (self._of_windows(keys, windows), self._of_windows(values, windows))
         self._n_windows = len(windows)
 
@@ -76,12 +80,13 @@ class CachedDecoding:
             self._n_padding_R = self._n_padding_R.index_select(0, rows_R)
 
     def _of_windows(self, kept: Tensor, windows: Tensor) -> Tensor:
-        """What belongs to some windows, of a tensor with a row per window and head."""
+        """The part of some windows in a tensor with a row per window and head."""
         return kept.view(self._n_windows, -1, *kept.shape[1:]).index_select(0, windows).flatten(0, 1)
 
     def _append(self, tokens_RL: Tensor) -> Tensor:
         """Run the new tokens through all layers; return their normalised hidden_RLD."""
         weights, begin = self._weights, self._n_tokens
+        # The tokens count before any layer runs: each layer writes its keys and values into the places up to there.
         self._n_tokens += tokens_RL.shape[1]
         self._make_room()
         x_RLD = weights.embed(tokens_RL) + self._positions(begin)
@@ -101,27 +106,30 @@ class CachedDecoding:
     def _make_room(self) -> None:
         room = self._own.shape[4]
         if self._n_tokens > room:
+            # The room doubles, so that n steps copy the cache about log n times, not n times.
             shape = list(self._own.shape)
             shape[4] = max(room, self._n_tokens - room)
             self._own = torch.cat((self._own, self._own.new_empty(shape)), dim=4)
 
     def _positions(self, begin: int) -> Tensor:
-        """Of the new tokens, counted from each row's first real one."""
+        """The positions of the new tokens, counted from each row's first real one."""
         if self._n_padding_R is None:
             return self._weights.positions_LD[begin : self._n_tokens]
         column_L = torch.arange(begin, self._n_tokens, device=self._own.device)
         return self._weights.positions_LD[(column_L - self._n_padding_R.unsqueeze(1)).clamp(min=0)]
 
     def _mask(self, begin: int) -> Tensor | None:
-        """What is added to the scores_RHLL: nothing for what may be looked at. None: everything may."""
+        """What is added to scores_RHLL: 0 where attention is allowed, else -inf. None: it is allowed everywhere."""
         if self._n_padding_R is None and self._n_tokens - begin == 1:
             return None
+        # A single new token comes last, so causality hides nothing from it; only padding would be left to hide.
         query_L1 = torch.arange(begin, self._n_tokens, device=self._own.device).unsqueeze(1)
         key_L = torch.arange(self._n_tokens, device=self._own.device)
         is_hidden = (key_L > query_L1).unsqueeze(0)
         if self._n_padding_R is not None:
             is_padding_R1L = key_L < self._n_padding_R.view(-1, 1, 1)
-            is_hidden = is_hidden | (is_padding_R1L & (key_L != query_L1))  # padding sees itself, or it would see NaN
+            # Padding attends to itself, as a softmax over nothing is NaN.
+            is_hidden = is_hidden | (is_padding_R1L & (key_L != query_L1))
         scores = torch.zeros(is_hidden.shape, dtype=self._own.dtype, device=self._own.device)
         return scores.masked_fill(is_hidden, float("-inf")).unsqueeze(1)
 
@@ -131,6 +139,7 @@ class CachedDecoding:
         query_RLHC = qkv[:, :, 0]
         begin, end = self._n_tokens - n_new, self._n_tokens
         self._own[n, :, :, :, begin:end] = qkv[:, :, 1:].permute(2, 0, 3, 1, 4)
+        # Keys are normalised once, as they enter the cache; queries at each step.
         if layer.self_heads is not None:
             query_RLHC = layer.self_heads.query.norm(query_RLHC)
             self._own[n, 0, :, :, begin:end] = layer.self_heads.key.norm(qkv[:, :, 1]).transpose(1, 2)
@@ -138,7 +147,7 @@ class CachedDecoding:
         return layer.self_out.linear(_attended(query_RLHC, keys.transpose(1, 2), values, mask))
 
     def _cross_attention(self, n: int, x_RLD: Tensor) -> Tensor:
-        """The beams of a window are so many queries to the same keys."""
+        """Attend to the encoder's output. The beams of a window are queries to the same keys, which are kept once."""
         layer, (keys, values), n_heads = self._weights.layers[n], self._cross[n], self._weights.n_heads
         query = layer.cross_q.linear(x_RLD).view(self._n_windows, -1, n_heads, values.shape[2])
         if layer.cross_heads is not None:
@@ -150,7 +159,10 @@ class CachedDecoding:
 
 
 def _keys_and_values(layer: Layer, states_BTD: Tensor, n_heads: int) -> tuple[Tensor, Tensor]:
-    """Of the encoder's output: keys as B·H × C × T, values as B·H × T × C."""
+    """Of the encoder's output: keys as B·H × C × T, values as B·H × T × C.
+
+    Both are contiguous in the order in which `bmm` reads them at every step, so the transposition is paid for once.
+    """
     n_windows, n_frames, _ = states_BTD.shape
     projected = layer.cross_kv.linear(states_BTD).view(n_windows, n_frames, 2, n_heads, -1)
     keys_BTHC, values_BTHC = projected.unbind(2)

@@ -1,4 +1,4 @@
-"""A window of noise and what a model says to it: another that is said to be the same must give the same logits."""
+"""A probe for two forms of one model: on the same noise and the same tokens both must give the same logits."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ _LOUDNESS = 0.1
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
-    """What is asked: the same each time."""
+class Probe:
+    """The input of the comparison, the same for both forms."""
 
     speech_BN: Tensor
     tokens_BL: Tensor
-    """A prompt without timestamps, and the likeliest tokens after it that are no end."""
+    """A prompt without timestamps, and the likeliest tokens after it other than the end."""
     n_prompt: int
     eos_id: int
 
 
 @torch.inference_mode()
-def trial_of(recogniser: Recogniser, languages: Sequence[str] = ()) -> Trial:
-    """The question, which takes a model to ask: with its window, and tokens of its own."""
+def make_probe(recogniser: Recogniser, languages: Sequence[str] = ()) -> Probe:
+    """Make a probe with the window of a model, and with tokens that the model itself finds likely."""
     generator = torch.Generator().manual_seed(0)
     speech_BN = _LOUDNESS * torch.randn(1, recogniser.window.n_samples, generator=generator)
     codec = recogniser.codec
@@ -35,7 +35,7 @@ def trial_of(recogniser: Recogniser, languages: Sequence[str] = ()) -> Trial:
     memory, tokens = recogniser.encode(speech_BN.to(recogniser.device)), label[:n_prompt]
     for _ in range(_N_TOKENS):
         tokens.append(_likeliest(recogniser, memory, tokens))
-    return Trial(speech_BN, torch.tensor([tokens]), n_prompt, codec.eos_id)
+    return Probe(speech_BN, torch.tensor([tokens]), n_prompt, codec.eos_id)
 
 
 def _likeliest(recogniser: Recogniser, memory: Memory, tokens: Sequence[int]) -> int:
@@ -45,7 +45,7 @@ def _likeliest(recogniser: Recogniser, memory: Memory, tokens: Sequence[int]) ->
 
 
 @torch.inference_mode()
-def answer(recogniser: Recogniser, trial: Trial) -> Tensor:
-    """The logits_BLV of a recogniser."""
+def probe_logits(recogniser: Recogniser, probe: Probe) -> Tensor:
+    """The logits_BLV of a recogniser on a probe, in float32 on the CPU."""
     device = recogniser.device
-    return recogniser.logits(recogniser.encode(trial.speech_BN.to(device)), trial.tokens_BL.to(device)).float().cpu()
+    return recogniser.logits(recogniser.encode(probe.speech_BN.to(device)), probe.tokens_BL.to(device)).float().cpu()

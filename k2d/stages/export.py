@@ -18,7 +18,7 @@ from k2d.report import stored
 if TYPE_CHECKING:
     from k2d.export.card import Subject
     from k2d.export.equivalence import Agreement
-    from k2d.export.request import Wanted
+    from k2d.export.request import ExportRequest
 
 VERSION = 1
 
@@ -77,33 +77,33 @@ def make(unit: Unit[ExportedStudent], job: Job, folder: Path) -> Counts:
     """Write a student in one format, load it back, and say on its card what is known of it."""
     from k2d.export.card import card
     from k2d.export.formats import FORMATS
-    from k2d.export.request import Wanted
+    from k2d.export.request import ExportRequest
 
     name, form = unit.content.student, unit.content.form
-    wanted = Wanted(name, job.config.teacher.language, job.config.export.compute_type)
-    FORMATS[form].load().write(unit.inputs[0], wanted, folder)
-    found = _loaded_back(unit, wanted, folder, job)
+    request = ExportRequest(name, job.config.teacher.language, job.config.export.compute_type)
+    FORMATS[form].load().write(unit.inputs[0], request, folder)
+    found = _loaded_back(unit, request, folder, job)
     record = {"student": name, "format": form, "loaded_back": None if found is None else found.as_json()}
     write_text(folder / RECORD, json.dumps(record, indent=1) + "\n")
     write_text(folder / CARD, card(_subject(name, form, found, job), stored.read_experiment(job.config, job.layout)))
     return Counts(1, 1, what="students")
 
 
-def _loaded_back(unit: Unit[ExportedStudent], wanted: Wanted, folder: Path, job: Job) -> Agreement | None:
+def _loaded_back(unit: Unit[ExportedStudent], request: ExportRequest, folder: Path, job: Job) -> Agreement | None:
     """What the format's library makes of it, against what it says here; None (and a line) where there is none."""
     from k2d.export.formats import FORMATS
-    from k2d.models.parity_check import answer, trial_of
+    from k2d.models.parity_check import make_probe, probe_logits
     from k2d.models.registry import load_recogniser
 
     form = FORMATS[unit.content.form]
     if not form.can_be_checked():
         missing = " and ".join(form.libraries)
-        log.warning("%s: not loaded back, as %s is not installed (pip install '.[export]')", wanted.name, missing)
+        log.warning("%s: not loaded back, as %s is not installed (pip install '.[export]')", request.name, missing)
         return None
     student = load_recogniser(unit.inputs[0], family=job.config.teacher.family, languages=job.config.teacher.language)
-    trial = trial_of(student, job.config.teacher.language)
-    found = form.load().loaded_back(folder, wanted, trial, answer(student, trial))
-    log.info("%s: %s", wanted.name, found)
+    probe = make_probe(student, job.config.teacher.language)
+    found = form.load().loaded_back(folder, request, probe, probe_logits(student, probe))
+    log.info("%s: %s", request.name, found)
     return found
 
 

@@ -61,12 +61,12 @@ def _check_cutting(teacher: Shrinkable) -> None:
     """A student with all layers is the teacher, to the last bit; or the cutting is wrong, and all students with it."""
     import torch
 
-    from k2d.models.parity_check import answer, trial_of
+    from k2d.models.parity_check import make_probe, probe_logits
     from k2d.models.student import shrink
 
     whole = shrink(teacher, list(range(teacher.n_decoder_layers)))
-    trial = trial_of(teacher)
-    ours, theirs = (answer(each, trial) for each in (whole, teacher))
+    probe = make_probe(teacher)
+    ours, theirs = (probe_logits(each, probe) for each in (whole, teacher))
     if not torch.equal(ours, theirs):
         far = float((ours - theirs).abs().max())
         raise K2DError(

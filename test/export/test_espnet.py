@@ -9,12 +9,12 @@ from models_made import made_recogniser
 
 from k2d.core.errors import K2DError
 from k2d.export import espnet
-from k2d.export.request import Wanted
-from k2d.models.parity_check import answer, trial_of
+from k2d.export.request import ExportRequest
+from k2d.models.parity_check import make_probe, probe_logits
 
 pytestmark = pytest.mark.slow  # ESPnet takes seconds to import
 
-WANTED = Wanted("k2d_composite-s1")
+WANTED = ExportRequest("k2d_composite-s1")
 
 
 @pytest.fixture(scope="module")
@@ -57,18 +57,18 @@ def test_speech2text_says_the_same_from_the_unpacked_folder(student, exported, t
     assert all(torch.equal(state[name], tensor) for name, tensor in student.network.state_dict().items())
     assert loaded.s2t_train_args.bpemodel == str(tmp_path / "exp/k2d_composite-s1/bpe.model")
 
-    trial = trial_of(student)
-    found = espnet.loaded_back(exported, WANTED, trial, answer(student, trial))
+    probe = make_probe(student)
+    found = espnet.loaded_back(exported, WANTED, probe, probe_logits(student, probe))
     assert found.library == "espnet"
-    assert found.n_logits == (trial.n_prompt + 8) * student.codec.n_tokens
+    assert found.n_logits == (probe.n_prompt + 8) * student.codec.n_tokens
     assert found.difference < 1e-5
 
 
 def test_another_models_weights_are_not_taken_for_this_one(exported, tmp_path):
     other = made_recogniser(tmp_path, seed=1, num_blocks=2)
-    trial = trial_of(other)
+    probe = make_probe(other)
     with pytest.raises(K2DError, match=r"expected at most 0\.0001: the student did not arrive whole"):
-        espnet.loaded_back(exported, WANTED, trial, answer(other, trial))
+        espnet.loaded_back(exported, WANTED, probe, probe_logits(other, probe))
 
 
 def test_the_same_student_makes_the_same_file(model, exported, tmp_path):
@@ -80,6 +80,6 @@ def test_the_same_student_makes_the_same_file(model, exported, tmp_path):
 def test_a_damaged_file_is_named(exported, student, tmp_path):
     whole = (exported / "k2d_composite-s1.zip").read_bytes()
     (tmp_path / "k2d_composite-s1.zip").write_bytes(whole[: len(whole) // 2])
-    trial = trial_of(student)
+    probe = make_probe(student)
     with pytest.raises(K2DError, match=r"k2d_composite-s1\.zip: ESPnet cannot load it"):
-        espnet.loaded_back(tmp_path, WANTED, trial, answer(student, trial))
+        espnet.loaded_back(tmp_path, WANTED, probe, probe_logits(student, probe))

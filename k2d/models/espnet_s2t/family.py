@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from k2d.core.atomic import write_text
 from k2d.core.errors import UsageError
 from k2d.core.layout import shown
-from k2d.models.espnet_s2t.training_config import read_config
+from k2d.models.espnet_s2t.training_config import CONFIG, read_config
 from k2d.models.espnet_s2t.vocabulary import PIECES, TOKENS, layout_of, special_symbols, token_list
 from k2d.models.family import Family, NewModel, Speech
 
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from k2d.models.interface import Recogniser, Trainable
     from k2d.models.shape import Shape
 
-CONFIG = "config.yaml"
 N_FOR_STATISTICS = 500
 """Utterances that the statistics of the features are taken from."""
 

@@ -16,8 +16,7 @@ from k2d.core.atomic import write_text
 from k2d.core.errors import K2DError
 from k2d.core.layout import shown
 from k2d.core.system_errors import reporting_full_disk
-from k2d.models.espnet_s2t.family import CONFIG
-from k2d.models.espnet_s2t.training_config import written_path
+from k2d.models.espnet_s2t.training_config import CONFIG, written_path
 from k2d.models.espnet_s2t.vocabulary import PIECES, TOKENS
 from k2d.models.weights_file import read_torch_file
 

@@ -10,7 +10,6 @@ import torch
 
 from k2d.core.layout import shown
 from k2d.models.espnet_s2t.codec import S2TCodec
-from k2d.models.espnet_s2t.family import CONFIG
 from k2d.models.espnet_s2t.folder import (
     STATISTICS,
     ModelFiles,
@@ -22,7 +21,7 @@ from k2d.models.espnet_s2t.init import prepare
 from k2d.models.espnet_s2t.library import build_network, default_config
 from k2d.models.espnet_s2t.pieces import read_pieces
 from k2d.models.espnet_s2t.recogniser import S2TRecogniser
-from k2d.models.espnet_s2t.training_config import check_config, completed, find_file, read_config, tokens_of
+from k2d.models.espnet_s2t.training_config import CONFIG, check_config, completed, find_file, read_config, tokens_of
 from k2d.models.espnet_s2t.vocabulary import PIECES, TOKENS, layout_of, preprocessor_conf
 from k2d.models.weights_file import check_weights
 

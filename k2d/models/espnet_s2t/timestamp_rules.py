@@ -1,6 +1,6 @@
 """ESPnet's rules for timestamps (its ScoreFilter), for all rows at once.
 
-What may follow is worked out on the host: so many small operations on tensors cost as much as a decoder layer.
+What may follow is computed with numpy on the CPU: as many small operations in torch cost as much as a decoder layer.
 """
 
 from __future__ import annotations
@@ -58,14 +58,16 @@ class TimeRules:
 
     def _allowed(self, generated_RL: Ids) -> tuple[Bools, Bools, Bools]:
         """Whether a row may go on with a word (R × 1), whether it may end, and with which timestamps (R × T)."""
+        # Timestamps come in pairs (start, end), so an odd number of them means that a segment is open.
         is_time_RL = (generated_RL >= self.first_time) & (generated_RL <= self.last_time)
         is_odd_R = is_time_RL.sum(axis=1) % 2 == 1
         is_free_R = (generated_RL == self.no_times).any(axis=1)
         is_first_R = self._follows_start(generated_RL) & ~is_free_R
         is_within_R = ~is_free_R & ~is_first_R
-        is_open_R = is_within_R & is_odd_R  # a segment has begun
-        is_closed_R = is_within_R & ~is_odd_R & is_time_RL[:, -1]  # one has just ended
+        is_open_R = is_within_R & is_odd_R  # a segment has begun: words, or its end
+        is_closed_R = is_within_R & ~is_odd_R & is_time_RL[:, -1]  # one has ended: a start, or the end
         may_stamp_R = is_first_R | is_open_R | is_closed_R
+        # The end of a segment is later than its start (+ 1); a start may equal the end of the segment before it.
         earliest_R = self._last_time(generated_RL, is_time_RL) + is_open_R
         earliest_R[is_first_R] = self.first_time
         time_T = np.arange(self.first_time, self.last_time + 1)

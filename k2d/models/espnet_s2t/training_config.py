@@ -13,6 +13,9 @@ from k2d.core.atomic import PARTIAL
 from k2d.core.errors import K2DError, UsageError
 from k2d.core.layout import PROJECT_ROOT, shown
 
+CONFIG = "config.yaml"
+"""By which a model folder is recognised."""
+
 _TAKEN: Mapping[str, tuple[str | None, ...]] = {
     "model": ("espnet",),
     "frontend": ("default",),

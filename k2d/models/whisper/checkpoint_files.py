@@ -18,8 +18,7 @@ from k2d.core import strict_yaml
 from k2d.core.errors import K2DError
 from k2d.core.layout import shown
 from k2d.models.weights_file import check_weights, read_torch_file
-from k2d.models.whisper.dims import N_AUDIO_CTX, N_MELS, N_VOCABULARY, WhisperDims, shapes
-from k2d.models.whisper.family import FACE_CONFIG, WEIGHTS
+from k2d.models.whisper.dims import FACE_CONFIG, N_AUDIO_CTX, N_MELS, N_VOCABULARY, WEIGHTS, WhisperDims, shapes
 from k2d.models.whisper.huggingface_names import EMBEDDING, OUTPUT, openai_name
 
 RULES, PARAMETERS = "whisper.json", "params.json"

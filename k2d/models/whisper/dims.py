@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from math import prod
 
+WEIGHTS, FACE_CONFIG = "model.pt", "config.json"
+"""By which a folder of ours, and one of Hugging Face's, is recognised."""
+
 N_SAMPLES, RATE_HZ = 480_000, 16_000
 N_AUDIO_CTX = 1500
 N_VOCABULARY = {51_864: "English-only", 51_865: "99 languages", 51_866: "100 languages, since large-v3"}

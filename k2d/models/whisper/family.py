@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from k2d.models.family import Family, NewModel, Speech
-from k2d.models.whisper.dims import PUBLISHED
+from k2d.models.whisper.dims import FACE_CONFIG, PUBLISHED, WEIGHTS
 
 if TYPE_CHECKING:
     import torch
@@ -15,9 +15,6 @@ if TYPE_CHECKING:
     from k2d.models.codec import Window
     from k2d.models.interface import Recogniser, Trainable
     from k2d.models.shape import Shape
-
-WEIGHTS, FACE_CONFIG = "model.pt", "config.json"
-"""By which a folder of ours, and one of Hugging Face's, is recognised."""
 
 
 class Whisper(Family):

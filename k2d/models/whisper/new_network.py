@@ -1,7 +1,7 @@
-"""A Whisper that is trained from nothing: its network while it learns, with a CTC head that is not kept.
+"""A Whisper that is trained from random weights: its network in training, with a CTC head that is not saved.
 
-A small pool says few of the 50,000 tokens. Those that it never says, and no prompt or time either, stand for one class
-with one vector: exactly the loss over the whole vocabulary, at the cost of the tokens in use.
+A small pool has few of the 50,000 tokens in its texts. Tokens that are in no text and are no symbol or timestamp form
+one class with one vector. The loss is exactly that over the whole vocabulary, at the cost of the tokens in use.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _END_FRAMES = 40  # of 10 ms, between the last sound and the end of a recording
 
 
 class SharedEmbedding(nn.Module):
-    """An embedding in which words in use, prompts and times have a vector each, and all other tokens the first one."""
+    """An embedding with a vector for each word in use, symbol and timestamp; all other tokens share the first one."""
 
     class_V: Tensor
 
@@ -52,7 +52,8 @@ class SharedEmbedding(nn.Module):
         return nn.functional.embedding(self.class_V[tokens], self.vectors_CD)
 
     def logits(self, hidden_ND: Tensor) -> Tensor:
-        """Of the classes; the first is as likely as its tokens are together."""
+        """Logits of the classes; the first class is as likely as all of its tokens together."""
+        # Its n tokens have the same vector v, so their probabilities add up to n exp(h·v) = exp(h·v + log n).
         logits_NC = nn.functional.linear(hidden_ND, self.vectors_CD)
         bias_C = logits_NC.new_zeros(logits_NC.shape[-1])
         bias_C[0] = math.log(self.n_others) if self.n_others else -math.inf
@@ -67,10 +68,10 @@ class NewWhisper(WhisperRecogniser):
 
     @classmethod
     def new(cls, dims: WhisperDims, texts: Iterable[str], languages: Sequence[str] = (), *, seed: int) -> NewWhisper:
-        """For a pool of these texts."""
+        """A network with random weights for a pool of these texts."""
         codec = WhisperCodec(dims, languages)
         words = sorted({token for text in texts for token in codec.ids(text)})
-        with torch.random.fork_rng(devices=[]):
+        with torch.random.fork_rng(devices=[]):  # the seed decides the weights, whatever was drawn before
             torch.manual_seed(seed)
             network: Any = build_network(dims)
             embedding = SharedEmbedding(dims.n_vocab, words, codec.eos_id, dims.n_text_state)
@@ -82,19 +83,22 @@ class NewWhisper(WhisperRecogniser):
     # --- numbering ---
 
     def classes(self, ids: Tensor) -> Tensor:
-        """Negative ones stay what they are."""
+        """Classes of tokens; negative ids, which carry no loss, stay as they are."""
         classes: Tensor = self.network.decoder.token_embedding.class_V[ids.clamp(min=0)]
         return torch.where(ids < 0, ids, classes)
 
     @property
     def ctc_blank_id(self) -> int | None:  # type: ignore[override]
-        """The class of all that the pool never says."""
+        """The class of the tokens that no text of the pool has."""
         return 0
 
     # --- hearing ---
 
     def encode_unpadded(self, speech_BN: Tensor, n_samples_B: Tensor) -> tuple[Memory, Tensor]:
-        """As long as the longest of them, where others hear 30 s: the positions are the same."""
+        """Encode only as many frames as the longest utterance has; a saved Whisper always encodes 30 s.
+
+        Positions are a fixed table of sines, so the first frames have the same ones in both.
+        """
         encoder = self.network.encoder
         n_padding = -speech_BN.shape[1] % (2 * HOP)
         speech_BN = nn.functional.pad(speech_BN.to(self.device).float(), (0, n_padding))
@@ -107,8 +111,11 @@ class NewWhisper(WhisperRecogniser):
         return Memory(encoder.ln_post(x_BTD)), (n_samples_B + 2 * HOP - 1) // (2 * HOP)
 
     def _features(self, speech_N: Tensor) -> Tensor:
-        """As in use, where what lies behind a recording's end is no silence, but zeros: an end soon follows the last
-        sample that is anything."""
+        """Features as decoding computes them.
+
+        Behind the end of a recording they are zeros, which is not the feature of silence. Training has to show such
+        frames, too: utterances end in zero samples, so what follows them by `_END_FRAMES` is taken as behind the end.
+        """
         found_MF = features(powers(speech_N, self.dims.n_mels))
         is_heard = speech_N != 0
         n_behind = int(is_heard.flip(0).to(torch.int8).argmax()) if is_heard.any() else len(speech_N)
@@ -145,7 +152,7 @@ class NewWhisper(WhisperRecogniser):
         lean_on_ctc(self.network)
 
     def save(self, folder: Path) -> None:
-        """Write a folder as every Whisper has: the whole embedding, no CTC head."""
+        """Write an ordinary Whisper folder: the whole embedding, without the CTC head."""
         own = (f"{EMBEDDING}.", f"{_HEAD}.")
         state = {name: tensor for name, tensor in self.network.state_dict().items() if not name.startswith(own)}
         state[f"{EMBEDDING}.weight"] = self.network.decoder.token_embedding.weight

@@ -1,4 +1,8 @@
-"""Whisper's rules for what may be written next, for all rows at once."""
+"""Whisper's rules for the next token, for all rows at once.
+
+A text with timestamps is a row of segments `<start> words <end>`. The rules follow `ApplyTimestampRules` of
+openai-whisper, which goes through the rows one by one; here each rule is one operation on all rows.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +22,7 @@ _FIRST_TIME_AT_MOST_S = 1.0
 
 @dataclass(frozen=True, slots=True)
 class WhisperRules:
-    """By the ids of the vocabulary: text below `end`, symbols, and times from `first_time` on."""
+    """The rules by ids. The vocabulary is in this order: text, `end`, symbols, timestamps from `first_time` on."""
 
     suppressed: tuple[int, ...]
     suppressed_first: tuple[int, ...]
@@ -54,6 +58,7 @@ class WhisperRules:
             return scores_RV.log_softmax(-1)
         scores_RV[:, self.no_times] = _NEVER
         if is_first:
+            # A text begins with a timestamp, and within the first second: a late one would skip speech before it.
             scores_RV[:, : self.first_time] = _NEVER
             scores_RV[:, self.first_time + self.first_time_at_most + 1 :] = _NEVER
             return scores_RV.log_softmax(-1)
@@ -66,17 +71,25 @@ class WhisperRules:
         after_time_R = is_time_RL[:, -1]
         after_text_R = ~is_time_RL[:, -2] if generated_RL.shape[1] > 1 else torch.zeros_like(after_time_R)
         closes_R = after_time_R & after_text_R
+        # After `words <end>` only the start of the next segment or the end of the text may follow: no words.
         scores_RV[:, : self.end].masked_fill_(closes_R.unsqueeze(1), _NEVER)
+        # No timestamp lies before the last one. The start of a segment may equal the end of the one before it (closes),
+        # but an end must be later than its start, or the next window would not move on.
         last_R = generated_RL.masked_fill(~is_time_RL, self.first_time - 1).amax(dim=1)
         has_time_R = last_R >= self.first_time
         earliest_R = torch.where(has_time_R, last_R + (~closes_R).long(), self.first_time) - self.first_time
         times_RT = scores_RV[:, self.first_time :]
         step_T = torch.arange(times_RT.shape[1], device=times_RT.device)
+        # After a start (a time behind a time, or the first token) there must be words before the next timestamp.
         may_not_RT = (step_T < earliest_R.unsqueeze(1)) | (after_time_R & ~after_text_R).unsqueeze(1)
         times_RT.masked_fill_(may_not_RT, _NEVER)
 
     def _preferring_times(self, log_probs_RV: Tensor) -> Tensor:
-        """Where all times together are likelier than any text, a time it is."""
+        """Where all timestamps together are likelier than the likeliest text token, only timestamps may follow.
+
+        The probability of "a segment ends here" is spread over many neighbouring timestamps, so each alone would lose
+        against a word although their sum wins.
+        """
         text_RV, times_RT = log_probs_RV[:, : self.first_time], log_probs_RV[:, self.first_time :]
         of_times_R1 = times_RT.logsumexp(-1, keepdim=True)
         prefers_R1 = of_times_R1 > text_RV.amax(-1, keepdim=True)
