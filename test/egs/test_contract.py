@@ -2,6 +2,7 @@
 
 import os
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ import soundfile
 
 from k2d.core.layout import PROJECT_ROOT
 from k2d.data.corpus import Corpus, known_corpora
+from tools.corpus_table import table_of, with_table
 
 FOLDERS = sorted(path.name for path in (PROJECT_ROOT / "egs").iterdir() if path.is_dir() and path.name[0] not in "_.")
 
@@ -36,9 +38,19 @@ def test_a_folder_keeps_the_contract(name):
     assert os.access(folder / "run.sh", os.X_OK)
 
 
-def test_the_table_of_corpora_names_every_folder():
-    table = (PROJECT_ROOT / "egs" / "README.md").read_text(encoding="utf-8")
-    assert [name for name in FOLDERS if f"| `{name}` |" not in table] == []
+def test_the_table_of_corpora_is_made_from_their_cards():
+    readme = (PROJECT_ROOT / "egs" / "README.md").read_text(encoding="utf-8")
+    made = with_table(readme, [Corpus(name).card for name in FOLDERS])
+    assert made == readme, "egs/README.md is stale; run: python tools/corpus_table.py"
+    assert [name for name in FOLDERS if f"| `{name}` |" not in readme] == []
+
+
+def test_a_new_corpus_has_a_row_from_its_card():
+    card = replace(Corpus("ascend").card, name="mycorpus", root_variable="mycorpus_ROOT", title="Lectures of mine")
+    command = "`mycorpus_ROOT=… egs/mycorpus/run.sh --stage 1 --stop-stage 1`"
+    splits = "`train`, `validation`, `test`, `test_long`"
+    row = f"| `mycorpus` | Lectures of mine | zh, en | CC-BY-SA-4.0 | {splits} | {command} |"
+    assert list(table_of([card]))[-1] == row
 
 
 def raw_corpus(root):
