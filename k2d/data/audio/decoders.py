@@ -77,9 +77,9 @@ def open_raw(source: AudioSource) -> Iterator[io.FileIO]:
 
 
 class _Sequential(soundfile.SoundFile):  # type: ignore[misc]  # soundfile has no types
-    """A SoundFile that does not seek after every read, which is how soundfile keeps its position.
+    """A SoundFile that does not seek after every read, as soundfile does to keep its position.
 
-    In an MP3 such a seek throws the bit reservoir away, and the next block begins with wrong samples.
+    In an MP3 such a seek discards the bit reservoir, and the next block begins with wrong samples.
     """
 
     def seekable(self) -> bool:
@@ -282,7 +282,7 @@ class _ChainDecoder:
 
 
 class _EntryDecoder:
-    """An archive entry, decoded whole: kaldiio offers no other way."""
+    """An archive entry, decoded as a whole: kaldiio cannot do it in parts."""
 
     container = "ark"
     n_complaints = 0
