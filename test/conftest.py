@@ -23,13 +23,13 @@ LIMIT_S = 600  # for what hangs: a loaded machine takes minutes for what else ta
 TOY_STAGE = """
     \"\"\"A stage for tests: writes the setting `seed` into a file, after doing what the environment says.\"\"\"
     import os, signal, sys, time
-    from k2d.pipeline.job import Counts, Unit
+    from k2d.pipeline.job import Counts, Settings, Unit
     VERSION = 1
     def units(job):
         reads = tuple(job.layout.exp / name for name in {reads})
         made = job.layout.exp / "{folder}"
-        copy = Unit(made.with_name("{verb}-copy"), {{"seed": 0}}, (made,))
-        return [Unit(made, {{"seed": job.config.seed}}, reads), copy]
+        copy = Unit(made.with_name("{verb}-copy"), Settings({{"seed": 0}}), (made,))
+        return [Unit(made, Settings({{"seed": job.config.seed}}), reads), copy]
     def make(unit, job, folder):
         print("{verb} works", flush=True)
         (folder / "half").write_text("half a result")

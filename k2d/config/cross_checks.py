@@ -1,4 +1,4 @@
-"""What concerns several fields of an experiment at once."""
+"""Checks that concern several fields of an experiment."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ RULES_OF_THE_LABEL_ALONE = ("none", "trivial")  # all others compare it with a s
 
 
 def faults_between_fields(config: Config) -> Iterator[tuple[str, object, str]]:
-    """Yield (key, found, expected) where fields that are right one by one do not fit together."""
+    """Yield (key, found, expected) for fields that are valid one by one but do not fit together."""
     yield from _role_faults(config.corpora)
     for key, model in _recognisers(config).items():
         if model.model and model.checkpoint:
@@ -65,7 +65,7 @@ def _distill_faults(config: Config) -> Iterator[tuple[str, object, str]]:
 
 
 def _language_faults(config: Config) -> Iterator[tuple[str, object, str]]:
-    """What is trained on transcripts must be told their language; what learns from a guess is told that."""
+    """A model that is trained on transcripts needs their language; one that learns from guesses needs none."""
     for key, model in _recognisers(config).items():
         if model.guesses_language and model.model:
             yield f"{key}.language", [], "at least one, as a model that is trained here is told its language"

@@ -38,7 +38,7 @@ else:
 
 
 def _known_family(name: object) -> object:
-    """A Literal would be a second list of the families; this is told as one would tell it."""
+    """A Literal would be a second list of the families, so the check is here, with the message of a Literal."""
     if not isinstance(name, str) or name not in FAMILIES:
         known = " or ".join(map(repr, FAMILIES))
         raise PydanticCustomError("literal_error", "Input should be {expected}", {"expected": known})

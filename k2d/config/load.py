@@ -1,4 +1,4 @@
-"""From a file, its `base:` files and `key=value` words to a checked Config, with all faults told at once."""
+"""From a file, its `base:` files and `key=value` words to a checked Config, with all faults reported at once."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ COMMAND_LINE = "command line"
 
 
 class ConfigError(UsageError):
-    """A config with faults, all of them."""
+    """All the faults of a config."""
 
     def __init__(self, faults: Sequence[Fault]) -> None:
         self.faults = tuple(faults)
@@ -171,7 +171,7 @@ def _word_fault(word: str, problem: str) -> Fault:
 def _validate(merged: _Merged) -> tuple[Config, set[str]]:
     """Check names, types and ranges. Sections with faults are named and left at their defaults.
 
-    JSON stands between the raw data and the schema, so that lists become tuples without anything being guessed.
+    The raw data go through JSON, so that lists become tuples and nothing else is converted.
     """
     schema = TypeAdapter(Config)
     try:

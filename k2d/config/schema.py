@@ -46,11 +46,11 @@ class Corpora:
     """Which split plays which role. A split is written <corpus>/<split> and has one role."""
 
     labelled: tuple[SplitName, ...] = ()
-    """Speech with transcripts, to train teacher and auxiliaries on."""
+    """Speech with transcripts: the training data of teacher and auxiliaries."""
     unlabelled: tuple[SplitName, ...] = ()
-    """Long recordings without transcripts: what the student learns from."""
+    """Long recordings without transcripts: the training data of the students."""
     dev: tuple[SplitName, ...] = ()
-    """Everything that is tuned is tuned here."""
+    """Development sets: all tuning is done on these."""
     in_domain: tuple[SplitName, ...] = ()
     """Test sets like the unlabelled recordings."""
     out_domain: tuple[SplitName, ...] = ()
@@ -67,14 +67,14 @@ class Corpora:
 
 @dataclass(frozen=True, config=STRICT)
 class Prepare:
-    """Stage 1: where the raw corpora are, and what their recipes are asked for."""
+    """Stage 1: where the raw corpora are, and the options of their recipes."""
 
     roots: dict[Name, str] = field(default_factory=dict)
     """Folder of the raw corpus, by corpus; default: the environment variable named in its corpus.yaml."""
     options: dict[Name, dict[str, Any]] = field(default_factory=dict)
     """Options of a corpus, by corpus; checked against the `Options` of its prepare.py."""
     allow_count_mismatch: bool = False
-    """Go on when a split has not the number of utterances and hours that corpus.yaml expects."""
+    """Go on if a split does not have the number of utterances and hours that corpus.yaml expects."""
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -82,7 +82,7 @@ class Tokens:
     """Stage 2: the vocabulary, unless the teacher brings its own."""
 
     vocab_size: Count = 1800
-    """All ids: symbols and timestamps, 256 bytes, every character of the texts, and what is made of them."""
+    """All ids: symbols and timestamps, 256 bytes, every character of the texts, and pieces of these."""
     model_type: Literal["unigram", "bpe", "char"] = "unigram"
     split_han: bool = True
     """Each Han character is a piece of its own, so that pieces of several letters are left to other scripts."""
@@ -114,11 +114,11 @@ class Recogniser:
     """Languages in the prompt; several: the mean of their embeddings; none: the model decides (a Whisper guesses that
     of every window, and its students learn to)."""
     decode: Literal["attention", "ctc", "joint"] = "attention"
-    """How its text is decoded. `joint`: what the decoder writes is weighed against what the CTC head hears
+    """How its text is decoded. `joint`: the decoder's score is combined with the CTC head's
     (decode.ctc_weight). `ctc`: the head alone, without timestamps; such an auxiliary never loops, which blinds the
     composite rule on its side."""
     decoding: ModelDecoding = field(default_factory=ModelDecoding)
-    """Engine, batch and numbers of this model; a teacher's hold for its students, too."""
+    """Engine, batch size and precision of this model; a teacher's also hold for its students."""
     seed: Whole | None = None
     """Seed of its weights and data order; default: the experiment's."""
     training: Training = field(default_factory=Training)
@@ -136,33 +136,33 @@ class Decode:
     batch_size: BatchSize = 16
     """Windows of different recordings that are decoded together."""
     beam: Beam = 1
-    """Hypotheses that are followed side by side; checkpoints are measured with one."""
+    """Number of hypotheses in the beam; checkpoints are measured with one."""
     ctc_weight: Annotated[float, Field(gt=0, lt=1)] = 0.3
     """Share of the CTC head's score where a model is decoded jointly."""
     max_tokens: Count = 224
     """Per window."""
     min_advance_s: Positive = 1.0
-    """A window moves on by at least this much, whatever its timestamps say."""
+    """The next window starts at least this much later, whatever the timestamps are."""
     stop_loops: bool = True
-    """Stop a window once its text fails the n-gram test of selection."""
+    """Stop decoding a window when its text fails the selection's n-gram test."""
     condition_on_previous_text: bool = False
     silence_threshold: Share | None = None
-    """A window is skipped where the model gives silence more than this (Whisper's own default is 0.6)."""
+    """A window is skipped if the probability of silence is higher than this (Whisper's own default: 0.6)."""
     temperatures: Annotated[tuple[NotNegative, ...], Field(min_length=1)] = (0.0,)
     """A window whose text is doubtful is decoded again at the next of these (Whisper's own: 0 to 1 by 0.2)."""
     compression_ratio_threshold: Positive | None = None
-    """A text is doubtful that zlib makes smaller by more than this (Whisper's own: 2.4)."""
+    """A text is doubtful if zlib compresses it by more than this factor (Whisper's own: 2.4)."""
     logprob_threshold: Annotated[float, Field(lt=0)] | None = None
-    """A text is doubtful whose mean log-probability is less than this (Whisper's own: -1.0); only doubtful text is
-    taken for silence then."""
+    """A text is doubtful if its mean log-probability is lower than this (Whisper's own: -1.0); only doubtful text is
+    then taken for silence."""
     ctc_rows: bool = False
     """Decode teacher and auxiliaries by their CTC heads as well, where they are not anyway: rows `<model>_ctc`, which
     tell the encoder's part of an error from the decoder's."""
     engine: Engine = "torch"
-    """Who carries it out. ctranslate2 (faster-whisper's) runs models of the Whisper family, which are converted for it;
-    models of other families decode in torch all the same."""
+    """The program that decodes. ctranslate2 (faster-whisper's) runs models of the Whisper family, which are
+    converted for it; models of other families decode in torch all the same."""
     precision: DecodePrecision = "fp32"
-    """Numbers of what decodes in torch; fp16 needs a GPU."""
+    """Precision in torch; fp16 needs a GPU."""
     compute_type: ComputeType = "fp32"
     """Numbers of the engine ctranslate2: fp16 and int8_fp16 need a GPU."""
 
@@ -186,7 +186,7 @@ class Method:
     alpha: Alpha | None = None
     """Largest distance that is kept; default: select.alpha."""
     auxiliary: Name | None = None
-    """Who gives the second opinion; default: the first of the auxiliaries."""
+    """The auxiliary that gives the opinions; default: the first one."""
     also: tuple[Name, ...] = ()
     """Further rules on the label that must agree, by their names in k2d/select/labels.py."""
 
@@ -197,13 +197,13 @@ class Select:
 
     alpha: Alpha = 0.4
     ngram: Count = 6
-    """Length in characters of the n-grams that betray a loop."""
+    """Length in characters of the n-grams of the loop test."""
     ngram_count: Count = 5
     """A text loops when one n-gram occurs more often than this."""
     denominator: Literal["validator", "teacher", "longer"] = "validator"
-    """Whose length the errors are divided by."""
+    """The text whose length the errors are divided by."""
     empty_validator_distance: Share = 1.0
-    """Distance where the auxiliary says nothing: 1.0 drops the chunk, 0.0 keeps it."""
+    """Distance if the auxiliary's opinion is empty: 1.0 drops the chunk, 0.0 keeps it."""
     script: Literal["t2s", "per_char", "none"] = "t2s"
     """How Han script is unified before comparing."""
     steps: tuple[Step, ...] = ()
@@ -219,12 +219,12 @@ class Select:
 
 @dataclass(frozen=True, config=STRICT)
 class Student:
-    """Stage 9: what the student takes from the teacher. The encoder is always taken whole."""
+    """Stage 9: the parts of the teacher that the student starts from. The encoder is always copied whole."""
 
     decoder_layers: Literal["first_last", "spaced"] | tuple[Whole, ...] = "first_last"
     """Teacher decoder layers to copy: a rule, or their numbers from 0."""
     n_decoder_layers: Count = 2
-    """How many, where a rule chooses them."""
+    """How many layers, if a rule chooses them."""
     freeze_encoder: bool = True
     freeze_positions: bool = False
 
@@ -243,18 +243,18 @@ class Distill:
     previous_text_probability: Share = 0.0
     """How often the previous chunk's text is the prompt (paper: never)."""
     token_noise: Share = 0.0
-    """Share of the words that the student reads which are replaced by others, so that it has to listen, and learns to
-    go on from an error; what it is to say, and what the teacher reads, stays."""
+    """Share of the words in the student's input that are replaced by others, so that it has to listen, and learns to
+    go on after an error; its targets and the teacher's input stay."""
     heldout_share: Share = 0.02
     """Share of the unlabelled recordings kept from training, to choose checkpoints by."""
     keep_encoded: bool = False
-    """Let the teacher hear every chunk once, for all students: its encoder's output goes into a file (4 bytes per
+    """Run the teacher on every chunk once, for all students: its encoder's output goes into a file (4 bytes per
     frame and feature: 0.1 MB for 10 s in the mini recipe, 7.7 MB for 30 s of Whisper large), and its decoder's last
     hidden states on the label (4 bytes per token and feature). Needs a frozen encoder."""
     seeds: Annotated[tuple[Whole, ...], Field(min_length=1)] = (1,)
     """One student per method and seed."""
     controls: tuple[Literal["teacher_more", "student_pool"], ...] = ()
-    """Rows that would show if the gain came from something else: one each, with the first of the seeds."""
+    """Controls, which show whether the gain comes from something else: one row each, with the first of the seeds."""
     training: StudentTraining = field(default_factory=StudentTraining)
 
 
@@ -273,7 +273,7 @@ class Score:
     bootstrap_resamples: Resamples = 1000
     confidence: Annotated[float, Field(gt=0, lt=1)] = 0.95
     speed_runs: SpeedRuns = 5
-    """How often each model decodes a stretch of every test set for the time it takes (stage 11); 0: not at all."""
+    """How often the decoding of a part of every test set is timed for each model (stage 11); 0: never."""
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -286,14 +286,14 @@ class Report:
 
 @dataclass(frozen=True, config=STRICT)
 class Export:
-    """Stage 14: which students leave, and in which forms."""
+    """Stage 14: which students are exported, and in which formats."""
 
     students: tuple[Name, ...] = ()
     """By name (`<method>-s<seed>`); none named: of every method the one with the first of the seeds."""
     formats: tuple[ExportFormat, ...] | None = None
     """Default: espnet for an ESPnet student, openai and huggingface for one of the Whisper family."""
     compute_type: ComputeType = "fp32"
-    """Numbers in the CTranslate2 folder; at fp32 it says what the student says."""
+    """Precision of the CTranslate2 folder; at fp32 it gives the student's own texts."""
     teacher_licence: str = "unknown"
     """As Hugging Face names it (`mit`, `apache-2.0`, `cc-by-4.0`, …): what a student is made of, it is bound by."""
 
@@ -313,10 +313,10 @@ class Config:
     reuse: str | None = None
     """Another experiment's folder whose outputs with equal stamps are used in place of making them again."""
     max_bad: Share = 0.01
-    """A stage fails when a larger share of its items had to be left out as bad."""
+    """A stage fails if a larger share of its items is bad."""
     loader_processes: Whole = 1
     """Processes that read audio ahead and make batches, for each process that trains (one per GPU). 0: it does so
-    itself. They decide nothing: batches are the same with any number. Raise it where much time goes into waiting for
+    itself. Batches are the same with any number. Raise it where much time goes into waiting for
     data (`waiting_share` in training.json) and there are cores to spare."""
     corpora: Corpora = field(default_factory=Corpora)
     prepare: Prepare = field(default_factory=Prepare)
@@ -340,17 +340,17 @@ class Config:
         return decode if decode.engine in FAMILIES[recogniser.family].engines else replace(decode, engine="torch")
 
     def students(self) -> dict[str, tuple[str, int]]:
-        """What stage 10 trains, by name: a method and a seed, or a control."""
+        """The students of stage 10, by name: a method and a seed, or a control."""
         methods = [(method, seed) for method in self.select.methods for seed in self.distill.seeds]
         controls = [(control, self.distill.seeds[0]) for control in self.distill.controls]
         return {f"{row}-s{seed}": (row, seed) for row, seed in (*methods, *controls)}
 
     def exported(self) -> tuple[str, ...]:
-        """The students that stage 14 hands out."""
+        """The students that stage 14 exports."""
         return self.export.students or tuple(f"{method}-s{self.distill.seeds[0]}" for method in self.select.methods)
 
     def export_formats(self) -> tuple[str, ...]:
-        """The forms in which it does so."""
+        """The formats in which it does so."""
         if self.export.formats is not None:
             return self.export.formats
         return FAMILIES[self.teacher.family].default_formats

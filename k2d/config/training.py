@@ -1,4 +1,4 @@
-"""The sections of an experiment that say how something is trained."""
+"""The sections of an experiment for training."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from k2d.config.fields import STRICT, Alpha, Count, Name, NotNegative, Positive,
 
 @dataclass(frozen=True, config=STRICT)
 class Steps:
-    """How many steps, of what, how large."""
+    """Steps, batches and learning rate."""
 
     steps: Count = 1000
     batch_size: Count = 24
@@ -27,32 +27,32 @@ class Steps:
 
 @dataclass(frozen=True, config=STRICT)
 class Augment:
-    """What is done to the audio of a sample."""
+    """Augmentation of a sample's audio."""
 
     gain_db: NotNegative = 6.0
-    """It is made louder or quieter by at most this much."""
+    """Largest change of loudness, up or down."""
     noise: Share = 0.5
     """How often noise is added: white, pink, or other voices."""
     snr_db: tuple[float, float] = (5.0, 30.0)
-    """Least and greatest distance of the noise."""
+    """Smallest and largest ratio of speech to noise."""
     echo: Share = 0.3
-    """How often it sounds as in a room."""
+    """How often echo is added."""
     speed: tuple[Positive, Positive] = (1.0, 1.0)
-    """Slowest and fastest at which it is played, which raises the voice as well: as if by somebody else."""
+    """Lowest and highest speed of playback, which changes the pitch as well: as if another person spoke."""
 
 
 @dataclass(frozen=True, config=STRICT)
 class Phase(Steps):
-    """A stretch of a training, with data and weights of its own."""
+    """A part of a training with its own data and its own set of learning weights."""
 
     data: Literal["utterances", "windows"] = "windows"
     """Single utterances in batches of like length, or windows composed of several with pauses between them."""
     window_s: Positive | None = None
     """Length of composed windows; default: the recogniser's."""
     train: Literal["encoder", "decoder", "all"] = "all"
-    """The encoder learns by CTC alone; the decoder from a fixed encoder."""
+    """`encoder`: by CTC alone; `decoder`: from a fixed encoder."""
     keep_batches: Whole = 0
-    """Where the decoder learns alone: so many batches are encoded, once, and gone through again and again. 0: always
+    """If the decoder learns alone: this many batches are encoded once and used again and again. 0: always
     new ones."""
     decoder_layers: Count | None = None
     """Only the first ones and the last take part, so many in all; those between must not have learnt yet, and pass
@@ -63,8 +63,8 @@ class Phase(Steps):
     ctc_weight: Share = 0.3
     """Share of the CTC loss where both parts learn."""
     flat_start: Share = 0.0
-    """Share of a loss that wants each token about where it would be if all were equally long, beside CTC where the
-    encoder learns alone. Without it a new encoder says nothing (the blank) for hundreds of steps."""
+    """Share of a loss that expects each token at its place if all tokens were equally long, beside CTC when the
+    encoder learns alone. Without it a new encoder writes only blanks for hundreds of steps."""
     label_smoothing: Alpha = 0.1
     token_noise: Share = 0.0
     """Share of the decoder's input words that are replaced by others, so that it has to listen."""
@@ -72,15 +72,15 @@ class Phase(Steps):
     cut_share: Share = 0.2
     """How often a window ends in the middle of an utterance where it could."""
     short_share: Share = 0.2
-    """How often nothing is said after one of a window's first utterances, as at the end of a recording."""
+    """How often the rest of a window is silent after one of its utterances, as at the end of a recording."""
     augment: Augment = field(default_factory=Augment)
     spec_augment: bool = True
-    """Mask stretches of time and of frequency as the model's config says. In a first phase it keeps CTC on blanks."""
+    """Mask stretches of time and frequency by the model's config. In a first phase CTC then stays with blanks."""
 
 
 @dataclass(frozen=True, config=STRICT)
 class Running:
-    """What holds for a training as a whole."""
+    """Settings of a training as a whole."""
 
     weight_decay: NotNegative = 0.01
     gradient_clip: Positive = 1.0

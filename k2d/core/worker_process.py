@@ -40,7 +40,7 @@ class Died(Exception):
 
 
 class NotStarted(Exception):
-    """The worker process did not get as far as its first item. `is_final`: trying again would be no use."""
+    """The worker process did not become ready. `is_final`: trying again would not help."""
 
     def __init__(self, reason: str, *, is_final: bool = False) -> None:
         super().__init__(reason)

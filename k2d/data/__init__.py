@@ -1,1 +1,1 @@
-"""What is on disk: Kaldi data directories, audio files, corpora. Knows nothing of models."""
+"""Data on disk: Kaldi data directories, audio files, corpora. Knows nothing of models."""

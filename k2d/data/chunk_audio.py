@@ -1,4 +1,4 @@
-"""Audio of chunks that are put together from pieces of a recording: what lies between the pieces is cut out."""
+"""Audio of chunks that are joined from pieces of a recording, without the gaps between the pieces."""
 
 from __future__ import annotations
 

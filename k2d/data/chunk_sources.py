@@ -1,4 +1,4 @@
-"""Of which stretches of which recording a chunk was made, however the chunks of a data directory were made.
+"""The source of each chunk: the recording and the stretches of it that the chunk was made from.
 
 Most chunks are a stretch of their recording: `segments` tells it. Chunks that were put together from pieces have audio
 of their own, so every table of their directory takes them for recordings; `utt2source` tells what they were cut from:

@@ -1,4 +1,4 @@
-"""What stage 6 comes to: counts of segments and chunks, added up recording by recording."""
+"""The counts of stage 6: segments and chunks, summed over recordings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Timestamped segments of long recordings become chunks that a recogniser hears in one window. Pure functions.
+"""Cut long recordings with timestamped segments into chunks that fit into a recogniser's window. Pure functions.
 
 Segments are taken in order, each whole in one chunk, the last ones too. A chunk never reaches over a segment
 that was rejected for a fault: its audio would hold speech that its label lacks. Four readings of "at most so long":
@@ -48,7 +48,7 @@ class Chunk:
     start_s: float
     end_s: float
     pieces: tuple[Piece, ...]
-    """What of the recording is heard: all from start to end, but for `sum`."""
+    """The parts of the recording in the chunk: everything from start to end, except in `sum`."""
     text: str
     n_segments: int
     mean_logprob: float | None
@@ -56,7 +56,7 @@ class Chunk:
     loop: bool
     """A segment of it comes from a window that was stopped in a loop."""
     language: str | None = None
-    """The one in which most of it was heard, where the recogniser tells."""
+    """The language of most of it, if the recogniser gives one."""
     continued: bool = False
     """The label ends in the start of a segment that the window cuts off, or in what is heard of it."""
 
@@ -67,7 +67,7 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True)
 class Packed:
-    """What became of the segments of one recording."""
+    """The chunks of one recording, and the counts of its segments."""
 
     chunks: tuple[Chunk, ...]
     rejected: tuple[Rejected, ...]
@@ -92,7 +92,7 @@ class _Group:
     start_cs: int
     end_cs: int
     tail: str = ""
-    """What the label says of a segment that the window cuts off."""
+    """The part of the label for a segment that the window cuts off."""
 
 
 def pack(hypothesis: Hypothesis, max_s: float, duration: Duration = "span") -> Packed:

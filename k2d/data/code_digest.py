@@ -1,4 +1,4 @@
-"""A digest of what a recipe's code means: of its own modules, and of the project's modules that it reaches.
+"""A digest of the meaning of a recipe's code: of its own modules, and of the project's modules that it imports.
 
 Comments, docstrings, formatting, the order of imports and the place of a module change nothing. A module counts by its
 content: an import says which content it brings in, not where that lies.

@@ -43,13 +43,13 @@ _CARD_CONFIG = ConfigDict(extra="forbid", strict=True)
 
 @dataclass(frozen=True, config=_CARD_CONFIG)
 class Expected:
-    """How much of a split there should be; what is not known of it is left out."""
+    """The expected size of a split; unknown numbers are left out."""
 
     utterances: Annotated[int, Field(ge=1)] | None = None
     hours: Annotated[float, Field(gt=0)] | None = None
 
     def problem(self, utterances: int, hours: float) -> str:
-        """What differs from what was found; empty if nothing does.
+        """The differences from the numbers found; empty if there are none.
 
         >>> Expected(100, 2.0).problem(100, 2.01), Expected(100, 2.0).problem(99, 2.5)
         ('', '99 utterances (expected 100), 2.50 h (expected 2.00)')
@@ -66,7 +66,7 @@ class Expected:
 
 @dataclass(frozen=True, config=_CARD_CONFIG)
 class PublicFile:
-    """A file that anybody may fetch: `python -m egs.<corpus>.prepare --download DIR` puts it at DIR/<file>."""
+    """A public file: `python -m egs.<corpus>.prepare --download DIR` puts it at DIR/<file>."""
 
     file: str
     url: str
@@ -127,7 +127,7 @@ class Corpus:
         self.module = _import_prepare(name)
 
     def options(self, given: Mapping[str, Any]) -> Any:
-        """The corpus's own options, checked; corpora without any take none."""
+        """The corpus's own options, checked; None for a corpus without options."""
         kind = getattr(self.module, "Options", None)
         where = f"prepare.options.{self.name}"
         if kind is None:
@@ -154,7 +154,7 @@ class Corpus:
         return root
 
     def store(self, data: Path) -> Path:
-        """Where a recipe writes the audio that it has to make or to unpack."""
+        """The folder for audio that a recipe makes or unpacks."""
         return data / "raw" / self.name
 
     def rows(self, root: Path, options: Any, nj: int, store: Path) -> Iterator[tuple[str, Utterance]]:
@@ -180,7 +180,7 @@ class Corpus:
     def code(self) -> str:
         """A digest of the recipe: the meaning of its code and of the readers that it uses, and its other files.
 
-        The card decides nothing of what is prepared: it is what that is compared with.
+        The card is left out: prepared data are compared with it, but do not depend on it.
         """
         files = [path for path in self._files() if path.name != CARD and not path.name.startswith(".")]
         code = code_digest([path for path in files if path.suffix == ".py"], PROJECT_ROOT)
@@ -197,7 +197,7 @@ class Corpus:
         return (hashlib.sha256(self._content(self._files())).hexdigest()[:16], *known)
 
     def _files(self) -> list[Path]:
-        """The recipe without the words about it."""
+        """The recipe's files without documentation."""
         found = sorted(path for path in self.folder.rglob("*") if path.is_file())
         return [path for path in found if "__pycache__" not in path.parts and path.suffix not in (".md", ".sh")]
 

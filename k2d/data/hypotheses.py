@@ -1,4 +1,4 @@
-"""What a recogniser heard, on disk: hyp.jsonl, a line per recording.
+"""Hypotheses on disk: hyp.jsonl, a line per recording.
 
 Reading is strict about names and types. Times of segments are taken as they come, in whatever order: it is for
 the chunks (k2d/data/chunks.py) to say why a segment cannot be used.
@@ -65,7 +65,7 @@ def _rounded(seconds: float) -> float:
 
 
 def plain_text(hypothesis: Hypothesis) -> str:
-    """All that was heard, on one line.
+    """The whole text, on one line.
 
     >>> plain_text(Hypothesis("r1", 9, (Segment(0, 1, " so\\n"), Segment(1, 2, ""), Segment(3, 4, "我們 用")), ()))
     'so 我們 用'

@@ -1,4 +1,4 @@
-"""Which segments of a hypothesis can become training labels, and why others cannot. Pure functions.
+"""Decide which segments of a hypothesis can become training labels, and why others cannot. Pure functions.
 
 Times are counted in hundredths of a second from here on, so that what is compared is exact and a label's times stay
 on the teacher's grid.
@@ -23,7 +23,7 @@ OVERLAP_TOLERANCE_S = 0.05
 """A segment that begins this little before the end of the last one was rounded so; its start is moved."""
 
 EMPTY = "empty"
-"""The reason that is no fault: a stretch in which the recogniser heard nothing."""
+"""The reason that is no fault: a stretch without text."""
 
 _SURROGATE = re.compile("[\ud800-\udfff]")  # what JSON can hold and UTF-8 cannot
 _SHOWN = 40  # characters of a text in a message

@@ -1,4 +1,4 @@
-"""Which utterances make which long recordings, and where in them each lies. Nothing is read or written here."""
+"""Arrange utterances in long recordings: the recording of each, and its place there. Nothing is read or written."""
 
 from __future__ import annotations
 

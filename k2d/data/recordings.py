@@ -1,4 +1,4 @@
-"""How long the recordings of a corpus are, and which of them cannot be used: looked at once, in workers."""
+"""The durations of a corpus's recordings, and which of them cannot be used: each is read once, in workers."""
 
 from __future__ import annotations
 

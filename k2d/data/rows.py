@@ -44,35 +44,35 @@ class Rejected:
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A stretch of a recording with what a recogniser heard in it."""
+    """A stretch of a recording with a recogniser's text."""
 
     start_s: float
     end_s: float
     text: str
     mean_logprob: float | None = None
-    """Of the window that it was heard in, rounded to two decimals."""
+    """Of its window, rounded to two decimals."""
     loop: bool = False
-    """The window was stopped because its text ran in circles."""
+    """The window was stopped because its text looped."""
     language: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class DecodedWindow:
-    """One look at a recording: where, how much was said, and why it ended."""
+    """A decoded window of a recording: its place, its number of tokens, and why decoding stopped."""
 
     start_s: float
     advance_s: float
     n_tokens: int
     ended: str
-    """`end` (the model ended it), `budget` (too many tokens), `loop`, `silence` (skipped), `empty` (nothing heard)."""
+    """`end` (the model ended it), `budget` (too many tokens), `loop`, `silence` (skipped), `empty` (no text)."""
     moved_by: str
-    """`timestamps`, `window` (all of it), `minimum` (the timestamps said less than the smallest advance)."""
+    """`timestamps`, `window` (all of it), `minimum` (the timestamps gave less than the smallest advance)."""
     mean_logprob: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Hypothesis:
-    """What a recogniser heard in one recording: a line of hyp.jsonl."""
+    """A recogniser's text for one recording: a line of hyp.jsonl."""
 
     recording_id: str
     duration_s: float

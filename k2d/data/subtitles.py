@@ -1,4 +1,4 @@
-"""A hypothesis for people and players: SRT, WebVTT, JSON, plain text. Pure functions; nothing heard is left out."""
+"""A hypothesis as SRT, WebVTT, JSON or plain text. Pure functions; no text is left out."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MIN_CUE_MS = 100
 
 @dataclass(frozen=True, slots=True)
 class Cue:
-    """What stands on the screen, and when."""
+    """A text on the screen, with its times."""
 
     start_ms: int
     end_ms: int

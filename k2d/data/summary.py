@@ -1,4 +1,4 @@
-"""How much of what a data directory holds: hours, speakers, lengths, languages and switching between them."""
+"""Statistics of a data directory: hours, speakers, lengths, languages and switching between them."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def code_mixing_index(tokens: Sequence[Token]) -> float:
 
 @dataclass
 class Summary:
-    """What one data directory holds."""
+    """The statistics of one data directory."""
 
     name: str
     n_recordings: int = 0

@@ -1,1 +1,1 @@
-"""Export: a trained student in the forms in which other libraries load it, and its model card."""
+"""Export: a trained student in the formats of other libraries, and its model card."""

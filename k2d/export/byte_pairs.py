@@ -1,4 +1,4 @@
-"""A vocabulary of byte pairs from ranks (bytes and their order) to what Hugging Face's tokenizers read: merges."""
+"""Convert byte pairs from ranks (bytes and their order) to merges, which Hugging Face's tokenizers read."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def merges(ranks: Mapping[bytes, int]) -> list[tuple[str, str]]:
 
 
 def _halves(token: bytes, rank: int, ranks: Mapping[bytes, int]) -> tuple[bytes, bytes]:
-    """What a token consists of just before its own merge: its bytes, merged by all that ranks before it."""
+    """The parts of a token just before its own merge: its bytes, after all merges of lower rank."""
     parts = [token[n : n + 1] for n in range(len(token))]
     while len(parts) > 2:
         found = [ranks.get(left + right, rank) for left, right in pairwise(parts)]

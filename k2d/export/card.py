@@ -1,4 +1,4 @@
-"""The model card: Hugging Face's metadata block, and what the experiment's records say of a student."""
+"""The model card: Hugging Face's metadata block, and the facts about a student from the experiment's records."""
 
 from __future__ import annotations
 
@@ -35,28 +35,28 @@ _RULES = {
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """The student that a card is about, and what is on record of its making."""
+    """The student of a card, and the records of its training."""
 
     name: str
     format: str
     config: Config
     layers: tuple[int, ...] | None
-    """Of the teacher's decoder; None where no record tells."""
+    """Of the teacher's decoder; None if no record has it."""
     n_teacher_layers: int | None
     agreement: Agreement | None
     """None: it was not loaded back."""
     corpora: Mapping[str, tuple[str, str]] = field(default_factory=dict)
-    """Title and licence of the corpora that say so, by name."""
+    """Title and licence of the corpora that state them, by name."""
 
     @property
     def teacher(self) -> str:
-        """By the name or path that the config has; a path of this machine by its last part."""
+        """The name or path in the config; only the last part of an absolute path."""
         named = self.config.teacher.checkpoint or self.config.teacher.model or TEACHER
         return named.rstrip("/").rsplit("/", 1)[-1]
 
     @property
     def is_of_chunks(self) -> bool:
-        """Whether it learned from pseudo-labels; a control did not."""
+        """Whether it learned from pseudo-labels; some controls did not."""
         return method_of(self.name) in self.config.select.methods
 
 
@@ -69,7 +69,7 @@ def card(subject: Subject, whole: Experiment) -> str:
 
 
 def _narrowed(whole: Experiment, name: str) -> Experiment:
-    """The experiment as if there were the teacher and this student alone."""
+    """The experiment with the teacher and this student alone."""
     systems = (TEACHER, name)
     method = method_of(name)
     return replace(

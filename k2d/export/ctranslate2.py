@@ -13,48 +13,48 @@ from torch import Tensor
 from k2d.core.errors import K2DError
 from k2d.export import huggingface
 from k2d.export.equivalence import TOLERANCE, Agreement, agreement
-from k2d.export.request import Wanted, demand, quietly
+from k2d.export.request import ExportRequest, demand, quietly
 from k2d.models.parity_check import Probe
 from k2d.models.whisper.ctranslate2_engine import COMPUTE_TYPES, max_length
 
 BESIDE = ("tokenizer.json", huggingface.FEATURES)  # what faster-whisper looks for beside the model
 
 
-def write(model: Path, wanted: Wanted, folder: Path) -> None:
-    """Convert from Hugging Face's form, which is made for it and thrown away."""
+def write(model: Path, request: ExportRequest, folder: Path) -> None:
+    """Write a temporary folder in Hugging Face's format, and convert that."""
     demand("the format ctranslate2", "ctranslate2", "transformers")
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as made:
         between = Path(made, "huggingface")
         between.mkdir()
-        huggingface.write(model, wanted, between)
+        huggingface.write(model, request, between)
         converted = Path(made, "ctranslate2")
-        _convert(between, converted, wanted)
+        _convert(between, converted, request)
         for path in [*converted.iterdir(), *(between / name for name in BESIDE)]:
             shutil.move(path, folder / path.name)
 
 
-def _convert(source: Path, target: Path, wanted: Wanted) -> None:
+def _convert(source: Path, target: Path, request: ExportRequest) -> None:
     from ctranslate2.converters import TransformersConverter
 
     try:
         with quietly():
-            TransformersConverter(str(source)).convert(str(target), quantization=COMPUTE_TYPES[wanted.compute_type])
+            TransformersConverter(str(source)).convert(str(target), quantization=COMPUTE_TYPES[request.compute_type])
     except Exception as error:  # whatever it raises
-        raise K2DError(f"{wanted.name}: CTranslate2 cannot convert it: {type(error).__name__}: {error}") from error
+        raise K2DError(f"{request.name}: CTranslate2 cannot convert it: {type(error).__name__}: {error}") from error
 
 
-def loaded_back(folder: Path, wanted: Wanted, probe: Probe, ours: Tensor) -> Agreement:
-    """Load the folder as faster-whisper does, let it go on from the prompt, and compare as long as it says the same."""
-    logits_LV = _their_logits(folder, wanted, probe)
+def loaded_back(folder: Path, request: ExportRequest, probe: Probe, ours: Tensor) -> Agreement:
+    """Load the folder as faster-whisper does, decode from the prompt, and compare logits up to the first different token."""
+    logits_LV = _their_logits(folder, request, probe)
     ours_LV = ours[0, probe.n_prompt - 1 :][: len(logits_LV)].clone()
     for each in (logits_LV, ours_LV):
         each[:, probe.eos_id] = 0.0
-    is_exact = wanted.compute_type == "fp32"
+    is_exact = request.compute_type == "fp32"
     return agreement("faster-whisper", ours_LV, logits_LV, TOLERANCE if is_exact else None)
 
 
-def _their_logits(folder: Path, wanted: Wanted, probe: Probe) -> Tensor:
-    """Of each token that it would write where ours was written, and of the first that differs."""
+def _their_logits(folder: Path, request: ExportRequest, probe: Probe) -> Tensor:
+    """The logit of each token up to the first that differs from ours, including that one."""
     import ctranslate2
     from faster_whisper import WhisperModel
 
@@ -62,7 +62,7 @@ def _their_logits(folder: Path, wanted: Wanted, probe: Probe) -> Tensor:
     try:
         loaded = WhisperModel(str(folder), device="cpu", compute_type="default", local_files_only=True)
     except Exception as error:  # whatever its readers raise
-        raise K2DError(f"{wanted.name}: faster-whisper cannot load it: {type(error).__name__}: {error}") from error
+        raise K2DError(f"{request.name}: faster-whisper cannot load it: {type(error).__name__}: {error}") from error
     features_MT = loaded.feature_extractor(probe.speech_BN[0].numpy(), padding=0)
     result = loaded.model.generate(
         ctranslate2.StorageView.from_array(features_MT[None]),

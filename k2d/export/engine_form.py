@@ -1,4 +1,4 @@
-"""The form of a model in which CTranslate2 decodes it: made once, and kept in a folder under a stamp."""
+"""A model converted for CTranslate2: once, into a folder with a stamp."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from k2d.core.atomic import new_partial_folder, publish_folder
 from k2d.core.layout import shown
 from k2d.core.lock import holding
 from k2d.core.stamp import Recipe, damaged_files, fingerprint, readable_stamp, write_stamp
-from k2d.export.request import Wanted, demand
+from k2d.export.request import ExportRequest, demand
 
 VERSION = 1
 
 
 def convert(model: Path, compute_type: ComputeType, target: Path, asked_by: str, tell: Callable[[str], None]) -> None:
-    """Convert a model into `target`, unless that is done already; `tell` is told what takes a while."""
+    """Convert a model into `target`, unless that was done already; `tell` gets a message before the work."""
     from k2d.export import ctranslate2
     from k2d.models.registry import family_of
 
@@ -32,7 +32,7 @@ def convert(model: Path, compute_type: ComputeType, target: Path, asked_by: str,
             return
         tell(f"{shown(model)}: converted for CTranslate2 ({compute_type})")
         partial = new_partial_folder(target)
-        ctranslate2.write(model, Wanted(model.name, compute_type=compute_type), partial)
+        ctranslate2.write(model, ExportRequest(model.name, compute_type=compute_type), partial)
         family_of(model).engine("ctranslate2").write_facts(partial, model)
         write_stamp(partial, recipe, {}, {})
         publish_folder(partial, target)

@@ -1,4 +1,4 @@
-"""What loading an export back in the library that it is made for came to."""
+"""How far an export, loaded in its own library, agrees with our model."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ TOLERANCE = 1e-4
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """How far the logits of a window of noise lie from ours, as the library computes them."""
+    """How far the library's logits for a window of noise differ from ours."""
 
     library: str
     version: str
@@ -38,7 +38,7 @@ class Agreement:
 
 
 def agreement(library: str, ours: Tensor, theirs: Tensor, tolerance: float | None = TOLERANCE) -> Agreement:
-    """Compare; K2DError if they are further apart than `tolerance` (None: any distance is told, none refused)."""
+    """Compare; K2DError if they differ by more than `tolerance` (None: any difference is accepted and reported)."""
     difference = float((ours.float() - theirs.float()).abs().max())
     found = Agreement(library, importlib.metadata.version(library), ours.numel(), difference)
     if tolerance is not None and not difference <= tolerance:  # NaN is refused too

@@ -1,4 +1,4 @@
-"""A packed ESPnet model: the zip that ESPnet's own recipes share, with meta.yaml, which tells what each file is."""
+"""A packed ESPnet model: the zip that ESPnet's own recipes share, with meta.yaml, which lists the files."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from torch import Tensor
 
 from k2d.core.errors import K2DError
 from k2d.export.equivalence import Agreement, agreement
-from k2d.export.request import Wanted
+from k2d.export.request import ExportRequest
 from k2d.models.espnet_s2t.folder import STATISTICS, WEIGHTS
 from k2d.models.espnet_s2t.training_config import CONFIG, read_config
 from k2d.models.espnet_s2t.vocabulary import PIECES, TOKENS
@@ -28,9 +28,9 @@ META = "meta.yaml"
 _DATE = (1980, 1, 1, 0, 0, 0)  # the same model makes the same file
 
 
-def write(model: Path, wanted: Wanted, folder: Path) -> None:
+def write(model: Path, request: ExportRequest, folder: Path) -> None:
     """Write `<name>.zip` from a model folder of this toolkit."""
-    _pack(model, packed(folder, wanted.name), f"exp/{wanted.name}")
+    _pack(model, packed(folder, request.name), f"exp/{request.name}")
 
 
 def packed(folder: Path, name: str) -> Path:
@@ -38,7 +38,7 @@ def packed(folder: Path, name: str) -> Path:
 
 
 def _pack(model: Path, target: Path, inside: str) -> None:
-    """Put a model folder into a zip; paths in its config become those within, which ESPnet rewrites on unpacking."""
+    """Put a model folder into a zip; paths in its config become relative, and ESPnet rewrites them on unpacking."""
     config = dict(read_config(model / CONFIG))
     config["bpemodel"] = f"{inside}/{PIECES}"
     if (model / STATISTICS).is_file():
@@ -65,10 +65,10 @@ def _yaml(content: Mapping[str, Any]) -> str:
     return written
 
 
-def loaded_back(folder: Path, wanted: Wanted, probe: Probe, ours: Tensor) -> Agreement:
+def loaded_back(folder: Path, request: ExportRequest, probe: Probe, ours: Tensor) -> Agreement:
     """Unpack as ESPnet does, load in its Speech2Text, and compare."""
     with tempfile.TemporaryDirectory() as unpacked:
-        logits_BLV = _espnets_logits(packed(folder, wanted.name), unpacked, probe)
+        logits_BLV = _espnets_logits(packed(folder, request.name), unpacked, probe)
     return agreement("espnet", ours, logits_BLV)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, cast
 
 from k2d.export.equivalence import Agreement
-from k2d.export.request import Wanted, has
+from k2d.export.request import ExportRequest, has
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 
 
 class Writer(Protocol):
-    """What the module of a format offers."""
+    """The functions of a format's module."""
 
-    def write(self, model: Path, wanted: Wanted, folder: Path) -> None:
-        """Make the export of a model folder in an empty folder."""
+    def write(self, model: Path, request: ExportRequest, folder: Path) -> None:
+        """Write the export of a model folder into an empty folder."""
         ...
 
-    def loaded_back(self, folder: Path, wanted: Wanted, probe: Probe, ours: Tensor) -> Agreement:
-        """Load it in its library, and see that it gives our logits; K2DError if it does not."""
+    def loaded_back(self, folder: Path, request: ExportRequest, probe: Probe, ours: Tensor) -> Agreement:
+        """Load it in its library and compare the logits with ours; K2DError if they differ."""
         ...
 
 

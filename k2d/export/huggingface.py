@@ -1,6 +1,6 @@
 """A Whisper network as Hugging Face's folder: weights, config, rules of decoding, features and tokenizer.
 
-Nothing of Hugging Face's is needed to write it, but safetensors.
+Of Hugging Face's libraries, only safetensors is needed to write it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from k2d.core.errors import K2DError
 from k2d.core.system_errors import reporting_full_disk
 from k2d.export.equivalence import Agreement, agreement
 from k2d.export.huggingface_tokenizer import END, START, Vocabulary, write_tokenizer
-from k2d.export.request import Wanted, quietly
+from k2d.export.request import ExportRequest, quietly
 from k2d.models.parity_check import Probe
 from k2d.models.whisper.checkpoint_files import (
     FACE_GENERATION,
@@ -39,7 +39,7 @@ _HOP, _N_FFT = 160, 400
 _TASKS = ("translate", "transcribe")
 
 
-def write(model: Path, wanted: Wanted, folder: Path) -> None:
+def write(model: Path, request: ExportRequest, folder: Path) -> None:
     """Write the folder; weights in float32, as they were computed with."""
     weights = read_whisper(model)
     words = Vocabulary.of(vocabulary(weights.dims))
@@ -47,7 +47,7 @@ def write(model: Path, wanted: Wanted, folder: Path) -> None:
     with reporting_full_disk(folder / FACE_WEIGHTS):
         save_file(tensors, folder / FACE_WEIGHTS, metadata={"format": "pt"})
     (folder / FACE_WEIGHTS).chmod(0o644)  # it is written for its owner alone
-    _write(folder / FACE_GENERATION, _generation(weights, words, wanted))
+    _write(folder / FACE_GENERATION, _generation(weights, words, request))
     _write(folder / FEATURES, _features(weights.dims))
     write_tokenizer(folder, words)
     _write(folder / FACE_CONFIG, _config(weights.dims, words))
@@ -86,8 +86,8 @@ def _ends(words: Vocabulary) -> dict[str, int]:
     return {"bos_token_id": end, "eos_token_id": end, "pad_token_id": end, "decoder_start_token_id": start}
 
 
-def _generation(weights: WhisperWeights, words: Vocabulary, wanted: Wanted) -> dict[str, Any]:
-    """The rules of decoding: the checkpoint's own, and openai-whisper's where it has none."""
+def _generation(weights: WhisperWeights, words: Vocabulary, request: ExportRequest) -> dict[str, Any]:
+    """The rules of decoding: the checkpoint's own, or openai-whisper's if it has none."""
     dims, codec = weights.dims, WhisperCodec(weights.dims)
     rules = WhisperRules.of(codec, weights.generation)
     last_half = range(dims.n_text_layer // 2, dims.n_text_layer)
@@ -103,12 +103,12 @@ def _generation(weights: WhisperWeights, words: Vocabulary, wanted: Wanted) -> d
         "return_timestamps": False,
         "is_multilingual": dims.is_multilingual,
     }
-    told = wanted.languages or ((weights.generation.language,) if weights.generation.language else ())
+    told = request.languages or ((weights.generation.language,) if weights.generation.language else ())
     return {**said, **_languages(codec, words, told)} if dims.is_multilingual else said
 
 
 def _languages(codec: WhisperCodec, words: Vocabulary, told: Sequence[str]) -> dict[str, Any]:
-    """A mean of languages cannot be said there: then the model guesses."""
+    """Hugging Face's config has no mean of several languages; for such a student the model guesses."""
     one = {"language": language_code(told[0])} if len(told) == 1 else {}
     return {
         "lang_to_id": {f"<|{name}|>": token for name, token in codec.language_ids.items()},
@@ -139,21 +139,21 @@ def _write(path: Path, content: Mapping[str, Any]) -> None:
     write_text(path, json.dumps(content, ensure_ascii=False, indent=1) + "\n")
 
 
-def loaded_back(folder: Path, wanted: Wanted, probe: Probe, ours: Tensor) -> Agreement:
+def loaded_back(folder: Path, request: ExportRequest, probe: Probe, ours: Tensor) -> Agreement:
     """Load the folder as transformers does, and compare."""
     with quietly(), torch.inference_mode():
-        logits_BLV = _their_logits(folder, wanted, probe)
+        logits_BLV = _their_logits(folder, request, probe)
     return agreement("transformers", ours, logits_BLV)
 
 
-def _their_logits(folder: Path, wanted: Wanted, probe: Probe) -> Tensor:
+def _their_logits(folder: Path, request: ExportRequest, probe: Probe) -> Tensor:
     from transformers import WhisperForConditionalGeneration, WhisperProcessor
 
     try:
         processor = WhisperProcessor.from_pretrained(folder, local_files_only=True)
         network: Any = WhisperForConditionalGeneration.from_pretrained(folder, local_files_only=True)
     except Exception as error:  # whatever its readers raise
-        raise K2DError(f"{wanted.name}: transformers cannot load it: {type(error).__name__}: {error}") from error
+        raise K2DError(f"{request.name}: transformers cannot load it: {type(error).__name__}: {error}") from error
     samples = probe.speech_BN.numpy()
     features = processor(list(samples), sampling_rate=RATE_HZ, return_tensors="pt").input_features
     logits_BLV: Tensor = network.eval()(input_features=features, decoder_input_ids=probe.tokens_BL).logits

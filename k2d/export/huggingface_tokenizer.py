@@ -76,7 +76,7 @@ def _whole(ids: Mapping[str, int], pairs: list[tuple[str, str]], words: Vocabula
 
 
 def _added(token: str, key: int, words: Vocabulary) -> dict[str, Any]:
-    """A timestamp is no special token there: it is text that may be asked for."""
+    """Timestamps are not special tokens in these files, so that they can be part of the text."""
     is_special = key < words.first_time_id
     return {
         "content": token,

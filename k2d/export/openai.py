@@ -9,16 +9,16 @@ from torch import Tensor
 
 from k2d.core.system_errors import reporting_full_disk
 from k2d.export.equivalence import Agreement, agreement
-from k2d.export.request import Wanted
+from k2d.export.request import ExportRequest
 from k2d.models.parity_check import Probe
 from k2d.models.whisper.checkpoint_files import read_whisper
 
 
-def write(model: Path, wanted: Wanted, folder: Path) -> None:
+def write(model: Path, request: ExportRequest, folder: Path) -> None:
     """Write `<name>.pt`."""
     weights = read_whisper(model)
     state = {name: tensor.float() for name, tensor in weights.state.items()}
-    target = checkpoint(folder, wanted.name)
+    target = checkpoint(folder, request.name)
     with reporting_full_disk(target):
         torch.save({"dims": weights.dims.as_dict(), "model_state_dict": state}, target)
 
@@ -27,12 +27,12 @@ def checkpoint(folder: Path, name: str) -> Path:
     return folder / f"{name}.pt"
 
 
-def loaded_back(folder: Path, wanted: Wanted, probe: Probe, ours: Tensor) -> Agreement:
+def loaded_back(folder: Path, request: ExportRequest, probe: Probe, ours: Tensor) -> Agreement:
     """Load the file as openai-whisper does, and compare."""
     import whisper
 
     with torch.inference_mode():
-        network = whisper.load_model(str(checkpoint(folder, wanted.name)), device="cpu").eval()
+        network = whisper.load_model(str(checkpoint(folder, request.name)), device="cpu").eval()
         mel_BMT = whisper.log_mel_spectrogram(probe.speech_BN, n_mels=network.dims.n_mels)
         logits_BLV: Tensor = network(mel_BMT, probe.tokens_BL)
     return agreement("openai-whisper", ours, logits_BLV)

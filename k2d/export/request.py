@@ -1,4 +1,4 @@
-"""What is asked of an export, whatever its format, and what it must have to be made."""
+"""The request for an export, for all formats, and the libraries that it needs."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from k2d.core.errors import UsageError
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """The student's name, and how it is to be written."""
+class ExportRequest:
+    """The student's name, and the options of the export."""
 
     name: str
     languages: tuple[str, ...] = ()
@@ -29,7 +29,7 @@ def has(*libraries: str) -> bool:
 
 
 def demand(what: str, *libraries: str) -> None:
-    """Refuse to begin without libraries of the extra `export`."""
+    """Raise if libraries of the extra `export` are missing."""
     if missing := [library for library in libraries if not has(library)]:
         raise UsageError(f"{what} needs {' and '.join(missing)}, not installed here; pip install '.[export]'")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,7 @@ from k2d.data.kaldi.datadir import read_recordings, read_utterances
 from k2d.fitting.new_model import inputs_of, new_recogniser, setting_of, window_of
 from k2d.fitting.save_model import leave
 from k2d.inference.decode_job import VERSION as DECODER_VERSION
-from k2d.inference.decode_job import longform_work, loop_test
+from k2d.inference.decode_job import Work, longform_work, loop_test
 from k2d.models.registry import FAMILIES
 from k2d.pipeline.job import Counts, Job, Unit
 from k2d.pipeline.unit_status import recipe_of
@@ -30,16 +30,55 @@ VERSION = 1
 _NOT_DECIDING = ("languages", "batch_size", "beam")  # of how checkpoints are decoded: told beside it, or not used
 
 
-def unit_of(name: str, recogniser: Recogniser, key: str, job: Job) -> Unit:
-    """The folder of a model; `key` is where the config speaks of it."""
+@dataclass(frozen=True, slots=True)
+class TakenModel:
+    """A checkpoint, written as this toolkit writes models."""
+
+    name: str
+    recogniser: Recogniser
+    path: Path | None
+    """None: its family fetches the checkpoint by its published name."""
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        found = {"name": self.name, "family": self.recogniser.family, "language": list(self.recogniser.language)}
+        # A family knows the checksum of what it fetches, so that the name tells the content.
+        return found if self.path is not None else {**found, "checkpoint": self.recogniser.checkpoint}
+
+
+@dataclass(frozen=True, slots=True)
+class TrainedModel:
+    """A model that is trained on labelled data."""
+
+    name: str
+    recogniser: Recogniser
+    seed: int
+    dev: Work | None
+    """How the development sets are decoded, by which checkpoints are chosen; None if there are none."""
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        return {
+            "name": self.name,
+            "language": list(self.recogniser.language),
+            "seed": self.seed,
+            "training": settings_of(self.recogniser.training),
+            "decode": None if self.dev is None else _choosing(self.dev),
+        }
+
+
+LabelledModel = TakenModel | TrainedModel
+
+
+def unit_of(name: str, recogniser: Recogniser, key: str, job: Job) -> Unit[LabelledModel]:
+    """The folder of a model. `key` is its place in the config."""
     output = job.layout.model(name)
     if recogniser.checkpoint is not None:
-        taken = {"name": name, "family": recogniser.family, "language": list(recogniser.language)}
         path = PROJECT_ROOT / recogniser.checkpoint
         if path.exists():
-            return Unit(output, taken, (path,))
-        if is_published(recogniser):  # its family knows the checksum of what it fetches by this name
-            return Unit(output, {**taken, "checkpoint": recogniser.checkpoint}, ())
+            return Unit(output, TakenModel(name, recogniser, path), (path,))
+        if is_published(recogniser):
+            return Unit(output, TakenModel(name, recogniser, None))
         published = FAMILIES[recogniser.family].published
         names = f", or one of {', '.join(published)}" if published else ""
         raise UsageError(
@@ -55,23 +94,15 @@ def unit_of(name: str, recogniser: Recogniser, key: str, job: Job) -> Unit:
         raise UsageError(f"{key}.model: {shown(config)} is not there; expected a model config such as conf/models/…")
     for phase_name, phase in recogniser.training.phases.items():
         check_batch(f"{key}.training.phases.{phase_name}", phase.batch_size, phase.accumulate, job.n_processes)
-    settings: dict[str, Any] = {
-        "name": name,
-        "language": list(recogniser.language),
-        "seed": seed_of(recogniser, job),
-        "training": settings_of(recogniser.training),
-        "decode": _choosing(recogniser, job),
-    }
     corpora = job.config.corpora
+    seed = job.config.seed if recogniser.seed is None else recogniser.seed
+    content = TrainedModel(name, recogniser, seed, longform_work("", recogniser, job) if corpora.dev else None)
     data = tuple(job.layout.split(split) for split in (*corpora.labelled, *corpora.dev))
-    return Unit(output, settings, (*inputs_of(recogniser, job), *data), added=frozenset({"decode"}))
+    return Unit(output, content, (*inputs_of(recogniser, job), *data), added=frozenset({"decode"}))
 
 
-def _choosing(recogniser: Recogniser, job: Job) -> dict[str, Any] | None:
-    """How the development sets are decoded, by which checkpoints are chosen; None without any."""
-    if not job.config.corpora.dev:
-        return None
-    work = longform_work("", recogniser, job)
+def _choosing(work: Work) -> dict[str, Any]:
+    """What of the decoding of the development sets decides which checkpoints are chosen."""
     options = {name: value for name, value in work.options.items() if name not in _NOT_DECIDING}
     return {**options, "loop": asdict(work.loop) if work.loop else None, "decoder": DECODER_VERSION}
 
@@ -82,29 +113,25 @@ def is_published(recogniser: Recogniser) -> bool:
     return name in FAMILIES[recogniser.family].published and not (PROJECT_ROOT / name).exists()
 
 
-def seed_of(recogniser: Recogniser, job: Job) -> int:
-    return job.config.seed if recogniser.seed is None else recogniser.seed
+def make_model(verb: str, unit: Unit[LabelledModel], job: Job, folder: Path) -> Counts:
+    """Train the model, or take it from a checkpoint, and write its folder."""
+    if isinstance(unit.content, TakenModel):
+        return _take_checkpoint(unit.content, folder)
+    return _train(unit.content, recipe_of(verb, VERSION, unit, job), job, folder)
 
 
-def make_model(verb: str, unit: Unit, recogniser: Recogniser, job: Job, folder: Path) -> Counts:
-    """Train the model, or take it, and write its folder."""
-    if recogniser.checkpoint is not None:
-        return _take(recogniser, job, folder)
-    return _train(str(unit.settings["name"]), recogniser, recipe_of(verb, VERSION, unit, job), job, folder)
-
-
-def _take(recogniser: Recogniser, job: Job, folder: Path) -> Counts:
-    """Load the checkpoint, which looks at all of it, and write it as this toolkit does."""
+def _take_checkpoint(model: TakenModel, folder: Path) -> Counts:
+    """Load the checkpoint, which checks all of it, and save it as this toolkit does."""
     from k2d.models.registry import load_recogniser
 
-    name = str(recogniser.checkpoint)
-    path = name if is_published(recogniser) else PROJECT_ROOT / name
+    recogniser = model.recogniser
+    path = str(recogniser.checkpoint) if model.path is None else model.path
     family, languages = recogniser.family, recogniser.language
     load_recogniser(path, family=family, languages=languages, cache=recogniser.cache).save(folder)
     return Counts(1, 1, {}, "checkpoints")
 
 
-def _train(name: str, recogniser: Recogniser, recipe: Recipe, job: Job, folder: Path) -> Counts:
+def _train(trained: TrainedModel, recipe: Recipe, job: Job, folder: Path) -> Counts:
     import torch
 
     from k2d.models.interface import Request
@@ -113,22 +140,23 @@ def _train(name: str, recogniser: Recogniser, recipe: Recipe, job: Job, folder: 
     from k2d.train.supervised import train_recogniser
 
     torch.set_num_threads(job.nj)
-    work = job.layout.training_work(name)  # outside the folder being made, which a rerun begins anew
-    window, seed = window_of(recogniser), seed_of(recogniser, job)
+    recogniser, seed = trained.recogniser, trained.seed
+    work = job.layout.training_work(trained.name)  # outside the folder being made, which a rerun begins anew
+    window = window_of(recogniser)
     labelled = [job.layout.split(split) for split in job.config.corpora.labelled]
     pool = open_pool(labelled, job.layout.cache / "pool", rate_hz=window.rate_hz, max_s=window.length_s)
     model = new_recogniser(recogniser, pool, work, job, seed=seed)
     setting = setting_of(work, seed, job)
     material = Material(pool, model.codec, model.window, Request(recogniser.language))
-    measure = _measure(recogniser, job)
+    measure = None if trained.dev is None else _measure(trained.dev, job)
     record = train_recogniser(model, recogniser.training, material, setting, measure, recipe=recipe)
     leave(model, record, work, folder)
     n_dropped = sum(pool.dropped.values())
     return Counts(len(pool) + n_dropped, len(pool), dict(pool.dropped), "utterances")
 
 
-def _measure(recogniser: Recogniser, job: Job) -> Any:
-    """Free-running decoding of all development sets together; None without any."""
+def _measure(work: Work, job: Job) -> Any:
+    """Free-running decoding of all development sets together; None if they are empty."""
     from k2d.fitting.checkpoint_metric import measure_on
 
     held = held_of(job.config.corpora.dev, job)
@@ -136,7 +164,6 @@ def _measure(recogniser: Recogniser, job: Job) -> Any:
         return None
     from k2d.decode.options import Options
 
-    work = longform_work("", recogniser, job)
     return measure_on(held, Options(**work.options), loop_test(work.loop))
 
 

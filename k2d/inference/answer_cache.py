@@ -43,7 +43,7 @@ class Answer:
     failed: Rejected | None
 
 
-def cache_of(unit: Unit, job: Job) -> Path:
+def cache_of(unit: Unit[Any], job: Job) -> Path:
     """Where the answers for a unit are kept until it is made: another place for every other way to make it."""
     recipe = Recipe("decoding", VERSION, unit.settings, {str(n): fingerprint(p) for n, p in enumerate(unit.inputs)})
     return job.layout.answers(unit.output) / recipe.identity[:16]

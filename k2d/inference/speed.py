@@ -6,6 +6,7 @@ import json
 import os
 import tempfile
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,33 +23,45 @@ SPEED_S = 120.0
 """How much of a test set is decoded, over and over."""
 
 
-def speed_unit(works: Mapping[str, Work], split: str, job: Job) -> Unit:
+@dataclass(frozen=True, slots=True)
+class SpeedRace:
+    """The speeds of all systems on a test set."""
+
+    set: str
+    works: Mapping[str, Work]
+    """By the name of the system."""
+    batch_size: int
+    """Of the section `decode`; a model may have its own."""
+    n_runs: int
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        batch_sizes = {system: work.options["batch_size"] for system, work in self.works.items()}
+        has_others = any(size != self.batch_size for size in batch_sizes.values())
+        return {
+            "set": self.set,
+            "models": {system: settings_of_work(work) for system, work in self.works.items()},
+            "batch_size": self.batch_size,
+            "speed_runs": self.n_runs,
+            "speed_s": SPEED_S,
+            **({"batch_sizes": batch_sizes} if has_others else {}),  # stamps of earlier versions lack it
+        }
+
+
+def speed_unit(works: Mapping[str, Work], split: str, job: Job) -> Unit[SpeedRace]:
     """Made anew without asking when a model joins: only what was timed in turn can be compared."""
-    settings: dict[str, Any] = {
-        "set": split,
-        "models": {model: settings_of_work(work) for model, work in works.items()},
-        "batch_size": job.config.decode.batch_size,
-        "speed_runs": job.config.score.speed_runs,
-        "speed_s": SPEED_S,
-    }
-    batch_sizes = {model: work.options["batch_size"] for model, work in works.items()}
-    if set(batch_sizes.values()) - {settings["batch_size"]}:  # absent otherwise, as in stamps made before
-        settings["batch_sizes"] = batch_sizes
+    content = SpeedRace(split, works, job.config.decode.batch_size, job.config.score.speed_runs)
     inputs = dict.fromkeys([*(work.model for work in works.values()), job.layout.split(split) / "wav.scp"])
-    return Unit(job.layout.speed(split), settings, tuple(inputs), is_disposable=True)
+    return Unit(job.layout.speed(split), content, tuple(inputs), is_disposable=True)
 
 
-def is_speed_unit(unit: Unit) -> bool:
-    return "speed_runs" in unit.settings
-
-
-def make_speed(unit: Unit, works: Mapping[str, Work], job: Job, folder: Path) -> Counts:
+def make_speed(race: SpeedRace, job: Job, folder: Path) -> Counts:
     """A speed.json: timings by way and model."""
-    split, n = str(unit.settings["set"]), len(works)
+    split, works, n = race.set, race.works, len(race.works)
     stretch = tuple(first_stretch(read_recordings(job.layout.split(split)), SPEED_S))
     if not stretch:
         return Counts(n, 0, {"no_durations": n}, "models")
-    n_runs, n_threads = job.config.score.speed_runs, len(os.sched_getaffinity(0))
+    n_runs, n_threads = race.n_runs, len(os.sched_getaffinity(0))
     found = {}
     with tempfile.TemporaryDirectory() as aside:
         for way, batch_size in ((SINGLE, 1), (BATCHED, None)):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, Protocol, TypeVar
 
 from k2d.config import Config
 from k2d.core.layout import Layout
@@ -34,17 +34,42 @@ class Job:
         return max(1, self.ngpu)
 
 
+class Content(Protocol):
+    """What the folder of a unit is to hold: a frozen dataclass for each kind of unit, in the file of its stage.
+
+    It has what `make` needs, so that nothing is planned again when the folder is made.
+    """
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """What of it decides the result, as the stamp records it."""
+
+
 @dataclass(frozen=True, slots=True)
-class Unit:
+class Settings:
+    """The content of a unit that has nothing to tell `make` beside its settings."""
+
+    settings: Mapping[str, Any]
+
+
+C = TypeVar("C", bound=Content, covariant=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Unit(Generic[C]):
     """One output folder of a stage, with all that decides what it holds."""
 
     output: Path
-    settings: Mapping[str, Any]
+    content: C
     inputs: tuple[Path, ...] = ()
     is_disposable: bool = False
     """Replaced without asking when its settings or inputs have changed (not when somebody edited it)."""
     added: frozenset[str] = frozenset()
     """Settings that stamps of earlier versions lack; where they do, nothing is known to have changed."""
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        return self.content.settings
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, cast
+from typing import Any, Protocol, cast
 
 from k2d.core.errors import UsageError
 from k2d.pipeline.job import Counts, Job, Unit
@@ -18,9 +18,9 @@ class StageModule(Protocol):
 
     VERSION: int
     """Raised by hand when the same settings would give another result."""
-    units: Callable[[Job], list[Unit]]
+    units: Callable[[Job], Sequence[Unit[Any]]]
     """The folders that this stage makes for a job, in order."""
-    make: Callable[[Unit, Job, Path], Counts]
+    make: Callable[[Unit[Any], Job, Path], Counts]
     """Fill the given (new, empty) folder with what the unit asks for."""
 
 

@@ -6,6 +6,7 @@ import shlex
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from k2d.core.errors import K2DError, MissingInput
 from k2d.core.layout import PROJECT_ROOT, shown
@@ -19,7 +20,7 @@ from k2d.pipeline.stage_list import Stage
 class State:
     """A unit, the recipe that is asked for, and what stands in its place."""
 
-    unit: Unit
+    unit: Unit[Any]
     recipe: Recipe
     stamp: Stamp | None
     changes: tuple[str, ...]
@@ -32,7 +33,7 @@ class State:
         return self.stamp is not None and not self.changes
 
 
-def state_of(stage: Stage, unit: Unit, job: Job) -> State:
+def state_of(stage: Stage, unit: Unit[Any], job: Job) -> State:
     """Compare what stands in a unit's place with what is asked for."""
     recipe = recipe_of(stage.verb, stage.load().VERSION, unit, job)
     try:
@@ -48,7 +49,7 @@ def state_of(stage: Stage, unit: Unit, job: Job) -> State:
     return State(unit, recipe, stamp, damage, must_ask=any(not line.endswith("is missing") for line in damage))
 
 
-def recipe_of(verb: str, version: int, unit: Unit, job: Job) -> Recipe:
+def recipe_of(verb: str, version: int, unit: Unit[Any], job: Job) -> Recipe:
     """All that decides what a unit holds, as the config asks for it now. Inputs that do not exist yet count as new."""
     look = job.inspection.at
     inputs = {input_name(path, job): look(path).fingerprint if path.exists() else "" for path in unit.inputs}

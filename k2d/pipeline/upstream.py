@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from k2d.core.errors import K2DError
 from k2d.core.layout import PROJECT_ROOT, shown
@@ -29,7 +30,7 @@ class Producer:
     """A unit of an earlier stage."""
 
     stage: Stage
-    unit: Unit
+    unit: Unit[Any]
     corpus: str | None
     """What the stage has to be limited to, so that it makes this unit."""
 
@@ -59,7 +60,7 @@ class Upstream:
         self._job = job
         self._units: dict[int, tuple[Producer, ...]] = {}
 
-    def stale(self, stage: Stage, units: Sequence[Unit]) -> list[Stale]:
+    def stale(self, stage: Stage, units: Sequence[Unit[Any]]) -> list[Stale]:
         """What of all that the units of a stage read, or that it was made from, is not as it should be."""
         own = {unit.output for unit in units}
         inputs = dict.fromkeys(path for unit in units for path in unit.inputs)
@@ -143,7 +144,7 @@ class Upstream:
         return not any((root / name).exists() for root in (self._job.layout.exp, PROJECT_ROOT))
 
 
-def refuse_stale(stage: Stage, units: Sequence[Unit], job: Job) -> None:
+def refuse_stale(stage: Stage, units: Sequence[Unit[Any]], job: Job) -> None:
     """Refuse, before any work, to work on what another config asked for, or on damaged files."""
     found = Upstream(job).stale(stage, units)
     if not found:

@@ -1,1 +1,1 @@
-"""What an experiment will cost, from sizes alone: parameters, memory, disk and hours, before any work."""
+"""The cost of an experiment before any work, from sizes alone: parameters, memory, disk and hours."""

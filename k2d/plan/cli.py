@@ -24,7 +24,7 @@ from k2d.plan.reading import shape_of
 
 
 def main(argv: Sequence[str]) -> int:
-    """Print the plan; UsageError (exit code 2) where it cannot be carried out."""
+    """Print the plan; UsageError (exit code 2) if it cannot be carried out."""
     options = parser().parse_intermixed_args(argv)
     measured = _measured(options.throughput)
     config = load_config(resolve_conf(options.conf), options.overrides)

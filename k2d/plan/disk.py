@@ -1,4 +1,4 @@
-"""What lies on disk after each stage, from measured sizes per hour and the sizes of models."""
+"""The disk space of each stage's output, from measured sizes per hour and the sizes of models."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Amounts:
 
 
 def disk_lines(amounts: Amounts, teacher: Shape, auxiliaries: list[Shape], step: Distillation) -> Iterator[Line]:
-    """What each stage leaves; those that leave next to nothing are not named."""
+    """The size of each stage's output; stages with almost none are left out."""
     hours, n_chunks = amounts.hours, amounts.n_chunks
     student_bytes = 4 * step.student.parameters
     yield Line("1 prepare: the audio itself", hours * AUDIO_PER_HOUR, "where it lies: hours × 16 kHz × 2 bytes as WAV")

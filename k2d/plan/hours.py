@@ -1,4 +1,4 @@
-"""Hours of each stage that takes any, on the devices that are asked for."""
+"""Hours of each stage, on the devices given; stages of a few minutes are left out."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ UNITS: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Pieces:
-    """Who does what to how much."""
+    """The work of a stage: the model, the kind of work and the amount."""
 
     teacher: Shape
     auxiliaries: Mapping[str, Shape]
@@ -69,7 +69,7 @@ class StageHours:
 def stage_hours(
     config: Config, pieces: Pieces, machine: Machine, n_devices: int, measured: Mapping[str, float]
 ) -> Iterator[StageHours]:
-    """The stages in their order; what takes minutes at most is not named."""
+    """The stages in their order; those of a few minutes are left out."""
     clock = _Clock(config, pieces, machine, n_devices, measured)
     yield from clock.trained("3 teacher", "teacher", config.teacher, pieces.teacher)
     for name, shape in pieces.auxiliaries.items():
@@ -100,7 +100,7 @@ class _Clock:
         return self._row(stage, verb, f"{hours:,.0f} h", times, Rate(per_s, rate.flops), hours / times, work.precision)
 
     def trained(self, stage: str, verb: str, by_whom: Recogniser, shape: Shape) -> Iterator[StageHours]:
-        """A model that is not taken ready, as if every sample were a whole window."""
+        """Training of a model that is not a checkpoint; every sample counts as a whole window."""
         if by_whom.model is None:
             return
         training, phases = by_whom.training, by_whom.training.phases.values()
@@ -120,7 +120,7 @@ class _Clock:
         return StageHours("8 select (CPU)", amount, SELECT_CHUNKS_PER_S, "pairs/s", False, 0.0, 0.0, hours, hours)
 
     def distilled(self) -> Iterator[StageHours]:
-        """All students: their steps, what is encoded beforehand, and the looks at held-out recordings."""
+        """All students: their steps, the encoding before, and the measurements on held-out recordings."""
         pieces, distill = self.pieces, self.config.distill
         n_students, step, training = len(self.config.students()), pieces.step, distill.training
         if distill.keep_encoded:
@@ -140,7 +140,7 @@ class _Clock:
             yield self.heard("10 distill: look", "decode", Recogniser(), pieces.student, looked)
 
     def tested(self) -> Iterator[StageHours]:
-        """Every model on the test and development sets, where it is known how long they are."""
+        """Every model on the test and development sets whose length is known."""
         pieces = self.pieces
         if not pieces.test_hours:
             return
@@ -162,7 +162,7 @@ class _Clock:
 
 
 def _sample_flops(phase: Phase, shape: Shape) -> int:
-    """Forward, and twice as much backward for what learns; kept batches are encoded beforehand."""
+    """Forward, and twice as much backward for the parts that learn; kept batches are encoded before."""
     encoder, decoder = shape.encoder_flops(), shape.decoder_flops(tokens_of(shape))
     if phase.train == "encoder":
         return 3 * encoder

@@ -1,4 +1,4 @@
-"""What the machines can do, and what share of it is usually got: every figure with its source."""
+"""The machines' peak figures, and the share of them that is usually reached; every figure with its source."""
 
 from __future__ import annotations
 

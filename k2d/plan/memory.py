@@ -1,4 +1,4 @@
-"""Memory of one device while it decodes or trains, line by line, and what would fit where that does not."""
+"""Memory of one device while it decodes or trains, line by line, and what would fit if that does not."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _LOSS_COPIES = 6  # fp32 tensors of one piece of logits: both sides, their log-p
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """An amount, and how it comes about."""
+    """An amount, and how it is computed."""
 
     what: str
     amount: float
@@ -70,7 +70,7 @@ def total(lines: Iterable[Line]) -> float:
 
 
 def decoding_lines(work: Decoding, *, on_gpu: bool) -> list[Line]:
-    """What lies in a device's memory while a batch of windows is decoded."""
+    """A device's memory while a batch of windows is decoded."""
     shape, n_bytes, n_rows = work.shape, BYTES[work.precision], work.batch_size * work.beam
     numbers = shape.parameters + shape.fixed_numbers
     cross = 2 * work.batch_size * shape.n_decoder_layers * shape.n_frames * shape.width
@@ -86,7 +86,7 @@ def decoding_lines(work: Decoding, *, on_gpu: bool) -> list[Line]:
 
 
 def training_lines(step: Distillation, *, on_gpu: bool) -> list[Line]:
-    """What lies in a device's memory at the height of a training step."""
+    """A device's memory at the peak of a training step."""
     student, teacher = step.student, step.teacher
     mixed = step.precision == "bf16"
     n_bytes = BYTES[step.precision]
@@ -154,7 +154,7 @@ def fits(lines: Iterable[Line], memory_bytes: float) -> bool:
 
 
 def largest_batch(work: Decoding, memory_bytes: float, *, on_gpu: bool) -> int:
-    """The most windows that fit, up to those asked for; 0: not even one."""
+    """The largest number of windows that fits, up to the number asked for; 0 if not even one does."""
     return _largest(
         work.batch_size, lambda n: fits(decoding_lines(replace(work, batch_size=n), on_gpu=on_gpu), memory_bytes)
     )

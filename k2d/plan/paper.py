@@ -1,4 +1,4 @@
-"""The paper's own figures, and what this arithmetic makes of the same runs: how far to believe it."""
+"""The paper's own figures beside this module's estimates for the same runs: how far the estimates can be trusted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From a config, the shapes that it names and a machine to the whole plan, and what cannot be carried out."""
+"""From a config, the shapes that it names and a machine to the whole plan, and what makes it impossible."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ USUAL_HOURS = 1000.0
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """What the experiment is to be carried out on, and with how much audio."""
+    """The devices of the experiment, and the hours of its audio."""
 
     machine: Machine
     n_devices: int
@@ -85,7 +85,7 @@ class Plan:
     stages: tuple[StageHours, ...]
     paper: tuple[Published, ...]
     faults: tuple[str, ...]
-    """Why it cannot be carried out, with what would do; empty: it can."""
+    """Why it cannot be carried out, and what would work; empty if it can."""
 
 
 def make_plan(config: Config, teacher: Shape, auxiliaries: Mapping[str, Shape], setup: Setup) -> Plan:
@@ -165,7 +165,7 @@ def _sharing_faults(config: Config, n_processes: int) -> Iterator[str]:
 
 
 def _student_layers(config: Config, teacher: Shape) -> tuple[int, list[str]]:
-    """How many decoder layers the student has, and why it cannot have those that are asked for."""
+    """The number of the student's decoder layers, and why it cannot have the ones asked for."""
     asked, n_teacher = config.student.decoder_layers, teacher.n_decoder_layers
     if isinstance(asked, str):
         n_wanted, key, highest = config.student.n_decoder_layers, "n_decoder_layers", n_teacher

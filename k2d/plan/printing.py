@@ -18,7 +18,7 @@ _WIDTH = 120
 
 
 def as_text(plan: Plan, source: str) -> Iterator[str]:
-    """Every table, each figure with how it comes about."""
+    """All tables, each figure with its computation."""
     setup, machine = plan.setup, plan.setup.machine
     yield f"{source} on {_devices(setup)}"
     peak = f"{machine.flops_per_s['bf16'] / 1e12:.3g} TFLOP/s in bf16, {machine.flops_per_s['fp32'] / 1e12:.3g} in fp32"
@@ -118,7 +118,7 @@ def _number(value: float) -> str:
 
 
 def _assumptions(plan: Plan) -> Iterator[str]:
-    """What the hours stand on."""
+    """The assumptions behind the hours."""
     machine = plan.setup.machine
     yield ""
     yield "estimates, unless given by --throughput; a throughput that was measured is worth more"

@@ -1,4 +1,4 @@
-"""The shapes of the recognisers that a config names, from their names, headers and configs: no weight is read."""
+"""The shapes of the recognisers that a config names, from names, headers and configs, without the weights."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from k2d.models.shape import Shape
 
 
 def shape_of(key: str, recogniser: Recogniser, config: Config) -> Shape:
-    """The shape of a teacher or an auxiliary; `key` is where the config speaks of it."""
+    """The shape of a teacher or an auxiliary; `key` is its section of the config."""
     family = FAMILIES[recogniser.family]
     named = recogniser.checkpoint or recogniser.model
     if named is None:

@@ -1,4 +1,4 @@
-"""How fast a device works, from the operations and bytes that it needs and the share of a machine that is got."""
+"""How fast a device works, from the operations and bytes of the work and the share of the peak that is reached."""
 
 from __future__ import annotations
 

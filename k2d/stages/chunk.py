@@ -11,7 +11,7 @@ import logging
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -58,25 +58,48 @@ log = logging.getLogger("k2d")
 # --- units ---
 
 
-def units(job: Job) -> list[Unit]:
+@dataclass(frozen=True, slots=True)
+class Chunking:
+    """The chunks of a split of long recordings."""
+
+    split: str
+    duration: Duration
+    max_s: float | None
+    """None: the teacher's window, which is not known before stage 5 has run."""
+    is_language_guessed: bool
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether chunks have audio of their own, and the table of what it was cut from."""
+        return self.duration == "sum"
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        return {
+            "split": self.split,
+            "duration": self.duration,
+            "max_s": self.max_s,
+            **({"sources": SOURCES} if self.is_cut else {}),  # chunks of earlier versions do not have this table
+            **({"language": AS_HEARD} if self.is_language_guessed else {}),
+        }
+
+
+def units(job: Job) -> list[Unit[Chunking]]:
     """A split of long recordings is a unit."""
     return [_unit(split, job) for split in job.config.corpora.unlabelled]
 
 
-def _unit(split: str, job: Job) -> Unit:
+def _unit(split: str, job: Job) -> Unit[Chunking]:
     pseudo, data = _pseudo(split, job), job.layout.split(split)
     record, courses = pseudo / RECORD, data / COURSES
     inputs = [pseudo / HYPOTHESES, data / "wav.scp", *([courses] if courses.exists() else [])]
-    settings: dict[str, Any] = {"split": split, "duration": job.config.chunk.duration, "max_s": job.config.chunk.max_s}
-    if settings["duration"] == "sum":
-        settings["sources"] = SOURCES  # older chunks do not tell them
-    if job.config.teacher.guesses_language:
-        settings["language"] = AS_HEARD
+    chunk, max_s = job.config.chunk, job.config.chunk.max_s
     if record.exists():  # how long decoding took stands in it too, and decides nothing here
-        settings["max_s"] = _max_s(record, job)
+        max_s = _max_s(record, job)
     else:
         inputs.append(record)
-    return Unit(job.layout.chunks(split), settings, tuple(inputs))
+    content = Chunking(split, chunk.duration, max_s, job.config.teacher.guesses_language)
+    return Unit(job.layout.chunks(split), content, tuple(inputs))
 
 
 def _pseudo(split: str, job: Job) -> Path:
@@ -99,9 +122,9 @@ def _max_s(record: Path, job: Job) -> float:
 # --- making one ---
 
 
-def make(unit: Unit, job: Job, folder: Path) -> Counts:
+def make(unit: Unit[Chunking], job: Job, folder: Path) -> Counts:
     """Pack the segments of one split and write the chunks."""
-    split, tally = str(unit.settings["split"]), Tally(unit.settings["max_s"])
+    split, tally = unit.content.split, Tally(_known_max_s(unit.content))
     with tempfile.TemporaryDirectory(prefix=".scratch-", dir=folder) as made:
         scratch = Path(made)
         _spool(_labelled(unit, job, folder), unit, tally, scratch)
@@ -118,18 +141,23 @@ def make(unit: Unit, job: Job, folder: Path) -> Counts:
     return counts
 
 
-def _record(unit: Unit, tally: Tally, reasons: dict[str, int]) -> dict[str, Any]:
-    reading = READINGS[unit.settings["duration"]]
+def _record(unit: Unit[Chunking], tally: Tally, reasons: dict[str, int]) -> dict[str, Any]:
+    reading = READINGS[unit.content.duration]
     return {**unit.settings, "reading": reading, **tally.as_json(), "rejected": dict(sorted(reasons.items()))}
 
 
-def _labelled(unit: Unit, job: Job, folder: Path) -> Iterator[Labelled]:
+def _known_max_s(chunking: Chunking) -> float:
+    assert chunking.max_s is not None, "the record of stage 5 is an input: without it nothing is made"
+    return chunking.max_s
+
+
+def _labelled(unit: Unit[Chunking], job: Job, folder: Path) -> Iterator[Labelled]:
     """Each recording that the teacher has heard, with its chunks."""
-    split, max_s, duration = (unit.settings[key] for key in ("split", "max_s", "duration"))
+    split, max_s, duration = unit.content.split, _known_max_s(unit.content), unit.content.duration
     heard = _heard(_pseudo(split, job) / HYPOTHESES, job.layout.split(split))
     total = sum(1 for _ in read_lines(_pseudo(split, job) / HYPOTHESES))
     packed = (Labelled(each, audio, pack(each, max_s, duration)) for each, audio in heard)
-    labelled = _with_audio(packed, folder / AUDIO, split, job.nj) if duration == "sum" else packed
+    labelled = _with_audio(packed, folder / AUDIO, split, job.nj) if unit.content.is_cut else packed
     return track(labelled, f"{split}: packing segments", total, "recordings")
 
 
@@ -174,7 +202,7 @@ def _without_chunks(outcome: Outcome[Cutting, None]) -> Labelled:
 # --- spool and tables ---
 
 
-def _spool(found: Iterable[Labelled], unit: Unit, tally: Tally, scratch: Path) -> None:
+def _spool(found: Iterable[Labelled], unit: Unit[Chunking], tally: Tally, scratch: Path) -> None:
     """Write down, recording by recording, what the tables are made from: there may be millions of chunks."""
     with ExitStack() as stack:
         names = (_ROWS, _REJECTED, _DURATIONS, LOGPROBS, SOURCES)
@@ -193,9 +221,9 @@ def _spool(found: Iterable[Labelled], unit: Unit, tally: Tally, scratch: Path) -
                 files[name].writelines(f"{line}\n" for line in lines[name])
 
 
-def _utterances(labelled: Labelled, unit: Unit) -> Iterator[Utterance]:
+def _utterances(labelled: Labelled, unit: Unit[Chunking]) -> Iterator[Utterance]:
     """The chunks as rows of a data directory; the speaker is the recording. A language is told where it is a guess."""
-    is_cut, is_guessed = unit.settings["duration"] == "sum", "language" in unit.settings
+    is_cut, is_guessed = unit.content.is_cut, unit.content.is_language_guessed
     for chunk in labelled.packed.chunks:
         if is_cut:
             audio = shown(unit.output / AUDIO / file_of(chunk.id))
@@ -214,9 +242,9 @@ def _durations(labelled: Labelled, rows: list[Utterance]) -> Iterator[str]:
         yield from (f"{chunk.id} {chunk.duration_s}" for chunk in labelled.packed.chunks)
 
 
-def _sources(labelled: Labelled, unit: Unit) -> Iterator[str]:
+def _sources(labelled: Labelled, unit: Unit[Chunking]) -> Iterator[str]:
     """What chunks with audio of their own were cut from; of others, `segments` tells it."""
-    if "sources" in unit.settings:
+    if unit.content.is_cut:
         for chunk in labelled.packed.chunks:
             yield f"{chunk.id} {source_value(Source(chunk.recording_id, chunk.pieces))}"
 

@@ -6,8 +6,9 @@ Not those of students of further seeds, who are the first one's network with oth
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from k2d.config.schema import Recogniser
 from k2d.core.errors import MissingInput
@@ -17,7 +18,7 @@ from k2d.inference.answer_cache import cache_of
 from k2d.inference.decode_job import VERSION as DECODER_VERSION
 from k2d.inference.decode_job import Work, longform_work, settings_of_work
 from k2d.inference.output import hear_recordings
-from k2d.inference.speed import is_speed_unit, make_speed, speed_unit
+from k2d.inference.speed import SpeedRace, make_speed, speed_unit
 from k2d.models.registry import FAMILIES
 from k2d.pipeline.job import Counts, Job, Unit
 from k2d.score.store import CTC_ROW
@@ -27,7 +28,20 @@ VERSION = DECODER_VERSION
 log = logging.getLogger("k2d")
 
 
-def units(job: Job) -> list[Unit]:
+@dataclass(frozen=True, slots=True)
+class Hypotheses:
+    """The hypotheses of a system for a set."""
+
+    system: str
+    set: str
+    work: Work
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        return {"model": self.system, "set": self.set, **settings_of_work(self.work)}
+
+
+def units(job: Job) -> list[Unit[Hypotheses | SpeedRace]]:
     """A model on a set is a unit, and so is the race of all models on a test set."""
     asked = sets(job)
     if not asked:
@@ -70,9 +84,9 @@ def sets(job: Job) -> dict[str, str]:
     return {f"{job.corpus}/{split}": "out_domain" for split in prepared}
 
 
-def _unit(model: str, work: Work, split: str, job: Job) -> Unit:
-    settings = {"model": model, "set": split, **settings_of_work(work)}
-    return Unit(job.layout.hypotheses(model, split), settings, (work.model, job.layout.split(split) / "wav.scp"))
+def _unit(model: str, work: Work, split: str, job: Job) -> Unit[Hypotheses]:
+    content = Hypotheses(model, split, work)
+    return Unit(job.layout.hypotheses(model, split), content, (work.model, job.layout.split(split) / "wav.scp"))
 
 
 def _timed(works: dict[str, Work], job: Job) -> dict[str, Work]:
@@ -81,11 +95,9 @@ def _timed(works: dict[str, Work], job: Job) -> dict[str, Work]:
     return {model: work for model, work in works.items() if students.get(model, (model, first))[1] == first}
 
 
-def make(unit: Unit, job: Job, folder: Path) -> Counts:
-    """Decode a set by a model, or have the models race on a stretch of it, alone on the machine."""
-    rows = models(job)
-    if is_speed_unit(unit):
-        works = {model: longform_work(*rows[model], job) for model in unit.settings["models"]}
-        return make_speed(unit, works, job, folder)
-    model, data = str(unit.settings["model"]), job.layout.split(str(unit.settings["set"]))
-    return hear_recordings(read_recordings(data), longform_work(*rows[model], job), cache_of(unit, job), job, folder)
+def make(unit: Unit[Hypotheses | SpeedRace], job: Job, folder: Path) -> Counts:
+    """Decode a set by a model, or time all models on a stretch of it, alone on the machine."""
+    if isinstance(unit.content, SpeedRace):
+        return make_speed(unit.content, job, folder)
+    recordings = read_recordings(job.layout.split(unit.content.set))
+    return hear_recordings(recordings, unit.content.work, cache_of(unit, job), job, folder)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from k2d.config import settings_of
+from k2d.config import Config, settings_of
 from k2d.core.errors import UsageError
 from k2d.core.layout import STUDENT, TEACHER
 from k2d.fitting.table_row import ROWS, Row, pool_phase_settings, train_row
@@ -18,7 +20,46 @@ VERSION = 2
 _NOT_DECIDING = ("batch_size", "beam", "ctc_rows")  # of how checkpoints are decoded
 
 
-def units(job: Job) -> list[Unit]:
+@dataclass(frozen=True, slots=True)
+class TrainedRow:
+    """A student or a control, trained with one seed."""
+
+    name: str
+    """The method, or the control."""
+    seed: int
+    config: Config
+    pool_phase: Mapping[str, Any] | None
+    """What a control takes over from the teacher's training; None for a student."""
+
+    @property
+    def row(self) -> Row:
+        return ROWS.get(self.name, Row.STUDENT)
+
+    @property
+    def model(self) -> str:
+        return f"{self.name}-s{self.seed}"
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What decides a student: its data, its beginning, the objective, and by what its checkpoints are chosen."""
+        config = self.config
+        distill = settings_of(config.distill)
+        for other in ("seeds", "controls", "keep_encoded"):
+            del distill[other]
+        return {
+            "row": self.name,
+            "seed": self.seed,
+            "language": list(config.teacher.language),
+            "freeze_encoder": config.student.freeze_encoder,
+            "freeze_positions": config.student.freeze_positions,
+            "heldout_seed": config.seed,
+            "distill": distill,
+            "decode": {name: value for name, value in settings_of(config.decode).items() if name not in _NOT_DECIDING},
+            **({} if self.pool_phase is None else {"pool_phase": self.pool_phase}),
+        }
+
+
+def units(job: Job) -> list[Unit[TrainedRow]]:
     """A student (or a control) and a seed is a unit."""
     config = job.config
     clashing = sorted({*config.select.methods} & {*config.distill.controls})
@@ -29,40 +70,25 @@ def units(job: Job) -> list[Unit]:
     return [_unit(row, seed, job) for row, seed in config.students().values()]
 
 
-def _unit(name: str, seed: int, job: Job) -> Unit:
-    """What decides a student: its data, its beginning, the objective, and by what its checkpoints are chosen."""
+def _unit(name: str, seed: int, job: Job) -> Unit[TrainedRow]:
     config, layout = job.config, job.layout
-    row = ROWS.get(name, Row.STUDENT)
-    distill = settings_of(config.distill)
-    for other in ("seeds", "controls", "keep_encoded"):
-        del distill[other]
-    settings: dict[str, Any] = {
-        "row": name,
-        "seed": seed,
-        "language": list(config.teacher.language),
-        "freeze_encoder": config.student.freeze_encoder,
-        "freeze_positions": config.student.freeze_positions,
-        "heldout_seed": config.seed,
-        "distill": distill,
-        "decode": {name: value for name, value in settings_of(config.decode).items() if name not in _NOT_DECIDING},
-    }
-    if row is Row.STUDENT:
-        data = [layout.selection(name)]
-    else:
-        data = [job.layout.split(split) for split in config.corpora.labelled]
+    is_control = name in ROWS
+    row = TrainedRow(name, seed, config, pool_phase_settings(job) if is_control else None)
+    if is_control:
+        data = [layout.split(split) for split in config.corpora.labelled]
         if not data:
             raise UsageError(f"distill.controls: {name} learns from labelled data; name a split in corpora.labelled")
-        settings["pool_phase"] = pool_phase_settings(job)
+    else:
+        data = [layout.selection(name)]
     pseudo = [layout.pseudo_labels(split) for split in config.corpora.unlabelled]  # the held-out recordings' text
-    models = [layout.model(TEACHER), *([] if row is Row.TEACHER_MORE else [layout.model(STUDENT)])]
-    output, inputs = layout.model(f"{name}-s{seed}"), (*models, *data, *pseudo)
-    return Unit(output, settings, inputs, added=frozenset({"pool_phase"}))
+    models = [layout.model(TEACHER), *([] if row.row is Row.TEACHER_MORE else [layout.model(STUDENT)])]
+    return Unit(layout.model(row.model), row, (*models, *data, *pseudo), added=frozenset({"pool_phase"}))
 
 
-def make(unit: Unit, job: Job, folder: Path) -> Counts:
+def make(unit: Unit[TrainedRow], job: Job, folder: Path) -> Counts:
     """Train one student."""
-    name, seed = str(unit.settings["row"]), int(unit.settings["seed"])
+    row = unit.content
     splits = sorted(job.config.corpora.unlabelled)  # the recipe does not hold in which order the config names them
-    kept = {split: job.layout.kept(name, split) for split in splits}
+    kept = {split: job.layout.kept(row.name, split) for split in splits}
     recipe = recipe_of("distill", VERSION, unit, job)
-    return train_row(ROWS.get(name, Row.STUDENT), f"{name}-s{seed}", seed, kept, recipe, job, folder)
+    return train_row(row.row, row.model, row.seed, kept, recipe, job, folder)

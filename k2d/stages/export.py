@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import logging
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from k2d.config import settings_of
+from k2d.config import Config, settings_of
 from k2d.core.atomic import write_text
 from k2d.core.layout import PROJECT_ROOT, STUDENT, STUDENT_RECORD, TEACHER, Layout
 from k2d.data.corpus import read_card
@@ -17,7 +18,7 @@ from k2d.report import stored
 if TYPE_CHECKING:
     from k2d.export.card import Subject
     from k2d.export.equivalence import Agreement
-    from k2d.export.request import Wanted
+    from k2d.export.request import ExportRequest
 
 VERSION = 1
 
@@ -26,7 +27,30 @@ CARD, RECORD = "README.md", "export.json"
 log = logging.getLogger("k2d")
 
 
-def units(job: Job) -> list[Unit]:
+@dataclass(frozen=True, slots=True)
+class ExportedStudent:
+    """A student in a format of another library."""
+
+    student: str
+    form: str
+    config: Config
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        config = self.config
+        return {
+            "student": self.student,
+            "format": self.form,
+            "family": config.teacher.family,
+            "language": list(config.teacher.language),
+            "teacher": config.teacher.checkpoint or config.teacher.model,
+            "teacher_licence": config.export.teacher_licence,
+            "distill": settings_of(config.distill),
+            **({"compute_type": config.export.compute_type} if self.form == "ctranslate2" else {}),
+        }
+
+
+def units(job: Job) -> list[Unit[ExportedStudent]]:
     """A student in a format is a unit."""
     students = job.config.exported()
     if not students:
@@ -34,20 +58,10 @@ def units(job: Job) -> list[Unit]:
     return [_unit(name, form, job) for name in students for form in job.config.export_formats()]
 
 
-def _unit(name: str, form: str, job: Job) -> Unit:
-    config = job.config
-    settings = {
-        "student": name,
-        "format": form,
-        "family": config.teacher.family,
-        "language": list(config.teacher.language),
-        "teacher": config.teacher.checkpoint or config.teacher.model,
-        "teacher_licence": config.export.teacher_licence,
-        "distill": settings_of(config.distill),
-        **({"compute_type": config.export.compute_type} if form == "ctranslate2" else {}),
-    }
+def _unit(name: str, form: str, job: Job) -> Unit[ExportedStudent]:
     inputs = (job.layout.model(name), *_records(name, job.layout), *_corpus_cards(job).values())
-    return Unit(job.layout.export(name, form), settings, inputs, is_disposable=True)  # new scores make a new card
+    content = ExportedStudent(name, form, job.config)
+    return Unit(job.layout.export(name, form), content, inputs, is_disposable=True)  # new scores make a new card
 
 
 def _records(name: str, layout: Layout) -> list[Path]:
@@ -59,37 +73,37 @@ def _records(name: str, layout: Layout) -> list[Path]:
     return sorted([*of_models, *selections, *(path for path in others if path.is_file())])
 
 
-def make(unit: Unit, job: Job, folder: Path) -> Counts:
+def make(unit: Unit[ExportedStudent], job: Job, folder: Path) -> Counts:
     """Write a student in one format, load it back, and say on its card what is known of it."""
     from k2d.export.card import card
     from k2d.export.formats import FORMATS
-    from k2d.export.request import Wanted
+    from k2d.export.request import ExportRequest
 
-    name, form = str(unit.settings["student"]), str(unit.settings["format"])
-    wanted = Wanted(name, job.config.teacher.language, job.config.export.compute_type)
-    FORMATS[form].load().write(unit.inputs[0], wanted, folder)
-    found = _loaded_back(unit, wanted, folder, job)
+    name, form = unit.content.student, unit.content.form
+    request = ExportRequest(name, job.config.teacher.language, job.config.export.compute_type)
+    FORMATS[form].load().write(unit.inputs[0], request, folder)
+    found = _loaded_back(unit, request, folder, job)
     record = {"student": name, "format": form, "loaded_back": None if found is None else found.as_json()}
     write_text(folder / RECORD, json.dumps(record, indent=1) + "\n")
     write_text(folder / CARD, card(_subject(name, form, found, job), stored.read_experiment(job.config, job.layout)))
     return Counts(1, 1, what="students")
 
 
-def _loaded_back(unit: Unit, wanted: Wanted, folder: Path, job: Job) -> Agreement | None:
+def _loaded_back(unit: Unit[ExportedStudent], request: ExportRequest, folder: Path, job: Job) -> Agreement | None:
     """What the format's library makes of it, against what it says here; None (and a line) where there is none."""
     from k2d.export.formats import FORMATS
     from k2d.models.parity_check import make_probe, probe_logits
     from k2d.models.registry import load_recogniser
 
-    form = FORMATS[str(unit.settings["format"])]
+    form = FORMATS[unit.content.form]
     if not form.can_be_checked():
         missing = " and ".join(form.libraries)
-        log.warning("%s: not loaded back, as %s is not installed (pip install '.[export]')", wanted.name, missing)
+        log.warning("%s: not loaded back, as %s is not installed (pip install '.[export]')", request.name, missing)
         return None
     student = load_recogniser(unit.inputs[0], family=job.config.teacher.family, languages=job.config.teacher.language)
     probe = make_probe(student, job.config.teacher.language)
-    found = form.load().loaded_back(folder, wanted, probe, probe_logits(student, probe))
-    log.info("%s: %s", wanted.name, found)
+    found = form.load().loaded_back(folder, request, probe, probe_logits(student, probe))
+    log.info("%s: %s", request.name, found)
     return found
 
 

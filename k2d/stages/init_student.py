@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, cast
 from k2d.core.atomic import write_text
 from k2d.core.errors import K2DError
 from k2d.core.layout import STUDENT, STUDENT_RECORD, TEACHER
-from k2d.pipeline.job import Counts, Job, Unit
+from k2d.pipeline.job import Counts, Job, Settings, Unit
 from k2d.score.columns import text_table
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ VERSION = 1
 log = logging.getLogger("k2d")
 
 
-def units(job: Job) -> list[Unit]:
+def units(job: Job) -> list[Unit[Settings]]:
     """One student, from which all methods begin."""
     student, teacher = job.config.student, job.config.teacher
     rule = student.decoder_layers
@@ -33,10 +33,10 @@ def units(job: Job) -> list[Unit]:
         "decoder_layers": rule if isinstance(rule, str) else list(rule),
         "n_decoder_layers": student.n_decoder_layers if isinstance(rule, str) else len(rule),
     }
-    return [Unit(job.layout.model(STUDENT), settings, (job.layout.model(TEACHER),))]
+    return [Unit(job.layout.model(STUDENT), Settings(settings), (job.layout.model(TEACHER),))]
 
 
-def make(unit: Unit, job: Job, folder: Path) -> Counts:
+def make(unit: Unit[Settings], job: Job, folder: Path) -> Counts:
     """Cut the student out of the teacher, see that the cutting is right, and write its folder."""
     from k2d.models.registry import load_recogniser
     from k2d.models.student import Shrinkable, chosen_layers, shrink

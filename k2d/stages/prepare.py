@@ -7,8 +7,8 @@ import logging
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import asdict, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -36,7 +36,31 @@ VERSION = 1
 log = logging.getLogger("k2d")
 
 
-def units(job: Job) -> list[Unit]:
+@dataclass(frozen=True, slots=True)
+class PreparedCorpus:
+    """The data directories of all splits of a corpus."""
+
+    corpus: Corpus
+    root: Path
+    options: Any
+    """The options of the corpus's recipe, None if it has none."""
+    recipe: str
+    """The digest of the recipe's code."""
+    inventory: Mapping[str, Any]
+    """What lies in the raw corpus."""
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        return {
+            "corpus": self.corpus.name,
+            "root": shown(self.root),
+            "options": settings_of(self.options) if self.options is not None else {},
+            "recipe": self.recipe,
+            **self.inventory,
+        }
+
+
+def units(job: Job) -> list[Unit[PreparedCorpus]]:
     """A corpus is a unit: its splits are made together. What is wrong with the corpora is told of all at once."""
     found, faults = [], []
     for name in [job.corpus] if job.corpus else job.config.corpora.names():
@@ -49,18 +73,13 @@ def units(job: Job) -> list[Unit]:
     return found
 
 
-def _unit(corpus: Corpus, job: Job) -> Unit:
+def _unit(corpus: Corpus, job: Job) -> Unit[PreparedCorpus]:
     asked = job.config.prepare
     options = corpus.options(asked.options.get(corpus.name, {}))
     root = corpus.root(asked.roots.get(corpus.name), job.layout.data)
-    settings = {
-        "corpus": corpus.name,
-        "root": shown(root),
-        "options": settings_of(options) if options is not None else {},
-        "recipe": _recipe(corpus, job.layout.data / corpus.name),
-        **corpus.inventory(root, options),
-    }
-    return Unit(job.layout.data / corpus.name, settings)
+    folder = job.layout.data / corpus.name
+    content = PreparedCorpus(corpus, root, options, _recipe(corpus, folder), corpus.inventory(root, options))
+    return Unit(folder, content)
 
 
 def _recipe(corpus: Corpus, made: Path) -> str:
@@ -76,12 +95,9 @@ def _recipe(corpus: Corpus, made: Path) -> str:
     return stamped if stamped in corpus.former_codes() else corpus.code()
 
 
-def make(unit: Unit, job: Job, folder: Path) -> Counts:
+def make(unit: Unit[PreparedCorpus], job: Job, folder: Path) -> Counts:
     """Prepare one corpus: its rows are spooled by split, then each split is probed, written and checked."""
-    corpus = Corpus(str(unit.settings["corpus"]))
-    asked = job.config.prepare
-    options = corpus.options(asked.options.get(corpus.name, {}))
-    root = corpus.root(asked.roots.get(corpus.name), job.layout.data)
+    corpus, root, options = unit.content.corpus, unit.content.root, unit.content.options
     with tempfile.TemporaryDirectory(prefix=".spool-", dir=folder) as spool:
         _spool(corpus.rows(root, options, job.nj, corpus.store(job.layout.data)), Path(spool))
         splits = sorted(path.name for path in Path(spool).iterdir())
@@ -91,7 +107,7 @@ def make(unit: Unit, job: Job, folder: Path) -> Counts:
         _refuse_lacking(corpus.name, splits, job)
         counts = {name: _make_split(folder / name, Path(spool) / name, job) for name in splits}
     _write_tables(corpus.tables(root, options), folder)
-    _compare(corpus, corpus.expected(options), folder, counts, asked.allow_count_mismatch)
+    _compare(corpus, corpus.expected(options), folder, counts, job.config.prepare.allow_count_mismatch)
     return sum_counts(list(counts.values()))
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from k2d.config import settings_of
 from k2d.core.atomic import write_text
 from k2d.core.layout import TEST_ROLES
-from k2d.pipeline.job import Counts, Job, Unit
+from k2d.pipeline.job import Counts, Job, Settings, Unit
 from k2d.report import stored
 from k2d.report.contents import sections
 from k2d.report.disagreements import Tokens, pairs
@@ -41,10 +41,10 @@ _RESULTS = (
 log = logging.getLogger("k2d")
 
 
-def units(job: Job) -> list[Unit]:
+def units(job: Job) -> list[Unit[Settings]]:
     """The report is one folder, made anew when any result behind it is another."""
     files = sorted(chain.from_iterable(find(job.layout.exp) for find in _RESULTS))
-    return [Unit(job.layout.report, _settings(job), tuple(files), is_disposable=True)]
+    return [Unit(job.layout.report, Settings(_settings(job)), tuple(files), is_disposable=True)]
 
 
 def _settings(job: Job) -> dict[str, Any]:
@@ -60,7 +60,7 @@ def _settings(job: Job) -> dict[str, Any]:
     }
 
 
-def make(unit: Unit, job: Job, folder: Path) -> Counts:
+def make(unit: Unit[Settings], job: Job, folder: Path) -> Counts:
     """Write both forms of the report."""
     experiment = read_experiment(job.config, job.layout)
     title = job.config.report.title or f"Results of {job.config.name}"

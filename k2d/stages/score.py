@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
-from k2d.config import settings_of
+from k2d.config import Config, settings_of
+from k2d.config.schema import Score as ScoreConfig
 from k2d.core.atomic import write_text
 from k2d.core.errors import K2DError, MissingInput
 from k2d.core.layout import SCORED_ROLES, TEACHER, VALIDATOR, shown
@@ -37,7 +39,53 @@ TRUTH = "_truth"  # <corpus>/<split>_truth: what is said in <corpus>/<split>
 log = logging.getLogger("k2d")
 
 
-def units(job: Job) -> list[Unit]:
+@dataclass(frozen=True, slots=True)
+class SystemScore:
+    """The score of a system on a set."""
+
+    system: str
+    set: str
+    role: str
+    config: Config
+    decode: str
+    """How the set was decoded, in words for the signature."""
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        score = settings_of(self.config.score)
+        for other in ("bad_label_mer", "speed_runs"):  # of the study and of decoding
+            del score[other]
+        return {
+            "model": self.system,
+            "set": self.set,
+            "role": self.role,
+            "seed": self.config.seed,
+            "score": score,
+            "normaliser": _conventions(self.config.score).normaliser.signature,
+            "decode": self.decode,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class ValidatorStudy:
+    """How well the distances tell bad labels, where the truth is known."""
+
+    splits: tuple[str, ...]
+    auxiliaries: tuple[str, ...]
+    score: ScoreConfig
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        return {
+            "splits": list(self.splits),
+            "auxiliaries": list(self.auxiliaries),
+            "bad_label_mer": self.score.bad_label_mer,
+            "normaliser": _conventions(self.score).normaliser.signature,
+            "tokens": self.score.tokens,
+        }
+
+
+def units(job: Job) -> list[Unit[SystemScore | ValidatorStudy]]:
     """A model on a test set is a unit; the validator study is one more where the truth is known."""
     sets = sets_to_score(job)
     if not sets:
@@ -69,35 +117,26 @@ def sets_to_score(job: Job) -> dict[str, str]:
     return dict.fromkeys(found, "out_domain")
 
 
-def make(unit: Unit, job: Job, folder: Path) -> Counts:
-    """Fill the folder of a score, or of the study."""
-    return _make_score(unit, job, folder) if "model" in unit.settings else _make_study(job, folder)
+def make(unit: Unit[SystemScore | ValidatorStudy], job: Job, folder: Path) -> Counts:
+    """Score a system on a set, or make the validator study."""
+    if isinstance(unit.content, SystemScore):
+        return _make_score(unit.content, job, folder)
+    return _make_study(unit.content, job, folder)
 
 
 # --- a model on a test set ---
 
 
-def _score_unit(model: str, split: str, role: str, job: Job) -> Unit:
-    score = settings_of(job.config.score)
-    for other in ("bad_label_mer", "speed_runs"):  # of the study and of decoding
-        del score[other]
-    settings = {
-        "model": model,
-        "set": split,
-        "role": role,
-        "seed": job.config.seed,
-        "score": score,
-        "normaliser": _conventions(job).normaliser.signature,
-        "decode": _decode(model, job),
-    }
+def _score_unit(model: str, split: str, role: str, job: Job) -> Unit[SystemScore]:
     data, decoded = job.layout.split(split), job.layout.hypotheses(model, split)
     optional = [data / name for name in TABLES_BESIDE]
     inputs = (data / "text", decoded / "text", *(path for path in optional if path.exists()))
-    return Unit(job.layout.score(model, split), settings, inputs)
+    return Unit(
+        job.layout.score(model, split), SystemScore(model, split, role, job.config, _decode(model, job)), inputs
+    )
 
 
-def _conventions(job: Job) -> Conventions:
-    score = job.config.score
+def _conventions(score: ScoreConfig) -> Conventions:
     return Conventions(score.script, score.tokens, score.steps)
 
 
@@ -121,8 +160,8 @@ def _decode(model: str, job: Job) -> str:
     return f"{way}-{settings_digest(settings)}"
 
 
-def _make_score(unit: Unit, job: Job, folder: Path) -> Counts:
-    model, split, role = (str(unit.settings[name]) for name in ("model", "set", "role"))
+def _make_score(asked: SystemScore, job: Job, folder: Path) -> Counts:
+    model, split, role = asked.system, asked.set, asked.role
     score = job.config.score
     task = Task(
         job.layout.split(split) / "text",
@@ -130,9 +169,9 @@ def _make_score(unit: Unit, job: Job, folder: Path) -> Counts:
         model,
         split,
         role,
-        _conventions(job),
+        _conventions(score),
         Draws(score.bootstrap_resamples, score.confidence, job.config.seed),
-        decode=_decode(model, job),
+        decode=asked.decode,
     )
     done = score_files(task, folder)
     for note in done.notes:
@@ -149,26 +188,19 @@ def _make_score(unit: Unit, job: Job, folder: Path) -> Counts:
 # --- the validator study ---
 
 
-def _study_units(job: Job) -> list[Unit]:
+def _study_units(job: Job) -> list[Unit[ValidatorStudy]]:
     """The study needs distances and, for at least one unlabelled split, the truth; without them there is none."""
     splits = [split for split in job.config.corpora.unlabelled if _truth(split, job).is_dir()]
     tables = {name: _table(name, job) for name in job.config.auxiliaries if _table(name, job).exists()}
     if job.corpus is not None or not splits or not tables:
         return []
-    score = job.config.score
-    settings = {
-        "splits": splits,
-        "auxiliaries": list(tables),
-        "bad_label_mer": score.bad_label_mer,
-        "normaliser": _conventions(job).normaliser.signature,
-        "tokens": score.tokens,
-    }
+    content = ValidatorStudy(tuple(splits), tuple(tables), job.config.score)
     where = SOURCES if job.config.chunk.duration == "sum" else "segments"
     chunks = [_chunks(split, job) / name for split in splits for name in ("text", where)]
     truth = [_truth(split, job) / name for split in splits for name in ("text", "segments")]
     timings = [path for name in tables for split in splits if (path := _timing(name, split, job)).exists()]
     inputs = (*tables.values(), *chunks, *truth, *timings)
-    return [Unit(job.layout.validator_study, settings, inputs)]
+    return [Unit(job.layout.validator_study, content, inputs)]
 
 
 def _truth(split: str, job: Job) -> Path:
@@ -183,18 +215,18 @@ def _timing(auxiliary: str, split: str, job: Job) -> Path:
     return job.layout.opinions(auxiliary, split) / TIMING
 
 
-def _make_study(job: Job, folder: Path) -> Counts:
-    splits = [split for split in job.config.corpora.unlabelled if _truth(split, job).is_dir()]
+def _make_study(asked: ValidatorStudy, job: Job, folder: Path) -> Counts:
+    splits, conventions = asked.splits, _conventions(asked.score)
     labels = {f"{split}/{row.id}": row for split in splits for row in read_utterances(_chunks(split, job))}
     said = dict(chain.from_iterable(_said(split, job) for split in splits))
-    errors = {key: true_errors(said[key], row.text or "", _conventions(job)) for key, row in labels.items()}
-    for auxiliary in [name for name in job.config.auxiliaries if _table(name, job).exists()]:
+    errors = {key: true_errors(said[key], row.text or "", conventions) for key, row in labels.items()}
+    for auxiliary in asked.auxiliaries:
         distances = {row.id: row for row in read_distances(_table(auxiliary, job)) if row.split in splits}
         _demand_same_chunks(labels, distances, _table(auxiliary, job))
         judged = [JudgedChunk(distances[key], errors[key]) for key in labels]
         paths = [_timing(auxiliary, split, job) for split in splits]
         cost = summed(read_timing(path) for path in paths) if all(path.exists() for path in paths) else None
-        figures = {"auxiliary": auxiliary, **study(judged, job.config.score.bad_label_mer)}
+        figures = {"auxiliary": auxiliary, **study(judged, asked.score.bad_label_mer)}
         record = {**figures, "cost": None if cost is None else asdict(cost)}
         write_text(folder / f"{auxiliary}.json", json.dumps(record, ensure_ascii=False, indent=1) + "\n")
     return Counts(len(labels), len(labels), {}, "chunks")

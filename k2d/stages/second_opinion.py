@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,29 +23,37 @@ from k2d.pipeline.job import Counts, Job, Unit
 VERSION = DECODER_VERSION
 
 
-def units(job: Job) -> list[Unit]:
+@dataclass(frozen=True, slots=True)
+class Opinions:
+    """An auxiliary's hypotheses for the chunks of a split."""
+
+    auxiliary: str
+    split: str
+    work: Work
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        return {"auxiliary": self.auxiliary, "split": self.split, **settings_of_work(self.work)}
+
+
+def units(job: Job) -> list[Unit[Opinions]]:
     """An auxiliary on the chunks of a split is a unit."""
     splits = job.config.corpora.unlabelled
     return [_unit(auxiliary, split, job) for auxiliary in job.config.auxiliaries for split in splits]
 
 
-def _unit(auxiliary: str, split: str, job: Job) -> Unit:
-    work = _work(auxiliary, job)
-    settings = {"auxiliary": auxiliary, "split": split, **settings_of_work(work)}
-    inputs = (work.model, job.layout.chunks(split))
-    return Unit(job.layout.opinions(auxiliary, split), settings, inputs)
-
-
-def _work(auxiliary: str, job: Job) -> Work:
+def _unit(auxiliary: str, split: str, job: Job) -> Unit[Opinions]:
     recogniser = job.config.auxiliaries[auxiliary]
-    return work_of(auxiliary, recogniser, job, clips=True, timestamps=False, mode=recogniser.decode)
+    work = work_of(auxiliary, recogniser, job, clips=True, timestamps=False, mode=recogniser.decode)
+    output, inputs = job.layout.opinions(auxiliary, split), (work.model, job.layout.chunks(split))
+    return Unit(output, Opinions(auxiliary, split, work), inputs)
 
 
-def make(unit: Unit, job: Job, folder: Path) -> Counts:
+def make(unit: Unit[Opinions], job: Job, folder: Path) -> Counts:
     """Decode every chunk of a split once by one auxiliary. One that cannot be heard has an empty opinion."""
-    work = _work(str(unit.settings["auxiliary"]), job)
+    work = unit.content.work
     cache, tally = cache_of(unit, job), Tally()
-    items = chunk_items(job.layout.chunks(str(unit.settings["split"])), tally)
+    items = chunk_items(job.layout.chunks(unit.content.split), tally)
     with (
         (folder / HYPOTHESES).open("w", encoding="utf-8", newline="\n") as hypotheses,
         (folder / TEXT).open("w", encoding="utf-8", newline="\n") as texts,

@@ -9,9 +9,9 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from itertools import repeat
 from pathlib import Path
 from typing import Any
@@ -39,7 +39,47 @@ VERSION = 1
 TEACHER_ALONE = "_teacher_alone"  # in place of an auxiliary where there is none; no auxiliary can have this name
 
 
-def units(job: Job) -> list[Unit]:
+@dataclass(frozen=True, slots=True)
+class ChunkDistances:
+    """How far the opinions of an auxiliary on all chunks are from the teacher's labels."""
+
+    auxiliary: str
+    measuring: Measuring
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        return {
+            "auxiliary": self.auxiliary,
+            "measuring": asdict(self.measuring),
+            "measuring_version": f"{MEASURING_VERSION}: {WHAT_IS_NEW}",
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class KeptChunks:
+    """What a method keeps of all chunks."""
+
+    method: str
+    rule: str
+    alpha: float
+    auxiliary: str
+    also: tuple[str, ...]
+    measuring: Measuring
+    """As the distances were measured; their folder is an input, and records it."""
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        return {
+            "method": self.method,
+            "rule": self.rule,
+            "alpha": self.alpha,
+            "auxiliary": self.auxiliary,
+            "also": list(self.also),
+            "also_version": LABELS_VERSION if self.also else None,
+        }
+
+
+def units(job: Job) -> list[Unit[ChunkDistances | KeptChunks]]:
     """The distances to every auxiliary, then what every method keeps."""
     methods = job.config.select.methods
     if not job.config.corpora.unlabelled:
@@ -55,14 +95,15 @@ def units(job: Job) -> list[Unit]:
     return [*distances, *(_method_unit(name, method, job) for name, method in methods.items())]
 
 
-def make(unit: Unit, job: Job, folder: Path) -> Counts:
+def make(unit: Unit[ChunkDistances | KeptChunks], job: Job, folder: Path) -> Counts:
     """Measure all chunks against one auxiliary, or decide on them by one method."""
     with ExitStack() as stack:
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix=".scratch-", dir=folder)))
         splits = sorted(job.config.corpora.unlabelled, key=lambda split: f"{split}/")  # so that all ids are in order
-        chunks = [Chunks(split, _chunks_folder(split, job), scratch / str(n)) for n, split in enumerate(splits)]
-        what = _make_distances if "measuring" in unit.settings else _make_method
-        return what(unit, job, chunks, folder)
+        chunks = [Chunks(split, job.layout.chunks(split), scratch / str(n)) for n, split in enumerate(splits)]
+        if isinstance(unit.content, ChunkDistances):
+            return _measure_chunks(unit.content, job, chunks, folder)
+        return _keep_chunks(unit.content, job, chunks, folder)
 
 
 # --- units ---
@@ -72,45 +113,27 @@ def _auxiliaries(job: Job) -> list[str]:
     return list(job.config.auxiliaries) or [TEACHER_ALONE]
 
 
-def _chunks_folder(split: str, job: Job) -> Path:
-    return job.layout.chunks(split)
-
-
 def _opinion(auxiliary: str, split: str, job: Job) -> Path | None:
     return None if auxiliary == TEACHER_ALONE else job.layout.opinions(auxiliary, split) / "text"
 
 
-def _distances_folder(auxiliary: str, job: Job) -> Path:
-    return job.layout.distances(auxiliary)
-
-
-def _distances_unit(auxiliary: str, job: Job) -> Unit:
+def _distances_unit(auxiliary: str, job: Job) -> Unit[ChunkDistances | KeptChunks]:
     splits = job.config.corpora.unlabelled
-    settings = {
-        "auxiliary": auxiliary,
-        "measuring": asdict(_measuring(job.config.select)),
-        "measuring_version": f"{MEASURING_VERSION}: {WHAT_IS_NEW}",
-    }
     opinions = (_opinion(auxiliary, split, job) for split in splits)
-    inputs = [*(_chunks_folder(split, job) for split in splits), *(path for path in opinions if path is not None)]
+    inputs = [*(job.layout.chunks(split) for split in splits), *(path for path in opinions if path is not None)]
     if job.config.select.lexicon:
         inputs.append(PROJECT_ROOT / job.config.select.lexicon)
-    return Unit(_distances_folder(auxiliary, job), settings, tuple(inputs))
+    content = ChunkDistances(auxiliary, _measuring(job.config.select))
+    return Unit(job.layout.distances(auxiliary), content, tuple(inputs))
 
 
-def _method_unit(name: str, method: Method, job: Job) -> Unit:
+def _method_unit(name: str, method: Method, job: Job) -> Unit[ChunkDistances | KeptChunks]:
     select = job.config.select
     auxiliary = method.auxiliary or _auxiliaries(job)[0]
-    settings = {
-        "method": name,
-        "rule": method.rule,
-        "alpha": select.alpha if method.alpha is None else method.alpha,
-        "auxiliary": auxiliary,
-        "also": list(method.also),
-        "also_version": LABELS_VERSION if method.also else None,
-    }
-    chunks = (_chunks_folder(split, job) for split in job.config.corpora.unlabelled)
-    return Unit(job.layout.selection(name), settings, (_distances_folder(auxiliary, job), *chunks))
+    alpha = select.alpha if method.alpha is None else method.alpha
+    content = KeptChunks(name, method.rule, alpha, auxiliary, method.also, _measuring(select))
+    chunks = (job.layout.chunks(split) for split in job.config.corpora.unlabelled)
+    return Unit(job.layout.selection(name), content, (job.layout.distances(auxiliary), *chunks))
 
 
 def _measuring(select: Select) -> Measuring:
@@ -129,13 +152,13 @@ def _measuring(select: Select) -> Measuring:
 # --- distances ---
 
 
-def _make_distances(unit: Unit, job: Job, chunks: list[Chunks], folder: Path) -> Counts:
-    auxiliary = str(unit.settings["auxiliary"])
+def _measure_chunks(asked: ChunkDistances, job: Job, chunks: list[Chunks], folder: Path) -> Counts:
+    auxiliary = asked.auxiliary
     total = sum(each.n_chunks for each in chunks)
     pairs = (pair for each in chunks for pair in each.pairs(_opinion(auxiliary, each.split, job)))
     cache = job.layout.cache  # saves time and decides nothing
     keeping = Keeping(guesses=cache / "phonemes", blocks=cache / "distances" / auxiliary)
-    lines = measured_lines(pairs, _measuring(job.config.select), nj=job.nj, total=total, keeping=keeping)
+    lines = measured_lines(pairs, asked.measuring, nj=job.nj, total=total, keeping=keeping)
     n_rows = write_distances(folder / DISTANCES, sort_lines(lines, chunks[0].scratch))
     shutil.rmtree(cache / "distances" / auxiliary, ignore_errors=True)
     return Counts(total, n_rows, {}, "chunks")
@@ -144,14 +167,14 @@ def _make_distances(unit: Unit, job: Job, chunks: list[Chunks], folder: Path) ->
 # --- methods ---
 
 
-def _make_method(unit: Unit, job: Job, chunks: list[Chunks], folder: Path) -> Counts:
-    settings, tally = unit.settings, SelectionTally()
+def _keep_chunks(asked: KeptChunks, job: Job, chunks: list[Chunks], folder: Path) -> Counts:
+    tally = SelectionTally()
     with ExitStack() as stack:
         kept = {each.split: stack.enter_context(each.kept_ids.open("w", encoding="utf-8")) for each in chunks}
 
         def decisions() -> Iterator[Decision]:
             course_of = {each.split: each.courses() for each in chunks}
-            for row, decision in _decided(settings, job, chunks):
+            for row, decision in _decided(asked, job, chunks):
                 tally.add(row, decision.reason, course_of[row.split](row.chunk_id, row.recording))
                 if not decision.reason:
                     kept[row.split].write(f"{row.chunk_id}\n")
@@ -159,18 +182,18 @@ def _make_method(unit: Unit, job: Job, chunks: list[Chunks], folder: Path) -> Co
 
         write_decisions(folder / DECISIONS, decisions())
     if not tally.all.kept.n_chunks and not job.config.select.allow_empty:
-        raise K2DError(_nothing_kept(tally, settings))
+        raise K2DError(_nothing_kept(tally, asked))
     for each in chunks:
         each.write_kept(folder / KEPT / each.split)
-    write_text(folder / RECORD, json.dumps(_record(settings, tally, job), ensure_ascii=False, indent=1) + "\n")
+    write_text(folder / RECORD, json.dumps(_record(asked, tally), ensure_ascii=False, indent=1) + "\n")
     return Counts(tally.all.total.n_chunks, tally.all.kept.n_chunks, tally.n_dropped(), "chunks")
 
 
-def _decided(settings: Mapping[str, Any], job: Job, chunks: list[Chunks]) -> Iterator[tuple[ChunkRow, Decision]]:
+def _decided(asked: KeptChunks, job: Job, chunks: list[Chunks]) -> Iterator[tuple[ChunkRow, Decision]]:
     """Each chunk with the decision on it, by id."""
-    rule, alpha, also = RULES[settings["rule"]], settings["alpha"], label_rules(settings["also"])
-    rows = read_distances(_distances_folder(settings["auxiliary"], job) / DISTANCES)
-    normalise = Comparer(_measuring(job.config.select)).normalise
+    rule, alpha, also = RULES[asked.rule], asked.alpha, label_rules(asked.also)
+    rows = read_distances(job.layout.distances(asked.auxiliary) / DISTANCES)
+    normalise = Comparer(asked.measuring).normalise
     known = (label for each in chunks for label in each.labels(normalise))
     labels: Iterator[Label | None] = known if also else repeat(None)
     for row, label in zip(rows, labels, strict=bool(also)):
@@ -181,22 +204,22 @@ def _decided(settings: Mapping[str, Any], job: Job, chunks: list[Chunks]) -> Ite
         yield row, Decision(row.id, reason, distance)
 
 
-def _nothing_kept(tally: SelectionTally, settings: Mapping[str, Any]) -> str:
+def _nothing_kept(tally: SelectionTally, asked: KeptChunks) -> str:
     dropped = ", ".join(f"{reason} {n:,}" for reason, n in tally.n_dropped().items()) or "none"
-    found = f"the method {settings['method']} (rule {settings['rule']}, alpha {settings['alpha']:g}) keeps nothing"
+    found = f"the method {asked.method} (rule {asked.rule}, alpha {asked.alpha:g}) keeps nothing"
     remedy = "look at the distances (python -m k2d select --sweep 0.1:0.9:0.1), or go on with select.allow_empty=true"
     return f"{found} of {tally.all.total.n_chunks:,} chunks: dropped {dropped}; {remedy}"
 
 
-def _record(settings: Mapping[str, Any], tally: SelectionTally, job: Job) -> dict[str, Any]:
-    measuring = _measuring(job.config.select)
-    signature = Comparer(measuring).signature
-    auxiliary = settings["auxiliary"]
+def _record(asked: KeptChunks, tally: SelectionTally) -> dict[str, Any]:
+    signature = Comparer(asked.measuring).signature
     return {
-        **{key: settings[key] for key in ("method", "rule", "alpha")},
-        "auxiliary": None if auxiliary == TEACHER_ALONE else auxiliary,
-        "also": settings["also"],
-        "settings": asdict(measuring),
-        "signature": f"{signature}|also:{LABELS_VERSION}" if settings["also"] else signature,
+        "method": asked.method,
+        "rule": asked.rule,
+        "alpha": asked.alpha,
+        "auxiliary": None if asked.auxiliary == TEACHER_ALONE else asked.auxiliary,
+        "also": list(asked.also),
+        "settings": asdict(asked.measuring),
+        "signature": f"{signature}|also:{LABELS_VERSION}" if asked.also else signature,
         **tally.as_json(),
     }

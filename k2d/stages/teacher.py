@@ -6,16 +6,16 @@ from pathlib import Path
 
 from k2d.core.layout import TEACHER
 from k2d.fitting.labelled_model import VERSION as TRAINING_VERSION
-from k2d.fitting.labelled_model import make_model, unit_of
+from k2d.fitting.labelled_model import LabelledModel, make_model, unit_of
 from k2d.pipeline.job import Counts, Job, Unit
 
 VERSION = TRAINING_VERSION
 
 
-def units(job: Job) -> list[Unit]:
+def units(job: Job) -> list[Unit[LabelledModel]]:
     return [unit_of(TEACHER, job.config.teacher, "teacher", job)]
 
 
-def make(unit: Unit, job: Job, folder: Path) -> Counts:
+def make(unit: Unit[LabelledModel], job: Job, folder: Path) -> Counts:
     """Make the teacher's folder."""
-    return make_model("teacher", unit, job.config.teacher, job, folder)
+    return make_model("teacher", unit, job, folder)

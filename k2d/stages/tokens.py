@@ -6,10 +6,12 @@ Teacher and auxiliaries share it. A model that is taken ready brings its own, an
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from k2d.config import settings_of
-from k2d.config.schema import Config, Recogniser
+from k2d.config.schema import Config, Recogniser, Tokens
 from k2d.core.errors import UsageError
 from k2d.core.layout import PROJECT_ROOT
 from k2d.data.kaldi.datadir import read_utterances
@@ -22,30 +24,45 @@ VERSION = 1
 LANGUAGE = "zho"  # of the prompt, where no recogniser names one
 
 
-def units(job: Job) -> list[Unit]:
+@dataclass(frozen=True, slots=True)
+class Vocabulary:
+    """The pieces and the list of tokens."""
+
+    options: Tokens
+    splits: tuple[str, ...]
+    window: Window
+    languages: list[str]
+    family: str
+    """Of the models that share it; their configs are not inputs here, and the window stands for them."""
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        return {
+            **settings_of(self.options),
+            "splits": list(self.splits),
+            "window": [self.window.length_s, self.window.rate_hz, self.window.time_step_s],
+            "languages": self.languages,
+        }
+
+
+def units(job: Job) -> list[Unit[Vocabulary]]:
     """One, if anything is trained here."""
     trained = trained_here(job.config)
     if not trained:
         return []
-    window = _common_window(trained)
-    settings = {
-        **settings_of(job.config.tokens),
-        "splits": list(job.config.corpora.labelled),
-        "window": [window.length_s, window.rate_hz, window.time_step_s],
-        "languages": _languages(trained),
-    }
-    inputs = tuple(job.layout.split(split) for split in job.config.corpora.labelled)
-    return [Unit(job.layout.tokens, settings, inputs)]
+    splits = job.config.corpora.labelled
+    window, languages, family = _common_window(trained), _languages(trained), next(iter(trained.values())).family
+    content = Vocabulary(job.config.tokens, splits, window, languages, family)
+    return [Unit(job.layout.tokens, content, tuple(job.layout.split(split) for split in splits))]
 
 
-def make(unit: Unit, job: Job, folder: Path) -> Counts:
+def make(unit: Unit[Vocabulary], job: Job, folder: Path) -> Counts:
     """Train the vocabulary on the labelled texts, and write its files."""
-    trained = trained_here(job.config)
+    vocabulary = unit.content
     found = [row.text or "" for path in unit.inputs for row in read_utterances(path)]
     texts = [text for text in found if text.strip()]
-    family = FAMILIES[next(iter(trained.values())).family]
-    window, languages = _common_window(trained), _languages(trained)
-    family.write_vocabulary(folder, texts, window, languages, **settings_of(job.config.tokens))
+    options, family = settings_of(vocabulary.options), FAMILIES[vocabulary.family]
+    family.write_vocabulary(folder, texts, vocabulary.window, vocabulary.languages, **options)
     return Counts(len(found), len(texts), {"empty_text": len(found) - len(texts)}, "texts")
 
 

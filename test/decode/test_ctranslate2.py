@@ -11,7 +11,7 @@ from k2d.decode.long_recordings import decode_recordings
 from k2d.decode.options import Options
 from k2d.decode.sources import Clip, Source
 from k2d.export import ctranslate2
-from k2d.export.request import Wanted
+from k2d.export.request import ExportRequest
 from k2d.models.whisper.ctranslate2_engine import load, write_facts
 from k2d.models.whisper.recogniser import load_whisper
 
@@ -31,7 +31,7 @@ def converted(tmp_path_factory):
     folders = {}
     for compute_type in ("fp32", "int8"):
         folder = folders[compute_type] = tmp_path_factory.mktemp(compute_type)
-        ctranslate2.write(tiny_checkpoint(), Wanted("tiny", compute_type=compute_type), folder)
+        ctranslate2.write(tiny_checkpoint(), ExportRequest("tiny", compute_type=compute_type), folder)
         write_facts(folder, tiny_checkpoint())
     return folders
 

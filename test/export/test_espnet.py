@@ -9,12 +9,12 @@ from models_made import made_recogniser
 
 from k2d.core.errors import K2DError
 from k2d.export import espnet
-from k2d.export.request import Wanted
+from k2d.export.request import ExportRequest
 from k2d.models.parity_check import make_probe, probe_logits
 
 pytestmark = pytest.mark.slow  # ESPnet takes seconds to import
 
-WANTED = Wanted("k2d_composite-s1")
+WANTED = ExportRequest("k2d_composite-s1")
 
 
 @pytest.fixture(scope="module")

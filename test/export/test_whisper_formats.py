@@ -13,13 +13,13 @@ from whisper_tiny import sound, talks, tiny_checkpoint
 
 from k2d.core.errors import K2DError
 from k2d.export import ctranslate2, huggingface, openai
-from k2d.export.request import Wanted
+from k2d.export.request import ExportRequest
 from k2d.models.whisper.checkpoint_files import read_whisper
 
 pytestmark = pytest.mark.slow  # transformers takes seconds to import
 
 DIMS = {"99 languages": TINY, "English": ENGLISH, "100 languages": V3}
-WANTED = Wanted("k2d_per-s1", ("zh",))
+WANTED = ExportRequest("k2d_per-s1", ("zh",))
 SAMPLES = speechlike(70.0, seed=3).astype(np.float32)
 N_TOKENS = 24
 
@@ -165,13 +165,13 @@ def test_a_checkpoints_own_rules_go_with_it(tmp_path):
 def test_the_language_that_a_checkpoint_names_goes_with_it(tmp_path):
     face = write_hugging_face(tmp_path / "face", language="<|en|>")
     (tmp_path / "out").mkdir()
-    huggingface.write(face, Wanted("x"), tmp_path / "out")
+    huggingface.write(face, ExportRequest("x"), tmp_path / "out")
     assert json.loads((tmp_path / "out" / "generation_config.json").read_text())["language"] == "en"
 
 
 def test_a_mean_of_languages_is_not_claimed(tmp_path):
     (tmp_path / "out").mkdir()
-    huggingface.write(write_openai(tmp_path / "model.pt"), Wanted("x", ("zh", "en")), tmp_path / "out")
+    huggingface.write(write_openai(tmp_path / "model.pt"), ExportRequest("x", ("zh", "en")), tmp_path / "out")
     assert "language" not in json.loads((tmp_path / "out" / "generation_config.json").read_text())
 
 

@@ -32,6 +32,6 @@ def test_a_set_of_unknown_length_is_counted_and_not_timed(tmp_path):
     (data / "wav.scp").write_text("a a.wav\n")
     (tmp_path / "x.yaml").write_text("{}\n")
     job = make_job(load_config(tmp_path / "x.yaml", [f"exp={tmp_path / 'exp'}", f"data={tmp_path / 'data'}"]))
-    counts = make_speed(speed_unit({"teacher": WORK}, "lab/test", job), {"teacher": WORK}, job, tmp_path)
+    counts = make_speed(speed_unit({"teacher": WORK}, "lab/test", job).content, job, tmp_path)
     assert (counts.n_in, counts.kept, counts.dropped) == (1, 0, {"no_durations": 1})
     assert not (tmp_path / "speed.json").exists()

@@ -11,7 +11,7 @@ from k2d.core.layout import PROJECT_ROOT, Layout
 from k2d.core.lock import holding
 from k2d.core.stamp import read_stamp
 from k2d.pipeline import recovery
-from k2d.pipeline.job import Counts, Job, Unit
+from k2d.pipeline.job import Counts, Job, Settings, Unit
 from k2d.pipeline.recovery import recover
 from k2d.pipeline.runner import run_stage
 
@@ -30,7 +30,7 @@ class Toy:
         return self
 
     def units(self, job):
-        return [Unit(self.exp / "toys" / "a", {"is": self.setting})]
+        return [Unit(self.exp / "toys" / "a", Settings({"is": self.setting}))]
 
     def make(self, unit, job, folder):
         self.n_made += 1

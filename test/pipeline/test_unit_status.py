@@ -9,7 +9,7 @@ from toy_road import toy_road
 
 from k2d.core import hashing, stamp
 from k2d.core.errors import K2DError
-from k2d.pipeline.job import Unit
+from k2d.pipeline.job import Settings, Unit
 from k2d.pipeline.listing import progress_of
 from k2d.pipeline.stage_list import BY_VERB
 from k2d.pipeline.unit_status import check_writable
@@ -108,7 +108,7 @@ def test_an_input_without_a_stamp_is_read_once_by_a_process(road, reads):
     checkpoint.write_bytes(b"weights")
     os.utime(checkpoint, (1_600_000_000, 1_600_000_000))
     road.stages["second_opinion"].units = lambda job: [
-        Unit(job.layout.exp / "opinions" / name, {}, (checkpoint,)) for name in "abc"
+        Unit(job.layout.exp / "opinions" / name, Settings({}), (checkpoint,)) for name in "abc"
     ]
     road.run("second_opinion")
     assert reads.count(checkpoint) == 1
@@ -124,8 +124,8 @@ def test_a_folder_that_several_units_read_is_looked_at_once_while_nothing_is_mad
 
 def test_a_unit_that_reads_what_one_before_it_makes_is_made_from_the_new_one(road):
     def units(job):
-        first = Unit(job.layout.exp / "first", {"alpha": job.config.select.alpha})
-        return [first, Unit(job.layout.exp / "second", {}, (first.output,))]
+        first = Unit(job.layout.exp / "first", Settings({"alpha": job.config.select.alpha}))
+        return [first, Unit(job.layout.exp / "second", Settings({}), (first.output,))]
 
     road.stages["select"].units = units
     road.run("select")

@@ -8,7 +8,7 @@ import pytest
 from toy_road import toy_road
 
 from k2d.core.errors import K2DError, UsageError
-from k2d.pipeline.job import Unit
+from k2d.pipeline.job import Settings, Unit
 from k2d.pipeline.listing import progress_of
 from k2d.pipeline.stage_list import BY_VERB
 from k2d.pipeline.upstream import Upstream
@@ -102,7 +102,10 @@ def test_only_what_a_stage_is_led_to_matters(road):
     def select(seed_of_b):
         def units(job):
             opinions = (job.layout.exp / "opinions",)
-            return [Unit(job.layout.exp / "select" / n, {"n": seed_of_b if n == "b" else 0}, opinions) for n in "ab"]
+            return [
+                Unit(job.layout.exp / "select" / n, Settings({"n": seed_of_b if n == "b" else 0}), opinions)
+                for n in "ab"
+            ]
 
         return units
 
@@ -121,7 +124,7 @@ def test_the_whole_road_is_never_refused(road):
 
 def test_a_folder_that_is_replaced_without_asking_needs_no_force(road):
     def units(job):
-        return [Unit(job.layout.exp / "select/a", {"alpha": job.config.select.alpha}, (), is_disposable=True)]
+        return [Unit(job.layout.exp / "select/a", Settings({"alpha": job.config.select.alpha}), (), is_disposable=True)]
 
     road.stages["select"].units = units
     road.run()
@@ -161,8 +164,8 @@ def test_a_unit_whose_settings_cannot_be_told_any_more_is_passed_over(road):
         record = job.layout.exp / "opinions" / "text"
         output = job.layout.exp / "select" / "a"
         if record.exists():
-            return [Unit(output, {"max_s": 30})]
-        return [Unit(output, {"max_s": None}, (record,))]
+            return [Unit(output, Settings({"max_s": 30}))]
+        return [Unit(output, Settings({"max_s": None}), (record,))]
 
     road.stages["select"].units = select
     road.run()
@@ -173,7 +176,7 @@ def test_a_unit_whose_settings_cannot_be_told_any_more_is_passed_over(road):
 def test_an_input_that_is_read_only_where_it_is_there_may_be_lost(road):
     def select(job):
         timing = job.layout.exp / "opinions" / "text"
-        return [Unit(job.layout.exp / "select" / "a", {}, (timing,) if timing.exists() else ())]
+        return [Unit(job.layout.exp / "select" / "a", Settings({}), (timing,) if timing.exists() else ())]
 
     road.stages["select"].units = select
     road.run()
@@ -206,7 +209,7 @@ def corpora(road):
         names = [job.corpus] if job.corpus else ["mini", "lectures"]
         if lacking := [name for name in names if name not in roots]:
             raise UsageError(f"{lacking[0]}: where is the raw corpus?")
-        return [Unit(job.layout.data / name, {"root": roots[name], "raw": raw[name]}) for name in names]
+        return [Unit(job.layout.data / name, Settings({"root": roots[name], "raw": raw[name]})) for name in names]
 
     def make(unit, job, folder):
         (folder / "train").mkdir()
@@ -217,7 +220,7 @@ def corpora(road):
 
     def second_opinion(job):
         data = tuple(job.layout.data / name / "train" / "wav.scp" for name in ("mini", "lectures"))
-        return [Unit(job.layout.exp / "opinions", {}, data)]
+        return [Unit(job.layout.exp / "opinions", Settings({}), data)]
 
     first = replace(road.stages["second_opinion"], units=prepare, made=[])
     first.make = make
@@ -265,7 +268,9 @@ def test_directories_of_ones_own_beside_those_of_stage_1_are_fine(corpora):
     own = corpora.root / "data" / "mini" / "subset"
     own.mkdir()
     (own / "wav.scp").write_text("a a.wav\n")
-    corpora.stages["second_opinion"].units = lambda job: [Unit(job.layout.exp / "mine", {}, (own / "wav.scp",))]
+    corpora.stages["second_opinion"].units = lambda job: [
+        Unit(job.layout.exp / "mine", Settings({}), (own / "wav.scp",))
+    ]
     assert corpora.run("second_opinion", overrides=corpora.both) == ["mine"]
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from k2d.config import Config, load_config
 from k2d.core.layout import PROJECT_ROOT
-from k2d.pipeline.job import Counts, Job, Unit
+from k2d.pipeline.job import Counts, Job, Settings, Unit
 from k2d.pipeline.runner import make_job, run_stage
 from k2d.pipeline.stage_list import BY_VERB, Stage
 
@@ -69,13 +69,15 @@ def toy_road(root: Path, monkeypatch: pytest.MonkeyPatch) -> ToyRoad:
     def select(job: Job) -> list[Unit]:
         settings = {"alpha": job.config.select.alpha}
         opinions = job.layout.exp / "opinions"
-        return [Unit(job.layout.exp / "select" / name, {**settings, "name": name}, (opinions,)) for name in "ab"]
+        return [
+            Unit(job.layout.exp / "select" / name, Settings({**settings, "name": name}), (opinions,)) for name in "ab"
+        ]
 
     def one(folder: str, reads: str) -> Callable[[Job], list[Unit]]:
-        return lambda job: [Unit(job.layout.exp / folder, {"folder": folder}, (job.layout.exp / reads,))]
+        return lambda job: [Unit(job.layout.exp / folder, Settings({"folder": folder}), (job.layout.exp / reads,))]
 
     def second_opinion(job: Job) -> list[Unit]:
-        return [Unit(job.layout.exp / "opinions", {"beam": job.config.decode.beam})]
+        return [Unit(job.layout.exp / "opinions", Settings({"beam": job.config.decode.beam}))]
 
     stages = {
         "second_opinion": ToyStage(second_opinion),

@@ -17,7 +17,7 @@ from torch import Tensor
 from k2d.decode.long_recordings import decode_recordings
 from k2d.decode.sources import Source
 from k2d.export import ctranslate2, huggingface
-from k2d.export.request import Wanted
+from k2d.export.request import ExportRequest
 from tools.bench.whisper_forced import LABELLING, N_TOKENS, added, report, timed_in_turns
 
 _N_PROMPT = 3  # start, language, task
@@ -43,7 +43,7 @@ def transformers_way(checkpoint: Path, speech: list[Any]) -> Callable[[], Any]:
 
     folder = checkpoint.parent / "huggingface"
     folder.mkdir()
-    huggingface.write(checkpoint, Wanted("bench", ("zh",)), folder)
+    huggingface.write(checkpoint, ExportRequest("bench", ("zh",)), folder)
     model = WhisperForConditionalGeneration.from_pretrained(folder, attn_implementation="sdpa")
     processor = WhisperProcessor.from_pretrained(folder)
     rows: dict[int, Tensor] = {}
@@ -77,7 +77,7 @@ def faster_way(checkpoint: Path, speech: list[Any], compute_type: Any, threads: 
 
     folder = checkpoint.parent / f"ctranslate2_{compute_type}"
     folder.mkdir()
-    ctranslate2.write(checkpoint, Wanted("bench", ("zh",), compute_type), folder)
+    ctranslate2.write(checkpoint, ExportRequest("bench", ("zh",), compute_type), folder)
     kind = {"fp32": "float32", "int8": "int8"}[compute_type]
     model = WhisperModel(str(folder), device="cpu", compute_type=kind, cpu_threads=threads)
     wanted: dict[str, Any] = {

@@ -22,7 +22,7 @@ from k2d.data.kaldi.tables import Table
 
 @dataclass(frozen=True, slots=True)
 class Combined:
-    """How many utterances were written, and what was left out."""
+    """The number of utterances written, and the files left out."""
 
     n_utterances: int
     notes: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""Mend a data directory in place: sort, write what was read as mended, keep what all files have, drop bad items."""
+"""Mend a data directory in place: sort it, write the mended lines, keep the ids that all files have, drop bad items."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _MENDABLE = {
 
 @dataclass
 class Fixed:
-    """What became of the utterances, and which files changed."""
+    """The counts of utterances, and the files that changed."""
 
     folder: Path
     n_kept: int = 0

@@ -1,4 +1,4 @@
-"""One line of a table in its canonical form: what can be mended is mended and told, the rest is refused."""
+"""One line of a table in its canonical form: what can be mended is mended and reported, the rest is refused."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _ODD_SPACE = re.compile(r"[^\S\x00-\x20\x7f-\x9f]")  # Unicode's white space bey
 
 
 class Finding(NamedTuple):
-    """Something told about a line."""
+    """A finding about a line."""
 
     treatment: Treatment
     code: str

@@ -33,7 +33,7 @@ class By(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Subset:
-    """How much was taken, and how many ids of a list the source does not have."""
+    """The number of utterances taken, and how many ids of a list the source does not have."""
 
     n_kept: int
     n_in: int
