@@ -265,6 +265,7 @@ def test_nothing_unsafe_is_imported_or_called():
 @pytest.mark.parametrize(
     "words", [["--help"], ["config"], ["data", "--help"], ["stages"], ["plan", "--conf", "conf/k2d_large_v2.yaml"]]
 )
+@pytest.mark.slow
 def test_light_verbs_import_nothing_heavy(words):
     """No torch, espnet or kaldiio for what does not need them; nor noise about data that cannot be fetched."""
     code = (

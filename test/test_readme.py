@@ -195,6 +195,7 @@ def test_files_that_a_page_names_exist(page):
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name)
+@pytest.mark.slow
 def test_settings_that_a_page_names_exist(page):
     found = {s for s in _DOTTED.findall(page.read_text(encoding="utf-8")) if not _FILE.search(s)}
     assert [setting for setting in found if not is_setting(setting)] == []
@@ -221,6 +222,7 @@ def test_a_command_is_one_that_its_parser_takes(command):
 
 
 @pytest.mark.parametrize("command", RUN_COMMANDS, ids=written)
+@pytest.mark.slow
 def test_a_run_is_one_that_run_sh_takes(command):
     """Its options, its config, and every setting with its value."""
     words, settings, asked = list(command.words[1:]), [], {}

@@ -106,6 +106,7 @@ def test_values_are_never_run(untouched_project, value):
     assert not (untouched_project.root / "pwned").exists()
 
 
+@pytest.mark.slow
 def test_a_wrong_config_dies_before_any_stage(toys):
     done = toys.run("select.alpha=3", "sede=1")
     assert done.returncode == 2

@@ -24,6 +24,7 @@ def k2d(*words: str, stdout: int = subprocess.PIPE, **environment: str) -> subpr
 @pytest.mark.parametrize(
     "words", [[], ["--help"], ["config", "--help"], ["config", "--conf", "conf/mini.yaml"]], ids=" ".join
 )
+@pytest.mark.slow
 def test_a_reader_that_has_gone_is_no_error(words):
     """As in `python -m k2d | head -1`: what it wants is there, and nobody reads the rest."""
     reader, writer = os.pipe()
@@ -63,6 +64,7 @@ def test_ctrl_c_while_modules_are_imported(tmp_path, module, code):
     assert done.returncode == 130
 
 
+@pytest.mark.slow
 def test_a_message_with_han_characters_in_a_locale_of_ascii(tmp_path):
     (tmp_path / "wav.scp").write_text("課 a.wav\n", encoding="utf-8")
     (tmp_path / "utt2spk").write_text("課 s\n", encoding="utf-8")

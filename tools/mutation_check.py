@@ -25,7 +25,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-FAST = ("-m", "not slow")
 LIMIT_S = 600  # a change can make a loop endless; a loaded machine is slow
 
 
@@ -204,7 +203,7 @@ class Copy:
         tests = [f"test/{name}" for name in room.tests]
         if first and (self.folder / first).exists():
             tests.insert(0, first)
-        words = [sys.executable, "-m", "pytest", "-x", "-q", "--no-header", "-p", "no:cacheprovider", *FAST, *tests]
+        words = [sys.executable, "-m", "pytest", "-x", "-q", "--no-header", "-p", "no:cacheprovider", *tests]
         environment = {**os.environ, "PYTHONPATH": str(self.folder), "OMP_NUM_THREADS": "1"}
         try:
             done = subprocess.run(

@@ -275,6 +275,7 @@ def test_a_mistyped_key_is_refused_with_a_suggestion(tmp_path):
     ],
     ids=["digits", "parts", "open", "brackets", "braces", "long"],
 )
+@pytest.mark.slow
 def test_a_word_without_measure_is_a_fault_of_a_few_lines(tmp_path, word, fault):
     (found,) = faults_of(write(tmp_path, "seed: 1\n"), word)
     assert found.startswith("command line: ")

@@ -60,6 +60,7 @@ KILLED_WRITER = """
 
 
 @pytest.mark.parametrize("after_s", [0.0, 0.013, 0.05, 0.11, 0.2])
+@pytest.mark.slow
 def test_kill_at_any_moment_leaves_only_whole_things_under_final_names(tmp_path, after_s):
     environment = {**os.environ, "PYTHONPATH": str(PROJECT_ROOT)}
     command = [sys.executable, "-c", textwrap.dedent(KILLED_WRITER), str(tmp_path)]

@@ -69,6 +69,7 @@ def all_stops(tmp_path, work, **how):
 @pytest.mark.parametrize("old", [False, True])
 @pytest.mark.parametrize("can_exchange", [True, False])
 @pytest.mark.parametrize("cut", [None, "renames last", "renames are lost"])
+@pytest.mark.slow
 def test_after_a_kill_anywhere_the_old_or_the_new_folder_is_there_and_whole(tmp_path, old, can_exchange, cut):
     for place, disk in all_stops(tmp_path, publish_new, old=old, can_exchange=can_exchange):
         if cut:

@@ -30,6 +30,7 @@ def test_crash_exception_and_hang_cost_one_item_each():
     assert outcomes[8].error.startswith("the worker process died (signal SIGKILL)")
 
 
+@pytest.mark.slow
 def test_fresh_gives_every_item_its_own_process_and_otherwise_one_serves_many():
     assert len({o.value for o in run_each(process_id, range(3), nj=1, fresh=True)}) == 3
     assert len({o.value for o in run_each(process_id, range(3), nj=1)}) == 1

@@ -129,6 +129,7 @@ def test_those_that_could_be_started_do_the_work_of_the_others(refused):
     assert sorted((o.item, o.value, o.error) for o in outcomes) == [(n, n, "") for n in range(20)]
 
 
+@pytest.mark.slow
 def test_a_worker_that_dies_before_it_is_ready_is_no_fault_of_the_item(tmp_path):
     """As of a script without `if __name__ == "__main__"`, which every worker would run again."""
     import subprocess

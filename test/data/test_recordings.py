@@ -25,6 +25,7 @@ def test_a_file_that_the_disk_does_not_give_is_never_a_bad_item(tmp_path):
     assert "run the same command again" in str(told.value)
 
 
+@pytest.mark.slow
 def test_what_a_corpus_names_and_does_not_have_is_bad_as_what_is_damaged_is(tmp_path):
     good = write_audio(tmp_path / "good.wav", speechlike(1.0))
     (tmp_path / "cut.wav").write_bytes(good.read_bytes()[:5000])

@@ -183,6 +183,7 @@ def test_what_is_not_there_is_told(tmp_path):
         ("x", tarfile.CHRTYPE, "device"),
     ],
 )
+@pytest.mark.slow
 def test_a_hostile_archive_is_refused_and_nothing_written(tmp_path, member, kind, message):
     root = packed(tmp_path / "archive", write(tmp_path / "raw"), **{member: kind})
     with pytest.raises(K2DError, match=message):

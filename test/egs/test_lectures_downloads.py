@@ -153,6 +153,7 @@ TEXTS = [
 
 
 @pytest.mark.parametrize("where", ["", "zh000", "data/zh000"])
+@pytest.mark.slow
 def test_shards_are_unpacked_once_wherever_they_lie(root, rows, tmp_path, where):
     shard(root / where, "00000000", VIDEOS, TEXTS)
     shard(root / where, "00000001", {"other": 1.0})
@@ -188,6 +189,7 @@ def test_a_video_without_audio_is_for_stage_1_to_set_aside_and_audio_without_a_l
 
 
 @pytest.mark.parametrize("evil", ["../../evil", "/tmp/evil", "00000000/plain.wav"])
+@pytest.mark.slow
 def test_a_hostile_shard_is_refused_whole(root, rows, tmp_path, evil):
     shard(root, "00000000", {"plain": 1.0}, evil=evil)
     with pytest.raises(K2DError, match=r"00000000\.tar\.gz: nothing of it was unpacked, because"):
@@ -210,6 +212,7 @@ def test_a_shard_that_is_cut_off_or_twice_there_is_told(root, rows):
 
 
 @pytest.mark.parametrize("line", ["a", "a one", "a 1.0\na 2.0", " 3.0"])
+@pytest.mark.slow
 def test_durations_that_are_none_are_told_with_their_line(root, rows, line):
     shard(root, "00000000", {"a": 1.0})
     (root / "duration/00000000.txt").write_text(f"b 1.0\n{line}\n")

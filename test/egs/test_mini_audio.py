@@ -116,12 +116,14 @@ def test_lectures_are_without_text_and_the_truth_is_another_split(rows):
     assert all(row.text and row.language for row in truth)
 
 
+@pytest.mark.slow
 def test_short_splits_are_a_recording_for_each_utterance(rows):
     found = [row for split, row in rows if split in ("pool", "pool_dev", "read_test")]
     assert len(found) == 6
     assert all(row.id == row.recording_id and row.start_s is None and row.text for row in found)
 
 
+@pytest.mark.slow
 def test_tables_name_the_course_and_the_noise(rows, root):
     found = {(split, name, key): value for split, name, key, value in tables(root, OPTIONS)}
     lecture = next(row.id for split, row in rows if split == "lectures")
@@ -138,6 +140,7 @@ def test_tables_name_the_course_and_the_noise(rows, root):
 # --- what is heard ---------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_speech_is_where_the_truth_says_and_as_much_above_the_noise_as_the_table_says(rows, root):
     noise = {key: value for _, name, key, value in tables(root, OPTIONS) if name == "reco2noise"}
     checked = 0
@@ -173,6 +176,7 @@ def test_pauses_are_quiet_and_speech_fills_its_span(tmp_path):
     assert all(shares)
 
 
+@pytest.mark.slow
 def test_no_file_is_clipped(rows):
     for _, row in rows:
         assert np.abs(soundfile.read(row.audio)[0]).max() < 0.99
@@ -188,6 +192,7 @@ def test_two_workers_make_what_one_makes(root, tmp_path):
     assert len(checksums(root)) == 12 + 10  # recordings, and a record for each unit
 
 
+@pytest.mark.slow
 def test_a_voice_with_breath_is_the_same_at_another_time_of_day():
     """eSpeak seeds its noise with the second in which it starts: two processes must not differ by it."""
     script = (

@@ -142,6 +142,7 @@ def test_a_listed_recording_that_is_nowhere_is_named(raw, caplog):
         ("06NC12MAY_0101\t1621\t4596\tCS\tagain", "found the same stretch of 06nc12may_0101 again (first in "),
     ],
 )
+@pytest.mark.slow
 def test_a_line_that_is_wrong_is_named(raw, line, message):
     path = raw / "LDC2015S04/seame/data/conversation/transcript/phaseII/06NC12MAY_0101.txt"
     path.write_text(path.read_text(encoding="utf-8") + line + "\n", encoding="utf-8")

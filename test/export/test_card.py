@@ -98,6 +98,7 @@ def test_a_control_did_not_learn_from_chunks(whole):
 
 
 @pytest.mark.parametrize("form", ["openai", "huggingface", "ctranslate2"])
+@pytest.mark.slow
 def test_a_student_that_guesses_its_language_is_told_none(whole, form):
     _, text = card_in(whole, "teacher.family=whisper", "teacher.checkpoint=large-v2", form=form)
     assert "language=None" in text or '"language": None' in text

@@ -39,6 +39,7 @@ def test_the_finding_in_a_sentence(bench):
     )
 
 
+@pytest.mark.slow
 def test_a_teacher_that_wins_is_said_to_win(bench):
     for system, n_errors in (("teacher", 10), ("kd_all-s1", 12)):
         write_score(bench.exp, system, "mini/read_test", mer=figure(100, n_errors, 0, 0))

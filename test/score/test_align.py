@@ -75,6 +75,7 @@ def test_distance_to_itself_is_zero_and_totals_are_symmetric(a, b):
 
 
 @given(WORDS, WORDS)
+@pytest.mark.slow
 def test_errors_are_bounded_by_the_longer_side_and_the_difference_of_lengths(a, b):
     counts = align(tokens(a), tokens(b)).counts
     assert abs(len(a) - len(b)) <= counts.errors <= max(len(a), len(b))

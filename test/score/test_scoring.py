@@ -113,6 +113,7 @@ def test_a_text_against_itself_has_no_errors(text):
     assert mer(text, text).errors == 0
 
 
+@pytest.mark.slow
 def test_a_megabyte_on_both_sides_is_scored_in_bounded_time():
     """A looping hypothesis of 100,000 tokens against a reference of as many others."""
     start = time.process_time()

@@ -47,6 +47,7 @@ def test_phonemes_forgive_what_sounds_alike_and_nothing_else():
     assert COMPARER.compare("嗯好", "好")["per"] > 0
 
 
+@pytest.mark.slow
 def test_an_unknown_english_word_costs_something_unless_it_is_dropped():
     assert COMPARER.compare("我用 zzyzx", "我用")["per"] > 0
     drop = Comparer(Measuring(out_of_vocabulary="drop"))
@@ -134,6 +135,7 @@ def test_timestamps_at_the_ends_make_no_difference(texts):
     assert COMPARER.compare(f"<0.00>{inside}<9.00>", "") == COMPARER.compare(inside, "")
 
 
+@pytest.mark.slow
 def test_a_label_of_100_000_tokens_and_one_of_a_megabyte_take_bounded_time():
     loop = "<0.00> " + "thank you very much 謝謝 " * 20_000
     megabyte = "我們今天來看一個新的例子" * 28_000  # 1 MB in UTF-8

@@ -21,6 +21,7 @@ def whisper():
 
 @settings(max_examples=400, deadline=None)
 @given(data=st.data())
+@pytest.mark.slow
 def test_equals_whispers_and_changes_nothing_twice(whisper, any_text, data):
     text = data.draw(any_text)
     assert basic(text) == whisper(text)
@@ -70,6 +71,7 @@ def test_single_spaced():
 
 
 @pytest.mark.parametrize("piece", ["<", "(", "[a", "<1", "((", "😀", "\u0301", "，", "()", "\r"])
+@pytest.mark.slow
 def test_a_megabyte_of_trouble_takes_bounded_time(piece):
     started = time.process_time()
     basic(piece * (1_000_000 // len(piece)))

@@ -40,6 +40,7 @@ def test_the_model_reads_unknown_words():
     assert guess("overfitting")[-2:] == ("ɪ", "ŋ")
 
 
+@pytest.mark.slow
 def test_nothing_is_said_while_the_libraries_load():
     code = "from k2d.text.english import guess; import logging; logging.basicConfig(level=0); guess('softmax')"
     done = subprocess.run([sys.executable, "-W", "default", "-c", code], capture_output=True, text=True, check=True)

@@ -64,6 +64,7 @@ def test_script(script, text, normal):
 
 @settings(max_examples=300, deadline=None)
 @given(data=st.data(), basic=st.booleans(), script=st.sampled_from(["t2s", "per_char", "none"]))
+@pytest.mark.slow
 def test_what_is_normal_stays(any_text, data, basic, script):
     normalise = Normaliser(basic, script, data.draw(st.sampled_from(STEP_SETS)))
     once = normalise(data.draw(any_text))
@@ -113,6 +114,7 @@ def test_an_unknown_step_is_refused_with_a_hint():
 
 
 @pytest.mark.parametrize("piece", ["<0.00>", "<9", "謝謝大家", "瞭", "（", "【", "1", "1,", "um ", "甚麼"])
+@pytest.mark.slow
 def test_a_loop_of_a_megabyte_takes_bounded_time(piece):
     normalise = Normaliser(steps=tuple(STEPS))
     started = time.process_time()

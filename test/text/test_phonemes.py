@@ -121,6 +121,7 @@ def test_memory_is_bounded(monkeypatch):
         assert len(phonemiser._words) <= 50
 
 
+@pytest.mark.slow
 def test_it_can_be_sent_to_another_process(phonemiser):
     phonemiser.phonemes(["softmax"])
     with multiprocessing.get_context("spawn").Pool(1) as pool:
@@ -128,6 +129,7 @@ def test_it_can_be_sent_to_another_process(phonemiser):
 
 
 @pytest.mark.parametrize("piece", ["谢谢大家", "a", "1", "长", "model ", "ひ"])
+@pytest.mark.slow
 def test_a_loop_of_100_000_tokens_takes_bounded_time(phonemiser, piece):
     tokens = token_texts(piece * 100_000)
     started = time.process_time()

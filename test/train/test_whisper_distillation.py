@@ -75,6 +75,7 @@ def test_steps_lower_the_loss_and_the_encoder_runs_once(pair, monkeypatch):
 
 
 @pytest.mark.parametrize("freezes", [True, False])
+@pytest.mark.slow
 def test_positions_stay_as_they_are_if_they_are_to(pair, freezes):
     teacher, student = pair
     student.freeze_positions = freezes

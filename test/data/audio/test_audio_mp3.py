@@ -54,6 +54,7 @@ def test_segments_equal_the_slice_of_a_whole_decode_and_say_nothing(tmp_path, ca
     assert capfd.readouterr().err == ""
 
 
+@pytest.mark.slow
 def test_blocks_of_a_stream_do_not_lose_the_bit_reservoir(tmp_path):
     """soundfile seeks after each read; in an MP3 that spoils the start of every block."""
     source = mp3(tmp_path / "a.mp3", 20.0, 48_000, "VARIABLE", 0.99)
@@ -65,6 +66,7 @@ def test_blocks_of_a_stream_do_not_lose_the_bit_reservoir(tmp_path):
 
 
 @pytest.mark.parametrize("tag_bytes", [10, 2_048, 200_000])
+@pytest.mark.slow
 def test_an_id3_tag_in_front_changes_nothing(tmp_path, tag_bytes):
     source = mp3(tmp_path / "a.mp3")
     plain = read(source)
@@ -108,6 +110,7 @@ APE = b"APETAGEX" + (2_000).to_bytes(4, "little") + (40).to_bytes(4, "little") +
 @pytest.mark.parametrize(
     "between", [b"", ID3V1, ID3V2, ID3V1 + ID3V2, bytes(500)], ids=["", "v1", "v2", "both", "zeros"]
 )
+@pytest.mark.slow
 def test_files_joined_are_refused_with_both_lengths(tmp_path, between):
     """The header of the first counts its own frames alone; libsndfile reads these and says nothing."""
     one, two = mp3(tmp_path / "1.mp3", 3.0), mp3(tmp_path / "2.mp3", 2.0)
@@ -140,6 +143,7 @@ def test_files_joined_without_length_headers_are_read_to_the_end(tmp_path):
 
 
 @pytest.mark.parametrize("n_kept", [3, 40, 100])
+@pytest.mark.slow
 def test_a_cut_between_two_frames_is_a_cut(tmp_path, n_kept):
     source = mp3(tmp_path / "a.mp3")
     content = source.path.read_bytes()

@@ -42,6 +42,7 @@ def page_starts(content: bytes) -> list[int]:
 
 
 @pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.slow
 def test_files_joined_are_read_one_after_another(tmp_path, kind):
     source, expected = joined(tmp_path, kind)
     info, rate_hz = probe(source), KINDS[kind][1]

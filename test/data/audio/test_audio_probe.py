@@ -66,6 +66,7 @@ def test_a_wav_cut_within_its_header(refused):
 
 @pytest.mark.parametrize("kind", COMPRESSED)
 @pytest.mark.parametrize("kept", [0.5, 0.9, 0.999])
+@pytest.mark.slow
 def test_a_truncated_compressed_file(refused, tmp_path, kind, kept):
     content = encoded(tmp_path, **COMPRESSED[kind])
     assert refused(content[: int(kept * len(content))]).reason == "truncated"
@@ -106,6 +107,7 @@ def test_content_counts_not_the_name(tmp_path, kind):
 
 @pytest.mark.parametrize("n_tags", [1, 2, 3])
 @pytest.mark.parametrize("kind", [*COMPRESSED, "wav"])
+@pytest.mark.slow
 def test_id3_tags_in_front_are_passed_over(tmp_path, kind, n_tags):
     content = encoded(tmp_path, **COMPRESSED.get(kind, {"format": "WAV"}))
     tag = b"ID3\x04\x00\x00\0\0\x01\x02" + bytes(130)

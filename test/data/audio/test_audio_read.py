@@ -52,6 +52,7 @@ def wav(tmp_path, samples, rate_hz=16_000, subtype="FLOAT", name="a.wav"):
 
 
 @pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.slow
 def test_the_whole_file_is_what_libsndfile_and_soxr_give(recordings, name):
     source, info, at_16k, native, _ = recordings[name]
     decoded, rate_hz = soundfile.read(source.path, dtype="float32")

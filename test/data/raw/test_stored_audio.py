@@ -71,6 +71,7 @@ def test_other_rates_and_containers(tmp_path):
     assert [probe(AudioSource(path)).duration_s for path in paths] == pytest.approx([0.5] * 3, abs=0.07)
 
 
+@pytest.mark.slow
 def test_audio_beside_the_parquet_file_is_found_by_its_name_and_nothing_outside_is(tmp_path):
     (tmp_path / "raw" / "clips").mkdir(parents=True)
     (tmp_path / "secret.wav").write_bytes(wav(tone(0.5)))
@@ -98,6 +99,7 @@ def test_what_cannot_be_decoded_is_kept_as_it_came_with_its_reason(tmp_path, con
     assert probe(AudioSource(paths[2])).duration_s == 0.5
 
 
+@pytest.mark.slow
 def test_damage_within_a_row_group_is_told_and_what_is_done_is_kept(tmp_path):
     shard = shard_of(tmp_path, [clip(0.5, n) for n in range(4)])
     column = pyarrow.parquet.read_metadata(shard.path).row_group(1).column(1)

@@ -38,6 +38,7 @@ def test_the_encoder_hears_what_theirs_hears(pair):
     assert torch.allclose(ours.encode(speech()).states_BTD, expected, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_teacher_forced_and_stepwise_logits_are_theirs(pair):
     """One token at a time, as beams of a window, some windows kept and rows reordered."""
     ours, theirs, languages = pair
