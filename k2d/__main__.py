@@ -12,8 +12,9 @@ def _end_at_once(_number: int, _frame: object) -> None:
     os._exit(130)
 
 
-# Modules that are being imported do not bear an interrupt: some make an ImportError of it, some crash. Nothing is
-# begun before they are there, so the process may simply end. A SIGINT that is ignored (nohup) stays so.
+# An interrupt during an import can become an ImportError, or crash a C library. No work has begun until all imports
+# are done, so the process may simply end. An ignored SIGINT (nohup) stays ignored. The handler must come before the
+# imports below (hence their `noqa`) and stays until `_call` has imported the verb's module.
 if __name__ == "__main__" and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
     signal.signal(signal.SIGINT, _end_at_once)
 
@@ -89,7 +90,7 @@ def _run(words: list[str]) -> int:
         return _call(words[0], words[1:])
     finally:
         if sys.stdout is not None:  # it is closed
-            sys.stdout.flush()  # here, where a full disk is told, and not at Python's end
+            sys.stdout.flush()  # here, where the error of a full disk is reported, and not at the end of Python
 
 
 def _call(verb: str, rest: list[str]) -> int:
@@ -149,9 +150,9 @@ def _missing_package(error: ModuleNotFoundError) -> str:
 
 
 def _write_any_text() -> None:
-    """Have the terminal take every character: letters of all scripts, and file names that are no text.
+    """Make the output streams accept every character: letters of all scripts, and file names that are not UTF-8.
 
-    In the C locale Python itself writes UTF-8, unless it is told not to; Han characters are an error there otherwise.
+    With PYTHONUTF8=0 and PYTHONCOERCECLOCALE=0 in the C locale the streams are ASCII, and Han characters raise an error.
     """
     for stream in (sys.stdout, sys.stderr):
         if not isinstance(stream, io.TextIOWrapper):

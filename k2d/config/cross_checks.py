@@ -40,7 +40,8 @@ def faults_between_fields(config: Config) -> Iterator[tuple[str, object, str]]:
         yield "distill.seeds", list(config.distill.seeds), "each seed once"
     yield from _distill_faults(config)
     yield from _language_faults(config)
-    yield from _reuse_faults(config)
+    if config.reuse is not None and PurePath(config.reuse) == PurePath(config.exp, config.name):
+        yield "reuse", config.reuse, "another experiment's folder; this one is its own"
     yield from _engine_faults(config)
     yield from _export_faults(config)
 
@@ -48,11 +49,6 @@ def faults_between_fields(config: Config) -> Iterator[tuple[str, object, str]]:
 def _recognisers(config: Config) -> dict[str, Recogniser]:
     """By their keys."""
     return {"teacher": config.teacher, **{f"auxiliaries.{n}": a for n, a in config.auxiliaries.items()}}
-
-
-def _reuse_faults(config: Config) -> Iterator[tuple[str, object, str]]:
-    if config.reuse is not None and PurePath(config.reuse) == PurePath(config.exp, config.name):
-        yield "reuse", config.reuse, "another experiment's folder; this one is its own"
 
 
 def _distill_faults(config: Config) -> Iterator[tuple[str, object, str]]:

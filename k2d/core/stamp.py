@@ -167,6 +167,7 @@ class PathState:
 
 def maker_of(path: Path, read: Callable[[Path], Stamp | None] = read_stamp) -> Maker | None:
     """The nearest stamped folder at or above a path; None if there is none. `read` reads a folder's stamp."""
+    # The nearest one, as stamped folders may lie within each other.
     for folder in (path, *path.parents):
         try:
             stamp = read(folder)
@@ -242,6 +243,7 @@ def _as_made(name: str, sha256: str, stamp: Stamp) -> str:
 
 
 def _hash(folder: Path, name: str, status: Status, record: FileRecord | None) -> str:
+    # As in make and git: nothing that edits a file by accident sets its time back.
     if record is not None and (record.size_bytes, record.mtime_ns) == (status.size_bytes, status.mtime_ns):
         return record.sha256
     return sha256_of(folder / name, status)

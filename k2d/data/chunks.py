@@ -18,6 +18,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import accumulate
 from typing import Literal
 
@@ -132,16 +133,8 @@ def _runs(found: Sequence[LabelSegment | Rejected], recording_end_cs: int) -> It
 # --- the four readings ---
 
 
-def _by_span(run: _Run, max_cs: int) -> Iterator[_Group]:
-    return _greedy(run, max_cs, lambda group: group[-1].end_cs - group[0].start_cs)
-
-
-def _by_sum(run: _Run, max_cs: int) -> Iterator[_Group]:
-    return _greedy(run, max_cs, lambda group: sum(segment.duration_cs for segment in group))
-
-
 def _greedy(run: _Run, max_cs: int, length_cs: Callable[[list[LabelSegment]], int]) -> Iterator[_Group]:
-    """Add the next segment unless that would be too long; then begin anew with it."""
+    """Add segments to a group until the next one would make it too long; that one begins the next group."""
     group: list[LabelSegment] = []
     for segment in run.segments:
         if group and length_cs([*group, segment]) > max_cs:
@@ -149,14 +142,6 @@ def _greedy(run: _Run, max_cs: int, length_cs: Callable[[list[LabelSegment]], in
             group = []
         group.append(segment)
     yield _Group(group, group[0].start_cs, group[-1].end_cs)
-
-
-def _by_authors(run: _Run, max_cs: int) -> Iterator[_Group]:
-    return _by_clock(run, max_cs, _announced)
-
-
-def _by_window(run: _Run, max_cs: int) -> Iterator[_Group]:
-    return _by_clock(run, max_cs, _as_heard)
 
 
 def _by_clock(run: _Run, max_cs: int, tail_of: _Tail) -> Iterator[_Group]:
@@ -173,22 +158,22 @@ def _by_clock(run: _Run, max_cs: int, tail_of: _Tail) -> Iterator[_Group]:
     yield _Group(group, start_cs, min(start_cs + max_cs, run.end_cs))
 
 
-def _announced(cut: LabelSegment, start_cs: int, window_end_cs: int) -> str:
+def _start_of_tail(cut: LabelSegment, start_cs: int, window_end_cs: int) -> str:
     is_heard = window_end_cs - cut.start_cs > hundredths(CONTINUED_S)
     return f"<{(cut.start_cs - start_cs) / 100:.2f}>" if is_heard else ""
 
 
-def _as_heard(cut: LabelSegment, start_cs: int, window_end_cs: int) -> str:
+def _audible_tail(cut: LabelSegment, start_cs: int, window_end_cs: int) -> str:
     heard_cs = window_end_cs - cut.start_cs
     words = heard_text(cut.text, heard_cs / cut.duration_cs) if heard_cs >= hundredths(LEAST_HEARD_S) else ""
     return timed_text([Segment(cut.start_cs / 100, window_end_cs / 100, words)], start_cs / 100) if words else ""
 
 
 _PACKERS: Mapping[Duration, Callable[[_Run, int], Iterator[_Group]]] = {
-    "span": _by_span,
-    "sum": _by_sum,
-    "authors": _by_authors,
-    "window": _by_window,
+    "span": partial(_greedy, length_cs=lambda group: group[-1].end_cs - group[0].start_cs),
+    "sum": partial(_greedy, length_cs=lambda group: sum(segment.duration_cs for segment in group)),
+    "authors": partial(_by_clock, tail_of=_start_of_tail),
+    "window": partial(_by_clock, tail_of=_audible_tail),
 }
 
 

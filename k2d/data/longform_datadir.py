@@ -40,7 +40,9 @@ def lengthen_datadir(
     sessions, starts = _table(source, "reco2session"), _table(source, "reco2start")
     longs = arrange([_piece(row, sessions, starts) for row in rows], how)
     lengths_s = {long.name: long.pieces[-1].end / RATE_HZ for long in longs}
-    made = map(_movable, written(longs, audio, str(destination)))
+    # Audio inside the project is named from its root, so that the project can be moved.
+    root = f"{PROJECT_ROOT}/"
+    made = (replace(row, audio=row.audio.removeprefix(root)) for row in written(longs, audio, str(destination)))
     write_datadir(destination, made, durations_s=lengths_s.items(), force=force)
     return Lengthened(len(rows), len(longs), sum(lengths_s.values()) / 3600)
 
@@ -66,8 +68,3 @@ def _piece(row: Utterance, sessions: Mapping[str, str], starts: Mapping[str, str
     if session is not None and start is not None:
         return piece_of(row, session, float(start) + (row.start_s or 0.0))
     return piece_of(row, None if row.start_s is None else row.recording_id, row.start_s)
-
-
-def _movable(row: Utterance) -> Utterance:
-    """Audio inside the project is named from its root, so that the project can be moved."""
-    return replace(row, audio=row.audio.removeprefix(f"{PROJECT_ROOT}/"))

@@ -9,7 +9,6 @@ from pathlib import Path
 from k2d.core.errors import K2DError
 from k2d.core.progress import track
 from k2d.core.retries import is_passing, run_each_twice
-from k2d.core.workers import Outcome
 from k2d.data.kaldi.external_sort import read_lines
 from k2d.data.kaldi.joins import Row, split_row
 from k2d.data.rows import Rejected
@@ -52,7 +51,9 @@ def probe_recordings(recordings: Path, scratch: Path, *, nj: int, label: str) ->
             if outcome.value is not None:
                 file.write(f"{outcome.item[0]} {outcome.value!r}\n")
             else:
-                rejected = _rejected(outcome)
+                key, audio = outcome.item
+                reason = getattr(outcome.exception, "reason", "decoder_failed")
+                rejected = Rejected(key, reason, str(outcome.exception or outcome.error), audio)
                 probed.bad[rejected.id] = rejected
     if n_answered != total:
         raise K2DError(f"{label}: {n_answered:,} of {total:,} recordings were looked at; run the same command again")
@@ -72,9 +73,3 @@ def duration_s(recording: Row) -> float:
     from k2d.data.audio.source import resolve
 
     return probe(resolve(recording[1])).duration_s
-
-
-def _rejected(outcome: Outcome[Row, float]) -> Rejected:
-    key, audio = outcome.item
-    reason = getattr(outcome.exception, "reason", "decoder_failed")
-    return Rejected(key, reason, str(outcome.exception or outcome.error), audio)

@@ -77,7 +77,7 @@ class WindowDecoder:
         started = self.recogniser.start(memory, self._request, previous if any(previous) else None)
         silence = [0.0] * len(windows) if started.silence_B is None else started.silence_B.tolist()
         decoded = [Decoded((), "silence")] * len(windows)
-        if chosen := self._worth_decoding(silence):
+        if chosen := self._worth_decoding(silence):  # skipped windows leave the batch before the search
             started, memory = _rows_of(started, memory, chosen)
             found = self._search([windows[n] for n in chosen], started, memory, temperature)
             for place, each in zip(chosen, found, strict=True):

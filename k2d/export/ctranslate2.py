@@ -44,7 +44,7 @@ def _convert(source: Path, target: Path, request: ExportRequest) -> None:
 
 
 def loaded_back(folder: Path, request: ExportRequest, probe: Probe, ours: Tensor) -> Agreement:
-    """Load the folder as faster-whisper does, decode from the prompt, and compare logits up to the first different token."""
+    """Load the folder as faster-whisper does, decode, and compare logits up to the first different token."""
     logits_LV = _their_logits(folder, request, probe)
     ours_LV = ours[0, probe.n_prompt - 1 :][: len(logits_LV)].clone()
     for each in (logits_LV, ours_LV):

@@ -1,1 +1,1 @@
-"""Recognisers: one interface (recogniser.py), one adapter per family."""
+"""Recognisers: one interface (interface.py), and a folder for each family (registry.py lists them)."""

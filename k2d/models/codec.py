@@ -9,7 +9,7 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """The stretch of audio that a recogniser hears at once, and the grid of its timestamps."""
+    """The stretch of audio that a recogniser encodes at once, and the grid of its timestamps."""
 
     length_s: float
     rate_hz: int
@@ -22,7 +22,7 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What is asked for in the prompt, alike for every window."""
+    """What the prompt asks for, the same for every window."""
 
     languages: tuple[str, ...] = ()
     """Names without brackets (`zho`, `zh`); none: the recogniser's default, or its own guess per window."""
@@ -40,7 +40,7 @@ class WindowSegment:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What the ids decoded for one window say by the family's own rules, before any guard.
+    """How the family's own rules read the ids of one window, before any guard.
 
     `advance_s`: how far the next window starts behind this one; None: the whole window.
     """
@@ -62,7 +62,7 @@ class Codec(Protocol):
 
     @property
     def language_ids(self) -> Mapping[str, int]:
-        """The token of each language by its name; none where a prompt names no language."""
+        """The token of each language by name; empty if prompts name no language."""
         ...
 
     @property
@@ -88,11 +88,11 @@ class Codec(Protocol):
         ...
 
     def label(self, timed_text: str, request: Request, previous_text: str = "") -> tuple[list[int], int]:
-        """Prompt, text and end as one teacher-forced sequence, and how many ids of it are prompt (without loss)."""
+        """Prompt, text and end as one teacher-forced sequence, and the number of prompt ids, which carry no loss."""
         ...
 
     def sequence(self, ids: Sequence[int], request: Request, previous_ids: Sequence[int] = ()) -> tuple[list[int], int]:
-        """The same from the ids of a text and of what was said before it."""
+        """As `label`, from the ids of a text and of the text before it."""
         ...
 
     def read(self, ids: Sequence[int], audio_s: float) -> Reading:

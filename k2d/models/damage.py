@@ -1,4 +1,4 @@
-"""Whether the files of a model are what its stamp recorded."""
+"""Check the files of a model against its stamp."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What decoding and distillation ask of a recogniser. Nothing outside an adapter knows its family.
+"""What decoding, training and distillation ask of a recogniser, whatever its family.
 
 Shapes are in the names: B windows, R rows being decoded (B windows × beams), L tokens, T frames of the encoder,
 D features, V vocabulary.
@@ -36,12 +36,12 @@ __all__ = [
 
 
 Part = Literal["encoder", "ctc_head", "decoder", "output_layer"]
-"""What of a network can learn by itself."""
+"""Parts of a network that can learn separately."""
 
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """What the encoder made of a batch of windows (all of the full window's length: padding counts as silence)."""
+    """The encoder's output for a batch of windows, all of the full window's length: padding counts as silence."""
 
     states_BTD: Tensor
 
@@ -205,12 +205,12 @@ class Trainable(Recogniser, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What an engine wrote for a window by itself."""
+    """The text that an engine has decoded for a window, with its scores."""
 
     ids: tuple[int, ...]
     """Without prompt and end."""
     is_ended: bool
-    """By the model; otherwise its budget was used up."""
+    """Whether the model ended the text; otherwise its budget was used up."""
     logprob: float
     """Sum over the ids, and the end."""
     silence: float

@@ -1,4 +1,4 @@
-"""A student: the teacher with fewer decoder layers, and what both must share."""
+"""Students: a teacher with fewer decoder layers, and what both must have in common."""
 
 from __future__ import annotations
 

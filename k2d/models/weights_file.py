@@ -1,4 +1,4 @@
-"""Files of weights, read safely and held against the network that they are for."""
+"""Read files of weights safely, and check them against the network that they are for."""
 
 from __future__ import annotations
 

@@ -6,9 +6,9 @@ import math
 from dataclasses import dataclass
 
 from k2d.core.layout import TEACHER
-from k2d.report.result_rows import Score
 from k2d.report.stored import Experiment
 from k2d.score.rates import ErrorRate, total
+from k2d.score.stored_row import Score
 from k2d.score.timing import speed_up
 
 

@@ -10,10 +10,10 @@ from k2d.core.layout import TEACHER, TEST_ROLES
 from k2d.report.comparable import is_comparable, pooled, teacher_speed_up
 from k2d.report.document import Figure
 from k2d.report.plotting import COLOURS, INK, colours_of, drawn, legend_below, markers_of
-from k2d.report.result_rows import Score
 from k2d.report.score_tables import ROLES
 from k2d.report.stored import Experiment
 from k2d.report.thresholds import DistanceSummary
+from k2d.score.stored_row import Score
 from k2d.select.metrics import METRICS
 
 if TYPE_CHECKING:

@@ -6,45 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from k2d.score.rates import ErrorRate
 from k2d.score.timing import Timing, timing_of
 
-MEASURES = ("mer", "zh_split", "en_split", "zh_joint", "en_joint", "pier", "switch")
-
 Raw = Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Interval:
-    """Confidence of a MER, in percent; `over` tells what was resampled."""
-
-    level: float
-    low: float
-    high: float
-    over: str
-
-
-@dataclass(frozen=True, slots=True)
-class Score:
-    """One system on one set: a score.json."""
-
-    model: str
-    set: str
-    role: str
-    signature: str
-    n_utterances: int
-    rates: Mapping[str, ErrorRate]
-    """By the names in MEASURES."""
-    parts: Mapping[str, ErrorRate]
-    interval: Interval | None
-    repetitions: int
-    empty: int
-    too_long: int
-    missing: tuple[str, ...]
-
-    @property
-    def mer(self) -> ErrorRate:
-        return self.rates["mer"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,24 +62,6 @@ class ValidatorStudy:
     cost: Timing | None
 
 
-def score_of(raw: Raw) -> Score:
-    """A stored score.json as a row; ValueError, KeyError or TypeError if it is none."""
-    return Score(
-        model=str(raw["model"]),
-        set=str(raw["set"]),
-        role=str(raw["role"]),
-        signature=str(raw["signature"]),
-        n_utterances=int(raw["n_utterances"]),
-        rates={name: _rate(raw[name]) for name in MEASURES},
-        parts={str(name): _rate(rate) for name, rate in raw["parts"].items()},
-        interval=_interval(raw["interval"]),
-        repetitions=int(raw["repetitions"]),
-        empty=int(raw["empty"]),
-        too_long=int(raw["too_long"]),
-        missing=tuple(map(str, raw["missing"])),
-    )
-
-
 def selection_of(raw: Raw) -> Selection:
     """A stored record.json as a row."""
     return Selection(
@@ -147,20 +93,6 @@ def study_of(raw: Raw) -> ValidatorStudy:
         },
         cost=None if raw["cost"] is None else timing_of(raw["cost"]),
     )
-
-
-def _rate(raw: Raw) -> ErrorRate:
-    n, s, d, i = (int(raw[name]) for name in ("n", "s", "d", "i"))
-    if min(n, s, d, i) < 0 or s + d > n:
-        raise ValueError(f"counts that cannot be: n {n}, s {s}, d {d}, i {i}")
-    return ErrorRate(n, s, d, i)
-
-
-def _interval(raw: Raw | None) -> Interval | None:
-    """Without reference tokens there is no interval, and its borders are null."""
-    if raw is None or raw["low"] is None or raw["high"] is None:
-        return None
-    return Interval(float(raw["level"]), float(raw["low"]), float(raw["high"]), str(raw["over"]))
 
 
 def _amount(raw: Raw) -> Amount:

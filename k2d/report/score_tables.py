@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator, Sequence
 from k2d.core.layout import TEACHER
 from k2d.report.comparable import best_of, is_comparable, teacher_speed_up
 from k2d.report.document import NOTHING, Cell, Table, names
-from k2d.report.result_rows import Score
 from k2d.report.stored import Experiment
 from k2d.report.wording import number, plural, rate, share, times
 from k2d.score.rates import ErrorRate, reduction
+from k2d.score.stored_row import Score
 from k2d.score.timing import RealTimeFactor
 
 ROLES = {"dev": "development", "in_domain": "in-domain", "out_domain": "out-of-domain"}

@@ -27,10 +27,11 @@ from k2d.core.layout import (
     shown,
 )
 from k2d.core.stamp import STAMP, Stamp, read_stamp
-from k2d.report.result_rows import Score, Selection, ValidatorStudy, score_of, selection_of, study_of
+from k2d.report.result_rows import Selection, ValidatorStudy, selection_of, study_of
 from k2d.report.thresholds import DistanceSummary, summed_up
 from k2d.report.trainings import CURVES, Training, read_loss, training_of
 from k2d.score.store import CTC_ROW
+from k2d.score.stored_row import Score, score_of
 from k2d.score.timing import BATCHED, SINGLE, SPEED, RealTimeFactor, Speeds, speeds_of
 from k2d.select.table_files import read_distances
 

@@ -135,8 +135,8 @@ def legend(comparison: Comparison) -> Iterator[str]:
             yield f"{row.system} on {row.set}: {row.note}"
     for system in comparison.systems:
         for name, stored in system.scores.items():
-            if stored.record["missing"]:
-                yield f"{system.name} on {name}: {len(stored.record['missing'])} hypotheses are missing"
+            if stored.score.missing:
+                yield f"{system.name} on {name}: {len(stored.score.missing)} hypotheses are missing"
     for line in dict.fromkeys(stored.signature for system in comparison.systems for stored in system.scores.values()):
         yield f"signature: {line}"
 

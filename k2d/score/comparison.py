@@ -46,7 +46,7 @@ class Against:
 
 def sets_of(systems: Sequence[System]) -> list[str]:
     """The sets that any system was scored on, in the order of their roles and names."""
-    roles = {name: stored.record.get("role") or "" for system in systems for name, stored in system.scores.items()}
+    roles = {name: stored.score.role for system in systems for name, stored in system.scores.items()}
     order = [*SCORED_ROLES, ""]
     return sorted(roles, key=lambda name: (order.index(roles[name]) if roles[name] in order else len(order), name))
 

@@ -49,10 +49,6 @@ class ErrorRate:
             "percent": None if percent is None else round(percent, 4),
         }
 
-    @classmethod
-    def of_figure(cls, figure: Figure) -> ErrorRate:
-        return cls(*(int(figure[name] or 0) for name in ("n", "s", "d", "i")))
-
 
 def total(rates: Iterable[ErrorRate]) -> ErrorRate:
     """The sum of the counts.

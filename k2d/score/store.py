@@ -16,6 +16,7 @@ from k2d.score.columns import alignment_block, parse_trn_line, trn_line
 from k2d.score.measures import MEASURES, PARTS
 from k2d.score.rates import ErrorRate
 from k2d.score.scoring import ScoredUtterance, SetScore
+from k2d.score.stored_row import Score, score_of
 from k2d.score.timing import RealTimeFactor
 
 SCORE = "score.json"
@@ -104,18 +105,15 @@ class StoredScore:
     """A folder with a score, read back."""
 
     folder: Path
-    record: Record
+    score: Score
 
     @property
     def signature(self) -> str:
-        return str(self.record["signature"])
+        return self.score.signature
 
     def rate(self, name: str) -> ErrorRate:
         """A figure by its name: a measure, or a part of the set (`mixed`, `zh`, `en`: the MER there)."""
-        return ErrorRate.of_figure(self.record[name] if name in MEASURES else self.record["parts"][name])
-
-    def rtf(self) -> RealTimeFactor | None:
-        return RealTimeFactor(**self.record["rtf"]) if self.record["rtf"] else None
+        return self.score.rates[name] if name in MEASURES else self.score.parts[name]
 
     def lacking(self) -> list[str]:
         """The files beside score.json that are needed to test it against another score, and are gone."""
@@ -150,13 +148,9 @@ def read_score(folder: Path) -> StoredScore:
     """A stored score; K2DError if it cannot be understood."""
     path = folder / SCORE
     try:
-        record: Record = json.loads(path.read_text(encoding="utf-8"))
-        stored = StoredScore(folder, record)
+        stored = StoredScore(folder, score_of(json.loads(path.read_text(encoding="utf-8"))))
         for name in (*MEASURES, *PARTS):
             stored.rate(name)
-        if not all(isinstance(record[name], str) for name in ("model", "set", "signature")):
-            raise ValueError("model, set and signature must be there")
-        stored.rtf()
     except (OSError, ValueError, KeyError, TypeError, AttributeError, AssertionError) as problem:
         message = f"{shown(path)}: not a score of this toolkit ({type(problem).__name__}: {problem})"
         raise K2DError(f"{message}; run stage 12 (score) again") from problem

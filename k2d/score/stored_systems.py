@@ -32,14 +32,14 @@ def systems_in(folders: Sequence[Path]) -> list[System]:
     for folder in folders:
         timed = _speeds_below(folder)
         for stored in _scores_below(folder):
-            model, name = str(stored.record["model"]), str(stored.record["set"])
+            model, name = stored.score.model, stored.score.set
             system = model if len(folders) == 1 else f"{folder.resolve().name}/{model}"
             if other := found.setdefault(system, {}).get(name):
                 message = f"{shown(stored.folder)} and {shown(other.folder)} are both the score of {system} on {name}"
                 raise K2DError(f"{message}; name one of them")
             found[system][name] = stored
             homes[system] = folder
-            if (speed := timed.get(name, {}).get(model) or stored.rtf()) is not None:
+            if (speed := timed.get(name, {}).get(model) or stored.score.rtf) is not None:
                 speeds.setdefault(system, {})[name] = speed
     ordered = sorted(found.items(), key=lambda item: item[0].split("/")[-1] != TEACHER)  # stable otherwise
     return [System(name, scores, homes[name], speeds.get(name, {})) for name, scores in ordered]

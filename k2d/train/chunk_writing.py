@@ -136,7 +136,7 @@ class _HashedFile:
         """Append the content; returns the place at which it begins."""
         at = self.size_bytes
         self._file.write(content)
-        self._digest.update(content)
+        self._digest.update(content)  # while the content is at hand: these files are too large to be read again
         self.size_bytes += len(content)
         return at
 

@@ -87,7 +87,8 @@ class Learner(L.LightningModule):
             if self.step == self._key.step and number == 0:
                 self._check_reach()
         means_K = self._over_all_processes(sums_K) / counts_K
-        norm = nn.utils.clip_grad_norm_(self._learning(), self._running.gradient_clip)
+        learning = [parameter for parameter in self.network.parameters() if parameter.requires_grad]
+        norm = nn.utils.clip_grad_norm_(learning, self._running.gradient_clip)
         self._note(torch.cat([means_K, (weights_K * means_K).sum()[None], norm.detach()[None]]), parts)
         self._update()
 
@@ -142,6 +143,3 @@ class Learner(L.LightningModule):
         summed = self.trainer.strategy.reduce(values_K, reduce_op="sum")
         assert isinstance(summed, Tensor)
         return summed
-
-    def _learning(self) -> list[nn.Parameter]:
-        return [parameter for parameter in self.network.parameters() if parameter.requires_grad]

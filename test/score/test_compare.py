@@ -116,8 +116,8 @@ def test_systems_of_several_experiments_bear_their_names(experiment, capsys):
 
 
 def test_sets_come_in_the_order_of_their_roles_and_those_without_one_last(tmp_path):
-    roles = {"d": "out_domain", "c": "in_domain", "b": None, "a": "dev", "e": "in_domain"}
-    scores = {name: SimpleNamespace(record={"role": role}) for name, role in roles.items()}
+    roles = {"d": "out_domain", "c": "in_domain", "b": "", "a": "dev", "e": "in_domain"}
+    scores = {name: SimpleNamespace(score=SimpleNamespace(role=role)) for name, role in roles.items()}
     assert sets_of([System("teacher", scores, tmp_path, {})]) == ["a", "c", "e", "d", "b"]
 
 
@@ -143,7 +143,7 @@ def test_no_score_and_a_broken_score_are_told(tmp_path):
     with pytest.raises(K2DError, match=r"exp: no score.json below it; expected an experiment after stage 12"):
         main([str(tmp_path / "exp")])
     (tmp_path / "exp" / "score.json").write_text('{"model": "m"}')
-    with pytest.raises(K2DError, match=r"score.json: not a score of this toolkit \(KeyError: 'mer'\); run stage 12"):
+    with pytest.raises(K2DError, match=r"score.json: not a score of this toolkit \(KeyError: 'set'\); run stage 12"):
         main([str(tmp_path / "exp")])
 
 

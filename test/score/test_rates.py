@@ -38,4 +38,5 @@ def test_the_total_is_the_sum_and_survives_storing(many):
     for rate in many:
         summed += rate
     assert total(many) == summed == total(reversed(many))
-    assert ErrorRate.of_figure(summed.as_figure()) == summed
+    figure = summed.as_figure()
+    assert ErrorRate(*(figure[name] for name in "nsdi")) == summed

@@ -1,4 +1,4 @@
-"""Decode a recording to its end and say what is in it. Bounded memory; meant for `k2d.core.workers.run_each`."""
+"""Decode a recording to its end and report its content. Bounded memory; meant for `k2d.core.workers.run_each`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ FULL_SCALE = 32767 / 32768  # the largest sample of PCM16
 
 @dataclass(frozen=True, slots=True)
 class AudioCheck:
-    """What decoding the whole recording told, over all its channels.
+    """The facts from decoding the whole recording, over all its channels.
 
     `sha256` is of rate, channels and samples: the same audio has the same one in WAV and in FLAC.
     """

@@ -1,6 +1,6 @@
 """Recognise an audio file by its content.
 
-libsndfile offers some twenty rare formats to whatever bytes come; only the five below ever reach it.
+libsndfile tries some twenty rare formats on any bytes; only files of the five below are passed to it.
 """
 
 from __future__ import annotations

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from k2d.data.audio import ark, ogg
 from k2d.data.audio.content import recognise
+from k2d.data.audio.file_slice import FileSlice
 from k2d.data.audio.mp3 import PREROLL_S, hushed
 from k2d.data.audio.source import AudioError, AudioSource, Cause, from_os_error, stat_regular
 from k2d.data.audio.wav import read_wav_layout
@@ -77,9 +78,9 @@ def open_raw(source: AudioSource) -> Iterator[io.FileIO]:
 
 
 class _Sequential(soundfile.SoundFile):  # type: ignore[misc]  # soundfile has no types
-    """A SoundFile that does not seek after every read, which is how soundfile keeps its position.
+    """A SoundFile that does not seek after every read, as soundfile does to keep its position.
 
-    In an MP3 such a seek throws the bit reservoir away, and the next block begins with wrong samples.
+    In an MP3 such a seek discards the bit reservoir, and the next block begins with wrong samples.
     """
 
     def seekable(self) -> bool:
@@ -187,35 +188,6 @@ def _cause(error: soundfile.LibsndfileError) -> Cause:
     return Cause.MACHINE if error.code == _SYSTEM_ERROR else Cause.FILE
 
 
-class _Slice(io.RawIOBase):
-    """A stretch of an open file as a file of its own."""
-
-    def __init__(self, descriptor: int, start: int, end: int) -> None:
-        self._descriptor, self._start, self._n_bytes = descriptor, start, end - start
-        self._at = 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._at
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._n_bytes}[whence]
-        self._at = max(0, base + offset)
-        return self._at
-
-    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
-        n_wanted = min(len(buffer), max(0, self._n_bytes - self._at))
-        data = os.pread(self._descriptor, n_wanted, self._start + self._at)
-        buffer[: len(data)] = data
-        self._at += len(data)
-        return len(data)
-
-
 class _ChainDecoder:
     """Ogg streams that follow one another in a file, as one recording; one of them is open at a time."""
 
@@ -262,7 +234,7 @@ class _ChainDecoder:
     def _link(self, number: int) -> _FileDecoder:
         if self._open is None or self._open[0] != number:
             self.close()
-            link = _Slice(self._raw.fileno(), *self._links[number])
+            link = FileSlice(self._raw.fileno(), *self._links[number])
             name = f"{self._name} (stream {number + 1} of {len(self._links)})"
             last_page_at = ogg.last_page_at(link)
             link.seek(0)  # from here on, its position is libsndfile's
@@ -282,7 +254,7 @@ class _ChainDecoder:
 
 
 class _EntryDecoder:
-    """An archive entry, decoded whole: kaldiio offers no other way."""
+    """An archive entry, decoded as a whole: kaldiio cannot do it in parts."""
 
     container = "ark"
     n_complaints = 0

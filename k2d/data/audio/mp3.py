@@ -1,4 +1,4 @@
-"""MP3, where libsndfile needs help: lengths that no header states, and a decoder that writes to the terminal."""
+"""MP3 faults that libsndfile does not handle: lengths without a header, and a decoder that writes to the terminal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ogg files page by page, because the decoder passes over what it cannot read and says nothing.
+"""Check Ogg files page by page, because the decoder skips what it cannot read without any error.
 
 libsndfile leaves out a page with a wrong checksum, and it stops where a second stream begins, as in two files put
 together. Both would make a recording shorter. An Ogg file whose streams follow one another is legal ("chained").
@@ -37,7 +37,7 @@ class _Page:
 
 @dataclass
 class _Progress:
-    """How far one logical stream has come."""
+    """The state of one logical stream."""
 
     begins_at: int
     number: int
@@ -46,7 +46,7 @@ class _Progress:
 
 @dataclass
 class _Walk:
-    """What the pages of a file have told so far."""
+    """The state of a file's pages so far."""
 
     name: str
     links: list[int] = field(default_factory=list)  # where each group of streams begins

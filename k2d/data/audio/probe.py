@@ -1,4 +1,4 @@
-"""What an audio file holds and whether it is sound, without decoding it.
+"""The facts of an audio file and whether it is sound, without decoding it.
 
 `probe` reads all pages of an Ogg file and counts the frames of an MP3, because their decoders pass over damage and
 over a second file that follows. Of the others it reads header and last block.

@@ -123,7 +123,7 @@ def _trusted(source: AudioSource, channel: int | None, expect: AudioInfo | None)
 
 
 def _span(info: AudioInfo, start_s: float, end_s: float, rate_hz: int) -> _Span:
-    """Which frames to read for these times, with what the resampling filter needs on either side.
+    """The frames to read for these times, including those that the resampling filter needs on either side.
 
     Reading begins at a frame whose time is a whole sample of the other rate too, so that both grids agree.
     """
@@ -141,7 +141,7 @@ def _span(info: AudioInfo, start_s: float, end_s: float, rate_hz: int) -> _Span:
 
 
 def _live_channels(frames: Samples) -> list[int]:
-    """The channels in which anything is heard; all of them if nothing is."""
+    """The channels that are not silent; all of them if all are."""
     return np.flatnonzero(frames.any(axis=0)).tolist() or list(range(frames.shape[1]))
 
 

@@ -1,4 +1,4 @@
-"""What a wav.scp value points at, and the one exception that all trouble with audio becomes."""
+"""The source that a wav.scp value names, and the one exception for all faults of audio."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _OF_THE_NAME = {errno.ENAMETOOLONG, errno.EILSEQ}  # errors that the name of a f
 
 
 class Cause(Enum):
-    """What has to change before the audio can be used."""
+    """The kind of a fault: what has to change before the audio can be used."""
 
     FILE = "the file"
     """Every try finds the same: damaged, truncated, empty, of a foreign format."""

@@ -1,4 +1,4 @@
-"""WAV headers, held against the file: libsndfile believes them, shortens what is cut off, and says nothing.
+"""Compare WAV headers with the file: libsndfile trusts them, and shortens a file that is cut off without any error.
 
 A recorder that dies leaves a header that counts fewer bytes than there are. A size of 0 or of all ones, as written by
 programs that do not know the length yet, means "to the end of the file"; any other size that is too small is refused.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
@@ -106,14 +106,11 @@ def _merged(tables: list[Table], report: FaultReport) -> Iterator[Row]:
         values = sorted({value for _, value in group})
         if len(values) > 1:
             where = ", ".join(str(table.source) for table in tables)
-            message = f"{key!r} has different values: {_shown(values)} ({where})"
+            shown = " and ".join(repr(value[:60]) for value in values)
+            message = f"{key!r} has different values: {shown} ({where})"
             remedy = "give the ids of one source a prefix with `python -m k2d data copy`"
             report.add(Fault(Treatment.REJECT, "conflict", message, remedy, tables[0].kind.name, item=key))
         yield key, values[0]
-
-
-def _shown(values: Iterable[str]) -> str:
-    return " and ".join(repr(value[:60]) for value in values)
 
 
 def _renamed(table: Table, prefixes: Prefixes) -> Iterator[Row]:

@@ -177,7 +177,11 @@ def _replace_changed(folder: Path, staged: Path, fixed: Fixed) -> None:
     """Put the staged files in place one by one, each whole; a second `fix` after a kill ends in the same state."""
     _join_rejected(folder / REJECTED, staged / REJECTED)
     names = sorted((path.name for path in staged.iterdir()), key=lambda name: (name != REJECTED, name))
-    fixed.changed = [name for name in names if not _same(staged / name, folder / name)]
+    fixed.changed = [
+        name
+        for name in names
+        if not (folder / name).exists() or not filecmp.cmp(staged / name, folder / name, shallow=False)
+    ]
     if not fixed.changed:
         return
     _back_up(folder, [name for name in fixed.changed if name != REJECTED])
@@ -196,10 +200,6 @@ def _join_rejected(former: Path, new: Path) -> None:
     write_lines(new, rows.values())
     if not rows:
         new.unlink()
-
-
-def _same(left: Path, right: Path) -> bool:
-    return right.exists() and filecmp.cmp(left, right, shallow=False)
 
 
 def _back_up(folder: Path, names: list[str]) -> None:

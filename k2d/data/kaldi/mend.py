@@ -48,7 +48,7 @@ def mend_line(raw: str, kind: Kind) -> tuple[str | None, list[Finding]]:
     body = raw.strip(_ASCII_SPACE)
     if not body:
         return None, [*findings, _mend("blank_line", "empty line")]
-    raw_id, value = _cut(body)
+    raw_id, value = (*re.split(rf"[{_ASCII_SPACE}]+", body, maxsplit=1), "")[:2]
     if raw[0] in _ASCII_SPACE:
         findings.append(_mend("space_at_start", "white space before the id"))
     if raw[-1] in _ASCII_SPACE:
@@ -64,11 +64,6 @@ def mend_line(raw: str, kind: Kind) -> tuple[str | None, list[Finding]]:
         return None, findings
     value = _mend_value(value, kind, findings)
     return f"{key} {value}" if value else key, findings
-
-
-def _cut(body: str) -> tuple[str, str]:
-    parts = re.split(rf"[{_ASCII_SPACE}]+", body, maxsplit=1)
-    return parts[0], parts[1] if len(parts) > 1 else ""
 
 
 def _mend_value(value: str, kind: Kind, findings: list[Finding]) -> str:

@@ -126,7 +126,9 @@ def _durations(tables: Tables) -> Iterator[tuple[str, float]]:
 
 
 def _speakers(tables: Tables, n: int, scratch: Path) -> Iterator[str]:
-    shuffled = sort_lines((f"{_hash(s)} {len(ids)} {s}" for s, ids in _by_speaker(tables, scratch)), scratch)
+    # Sorted by their hashes, speakers come in an order that looks random and is always the same.
+    speakers = ((hashlib.sha256(s.encode()).hexdigest(), s, len(ids)) for s, ids in _by_speaker(tables, scratch))
+    shuffled = sort_lines((f"{digest} {n_ids} {speaker}" for digest, speaker, n_ids in speakers), scratch)
     chosen: set[str] = set()
     n_chosen = 0
     for line in shuffled:
@@ -147,10 +149,6 @@ def _by_speaker(tables: Tables, scratch: Path) -> Iterator[tuple[str, list[str]]
     pairs = map(split_row, speaker_pairs(tables["utt2spk"].rows(), scratch))
     for speaker, group in groupby(pairs, key=itemgetter(0)):
         yield speaker, [key for _, key in group]
-
-
-def _hash(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 _CHOICES: dict[By, Callable[[Tables, int, Path], Iterator[str]]] = {

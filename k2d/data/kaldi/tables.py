@@ -137,7 +137,7 @@ def _is_canonical(path: Path, kind: Kind) -> bool:
         if lines is None:
             return False
         ids = [line.partition(" ")[0] for line in lines]
-        if ids[0] <= last_id or not _increases(ids):
+        if ids[0] <= last_id or not all(map(lt, ids, islice(ids, 1, None))):
             return False
         last_id = ids[-1]
     return True
@@ -154,10 +154,6 @@ def _plain_lines(block: str, kind: Kind) -> list[str] | None:
     lines = _split(block)
     plain = all(map(str.isprintable, lines)) and all(map(kind.plain_line.fullmatch, lines))
     return lines if plain else None
-
-
-def _increases(values: list[str]) -> bool:
-    return all(map(lt, values, islice(values, 1, None)))
 
 
 # --- the closer look ---

@@ -54,7 +54,8 @@ def check_audio(work: Work, wav: Table) -> Table | None:
     """Report unusable recordings as bad items; the real durations of the others, if headers were read."""
     durations, contents = work.new_table("reco2dur", "real_durations"), work.scratch / "contents"
     with durations.file.open("w", encoding="utf-8") as duration_file, contents.open("w", encoding="utf-8") as prints:
-        for (key, facts), value in zip(_looked_at(work, wav), _values(wav), strict=True):
+        values = (value for _, value in _good_rows(wav))
+        for (key, facts), value in zip(_looked_at(work, wav), values, strict=True):
             if facts.is_machines:
                 remedy = "it is not left out for this: mend the machine (disk, mount, memory) and run it again"
                 work.result.report.add(Fault(Treatment.REJECT, facts.reason, facts.message, remedy, item=key))
@@ -69,10 +70,6 @@ def check_audio(work: Work, wav: Table) -> Table | None:
                 work.warn(code, f"the audio of {key!r} {message}", wav, key)
     _report_same_content(work, wav, contents)
     return durations if work.checks.audio in {AudioLevel.HEADER, AudioLevel.DECODE} else None
-
-
-def _values(wav: Table) -> Iterator[str]:
-    return (value for _, value in _good_rows(wav))
 
 
 def _good_rows(wav: Table) -> Iterator[Row]:

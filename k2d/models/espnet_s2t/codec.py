@@ -61,11 +61,11 @@ class S2TCodec:
 
     @cached_property
     def spelling_hash(self) -> str:
-        """Which pieces a text is cut into is decided by the sentencepiece model, beside the token list."""
+        """Of the token list and the sentencepiece model, which decides into which pieces a text is cut."""
         return hashlib.sha256(self.vocabulary_hash.encode() + self.pieces_model).hexdigest()
 
     def id_of(self, token: str) -> int:
-        """The id of a token that is known to be there."""
+        """The id of a token of the list."""
         return self._id_of[token]
 
     def language_id(self, language: str) -> int:
@@ -134,18 +134,18 @@ class S2TCodec:
         return _CONTROL.sub(" ", decoded).strip()
 
     def prompt(self, request: Request, previous_ids: Sequence[int] = ()) -> list[int]:
-        """What the decoder is given before it begins to write."""
+        """The ids that the decoder reads before it writes."""
         layout = self.layout
         before = [self._id_of[layout.start_of_previous], *previous_ids] if previous_ids else []
         prompt = [self._id_of[layout.start], self.language_id(self.language(request)), self._id_of[layout.task]]
         return before + prompt + ([] if request.timestamps else [self._id_of[layout.no_times]])
 
     def label(self, timed_text: str, request: Request, previous_text: str = "") -> tuple[list[int], int]:
-        """Prompt, text and end, and how many ids of it are prompt."""
+        """Prompt, text and end as ids, and the number of prompt ids."""
         return self.sequence(self.ids(timed_text), request, self.ids(previous_text))
 
     def sequence(self, ids: Sequence[int], request: Request, previous_ids: Sequence[int] = ()) -> tuple[list[int], int]:
-        """The same from ids."""
+        """As `label`, from ids."""
         if not request.timestamps:
             ids = [i for i in ids if not self._is_time(i)]
         elif ids and not self._is_time(ids[0]):
@@ -155,13 +155,16 @@ class S2TCodec:
         return [*prompt, *ids, self.eos_id], len(prompt)
 
     def read(self, ids: Sequence[int], audio_s: float) -> Reading:
-        """By the rule of ESPnet's `decode_long`: times in pairs are segments, an open end is decoded again."""
+        """Read a window as ESPnet's `decode_long` does: pairs of timestamps are segments; an open end comes again."""
         marks = [place for place, token in enumerate(ids) if self._is_time(token)]
         if not marks:
             return self._reading([(0.0, audio_s, ids)], audio_s, None)
         times_s = [self._time_s(ids[place]) for place in marks]
         if len(marks) == 1:  # a start alone: it lasts until the end
             return self._reading([(times_s[0], audio_s, ids[marks[0] + 1 :])], audio_s, None)
+        # An odd last timestamp opens a segment without an end: the next window begins there. A last segment that ends
+        # at the border of the window was probably cut off by it, so the next window begins at its start. A window with
+        # one segment alone always moves on, or decoding would never end.
         n_whole = len(marks) // 2 * 2
         is_cut_off = n_whole == len(marks) > 2 and times_s[-1] > self.end_time_threshold_s + 1e-6
         if is_cut_off:
@@ -188,7 +191,7 @@ class S2TCodec:
 
 
 def _check(tokens: Sequence[str], pieces: SentencePieceProcessor, layout: Layout) -> None:
-    """Refuse what does not fit together, before ids mean something else than the weights took them for."""
+    """Refuse a token list, pieces and layout that do not fit together: ids would mean other tokens than in training."""
     known = set(tokens)
     if len(known) < len(tokens):
         raise K2DError("token list: a token stands in it twice; it is not one that ESPnet can use")

@@ -26,7 +26,7 @@ _ESPNETS_BEST = "valid.acc.ave.pth"
 
 @dataclass(frozen=True, slots=True)
 class ModelFiles:
-    """What a network is built from."""
+    """The files that a network is built from."""
 
     config: Mapping[str, Any]
     """Complete, with the token list."""
@@ -75,7 +75,7 @@ def weights_of(folder: Path) -> Path:
 
 
 def check_tokens_file(path: Path, tokens: list[str]) -> None:
-    """tokens.txt says for people what config.yaml says for programs: when they differ, one belongs to another model."""
+    """Refuse tokens.txt if it differs from the token list in config.yaml: then one of them is of another model."""
     if not path.is_file():
         return
     try:

@@ -8,32 +8,29 @@ import torch
 
 N_AWAKE = 4
 """Layers of a deep decoder that work from the first step; the others begin as identity and grow into their work."""
-
-
 UNLIKELY = 10.0
+"""By how much the logit of the blank is lowered in an output layer that begins as the CTC head."""
 
 
 def prepare(network: Any) -> None:
     """Let the decoder see its positions, and let a deep one begin as a shallow one."""
     with torch.no_grad():
-        _scale_embedding(network.decoder)
+        # ESPnet multiplies embeddings by √D, and they begin with a variance of 1: the positions, which are sines
+        # below 1, would be lost beside them.
+        weight_VD = network.decoder.embed[0].weight
+        weight_VD.mul_(weight_VD.shape[1] ** -0.5)
+        # A layer whose last projections are zero passes its input through, so the decoder begins as a shallow one.
         for layer in _asleep(list(network.decoder.decoders)):
             for projection in (layer.self_attn.linear_out, layer.src_attn.linear_out, layer.feed_forward.w_2):
                 projection.weight.zero_()
                 projection.bias.zero_()
 
 
-def _scale_embedding(decoder: Any) -> None:
-    """ESPnet multiplies embeddings by √D and begins them at 1: positions, which are below 1, would not be seen."""
-    weight_VD = decoder.embed[0].weight
-    weight_VD.mul_(weight_VD.shape[1] ** -0.5)
-
-
 def lean_on_ctc(network: Any) -> None:
     """Let a new decoder begin with what the encoder has learnt: it only has to find out where to listen.
 
-    Its last layer hands on the frames that it attends to, and the output layer is the CTC head, which knows the token
-    of each. Blanks, which the head says between tokens, are made unlikely.
+    Its last layer passes on the frames that it attends to, and the output layer is the CTC head, which knows the token
+    of each. Blanks, which the head predicts between tokens, are made unlikely.
     """
     decoder, head = network.decoder, network.ctc.ctc_lo
     attention = decoder.decoders[-1].src_attn
@@ -47,5 +44,5 @@ def lean_on_ctc(network: Any) -> None:
 
 
 def _asleep(layers: list[Any]) -> list[Any]:
-    """All but the first ones and the last, which a student would take."""
+    """The layers between the first ones and the last; a student takes those, so they must work from the beginning."""
     return layers[N_AWAKE - 1 : -1] if len(layers) > N_AWAKE else []

@@ -1,4 +1,4 @@
-"""ESPnet itself: the only module that imports it. Its defaults for a training config, and networks built from one."""
+"""The adapter of ESPnet, the only module that imports it: defaults of training configs, and their networks."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def _task() -> Any:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """ESPnet prints and logs much that is of no use to whoever only builds a network."""
+    """Silence what ESPnet prints and logs while a network is built."""
     disabled = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:

@@ -20,7 +20,7 @@ from k2d.models.espnet_s2t.timestamp_rules import TimeRules
 from k2d.models.espnet_s2t.weights import weights_of
 from k2d.models.interface import Memory, Part, Started
 
-# So much audio at once stays in a CPU's cache; a batch of eight windows of 30 s takes half as long again as one by one.
+# About as much audio as fits the cache of a CPU: eight windows of 30 s at once take 1.5 times as long as one by one.
 _TOGETHER_S = 40.0
 
 
@@ -96,7 +96,7 @@ class S2TRecogniser:
         return Memory(states_BTD), n_frames_B
 
     def classes(self, tokens: Tensor) -> Tensor:
-        """Every token is one of its own."""
+        """Each token is a class of its own."""
         return tokens
 
     def hidden(self, memory: Memory, tokens_BL: Tensor) -> Tensor:
@@ -141,7 +141,7 @@ class S2TRecogniser:
         )
 
     def _silence(self, logits_BV: Tensor) -> Tensor | None:
-        """OWSM says that nobody speaks where it would name the language."""
+        """The probability of silence. OWSM predicts its symbol in the place of the language, first in the prompt."""
         symbol = self.codec.layout.no_speech
         if symbol not in self.codec.tokens:
             return None
@@ -154,7 +154,7 @@ class S2TRecogniser:
 
     @property
     def skips_layers(self) -> bool:
-        """By ESPnet's `layer_drop_rate` or `stochastic_depth_rate`; the decoder's is left aside here."""
+        """By ESPnet's `layer_drop_rate` or `stochastic_depth_rate` of the encoder; no decoder layer is dropped here."""
         rates = ("layer_drop_rate", "stochastic_depth_rate")
         return any(getattr(module, rate, 0.0) for module in self.network.encoder.modules() for rate in rates)
 
@@ -162,10 +162,12 @@ class S2TRecogniser:
         return list(self.network.decoder.decoders)
 
     def parts(self) -> Mapping[Part, Sequence[nn.Module]]:
-        """The network's modules by part. An encoder that is conditioned on its CTC head has that as a layer."""
+        """The network's modules by part."""
         network = self.network
         before = [network.frontend, network.specaug, network.normalize, network.encoder]
         head = [] if network.ctc is None else [network.ctc]
+        # An encoder that is conditioned on intermediate CTC feeds the head's output into its own layers: then the head
+        # learns and freezes with the encoder.
         if network.encoder.interctc_use_conditioning:
             before, head = [*before, *head], []
         decoder = dict(network.decoder.named_children())

@@ -1,4 +1,4 @@
-"""Training configs of ESPnet's S2T task: what this adapter can take, and how files that they name are found."""
+"""Training configs of ESPnet's S2T task: which ones this adapter supports, and where the files are that they name."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _DECODER_OPTIONS: Mapping[str, Any] = {"input_layer": "embed", "use_output_layer
 
 
 def read_config(path: Path) -> dict[str, Any]:
-    """A config.yaml as ESPnet writes it: plain data, read by a safe loader only."""
+    """Read a config.yaml as ESPnet writes it, with a safe loader."""
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # a vocabulary of 50,000 takes the other one 20 s
     try:
         with path.open("rb") as file:
@@ -47,7 +47,7 @@ def read_config(path: Path) -> dict[str, Any]:
 
 
 def check_config(config: Mapping[str, Any], where: str) -> None:
-    """Refuse models that this adapter does not know, before anything of theirs is built or fetched."""
+    """Refuse models that this adapter does not support, before any part of them is built or fetched."""
     if config.get("preprocessor") == "s2t_ctc" or str(config.get("encoder", "")).endswith("_ctc"):
         raise K2DError(f"{where}: an OWSM-CTC model; it has no decoder that writes timestamps, use an OWSM (S2T) model")
     for key, taken in _TAKEN.items():
@@ -77,7 +77,7 @@ def completed(config: Mapping[str, Any], defaults: Mapping[str, Any], where: str
 
 
 def tokens_of(config: Mapping[str, Any], where: str) -> list[str]:
-    """The token list, which a trained model's config holds itself."""
+    """The token list in the config of a trained model."""
     tokens = config.get("token_list")
     if not isinstance(tokens, list) or not all(isinstance(token, str) for token in tokens):
         raise K2DError(f"{where}: token_list is not a list of tokens; expected it inline, as ESPnet writes it")
@@ -85,7 +85,7 @@ def tokens_of(config: Mapping[str, Any], where: str) -> list[str]:
 
 
 def find_file(named: str | None, folder: Path, names: Sequence[str], what: str) -> Path:
-    """A file that a config names by a path of another machine: beside the config first, then where it says."""
+    """Find a file that a config names, maybe by another machine's path: beside the config first, then at that path."""
     beside = [folder / name for name in (*([Path(named).name] if named else []), *names)]
     said = [base / named for base in (PROJECT_ROOT, Path.cwd(), *folder.parents[:3])] if named else []
     for path in (*beside, *said):

@@ -1,4 +1,4 @@
-"""How the vocabulary of an ESPnet S2T model is laid out: special symbols, timestamps, pieces."""
+"""The order of an ESPnet S2T vocabulary: special symbols, timestamps, pieces."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _OWSM_WINDOW = Window(30.0, 16000, 0.02)
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """The window, and the names of the symbols that mean something. The defaults are ESPnet's."""
+    """The window, and the names of the special symbols. The defaults are ESPnet's."""
 
     window: Window = _OWSM_WINDOW
     blank: str = "<blank>"
@@ -67,7 +67,7 @@ def layout_of(config: Mapping[str, Any]) -> Layout:
 
 
 def preprocessor_conf(window: Window) -> dict[str, Any]:
-    """What a config says so that ESPnet knows a window and its time grid."""
+    """The part of a config that tells ESPnet the window and its time grid."""
     times = time_symbols(window)
     return {
         "fs": window.rate_hz,
@@ -90,7 +90,7 @@ def time_symbols(window: Window) -> list[str]:
 
 
 def special_symbols(window: Window, languages: Sequence[str] = ("zho", "eng")) -> list[str]:
-    """What may stand in a label beside text, in OWSM's order: the pieces are trained around these."""
+    """The symbols that a label may hold beside text, in OWSM's order; sentencepiece never cuts them."""
     layout = Layout()
     names = [f"<{language}>" for language in languages]
     before = [layout.not_available, layout.no_speech, *names, layout.task, layout.no_times]

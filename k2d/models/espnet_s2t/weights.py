@@ -11,7 +11,7 @@ from k2d.models.decoder_weights import Affine, HeadNorms, Layer, Weights, joined
 
 
 def weights_of(decoder: Any) -> Weights:
-    """As they are now; to be taken again after a training step."""
+    """The weights as they are now; take them again after a training step."""
     embedding, positions = decoder.embed
 
     def embed(tokens: Tensor) -> Tensor:
@@ -48,7 +48,7 @@ def _layer(layer: Any) -> Layer:
 
 
 def _query(attention: Any) -> Affine:
-    """Scaled once here in place of its products at every step, unless it is normalised behind."""
+    """The projection of queries with the factor 1/√C in it, unless a norm follows (which then has the factor)."""
     query = Affine.of(attention.linear_q)
     return query if _has_head_norms(attention) else query.scaled(1 / math.sqrt(attention.d_k))
 

@@ -58,14 +58,14 @@ class WhisperCodec:
 
     @cached_property
     def vocabulary_hash(self) -> str:
-        """Whisper has three vocabularies, told apart by their sizes."""
+        """Whisper has three vocabularies; their sizes tell them apart."""
         return hashlib.sha256(
             f"whisper {self.n_tokens} {WINDOW.time_step_s:g} {self.first_time_id}".encode()
         ).hexdigest()
 
     @property
     def spelling_hash(self) -> str:
-        """Each vocabulary comes with its way to cut a text."""
+        """The same: each vocabulary has one tokenizer."""
         return self.vocabulary_hash
 
     @property
@@ -90,7 +90,7 @@ class WhisperCodec:
         return tuple(language_code(language) for language in request.languages) or self.languages
 
     def prompt(self, request: Request, previous_ids: Sequence[int] = (), language: int | None = None) -> list[int]:
-        """What the decoder is given before it begins to write; `language` is what was guessed."""
+        """The ids that the decoder reads before it writes; `language` is the guessed one."""
         tokenizer = self._tokenizer
         before = [tokenizer.sot_prev, *previous_ids[-(self.max_tokens // 2 - 1) :]] if previous_ids else []
         prompt = [tokenizer.sot]
@@ -102,7 +102,7 @@ class WhisperCodec:
         return before + prompt + ([] if request.timestamps else [tokenizer.no_timestamps])
 
     def _slot(self, languages: Sequence[str]) -> int:
-        """What stands in a prompt for these languages."""
+        """The id in the prompt for these languages."""
         if not self._dims.is_multilingual:
             if set(languages) - {"en"}:
                 raise UsageError(f"language {', '.join(languages)}: this model is English-only; take one without .en")

@@ -1,7 +1,7 @@
-"""Whisper on CTranslate2 (faster-whisper's engine): it hears and decodes windows by itself, and shows no logits.
+"""Whisper on CTranslate2 (faster-whisper's engine), which decodes whole windows and gives no logits.
 
-What is around a window (features, prompts, rules, moving on) is the Whisper family's own, so that both engines say
-the same.
+Features, prompts, rules and the way from window to window are those of the Whisper family in torch, so both engines
+give the same text.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ class CTranslate2Whisper(WhisperEars):
         *,
         beam: int,
     ) -> list[Written]:
-        """Decode windows; those whose prompts are equally long together, which is all that CTranslate2 can."""
+        """Decode windows in groups with prompts of one length and one budget: CTranslate2 takes no others."""
         languages, guessed = self._languages(memory, request)
         prompts = [self.codec.prompt(request, ids, token) for ids, token in zip(previous, guessed, strict=True)]
         places = sorted(range(len(prompts)), key=lambda place: (len(prompts[place]), budgets[place]))
@@ -147,7 +147,7 @@ def _on_cpu(states: Any) -> Tensor:
 
 @contextmanager
 def _memory_told() -> Iterator[None]:
-    """Too small a memory, in torch's word for it: then smaller batches are tried."""
+    """Raise torch's error when memory runs out, so that smaller batches are tried as in torch."""
     try:
         yield
     except RuntimeError as error:

@@ -1,4 +1,4 @@
-"""What Whisper hears of speech, whatever computes its network: features of windows, alone or within a recording."""
+"""The features of windows for every Whisper, in torch or another engine: alone, or as a part of their recording."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _N_FRAMES = N_SAMPLES // HOP
 
 
 class WhisperEars(ABC):
-    """From samples to the encoder, which is the heir's."""
+    """From samples to the output of the encoder; a subclass runs the encoder itself."""
 
     window = WINDOW
     margin_s = MARGIN / RATE_HZ
@@ -33,13 +33,13 @@ class WhisperEars(ABC):
         """Run the encoder on whole windows."""
 
     def encode(self, speech_BN: Tensor) -> Memory:
-        """Samples to the encoder's output; silence follows up to the window's end, and each window counts alone."""
+        """Samples to the encoder's output. Windows are padded with silence and are independent of each other."""
         assert speech_BN.shape[1] <= N_SAMPLES, f"{speech_BN.shape[1]} samples do not fit a window"
         whole_BN = nn.functional.pad(speech_BN.to(self.device).float(), (0, N_SAMPLES - speech_BN.shape[1]))
         return self.encoded([features(powers(speech_N, self.dims.n_mels)) for speech_N in whole_BN])
 
     def loudest(self, speech_N: Tensor) -> float:
-        """Of a stretch of speech that has its margins; a recording's is that of its loudest stretch."""
+        """The greatest power in a stretch of speech with margins; a recording's is the maximum over its stretches."""
         if len(speech_N) < 2 * MARGIN + HOP:
             return -float("inf")
         return float(powers(speech_N.to(self.device).float(), self.dims.n_mels, is_padded=True).max())
@@ -49,7 +49,7 @@ class WhisperEars(ABC):
         return self.encoded([self.features_in_context(window) for window in windows])
 
     def features_in_context(self, window: WindowInContext) -> Tensor:
-        """Of one window: what lies behind the recording is no silence to Whisper, but zeros."""
+        """The features of one window. Behind the recording's end they are zeros, which are not those of silence."""
         speech_N = window.speech_N.to(self.device).float()
         powers_MF = powers(speech_N, self.dims.n_mels, is_padded=True)
         n_frames = window.n_samples // HOP

@@ -1,4 +1,4 @@
-"""How a new Whisper begins: changes to its random weights without which so small a one learns late or never."""
+"""Changes to the random weights of a new Whisper, without which a small one learns late or never."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import Any
 import torch
 
 OFFSETS = (-12, -5, 5, 12)
-"""Frames of 20 ms: how far from its own each head of a new encoder listens."""
+"""In frames of 20 ms: the distance at which each head of a new encoder attends."""
 _SMALL = 0.05  # vectors of the decoder; those of times, which are sines, likewise
 _SMALL_TIMES = 0.1
 
 
 def prepare(network: Any) -> None:
-    """Let the encoder listen around itself, and let the decoder know times as places of the encoder's frames."""
+    """Let the encoder attend to its neighbourhood, and let the decoder know timestamps as positions of frames."""
     encoder, decoder = network.encoder, network.decoder
     places_TD, vectors_CD = encoder.positional_embedding, decoder.token_embedding.vectors_CD
     with torch.no_grad():
@@ -26,10 +26,10 @@ def prepare(network: Any) -> None:
 
 
 def look_around(attention: Any, offsets: Sequence[int]) -> None:
-    """Each head begins by listening at an offset, by the positions alone.
+    """Let each head attend at an offset at first, by the positions alone.
 
     Positions are sines and cosines of the same frequencies: their product falls with the distance, and turning the
-    query's by an offset moves its summit there.
+    query's by an offset moves the maximum there.
     """
     width, n_heads = len(attention.query.weight), attention.n_head
     n_half, n_pairs = width // 2, width // n_heads // 2
@@ -50,7 +50,7 @@ def look_around(attention: Any, offsets: Sequence[int]) -> None:
 def lean_on_ctc(network: Any) -> None:
     """Let a new decoder begin with what the encoder has learnt: it only has to find out where to listen.
 
-    Its last layer hands on the frames that it attends to, and words have the vectors by which the CTC head knows them.
+    Its last layer passes on the frames that it attends to, and words have the vectors by which the CTC head knows them.
     """
     embedding, head = network.decoder.token_embedding, network.ctc
     attention = network.decoder.blocks[-1].cross_attn

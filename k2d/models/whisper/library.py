@@ -1,4 +1,4 @@
-"""openai-whisper itself: the only module that imports it. Its network, vocabulary, mel filters and download."""
+"""The adapter of openai-whisper, the only module that imports it: network, vocabulary, mel filters and download."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def vocabulary(dims: WhisperDims) -> Any:
 
 
 def language_code(name: str) -> str:
-    """`zh` for `Chinese`, `chinese` or `zh`; what is not known comes back as it is."""
+    """`zh` for `Chinese`, `chinese` or `zh`; an unknown name is returned as it is."""
     return str(TO_LANGUAGE_CODE.get(name.lower(), name.lower()))
 
 
@@ -59,7 +59,7 @@ def powers(speech_N: Tensor, n_mels: int, *, is_padded: bool = False) -> Tensor:
 
 
 def features(powers_MF: Tensor, loudest: Tensor | float | None = None) -> Tensor:
-    """What the encoder gets: relative to the loudest of the whole recording, or of these alone."""
+    """The encoder's input: powers relative to the loudest one of the recording, or of these frames alone."""
     top = powers_MF.max() if loudest is None else torch.as_tensor(loudest, device=powers_MF.device)
     return (torch.maximum(powers_MF, top - _RANGE) + 4.0) / 4.0
 

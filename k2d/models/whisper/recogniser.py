@@ -74,11 +74,11 @@ class WhisperRecogniser(WhisperEars):
     # --- hearing ---
 
     def encode_unpadded(self, speech_BN: Tensor, n_samples_B: Tensor) -> tuple[Memory, Tensor]:
-        """Whisper hears whole windows only; the frames behind an utterance are there, and do not count."""
+        """Whisper encodes only whole windows; the frames behind an utterance are there, but are not counted."""
         return self.encode(speech_BN), (n_samples_B + 2 * HOP - 1) // (2 * HOP)
 
     def encoded(self, features_MF: Sequence[Tensor]) -> Memory:
-        """On a CPU one by one: as fast, and a batch would take gigabytes."""
+        """Run the encoder; on a CPU one by one, which is as fast as a batch and takes gigabytes less."""
         encoder = self.network.encoder
         size = len(features_MF) if self.device.type != "cpu" or torch.is_grad_enabled() else 1
         parts = [torch.stack(list(features_MF[n : n + size])) for n in range(0, len(features_MF), size)]
@@ -87,11 +87,11 @@ class WhisperRecogniser(WhisperEars):
     # --- teacher-forced ---
 
     def classes(self, tokens: Tensor) -> Tensor:
-        """Every token is one of its own."""
+        """Each token is a class of its own."""
         return tokens
 
     def embed(self, tokens: Tensor) -> Tensor:
-        """Vectors of tokens; that of mixed languages is the mean of theirs."""
+        """The vectors of tokens; that of `mixture_id` is the mean of its languages' vectors."""
         embedding_VD = self.network.decoder.token_embedding.weight
         mixture = self.codec.mixture
         if not mixture:
