@@ -47,7 +47,6 @@ FORBIDDEN = {
 # Files that use what stands above their room, each with its reason.
 HIGHER = {
     "k2d/decode/cli.py": "`transcribe` stops loops by the test of selection, and converts a model for CTranslate2",
-    "k2d/pipeline/leftovers.py": "a message counts the recordings that decoding workers have finished",
     "k2d/plan/cli.py": "`plan` makes the job whose cost it states",
 }
 # A foreign library is imported by its one adapter alone.

@@ -25,6 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
+_ENDLESS = 1e6  # one more or less makes no difference there
 LIMIT_S = 600  # a change can make a loop endless; a loaded machine is slow
 
 
@@ -153,7 +154,7 @@ def _replacements(node: ast.AST, source: str) -> Iterator[tuple[Place, Place, st
         yield _begin(node), _end(node), f"{code(node.left)} {sign} {code(node.right)}"
     elif isinstance(node, ast.Constant) and isinstance(node.value, bool):
         yield _begin(node), _end(node), repr(not node.value)
-    elif isinstance(node, ast.Constant) and isinstance(node.value, (int, float)):
+    elif isinstance(node, ast.Constant) and isinstance(node.value, (int, float)) and abs(node.value) < _ENDLESS:
         yield _begin(node), _end(node), repr(node.value + 1)
         if node.value > 0:
             yield _begin(node), _end(node), repr(node.value - 1)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
 from k2d.config.fields import ComputeType
+from k2d.config.schema import Decode
 from k2d.core.atomic import try_writing, write_text
 from k2d.core.errors import UsageError
 from k2d.core.layout import user_cache
@@ -80,7 +81,7 @@ def _parser() -> argparse.ArgumentParser:
         "--language", action="append", default=[], metavar="NAME", help="language in the prompt (repeatable)"
     )
     beam = f"beam size, at most {MOST_BEAM} (default: 1, greedy)"
-    made.add_argument("--beam", type=whole_number(1, MOST_BEAM), default=1, metavar="N", help=beam)
+    made.add_argument("--beam", type=whole_number(1, MOST_BEAM), default=Decode.beam, metavar="N", help=beam)
     made.add_argument(
         "--mode",
         choices=["attention", "joint"],
@@ -90,11 +91,13 @@ def _parser() -> argparse.ArgumentParser:
     made.add_argument(
         "--ctc-weight",
         type=between_0_and_1,
-        default=0.3,
+        default=Decode.ctc_weight,
         help="weight of the CTC head with --mode joint (default: 0.3)",
     )
-    together = "recordings that are decoded together (default: 16)"
-    made.add_argument("--batch-size", type=whole_number(1, MOST_BATCH), default=16, metavar="N", help=together)
+    together = "recordings that are decoded together (default: %(default)s)"
+    made.add_argument(
+        "--batch-size", type=whole_number(1, MOST_BATCH), default=Decode.batch_size, metavar="N", help=together
+    )
     made.add_argument("--device", default="cpu", help="cpu (default), cuda, or a numbered GPU such as cuda:1")
     made.add_argument(
         "--engine",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from k2d.config.schema import Decode
 from k2d.core.errors import UsageError
 
 MIN_WINDOW_S = 0.2
@@ -13,29 +14,29 @@ MIN_WINDOW_S = 0.2
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """The defaults are greedy decoding with timestamps, without previous text in the prompt."""
+    """Defaults are those of the config: greedy decoding with timestamps, without previous text in the prompt."""
 
-    batch_size: int = 16
+    batch_size: int = Decode.batch_size
     """How many windows of different recordings are decoded together."""
-    beam: int = 1
-    max_tokens: int = 224
+    beam: int = Decode.beam
+    max_tokens: int = Decode.max_tokens
     """Per window, including the end."""
-    min_advance_s: float = 1.0
+    min_advance_s: float = Decode.min_advance_s
     languages: tuple[str, ...] = ()
     timestamps: bool = True
-    condition_on_previous_text: bool = False
+    condition_on_previous_text: bool = Decode.condition_on_previous_text
     min_window_s: float = MIN_WINDOW_S
     """The rest of a recording is skipped when it is shorter than this."""
-    silence_threshold: float | None = None
+    silence_threshold: float | None = Decode.silence_threshold
     """A window is skipped when the probability of silence is higher than this; None: never."""
-    temperatures: tuple[float, ...] = (0.0,)
+    temperatures: tuple[float, ...] = Decode.temperatures
     """Tried in this order while a window's text is doubtful; at 0 the best tokens are searched, above it drawn."""
-    compression_ratio_threshold: float | None = None
+    compression_ratio_threshold: float | None = Decode.compression_ratio_threshold
     """A text that zlib compresses by more than this factor is doubtful."""
-    logprob_threshold: float | None = None
+    logprob_threshold: float | None = Decode.logprob_threshold
     """A text with a lower mean log-probability is doubtful, and only such a text can be taken for silence."""
     mode: Literal["attention", "ctc", "joint"] = "attention"
-    ctc_weight: float = 0.3
+    ctc_weight: float = Decode.ctc_weight
     """Share of the CTC score in `joint`."""
 
     def __post_init__(self) -> None:

@@ -8,12 +8,7 @@ tries it again all the same. An item that the machine failed at has none.
 from __future__ import annotations
 
 import json
-import os
-import re
-import secrets
-import socket
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from itertools import chain
 from pathlib import Path
@@ -25,11 +20,10 @@ from k2d.core.stamp import Recipe, fingerprint
 from k2d.data.kaldi.external_sort import read_lines, sort_lines
 from k2d.data.rows import Rejected
 from k2d.inference.decode_job import VERSION
+from k2d.pipeline.answer_parts import part_lines
 from k2d.pipeline.job import Job, Unit
 
 FACTS = "model.json"
-PART = ".lines"
-_FAILED = re.compile(r'\S+ \{"s": [^,]*, "heard": null,')
 _MAX_NAMED = 5
 
 
@@ -49,31 +43,6 @@ def cache_of(unit: Unit[Any], job: Job) -> Path:
     return job.layout.answers(unit.output) / recipe.identity[:16]
 
 
-# --- part files ---
-
-
-def new_part(cache: Path, number: int) -> Path:
-    """A part file's path that nobody else has: two machines, runs or processes never write one file."""
-    host = re.sub(r"[^A-Za-z0-9]+", "_", socket.gethostname())[:32] or "host"
-    return cache / f"part-{number:06d}-{host}-{os.getpid()}-{secrets.token_hex(4)}{PART}"
-
-
-def number_of(path: Path) -> int:
-    """The number in a part file's name, also in names of earlier versions; -1 where there is none.
-
-    >>> [number_of(Path(name)) for name in ("part-000003-n1-7-ab12.lines", "part-000002-failed.lines", "other.lines")]
-    [3, 2, -1]
-    """
-    with suppress(ValueError, IndexError):
-        return int(path.stem.split("-")[1])
-    return -1
-
-
-def first_free_part(cache: Path) -> int:
-    """A number above all that are there: of two answers to an item, the later try's is the one with the higher."""
-    return max(map(number_of, cache.glob(f"part-*{PART}")), default=-1) + 1
-
-
 def write_answer(answer: Answer) -> str:
     """A line of a part file."""
     record = {
@@ -84,20 +53,10 @@ def write_answer(answer: Answer) -> str:
     return f"{answer.id} {json.dumps(record, ensure_ascii=False)}\n"
 
 
-def set_of_finished(cache: Path) -> frozenset[str]:
-    """Ids that some part file has a hypothesis for; what failed is not finished."""
-    return frozenset(line.partition(" ")[0] for _, line in _lines(cache) if not _FAILED.match(line))
-
-
-def ids_of_part(cache: Path, number: int) -> frozenset[str]:
-    """Ids that the part files of a number have a line for, heard or failed."""
-    return frozenset(line.partition(" ")[0] for _, line in _lines(cache, f"{number:06d}-"))
-
-
 def read_answers(cache: Path) -> Iterator[Answer]:
     """The answers of all part files by id, each id once: what was heard, or else why the last try failed."""
     last: Answer | None = None
-    for line in sort_lines((_with_number(number, line) for number, line in _lines(cache)), cache):
+    for line in sort_lines((_with_number(number, line) for number, line in part_lines(cache)), cache):
         item_id, _, numbered = line.partition(" ")
         answer = _parsed(item_id, json.loads(numbered.partition(" ")[2]))
         if last is not None and last.id != answer.id:
@@ -118,14 +77,6 @@ def _with_number(number: int, line: str) -> str:
 def _parsed(item_id: str, record: Mapping[str, Any]) -> Answer:
     failed = record["failed"]
     return Answer(item_id, record["s"], record["heard"], Rejected(**failed) if failed else None)
-
-
-def _lines(cache: Path, numbers: str = "") -> Iterator[tuple[int, str]]:
-    """Lines with their part's number. Whole lines only: a worker that was killed may have left half of one."""
-    for part in sorted(cache.glob(f"part-{numbers}*{PART}")):
-        number = number_of(part)
-        with part.open(encoding="utf-8", newline="\n", errors="replace") as file:
-            yield from ((number, line[:-1]) for line in file if line.endswith("\n"))
 
 
 def model_facts(cache: Path) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 
 from k2d.core.progress import Progress
-from k2d.inference.answer_cache import number_of
+from k2d.pipeline.answer_parts import number_of
 
 POLL_S = 1.0
 HEARD_EVERY_S = 0.5

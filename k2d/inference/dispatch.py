@@ -19,16 +19,7 @@ from k2d.core.retries import MAX_AGAIN, is_passing_outcome, machine_failed
 from k2d.core.worker_pool import WorkerPool
 from k2d.core.workers import Outcome
 from k2d.data.rows import Rejected
-from k2d.inference.answer_cache import (
-    Answer,
-    answers_to,
-    first_free_part,
-    ids_of_part,
-    new_part,
-    read_answers,
-    set_of_finished,
-    write_answer,
-)
+from k2d.inference.answer_cache import Answer, answers_to, read_answers, write_answer
 from k2d.inference.audio_progress import Gauge, showing
 from k2d.inference.decode_job import Item, Work
 from k2d.inference.tasks import (
@@ -43,6 +34,7 @@ from k2d.inference.tasks import (
 )
 from k2d.inference.worker import carry_out
 from k2d.models.registry import families_of_engine
+from k2d.pipeline.answer_parts import first_free_part, ids_of_part, new_part, set_of_finished
 from k2d.pipeline.job import Job
 
 MAX_SHARE = 64

@@ -16,7 +16,7 @@ from k2d.core.errors import K2DError
 from k2d.core.layout import converted_model
 from k2d.core.retries import is_passing, is_short_of_memory
 from k2d.data.rows import Rejected
-from k2d.inference.answer_cache import FACTS, Answer, new_part, write_answer
+from k2d.inference.answer_cache import FACTS, Answer, write_answer
 from k2d.inference.audio_progress import Heard
 from k2d.inference.decode_job import Item, Work, loop_test
 from k2d.inference.stretches import in_pieces
@@ -30,6 +30,7 @@ from k2d.inference.tasks import (
     Undecided,
     WorkerDevice,
 )
+from k2d.pipeline.answer_parts import new_part
 
 if TYPE_CHECKING:
     from k2d.config.fields import ComputeType

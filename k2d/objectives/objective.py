@@ -74,6 +74,7 @@ class Objective:
 
     def _piece(self, sides: Sides, rows: slice) -> list[Tensor]:
         student, teacher = sides.student_hidden_ND[rows], sides.teacher_hidden_ND[rows]
+        # Logits that no term reads are a matrix without columns, so no output layer runs for them.
         nothing = student.new_zeros((student.shape[0], 0))
         student_logits = sides.student_output(student) if self.reads_logits else nothing
         reads_teacher = any(TERMS[name].reads_teacher_logits for name in self.token_terms)

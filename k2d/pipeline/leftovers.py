@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from k2d.core.layout import Layout
-from k2d.inference.answer_cache import set_of_finished
+from k2d.pipeline.answer_parts import set_of_finished
 
 
 def kept_words(output: Path, layout: Layout) -> str:

@@ -64,7 +64,8 @@ def edits(ref: Sequence[str], hyp: Sequence[str]) -> list[Edit]:
     """The edits that turn one sequence into the other."""
     if ref == hyp:
         return []
-    codes: dict[str, int] = {}  # numbers in place of words: exact, and the same in every process
+    # rapidfuzz compares hashes of strings, and two words might share one. Python's hashes also differ by process.
+    codes: dict[str, int] = {}  # by word
     ref_codes = [codes.setdefault(word, len(codes)) for word in ref]
     hyp_codes = [codes.setdefault(word, len(codes)) for word in hyp]
     found = Levenshtein.editops(ref_codes, hyp_codes)
@@ -86,6 +87,7 @@ def columns(alignment: Alignment) -> list[Column]:
     """
     ref, hyp = alignment.ref, alignment.hyp
     found: list[Column] = []
+    # Edits name their places on both sides, and what lies between two edits is equal: it is filled in token by token.
     at_ref = at_hyp = 0
     for kind, ref_at, hyp_at in alignment.edits:
         n_same = ref_at - at_ref

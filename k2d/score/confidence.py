@@ -13,11 +13,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from k2d.config.schema import Score
 from k2d.score.align import Edit
 from k2d.score.rates import ErrorRate
 
-RESAMPLES = 1000
-LEVEL = 0.95
+RESAMPLES = Score.bootstrap_resamples
+LEVEL = Score.confidence
 FEW_SEGMENTS = 50  # below this the normal approximation of MAPSSWE is not to be trusted
 
 _DRAWN_AT_ONCE = 1 << 20
@@ -50,6 +51,7 @@ def bootstrap(groups: Sequence[ErrorRate], draws: Draws = USUAL) -> Interval | N
     """The percentile interval of the error rate; None where fewer than two groups have reference tokens."""
     if sum(group.n > 0 for group in groups) < 2:
         return None
+    # Counts are drawn and summed, not rates averaged: a rate is the quotient of two sums, so long groups weigh more.
     n, errors = _resampled([np.array([g.n for g in groups]), np.array([g.errors for g in groups])], draws)
     rates = 100 * errors[n > 0] / n[n > 0]
     tail = (1 - draws.level) / 2
@@ -65,6 +67,7 @@ def improvement(before: Sequence[ErrorRate], after: Sequence[ErrorRate], draws: 
     assert [group.n for group in before] == [group.n for group in after], "not the same groups"
     if sum(group.n > 0 for group in before) < 2:
         return None
+    # Both systems get the same draw, so what makes a group hard for both cancels out (Bisani and Ney, 2004).
     (change,) = _resampled([np.array([b.errors - a.errors for a, b in zip(before, after, strict=True)])], draws)
     return float(np.mean(change < 0) + np.mean(change == 0) / 2)
 
@@ -73,6 +76,7 @@ def _resampled(columns: Sequence[Counts], draws: Draws) -> list[Counts]:
     """The sums of each column over the groups that were drawn, per resample; the same draw for all columns."""
     random = np.random.default_rng(draws.seed)
     n_groups = len(columns[0])
+    # All draws at once would take resamples x groups numbers: 8 GB for a million utterances.
     at_once = max(1, _DRAWN_AT_ONCE // n_groups)
     sums: list[list[Counts]] = [[] for _ in columns]
     for start in range(0, draws.resamples, at_once):
@@ -100,9 +104,11 @@ def matched_pairs(differences: Sequence[int]) -> MatchedPairs:
         return MatchedPairs(n, float(sum(differences)), None)
     mean = sum(differences) / n
     variance = sum((difference - mean) ** 2 for difference in differences) / (n - 1)
+    # All segments differ alike: the statistic has no scale, so the answer is certain either way.
     if variance == 0:
         return MatchedPairs(n, mean, 1.0 if mean == 0 else 0.0)
     z = mean / math.sqrt(variance / n)
+    # Normal, as NIST's sc_stats has it, and not Student's t: that is why few segments are not to be trusted.
     return MatchedPairs(n, mean, math.erfc(abs(z) / math.sqrt(2)))
 
 
@@ -111,6 +117,7 @@ def segment_differences(n_ref: int, first: Sequence[Edit], second: Sequence[Edit
 
     A segment is bounded by the utterance's ends and by two or more tokens in a row that both systems have right.
     """
+    # Insertions lie between reference tokens, so the gaps have places of their own and never shift the tokens.
     errors = [0] * (2 * n_ref + 1)  # gap, token, gap, token, …, gap
     change = list(errors)
     for found, sign in ((first, -1), (second, 1)):
@@ -122,6 +129,7 @@ def segment_differences(n_ref: int, first: Sequence[Edit], second: Sequence[Edit
 
 
 def _bounded_sums(errors: Sequence[int], change: Sequence[int]) -> list[int]:
+    # The test takes segments to be independent. Two correct tokens in a row are the border that NIST's sc_stats uses.
     sums: list[int] = []
     n_right, is_open = 0, False
     for at, n_errors in enumerate(errors):

@@ -52,6 +52,7 @@ def split_rate(alignment: Alignment, script: Script) -> ErrorRate:
     A word that was recognised in the other language is a deletion here and an insertion there, so the two
     languages do not add up to the MER.
     """
+    # Aligned again: after the other language is taken out, another alignment may be the cheapest.
     ref = [token.text for token in alignment.ref if token.script is script]
     hyp = [token.text for token in alignment.hyp if token.script is script]
     return counted(len(ref), edits(ref, hyp))
@@ -62,6 +63,8 @@ def joint_rates(alignment: Alignment) -> dict[Script, ErrorRate]:
 
     Correct, substituted and deleted tokens are of the reference token's language, inserted ones of their own.
     """
+    # Every edit belongs to exactly one language, so that both together are the MER: inserted tokens have no reference
+    # token, and can only belong to their own.
     ref, hyp = languages(alignment.ref), languages(alignment.hyp)
     if not alignment.edits:
         return {script: ErrorRate(ref.count(script)) for script in _LANGUAGES}
@@ -103,6 +106,7 @@ def pier(alignment: Alignment) -> ErrorRate:
     """
     if part_of(alignment.ref) != "mixed":
         return ErrorRate()
+    # An insertion stands before a reference token. Behind the last one there is none, so it is charged to the last.
     at_word = [token.script is Script.EN for token in alignment.ref]
     return _counted_where(alignment, at_word, [*at_word, at_word[-1]])
 
@@ -120,6 +124,7 @@ def switch_rate(alignment: Alignment) -> ErrorRate:
     for left, right in pairwise(spoken):
         if alignment.ref[left].script is not alignment.ref[right].script:
             at_switch[left] = at_switch[right] = True
+            # All gaps from one token to the other: numbers between them do not move the change of language.
             in_gap[left + 1 : right + 1] = [True] * (right - left)
     return _counted_where(alignment, at_switch, in_gap)
 

@@ -38,6 +38,7 @@ class JudgedChunk:
 
     def is_bad(self, bad_label_mer: float) -> bool:
         """Whether the true MER is above the limit; words where nothing was said are always."""
+        # Multiplied and not divided: an empty reference has no rate, and its insertions are bad all the same.
         return self.errors.errors > bad_label_mer * self.errors.n
 
 
@@ -63,6 +64,7 @@ def truth_of(chunks: Iterable[tuple[str, Source]], truth: Iterable[Utterance]) -
         rows.sort()
     for chunk_id, source in chunks:
         rows = said.get(source.recording_id, [])
+        # Sorted by their middles, the utterances of a chunk are neighbours: a lecture has thousands of both.
         first, last = (bisect_left(rows, (time_s,)) for time_s in (source.start_s, source.end_s))
         yield chunk_id, " ".join(row.text for row in rows[first:last] if _is_left(row, source))
 
@@ -102,6 +104,8 @@ def study(chunks: Sequence[JudgedChunk], bad_label_mer: float) -> dict[str, Any]
 def _curve(chunks: Sequence[JudgedChunk], bad: Sequence[JudgedChunk], metric: str) -> dict[str, Any]:
     recalls = [_recall(bad, metric, alpha) for alpha in ALPHAS]
     found = [recall for recall in recalls if recall is not None]
+    # The paper does not say on which grid its maximum was taken, so the lowest threshold by hundredths is: between
+    # tenths, a few per cent of the audio decide which of them still keeps half.
     of_half = [alpha for alpha in FINE_ALPHAS if (_kept_share(chunks, metric, alpha) or 0.0) > 0.5]
     return {
         "alphas": list(ALPHAS),

@@ -98,11 +98,14 @@ def error_rate(teacher: Sequence[str], auxiliary: Sequence[str], measuring: Meas
     >>> error_rate("", "", Measuring()), error_rate("ab", "", Measuring()), error_rate("", "ab", Measuring())
     (0.0, 1.0, 1.0)
     """
+    # Two empty sides agree. If only the auxiliary is empty, the division by its length has no answer, and the paper
+    # gives none: 1.0 drops the chunk, 0.0 keeps it, as the config chooses.
     if teacher == auxiliary:
         return 0.0
     if not auxiliary:
         return measuring.empty_validator_distance
     if not teacher:
         return 1.0
+    # The paper writes MER(label, opinion) and not whose length divides. Its code divides by the validator's.
     lengths = {"validator": len(auxiliary), "teacher": len(teacher), "longer": max(len(teacher), len(auxiliary))}
     return round(Levenshtein.distance(teacher, auxiliary) / lengths[measuring.denominator], DECIMALS)

@@ -14,7 +14,8 @@ from made_recordings import sound
 from k2d.core.layout import Layout
 from k2d.core.signals import Ended, ending_on_signals
 from k2d.decode import cli
-from k2d.inference.answer_cache import Answer, new_part, write_answer
+from k2d.inference.answer_cache import Answer, write_answer
+from k2d.pipeline.answer_parts import new_part
 from k2d.pipeline.leftovers import kept_words
 
 GO_ON = "the same command goes on from there"

@@ -1,14 +1,16 @@
 """Clips: plain text in the order in which they come."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 from decode_fake import FIRST_LETTER, N_IDS, FakeRecogniser, saying, write_tape
 
 from k2d.core.errors import UsageError
-from k2d.decode.clips import decode_clips
+from k2d.decode.clips import _clip_text, decode_clips
 from k2d.decode.options import Options
+from k2d.decode.search import Decoded
 from k2d.decode.sources import Clip, Failed
 from k2d.select.loops import ngram_loops
 
@@ -103,3 +105,9 @@ def test_a_model_without_ctc_says_so(tmp_path):
     for mode in ("ctc", "joint"):
         with pytest.raises(UsageError, match=f"mode {mode} needs a CTC head.*family fake.*use mode attention"):
             next(decode_clips(FakeRecogniser(saying(letters)), [Clip("a", path)], Options(timestamps=False, mode=mode)))
+
+
+def test_a_clip_has_the_language_that_the_recogniser_tells_and_none_where_it_tells_none():
+    for told, expected in (("zh", "zh"), ("", None)):
+        decoded = replace(Decoded((), "end", -1.0), language=told)
+        assert _clip_text("c", 1.0, decoded, FakeRecogniser(saying(letters))).language == expected

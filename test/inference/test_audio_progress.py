@@ -9,8 +9,8 @@ from in_process import Bench, Disk
 
 from k2d.core.errors import K2DError
 from k2d.inference import audio_progress
-from k2d.inference.answer_cache import new_part
 from k2d.inference.audio_progress import HEARD, Gauge, Heard, showing
+from k2d.pipeline.answer_parts import new_part
 
 LIMIT_S = 20.0  # for what would hang
 

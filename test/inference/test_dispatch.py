@@ -5,18 +5,11 @@ from pathlib import Path
 import pytest
 
 from k2d.data.rows import Rejected
-from k2d.inference import answer_cache
-from k2d.inference.answer_cache import (
-    Answer,
-    first_free_part,
-    new_part,
-    number_of,
-    read_answers,
-    set_of_finished,
-    write_answer,
-)
+from k2d.inference.answer_cache import Answer, read_answers, write_answer
 from k2d.inference.decode_job import Item, Work, settings_of_work
 from k2d.inference.dispatch import _dealt, _dealt_clips
+from k2d.pipeline import answer_parts
+from k2d.pipeline.answer_parts import first_free_part, new_part, number_of, set_of_finished
 
 
 def items(*lengths_s):
@@ -85,7 +78,7 @@ def test_a_part_of_a_killed_run_is_never_gone_on_with(tmp_path):
 
 @pytest.mark.parametrize("host", ["node-1.cluster.example", "課 / ..", ""])
 def test_no_two_writers_of_a_number_have_the_same_file(tmp_path, monkeypatch, host):
-    monkeypatch.setattr(answer_cache.socket, "gethostname", lambda: host)
+    monkeypatch.setattr(answer_parts.socket, "gethostname", lambda: host)
     names = {new_part(tmp_path, 7) for _ in range(50)}
     assert len(names) == 50
     assert {(path.parent, number_of(path), path.suffix) for path in names} == {(tmp_path, 7, ".lines")}

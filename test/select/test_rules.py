@@ -104,4 +104,9 @@ def test_unknown_rules_are_named():
 
 def test_every_rule_has_a_version_to_be_recorded():
     assert isinstance(labels.VERSION, int)
-    assert len(LABEL_RULES) == 6
+
+
+def test_every_rule_is_shown_to_keep_and_to_drop():
+    cases = test_rules_on_the_label.pytestmark[0].args[1]
+    for verdict in (True, False):
+        assert {rule for rule, _, keeps in cases if keeps is verdict} == set(LABEL_RULES)

@@ -255,7 +255,7 @@ def test_kaldis_own_symbols_are_no_words(tmp_path, symbol):
     ],
 )
 def test_values_of_each_kind(name, good, bad):
-    """Among them item 16 (times), 21 (pipes) and Kaldi's checks of durations, warps, channels and genders."""
+    """Among them times, pipes and Kaldi's checks of durations, warps, channels and genders."""
     assert [value for value in good if KINDS[name].problem(value)] == []
     assert [value for value in bad if not KINDS[name].problem(value)] == []
 
