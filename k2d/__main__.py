@@ -152,7 +152,7 @@ def _missing_package(error: ModuleNotFoundError) -> str:
 def _write_any_text() -> None:
     """Make the output streams accept every character: letters of all scripts, and file names that are not UTF-8.
 
-    With PYTHONUTF8=0 and PYTHONCOERCECLOCALE=0 in the C locale the streams are ASCII, and Han characters raise an error.
+    With PYTHONUTF8=0 and PYTHONCOERCECLOCALE=0 the streams of the C locale are ASCII, and Han characters are an error.
     """
     for stream in (sys.stdout, sys.stderr):
         if not isinstance(stream, io.TextIOWrapper):

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
+
+TIMESTAMP = re.compile(r"<([0-9]+(?:\.[0-9]+)?)>")
+"""A timestamp in a text, as k2d/text/timestamps.py has it."""
+CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+"""What tokens for single bytes can spell, and what would break a line."""
 
 
 @dataclass(frozen=True, slots=True)

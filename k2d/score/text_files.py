@@ -27,10 +27,10 @@ def _read(path: Path, kind: str) -> Texts:
     with tempfile.TemporaryDirectory(prefix="k2d-text-") as scratch:
         table = open_table(path, KINDS[kind], Path(scratch), report)
         rows = dict(table.rows()) if table is not None else {}
-    if report.count(Treatment.REJECT):
+    if n_faults := report.count(Treatment.REJECT):
         with_line_numbers(report)
         lines = report.lines(Treatment.REJECT)
-        raise K2DError("\n".join([f"{shown(path)}: {report.count(Treatment.REJECT)} faults", *lines]))
+        raise K2DError("\n".join([f"{shown(path)}: {n_faults} {'fault' if n_faults == 1 else 'faults'}", *lines]))
     return Texts(path, rows, tuple(_told(report)))
 
 

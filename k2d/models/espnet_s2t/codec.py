@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Sequence
 from functools import cached_property
 from itertools import pairwise
@@ -11,11 +10,9 @@ from itertools import pairwise
 from sentencepiece import SentencePieceProcessor
 
 from k2d.core.errors import K2DError, UsageError
-from k2d.models.codec import Reading, Request, WindowSegment
+from k2d.models.codec import CONTROL_CHARACTERS, TIMESTAMP, Reading, Request, WindowSegment
 from k2d.models.espnet_s2t.vocabulary import Layout, time_symbols
 
-_MARK = re.compile(r"<([0-9]+(?:\.[0-9]+)?)>")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")  # which pieces for bytes can spell
 _OPEN_END_S = 1.0  # ESPnet takes the last segment as cut off when it ends in the last second (<29.00> of 30 s)
 
 
@@ -93,7 +90,7 @@ class S2TCodec:
 
     def ids(self, timed_text: str) -> list[int]:
         """Text with or without timestamps to ids; a time off the grid goes to the nearest one on it."""
-        first, *marked = _MARK.split(timed_text)
+        first, *marked = TIMESTAMP.split(timed_text)
         steps = [self._step(mark) for mark in marked[::2]]
         if backwards := next((pair for pair in pairwise(steps) if pair[1] < pair[0]), None):
             later, earlier = (self.tokens[self.first_time_id + step] for step in backwards)
@@ -131,7 +128,7 @@ class S2TCodec:
     def text(self, ids: Sequence[int]) -> str:
         """Plain text in one line: no timestamp, no special token."""
         decoded: str = self._pieces.decode_pieces([self.tokens[i] for i in ids if i not in self._special])
-        return _CONTROL.sub(" ", decoded).strip()
+        return CONTROL_CHARACTERS.sub(" ", decoded).strip()
 
     def prompt(self, request: Request, previous_ids: Sequence[int] = ()) -> list[int]:
         """The ids that the decoder reads before it writes."""

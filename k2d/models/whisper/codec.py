@@ -11,7 +11,7 @@ from itertools import pairwise
 from typing import Any
 
 from k2d.core.errors import K2DError, UsageError
-from k2d.models.codec import Reading, Request, Window, WindowSegment
+from k2d.models.codec import CONTROL_CHARACTERS, TIMESTAMP, Reading, Request, Window, WindowSegment
 from k2d.models.whisper.checkpoint_files import Generation
 from k2d.models.whisper.dims import N_SAMPLES, RATE_HZ, WhisperDims
 from k2d.models.whisper.library import language_code, vocabulary
@@ -19,8 +19,6 @@ from k2d.models.whisper.library import language_code, vocabulary
 WINDOW = Window(N_SAMPLES / RATE_HZ, RATE_HZ, 0.02)
 
 _FRAMES_PER_S = 100
-_MARK = re.compile(r"<([0-9]+(?:\.[0-9]+)?)>")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _WITHOUT_SPACES = re.compile(r"[\u3000-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff00-\uffef]")
 
 
@@ -118,7 +116,7 @@ class WhisperCodec:
 
     def ids(self, timed_text: str) -> list[int]:
         """Text with or without timestamps to ids; a time off the grid goes to the nearest one on it."""
-        first, *marked = _MARK.split(timed_text)
+        first, *marked = TIMESTAMP.split(timed_text)
         steps = [self._step(mark) for mark in marked[::2]]
         if backwards := next((pair for pair in pairwise(steps) if pair[1] < pair[0]), None):
             earlier, later = (f"<{step * WINDOW.time_step_s:.2f}>" for step in backwards)
@@ -155,7 +153,7 @@ class WhisperCodec:
     def text(self, ids: Sequence[int]) -> str:
         """Plain text in one line: no timestamp, no special token."""
         decoded: str = self._tokenizer.encoding.decode([token for token in ids if token < self.eos_id])
-        return _CONTROL.sub(" ", decoded).strip()
+        return CONTROL_CHARACTERS.sub(" ", decoded).strip()
 
     def label(self, timed_text: str, request: Request, previous_text: str = "") -> tuple[list[int], int]:
         """Prompt, text and end, and how many ids of it are prompt. Previous text loses its beginning where it must."""
