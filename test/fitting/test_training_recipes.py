@@ -5,7 +5,6 @@ The stages are the real ones; what they train is the tiny recogniser of the test
 
 import shutil
 from dataclasses import replace
-from types import SimpleNamespace
 
 import pytest
 
@@ -14,7 +13,7 @@ from k2d.core.errors import K2DError
 from k2d.core.stamp import write_stamp
 from k2d.fitting import labelled_model, table_row
 from k2d.pipeline import runner
-from k2d.pipeline.job import Counts
+from k2d.pipeline.job import Counts, Unit
 from k2d.pipeline.stage_list import BY_VERB
 from k2d.pipeline.unit_status import state_of
 from k2d.stages import auxiliary, distill, teacher
@@ -238,7 +237,8 @@ def test_the_order_of_splits_decides_nothing(tmp_path, monkeypatch):
     monkeypatch.setattr(distill, "train_row", lambda *told: seen.append(told))
     for splits in ("[lab/train,lab/other]", "[lab/other,lab/train]"):
         job = lab.job(f"corpora.unlabelled={splits}")
-        distill.make(SimpleNamespace(settings={"row": "all", "seed": 1}, inputs=()), job, tmp_path)
+        row = distill.TrainedRow("all", 1, job.config, None)
+        distill.make(Unit(tmp_path / "all-s1", row, ()), job, tmp_path)
     kept = [list(arguments[3]) for arguments in seen]
     assert kept[0] == kept[1] == ["lab/other", "lab/train"]
 
