@@ -13,9 +13,9 @@ from k2d.core.errors import UsageError
 from k2d.core.layout import PROJECT_ROOT, shown
 from k2d.data.kaldi.datadir import read_recordings, read_utterances
 from k2d.fitting.new_model import inputs_of, new_recogniser, setting_of, window_of
-from k2d.fitting.save_model import leave
+from k2d.fitting.save_model import save_trained
 from k2d.inference.decode_job import VERSION as DECODER_VERSION
-from k2d.inference.decode_job import Work, longform_work, loop_test
+from k2d.inference.decode_job import DecodeJob, loop_test, plan_long_recordings
 from k2d.models.registry import FAMILIES
 from k2d.pipeline.job import Counts, Job, Unit
 from k2d.pipeline.unit_status import recipe_of
@@ -53,7 +53,7 @@ class TrainedModel:
     name: str
     recogniser: Recogniser
     seed: int
-    dev: Work | None
+    dev: DecodeJob | None
     """How the development sets are decoded, by which checkpoints are chosen; None if there are none."""
 
     @property
@@ -96,12 +96,12 @@ def unit_of(name: str, recogniser: Recogniser, key: str, job: Job) -> Unit[Label
         check_batch(f"{key}.training.phases.{phase_name}", phase.batch_size, phase.accumulate, job.n_processes)
     corpora = job.config.corpora
     seed = job.config.seed if recogniser.seed is None else recogniser.seed
-    content = TrainedModel(name, recogniser, seed, longform_work("", recogniser, job) if corpora.dev else None)
+    content = TrainedModel(name, recogniser, seed, plan_long_recordings("", recogniser, job) if corpora.dev else None)
     data = tuple(job.layout.split(split) for split in (*corpora.labelled, *corpora.dev))
     return Unit(output, content, (*inputs_of(recogniser, job), *data), added=frozenset({"decode"}))
 
 
-def _choosing(work: Work) -> dict[str, Any]:
+def _choosing(work: DecodeJob) -> dict[str, Any]:
     """What of the decoding of the development sets decides which checkpoints are chosen."""
     options = {name: value for name, value in work.options.items() if name not in _NOT_DECIDING}
     return {**options, "loop": asdict(work.loop) if work.loop else None, "decoder": DECODER_VERSION}
@@ -150,12 +150,12 @@ def _train(trained: TrainedModel, recipe: Recipe, job: Job, folder: Path) -> Cou
     material = Material(pool, model.codec, model.window, Request(recogniser.language))
     measure = None if trained.dev is None else _measure(trained.dev, job)
     record = train_recogniser(model, recogniser.training, material, setting, measure, recipe=recipe)
-    leave(model, record, work, folder)
+    save_trained(model, record, work, folder)
     n_dropped = sum(pool.dropped.values())
     return Counts(len(pool) + n_dropped, len(pool), dict(pool.dropped), "utterances")
 
 
-def _measure(work: Work, job: Job) -> Any:
+def _measure(work: DecodeJob, job: Job) -> Any:
     """Free-running decoding of all development sets together; None if they are empty."""
     from k2d.fitting.checkpoint_metric import measure_on
 

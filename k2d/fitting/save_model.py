@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from k2d.train.records import TrainingRecord
 
 
-def leave(model: Trainable, record: TrainingRecord, work: Path, folder: Path) -> None:
+def save_trained(model: Trainable, record: TrainingRecord, work: Path, folder: Path) -> None:
     """Write the folder, and clear away what the training needed. A companion has no more to do, and ends here."""
     from k2d.train.records import CURVES
 

@@ -16,8 +16,8 @@ from k2d.data.hypotheses import plain_text, read_hypotheses
 from k2d.data.kaldi.datadir import read_recordings
 from k2d.fitting.checkpoint_metric import Held
 from k2d.fitting.new_model import setting_of
-from k2d.fitting.save_model import leave
-from k2d.inference.decode_job import longform_work, loop_test
+from k2d.fitting.save_model import save_trained
+from k2d.inference.decode_job import loop_test, plan_long_recordings
 from k2d.pipeline.job import Counts, Job
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def train_row(
     lesson.learner.freeze_positions = job.config.student.freeze_positions
     setting = setting_of(work, seed, job)
     record = train(lesson.learner, [plan], training, setting, recipe=recipe, measure=_measure(heldout, job))
-    leave(lesson.learner, record, work, folder)
+    save_trained(lesson.learner, record, work, folder)
     return lesson.counts
 
 
@@ -246,7 +246,7 @@ def _measure(heldout: Mapping[str, frozenset[str]], job: Job) -> Any:
     held = _held(heldout, job)
     if not held.texts:
         return None
-    work = longform_work("", job.config.teacher, job)
+    work = plan_long_recordings("", job.config.teacher, job)
     return measure_on(held, Options(**work.options), loop_test(work.loop))
 
 

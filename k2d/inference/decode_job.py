@@ -28,7 +28,7 @@ class LoopTest:
 
 
 @dataclass(frozen=True, slots=True)
-class Work:
+class DecodeJob:
     """What is decoded by which model and how; alike for all shares."""
 
     model: Path
@@ -70,7 +70,7 @@ class Item:
         return self.duration_s or 0.0
 
 
-def work_of(model: str, recogniser: Recogniser, job: Job, *, clips: bool = False, **options: Any) -> Work:
+def plan_decoding(model: str, recogniser: Recogniser, job: Job, *, clips: bool = False, **options: Any) -> DecodeJob:
     """How the config wants a model to decode; `options` are added to what the section `decode` says."""
     decode, select = job.config.decode_of(recogniser), job.config.select
     loop = LoopTest(select.ngram, select.ngram_count, select.script, select.steps) if decode.stop_loops else None
@@ -91,7 +91,7 @@ def work_of(model: str, recogniser: Recogniser, job: Job, *, clips: bool = False
         chosen["ctc_weight"] = decode.ctc_weight
     folder, compute_type = job.layout.model(model), compute_type_of(decode)
     precision = decode.precision if compute_type is None else "fp32"  # decides nothing there
-    return Work(folder, recogniser.family, recogniser.language, chosen, precision, loop, clips, compute_type)
+    return DecodeJob(folder, recogniser.family, recogniser.language, chosen, precision, loop, clips, compute_type)
 
 
 def compute_type_of(decode: Decode) -> ComputeType | None:
@@ -99,9 +99,9 @@ def compute_type_of(decode: Decode) -> ComputeType | None:
     return decode.compute_type if decode.engine == "ctranslate2" else None
 
 
-def longform_work(model: str, recogniser: Recogniser, job: Job) -> Work:
+def plan_long_recordings(model: str, recogniser: Recogniser, job: Job) -> DecodeJob:
     """How a model hears whole recordings: one that is decoded by CTC has no timestamps to move on by."""
-    return work_of(model, recogniser, job, mode=recogniser.decode, timestamps=recogniser.decode != "ctc")
+    return plan_decoding(model, recogniser, job, mode=recogniser.decode, timestamps=recogniser.decode != "ctc")
 
 
 def loop_test(test: LoopTest | None) -> Callable[[str], bool] | None:
@@ -112,7 +112,7 @@ def loop_test(test: LoopTest | None) -> Callable[[str], bool] | None:
     return lambda text: ngram_loops(normalise(text), test.ngram, test.count)
 
 
-def settings_of_work(work: Work) -> dict[str, Any]:
+def decode_settings(work: DecodeJob) -> dict[str, Any]:
     """What of it decides the result: for the stamp. The batch does not."""
     settings = asdict(work)
     for other in ("model", "languages"):  # an input of the unit; part of the options

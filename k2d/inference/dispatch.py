@@ -21,7 +21,7 @@ from k2d.core.workers import Outcome
 from k2d.data.rows import Rejected
 from k2d.inference.answer_cache import Answer, answers_to, read_answers, write_answer
 from k2d.inference.audio_progress import Gauge, showing
-from k2d.inference.decode_job import Item, Work
+from k2d.inference.decode_job import DecodeJob, Item
 from k2d.inference.tasks import (
     DecodeTask,
     SpeedTask,
@@ -44,7 +44,7 @@ CLIPS_PER_SHARE = 512
 log = logging.getLogger("k2d")
 
 
-def decode_items(work: Work, items: Iterable[Item], cache: Path, job: Job, label: str) -> Iterator[Answer]:
+def decode_items(work: DecodeJob, items: Iterable[Item], cache: Path, job: Job, label: str) -> Iterator[Answer]:
     """Decode what `cache` does not have yet, then yield every answer by id: one for each item, or K2DError."""
     cache.mkdir(parents=True, exist_ok=True)
     finished, asked = set_of_finished(cache), cache / "asked"
@@ -63,7 +63,7 @@ def decode_items(work: Work, items: Iterable[Item], cache: Path, job: Job, label
     yield from answers_to(asked, cache, read_answers(cache))
 
 
-def _tell_engine(work: Work, job: Job) -> None:
+def _tell_engine(work: DecodeJob, job: Job) -> None:
     engine = job.config.decode.engine
     families = families_of_engine(engine)
     if work.compute_type is None and work.family not in families and engine != "torch":
@@ -71,7 +71,7 @@ def _tell_engine(work: Work, job: Job) -> None:
         log.info("%s: decoded in torch, %s", work.model.name, reason)
 
 
-def _make_ready(work: Work) -> None:
+def _make_ready(work: DecodeJob) -> None:
     """What workers must find: the model in its engine's form."""
     if work.compute_type is not None:
         from k2d.export.engine_form import convert
@@ -112,7 +112,7 @@ def _crew(*devices: WorkerDevice) -> WorkerPool[WorkerDevice, Task, TaskResult]:
     return WorkerPool(carry_out, devices)
 
 
-def _dealt_out(work: Work, items: list[Item], n_workers: int) -> Iterable[tuple[Item, ...]]:
+def _dealt_out(work: DecodeJob, items: list[Item], n_workers: int) -> Iterable[tuple[Item, ...]]:
     return _dealt_clips(items, n_workers) if work.clips else _dealt(items, n_workers)
 
 
@@ -138,7 +138,7 @@ def _dealt_clips(items: list[Item], n_workers: int) -> Iterator[tuple[Item, ...]
 _KEPT = ", and what is decoded is kept"
 
 
-def _decode(work: Work, wanted: list[Item], gauge: Gauge, job: Job, label: str) -> None:
+def _decode(work: DecodeJob, wanted: list[Item], gauge: Gauge, job: Job, label: str) -> None:
     """Have every item answered: what the machine failed at, or took its worker with it, is tried once more, alone.
 
     A task whose worker died may have been killed by any of its items; alone, each shows itself. K2DError names what

@@ -17,7 +17,7 @@ from k2d.data.hypotheses import TEXT, hypothesis_from, hypothesis_line, plain_te
 from k2d.data.kaldi.joins import joined_row
 from k2d.data.rows import Hypothesis, Recording, Rejected
 from k2d.inference.answer_cache import Answer, model_facts
-from k2d.inference.decode_job import Item, Work
+from k2d.inference.decode_job import DecodeJob, Item
 from k2d.inference.dispatch import decode_items
 from k2d.pipeline.job import Counts, Job
 from k2d.pipeline.rejects import check_bad, write_rejected
@@ -25,7 +25,7 @@ from k2d.score.timing import TIMING
 
 
 @dataclass
-class Tally:
+class DecodingTally:
     """What decoding a set came to."""
 
     n_in: int = 0
@@ -54,10 +54,10 @@ class Tally:
         }
 
 
-def hear_recordings(recordings: Iterable[Recording], work: Work, cache: Path, job: Job, folder: Path) -> Counts:
+def decode_to_folder(recordings: Iterable[Recording], work: DecodeJob, cache: Path, job: Job, folder: Path) -> Counts:
     """Decode recordings whole and write what was heard; those that could not be read are set aside."""
     items = [Item(row.id, row.audio, duration_s=row.duration_s) for row in recordings]
-    tally = Tally()
+    tally = DecodingTally()
     answers = decode_items(work, items, cache, job, f"{folder.parent.name}/{output_name(folder)}")
     with (
         (folder / HYPOTHESES).open("w", encoding="utf-8", newline="\n") as hypotheses,
@@ -67,11 +67,11 @@ def hear_recordings(recordings: Iterable[Recording], work: Work, cache: Path, jo
             hypotheses.write(f"{hypothesis_line(hypothesis)}\n")
             texts.write(f"{joined_row(hypothesis.recording_id, plain_text(hypothesis))}\n")
     facts = model_facts(cache)
-    write_record(folder, {**how(work, facts, job), **tally.as_json()})
-    return close(folder, tally, cache, job, "recordings")
+    write_record(folder, {**decoding_record(work, facts, job), **tally.as_json()})
+    return finish_folder(folder, tally, cache, job, "recordings")
 
 
-def _heard(answers: Iterable[Answer], tally: Tally) -> Iterator[Hypothesis]:
+def _heard(answers: Iterable[Answer], tally: DecodingTally) -> Iterator[Hypothesis]:
     for answer in answers:
         tally.n_in += 1
         tally.seconds += answer.seconds
@@ -89,7 +89,7 @@ def output_name(folder: Path) -> str:
     return folder.name.lstrip(".").removesuffix(".partial")
 
 
-def how(work: Work, facts: Mapping[str, Any], job: Job) -> dict[str, Any]:
+def decoding_record(work: DecodeJob, facts: Mapping[str, Any], job: Job) -> dict[str, Any]:
     """By what and how it was decoded: the beginning of a record."""
     return {
         "model": work.model.name,
@@ -107,7 +107,7 @@ def write_record(folder: Path, record: Mapping[str, Any]) -> None:
     write_text(folder / RECORD, json.dumps(record, ensure_ascii=False, indent=1) + "\n")
 
 
-def close(folder: Path, tally: Tally, cache: Path, job: Job, what: str) -> Counts:
+def finish_folder(folder: Path, tally: DecodingTally, cache: Path, job: Job, what: str) -> Counts:
     """Write down what failed, see that it is not too much, and clear the answers kept for a rerun away."""
     write_rejected(folder, tally.rejected)
     reasons = dict(check_bad(folder, output_name(folder), tally.n_in, job.config.max_bad))
@@ -115,7 +115,7 @@ def close(folder: Path, tally: Tally, cache: Path, job: Job, what: str) -> Count
     return Counts(tally.n_in, tally.n_in - sum(reasons.values()), reasons, what)
 
 
-def write_timing(folder: Path, tally: Tally, record: Mapping[str, Any]) -> None:
+def write_timing(folder: Path, tally: DecodingTally, record: Mapping[str, Any]) -> None:
     """What decoding the set cost, once, as stage 12 reads it."""
     if tally.audio_s <= 0 or tally.seconds <= 0:
         return

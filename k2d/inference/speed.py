@@ -12,7 +12,7 @@ from typing import Any
 
 from k2d.core.atomic import write_text
 from k2d.data.kaldi.datadir import read_recordings
-from k2d.inference.decode_job import Work, settings_of_work
+from k2d.inference.decode_job import DecodeJob, decode_settings
 from k2d.inference.dispatch import measure_speed
 from k2d.inference.stretches import first_stretch
 from k2d.inference.tasks import SpeedTask
@@ -28,7 +28,7 @@ class SpeedRace:
     """The speeds of all systems on a test set."""
 
     set: str
-    works: Mapping[str, Work]
+    works: Mapping[str, DecodeJob]
     """By the name of the system."""
     batch_size: int
     """Of the section `decode`; a model may have its own."""
@@ -40,7 +40,7 @@ class SpeedRace:
         has_others = any(size != self.batch_size for size in batch_sizes.values())
         return {
             "set": self.set,
-            "models": {system: settings_of_work(work) for system, work in self.works.items()},
+            "models": {system: decode_settings(work) for system, work in self.works.items()},
             "batch_size": self.batch_size,
             "speed_runs": self.n_runs,
             "speed_s": SPEED_S,
@@ -48,7 +48,7 @@ class SpeedRace:
         }
 
 
-def speed_unit(works: Mapping[str, Work], split: str, job: Job) -> Unit[SpeedRace]:
+def speed_unit(works: Mapping[str, DecodeJob], split: str, job: Job) -> Unit[SpeedRace]:
     """Made anew without asking when a model joins: only what was timed in turn can be compared."""
     content = SpeedRace(split, works, job.config.decode.batch_size, job.config.score.speed_runs)
     inputs = dict.fromkeys([*(work.model for work in works.values()), job.layout.split(split) / "wav.scp"])

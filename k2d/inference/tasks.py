@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from k2d.core.errors import K2DError
-from k2d.inference.decode_job import Item, Work
+from k2d.inference.decode_job import DecodeJob, Item
 
 
 @dataclass(frozen=True, slots=True)
 class DecodeTask:
     """Items that a worker decodes together, and the number of the part file to which it writes the answers."""
 
-    work: Work
+    work: DecodeJob
     cache: Path
     number: int
     items: tuple[Item, ...]
@@ -25,7 +25,7 @@ class DecodeTask:
 class SpeedTask:
     """A stretch of audio that every model decodes several times, in turn, to measure how long it takes."""
 
-    works: Mapping[str, Work]
+    works: Mapping[str, DecodeJob]
     """By the name of the system."""
     items: tuple[Item, ...]
     """Recordings, or parts of them, in the order of their ids."""

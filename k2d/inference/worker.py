@@ -18,7 +18,7 @@ from k2d.core.retries import is_passing, is_short_of_memory
 from k2d.data.rows import Rejected
 from k2d.inference.answer_cache import FACTS, Answer, write_answer
 from k2d.inference.audio_progress import Heard
-from k2d.inference.decode_job import Item, Work, loop_test
+from k2d.inference.decode_job import DecodeJob, Item, loop_test
 from k2d.inference.stretches import in_pieces
 from k2d.inference.tasks import (
     DecodeTask,
@@ -133,7 +133,7 @@ def _time_models(task: SpeedTask, device: WorkerDevice) -> Timings:
     }
 
 
-def _timed_by(work: Work, task: SpeedTask, device: WorkerDevice) -> Timed:
+def _timed_by(work: DecodeJob, task: SpeedTask, device: WorkerDevice) -> Timed:
     from k2d.decode.options import Options
     from k2d.decode.stopwatch import Timed
 
@@ -223,7 +223,7 @@ def _cpu_name() -> str:
         return next(names, platform.machine())
 
 
-def _loaded(work: Work, device: str) -> Recogniser:
+def _loaded(work: DecodeJob, device: str) -> Recogniser:
     """The model in its engine, kept from one task to the next."""
     if work.compute_type is None:
         return _in_torch(work.model, work.family, device, work.precision, work.languages)

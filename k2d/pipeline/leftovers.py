@@ -9,7 +9,7 @@ from k2d.core.layout import Layout
 from k2d.pipeline.answer_parts import set_of_finished
 
 
-def kept_words(output: Path, layout: Layout) -> str:
+def describe_kept(output: Path, layout: Layout) -> str:
     """What is kept when the making of this folder was interrupted, and how to go on."""
     parts = ["finished units"]
     n_answers = _n_answers(layout.answers(output)) if output.is_relative_to(layout.exp) else 0

@@ -23,7 +23,7 @@ _BEFORE_A_PATH = {
 log = logging.getLogger("k2d")
 
 
-def take(state: State, job: Job) -> bool:
+def take_from_other(state: State, job: Job) -> bool:
     """Put the other experiment's folder in a unit's place, if its stamp says that it is the same and it is whole.
 
     Files are linked, not copied, where the file system allows it: nothing in a finished folder is ever changed.

@@ -28,9 +28,9 @@ from k2d.core.signals import KEPT, Ended
 from k2d.core.stamp import write_stamp
 from k2d.pipeline.inspection import Inspection
 from k2d.pipeline.job import Counts, Job
-from k2d.pipeline.leftovers import kept_words
+from k2d.pipeline.leftovers import describe_kept
 from k2d.pipeline.recovery import adopt, recover
-from k2d.pipeline.reuse import take
+from k2d.pipeline.reuse import take_from_other
 from k2d.pipeline.stage_list import BY_VERB, Stage
 from k2d.pipeline.unit_status import State, check_writable, refuse_changed, refuse_missing, settled, state_of, states
 from k2d.pipeline.upstream import refuse_stale
@@ -48,7 +48,7 @@ def main(verb: str, argv: Sequence[str]) -> int:
         follow_leader()
     job = job_from(parser(verb).parse_intermixed_args(argv))
     if output is not None:
-        return accompany(stage, job, output)
+        return train_along(stage, job, output)
     log_file = job.layout.log / f"{stage.number:02d}.{stage.verb}.log"
     check_writable(job.layout.log)
     with holding(job.layout.exp):
@@ -164,7 +164,7 @@ def run_stage(stage: Stage, job: Job) -> None:
             log.info("%s: done already, skipped", shown(state.unit.output))
             continue
         job.inspection.forget()  # its memory is of no use while the unit is made, and what it knows changes by that
-        if not take(state, job):
+        if not take_from_other(state, job):
             make_unit(stage, state, job)
         job.inspection.forget()
     log.info("stage %d %s: finished in %s", stage.number, stage.verb, clock(time.monotonic() - start))
@@ -199,11 +199,11 @@ def _make(stage: Stage, state: State, job: Job, folder: Path) -> Counts:
         return stage.load().make(state.unit, job, folder)
     except Ended as ended:
         shutil.rmtree(folder, ignore_errors=True)
-        ended.kept = kept_words(state.unit.output, job.layout)
+        ended.kept = describe_kept(state.unit.output, job.layout)
         raise
 
 
-def accompany(stage: Stage, job: Job, output: str) -> int:
+def train_along(stage: Stage, job: Job, output: str) -> int:
     """Make a unit beside the process that holds its lock: for the training alone, the rest is thrown away."""
     unit = next(unit for unit in stage.load().units(job) if str(unit.output) == output)
     with tempfile.TemporaryDirectory() as aside:

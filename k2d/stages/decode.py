@@ -16,8 +16,8 @@ from k2d.core.layout import SCORED_ROLES, TEACHER, TEST_ROLES
 from k2d.data.kaldi.datadir import read_recordings
 from k2d.inference.answer_cache import cache_of
 from k2d.inference.decode_job import VERSION as DECODER_VERSION
-from k2d.inference.decode_job import Work, longform_work, settings_of_work
-from k2d.inference.output import hear_recordings
+from k2d.inference.decode_job import DecodeJob, decode_settings, plan_long_recordings
+from k2d.inference.output import decode_to_folder
 from k2d.inference.speed import SpeedRace, make_speed, speed_unit
 from k2d.models.registry import FAMILIES
 from k2d.pipeline.job import Counts, Job, Unit
@@ -34,11 +34,11 @@ class Hypotheses:
 
     system: str
     set: str
-    work: Work
+    work: DecodeJob
 
     @property
     def settings(self) -> dict[str, Any]:
-        return {"model": self.system, "set": self.set, **settings_of_work(self.work)}
+        return {"model": self.system, "set": self.set, **decode_settings(self.work)}
 
 
 def units(job: Job) -> list[Unit[Hypotheses | SpeedRace]]:
@@ -51,7 +51,7 @@ def units(job: Job) -> list[Unit[Hypotheses | SpeedRace]]:
     students = job.config.students()
     if students and not set(students) & set(found):
         log.info("no student is trained yet: the teacher and the auxiliaries alone are decoded")
-    works = {model: longform_work(*row, job) for model, row in found.items()}
+    works = {model: plan_long_recordings(*row, job) for model, row in found.items()}
     heard = [_unit(model, work, split, job) for model, work in works.items() for split in asked]
     tests = [split for split, role in asked.items() if role in TEST_ROLES] if job.config.score.speed_runs else []
     return [*heard, *(speed_unit(_timed(works, job), split, job) for split in tests)]
@@ -84,12 +84,12 @@ def sets(job: Job) -> dict[str, str]:
     return {f"{job.corpus}/{split}": "out_domain" for split in prepared}
 
 
-def _unit(model: str, work: Work, split: str, job: Job) -> Unit[Hypotheses]:
+def _unit(model: str, work: DecodeJob, split: str, job: Job) -> Unit[Hypotheses]:
     content = Hypotheses(model, split, work)
     return Unit(job.layout.hypotheses(model, split), content, (work.model, job.layout.split(split) / "wav.scp"))
 
 
-def _timed(works: dict[str, Work], job: Job) -> dict[str, Work]:
+def _timed(works: dict[str, DecodeJob], job: Job) -> dict[str, DecodeJob]:
     """The models whose speed says something new."""
     first, students = job.config.distill.seeds[0], job.config.students()
     return {model: work for model, work in works.items() if students.get(model, (model, first))[1] == first}
@@ -100,4 +100,4 @@ def make(unit: Unit[Hypotheses | SpeedRace], job: Job, folder: Path) -> Counts:
     if isinstance(unit.content, SpeedRace):
         return make_speed(unit.content, job, folder)
     recordings = read_recordings(job.layout.split(unit.content.set))
-    return hear_recordings(recordings, unit.content.work, cache_of(unit, job), job, folder)
+    return decode_to_folder(recordings, unit.content.work, cache_of(unit, job), job, folder)

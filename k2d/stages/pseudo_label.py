@@ -10,8 +10,8 @@ from k2d.core.layout import TEACHER
 from k2d.data.kaldi.datadir import read_recordings
 from k2d.inference.answer_cache import cache_of
 from k2d.inference.decode_job import VERSION as DECODER_VERSION
-from k2d.inference.decode_job import Work, longform_work, settings_of_work
-from k2d.inference.output import hear_recordings
+from k2d.inference.decode_job import DecodeJob, decode_settings, plan_long_recordings
+from k2d.inference.output import decode_to_folder
 from k2d.pipeline.job import Counts, Job, Unit
 
 VERSION = DECODER_VERSION
@@ -22,16 +22,16 @@ class PseudoLabels:
     """The teacher's hypotheses for the recordings of a split."""
 
     split: str
-    work: Work
+    work: DecodeJob
 
     @property
     def settings(self) -> dict[str, Any]:
-        return {"split": self.split, **settings_of_work(self.work)}
+        return {"split": self.split, **decode_settings(self.work)}
 
 
 def units(job: Job) -> list[Unit[PseudoLabels]]:
     """Each unlabelled split is a unit."""
-    work, layout = longform_work(TEACHER, job.config.teacher, job), job.layout
+    work, layout = plan_long_recordings(TEACHER, job.config.teacher, job), job.layout
     return [
         Unit(layout.pseudo_labels(split), PseudoLabels(split, work), (work.model, layout.split(split) / "wav.scp"))
         for split in job.config.corpora.unlabelled
@@ -41,4 +41,4 @@ def units(job: Job) -> list[Unit[PseudoLabels]]:
 def make(unit: Unit[PseudoLabels], job: Job, folder: Path) -> Counts:
     """Decode one split."""
     recordings = read_recordings(job.layout.split(unit.content.split))
-    return hear_recordings(recordings, unit.content.work, cache_of(unit, job), job, folder)
+    return decode_to_folder(recordings, unit.content.work, cache_of(unit, job), job, folder)

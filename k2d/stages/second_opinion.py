@@ -15,9 +15,9 @@ from k2d.data.kaldi.datadir import read_utterances
 from k2d.data.kaldi.joins import joined_row
 from k2d.inference.answer_cache import cache_of, model_facts
 from k2d.inference.decode_job import VERSION as DECODER_VERSION
-from k2d.inference.decode_job import Item, Work, settings_of_work, work_of
+from k2d.inference.decode_job import DecodeJob, Item, decode_settings, plan_decoding
 from k2d.inference.dispatch import decode_items
-from k2d.inference.output import Tally, close, how, write_record, write_timing
+from k2d.inference.output import DecodingTally, decoding_record, finish_folder, write_record, write_timing
 from k2d.pipeline.job import Counts, Job, Unit
 
 VERSION = DECODER_VERSION
@@ -29,11 +29,11 @@ class Opinions:
 
     auxiliary: str
     split: str
-    work: Work
+    work: DecodeJob
 
     @property
     def settings(self) -> dict[str, Any]:
-        return {"auxiliary": self.auxiliary, "split": self.split, **settings_of_work(self.work)}
+        return {"auxiliary": self.auxiliary, "split": self.split, **decode_settings(self.work)}
 
 
 def units(job: Job) -> list[Unit[Opinions]]:
@@ -44,7 +44,7 @@ def units(job: Job) -> list[Unit[Opinions]]:
 
 def _unit(auxiliary: str, split: str, job: Job) -> Unit[Opinions]:
     recogniser = job.config.auxiliaries[auxiliary]
-    work = work_of(auxiliary, recogniser, job, clips=True, timestamps=False, mode=recogniser.decode)
+    work = plan_decoding(auxiliary, recogniser, job, clips=True, timestamps=False, mode=recogniser.decode)
     output, inputs = job.layout.opinions(auxiliary, split), (work.model, job.layout.chunks(split))
     return Unit(output, Opinions(auxiliary, split, work), inputs)
 
@@ -52,7 +52,7 @@ def _unit(auxiliary: str, split: str, job: Job) -> Unit[Opinions]:
 def make(unit: Unit[Opinions], job: Job, folder: Path) -> Counts:
     """Decode every chunk of a split once by one auxiliary. One that cannot be heard has an empty opinion."""
     work = unit.content.work
-    cache, tally = cache_of(unit, job), Tally()
+    cache, tally = cache_of(unit, job), DecodingTally()
     items = chunk_items(job.layout.chunks(unit.content.split), tally)
     with (
         (folder / HYPOTHESES).open("w", encoding="utf-8", newline="\n") as hypotheses,
@@ -68,13 +68,13 @@ def make(unit: Unit[Opinions], job: Job, folder: Path) -> Counts:
                 _count(heard, tally)
                 hypotheses.write(json.dumps(heard, ensure_ascii=False) + "\n")
             texts.write(f"{joined_row(answer.id, one_line(heard.get('text', '')))}\n")
-    record = how(work, model_facts(cache), job)
+    record = decoding_record(work, model_facts(cache), job)
     write_record(folder, {**record, "decode": work.options["mode"], "note": _note(work), **tally.as_json()})
     write_timing(folder, tally, record)
-    return close(folder, tally, cache, job, "chunks")
+    return finish_folder(folder, tally, cache, job, "chunks")
 
 
-def chunk_items(folder: Path, tally: Tally) -> Iterator[Item]:
+def chunk_items(folder: Path, tally: DecodingTally) -> Iterator[Item]:
     """The chunks of a directory, one by one, with their lengths added up in the tally."""
     for row, (_, source) in zip(read_utterances(folder), read_sources(folder), strict=True):
         item = Item(row.id, row.audio, row.start_s, row.end_s, source.duration_s)
@@ -82,12 +82,12 @@ def chunk_items(folder: Path, tally: Tally) -> Iterator[Item]:
         yield item
 
 
-def _count(heard: Mapping[str, Any], tally: Tally) -> None:
+def _count(heard: Mapping[str, Any], tally: DecodingTally) -> None:
     tally.n_tokens += heard["n_tokens"]
     tally.ended[heard["ended"]] += 1
 
 
-def _note(work: Work) -> str:
+def _note(work: DecodeJob) -> str:
     if work.options["mode"] == "ctc":
         return "a CTC decoder never loops: the composite rule is blind on this side"
     return ""

@@ -16,7 +16,7 @@ from k2d.core.signals import Ended, ending_on_signals
 from k2d.decode import cli
 from k2d.inference.answer_cache import Answer, write_answer
 from k2d.pipeline.answer_parts import new_part
-from k2d.pipeline.leftovers import kept_words
+from k2d.pipeline.leftovers import describe_kept
 
 GO_ON = "the same command goes on from there"
 
@@ -111,12 +111,12 @@ def test_a_signal_that_is_ignored_stays_so(monkeypatch):
 def test_what_is_kept_is_counted_on_the_disk(tmp_path):
     layout = Layout(tmp_path.parent / "data", tmp_path)
     output = layout.pseudo_labels("lab/train")
-    assert kept_words(output, layout) == f"finished units are kept; {GO_ON}"
+    assert describe_kept(output, layout) == f"finished units are kept; {GO_ON}"
     cache = tmp_path / "cache" / "pseudo" / "lab" / "train" / "0123456789abcdef"
     cache.mkdir(parents=True)
     answers = [write_answer(Answer(name, 1.0, {}, None)) for name in ("r1", "r2", "r3")]
     new_part(cache, 0).write_text("".join(answers[:2]) + answers[2][:9])  # half a line is no answer
-    assert kept_words(output, layout) == f"finished units and 2 finished recordings of train are kept; {GO_ON}"
+    assert describe_kept(output, layout) == f"finished units and 2 finished recordings of train are kept; {GO_ON}"
 
     student = tmp_path / "models" / "k2d-s1"
     checkpoints = tmp_path / "work" / "k2d-s1" / "checkpoints"
@@ -124,8 +124,8 @@ def test_what_is_kept_is_counted_on_the_disk(tmp_path):
     for name in ("step-00000400.json", "step-00001200.json", "step-00001300.pt"):
         (checkpoints / name).touch()
     kept = "finished units and the training of k2d-s1 up to step 1,200 are kept"
-    assert kept_words(student, layout) == f"{kept}; {GO_ON}"
-    assert kept_words(tmp_path.parent / "data", layout) == f"finished units are kept; {GO_ON}"
+    assert describe_kept(student, layout) == f"{kept}; {GO_ON}"
+    assert describe_kept(tmp_path.parent / "data", layout) == f"finished units are kept; {GO_ON}"
 
 
 @pytest.mark.slow

@@ -143,7 +143,7 @@ def trained(tmp_path_factory, fake):
         patch.setattr(labelled_model, "new_recogniser", lambda *_, **__: fake.FakeRecogniser(seed=1))
         patch.setattr(pool, "open_pool", lambda *_, **__: fake.make_pool())
         for module in (labelled_model, table_row):
-            patch.setattr(module, "leave", lambda *_: None)
+            patch.setattr(module, "save_trained", lambda *_: None)
             patch.setattr(module, "_measure", lambda *_: None)
         for verb, name in OF_UNIT:
             lab.make(verb, name)

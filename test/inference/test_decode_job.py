@@ -7,7 +7,7 @@ from in_process import Bench
 
 from k2d.config import load_config
 from k2d.core.errors import UsageError
-from k2d.inference.decode_job import longform_work, settings_of_work, work_of
+from k2d.inference.decode_job import decode_settings, plan_decoding, plan_long_recordings
 from k2d.inference.speed import speed_unit
 from k2d.pipeline.runner import make_job
 from k2d.stages.decode import models
@@ -27,7 +27,9 @@ def job_of(folder, *words, conf=CONF):
 
 def works(job):
     auxiliary = job.config.auxiliaries["base"]
-    return longform_work("teacher", job.config.teacher, job), work_of("base", auxiliary, job, mode=auxiliary.decode)
+    return plan_long_recordings("teacher", job.config.teacher, job), plan_decoding(
+        "base", auxiliary, job, mode=auxiliary.decode
+    )
 
 
 def test_beside_a_whisper_teacher_an_espnet_auxiliary_decodes_in_torch(tmp_path):
@@ -40,8 +42,8 @@ def test_the_engine_changes_nothing_for_whom_it_is_not(tmp_path):
     """Neither its stamps nor its rows' signatures: what is decoded already stays."""
     torchs, engines = job_of(tmp_path), job_of(tmp_path, BY_ENGINE)
     before, after = works(torchs), works(engines)
-    assert settings_of_work(after[1]) == settings_of_work(before[1])
-    assert settings_of_work(after[0]) != settings_of_work(before[0])
+    assert decode_settings(after[1]) == decode_settings(before[1])
+    assert decode_settings(after[0]) != decode_settings(before[0])
     assert _decode("base", engines) == _decode("base", torchs)
     assert _decode("teacher", engines) != _decode("teacher", torchs)
 
@@ -50,7 +52,7 @@ def test_numbers_of_torch_are_for_the_models_in_torch(tmp_path):
     job, plain = job_of(tmp_path, BY_ENGINE, "decode.precision=bf16"), job_of(tmp_path, BY_ENGINE)
     teacher, auxiliary = works(job)
     assert (teacher.numbers, auxiliary.numbers) == ("fp32 (ctranslate2)", "bf16")
-    assert settings_of_work(teacher) == settings_of_work(works(plain)[0])
+    assert decode_settings(teacher) == decode_settings(works(plain)[0])
     assert _decode("teacher", job) == _decode("teacher", plain)
     with pytest.raises(UsageError, match=r"decode\.precision: found .*bf16"):
         only_whisper = CONF.replace("base: {", "base: {family: whisper, checkpoint: tiny.pt, ").replace(
@@ -94,7 +96,7 @@ corpora: {in_domain: [lab/test]}
 
 def work_by_name(job):
     models = {"teacher": job.config.teacher, **job.config.auxiliaries}
-    return {name: longform_work(name, recogniser, job) for name, recogniser in models.items()}
+    return {name: plan_long_recordings(name, recogniser, job) for name, recogniser in models.items()}
 
 
 def test_engine_batch_and_numbers_belong_to_a_model(tmp_path):
@@ -118,7 +120,7 @@ def test_students_decode_as_their_teacher(tmp_path):
     words = ("select.methods.all.rule=none", "teacher.decoding={engine: ctranslate2, batch_size: 5}")
     job = job_of(tmp_path, *words, conf=TWO)
     job.layout.model("all-s1").mkdir(parents=True)
-    works = {row: longform_work(*found, job) for row, found in models(job).items()}
+    works = {row: plan_long_recordings(*found, job) for row, found in models(job).items()}
     assert (works["all-s1"].compute_type, works["all-s1"].options["batch_size"]) == ("fp32", 5)
     assert _decode("all-s1", job) == _decode("teacher", job) != _decode("base", job)
 
@@ -127,7 +129,7 @@ def test_stamps_are_as_before_where_no_model_has_its_own(tmp_path):
     """The keys of the stamps, and for a batch of its own one more key of the speed race alone."""
     plain, own = job_of(tmp_path, conf=TWO), job_of(tmp_path, "teacher.decoding.batch_size=7", conf=TWO)
     before, after = work_by_name(plain), work_by_name(own)
-    assert {n: settings_of_work(w) for n, w in before.items()} == {n: settings_of_work(w) for n, w in after.items()}
+    assert {n: decode_settings(w) for n, w in before.items()} == {n: decode_settings(w) for n, w in after.items()}
     assert "batch_sizes" not in speed_unit(before, "lab/test", plain).settings
     assert speed_unit(after, "lab/test", own).settings["batch_sizes"] == {"teacher": 7, "base": 16, "ctc": 16}
     assert [_decode(name, plain) for name in before] == [_decode(name, own) for name in before]

@@ -6,7 +6,7 @@ import pytest
 
 from k2d.data.rows import Rejected
 from k2d.inference.answer_cache import Answer, read_answers, write_answer
-from k2d.inference.decode_job import Item, Work, settings_of_work
+from k2d.inference.decode_job import DecodeJob, Item, decode_settings
 from k2d.inference.dispatch import _dealt, _dealt_clips
 from k2d.pipeline import answer_parts
 from k2d.pipeline.answer_parts import first_free_part, new_part, number_of, set_of_finished
@@ -87,7 +87,7 @@ def test_no_two_writers_of_a_number_have_the_same_file(tmp_path, monkeypatch, ho
 def test_the_batch_decides_nothing_and_everything_else_does():
     def settings(**options):
         chosen = {"batch_size": 16, "beam": 1, **options}
-        return settings_of_work(Work(Path("m"), "espnet_s2t", (), chosen, "fp32", None))
+        return decode_settings(DecodeJob(Path("m"), "espnet_s2t", (), chosen, "fp32", None))
 
     assert settings(batch_size=4) == settings()
     assert settings(beam=2) != settings()

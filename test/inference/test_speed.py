@@ -8,12 +8,12 @@ import torch
 from k2d.config import load_config
 from k2d.core.errors import K2DError
 from k2d.inference import worker
-from k2d.inference.decode_job import Item, Work
+from k2d.inference.decode_job import DecodeJob, Item
 from k2d.inference.speed import make_speed, speed_unit
 from k2d.inference.tasks import SpeedTask, WorkerDevice
 from k2d.pipeline.runner import make_job
 
-WORK = Work(Path("models/teacher"), "espnet_s2t", ("zho",), {"batch_size": 4}, "fp32", None)
+WORK = DecodeJob(Path("models/teacher"), "espnet_s2t", ("zho",), {"batch_size": 4}, "fp32", None)
 
 
 def test_models_that_do_not_fit_together_are_told_of(monkeypatch, tmp_path):

@@ -16,7 +16,7 @@ from k2d.data.hypotheses import hypothesis_line
 from k2d.data.kaldi.datadir import read_utterances
 from k2d.data.rows import Hypothesis, Segment
 from k2d.pipeline.job import Job, Settings, Unit
-from k2d.pipeline.reuse import take
+from k2d.pipeline.reuse import take_from_other
 from k2d.pipeline.runner import make_job, run_stage
 from k2d.pipeline.stage_list import BY_VERB
 from k2d.pipeline.unit_status import State, state_of
@@ -132,7 +132,7 @@ def test_every_path_of_an_experiment_in_what_is_taken_is_renamed_and_no_other(tm
     recipe = Recipe("select", 1, {}, {})
     write_stamp(x / "select", recipe, {}, {"at": "then"})
     job = Job(SimpleNamespace(reuse=str(x)), Layout(tmp_path / "data", y))
-    assert take(State(Unit(y / "select", Settings({})), recipe, None, ()), job)
+    assert take_from_other(State(Unit(y / "select", Settings({})), recipe, None, ()), job)
     found = {name: (y / "select" / name).read_text() for name in files}
     expected_model = MODEL.format(exp=x).replace(f"l: {x}", f"l: {y}").replace(f"'{x}", f"'{y}")
     assert found == {

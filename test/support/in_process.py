@@ -17,8 +17,8 @@ from k2d.data.audio import source as audio_source
 from k2d.data.rows import Recording
 from k2d.decode import sources
 from k2d.inference import dispatch, worker
-from k2d.inference.decode_job import Work
-from k2d.inference.output import hear_recordings
+from k2d.inference.decode_job import DecodeJob
+from k2d.inference.output import decode_to_folder
 from k2d.inference.tasks import WorkerDevice
 from k2d.pipeline.job import Counts, Job
 from k2d.pipeline.runner import make_job
@@ -61,7 +61,7 @@ class Bench:
         self.folder = folder
         self.audio = {key: write_tape(folder / f"{key}.wav", tape) for key, tape in tapes.items()}
         self.rows = [Recording(key, str(path), len(tapes[key]) / 10) for key, path in self.audio.items()]
-        self.work = Work(Path("exp/x/models/teacher"), "fake", (), {"batch_size": 2}, "fp32", None)
+        self.work = DecodeJob(Path("exp/x/models/teacher"), "fake", (), {"batch_size": 2}, "fp32", None)
         self.dies: Death = lambda _: ""
         self.recogniser = FakeRecogniser(saying(heard_on))
         patch.setattr(worker, "_model_of", lambda *_: self.recogniser)
@@ -78,7 +78,7 @@ class Bench:
         self.shares.clear()
         self.out = self.folder / "exp" / "x" / "pseudo" / "lab" / ".talks.partial"
         self.out.mkdir(parents=True, exist_ok=True)
-        return hear_recordings(iter(self.rows), self.work, self.cache, self.job, self.out)
+        return decode_to_folder(iter(self.rows), self.work, self.cache, self.job, self.out)
 
     def texts(self) -> dict[str, str]:
         lines = (self.out / "text").read_text(encoding="utf-8").splitlines()
