@@ -237,8 +237,8 @@ def test_the_order_of_splits_decides_nothing(tmp_path, monkeypatch):
     monkeypatch.setattr(distill, "train_row", lambda *told: seen.append(told))
     for splits in ("[lab/train,lab/other]", "[lab/other,lab/train]"):
         job = lab.job(f"corpora.unlabelled={splits}")
-        content = distill.TrainedRow("all", 1, job.config, None)
-        distill.make(Unit(tmp_path / "made", content), job, tmp_path)
+        row = distill.TrainedRow("all", 1, job.config, None)
+        distill.make(Unit(tmp_path / "all-s1", row, ()), job, tmp_path)
     kept = [list(arguments[3]) for arguments in seen]
     assert kept[0] == kept[1] == ["lab/other", "lab/train"]
 
