@@ -293,7 +293,7 @@ def test_a_stage_on_what_another_config_made_is_refused_and_the_command_that_it_
 def test_a_disposable_output_is_made_anew_without_asking_unless_it_was_edited(toys):
     stage = toys.root / "k2d/stages/tokens.py"
     asking = stage.read_text()
-    stage.write_text(asking.replace("}, reads), copy]", "}, reads, True), copy]"))
+    stage.write_text(asking.replace("}), reads), copy]", "}), reads, True), copy]"))
     assert stage.read_text() != asking
     toys.run("name=x", "--stop-stage", "2")
     anew = toys.run("name=x", "--stop-stage", "2", "seed=2")

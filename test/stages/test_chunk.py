@@ -14,7 +14,7 @@ from k2d.data.hypotheses import hypothesis_line
 from k2d.data.kaldi.validate import validate
 from k2d.data.kaldi.validation import AudioLevel, Checks
 from k2d.data.rows import Hypothesis, Segment
-from k2d.inference.output import Tally
+from k2d.inference.output import DecodingTally
 from k2d.pipeline.rejects import read_rejected
 from k2d.pipeline.runner import make_job, run_stage
 from k2d.pipeline.stage_list import BY_VERB
@@ -204,7 +204,7 @@ def test_chunks_that_were_cut_out_are_of_the_recording_and_course_that_they_were
 
 @pytest.mark.parametrize(("duration", "seconds"), [("span", [5.0, 3.5, 3.0, 1.5]), ("sum", [4.0, 3.5, 3.0, 1.5])])
 def test_stage_7_knows_how_long_its_chunks_are(lab, duration, seconds):
-    folder, tally = lab.chunk(f"chunk.duration={duration}"), Tally()
+    folder, tally = lab.chunk(f"chunk.duration={duration}"), DecodingTally()
     assert [item.length_s for item in chunk_items(folder, tally)] == seconds
     assert tally.audio_s == sum(seconds)
 
