@@ -1,4 +1,4 @@
-"""The error rate by which checkpoints are chosen: recordings decoded as in use, held against what was said in them."""
+"""The error rate that chooses checkpoints: recordings decoded as in use, compared with their reference texts."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """Recordings with what was said in them (or what a teacher says was)."""
+    """Recordings with their reference texts, or with a teacher's hypotheses in place of them."""
 
     sources: Sequence[Source]
     texts: Mapping[str, str]
@@ -30,8 +30,8 @@ def measure_on(
 ) -> Callable[[Recogniser], float]:
     """A function that gives a recogniser's mixed error rate over all these recordings together.
 
-    It hears them without a beam: that is for choosing among checkpoints, often, and a beam costs twice as much.
-    Processes that train together must all call it. Each hears a part of the recordings, and all get the same figure.
+    It decodes without a beam: checkpoints are measured often, and a beam costs twice as much.
+    All processes that train together must call it. Each decodes a part of the recordings; all get the same figure.
     """
     plain = replace(options, beam=1)
 
@@ -70,24 +70,24 @@ def shared_out(held: Held, n_shares: int) -> list[Held]:
     owner = {source.id: number for number, part in enumerate(parts) for source in part}
     texts: list[dict[str, str]] = [{} for _ in range(n_shares)]
     for key, text in held.texts.items():
-        texts[owner.get(key, 0)][key] = text  # a text without a recording counts as well: nothing is heard there
-    return [Held(sources, said) for sources, said in zip(parts, texts, strict=True)]
+        texts[owner.get(key, 0)][key] = text  # a text without a recording counts too, with an empty hypothesis
+    return [Held(sources, of_part) for sources, of_part in zip(parts, texts, strict=True)]
 
 
 def errors_of(
     recogniser: Recogniser, held: Held, options: Options, is_loop: Callable[[str], bool] | None = None
 ) -> ErrorRate:
-    """Errors by words and characters; a recording that cannot be read counts as one in which nothing was heard."""
+    """Errors by words and characters. A recording that cannot be read counts with an empty hypothesis."""
     from k2d.data.hypotheses import plain_text
     from k2d.data.rows import Hypothesis
     from k2d.decode.long_recordings import decode_recordings
 
-    heard = {
+    hypotheses = {
         result.recording_id: plain_text(result)
         for result in decode_recordings(recogniser, held.sources, options, is_loop=is_loop)
         if isinstance(result, Hypothesis)
     }
     return total(
-        score_pair(UtterancePair(key, key, text, heard.get(key)), USUAL_CONVENTIONS).rates["mer"]
+        score_pair(UtterancePair(key, key, text, hypotheses.get(key)), USUAL_CONVENTIONS).rates["mer"]
         for key, text in held.texts.items()
     )

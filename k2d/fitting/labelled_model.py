@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 VERSION = 1
 
-_NOT_DECIDING = ("languages", "batch_size", "beam")  # of how checkpoints are decoded: told beside it, or not used
+_NOT_DECIDING = ("languages", "batch_size", "beam")  # of how checkpoints are decoded: stamped elsewhere, or not used
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class TakenModel:
     @property
     def settings(self) -> dict[str, Any]:
         found = {"name": self.name, "family": self.recogniser.family, "language": list(self.recogniser.language)}
-        # A family knows the checksum of what it fetches, so that the name tells the content.
+        # A family knows the checksum of what it fetches, so the name determines the content.
         return found if self.path is not None else {**found, "checkpoint": self.recogniser.checkpoint}
 
 
@@ -168,17 +168,17 @@ def _measure(work: DecodeJob, job: Job) -> Any:
 
 
 def held_of(splits: tuple[str, ...], job: Job) -> Held:
-    """The recordings of labelled splits with all that is said in each."""
+    """The recordings of labelled splits, each with its whole reference text."""
     from k2d.decode.sources import Source
     from k2d.fitting.checkpoint_metric import Held
 
     sources: list[Source] = []
-    said: dict[str, list[str]] = {}
+    parts_of: dict[str, list[str]] = {}
     for split in splits:
         folder = job.layout.split(split)
         sources += [Source(f"{split}/{row.id}", row.audio, row.duration_s) for row in read_recordings(folder)]
         in_order = sorted(read_utterances(folder), key=lambda row: (row.recording_id, row.start_s or 0.0))
         for row in in_order:
-            said.setdefault(f"{split}/{row.recording_id}", []).append(row.text or "")
-    texts: Mapping[str, str] = {key: " ".join(parts) for key, parts in said.items()}
+            parts_of.setdefault(f"{split}/{row.recording_id}", []).append(row.text or "")
+    texts: Mapping[str, str] = {key: " ".join(parts) for key, parts in parts_of.items()}
     return Held(sources, texts)

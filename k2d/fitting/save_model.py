@@ -1,4 +1,4 @@
-"""What a training leaves: the model's folder with its record and curves, written by one process."""
+"""Saves a trained model: its folder with record and curves, written by one process."""
 
 from __future__ import annotations
 

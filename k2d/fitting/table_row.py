@@ -146,7 +146,7 @@ def _table(folders: Mapping[Path, frozenset[str]], reader: Recogniser, job: Job)
 
 
 def _encoded(teacher: Recogniser, labelling: Labelling, job: Job) -> StoredOutputs:
-    """Every chunk of stage 6 that fits, for all students, as their teacher hears it."""
+    """The teacher's encoder output of every chunk of stage 6 that fits into its window, for all students."""
     from k2d.core.stamp import fingerprint
     from k2d.train.chunk_batches import ChunkMaterial
     from k2d.train.encoded import open_encoded
@@ -239,7 +239,7 @@ def heldout_of(job: Job) -> dict[str, frozenset[str]]:
 
 
 def _measure(heldout: Mapping[str, frozenset[str]], job: Job) -> Any:
-    """Free-running decoding of the held-out recordings, against what the teacher heard; None without any."""
+    """Free-running decoding of the held-out recordings, compared with the teacher's hypotheses; None without any."""
     from k2d.decode.options import Options
     from k2d.fitting.checkpoint_metric import measure_on
 
@@ -255,10 +255,10 @@ def _held(heldout: Mapping[str, frozenset[str]], job: Job) -> Held:
 
     sources, texts = [], {}
     for split, names in heldout.items():
-        heard = read_hypotheses(job.layout.pseudo_labels(split) / HYPOTHESES, names)
-        said = {each.recording_id: plain_text(each) for each in heard}
+        labels = read_hypotheses(job.layout.pseudo_labels(split) / HYPOTHESES, names)
+        text_of = {each.recording_id: plain_text(each) for each in labels}
         for row in read_recordings(job.layout.split(split)):
-            if row.id in names and said.get(row.id):
+            if row.id in names and text_of.get(row.id):
                 sources.append(Source(f"{split}/{row.id}", row.audio, row.duration_s))
-                texts[f"{split}/{row.id}"] = said[row.id]
+                texts[f"{split}/{row.id}"] = text_of[row.id]
     return Held(sources, texts)

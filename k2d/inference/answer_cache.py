@@ -29,7 +29,7 @@ _MAX_NAMED = 5
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What became of an item: the JSON of what was heard, or why it failed."""
+    """What became of an item: its hypothesis as JSON, or the reason why it failed."""
 
     id: str
     seconds: float
@@ -54,7 +54,7 @@ def write_answer(answer: Answer) -> str:
 
 
 def read_answers(cache: Path) -> Iterator[Answer]:
-    """The answers of all part files by id, each id once: what was heard, or else why the last try failed."""
+    """The answers of all part files by id, each id once: its hypothesis, or else why the last try failed."""
     last: Answer | None = None
     for line in sort_lines((_with_number(number, line) for number, line in part_lines(cache)), cache):
         item_id, _, numbered = line.partition(" ")
@@ -80,7 +80,7 @@ def _parsed(item_id: str, record: Mapping[str, Any]) -> Answer:
 
 
 def model_facts(cache: Path) -> dict[str, Any]:
-    """What the worker that loaded the model said of it: its window, size and device."""
+    """The model's window, size and device, as the worker that loaded it wrote them down."""
     path = cache / FACTS
     facts: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     return facts
@@ -134,15 +134,15 @@ def answers_to(asked: Path, cache: Path, answers: Iterable[Answer]) -> Iterator[
 def _refuse(cache: Path, n_asked: int, twice: _Named, lacking: _Named, foreign: _Named) -> None:
     lines = []
     if twice.n:
-        told = f"{_counted(twice.n, 'id is', 'ids are')} asked for twice: {twice}"
-        lines.append(f"{told}; ids must be unique: look at the data directory with `python -m k2d data validate`")
+        line = f"{_counted(twice.n, 'id is', 'ids are')} asked for twice: {twice}"
+        lines.append(f"{line}; ids must be unique: look at the data directory with `python -m k2d data validate`")
     if lacking.n:
-        told = f"{lacking.n:,} of {n_asked:,} items {'has' if lacking.n == 1 else 'have'} no answer: {lacking}"
+        line = f"{lacking.n:,} of {n_asked:,} items {'has' if lacking.n == 1 else 'have'} no answer: {lacking}"
         lost = "part files have lost lines since their workers wrote them (look at the disk)"
-        lines.append(f"{told}; {lost}; run the same command again: it decodes what is missing")
+        lines.append(f"{line}; {lost}; run the same command again: it decodes what is missing")
     if foreign.n:
-        told = f"{_counted(foreign.n, 'answer is', 'answers are')} to nothing that was asked: {foreign}"
-        lines.append(f"{told}; remove the folder and run the same command again: it decodes the whole set anew")
+        line = f"{_counted(foreign.n, 'answer is', 'answers are')} to nothing that was asked: {foreign}"
+        lines.append(f"{line}; remove the folder and run the same command again: it decodes the whole set anew")
     if lines:
         raise K2DError("\n  ".join([f"{shown(cache)}: what was asked and what was answered differ:", *lines]))
 

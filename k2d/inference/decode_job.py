@@ -71,7 +71,7 @@ class Item:
 
 
 def plan_decoding(model: str, recogniser: Recogniser, job: Job, *, clips: bool = False, **options: Any) -> DecodeJob:
-    """How the config wants a model to decode; `options` are added to what the section `decode` says."""
+    """How the config wants a model to decode. `options` are added to those of its section `decode`."""
     decode, select = job.config.decode_of(recogniser), job.config.select
     loop = LoopTest(select.ngram, select.ngram_count, select.script, select.steps) if decode.stop_loops else None
     chosen = {
@@ -100,7 +100,7 @@ def compute_type_of(decode: Decode) -> ComputeType | None:
 
 
 def plan_long_recordings(model: str, recogniser: Recogniser, job: Job) -> DecodeJob:
-    """How a model hears whole recordings: one that is decoded by CTC has no timestamps to move on by."""
+    """How a model decodes whole recordings. CTC gives no timestamps: its windows have a fixed step."""
     return plan_decoding(model, recogniser, job, mode=recogniser.decode, timestamps=recogniser.decode != "ctc")
 
 
@@ -112,14 +112,14 @@ def loop_test(test: LoopTest | None) -> Callable[[str], bool] | None:
     return lambda text: ngram_loops(normalise(text), test.ngram, test.count)
 
 
-def decode_settings(work: DecodeJob) -> dict[str, Any]:
+def decode_settings(decode_job: DecodeJob) -> dict[str, Any]:
     """What of it decides the result: for the stamp. The batch does not."""
-    settings = asdict(work)
+    settings = asdict(decode_job)
     for other in ("model", "languages"):  # an input of the unit; part of the options
         del settings[other]
-    if work.compute_type is None:
+    if decode_job.compute_type is None:
         del settings["compute_type"]
     else:
-        settings["engine"] = work.engine
-    settings["options"] = {name: value for name, value in work.options.items() if name != "batch_size"}
+        settings["engine"] = decode_job.engine
+    settings["options"] = {name: value for name, value in decode_job.options.items() if name != "batch_size"}
     return settings

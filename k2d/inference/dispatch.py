@@ -20,7 +20,7 @@ from k2d.core.worker_pool import WorkerPool
 from k2d.core.workers import Outcome
 from k2d.data.rows import Rejected
 from k2d.inference.answer_cache import Answer, answers_to, read_answers, write_answer
-from k2d.inference.audio_progress import Gauge, showing
+from k2d.inference.audio_progress import SetProgress, show_progress
 from k2d.inference.decode_job import DecodeJob, Item
 from k2d.inference.tasks import (
     DecodeTask,
@@ -44,54 +44,54 @@ CLIPS_PER_SHARE = 512
 log = logging.getLogger("k2d")
 
 
-def decode_items(work: DecodeJob, items: Iterable[Item], cache: Path, job: Job, label: str) -> Iterator[Answer]:
+def decode_items(decode_job: DecodeJob, items: Iterable[Item], cache: Path, job: Job, label: str) -> Iterator[Answer]:
     """Decode what `cache` does not have yet, then yield every answer by id: one for each item, or K2DError."""
     cache.mkdir(parents=True, exist_ok=True)
     finished, asked = set_of_finished(cache), cache / "asked"
-    wanted, gauge = [], Gauge(cache, first_free_part(cache))
+    wanted, set_progress = [], SetProgress(cache, first_free_part(cache))
     with asked.open("w", encoding="utf-8", newline="\n") as ids:
         for item in items:
             ids.write(f"{item.id}\n")
-            gauge.expect(item.length_s, is_done=item.id in finished)
+            set_progress.expect(item.length_s, is_done=item.id in finished)
             if item.id not in finished:
                 wanted.append(item)
     if wanted:
-        _tell_engine(work, job)
-        _make_ready(work)
-        with showing(gauge, label):
-            _decode(work, wanted, gauge, job, label)
+        _tell_engine(decode_job, job)
+        _make_ready(decode_job)
+        with show_progress(set_progress, label):
+            _decode(decode_job, wanted, set_progress, job, label)
     yield from answers_to(asked, cache, read_answers(cache))
 
 
-def _tell_engine(work: DecodeJob, job: Job) -> None:
+def _tell_engine(decode_job: DecodeJob, job: Job) -> None:
     engine = job.config.decode.engine
     families = families_of_engine(engine)
-    if work.compute_type is None and work.family not in families and engine != "torch":
-        reason = f"as {engine} runs only {' and '.join(families)} models (its family is {work.family})"
-        log.info("%s: decoded in torch, %s", work.model.name, reason)
+    if decode_job.compute_type is None and decode_job.family not in families and engine != "torch":
+        reason = f"as {engine} runs only {' and '.join(families)} models (its family is {decode_job.family})"
+        log.info("%s: decoded in torch, %s", decode_job.model.name, reason)
 
 
-def _make_ready(work: DecodeJob) -> None:
+def _make_ready(decode_job: DecodeJob) -> None:
     """What workers must find: the model in its engine's form."""
-    if work.compute_type is not None:
+    if decode_job.compute_type is not None:
         from k2d.export.engine_form import convert
 
-        target = converted_model(work.model, work.compute_type)
-        convert(work.model, work.compute_type, target, "decode.engine: ctranslate2", log.info)
+        target = converted_model(decode_job.model, decode_job.compute_type)
+        convert(decode_job.model, decode_job.compute_type, target, "decode.engine: ctranslate2", log.info)
 
 
 def measure_speed(task: SpeedTask, job: Job, label: str) -> Timings:
     """Have every model decode the same stretch of audio several times, in turn, alone on the machine."""
-    for work in task.works.values():
-        _make_ready(work)
-    gauge = Gauge(task.folder, 0)
-    gauge.expect((task.n_runs + 1) * len(task.works) * sum(item.length_s for item in task.items))
-    with showing(gauge, label):
+    for decode_job in task.decode_jobs.values():
+        _make_ready(decode_job)
+    set_progress = SetProgress(task.folder, 0)
+    set_progress.expect((task.n_runs + 1) * len(task.decode_jobs) * sum(item.length_s for item in task.items))
+    with show_progress(set_progress, label):
         outcome = next(_crew(*_devices(job)).map([task]))
-    gauge.settle(0, gauge.total_s)
+    set_progress.settle(0, set_progress.total_s)
     if outcome.error:
         _raise_its_own(outcome)
-        raise K2DError(f"{label}: measuring the speed of {', '.join(task.works)} failed: {outcome.error}")
+        raise K2DError(f"{label}: measuring the speed of {', '.join(task.decode_jobs)} failed: {outcome.error}")
     assert outcome.value is not None
     return cast(Timings, outcome.value)
 
@@ -112,8 +112,8 @@ def _crew(*devices: WorkerDevice) -> WorkerPool[WorkerDevice, Task, TaskResult]:
     return WorkerPool(carry_out, devices)
 
 
-def _dealt_out(work: DecodeJob, items: list[Item], n_workers: int) -> Iterable[tuple[Item, ...]]:
-    return _dealt_clips(items, n_workers) if work.clips else _dealt(items, n_workers)
+def _dealt_out(decode_job: DecodeJob, items: list[Item], n_workers: int) -> Iterable[tuple[Item, ...]]:
+    return _dealt_clips(items, n_workers) if decode_job.clips else _dealt(items, n_workers)
 
 
 def _dealt(items: list[Item], n_workers: int) -> list[tuple[Item, ...]]:
@@ -138,26 +138,29 @@ def _dealt_clips(items: list[Item], n_workers: int) -> Iterator[tuple[Item, ...]
 _KEPT = ", and what is decoded is kept"
 
 
-def _decode(work: DecodeJob, wanted: list[Item], gauge: Gauge, job: Job, label: str) -> None:
+def _decode(decode_job: DecodeJob, wanted: list[Item], set_progress: SetProgress, job: Job, label: str) -> None:
     """Have every item answered: what the machine failed at, or took its worker with it, is tried once more, alone.
 
     A task whose worker died may have been killed by any of its items; alone, each shows itself. K2DError names what
     the machine fails at again: such items have no answer, so that the next run decodes them.
     """
-    crew, numbers = _crew(*_devices(job)), count(gauge.first_part)
-    tasks = (DecodeTask(work, gauge.folder, next(numbers), dealt) for dealt in _dealt_out(work, wanted, crew.size))
+    crew, numbers = _crew(*_devices(job)), count(set_progress.first_part)
+    tasks = (
+        DecodeTask(decode_job, set_progress.folder, next(numbers), dealt)
+        for dealt in _dealt_out(decode_job, wanted, crew.size)
+    )
     again: list[Item] = []
     passing: list[tuple[str, str]] = []
-    for task, undecided, outcome in _tried(crew, tasks, gauge):
+    for task, undecided, outcome in _tried(crew, tasks, set_progress):
         again += [item for item in task.items if item.id in undecided]
         if not outcome.error:
             passing += undecided.items()
-    of_all = f"of {gauge.n_items:,} {'clips' if work.clips else 'recordings'}"
-    if len(passing) > max(MAX_AGAIN, job.config.max_bad * gauge.n_items):
+    of_all = f"of {set_progress.n_items:,} {'clips' if decode_job.clips else 'recordings'}"
+    if len(passing) > max(MAX_AGAIN, job.config.max_bad * set_progress.n_items):
         raise machine_failed(f"{label}: {len(passing):,} {of_all}", passing, _KEPT)
-    alone = (DecodeTask(work, gauge.folder, next(numbers), (item,)) for item in again)
+    alone = (DecodeTask(decode_job, set_progress.folder, next(numbers), (item,)) for item in again)
     left: list[tuple[str, str]] = []
-    for task, undecided, outcome in _tried(crew, alone, gauge):
+    for task, undecided, outcome in _tried(crew, alone, set_progress):
         if outcome.error and not is_passing_outcome(outcome):
             _set_aside(task, outcome.error)
         else:
@@ -167,7 +170,7 @@ def _decode(work: DecodeJob, wanted: list[Item], gauge: Gauge, job: Job, label: 
 
 
 def _tried(
-    crew: WorkerPool[WorkerDevice, Task, TaskResult], tasks: Iterator[DecodeTask], gauge: Gauge
+    crew: WorkerPool[WorkerDevice, Task, TaskResult], tasks: Iterator[DecodeTask], set_progress: SetProgress
 ) -> Iterator[tuple[DecodeTask, Undecided, Outcome[Task, TaskResult]]]:
     """Each task with what it left undecided."""
     for outcome in crew.map(tasks):
@@ -180,7 +183,7 @@ def _tried(
             undecided = {item.id: reason for item in task.items if item.id not in answered}
         else:
             undecided = cast(Undecided, outcome.value)
-        gauge.settle(task.number, sum(item.length_s for item in task.items if item.id not in undecided))
+        set_progress.settle(task.number, sum(item.length_s for item in task.items if item.id not in undecided))
         yield task, undecided, outcome
 
 

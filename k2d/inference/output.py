@@ -1,4 +1,4 @@
-"""What stages 5, 7 and 11 write of what was heard: hyp.jsonl, a Kaldi `text`, rejected.jsonl and a record."""
+"""What stages 5, 7 and 11 write: hyp.jsonl, a Kaldi `text`, rejected.jsonl and a record."""
 
 from __future__ import annotations
 
@@ -54,24 +54,26 @@ class DecodingTally:
         }
 
 
-def decode_to_folder(recordings: Iterable[Recording], work: DecodeJob, cache: Path, job: Job, folder: Path) -> Counts:
-    """Decode recordings whole and write what was heard; those that could not be read are set aside."""
+def decode_to_folder(
+    recordings: Iterable[Recording], decode_job: DecodeJob, cache: Path, job: Job, folder: Path
+) -> Counts:
+    """Decode whole recordings and write their hypotheses. Recordings that cannot be read are set aside."""
     items = [Item(row.id, row.audio, duration_s=row.duration_s) for row in recordings]
     tally = DecodingTally()
-    answers = decode_items(work, items, cache, job, f"{folder.parent.name}/{output_name(folder)}")
+    answers = decode_items(decode_job, items, cache, job, f"{folder.parent.name}/{output_name(folder)}")
     with (
         (folder / HYPOTHESES).open("w", encoding="utf-8", newline="\n") as hypotheses,
         (folder / TEXT).open("w", encoding="utf-8", newline="\n") as texts,
     ):
-        for hypothesis in _heard(answers, tally):
+        for hypothesis in _hypotheses(answers, tally):
             hypotheses.write(f"{hypothesis_line(hypothesis)}\n")
             texts.write(f"{joined_row(hypothesis.recording_id, plain_text(hypothesis))}\n")
     facts = model_facts(cache)
-    write_record(folder, {**decoding_record(work, facts, job), **tally.as_json()})
+    write_record(folder, {**decoding_record(decode_job, facts, job), **tally.as_json()})
     return finish_folder(folder, tally, cache, job, "recordings")
 
 
-def _heard(answers: Iterable[Answer], tally: DecodingTally) -> Iterator[Hypothesis]:
+def _hypotheses(answers: Iterable[Answer], tally: DecodingTally) -> Iterator[Hypothesis]:
     for answer in answers:
         tally.n_in += 1
         tally.seconds += answer.seconds
@@ -85,20 +87,20 @@ def _heard(answers: Iterable[Answer], tally: DecodingTally) -> Iterator[Hypothes
 
 
 def output_name(folder: Path) -> str:
-    """The name that a folder being made will bear."""
+    """The final name of a folder that is being made."""
     return folder.name.lstrip(".").removesuffix(".partial")
 
 
-def decoding_record(work: DecodeJob, facts: Mapping[str, Any], job: Job) -> dict[str, Any]:
-    """By what and how it was decoded: the beginning of a record."""
+def decoding_record(decode_job: DecodeJob, facts: Mapping[str, Any], job: Job) -> dict[str, Any]:
+    """The model and the way of decoding: the first part of a record."""
     return {
-        "model": work.model.name,
-        "family": work.family,
+        "model": decode_job.model.name,
+        "family": decode_job.family,
         **facts,
-        "options": dict(work.options),
-        "engine": work.engine,
-        "precision": work.numbers,
-        "loop_test": None if work.loop is None else f"{work.loop.ngram}-gram>{work.loop.count}",
+        "options": dict(decode_job.options),
+        "engine": decode_job.engine,
+        "precision": decode_job.numbers,
+        "loop_test": None if decode_job.loop is None else f"{decode_job.loop.ngram}-gram>{decode_job.loop.count}",
         "processes": job.ngpu or job.nj,
     }
 

@@ -28,7 +28,7 @@ class SpeedRace:
     """The speeds of all systems on a test set."""
 
     set: str
-    works: Mapping[str, DecodeJob]
+    decode_jobs: Mapping[str, DecodeJob]
     """By the name of the system."""
     batch_size: int
     """Of the section `decode`; a model may have its own."""
@@ -36,11 +36,11 @@ class SpeedRace:
 
     @property
     def settings(self) -> dict[str, Any]:
-        batch_sizes = {system: work.options["batch_size"] for system, work in self.works.items()}
+        batch_sizes = {system: decode_job.options["batch_size"] for system, decode_job in self.decode_jobs.items()}
         has_others = any(size != self.batch_size for size in batch_sizes.values())
         return {
             "set": self.set,
-            "models": {system: decode_settings(work) for system, work in self.works.items()},
+            "models": {system: decode_settings(decode_job) for system, decode_job in self.decode_jobs.items()},
             "batch_size": self.batch_size,
             "speed_runs": self.n_runs,
             "speed_s": SPEED_S,
@@ -48,16 +48,18 @@ class SpeedRace:
         }
 
 
-def speed_unit(works: Mapping[str, DecodeJob], split: str, job: Job) -> Unit[SpeedRace]:
+def speed_unit(decode_jobs: Mapping[str, DecodeJob], split: str, job: Job) -> Unit[SpeedRace]:
     """Made anew without asking when a model joins: only what was timed in turn can be compared."""
-    content = SpeedRace(split, works, job.config.decode.batch_size, job.config.score.speed_runs)
-    inputs = dict.fromkeys([*(work.model for work in works.values()), job.layout.split(split) / "wav.scp"])
+    content = SpeedRace(split, decode_jobs, job.config.decode.batch_size, job.config.score.speed_runs)
+    inputs = dict.fromkeys(
+        [*(decode_job.model for decode_job in decode_jobs.values()), job.layout.split(split) / "wav.scp"]
+    )
     return Unit(job.layout.speed(split), content, tuple(inputs), is_disposable=True)
 
 
 def make_speed(race: SpeedRace, job: Job, folder: Path) -> Counts:
     """A speed.json: timings by way and model."""
-    split, works, n = race.set, race.works, len(race.works)
+    split, decode_jobs, n = race.set, race.decode_jobs, len(race.decode_jobs)
     stretch = tuple(first_stretch(read_recordings(job.layout.split(split)), SPEED_S))
     if not stretch:
         return Counts(n, 0, {"no_durations": n}, "models")
@@ -65,7 +67,7 @@ def make_speed(race: SpeedRace, job: Job, folder: Path) -> Counts:
     found = {}
     with tempfile.TemporaryDirectory() as aside:
         for way, batch_size in ((SINGLE, 1), (BATCHED, None)):
-            task = SpeedTask(works, stretch, batch_size, n_runs, n_threads, Path(aside))
+            task = SpeedTask(decode_jobs, stretch, batch_size, n_runs, n_threads, Path(aside))
             found[way] = measure_speed(task, job, f"speed on {split}, {way}")
     write_text(folder / SPEED, json.dumps(found, indent=1) + "\n")
     return Counts(n, n, what="models")

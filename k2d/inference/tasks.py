@@ -15,7 +15,7 @@ from k2d.inference.decode_job import DecodeJob, Item
 class DecodeTask:
     """Items that a worker decodes together, and the number of the part file to which it writes the answers."""
 
-    work: DecodeJob
+    decode_job: DecodeJob
     cache: Path
     number: int
     items: tuple[Item, ...]
@@ -25,7 +25,7 @@ class DecodeTask:
 class SpeedTask:
     """A stretch of audio that every model decodes several times, in turn, to measure how long it takes."""
 
-    works: Mapping[str, DecodeJob]
+    decode_jobs: Mapping[str, DecodeJob]
     """By the name of the system."""
     items: tuple[Item, ...]
     """Recordings, or parts of them, in the order of their ids."""

@@ -17,7 +17,7 @@ from k2d.core.layout import converted_model
 from k2d.core.retries import is_passing, is_short_of_memory
 from k2d.data.rows import Rejected
 from k2d.inference.answer_cache import FACTS, Answer, write_answer
-from k2d.inference.audio_progress import Heard
+from k2d.inference.audio_progress import DecodedAudio
 from k2d.inference.decode_job import DecodeJob, Item, loop_test
 from k2d.inference.stretches import in_pieces
 from k2d.inference.tasks import (
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from k2d.models.interface import Recogniser
 
 Found = Iterator[tuple[str, "dict[str, Any] | Failed"]]
-"""Items by id: what was heard, or why it failed."""
+"""Items by id: the hypothesis, or why it failed."""
 
 
 def carry_out(asked: tuple[WorkerDevice, Task]) -> TaskResult:
@@ -57,8 +57,8 @@ def _decode(task: DecodeTask, device: WorkerDevice) -> Undecided:
     part = new_part(task.cache, task.number)
     audio = {item.id: item.audio for item in task.items}
     undecided: Undecided = {}
-    with part.open("x", encoding="utf-8", newline="\n") as file, Heard(part) as heard:
-        for item_id, seconds, found in _timed(_in_smaller_batches(task, device, heard)):
+    with part.open("x", encoding="utf-8", newline="\n") as file, DecodedAudio(part) as decoded:
+        for item_id, seconds, found in _timed(_in_smaller_batches(task, device, decoded)):
             if isinstance(found, dict):
                 answer = Answer(item_id, seconds, found, None)
             elif found.is_passing:
@@ -74,21 +74,25 @@ def _decode(task: DecodeTask, device: WorkerDevice) -> Undecided:
 
 def _timed(found: Found) -> Iterator[tuple[str, float, dict[str, Any] | Failed]]:
     last = time.monotonic()
-    for item_id, heard in found:
+    for item_id, result in found:
         now = time.monotonic()
-        yield item_id, now - last, heard
+        yield item_id, now - last, result
         last = now
 
 
-def _in_smaller_batches(task: DecodeTask, device: WorkerDevice, heard: Heard) -> Found:
-    """What becomes of each item. Where memory is short, batches are halved; TaskInterrupted says that nothing helps."""
+def _in_smaller_batches(task: DecodeTask, device: WorkerDevice, decoded: DecodedAudio) -> Found:
+    """What becomes of each item. Batches are halved if memory is short; TaskInterrupted if that does not help."""
     over: set[str] = set()
-    batch_size = task.work.options["batch_size"]
+    batch_size = task.decode_job.options["batch_size"]
     while True:
         left = replace(task, items=tuple(item for item in task.items if item.id not in over))
-        left = replace(left, work=replace(task.work, options={**task.work.options, "batch_size": batch_size}))
+        left = replace(
+            left, decode_job=replace(task.decode_job, options={**task.decode_job.options, "batch_size": batch_size})
+        )
         try:
-            for item_id, found in _clips(left, device, heard) if task.work.clips else _recordings(left, device, heard):
+            for item_id, found in (
+                _clips(left, device, decoded) if task.decode_job.clips else _recordings(left, device, decoded)
+            ):
                 over.add(item_id)
                 yield item_id, found
             return
@@ -98,7 +102,7 @@ def _in_smaller_batches(task: DecodeTask, device: WorkerDevice, heard: Heard) ->
             if not is_short_of_memory(error) or batch_size == 1:
                 raise TaskInterrupted(f"{type(error).__name__}: {error}") from error
         batch_size = max(1, batch_size // 2)
-        heard.restart()
+        decoded.restart()
         _free_memory()
 
 
@@ -118,75 +122,77 @@ def _time_models(task: SpeedTask, device: WorkerDevice) -> Timings:
     torch.set_num_threads(task.n_threads)
     audio_s = round(sum(item.length_s for item in task.items), 3)
     try:
-        timed = {name: _timed_by(work, task, device) for name, work in task.works.items()}
-        with Heard(new_part(task.folder, 0)) as heard:
-            runs_s = measure_in_turn(timed, task.n_runs, lambda: heard.add(audio_s))
+        timed = {name: _timed_by(decode_job, task, device) for name, decode_job in task.decode_jobs.items()}
+        with DecodedAudio(new_part(task.folder, 0)) as decoded:
+            runs_s = measure_in_turn(timed, task.n_runs, lambda: decoded.add(audio_s))
     except torch.OutOfMemoryError as problem:
-        message = f"{len(task.works)} models, which are timed in turn, do not fit into the memory of {device.name}"
+        message = (
+            f"{len(task.decode_jobs)} models, which are timed in turn, do not fit into the memory of {device.name}"
+        )
         smaller = "a smaller decode.batch_size (or a model's decoding.batch_size)"
         remedy = f"use a device with more, or {smaller}, or leave timing out (score.speed_runs=0)"
         raise K2DError(f"{message}; {remedy}") from problem
     facts = {"audio_s": audio_s, **device_facts(replace(device, n_threads=task.n_threads))}
     return {
-        name: {"runs_s": runs, "batch_size": timed[name].options.batch_size, "dtype": work.numbers, **facts}
-        for (name, work), runs in zip(task.works.items(), runs_s.values(), strict=True)
+        name: {"runs_s": runs, "batch_size": timed[name].options.batch_size, "dtype": decode_job.numbers, **facts}
+        for (name, decode_job), runs in zip(task.decode_jobs.items(), runs_s.values(), strict=True)
     }
 
 
-def _timed_by(work: DecodeJob, task: SpeedTask, device: WorkerDevice) -> Timed:
+def _timed_by(decode_job: DecodeJob, task: SpeedTask, device: WorkerDevice) -> Timed:
     from k2d.decode.options import Options
     from k2d.decode.stopwatch import Timed
 
-    model = _loaded(work, device.name)
-    batch_size = work.options["batch_size"] if task.batch_size is None else task.batch_size
+    model = _loaded(decode_job, device.name)
+    batch_size = decode_job.options["batch_size"] if task.batch_size is None else task.batch_size
     items = list(task.items) if batch_size == 1 else in_pieces(task.items, model.window.length_s)
-    options = Options(**{**work.options, "batch_size": min(batch_size, len(items))})
-    return Timed(model, _sources(items), options, loop_test(work.loop))
+    options = Options(**{**decode_job.options, "batch_size": min(batch_size, len(items))})
+    return Timed(model, _sources(items), options, loop_test(decode_job.loop))
 
 
-def _recordings(task: DecodeTask, device: WorkerDevice, heard: Heard) -> Found:
+def _recordings(task: DecodeTask, device: WorkerDevice, decoded: DecodedAudio) -> Found:
     from k2d.data.hypotheses import hypothesis_record
     from k2d.decode.long_recordings import decode_recordings
     from k2d.decode.options import Options
     from k2d.decode.sources import Failed
 
-    work, model = task.work, _model_of(task, device)
+    decode_job, model = task.decode_job, _model_of(task, device)
     length_s = {item.id: item.length_s for item in task.items}
     results = decode_recordings(
         model,
         _sources(task.items),
-        Options(**work.options),
-        is_loop=loop_test(work.loop),
-        on_window=lambda window: heard.add(window.advance_s),
+        Options(**decode_job.options),
+        is_loop=loop_test(decode_job.loop),
+        on_window=lambda window: decoded.add(window.advance_s),
     )
     for result in results:
         if isinstance(result, Failed):
             yield result.recording_id, result
         else:
-            heard.settle(length_s[result.recording_id], sum(window.advance_s for window in result.windows))
+            decoded.settle(length_s[result.recording_id], sum(window.advance_s for window in result.windows))
             yield result.recording_id, hypothesis_record(result)
 
 
-def _clips(task: DecodeTask, device: WorkerDevice, heard: Heard) -> Found:
+def _clips(task: DecodeTask, device: WorkerDevice, decoded: DecodedAudio) -> Found:
     from k2d.decode.clips import decode_clips
     from k2d.decode.options import Options
     from k2d.decode.sources import Clip, Failed
 
-    work, model = task.work, _model_of(task, device)
+    decode_job, model = task.decode_job, _model_of(task, device)
     clips = [Clip(item.id, item.audio, item.start_s, item.end_s) for item in task.items]
     length_s = {item.id: item.length_s for item in task.items}
     results = decode_clips(
         model,
         clips,
-        Options(**work.options),
-        is_loop=loop_test(work.loop),
-        on_clip=lambda clip: heard.add(length_s[clip.id]),
+        Options(**decode_job.options),
+        is_loop=loop_test(decode_job.loop),
+        on_clip=lambda clip: decoded.add(length_s[clip.id]),
     )
     for result in results:
         if isinstance(result, Failed):
             yield result.recording_id, result
         else:
-            heard.settle(length_s[result.id], length_s[result.id])
+            decoded.settle(length_s[result.id], length_s[result.id])
             yield result.id, asdict(result)
 
 
@@ -197,8 +203,8 @@ def _sources(items: Iterable[Item]) -> list[Source]:
 
 
 def _model_of(task: DecodeTask, device: WorkerDevice) -> Recogniser:
-    work = task.work
-    model = _loaded(work, device.name)
+    decode_job = task.decode_job
+    model = _loaded(decode_job, device.name)
     facts = {
         "window_s": model.window.length_s,
         "time_step_s": model.window.time_step_s,
@@ -210,7 +216,7 @@ def _model_of(task: DecodeTask, device: WorkerDevice) -> Recogniser:
 
 
 def device_facts(device: WorkerDevice) -> dict[str, Any]:
-    """The hardware, for records: a figure of speed says nothing without it."""
+    """The hardware, for records: a speed means nothing without it."""
     import torch
 
     name = torch.cuda.get_device_name(device.name) if device.name.startswith("cuda") else f"cpu ({_cpu_name()})"
@@ -223,14 +229,16 @@ def _cpu_name() -> str:
         return next(names, platform.machine())
 
 
-def _loaded(work: DecodeJob, device: str) -> Recogniser:
+def _loaded(decode_job: DecodeJob, device: str) -> Recogniser:
     """The model in its engine, kept from one task to the next."""
-    if work.compute_type is None:
-        return _in_torch(work.model, work.family, device, work.precision, work.languages)
+    if decode_job.compute_type is None:
+        return _in_torch(decode_job.model, decode_job.family, device, decode_job.precision, decode_job.languages)
     import torch
 
-    n_threads = torch.get_num_threads()  # CTranslate2 is told when it loads
-    return _in_ctranslate2(work.model, work.family, device, work.compute_type, work.languages, n_threads)
+    n_threads = torch.get_num_threads()  # CTranslate2 takes it when it loads
+    return _in_ctranslate2(
+        decode_job.model, decode_job.family, device, decode_job.compute_type, decode_job.languages, n_threads
+    )
 
 
 @lru_cache(maxsize=1)

@@ -51,7 +51,7 @@ class Inspection:
         return self._once(("look", path), lambda: inspect_path(path, self.maker_of(path), verify=self.verify))
 
     def recorded_fingerprint(self, path: Path) -> str | None:
-        """What a path held when it was made, and who made it; None where no stamp tells."""
+        """What a path held when it was made, and what made it; None without a stamp."""
         return self._once(("recorded", path), lambda: recorded_fingerprint(path, self.maker_of(path)))
 
     def _once(self, key: Hashable, look: Callable[[], Found]) -> Found:

@@ -1,4 +1,4 @@
-"""What a stage is asked to do (Job), the folders it makes (Unit) and what it says it did (Counts)."""
+"""What a stage is asked to do (Job), the folders it makes (Unit) and what it counted (Counts)."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ class Job:
     """Limit to this corpus, where a stage works by corpus."""
     force: bool = False
     words: tuple[str, ...] = ()
-    """What names the experiment on a command line, for messages that tell one."""
+    """The words that name the experiment on a command line, for messages that print one."""
     inspection: Inspection = field(default_factory=Inspection, compare=False, repr=False)
-    """What has been seen of the experiment's folders by now."""
+    """What this run has seen of the experiment's folders so far."""
 
     @property
     def n_processes(self) -> int:
-        """That train a model together: one per GPU, or one on the CPU."""
+        """Processes that train a model together: one per GPU, or one on the CPU."""
         return max(1, self.ngpu)
 
 
@@ -47,7 +47,7 @@ class Content(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """The content of a unit that has nothing to tell `make` beside its settings."""
+    """The content of a unit whose `make` needs nothing but its settings."""
 
     settings: Mapping[str, Any]
 

@@ -15,7 +15,7 @@ FILE = "rejected.jsonl"
 
 
 def write_rejected(folder: Path, items: Iterable[Rejected]) -> None:
-    """Write rejected.jsonl into a folder; no file where there is nothing to tell."""
+    """Write rejected.jsonl into a folder; no file if nothing was rejected."""
     path = folder / FILE
     with path.open("w", encoding="utf-8", newline="\n") as file:
         file.writelines(json.dumps(asdict(item), ensure_ascii=False) + "\n" for item in items)

@@ -24,7 +24,7 @@ log = logging.getLogger("k2d")
 
 
 def take_from_other(state: State, job: Job) -> bool:
-    """Put the other experiment's folder in a unit's place, if its stamp says that it is the same and it is whole.
+    """Put the other experiment's folder in a unit's place, if its stamp shows the same recipe and it is whole.
 
     Files are linked, not copied, where the file system allows it: nothing in a finished folder is ever changed.
     What names files of the other experiment is written anew with the names of this one, which has them, too:

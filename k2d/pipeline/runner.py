@@ -210,12 +210,12 @@ def train_along(stage: Stage, job: Job, output: str) -> int:
         try:
             stage.load().make(unit, job, Path(aside))
         except Ended as ended:
-            raise SystemExit(ended.code) from None  # what is to be said, the leader says
+            raise SystemExit(ended.code) from None  # the leader prints the messages
     return 0
 
 
 class _LogFile(logging.FileHandler):
-    """A log file that may lie on a full disk: the terminal tells the same, and no one reads a traceback of logging."""
+    """A log file that may be on a full disk. The terminal has the same lines; a traceback of logging helps nobody."""
 
     def handleError(self, record: logging.LogRecord) -> None:  # logging's name
         if not isinstance(sys.exc_info()[1], OSError):

@@ -98,7 +98,7 @@ def settled(found: list[State]) -> list[State]:
 
 
 def refuse_changed(stage: Stage, found: list[State], job: Job) -> None:
-    """Refuse, before any work, to replace what was made in another way; all of it told at once."""
+    """Refuse, before any work, to replace what was made in another way; all of it in one message."""
     in_the_way = [state for state in found if state.must_ask]
     if not in_the_way or job.force:
         return

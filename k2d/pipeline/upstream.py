@@ -54,7 +54,7 @@ class Stale:
 
 
 class Upstream:
-    """The units of all stages of an experiment, as far as they can be told."""
+    """The units of all stages of an experiment, as far as they are known."""
 
     def __init__(self, job: Job) -> None:
         self._job = job
@@ -68,8 +68,8 @@ class Upstream:
         producers = self._before(stage)
         damaged = [found for path in read if (found := self._damaged(path, producers)) is not None]
         changed = self._changed(read, producers)
-        told = {found.folder: found for found in [*damaged, *changed]}  # damage of what differs anyway is not told
-        return sorted(told.values(), key=lambda found: found.stage.number if found.stage else 0)
+        by_folder = {found.folder: found for found in [*damaged, *changed]}  # a change hides damage in the same folder
+        return sorted(by_folder.values(), key=lambda found: found.stage.number if found.stage else 0)
 
     def _before(self, stage: Stage) -> dict[Path, Producer]:
         earlier = [each for each in ROAD if each.number < stage.number and each.is_built]
@@ -79,7 +79,7 @@ class Upstream:
         return {found.unit.output: found for each in earlier for found in self._units[each.number]}
 
     def _damaged(self, path: Path, producers: Mapping[Path, Producer]) -> Stale | None:
-        """Whether the folder that a stage reads (or reads a file of) is as its stamp says."""
+        """Whether the folder that a stage reads (or reads a file of) agrees with its stamp."""
         look = self._job.inspection
         maker = look.maker_of(path) if path.exists() else None
         if maker is None or maker.stamp is None:
@@ -128,14 +128,14 @@ class Upstream:
             elif name in recorded.inputs:
                 inputs[name] = recorded.inputs[name]
             else:
-                return ()  # a file is lost without which the unit's settings cannot be told
+                return ()  # a lost file leaves the unit's settings unknown
         lost = {name: value for name, value in recorded.inputs.items() if name not in inputs and self._is_lost(name)}
         settings = {**unit.settings, **({RAW: recorded.settings[RAW]} if RAW in recorded.settings else {})}
         wanted = Recipe(producer.stage.verb, producer.stage.load().VERSION, settings, {**inputs, **lost})
         return tuple(differences(recorded, wanted, unit.added))
 
     def _value_of(self, path: Path, recorded: str | None) -> str:
-        """The fingerprint of an input; its files are looked at where its stamp does not say what was recorded."""
+        """The fingerprint of an input; its files are read if its stamp does not have what was recorded."""
         look = self._job.inspection
         by_stamp = look.recorded_fingerprint(path)
         return by_stamp if by_stamp is not None and by_stamp == recorded else look.at(path).fingerprint
@@ -181,13 +181,13 @@ def _remedy(stage: Stage, found: Sequence[Stale], job: Job) -> Iterator[str]:
 def _producers(stage: Stage, job: Job) -> Iterator[Producer]:
     """The units of a stage, for the whole experiment and for the corpus of this run."""
     corpora: list[str | None] = [None, job.corpus] if job.corpus else [None]
-    if stage.number == 1:  # each by itself: where one cannot be told, the others can
+    if stage.number == 1:  # each by itself, so that one unknown corpus does not hide the others
         corpora = list(dict.fromkeys([*job.config.corpora.names(), *([job.corpus] if job.corpus else [])]))
     for corpus in corpora:
         try:
             with _silently():
                 units = stage.load().units(replace(job, corpus=corpus))
-        except (K2DError, OSError, ImportError, SyntaxError) as error:  # it is for that stage to tell
+        except (K2DError, OSError, ImportError, SyntaxError) as error:  # that stage reports it
             where = f" of {corpus}" if corpus else ""
             logging.getLogger("k2d.file").info("stage %d%s cannot be checked: %s", stage.number, where, error)
             continue
@@ -196,7 +196,7 @@ def _producers(stage: Stage, job: Job) -> Iterator[Producer]:
 
 @contextmanager
 def _silently() -> Iterator[None]:
-    """What a stage says of its units is of interest when that stage is run."""
+    """Silence what a stage logs about its units: it matters when that stage itself runs."""
     log = logging.getLogger("k2d")
     level = log.level
     log.setLevel(logging.WARNING)

@@ -152,16 +152,16 @@ def _known_max_s(chunking: Chunking) -> float:
 
 
 def _labelled(unit: Unit[Chunking], job: Job, folder: Path) -> Iterator[Labelled]:
-    """Each recording that the teacher has heard, with its chunks."""
+    """Each recording that has a pseudo-label, with its chunks."""
     split, max_s, duration = unit.content.split, _known_max_s(unit.content), unit.content.duration
-    heard = _heard(_pseudo(split, job) / HYPOTHESES, job.layout.split(split))
+    hypotheses = _hypotheses_with_audio(_pseudo(split, job) / HYPOTHESES, job.layout.split(split))
     total = sum(1 for _ in read_lines(_pseudo(split, job) / HYPOTHESES))
-    packed = (Labelled(each, audio, pack(each, max_s, duration)) for each, audio in heard)
+    packed = (Labelled(each, audio, pack(each, max_s, duration)) for each, audio in hypotheses)
     labelled = _with_audio(packed, folder / AUDIO, split, job.nj) if unit.content.is_cut else packed
     return track(labelled, f"{split}: packing segments", total, "recordings")
 
 
-def _heard(path: Path, data: Path) -> Iterator[tuple[Hypothesis, str]]:
+def _hypotheses_with_audio(path: Path, data: Path) -> Iterator[tuple[Hypothesis, str]]:
     """Each hypothesis with the audio of its recording."""
     recordings = read_recordings(data)
     recording = next(recordings, None)
@@ -222,7 +222,7 @@ def _spool(found: Iterable[Labelled], unit: Unit[Chunking], tally: Tally, scratc
 
 
 def _utterances(labelled: Labelled, unit: Unit[Chunking]) -> Iterator[Utterance]:
-    """The chunks as rows of a data directory; the speaker is the recording. A language is told where it is a guess."""
+    """The chunks as rows of a data directory; the speaker is the recording. A guessed language is written."""
     is_cut, is_guessed = unit.content.is_cut, unit.content.is_language_guessed
     for chunk in labelled.packed.chunks:
         if is_cut:
@@ -243,7 +243,7 @@ def _durations(labelled: Labelled, rows: list[Utterance]) -> Iterator[str]:
 
 
 def _sources(labelled: Labelled, unit: Unit[Chunking]) -> Iterator[str]:
-    """What chunks with audio of their own were cut from; of others, `segments` tells it."""
+    """The sources of chunks with audio of their own. For other chunks, `segments` has them."""
     if unit.content.is_cut:
         for chunk in labelled.packed.chunks:
             yield f"{chunk.id} {source_value(Source(chunk.recording_id, chunk.pieces))}"

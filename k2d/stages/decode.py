@@ -1,6 +1,6 @@
-"""Stage 11: every model hears every test and dev set, long-form; then their speeds are measured on the test sets.
+"""Stage 11: every model decodes every test and dev set, long-form; then their speeds are measured on the test sets.
 
-Not those of students of further seeds, who are the first one's network with other weights.
+Students of further seeds are not timed: they are the first one's network with other weights.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ class Hypotheses:
 
     system: str
     set: str
-    work: DecodeJob
+    decode_job: DecodeJob
 
     @property
     def settings(self) -> dict[str, Any]:
-        return {"model": self.system, "set": self.set, **decode_settings(self.work)}
+        return {"model": self.system, "set": self.set, **decode_settings(self.decode_job)}
 
 
 def units(job: Job) -> list[Unit[Hypotheses | SpeedRace]]:
@@ -51,10 +51,10 @@ def units(job: Job) -> list[Unit[Hypotheses | SpeedRace]]:
     students = job.config.students()
     if students and not set(students) & set(found):
         log.info("no student is trained yet: the teacher and the auxiliaries alone are decoded")
-    works = {model: plan_long_recordings(*row, job) for model, row in found.items()}
-    heard = [_unit(model, work, split, job) for model, work in works.items() for split in asked]
+    decode_jobs = {model: plan_long_recordings(*row, job) for model, row in found.items()}
+    decoded = [_unit(model, decode_job, split, job) for model, decode_job in decode_jobs.items() for split in asked]
     tests = [split for split, role in asked.items() if role in TEST_ROLES] if job.config.score.speed_runs else []
-    return [*heard, *(speed_unit(_timed(works, job), split, job) for split in tests)]
+    return [*decoded, *(speed_unit(_timed(decode_jobs, job), split, job) for split in tests)]
 
 
 def models(job: Job) -> dict[str, tuple[str, Recogniser]]:
@@ -84,15 +84,19 @@ def sets(job: Job) -> dict[str, str]:
     return {f"{job.corpus}/{split}": "out_domain" for split in prepared}
 
 
-def _unit(model: str, work: DecodeJob, split: str, job: Job) -> Unit[Hypotheses]:
-    content = Hypotheses(model, split, work)
-    return Unit(job.layout.hypotheses(model, split), content, (work.model, job.layout.split(split) / "wav.scp"))
+def _unit(model: str, decode_job: DecodeJob, split: str, job: Job) -> Unit[Hypotheses]:
+    content = Hypotheses(model, split, decode_job)
+    return Unit(job.layout.hypotheses(model, split), content, (decode_job.model, job.layout.split(split) / "wav.scp"))
 
 
-def _timed(works: dict[str, DecodeJob], job: Job) -> dict[str, DecodeJob]:
-    """The models whose speed says something new."""
+def _timed(decode_jobs: dict[str, DecodeJob], job: Job) -> dict[str, DecodeJob]:
+    """The models to time: of each student, the first seed."""
     first, students = job.config.distill.seeds[0], job.config.students()
-    return {model: work for model, work in works.items() if students.get(model, (model, first))[1] == first}
+    return {
+        model: decode_job
+        for model, decode_job in decode_jobs.items()
+        if students.get(model, (model, first))[1] == first
+    }
 
 
 def make(unit: Unit[Hypotheses | SpeedRace], job: Job, folder: Path) -> Counts:
@@ -100,4 +104,4 @@ def make(unit: Unit[Hypotheses | SpeedRace], job: Job, folder: Path) -> Counts:
     if isinstance(unit.content, SpeedRace):
         return make_speed(unit.content, job, folder)
     recordings = read_recordings(job.layout.split(unit.content.set))
-    return decode_to_folder(recordings, unit.content.work, cache_of(unit, job), job, folder)
+    return decode_to_folder(recordings, unit.content.decode_job, cache_of(unit, job), job, folder)

@@ -1,4 +1,4 @@
-"""Stage 14: a student leaves, in the forms in which other libraries load it, each with a model card."""
+"""Stage 14: students are exported in the formats that other libraries load, each with a model card."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def _records(name: str, layout: Layout) -> list[Path]:
 
 
 def make(unit: Unit[ExportedStudent], job: Job, folder: Path) -> Counts:
-    """Write a student in one format, load it back, and say on its card what is known of it."""
+    """Write a student in one format, load it back, and write its model card."""
     from k2d.export.card import card
     from k2d.export.formats import FORMATS
     from k2d.export.request import ExportRequest
@@ -90,7 +90,7 @@ def make(unit: Unit[ExportedStudent], job: Job, folder: Path) -> Counts:
 
 
 def _loaded_back(unit: Unit[ExportedStudent], request: ExportRequest, folder: Path, job: Job) -> Agreement | None:
-    """What the format's library makes of it, against what it says here; None (and a line) where there is none."""
+    """Compare the logits of the format's library with those here; None, with a log line, without such a library."""
     from k2d.export.formats import FORMATS
     from k2d.models.parity_check import make_probe, probe_logits
     from k2d.models.registry import load_recogniser
@@ -117,7 +117,7 @@ def _subject(name: str, form: str, found: Agreement | None, job: Job) -> Subject
 
 
 def _corpora(job: Job) -> dict[str, tuple[str, str]]:
-    """What the corpora of the experiment say of themselves; one without a recipe under egs/ says nothing."""
+    """The cards of the experiment's corpora. A corpus without a recipe under egs/ has none."""
     cards = {name: read_card(path) for name, path in _corpus_cards(job).items()}
     return {name: (card.title, card.licence) for name, card in cards.items()}
 

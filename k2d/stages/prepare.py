@@ -61,7 +61,7 @@ class PreparedCorpus:
 
 
 def units(job: Job) -> list[Unit[PreparedCorpus]]:
-    """A corpus is a unit: its splits are made together. What is wrong with the corpora is told of all at once."""
+    """A corpus is a unit: its splits are made together. The faults of all corpora are raised together."""
     found, faults = [], []
     for name in [job.corpus] if job.corpus else job.config.corpora.names():
         try:
@@ -89,7 +89,7 @@ def _recipe(corpus: Corpus, made: Path) -> str:
     """
     try:
         stamp = read_stamp(made)
-    except K2DError:  # told when the unit's state is looked at
+    except K2DError:  # raised when the unit's status is read
         stamp = None
     stamped = stamp.recipe.settings.get("recipe") if stamp is not None else None
     return stamped if stamped in corpus.former_codes() else corpus.code()
@@ -167,8 +167,8 @@ def _make_split(folder: Path, spool: Path, job: Job) -> Counts:
     try:
         write_datadir(folder, good, durations_s=probed.durations_s())
     except InvalidData as error:
-        told = [f"{folder.name}: what prepare.py gave for this split makes no data directory:", *error.report.lines()]
-        raise K2DError("\n".join(told)) from error
+        lines = [f"{folder.name}: what prepare.py gave for this split makes no data directory:", *error.report.lines()]
+        raise K2DError("\n".join(lines)) from error
     if (scratch / REJECTED).exists():
         shutil.move(scratch / REJECTED, folder / REJECTED)
     fixed = fix(folder, Checks(audio=AudioLevel.NONE, need_text=False, nj=job.nj))

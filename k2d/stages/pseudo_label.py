@@ -1,4 +1,4 @@
-"""Stage 5: the teacher says what it hears in the long recordings, with timestamps."""
+"""Stage 5: the teacher transcribes the long recordings, with timestamps."""
 
 from __future__ import annotations
 
@@ -22,18 +22,22 @@ class PseudoLabels:
     """The teacher's hypotheses for the recordings of a split."""
 
     split: str
-    work: DecodeJob
+    decode_job: DecodeJob
 
     @property
     def settings(self) -> dict[str, Any]:
-        return {"split": self.split, **decode_settings(self.work)}
+        return {"split": self.split, **decode_settings(self.decode_job)}
 
 
 def units(job: Job) -> list[Unit[PseudoLabels]]:
     """Each unlabelled split is a unit."""
-    work, layout = plan_long_recordings(TEACHER, job.config.teacher, job), job.layout
+    decode_job, layout = plan_long_recordings(TEACHER, job.config.teacher, job), job.layout
     return [
-        Unit(layout.pseudo_labels(split), PseudoLabels(split, work), (work.model, layout.split(split) / "wav.scp"))
+        Unit(
+            layout.pseudo_labels(split),
+            PseudoLabels(split, decode_job),
+            (decode_job.model, layout.split(split) / "wav.scp"),
+        )
         for split in job.config.corpora.unlabelled
     ]
 
@@ -41,4 +45,4 @@ def units(job: Job) -> list[Unit[PseudoLabels]]:
 def make(unit: Unit[PseudoLabels], job: Job, folder: Path) -> Counts:
     """Decode one split."""
     recordings = read_recordings(job.layout.split(unit.content.split))
-    return decode_to_folder(recordings, unit.content.work, cache_of(unit, job), job, folder)
+    return decode_to_folder(recordings, unit.content.decode_job, cache_of(unit, job), job, folder)

@@ -66,11 +66,11 @@ def make(unit: Unit[Settings], job: Job, folder: Path) -> Counts:
     title = job.config.report.title or f"Results of {job.config.name}"
     sets = experiment.sets(*TEST_ROLES)
     differences = significance_table(job.layout.exp, job.config, sets, "Differences, and whether they are real")
-    told = list(sections(experiment, job.config, differences))
-    heard = list(_listening(experiment, job))
+    tables = list(sections(experiment, job.config, differences))
+    sounds = list(_listening(experiment, job))
     hint = Paragraph("Plots, and the worst disagreements to listen to, are in report.html beside this file.")
-    write_text(folder / RESULTS, markdown(title, [Section("About", (hint,)), *told]))
-    write_text(folder / PAGE, page(title, [*told, *heard]))
+    write_text(folder / RESULTS, markdown(title, [Section("About", (hint,)), *tables]))
+    write_text(folder / PAGE, page(title, [*tables, *sounds]))
     for line in experiment.missing:
         log.warning("%s", line)
     n = len(experiment.scores)

@@ -34,7 +34,7 @@ from k2d.select.chunk_row import ChunkRow
 from k2d.select.table_files import read_distances
 
 VERSION = 2
-TRUTH = "_truth"  # <corpus>/<split>_truth: what is said in <corpus>/<split>
+TRUTH = "_truth"  # <corpus>/<split>_truth: the reference texts of <corpus>/<split>
 
 log = logging.getLogger("k2d")
 
@@ -68,7 +68,7 @@ class SystemScore:
 
 @dataclass(frozen=True, slots=True)
 class ValidatorStudy:
-    """How well the distances tell bad labels, where the truth is known."""
+    """How well the distances detect bad labels, for splits whose truth is known."""
 
     splits: tuple[str, ...]
     auxiliaries: tuple[str, ...]
@@ -95,7 +95,7 @@ def units(job: Job) -> list[Unit[SystemScore | ValidatorStudy]]:
 
 
 def models(job: Job) -> list[str]:
-    """Every model that was decoded; before any was, the teacher, so that its absence is told."""
+    """Every model that was decoded. Before any was, the teacher, so that the stage names what is missing."""
     folder = job.layout.decoded
     found = sorted(path.name for path in folder.glob("[!.]*") if path.is_dir())
     if VALIDATOR in found:
@@ -218,8 +218,8 @@ def _timing(auxiliary: str, split: str, job: Job) -> Path:
 def _make_study(asked: ValidatorStudy, job: Job, folder: Path) -> Counts:
     splits, conventions = asked.splits, _conventions(asked.score)
     labels = {f"{split}/{row.id}": row for split in splits for row in read_utterances(_chunks(split, job))}
-    said = dict(chain.from_iterable(_said(split, job) for split in splits))
-    errors = {key: true_errors(said[key], row.text or "", conventions) for key, row in labels.items()}
+    truth = dict(chain.from_iterable(_truth_of(split, job) for split in splits))
+    errors = {key: true_errors(truth[key], row.text or "", conventions) for key, row in labels.items()}
     for auxiliary in asked.auxiliaries:
         distances = {row.id: row for row in read_distances(_table(auxiliary, job)) if row.split in splits}
         _demand_same_chunks(labels, distances, _table(auxiliary, job))
@@ -236,7 +236,7 @@ def _chunks(split: str, job: Job) -> Path:
     return job.layout.chunks(split)
 
 
-def _said(split: str, job: Job) -> Iterator[tuple[str, str]]:
+def _truth_of(split: str, job: Job) -> Iterator[tuple[str, str]]:
     truth: Iterator[Utterance] = read_utterances(_truth(split, job))
     return ((f"{split}/{key}", text) for key, text in truth_of(read_sources(_chunks(split, job)), truth))
 

@@ -1,4 +1,4 @@
-"""Stage 7: each auxiliary says what it hears in each chunk, as plain text."""
+"""Stage 7: each auxiliary transcribes each chunk as plain text."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ class Opinions:
 
     auxiliary: str
     split: str
-    work: DecodeJob
+    decode_job: DecodeJob
 
     @property
     def settings(self) -> dict[str, Any]:
-        return {"auxiliary": self.auxiliary, "split": self.split, **decode_settings(self.work)}
+        return {"auxiliary": self.auxiliary, "split": self.split, **decode_settings(self.decode_job)}
 
 
 def units(job: Job) -> list[Unit[Opinions]]:
@@ -44,32 +44,32 @@ def units(job: Job) -> list[Unit[Opinions]]:
 
 def _unit(auxiliary: str, split: str, job: Job) -> Unit[Opinions]:
     recogniser = job.config.auxiliaries[auxiliary]
-    work = plan_decoding(auxiliary, recogniser, job, clips=True, timestamps=False, mode=recogniser.decode)
-    output, inputs = job.layout.opinions(auxiliary, split), (work.model, job.layout.chunks(split))
-    return Unit(output, Opinions(auxiliary, split, work), inputs)
+    decode_job = plan_decoding(auxiliary, recogniser, job, clips=True, timestamps=False, mode=recogniser.decode)
+    output, inputs = job.layout.opinions(auxiliary, split), (decode_job.model, job.layout.chunks(split))
+    return Unit(output, Opinions(auxiliary, split, decode_job), inputs)
 
 
 def make(unit: Unit[Opinions], job: Job, folder: Path) -> Counts:
-    """Decode every chunk of a split once by one auxiliary. One that cannot be heard has an empty opinion."""
-    work = unit.content.work
+    """Decode every chunk of a split once by one auxiliary. A chunk that cannot be read has an empty opinion."""
+    decode_job = unit.content.decode_job
     cache, tally = cache_of(unit, job), DecodingTally()
     items = chunk_items(job.layout.chunks(unit.content.split), tally)
     with (
         (folder / HYPOTHESES).open("w", encoding="utf-8", newline="\n") as hypotheses,
         (folder / TEXT).open("w", encoding="utf-8", newline="\n") as texts,
     ):
-        for answer in decode_items(work, items, cache, job, f"{work.model.name}: second opinions"):
+        for answer in decode_items(decode_job, items, cache, job, f"{decode_job.model.name}: second opinions"):
             tally.n_in += 1
             tally.seconds += answer.seconds
-            heard = answer.heard or {}
+            hypothesis = answer.heard or {}
             if answer.failed is not None:
                 tally.rejected.append(answer.failed)
             else:
-                _count(heard, tally)
-                hypotheses.write(json.dumps(heard, ensure_ascii=False) + "\n")
-            texts.write(f"{joined_row(answer.id, one_line(heard.get('text', '')))}\n")
-    record = decoding_record(work, model_facts(cache), job)
-    write_record(folder, {**record, "decode": work.options["mode"], "note": _note(work), **tally.as_json()})
+                _count(hypothesis, tally)
+                hypotheses.write(json.dumps(hypothesis, ensure_ascii=False) + "\n")
+            texts.write(f"{joined_row(answer.id, one_line(hypothesis.get('text', '')))}\n")
+    record = decoding_record(decode_job, model_facts(cache), job)
+    write_record(folder, {**record, "decode": decode_job.options["mode"], "note": _note(decode_job), **tally.as_json()})
     write_timing(folder, tally, record)
     return finish_folder(folder, tally, cache, job, "chunks")
 
@@ -82,12 +82,12 @@ def chunk_items(folder: Path, tally: DecodingTally) -> Iterator[Item]:
         yield item
 
 
-def _count(heard: Mapping[str, Any], tally: DecodingTally) -> None:
-    tally.n_tokens += heard["n_tokens"]
-    tally.ended[heard["ended"]] += 1
+def _count(hypothesis: Mapping[str, Any], tally: DecodingTally) -> None:
+    tally.n_tokens += hypothesis["n_tokens"]
+    tally.ended[hypothesis["ended"]] += 1
 
 
-def _note(work: DecodeJob) -> str:
-    if work.options["mode"] == "ctc":
+def _note(decode_job: DecodeJob) -> str:
+    if decode_job.options["mode"] == "ctc":
         return "a CTC decoder never loops: the composite rule is blind on this side"
     return ""

@@ -80,7 +80,7 @@ def _languages(trained: Mapping[str, Recogniser]) -> list[str]:
 
 
 def _common_window(trained: Mapping[str, Recogniser]) -> Window:
-    """The window that all of them hear: the timestamps among the tokens are its."""
+    """The window that all of them share. The vocabulary has its timestamps."""
     windows = {
         key: FAMILIES[recogniser.family].window(PROJECT_ROOT / str(recogniser.model))
         for key, recogniser in trained.items()

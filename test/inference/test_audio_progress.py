@@ -9,23 +9,23 @@ from in_process import Bench, Disk
 
 from k2d.core.errors import K2DError
 from k2d.inference import audio_progress
-from k2d.inference.audio_progress import HEARD, Gauge, Heard, showing
+from k2d.inference.audio_progress import SUFFIX, DecodedAudio, SetProgress, show_progress
 from k2d.pipeline.answer_parts import new_part
 
 LIMIT_S = 20.0  # for what would hang
 
 
 def say(folder, number, seconds):
-    path = new_part(folder, number).with_suffix(HEARD)
+    path = new_part(folder, number).with_suffix(SUFFIX)
     path.write_text(str(seconds))
     return path
 
 
 def of_set(folder, first_part=0, *, lengths_s, n_done=0):
-    gauge = Gauge(folder, first_part)
+    set_progress = SetProgress(folder, first_part)
     for n, length_s in enumerate(lengths_s):
-        gauge.expect(length_s, is_done=n < n_done)
-    return gauge
+        set_progress.expect(length_s, is_done=n < n_done)
+    return set_progress
 
 
 def until(holds):
@@ -38,51 +38,51 @@ def until(holds):
 def test_what_earlier_runs_have_done_counts_from_the_beginning_and_their_files_do_not(tmp_path):
     """A set of 100 min, 40 of them answered by an earlier run, whose workers had said 47 when it was killed."""
     say(tmp_path, 3, 47 * 60)
-    gauge = of_set(tmp_path, 4, lengths_s=[600.0] * 10, n_done=4)
-    assert gauge.heard_s() is None  # nobody has begun
+    set_progress = of_set(tmp_path, 4, lengths_s=[600.0] * 10, n_done=4)
+    assert set_progress.decoded_s() is None  # nobody has begun
     say(tmp_path, 4, 0.0)
-    assert gauge.heard_s() == 40 * 60
+    assert set_progress.decoded_s() == 40 * 60
     say(tmp_path, 5, 300.0)
-    assert gauge.heard_s() == 45 * 60
+    assert set_progress.decoded_s() == 45 * 60
 
 
 def test_a_share_that_is_over_counts_by_its_items_and_not_twice(tmp_path):
-    gauge = of_set(tmp_path, lengths_s=[600.0] * 4)
+    set_progress = of_set(tmp_path, lengths_s=[600.0] * 4)
     said = [say(tmp_path, number, 1190.0) for number in (0, 1)]
-    assert gauge.heard_s() == 2380
-    gauge.settle(0, 1200.0)
-    assert gauge.heard_s() == 1200 + 1190
+    assert set_progress.decoded_s() == 2380
+    set_progress.settle(0, 1200.0)
+    assert set_progress.decoded_s() == 1200 + 1190
     assert [path.exists() for path in said] == [False, True]
     say(tmp_path, 0, 1190.0)  # its worker writes once more
-    assert gauge.heard_s() == 1200 + 1190
+    assert set_progress.decoded_s() == 1200 + 1190
 
 
 def test_more_than_all_is_never_said(tmp_path):
-    gauge = of_set(tmp_path, lengths_s=[10.0], n_done=0)
+    set_progress = of_set(tmp_path, lengths_s=[10.0], n_done=0)
     say(tmp_path, 0, 12.0)
-    assert gauge.heard_s() == 10
+    assert set_progress.decoded_s() == 10
 
 
 @pytest.mark.parametrize("odd", ["", "12", "1.2.3", "-", "nan", "-5.0", "\x00\x00", "inf", None])
 def test_a_file_that_says_no_number_or_is_gone_says_what_it_said_before(tmp_path, odd):
-    gauge = of_set(tmp_path, lengths_s=[100.0])
+    set_progress = of_set(tmp_path, lengths_s=[100.0])
     path = say(tmp_path, 0, 30.0)
-    assert gauge.heard_s() == 30
+    assert set_progress.decoded_s() == 30
     if odd is None:
         (tmp_path / "elsewhere").mkdir()
         path.unlink()
         path.symlink_to(tmp_path / "elsewhere")  # can be found and not be read
     else:
         path.write_text(odd)
-    assert gauge.heard_s() == (12 if odd == "12" else 30)
+    assert set_progress.decoded_s() == (12 if odd == "12" else 30)
 
 
 def test_a_worker_says_all_windows_of_a_batch_and_never_half_a_number(tmp_path, monkeypatch):
     """Sixteen windows of 10 s that come at once, and then none for long."""
-    monkeypatch.setattr(audio_progress, "HEARD_EVERY_S", 0.005)
+    monkeypatch.setattr(audio_progress, "WRITE_EVERY_S", 0.005)
     part = new_part(tmp_path, 0)
-    path = part.with_suffix(HEARD)
-    with Heard(part) as heard:
+    path = part.with_suffix(SUFFIX)
+    with DecodedAudio(part) as heard:
         assert path.read_text() == "0.0"
         for _ in range(16):
             heard.add(10.0)
@@ -97,7 +97,7 @@ def test_a_worker_says_all_windows_of_a_batch_and_never_half_a_number(tmp_path, 
 
 
 def test_a_worker_that_cannot_write_it_decodes_on(tmp_path):
-    with Heard(tmp_path / "nowhere" / "part-000000-a.lines") as heard:
+    with DecodedAudio(tmp_path / "nowhere" / "part-000000-a.lines") as heard:
         heard.add(1.0)
 
 
@@ -105,15 +105,15 @@ def test_the_watcher_outlives_what_goes_wrong_and_tells_it_once(tmp_path, monkey
     monkeypatch.setattr(audio_progress, "POLL_S", 0.005)
     calls = []
 
-    class Odd(Gauge):
-        def heard_s(self):
+    class Odd(SetProgress):
+        def decoded_s(self):
             calls.append(threading.current_thread().name)
             if len(calls) < 4:
                 raise ValueError("could not convert string to float: '1.2.'")
             return 5.0
 
     logging.getLogger("k2d.file").propagate = True
-    with caplog.at_level(logging.WARNING, logger="k2d.file"), showing(Odd(tmp_path, 0), "lab"):
+    with caplog.at_level(logging.WARNING, logger="k2d.file"), show_progress(Odd(tmp_path, 0), "lab"):
         assert until(lambda: len(calls) > 5)
     assert caplog.text.count("lab: progress cannot be shown: ValueError") == 1
 
@@ -121,31 +121,31 @@ def test_the_watcher_outlives_what_goes_wrong_and_tells_it_once(tmp_path, monkey
 def test_of_a_set_that_is_gone_on_with_the_whole_is_shown(tmp_path, monkeypatch):
     """Two of four recordings were heard before: the rerun begins at their share, and ends at the whole."""
     seen = []
-    showing_of = audio_progress.showing
+    showing_of = audio_progress.show_progress
 
-    def looked_at(gauge, label):
-        seen.append(gauge)
-        return showing_of(gauge, label)
+    def looked_at(set_progress, label):
+        seen.append(set_progress)
+        return showing_of(set_progress, label)
 
-    monkeypatch.setattr("k2d.inference.dispatch.showing", looked_at)
+    monkeypatch.setattr("k2d.inference.dispatch.show_progress", looked_at)
     bench = Bench(tmp_path, monkeypatch, {"ra": "a" * 40, "rb": "b" * 30, "rc": "c" * 20, "rd": "d" * 10}, max_bad=0)
     Disk(monkeypatch, ["rc", "rd"], 2)
     with pytest.raises(K2DError, match="2 of 4 recordings"):
         bench.hear()
-    assert (seen[0].before_s, seen[0].total_s, seen[0].heard_s()) == (0, 10, 7)
+    assert (seen[0].before_s, seen[0].total_s, seen[0].decoded_s()) == (0, 10, 7)
     bench.hear()
-    assert (seen[1].before_s, seen[1].total_s, seen[1].heard_s()) == (7, 10, 10)
+    assert (seen[1].before_s, seen[1].total_s, seen[1].decoded_s()) == (7, 10, 10)
 
 
 def test_windows_count_as_they_are_heard_within_a_batch_of_recordings(tmp_path, monkeypatch):
     """Two recordings of 6 s side by side, in windows of 2 s: after each batch of windows four more seconds."""
     bench = Bench(tmp_path, monkeypatch, {"ra": "a" * 60, "rb": "b" * 60})
-    seen, add = [], Heard.add
+    seen, add = [], DecodedAudio.add
 
     def added(self, seconds):
         add(self, seconds)
         seen.append(self._seconds)
 
-    monkeypatch.setattr(Heard, "add", added)
+    monkeypatch.setattr(DecodedAudio, "add", added)
     bench.hear()
     assert seen == pytest.approx([2, 4, 6, 8, 10, 12])

@@ -8,7 +8,7 @@ import pytest
 from in_process import Bench, Disk
 
 from k2d.core.errors import K2DError
-from k2d.inference.audio_progress import Heard
+from k2d.inference.audio_progress import DecodedAudio
 from k2d.inference.decode_job import Item
 from k2d.inference.dispatch import decode_items
 
@@ -155,7 +155,7 @@ def test_clips_are_tried_again_too_and_count_as_their_batch_is_heard(bench, monk
     """Stage 7: five clips of two recordings, one of which the disk does not give at first."""
     Disk(monkeypatch, ["rb"], 1)
     heard = []
-    monkeypatch.setattr(Heard, "add", lambda self, seconds: heard.append(seconds))
+    monkeypatch.setattr(DecodedAudio, "add", lambda self, seconds: heard.append(seconds))
     spans = [("ra", 0.0, 0.2), ("ra", 0.2, 0.6), ("rb", 0.0, 0.1), ("rb", 0.1, 0.3), ("rd", 0.0, 0.2)]
     clips = [Item(f"{key}-{n}", str(bench.audio[key]), *times) for n, (key, *times) in enumerate(spans)]
     work = replace(bench.work, clips=True, options={"batch_size": 2, "timestamps": False})
