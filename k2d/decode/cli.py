@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
+from k2d.config.decoding import Decode
 from k2d.config.fields import ComputeType
-from k2d.config.schema import Decode
 from k2d.core.atomic import try_writing, write_text
 from k2d.core.errors import UsageError
 from k2d.core.layout import user_cache

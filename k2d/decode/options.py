@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from k2d.config.schema import Decode
+from k2d.config.decoding import Decode
 from k2d.core.errors import UsageError
 
 MIN_WINDOW_S = 0.2

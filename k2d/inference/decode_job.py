@@ -8,8 +8,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from k2d.config.decoding import Decode
 from k2d.config.fields import ComputeType
-from k2d.config.schema import Decode, Recogniser
+from k2d.config.schema import Recogniser
 from k2d.pipeline.job import Job
 from k2d.select.loops import ngram_loops
 from k2d.text.normalise import Normaliser
