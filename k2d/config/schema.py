@@ -122,8 +122,8 @@ class Chunk:
     max_s: Positive | None = None
     """Longest chunk; default: the teacher's window."""
     duration: Literal["span", "sum", "authors", "window"] = "span"
-    """What is measured: last end minus first start; the segments alone, gaps cut out; or windows of the clock, what is
-    cut off at their end announced (`authors`) or written as far as it is heard (`window`)."""
+    """What is measured: last end minus first start; the segments alone, gaps cut out; or fixed windows, in which a
+    segment that is cut off is announced (`authors`) or labelled up to the cut (`window`)."""
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -237,7 +237,7 @@ class Export:
     """Stage 14: which students are exported, and in which formats."""
 
     students: tuple[Name, ...] = ()
-    """By name (`<method>-s<seed>`); none named: of every method the one with the first of the seeds."""
+    """By name (`<method>-s<seed>`); if none is named: of each method, the student of the first seed."""
     formats: tuple[ExportFormat, ...] | None = None
     """Default: espnet for an ESPnet student, openai and huggingface for one of the Whisper family."""
     compute_type: ComputeType = "fp32"

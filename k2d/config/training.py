@@ -55,11 +55,11 @@ class Phase(Steps):
     """If the decoder learns alone: this many batches are encoded once and used again and again. 0: always
     new ones."""
     decoder_layers: Count | None = None
-    """Only the first ones and the last take part, so many in all; those between must not have learnt yet, and pass
-    on what they are given (k2d/models/espnet_s2t/init.py). Default: all."""
+    """Number of decoder layers to use in this phase: the first N - 1 and the last. The skipped layers must be
+    untrained; they pass their input through unchanged (k2d/models/espnet_s2t/init.py). Default: all."""
     lean_on_ctc: bool = False
-    """A new decoder begins this phase with the CTC head as its output layer, and a last layer that hands on the frames
-    that it attends to: after phases in which the encoder alone has learnt."""
+    """A new decoder starts this phase with the CTC head as its output layer, and with a last layer that passes on the
+    frames that it attends to. For use after phases that train the encoder alone."""
     ctc_weight: Share = 0.3
     """Share of the CTC loss where both parts learn."""
     flat_start: Share = 0.0

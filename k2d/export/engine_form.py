@@ -17,7 +17,7 @@ VERSION = 1
 
 
 def convert(model: Path, compute_type: ComputeType, target: Path, asked_by: str, tell: Callable[[str], None]) -> None:
-    """Convert a model into `target`, unless that was done already; `tell` gets a message before the work."""
+    """Convert a model into `target`, unless that was done already; `tell` gets a message before the conversion."""
     from k2d.export import ctranslate2
     from k2d.models.registry import family_of
 

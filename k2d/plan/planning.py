@@ -28,7 +28,7 @@ from k2d.plan.throughput import tokens_of, window_s
 from k2d.train.sharing import batch_fault, most_per_pass
 
 USUAL_HOURS = 1000.0
-"""Where neither `--hours` nor the data says."""
+"""If neither `--hours` nor the data give them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""What a report says, section by section."""
+"""The contents of a report, section by section."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _READING = (
 
 
 def sections(experiment: Experiment, config: Config, differences: Table | None = None) -> Iterator[Section]:
-    """The report's sections. An empty one has nothing to tell, and is not shown."""
+    """The report's sections. Empty sections are left out."""
     sets = experiment.sets(*TEST_ROLES)
     yield Section("Summary", tuple(_summary(experiment, sets)))
     yield Section("Mixed error rate (Table 2)", tuple(_errors(experiment, sets)))

@@ -47,7 +47,7 @@ class Bullets:
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A plot as SVG. `caption` says in words what is to be seen."""
+    """A plot as SVG. `caption` describes it in words."""
 
     svg: str
     caption: str

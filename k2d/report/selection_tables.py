@@ -17,7 +17,7 @@ def selection_table(experiment: Experiment, caption: str) -> Table:
 
 
 def reasons_table(experiment: Experiment, caption: str) -> Table:
-    """Why chunks were dropped. Kept and dropped add up to what came in; where they do not, a note says so."""
+    """Why chunks were dropped. Kept and dropped add up to what came in; if they do not, a note says so."""
     header = ("method", "reason", "chunks", "hours", "share of hours")
     rows = tuple(
         names(s.method, reason, f"{amount.chunks:,}", number(amount.hours), share(_part(amount.hours, s.n_in.hours)))

@@ -1,4 +1,4 @@
-"""Sounds inside a page: cut from the recordings, and no more of them than a page can bear."""
+"""Sounds inside a page: cut from the recordings, up to a size that a page can hold."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Find and read the stored results of an experiment. What is not there, or cannot be read, is told and stepped over."""
+"""Find and read the stored results of an experiment. Missing or unreadable ones are logged and skipped."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ ResultRow = TypeVar("ResultRow")
 
 @dataclass(frozen=True, slots=True)
 class Experiment:
-    """Everything that a report tells of, by name. Systems, sets and methods come in the order of the config."""
+    """Everything that a report shows, by name. Systems, sets and methods come in the order of the config."""
 
     roles: Mapping[str, str]
     """Role of every set that is decoded, by set."""
@@ -228,7 +228,7 @@ def _stamps(exp: Path, shelf: Shelf) -> Iterator[tuple[str, Stamp]]:
 
 
 def _roles(config: Config, scores: Mapping[tuple[str, str], Score]) -> dict[str, str]:
-    """Roles by set: those of the config, then those of sets that joined by --corpus, out of domain unless they say."""
+    """Roles by set: those of the config, then those of sets added by --corpus (out of domain if they name none)."""
     roles = {name: role for name, role in config.corpora.roles().items() if role in SCORED_ROLES}
     for score in scores.values():
         roles.setdefault(score.set, score.role if score.role in SCORED_ROLES else "out_domain")
@@ -241,7 +241,7 @@ def _in_order(found: set[str], expected: list[str]) -> tuple[str, ...]:
 
 
 def _missing_scores(config: Config, scores: Mapping[tuple[str, str], Score]) -> Iterator[str]:
-    """Systems that lack the same sets are told together."""
+    """Systems that lack the same sets share a line."""
     sets = [*config.corpora.dev, *config.corpora.in_domain, *config.corpora.out_domain]
     without: dict[tuple[str, ...], list[str]] = {}
     for system in expected_systems(config):

@@ -1,4 +1,4 @@
-"""What distances.tsv tells: how much any threshold would keep, and the chunks that are worth listening to."""
+"""What can be read from distances.tsv: how much each threshold keeps, and which chunks to listen to."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How the models were trained: a table, and their curves. From the files that stages 3, 4 and 10 leave with a model."""
+"""How the models were trained: a table, and their curves. From the files that stages 3, 4 and 10 save with a model."""
 
 from __future__ import annotations
 

@@ -82,7 +82,7 @@ def score_pair(pair: UtterancePair, conventions: Conventions) -> ScoredUtterance
 
 
 def is_too_long(n_tokens: int, duration_s: float) -> bool:
-    """Whether nobody could have said so much in the time.
+    """Whether the text is too long to be spoken in the time.
 
     >>> is_too_long(65, 5.0), is_too_long(66, 5.0)
     (False, True)

@@ -1,4 +1,4 @@
-"""The line that says how a score came about. Scores with different lines do not belong into one table."""
+"""The signature: a line that describes how a score was made. Only scores with equal signatures share a table."""
 
 from __future__ import annotations
 

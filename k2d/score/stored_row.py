@@ -15,7 +15,7 @@ Raw = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class StoredInterval:
-    """Confidence of a MER, in percent; `over` tells what was resampled."""
+    """Confidence of a MER, in percent; `over` names what was resampled."""
 
     level: float
     low: float

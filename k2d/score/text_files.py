@@ -1,4 +1,4 @@
-"""References and hypotheses from Kaldi `text` files, read strictly, with what the tables beside them tell."""
+"""References and hypotheses from Kaldi `text` files, read strictly, with the values of the tables beside them."""
 
 from __future__ import annotations
 

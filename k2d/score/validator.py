@@ -37,7 +37,7 @@ class JudgedChunk:
         return self.row.distances.n_a == 0 or self.row.distances[metric] > alpha
 
     def is_bad(self, bad_label_mer: float) -> bool:
-        """Whether the true MER is above the limit; words where nothing was said are always."""
+        """Whether the true MER is above the limit; a label without any true words always is."""
         # Multiplied and not divided: an empty reference has no rate, and its insertions are bad all the same.
         return self.errors.errors > bad_label_mer * self.errors.n
 

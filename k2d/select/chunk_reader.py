@@ -22,7 +22,7 @@ from k2d.select.distance_workers import TextPair
 from k2d.select.labels import Label
 
 COURSES = "reco2course"
-NO_COURSE = "(none)"  # where a directory tells the courses of other recordings
+NO_COURSE = "(none)"  # if a directory has courses, but none of this recording
 LOGPROBS = "utt2logprob"  # mean log-probability of a label's tokens, where the teacher gave it
 
 _SHOWN = 5  # ids in a message
@@ -68,7 +68,7 @@ class Chunks:
             yield Label(f"{self.split}/{key}", normalise(text), duration_s, n_identical, n_in_recording, mean_logprob)
 
     def courses(self) -> Callable[[str, str], str | None]:
-        """The course of a chunk of a recording; None if the directory tells no courses.
+        """The course of a chunk of a recording; None if the directory has no courses.
 
         Chunks with audio of their own are the recordings of their directory.
         """

@@ -106,7 +106,7 @@ def _fields(distances: PairDistances) -> Iterator[str]:
 
 
 def open_text(path: Path, scratch: Path) -> Table:
-    """A `text` file whose every line is good; K2DError tells all that is not."""
+    """A `text` file whose every line is good; K2DError lists all bad lines."""
     if not path.exists():
         raise K2DError(f"{path}: no such file")
     scratch.mkdir()
