@@ -118,6 +118,19 @@ def answers(lab, kind):
     return [line.split(" ")[0] for part in parts for line in part.read_text().splitlines()]
 
 
+def killed_in_the_middle(lab, verb, kind, output):
+    """Kill a stage that makes this folder as soon as it has an answer; returns the answers that it had."""
+    for path in output.iterdir():
+        path.unlink()
+    running = start(lab, verb)
+    until = time.monotonic() + 90
+    while not answers(lab, kind) and time.monotonic() < until and running.poll() is None:
+        time.sleep(0.002)
+    os.killpg(running.pid, signal.SIGKILL)
+    running.wait()
+    return answers(lab, kind)
+
+
 @pytest.mark.parametrize(("verb", "kind"), [("pseudo_label", "pseudo"), ("second_opinion", "opinions")])
 def test_after_kill_9_only_what_is_missing_is_decoded(lab, verb, kind):
     one_by_one = "decode.batch_size=1"
@@ -127,17 +140,12 @@ def test_after_kill_9_only_what_is_missing_is_decoded(lab, verb, kind):
     output = next(exp(lab, kind).rglob("hyp.jsonl"))
     undisturbed = {name: (output.parent / name).read_bytes() for name in ("hyp.jsonl", "text")}
 
-    for path in output.parent.iterdir():
-        path.unlink()
     slow = (lab.root / "conf" / "x.yaml").read_text().replace("batch_size: 3", "batch_size: 1")
     (lab.root / "conf" / "x.yaml").write_text(slow)
-    running = start(lab, verb)
-    until = time.monotonic() + 90
-    while not answers(lab, kind) and time.monotonic() < until and running.poll() is None:
-        time.sleep(0.002)
-    os.killpg(running.pid, signal.SIGKILL)
-    running.wait()
-    before = answers(lab, kind)
+    for _ in range(5):  # on a loaded machine it may end between two looks at its answers
+        before = killed_in_the_middle(lab, verb, kind, output.parent)
+        if before:
+            break
     assert before, "it was killed before it had begun"
 
     part = sorted(exp(lab, "cache", kind).rglob("part-*.lines"))[0]
