@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -111,7 +112,8 @@ def _languages(codec: WhisperCodec, words: Vocabulary, told: Sequence[str]) -> d
     """Hugging Face's config has no mean of several languages; for such a student the model guesses."""
     one = {"language": language_code(told[0])} if len(told) == 1 else {}
     return {
-        "lang_to_id": {f"<|{name}|>": token for name, token in codec.language_ids.items()},
+        # In the order of the ids: the library's own order differs from one process to the next.
+        "lang_to_id": {f"<|{name}|>": token for name, token in sorted(codec.language_ids.items(), key=itemgetter(1))},
         "task": "transcribe",
         "task_to_id": {task: words.specials[f"<|{task}|>"] for task in _TASKS},
         **one,

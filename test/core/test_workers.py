@@ -19,6 +19,7 @@ def test_every_item_comes_back_once(nj):
     assert sorted((o.item, o.value, o.error) for o in outcomes) == [(0, 0, ""), (1, 1, ""), (2, 4, ""), (3, 9, "")]
 
 
+@pytest.mark.slow
 def test_crash_exception_and_hang_cost_one_item_each():
     outcomes = {o.item: o for o in run_each(troubled, range(2, 10), nj=2, limit_s=3)}
     assert sorted(outcomes) == [2, 3, 4, 5, 6, 7, 8, 9]

@@ -105,6 +105,7 @@ def refused(monkeypatch):
 
 
 @pytest.mark.parametrize("call", [by_run_each, by_crew])
+@pytest.mark.slow
 def test_workers_that_cannot_be_started_at_all_end_the_work_with_the_remedy(refused, call):
     tries = refused(range(1_000_000))
     with pytest.raises(K2DError) as told:
@@ -118,6 +119,7 @@ def test_workers_that_cannot_be_started_at_all_end_the_work_with_the_remedy(refu
     assert "ulimit -u" in message
 
 
+@pytest.mark.slow
 def test_a_worker_that_starts_at_the_third_try_does_all(refused):
     refused({0, 1})
     assert [(o.value, o.error) for o in within(LIMIT_S, lambda: by_run_each(["a", "b"]))] == [("a", ""), ("b", "")]
