@@ -101,10 +101,10 @@ def unit_of(name: str, recogniser: Recogniser, key: str, job: Job) -> Unit[Label
     return Unit(output, content, (*inputs_of(recogniser, job), *data), added=frozenset({"decode"}))
 
 
-def _choosing(work: DecodeJob) -> dict[str, Any]:
+def _choosing(decode_job: DecodeJob) -> dict[str, Any]:
     """What of the decoding of the development sets decides which checkpoints are chosen."""
-    options = {name: value for name, value in work.options.items() if name not in _NOT_DECIDING}
-    return {**options, "loop": asdict(work.loop) if work.loop else None, "decoder": DECODER_VERSION}
+    options = {name: value for name, value in decode_job.options.items() if name not in _NOT_DECIDING}
+    return {**options, "loop": asdict(decode_job.loop) if decode_job.loop else None, "decoder": DECODER_VERSION}
 
 
 def is_published(recogniser: Recogniser) -> bool:
@@ -155,7 +155,7 @@ def _train(trained: TrainedModel, recipe: Recipe, job: Job, folder: Path) -> Cou
     return Counts(len(pool) + n_dropped, len(pool), dict(pool.dropped), "utterances")
 
 
-def _measure(work: DecodeJob, job: Job) -> Any:
+def _measure(decode_job: DecodeJob, job: Job) -> Any:
     """Free-running decoding of all development sets together; None if they are empty."""
     from k2d.fitting.checkpoint_metric import measure_on
 
@@ -164,7 +164,7 @@ def _measure(work: DecodeJob, job: Job) -> Any:
         return None
     from k2d.decode.options import Options
 
-    return measure_on(held, Options(**work.options), loop_test(work.loop))
+    return measure_on(held, Options(**decode_job.options), loop_test(decode_job.loop))
 
 
 def held_of(splits: tuple[str, ...], job: Job) -> Held:

@@ -246,8 +246,8 @@ def _measure(heldout: Mapping[str, frozenset[str]], job: Job) -> Any:
     held = _held(heldout, job)
     if not held.texts:
         return None
-    work = plan_long_recordings("", job.config.teacher, job)
-    return measure_on(held, Options(**work.options), loop_test(work.loop))
+    decode_job = plan_long_recordings("", job.config.teacher, job)
+    return measure_on(held, Options(**decode_job.options), loop_test(decode_job.loop))
 
 
 def _held(heldout: Mapping[str, frozenset[str]], job: Job) -> Held:

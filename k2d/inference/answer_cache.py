@@ -33,7 +33,7 @@ class Answer:
 
     id: str
     seconds: float
-    heard: Mapping[str, Any] | None
+    hypothesis: Mapping[str, Any] | None
     failed: Rejected | None
 
 
@@ -47,7 +47,7 @@ def write_answer(answer: Answer) -> str:
     """A line of a part file."""
     record = {
         "s": round(answer.seconds, 4),
-        "heard": answer.heard,
+        "heard": answer.hypothesis,
         "failed": asdict(answer.failed) if answer.failed else None,
     }
     return f"{answer.id} {json.dumps(record, ensure_ascii=False)}\n"
@@ -62,7 +62,8 @@ def read_answers(cache: Path) -> Iterator[Answer]:
         if last is not None and last.id != answer.id:
             yield last
             last = None
-        if last is None or last.heard is None:
+        # A hypothesis stays, whichever try it comes from. Failures come in the order of tries: the last one counts.
+        if last is None or last.hypothesis is None:
             last = answer
     if last is not None:
         yield last

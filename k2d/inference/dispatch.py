@@ -155,12 +155,15 @@ def _decode(decode_job: DecodeJob, wanted: list[Item], set_progress: SetProgress
         again += [item for item in task.items if item.id in undecided]
         if not outcome.error:
             passing += undecided.items()
+    # Items of a task whose worker died or was interrupted do not count here: it is not known which of them failed. So
+    # many other failures come from the machine, which would fail at each of the items alone, too.
     of_all = f"of {set_progress.n_items:,} {'clips' if decode_job.clips else 'recordings'}"
     if len(passing) > max(MAX_AGAIN, job.config.max_bad * set_progress.n_items):
         raise machine_failed(f"{label}: {len(passing):,} {of_all}", passing, _KEPT)
     alone = (DecodeTask(decode_job, set_progress.folder, next(numbers), (item,)) for item in again)
     left: list[tuple[str, str]] = []
     for task, undecided, outcome in _tried(crew, alone, set_progress):
+        # A worker that dies with a single item dies of that item, unless the machine killed it, as for lack of memory.
         if outcome.error and not is_passing_outcome(outcome):
             _set_aside(task, outcome.error)
         else:
@@ -178,6 +181,7 @@ def _tried(
         assert isinstance(task, DecodeTask)
         if outcome.error:
             _raise_its_own(outcome)
+            # The worker cannot report any more, but what it answered is in its part file and is not decoded again.
             answered = ids_of_part(task.cache, task.number)
             reason = str(outcome.exception or outcome.error)
             undecided = {item.id: reason for item in task.items if item.id not in answered}

@@ -77,11 +77,11 @@ def _hypotheses(answers: Iterable[Answer], tally: DecodingTally) -> Iterator[Hyp
     for answer in answers:
         tally.n_in += 1
         tally.seconds += answer.seconds
-        if answer.heard is None:
+        if answer.hypothesis is None:
             assert answer.failed is not None
             tally.rejected.append(answer.failed)
             continue
-        hypothesis = hypothesis_from(answer.heard)
+        hypothesis = hypothesis_from(answer.hypothesis)
         tally.add(hypothesis)
         yield hypothesis
 

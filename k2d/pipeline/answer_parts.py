@@ -45,7 +45,7 @@ def set_of_finished(cache: Path) -> frozenset[str]:
 
 
 def ids_of_part(cache: Path, number: int) -> frozenset[str]:
-    """Ids that the part files of a number have a line for, heard or failed."""
+    """Ids that the part files of a number have a line for, with a hypothesis or a failure."""
     return frozenset(line.partition(" ")[0] for _, line in part_lines(cache, f"{number:06d}-"))
 
 

@@ -129,6 +129,7 @@ class Upstream:
                 inputs[name] = recorded.inputs[name]
             else:
                 return ()  # a lost file leaves the unit's settings unknown
+        # An input that no longer exists, and that the config does not name now, cannot be compared with anything.
         lost = {name: value for name, value in recorded.inputs.items() if name not in inputs and self._is_lost(name)}
         settings = {**unit.settings, **({RAW: recorded.settings[RAW]} if RAW in recorded.settings else {})}
         wanted = Recipe(producer.stage.verb, producer.stage.load().VERSION, settings, {**inputs, **lost})

@@ -61,7 +61,7 @@ def make(unit: Unit[Opinions], job: Job, folder: Path) -> Counts:
         for answer in decode_items(decode_job, items, cache, job, f"{decode_job.model.name}: second opinions"):
             tally.n_in += 1
             tally.seconds += answer.seconds
-            hypothesis = answer.heard or {}
+            hypothesis = answer.hypothesis or {}
             if answer.failed is not None:
                 tally.rejected.append(answer.failed)
             else:

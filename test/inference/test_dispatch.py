@@ -60,7 +60,7 @@ def test_of_several_answers_what_was_heard_counts_or_else_the_last_try(tmp_path)
     (tmp_path / "part-000010-zz-1-aa.lines").write_text(failed("a", "second") + failed("b", "second"))
     (tmp_path / "part-000002.lines").write_text(failed("a", "first") + failed("b", "first") + heard)
     found = {answer.id: answer for answer in read_answers(tmp_path)}
-    assert found["a"].heard == {"text": "一"}
+    assert found["a"].hypothesis == {"text": "一"}
     assert found["b"].failed is not None
     assert found["b"].failed.detail == "second"
 

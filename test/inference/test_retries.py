@@ -160,7 +160,7 @@ def test_clips_are_tried_again_too_and_count_as_their_batch_is_heard(bench, monk
     clips = [Item(f"{key}-{n}", str(bench.audio[key]), *times) for n, (key, *times) in enumerate(spans)]
     work = replace(bench.work, clips=True, options={"batch_size": 2, "timestamps": False})
     answers = list(decode_items(work, iter(clips), bench.cache, bench.job, "base: second opinions"))
-    assert [(answer.id, answer.heard and answer.heard["text"]) for answer in answers] == [
+    assert [(answer.id, answer.hypothesis and answer.hypothesis["text"]) for answer in answers] == [
         ("ra-0", "ab"),
         ("ra-1", "cd"),
         ("rb-2", "a"),
