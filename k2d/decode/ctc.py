@@ -54,8 +54,8 @@ class _PrefixState(NamedTuple):
 class PrefixScorer:
     """Log-probability that the frames begin with a prefix, for every row, extended token by token.
 
-    Watanabe et al. 2017, "Hybrid CTC/Attention Architecture for End-to-End Speech Recognition", Algorithm 2. Without
-    timestamps the scores are those of ESPnet.
+    It is the prefix score of Watanabe et al. 2017, "Hybrid CTC/Attention Architecture for End-to-End Speech
+    Recognition". Without timestamps the scores are those of ESPnet.
 
     `unspoken` are the timestamps. CTC is trained without them, so they leave a prefix as it is. The decoder proposes
     the next tokens and the timestamps. CTC ranks those tokens and decides whether any speech is left:

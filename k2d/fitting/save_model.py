@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def save_trained(model: Trainable, record: TrainingRecord, work: Path, folder: Path) -> None:
-    """Write the folder, and clear away what the training needed. A companion has no more to do, and ends here."""
+    """Write the folder, and clear away what the training needed. A DDP child has no more to do, and ends here."""
     from k2d.train.records import CURVES
 
     if output_of_leader() is not None:

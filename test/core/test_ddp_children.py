@@ -1,4 +1,4 @@
-"""Who is a companion, and that what one training says of itself in the environment is gone before the next."""
+"""DDP children: which process is one, and that a training cleans its variables out of the environment."""
 
 import os
 
@@ -53,7 +53,7 @@ def test_the_first_process_is_the_first_of_all_machines(environment, is_the_firs
     assert is_first(given) is is_the_first
 
 
-def test_on_a_second_machine_the_first_process_is_a_companion(tmp_path, monkeypatch):
+def test_on_a_second_machine_the_first_process_is_a_ddp_child(tmp_path, monkeypatch):
     with ddp_children_for(tmp_path / "student"):
         monkeypatch.setenv("LOCAL_RANK", "0")
         monkeypatch.setenv("NODE_RANK", "1")

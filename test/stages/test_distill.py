@@ -129,7 +129,7 @@ def test_two_processes_train_each_student_together_and_one_leaves_it(lab):
     words = ("distill", "--conf", "conf/x.yaml", "--nj", "1", "distill.controls=[]")
     done = lab.command(sys.executable, script, *words, cwd=lab.root)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert sorted((lab.root / "ranks").read_text().split()) == ["0", "1", "1"], "one companion for each student"
+    assert sorted((lab.root / "ranks").read_text().split()) == ["0", "1", "1"], "one DDP child for each student"
     for name in ("all-s1", "some-s1"):
         folder = lab.root / "exp" / "x" / "models" / name
         assert list(json.loads((folder / "training.json").read_text())["error_rates"]) == ["2", "4"]
