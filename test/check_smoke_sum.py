@@ -5,7 +5,7 @@ import math
 from finished_road import FinishedRoad
 
 from k2d.data.chunk_sources import read_sources
-from k2d.fitting.table_row import heldout_of
+from k2d.fitting.student_or_control import heldout_of
 from k2d.pipeline.runner import make_job
 
 ROAD = FinishedRoad("smoke_sum")

@@ -28,7 +28,7 @@ from k2d.core.signals import KEPT, Ended
 from k2d.core.stamp import write_stamp
 from k2d.pipeline.inspection import Inspection
 from k2d.pipeline.job import Counts, Job
-from k2d.pipeline.leftovers import describe_kept
+from k2d.pipeline.kept_progress import describe_kept
 from k2d.pipeline.recovery import adopt, recover
 from k2d.pipeline.reuse import take_from_other
 from k2d.pipeline.stage_list import BY_VERB, Stage

@@ -36,7 +36,7 @@ from k2d.data.kaldi.selection import write_lines
 from k2d.data.label_segments import segment_id
 from k2d.data.rows import Hypothesis, Rejected, Utterance
 from k2d.pipeline.job import Counts, Job, Unit
-from k2d.pipeline.rejects import check_bad, write_rejected
+from k2d.pipeline.rejected_items import check_bad, write_rejected
 from k2d.select.chunk_reader import COURSES, LOGPROBS
 
 VERSION = 1

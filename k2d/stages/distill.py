@@ -10,7 +10,7 @@ from typing import Any
 from k2d.config import Config, settings_of
 from k2d.core.errors import UsageError
 from k2d.core.layout import STUDENT, TEACHER
-from k2d.fitting.table_row import ROWS, Row, pool_phase_settings, train_row
+from k2d.fitting.student_or_control import ROWS, Row, pool_phase_settings, train_row
 from k2d.pipeline.job import Counts, Job, Unit
 from k2d.pipeline.unit_status import recipe_of
 from k2d.train.sharing import check_batch

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from k2d.core.layout import TEACHER
-from k2d.fitting.labelled_model import VERSION as TRAINING_VERSION
-from k2d.fitting.labelled_model import LabelledModel, make_model, unit_of
+from k2d.fitting.teacher_or_auxiliary import VERSION as TRAINING_VERSION
+from k2d.fitting.teacher_or_auxiliary import LabelledModel, make_model, unit_of
 from k2d.pipeline.job import Counts, Job, Unit
 
 VERSION = TRAINING_VERSION
