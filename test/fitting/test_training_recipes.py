@@ -234,11 +234,11 @@ def test_without_development_sets_decoding_decides_nothing(tmp_path):
 def test_the_order_of_splits_decides_nothing(tmp_path, monkeypatch):
     """Stamps do not hold it, so chunks are learnt in one order."""
     lab, seen = Lab(tmp_path), []
-    monkeypatch.setattr(distill, "train_row", lambda *told: seen.append(told))
+    monkeypatch.setattr(distill, "train_student_or_control", lambda *told: seen.append(told))
     for splits in ("[lab/train,lab/other]", "[lab/other,lab/train]"):
         job = lab.job(f"corpora.unlabelled={splits}")
-        row = distill.TrainedRow("all", 1, job.config, None)
-        distill.make(Unit(tmp_path / "all-s1", row, ()), job, tmp_path)
+        system = distill.TrainedSystem("all", 1, job.config, None)
+        distill.make(Unit(tmp_path / "all-s1", system, ()), job, tmp_path)
     kept = [list(arguments[3]) for arguments in seen]
     assert kept[0] == kept[1] == ["lab/other", "lab/train"]
 
