@@ -145,7 +145,7 @@ def check_gpus(ngpu: int) -> None:
     found = torch.cuda.device_count()
     if found < ngpu:
         raise UsageError(
-            f"--ngpu {ngpu}: found {found} CUDA devices; use --ngpu {found}, or mend the CUDA installation"
+            f"--ngpu {ngpu}: found {found} CUDA devices; use --ngpu {found}, or repair the CUDA installation"
         )
 
 
@@ -223,7 +223,7 @@ class _LogFile(logging.FileHandler):
 
 
 def open_log(path: Path) -> None:
-    """Say things to the terminal, and with times to the stage's log file, after what earlier runs wrote there."""
+    """Print messages to the terminal, and append them with times to the stage's log file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     to_file = _LogFile(path, encoding="utf-8")
     to_file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
