@@ -1,6 +1,6 @@
-"""What may be fetched at all: https, also after redirects; plain http from this machine alone, for tests.
+"""Which URLs may be downloaded: https only, also after redirects; plain http only from this machine, for tests.
 
-And what a server means that refuses.
+Also explains a server's refusals.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def refuse_url(url: str) -> None:
 
 
 def refusal(error: urllib.error.HTTPError) -> str:
-    """What a refusal means, and what to do."""
+    """The meaning of a server's refusal, and a remedy."""
     return {
         401: "the server wants to know who asks (HTTP 401): sign in there and fetch it by hand",
         403: "access is denied (HTTP 403): terms may have to be accepted there first, or the link has expired",
@@ -38,7 +38,7 @@ def refusal(error: urllib.error.HTTPError) -> str:
 
 
 class _SafeRedirects(urllib.request.HTTPRedirectHandler):
-    """Redirects that do not leave https (urllib would follow them to http and ftp)."""
+    """Follows redirects only to https. urllib would also follow them to http and ftp."""
 
     def redirect_request(
         self,
