@@ -65,7 +65,8 @@ def _entries(hub: HubFiles, endpoint: str) -> Iterator[tuple[str, Remote]]:
 
 
 def _remote(url: str, item: dict[str, Any]) -> Remote:
-    """The file to download. The Hub gives a SHA-256 for large files; for small ones, which are in Git, only the size.
+    """The file to download. The Hub gives a SHA-256 for large files; for small ones, which are in Git, only the
+    size.
     """
     large = item.get("lfs")
     digest = str(large.get("oid", "")) if isinstance(large, dict) else ""

@@ -1,4 +1,5 @@
-"""Read parquet files of a corpus row group by row group: the adapter of pyarrow. One row group is in memory at a time.
+"""Read parquet files of a corpus row group by row group: the adapter of pyarrow. One row group is in memory at a
+time.
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""Find the parquet files of a Hugging Face data set by split: `train-00000-of-00003.parquet`, with or without a digest.
+"""Find the parquet files of a Hugging Face data set by split: `train-00000-of-00003.parquet`, with or without a
+digest.
 """
 
 from __future__ import annotations
