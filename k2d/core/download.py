@@ -23,8 +23,8 @@ from urllib.parse import urlsplit
 
 from k2d.core.atomic import sync_folder, write_text
 from k2d.core.errors import K2DError
+from k2d.core.https_only import opener, refusal, refuse_url
 from k2d.core.progress import Progress
-from k2d.data.raw.https_only import opener, refusal, refuse_url
 
 TIMEOUT_S = 60.0
 BLOCK_BYTES = 1 << 20
@@ -76,6 +76,10 @@ class _Unreachable(_Interrupted):
     """Not even a connection."""
 
 
+class UnreachableHost(K2DError):
+    """A host with which no connection could be made, in any try."""
+
+
 def fetch(remote: Remote, target: Path, say: Say = print, *, waits_s: tuple[float, ...] = WAITS_S) -> bool:
     """Fetch a file unless it is there already and right; whether anything was fetched."""
     refuse_url(remote.url)
@@ -100,7 +104,9 @@ def _refuse_digest(remote: Remote) -> None:
     """Raise for a checksum that nothing can be held against: before anything is fetched in vain."""
     if remote.digest and not _DIGEST.fullmatch(remote.digest):
         expected = "sha256: and 64 hexadecimal digits, or md5: and 32"
-        raise K2DError(f"{remote.url}: its checksum is {remote.digest!r}, expected {expected}; mend the corpus's card")
+        raise K2DError(
+            f"{remote.url}: its checksum is {remote.digest!r}, expected {expected}; mend its list"
+        )
 
 
 def _whole_part(remote: Remote, target: Path, say: Say, waits_s: tuple[float, ...]) -> _Part:
@@ -115,7 +121,8 @@ def _whole_part(remote: Remote, target: Path, say: Say, waits_s: tuple[float, ..
             part = _remembered(target, remote.url)
             n_idle = 0 if part.n_there > before else n_idle + 1
             if n_idle > len(waits_s) or not has_answered:
-                raise K2DError(f"{_advice(remote, target, str(trouble))}; what has been fetched is kept") from None
+                raised = K2DError if has_answered else UnreachableHost
+                raise raised(f"{_advice(remote, target, str(trouble))}; what has been fetched is kept") from None
             wait_s = waits_s[max(n_idle, 1) - 1]
             say(f"{target.name}: {trouble}; going on from byte {part.n_there:,} in {wait_s:g} s")
             time.sleep(wait_s)
@@ -229,7 +236,7 @@ def _check_total(remote: Remote, part: _Part) -> None:
         part.forget()
         raise K2DError(
             f"{remote.url}: the server has {part.total:,} bytes, {remote.n_bytes:,} are expected: it is not the file "
-            "that was published; look for this version of it on the corpus's own page"
+            "that was published; look for this version of it on its publisher's own page"
         )
 
 
