@@ -31,6 +31,7 @@ BLOCK_BYTES = 1 << 20
 WAITS_S = (1.0, 2.0, 5.0, 15.0, 30.0)  # between tries in a row that bring nothing
 BUSY = (408, 425, 429, 500, 502, 503, 504)
 
+_KEPT = "; what has been fetched is kept"
 _DIGEST = re.compile(r"sha256:[0-9a-fA-F]{64}|md5:[0-9a-fA-F]{32}")
 
 Say = Callable[[str], None]
@@ -76,8 +77,16 @@ class _Unreachable(_Interrupted):
     """Not even a connection."""
 
 
-class UnreachableHost(K2DError):
-    """A host with which no connection could be made, in any try."""
+class NotFetched(K2DError):
+    """The server does not give the file. `why` is the reason alone, without the advice in the message."""
+
+    def __init__(self, remote: Remote, target: Path, why: str) -> None:
+        super().__init__(f"{remote.url}: {why}; a file fetched in another way can be put at {target}")
+        self.why = why
+
+
+class UnreachableHost(NotFetched):
+    """No connection could be made, in any try."""
 
 
 def fetch(remote: Remote, target: Path, say: Say = print, *, waits_s: tuple[float, ...] = WAITS_S) -> bool:
@@ -104,9 +113,7 @@ def _refuse_digest(remote: Remote) -> None:
     """Raise for a checksum that nothing can be held against: before anything is fetched in vain."""
     if remote.digest and not _DIGEST.fullmatch(remote.digest):
         expected = "sha256: and 64 hexadecimal digits, or md5: and 32"
-        raise K2DError(
-            f"{remote.url}: its checksum is {remote.digest!r}, expected {expected}; mend its list"
-        )
+        raise K2DError(f"{remote.url}: its checksum is {remote.digest!r}, expected {expected}; mend its list")
 
 
 def _whole_part(remote: Remote, target: Path, say: Say, waits_s: tuple[float, ...]) -> _Part:
@@ -121,8 +128,8 @@ def _whole_part(remote: Remote, target: Path, say: Say, waits_s: tuple[float, ..
             part = _remembered(target, remote.url)
             n_idle = 0 if part.n_there > before else n_idle + 1
             if n_idle > len(waits_s) or not has_answered:
-                raised = K2DError if has_answered else UnreachableHost
-                raise raised(f"{_advice(remote, target, str(trouble))}; what has been fetched is kept") from None
+                raised = NotFetched if has_answered else UnreachableHost
+                raise raised(remote, target, f"{trouble}{_KEPT if part.n_there else ''}") from None
             wait_s = waits_s[max(n_idle, 1) - 1]
             say(f"{target.name}: {trouble}; going on from byte {part.n_there:,} in {wait_s:g} s")
             time.sleep(wait_s)
@@ -224,11 +231,7 @@ def _explain(error: urllib.error.HTTPError, remote: Remote, part: _Part) -> None
         raise _Interrupted("the file on the server is shorter now than what has been fetched")
     if error.code in BUSY:
         raise _Interrupted(f"the server is busy or broken (HTTP {error.code})")
-    raise K2DError(_advice(remote, target, refusal(error))) from None
-
-
-def _advice(remote: Remote, target: Path, why: str) -> str:
-    return f"{remote.url}: {why}; a file fetched in another way can be put at {target}"
+    raise NotFetched(remote, target, refusal(error)) from None
 
 
 def _check_total(remote: Remote, part: _Part) -> None:
