@@ -118,12 +118,12 @@ def _call(verb: str, rest: list[str]) -> int:
 
 def overview() -> str:
     """The help of `python -m k2d`."""
-    from k2d.pipeline.stage_list import ROAD
+    from k2d.pipeline.stage_list import STAGES
 
     tools = [f"  {verb:<15} {what}" for verb, (_, what) in TOOLS.items()]
     stages = [
         f"  {s.verb:<15} {s.number:>2}: {s.reads} -> {s.writes}{'' if s.is_built else '  (not built yet)'}"
-        for s in ROAD
+        for s in STAGES
     ]
     return "\n".join(
         [

@@ -123,7 +123,7 @@ def test_whatever_a_message_names_exists():
 @pytest.mark.parametrize(
     ("path", "text", "fault"),
     [
-        ("k2d/pipeline/rejects.py", "allow more with --max-bad SHARE", "typed run.sh: no --max-bad there"),
+        ("k2d/pipeline/rejected_items.py", "allow more with --max-bad SHARE", "typed run.sh: no --max-bad there"),
         ("k2d/stages/select.py", "see python -m k2d select --sweeep 0.1", "select has no --sweeep"),
         (
             "k2d/stages/tokens.py",

@@ -12,7 +12,7 @@ Raw = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Amount:
+class ChunksAndHours:
     chunks: int
     hours: float
 
@@ -28,10 +28,10 @@ class Selection:
     also: tuple[str, ...]
     settings: Raw
     signature: str
-    n_in: Amount
-    kept: Amount
-    dropped: Mapping[str, Amount]
-    by_course: Mapping[str, tuple[Amount, Amount]]
+    n_in: ChunksAndHours
+    kept: ChunksAndHours
+    dropped: Mapping[str, ChunksAndHours]
+    by_course: Mapping[str, tuple[ChunksAndHours, ChunksAndHours]]
     """In and kept."""
     loops: Mapping[str, int]
 
@@ -72,10 +72,13 @@ def selection_of(raw: Raw) -> Selection:
         also=tuple(map(str, raw["also"])),
         settings=dict(raw["settings"]),
         signature=str(raw["signature"]),
-        n_in=_amount(raw["in"]),
-        kept=_amount(raw["kept"]),
-        dropped={str(reason): _amount(amount) for reason, amount in raw["dropped"].items()},
-        by_course={str(c): (_amount(each["in"]), _amount(each["kept"])) for c, each in raw["by_course"].items()},
+        n_in=_chunks_and_hours(raw["in"]),
+        kept=_chunks_and_hours(raw["kept"]),
+        dropped={str(reason): _chunks_and_hours(stored) for reason, stored in raw["dropped"].items()},
+        by_course={
+            str(c): (_chunks_and_hours(each["in"]), _chunks_and_hours(each["kept"]))
+            for c, each in raw["by_course"].items()
+        },
         loops={str(side): int(n) for side, n in raw["loops"].items()},
     )
 
@@ -95,8 +98,8 @@ def study_of(raw: Raw) -> ValidatorStudy:
     )
 
 
-def _amount(raw: Raw) -> Amount:
-    return Amount(int(raw["chunks"]), float(raw["hours"]))
+def _chunks_and_hours(raw: Raw) -> ChunksAndHours:
+    return ChunksAndHours(int(raw["chunks"]), float(raw["hours"]))
 
 
 def _share(raw: float | None) -> float | None:

@@ -45,7 +45,7 @@ def test_parsing_is_the_reverse_of_writing(steps, words):
         ("沒有時間", "text_outside"),
     ],
 )
-def test_malformed_text_is_a_fault_that_is_quarantined(text, code):
+def test_malformed_text_is_a_fault_that_is_rejected(text, code):
     found = segments_of(text, window_s=30.0)
     assert isinstance(found, Fault)
     assert (found.code, found.treatment) == (code, Treatment.QUARANTINE)

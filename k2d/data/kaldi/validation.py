@@ -1,4 +1,4 @@
-"""What a validation asks, and what it found: for the command line, for `fix`, and for stages that quarantine."""
+"""The options and the findings of a validation, for the command line, for `fix`, and for stages that reject items."""
 
 from __future__ import annotations
 

@@ -15,7 +15,8 @@ from k2d.models.cached_decoding import CachedDecoding
 from k2d.models.codec import Request
 from k2d.models.decoder_weights import awake
 from k2d.models.interface import Memory, Part, Started
-from k2d.models.whisper.checkpoint_files import Generation, WhisperWeights, read_whisper
+from k2d.models.whisper.checkpoint import Generation, WhisperWeights
+from k2d.models.whisper.checkpoint_files import read_whisper
 from k2d.models.whisper.codec import WhisperCodec, codec_of
 from k2d.models.whisper.dims import PUBLISHED, WhisperDims, n_parameters
 from k2d.models.whisper.folder import write_folder
@@ -204,7 +205,7 @@ class WhisperRecogniser(WhisperEars):
 
 
 def load_whisper(path: Path | str, languages: Sequence[str] = (), cache: str | None = None) -> WhisperRecogniser:
-    """A `.pt` of OpenAI's, a Hugging Face folder, a folder of ours, or a published name, which is fetched."""
+    """A checkpoint in any of the formats, or a published name, which is fetched."""
     found = checkpoint_of(path, cache)
     weights = read_whisper(found)
     if found != Path(path):  # a published name decodes as openai-whisper does, whatever its source says of decoding

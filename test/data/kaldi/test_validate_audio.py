@@ -109,7 +109,7 @@ def test_any_path_works(make_dir, tmp_path):
 
 
 @pytest.mark.slow
-def test_what_is_no_file_is_quarantined_and_never_opened(whole, tmp_path):
+def test_what_is_no_file_is_rejected_and_never_opened(whole, tmp_path):
     """Opening the named pipe or /dev/zero would never come back."""
     (tmp_path / "folder").mkdir()
     os.mkfifo(tmp_path / "pipe")
@@ -159,7 +159,7 @@ def test_relative_paths_start_at_the_root(whole, tmp_path):
 
 
 @pytest.mark.slow
-def test_bad_audio_is_quarantined_with_its_reason(whole, tmp_path):
+def test_bad_audio_is_rejected_with_its_reason(whole, tmp_path):
     """Also Kaldi's gaps 3 and 4: it never opens audio, nor asks whether it is there."""
     (tmp_path / "a/1.wav").write_bytes(b"")
     (tmp_path / "a/2.wav").write_text("<!DOCTYPE html><html>404</html>" * 9)
