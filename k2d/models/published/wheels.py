@@ -42,7 +42,8 @@ def download_wheels(packages: Sequence[Package], folder: Path) -> list[Path]:
 def _run_pip(package: Package, folder: Path) -> None:
     """Download one wheel, whose SHA-256 pip compares with the pinned one."""
     requirements = folder / "requirements.txt"
-    write_text(requirements, f"{package.name}=={package.version} --hash=sha256:{package.sha256}\n")
+    pinned = (f"{package.name}=={package.version}", "--hash=sha256:" + package.sha256)
+    write_text(requirements, " ".join(pinned) + "\n")
     options = ("--no-deps", "--only-binary", ":all:", "--require-hashes", "--no-input", "--retries", "2")
     quiet = ("--progress-bar", "off", "--disable-pip-version-check")
     words = [*PIP, "download", *options, *quiet, "--dest", str(folder), "--requirement", str(requirements)]
