@@ -1,6 +1,6 @@
-"""What may be fetched at all: https, also after redirects; plain http from this machine alone, for tests.
+"""Which URLs may be downloaded: https only, also after redirects; plain http only from this machine, for tests.
 
-A server that cannot be reached is given up soon. And what a server means that refuses.
+Connections are made in bounded time. Also explains a server's refusals.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def refuse_url(url: str) -> None:
 
 
 def refusal(error: urllib.error.HTTPError) -> str:
-    """What a refusal means, and what to do."""
+    """The meaning of a server's refusal, and a remedy."""
     return {
         401: "the server wants to know who asks (HTTP 401): sign in there and fetch it by hand",
         403: "access is denied (HTTP 403): terms may have to be accepted there first, or the link has expired",
@@ -43,7 +43,7 @@ def refusal(error: urllib.error.HTTPError) -> str:
 
 
 class _SafeRedirects(urllib.request.HTTPRedirectHandler):
-    """Redirects that do not leave https (urllib would follow them to http and ftp)."""
+    """Follows redirects only to https. urllib would also follow them to http and ftp."""
 
     def redirect_request(
         self,

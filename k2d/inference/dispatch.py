@@ -108,7 +108,7 @@ def _devices(job: Job) -> tuple[WorkerDevice, ...]:
 
 @lru_cache(maxsize=1)
 def _crew(*devices: WorkerDevice) -> WorkerPool[WorkerDevice, Task, TaskResult]:
-    """The workers; they stay for all units of a stage, as a worker takes ten seconds to import its libraries."""
+    """The workers; they stay for all units of a stage, as a worker takes seconds to import its libraries."""
     return WorkerPool(carry_out, devices)
 
 

@@ -1,6 +1,6 @@
-"""python -m egs.<corpus>.prepare --download DIR: fetch the public files of a corpus, as its corpus.yaml lists them.
+"""python -m egs.<corpus>.prepare --download DIR: download the public files of a corpus, as listed in its corpus.yaml.
 
-Those on the Hugging Face Hub by pattern, at the revision that corpus.yaml pins; `HF_ENDPOINT` names a mirror of it.
+Files on the Hugging Face Hub are named by patterns, at the revision in corpus.yaml. `HF_ENDPOINT` names a mirror.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def main(corpus: str, argv: Sequence[str] | None = None) -> int:
 
 
 def download(card: Card, folder: Path, patterns: tuple[str, ...] = (), endpoint: str = ENDPOINT) -> None:
-    """Fetch every file that the card lists; nothing if one of them has no place below the folder."""
+    """Download every file that the card lists. Nothing is downloaded if a file's path would leave the folder."""
     files = _files(card, patterns, endpoint)
     if faults := [f"{name!r} {problem}" for name, _ in files if (problem := name_fault(name))]:
         raise K2DError("\n".join(f"egs/{card.name}/corpus.yaml: download: {fault}" for fault in faults))
