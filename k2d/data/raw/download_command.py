@@ -12,12 +12,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from k2d.core.download import Remote, fetch
 from k2d.core.errors import K2DError
 from k2d.core.layout import PROJECT_ROOT
 from k2d.core.lock import holding
 from k2d.data.corpus import Card, read_card
 from k2d.data.raw.archive import name_fault
-from k2d.data.raw.download import Remote, fetch
 from k2d.data.raw.hub import ENDPOINT, listed
 
 
