@@ -4,6 +4,9 @@ import json
 
 import pytest
 import yaml
+from whisper_made import face_config
+
+from k2d.models.whisper.dims import PUBLISHED
 
 CONFS = ["conf/k2d_large_v2.yaml", "conf/k2d_large_v2_authors.yaml"]
 
@@ -27,6 +30,18 @@ def test_the_papers_configs_fit_the_papers_machine(project, conf):
     assert models["student"]["trainable"] == models["student"]["decoder"] - positions
     writes_audio = any(line["what"] == "6 chunk: audio of its own" for line in found["disk"])
     assert writes_audio == (conf == CONFS[0])  # the paper adds segments up, its code cuts fixed windows
+
+
+@pytest.mark.slow
+def test_a_fine_tuned_teacher_is_planned_by_the_config_of_its_folder(project):
+    """The folder holds no weights: nothing but sizes is read."""
+    folder = project.root / "data" / "models" / "breeze-asr-25"
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_text(json.dumps(face_config(PUBLISHED["large-v2"])))
+    found = planned(project, "--conf", "conf/breeze_asr_25.yaml", "--hours", "60000", "--gpus", "4")
+    assert found["faults"] == []
+    models = {model["role"]: model for model in found["models"]}
+    assert models["student"]["parameters"] + models["student"]["fixed"] == 756_220_160
 
 
 @pytest.mark.slow
