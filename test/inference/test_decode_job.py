@@ -149,8 +149,8 @@ def test_what_a_model_and_its_engine_cannot_is_told_at_its_own_keys_all_at_once(
         'teacher.decoding.precision: found "bf16", expected teacher.decoding.compute_type, because the engine '
         "of this model is ctranslate2",
         'teacher.decode: found "joint", expected attention, because the engine is ctranslate2',
-        'auxiliaries.base.decoding.compute_type: found "int8", expected auxiliaries.base.decoding.precision, because the '
-        "engine of this model is torch",
+        'auxiliaries.base.decoding.compute_type: found "int8", expected auxiliaries.base.decoding.precision, because '
+        "the engine of this model is torch",
         'auxiliaries.ctc.decoding.engine: found "ctranslate2", expected torch, because ctranslate2 runs only whisper '
         "models (this one is of the family espnet_s2t)",
     ]
