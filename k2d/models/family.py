@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from k2d.models.codec import Window
     from k2d.models.interface import Recogniser, Trainable
-    from k2d.models.published.obtain import Asked
+    from k2d.models.published.obtain import FetchRequest
     from k2d.models.published.table import Checkpoint
     from k2d.models.shape import Shape
 
@@ -69,8 +69,8 @@ class Publisher(Protocol):
         """Where they are kept, unless a config has chosen another folder."""
         ...
 
-    def asked_for(self, name: str, checkpoint: Checkpoint) -> Asked:
-        """A checkpoint of the table, as it is asked for."""
+    def fetch_request(self, name: str, checkpoint: Checkpoint) -> FetchRequest:
+        """A checkpoint of the table with what the family knows of it."""
         ...
 
 
