@@ -1,4 +1,4 @@
-"""The stored results of an experiment as rows: what stages 8 and 12 wrote, read back."""
+"""The stored results of an experiment as rows, read from the files of stages 8 and 12."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class ChunksAndHours:
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """What one method kept: a record.json."""
+    """What one method kept: the content of a record.json."""
 
     method: str
     rule: str
@@ -32,7 +32,7 @@ class Selection:
     kept: ChunksAndHours
     dropped: Mapping[str, ChunksAndHours]
     by_course: Mapping[str, tuple[ChunksAndHours, ChunksAndHours]]
-    """In and kept."""
+    """The amount before selection and the amount kept, by course."""
     loops: Mapping[str, int]
 
     @property
@@ -43,16 +43,16 @@ class Selection:
 
 @dataclass(frozen=True, slots=True)
 class Recall:
-    """Share of the bad labels that one metric drops."""
+    """The share of the bad labels that one metric drops."""
 
     at_most: float | None
-    """Over the thresholds that keep over half of the data."""
+    """The largest recall over the thresholds that keep over half of the data."""
     mean: float | None
 
 
 @dataclass(frozen=True, slots=True)
 class ValidatorStudy:
-    """How well one auxiliary finds bad labels: a score/validator/<auxiliary>.json."""
+    """How well one auxiliary finds bad labels: the content of a score/validator/<auxiliary>.json."""
 
     auxiliary: str
     bad_label_mer: float

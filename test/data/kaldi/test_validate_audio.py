@@ -72,7 +72,7 @@ def in_ark(make_dir, tmp_path):
 @pytest.mark.slow
 def test_directories_by_public_conventions_are_valid(request, convention, level):
     validation = look(request.getfixturevalue(convention), level.value)
-    assert validation.report.lines(Treatment.REJECT, Treatment.QUARANTINE, Treatment.NORMALISE) == []
+    assert validation.report.lines(Treatment.REJECT, Treatment.REJECT_ITEM, Treatment.NORMALISE) == []
     assert validation.n_utterances == 3
 
 
@@ -145,7 +145,7 @@ def test_what_the_disk_does_not_give_is_told_and_never_left_out_by_fix(whole):
     found = look(whole, "decode")
     assert (reasons(found), found.is_sound) == ({}, False)
     assert found.report.counts[Treatment.REJECT, "unreadable"] == 1
-    with pytest.raises(K2DError, match=r"cannot be read: Input/output error; it is not left out for this: mend"):
+    with pytest.raises(K2DError, match=r"cannot be read: Input/output error; it is not left out for this: repair"):
         fix(whole, Checks(root=whole.parent, audio=AudioLevel.DECODE, nj=1))
     assert (whole / "wav.scp").read_text() == rows
 
