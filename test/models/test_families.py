@@ -83,7 +83,7 @@ def test_a_third_family_is_taken_by_its_published_name(toy, tmp_path):
     job = job_of(tmp_path, "teacher: {family: toy, checkpoint: toy-two}\n")
     with pytest.raises(UsageError, match="a model folder or a file of one, or one of toy-one"):
         unit_of("teacher", job.config.teacher, "teacher", job)
-    with pytest.raises(UsageError, match=r"found 'toy-two', expected a \.toy file that is there"):
+    with pytest.raises(UsageError, match=r"found 'toy-two', expected a \.toy file that exists"):
         shape_of("teacher", job.config.teacher, job.config)
 
 
