@@ -69,7 +69,7 @@ def test_a_third_family_is_a_family_of_the_config(toy, tmp_path):
     with pytest.raises(UsageError) as told:
         job_of(tmp_path, "teacher: {family: tyo}\n")
     assert str(told.value).endswith("family: found \"tyo\", expected one of 'espnet_s2t' or 'whisper' or 'toy'")
-    with pytest.raises(UsageError, match="what students of the family toy can be: openai"):
+    with pytest.raises(UsageError, match="the formats for students of the family toy: openai"):
         job_of(tmp_path, "teacher: {family: toy}\nexport: {formats: [espnet]}\n")
     with pytest.raises(UsageError, match=r"no model here is one \(teacher: toy\)"):
         job_of(tmp_path, "teacher: {family: toy}\ndecode: {engine: ctranslate2}\n")
