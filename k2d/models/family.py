@@ -42,6 +42,10 @@ class Speech(Protocol):
 class Engine(Protocol):
     """A module that decodes models of a family in another library than torch, from a converted folder."""
 
+    def is_converted(self, model: Path) -> bool:
+        """Whether a model is in the engine's own form, so that it need not be converted."""
+        ...
+
     def write_facts(self, folder: Path, model: Path) -> None:
         """Write into a converted folder what its own files do not record of the model."""
         ...
