@@ -193,6 +193,13 @@ class Distill:
     token_noise: Share = 0.0
     """Share of the words in the student's input that are replaced by others, so that it has to listen, and learns to
     go on after an error; its targets and the teacher's input stay."""
+    vocabulary: Literal["all", "in_use"] = "all"
+    """Tokens that the student is trained on. `in_use`: those that occur in the labels, all control and time tokens, and
+    a sample of the others. The loss of a token is then over these, and no other row of the embedding and of the output
+    layer changes. It saves most of a step where the labels use a small part of a large vocabulary."""
+    sampled_tokens: Whole = 2000
+    """With `vocabulary: in_use`: how many tokens that no label has take part, so that the student goes on rating such
+    tokens low. They are drawn once for each student, by its seed."""
     heldout_share: Share = 0.02
     """Share of the unlabelled recordings kept from training, to choose checkpoints by."""
     keep_encoded: bool = False

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from k2d.config import Config, settings_of
+from k2d.config import Config, distill_settings, settings_of
 from k2d.core.errors import UsageError
 from k2d.core.layout import STUDENT, TEACHER
 from k2d.fitting.table_row import ROWS, Row, pool_phase_settings, train_row
@@ -43,7 +43,8 @@ class TrainedRow:
     def settings(self) -> dict[str, Any]:
         """What decides a student: its data, its beginning, the objective, and by what its checkpoints are chosen."""
         config = self.config
-        distill = settings_of(config.distill)
+        is_control = self.row is not Row.STUDENT  # which is trained on the whole vocabulary in any case
+        distill = distill_settings(replace(config.distill, vocabulary="all") if is_control else config.distill)
         for other in ("seeds", "controls", "keep_encoded"):
             del distill[other]
         return {
