@@ -10,7 +10,7 @@ from k2d.core.errors import K2DError
 from k2d.core.layout import shown
 from k2d.pipeline.job import Job
 from k2d.pipeline.runner import add_experiment_options, add_verify, job_from
-from k2d.pipeline.stage_list import ROAD, Stage
+from k2d.pipeline.stage_list import STAGES, Stage
 from k2d.pipeline.unit_status import states
 from k2d.pipeline.upstream import Upstream
 
@@ -23,12 +23,12 @@ def main(argv: Sequence[str]) -> int:
     job = job_from(options)
     print(f"{options.conf}: experiment {shown(job.layout.exp)}\n")
     upstream = Upstream(job)
-    print(table([(str(s.number), s.verb, s.reads, s.writes, progress_of(s, job, upstream)) for s in ROAD]))
+    print(table([(str(s.number), s.verb, s.reads, s.writes, progress_of(s, job, upstream)) for s in STAGES]))
     return 0
 
 
 def progress_of(stage: Stage, job: Job, upstream: Upstream) -> str:
-    """How far a stage is, in a few words."""
+    """The progress of a stage, in a few words."""
     if not stage.is_built:
         return "not built yet"
     try:
@@ -55,7 +55,7 @@ def _first_change(folder: Path, changes: Sequence[str]) -> str:
 
 
 def table(rows: Sequence[tuple[str, ...]]) -> str:
-    """Columns under a header, the last one left as long as it is."""
+    """Columns under a header. The last column is not padded."""
     rows = [("stage", "verb", "reads", "writes", "state"), *rows]
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]) - 1)]
     return "\n".join(

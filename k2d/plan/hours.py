@@ -1,4 +1,4 @@
-"""Hours of each stage, on the devices given; stages of a few minutes are left out."""
+"""The hours of each stage on the given devices. Stages that take a few minutes are left out."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ UNITS: Mapping[str, str] = {
     "distill": SAMPLES_PER_S,
     "decode": TIMES_REAL_TIME,
 }
-"""Stages whose throughput, of one device, can be given, and its unit."""
+"""Stages whose throughput on one device can be given as an option, with its unit."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pieces:
-    """The work of a stage: the model, the kind of work and the amount."""
+    """The models, the step and the amounts of data that determine the hours."""
 
     teacher: Shape
     auxiliaries: Mapping[str, Shape]
@@ -51,16 +51,16 @@ class Pieces:
 
 @dataclass(frozen=True, slots=True)
 class StageHours:
-    """What a stage takes."""
+    """The time that a stage takes."""
 
     stage: str
     amount: str
     throughput: float
     unit: str
     is_measured: bool
-    """Given, not estimated."""
+    """Whether the throughput was given as an option, not estimated."""
     flops: float
-    """Of a window or sample."""
+    """Operations for one window or sample."""
     share_of_peak: float
     device_hours: float
     wall_hours: float
@@ -69,18 +69,18 @@ class StageHours:
 def stage_hours(
     config: Config, pieces: Pieces, machine: Machine, n_devices: int, measured: Mapping[str, float]
 ) -> Iterator[StageHours]:
-    """The stages in their order; those of a few minutes are left out."""
+    """The stages in order, without those that take a few minutes."""
     clock = _Clock(config, pieces, machine, n_devices, measured)
-    yield from clock.trained("3 teacher", "teacher", config.teacher, pieces.teacher)
+    yield from clock.training("3 teacher", "teacher", config.teacher, pieces.teacher)
     for name, shape in pieces.auxiliaries.items():
-        yield from clock.trained(f"4 auxiliary: {name}", "auxiliary", config.auxiliaries[name], shape)
-    yield clock.heard("5 pseudo_label", "pseudo_label", config.teacher, pieces.teacher, pieces.hours)
+        yield from clock.training(f"4 auxiliary: {name}", "auxiliary", config.auxiliaries[name], shape)
+    yield clock.decoding("5 pseudo_label", "pseudo_label", config.teacher, pieces.teacher, pieces.hours)
     for name, shape in pieces.auxiliaries.items():
         by_whom = config.auxiliaries[name]
-        yield clock.heard(f"7 second_opinion: {name}", "second_opinion", by_whom, shape, pieces.hours)
-    yield clock.selected()
-    yield from clock.distilled()
-    yield from clock.tested()
+        yield clock.decoding(f"7 second_opinion: {name}", "second_opinion", by_whom, shape, pieces.hours)
+    yield clock.selection()
+    yield from clock.distillation()
+    yield from clock.test_decoding()
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,16 +91,16 @@ class _Clock:
     n_devices: int
     measured: Mapping[str, float]
 
-    def heard(self, stage: str, verb: str, by_whom: Recogniser, shape: Shape, hours: float) -> StageHours:
-        """So many hours of audio decoded."""
+    def decoding(self, stage: str, verb: str, by_whom: Recogniser, shape: Shape, hours: float) -> StageHours:
+        """Decoding this many hours of audio."""
         work = self.pieces.decoding(shape, by_whom, self.config)
         rate = decoding_rate(work, self.machine, by_ctc=by_whom.decode == "ctc")
         times = self.measured.get(verb, rate.per_s * window_s(shape))
         per_s = times / window_s(shape)
         return self._row(stage, verb, f"{hours:,.0f} h", times, Rate(per_s, rate.flops), hours / times, work.precision)
 
-    def trained(self, stage: str, verb: str, by_whom: Recogniser, shape: Shape) -> Iterator[StageHours]:
-        """Training of a model that is not a checkpoint; every sample counts as a whole window."""
+    def training(self, stage: str, verb: str, by_whom: Recogniser, shape: Shape) -> Iterator[StageHours]:
+        """Training of a model that is not loaded from a checkpoint. Every sample counts as a full window."""
         if by_whom.model is None:
             return
         training, phases = by_whom.training, by_whom.training.phases.values()
@@ -111,16 +111,16 @@ class _Clock:
         hours = n_samples / rate.per_s / 3600
         yield self._row(stage, verb, f"{n_samples:,} samples", rate.per_s, rate, hours, training.precision)
 
-    def selected(self) -> StageHours:
-        """On the CPU, a core each."""
+    def selection(self) -> StageHours:
+        """Selection on one CPU core."""
         n_auxiliaries = max(1, len(self.pieces.auxiliaries))
         n_pairs = self.pieces.n_chunks * n_auxiliaries
         hours = n_pairs / SELECT_CHUNKS_PER_S / 3600
         amount = f"{n_pairs:,.0f} pairs"
         return StageHours("8 select (CPU)", amount, SELECT_CHUNKS_PER_S, "pairs/s", False, 0.0, 0.0, hours, hours)
 
-    def distilled(self) -> Iterator[StageHours]:
-        """All students: their steps, the encoding before, and the measurements on held-out recordings."""
+    def distillation(self) -> Iterator[StageHours]:
+        """All students: the encoding beforehand, their steps, and the measurements on held-out recordings."""
         pieces, distill = self.pieces, self.config.distill
         n_students, step, training = len(self.config.students()), pieces.step, distill.training
         if distill.keep_encoded:
@@ -135,12 +135,12 @@ class _Clock:
         amount = f"{n_students} × {training.steps:,} × {training.batch_size}"
         hours = n_samples / rate.per_s / 3600
         yield self._row("10 distill: learn", "distill", amount, rate.per_s, rate, hours, step.precision)
-        looked = n_students * training.evaluations * distill.heldout_share * pieces.hours
-        if looked:
-            yield self.heard("10 distill: look", "decode", Recogniser(), pieces.student, looked)
+        heldout_hours = n_students * training.evaluations * distill.heldout_share * pieces.hours
+        if heldout_hours:
+            yield self.decoding("10 distill: held-out", "decode", Recogniser(), pieces.student, heldout_hours)
 
-    def tested(self) -> Iterator[StageHours]:
-        """Every model on the test and development sets whose length is known."""
+    def test_decoding(self) -> Iterator[StageHours]:
+        """Decoding of the test and development sets of known length by every model."""
         pieces = self.pieces
         if not pieces.test_hours:
             return
@@ -148,7 +148,7 @@ class _Clock:
         models |= {name: (self.config.auxiliaries[name], shape, 1) for name, shape in pieces.auxiliaries.items()}
         models |= {"students": (self.config.teacher, pieces.student, len(self.config.students()))}
         for name, (by_whom, shape, n_models) in models.items():
-            yield self.heard(f"11 decode: {name}", "decode", by_whom, shape, n_models * pieces.test_hours)
+            yield self.decoding(f"11 decode: {name}", "decode", by_whom, shape, n_models * pieces.test_hours)
 
     def _row(
         self, stage: str, verb: str, amount: str, throughput: float, rate: Rate, hours: float, precision: str
@@ -162,7 +162,7 @@ class _Clock:
 
 
 def _sample_flops(phase: Phase, shape: Shape) -> int:
-    """Forward, and twice as much backward for the parts that learn; kept batches are encoded before."""
+    """The forward pass, and twice as much for the backward pass of trained parts. Kept batches are already encoded."""
     encoder, decoder = shape.encoder_flops(), shape.decoder_flops(tokens_of(shape))
     if phase.train == "encoder":
         return 3 * encoder

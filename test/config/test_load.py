@@ -33,7 +33,7 @@ def test_every_conf_loads_and_says_how_it_is_run():
         assert command in "".join(path.read_text(encoding="utf-8").splitlines(keepends=True)[:3])
 
 
-SOURCES = ("paper", "code", "ours", "openai-whisper", "Distil-Whisper", "transformers", "Whisper's")
+SOURCES = ("paper", "code", "ours", "card", "openai-whisper", "Distil-Whisper", "transformers", "Whisper's")
 
 
 def unexplained(path: Path) -> list[str]:
@@ -54,7 +54,8 @@ def unexplained(path: Path) -> list[str]:
 
 
 def test_each_line_of_the_papers_config_has_its_source(tmp_path):
-    assert unexplained(PROJECT_ROOT / "conf" / "k2d_large_v2.yaml") == []
+    for name in ("k2d_large_v2.yaml", "breeze_asr_25.yaml"):
+        assert unexplained(PROJECT_ROOT / "conf" / name) == ["base: k2d_large_v2.yaml"] * (name[0] == "b")
     (tmp_path / "x.yaml").write_text("a:  # paper\n  b: 1\nc:\n  d: 2  # two\n  e: 3  # ours\n  f: 4\n")
     assert unexplained(tmp_path / "x.yaml") == ["d: 2", "f: 4"]
 
@@ -79,6 +80,14 @@ def test_the_papers_config_and_the_authors_differ_in_what_is_known_to_differ():
         assert (training.steps, training.batch_size, training.warmup_steps, training.lr) == (120_000, 256, 12_000, 1e-4)
         assert (objective, config.select.alpha, config.chunk.max_s) == ({"ce": 0.8, "kl": 1.0}, 0.4, 30.0)
         assert (config.select.ngram, config.select.ngram_count) == (6, 5)
+
+
+def test_a_stronger_teacher_changes_the_papers_config_in_the_teacher_and_the_sets():
+    paper, breeze = (load_config(PROJECT_ROOT / "conf" / f"{name}.yaml") for name in ("k2d_large_v2", "breeze_asr_25"))
+    assert breeze.teacher.language == ("zh", "en")
+    assert (breeze.teacher.family, breeze.export.teacher_licence) == ("whisper", "apache-2.0")
+    same = ("auxiliaries", "decode", "chunk", "select", "student", "distill", "score")
+    assert [name for name in same if getattr(paper, name) != getattr(breeze, name)] == []
 
 
 def test_an_empty_file_is_the_defaults_under_the_files_name(tmp_path):

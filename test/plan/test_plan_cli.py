@@ -4,6 +4,9 @@ import json
 
 import pytest
 import yaml
+from whisper_made import face_config
+
+from k2d.models.whisper.dims import PUBLISHED
 
 CONFS = ["conf/k2d_large_v2.yaml", "conf/k2d_large_v2_authors.yaml"]
 
@@ -30,6 +33,18 @@ def test_the_papers_configs_fit_the_papers_machine(project, conf):
 
 
 @pytest.mark.slow
+def test_a_fine_tuned_teacher_is_planned_by_the_config_of_its_folder(project):
+    """The folder holds no weights: nothing but sizes is read."""
+    folder = project.root / "data" / "models" / "breeze-asr-25"
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_text(json.dumps(face_config(PUBLISHED["large-v2"])))
+    found = planned(project, "--conf", "conf/breeze_asr_25.yaml", "--hours", "60000", "--gpus", "4")
+    assert found["faults"] == []
+    models = {model["role"]: model for model in found["models"]}
+    assert models["student"]["parameters"] + models["student"]["fixed"] == 756_220_160
+
+
+@pytest.mark.slow
 def test_the_table_says_what_it_stands_on(project):
     done = project.k2d("plan", "--conf", CONFS[0], "--hours", "60000", "--gpus", "4")
     assert done.returncode == 0, done.stderr
@@ -50,7 +65,7 @@ def test_the_table_says_what_it_stands_on(project):
 @pytest.mark.slow
 def test_without_hours_it_says_that_they_are_an_example(project):
     text = project.k2d("plan", "--conf", CONFS[0], "corpora.unlabelled=[nowhere/train]").stdout
-    assert "1,000 h of audio (neither --hours nor the data says; as an example)" in text
+    assert "1,000 h of audio (an example: neither --hours nor the data give the hours)" in text
 
 
 @pytest.mark.slow
@@ -76,7 +91,7 @@ def test_what_cannot_fit_is_refused_before_any_work(project):
     words = ["plan", "--conf", CONFS[0], "--gpu", "rtx4090", "student.freeze_encoder=false"]
     done = project.k2d(*words)
     assert done.returncode == 2
-    assert "cannot be carried out like this:" in done.stderr
+    assert "cannot be carried out:" in done.stderr
     assert "10 distill, 256 windows a pass in bf16: needs" in done.stderr
     assert "GiB of a rtx4090 can be used; what fits: " in done.stderr
     assert "DOES NOT FIT" in done.stdout

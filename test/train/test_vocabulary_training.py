@@ -131,11 +131,11 @@ def test_the_loss_is_a_softmax_over_the_tokens_in_use(families, name):
         memory = teacher.encode(batch.speech_BN)
         ours, theirs = (each.logits(memory, batch.inputs_BL).numpy() for each in (student, teacher))
         on_all = loss.sums(batch)
-    for b, l in zip(*np.nonzero(batch.targets_BL.numpy() != IGNORED), strict=True):
-        q, p = ([math.exp(logits[b, l, token] / t) for token in ids] for logits, t in ((ours, 1.0), (theirs, 2.0)))
-        label = ids.tolist().index(int(batch.targets_BL[b, l]))
+    for b, place in zip(*np.nonzero(batch.targets_BL.numpy() != IGNORED), strict=True):
+        q, p = ([math.exp(logits[b, place, token] / t) for token in ids] for logits, t in ((ours, 1.0), (theirs, 2.0)))
+        label = ids.tolist().index(int(batch.targets_BL[b, place]))
         ce -= math.log(q[label] / sum(q))
-        half = [math.exp(ours[b, l, token] / 2.0) for token in ids]
+        half = [math.exp(ours[b, place, token] / 2.0) for token in ids]
         terms = (x / sum(p) * math.log((x / sum(p)) / (y / sum(half))) for x, y in zip(p, half, strict=True))
         kl += 4.0 * sum(terms)
     for each in (student, teacher):
@@ -167,7 +167,7 @@ def test_it_does_not_go_on_with_other_tokens(families, tmp_path):
 
     with pytest.raises(KeyError):
         train(families, STUDENTS["whisper"], tmp_path, tokens_in_use, stop_at=3)
-    with pytest.raises(K2DError, match="the checkpoint is of a training on .* other tokens than"):
+    with pytest.raises(K2DError, match=r"the checkpoint is of a training on .* other tokens than"):
         train(families, STUDENTS["whisper"], tmp_path, lambda codec: tokens_in_use(codec)[1:])
 
 

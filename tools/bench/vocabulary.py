@@ -25,7 +25,7 @@ from torch import Tensor
 
 from k2d.config.schema import Distill
 from k2d.models.student import shrink
-from k2d.models.whisper.checkpoint_files import Generation, WhisperWeights
+from k2d.models.whisper.checkpoint import Generation, WhisperWeights
 from k2d.models.whisper.dims import PUBLISHED, WhisperDims, shapes
 from k2d.models.whisper.recogniser import WhisperRecogniser
 from k2d.objectives.objective import Objective
