@@ -43,7 +43,7 @@ class TrainedSystem:
     def settings(self) -> dict[str, Any]:
         """What decides the result: data, initial weights, objective, and the measure that chooses checkpoints."""
         config = self.config
-        is_control = self.row is not Row.STUDENT  # which is trained on the whole vocabulary in any case
+        is_control = self.kind is not TrainingKind.STUDENT  # which is trained on the whole vocabulary in any case
         distill = distill_settings(replace(config.distill, vocabulary="all") if is_control else config.distill)
         for other in ("seeds", "controls", "keep_encoded"):
             del distill[other]
