@@ -85,7 +85,7 @@ def test_counts_that_differ_from_the_card_stop_the_stage_unless_allowed(project,
     card.write_text(card.read_text().replace("expected: {}", f"expected: {{default: {promised}}}"))
     stopped = prepare(project)
     assert stopped.returncode == 1
-    assert "test: is not there" in stopped.stderr
+    assert "test: is missing" in stopped.stderr
     assert "train: 20 utterances (expected 21), 0.00 h (expected 0.01)" in stopped.stderr
     assert "--allow-count-mismatch" in stopped.stderr
     allowed = prepare(project, "--allow-count-mismatch")
