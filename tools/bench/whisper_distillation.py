@@ -28,7 +28,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from k2d.models.student import shrink
-from k2d.models.whisper.checkpoint_files import WhisperWeights
+from k2d.models.whisper.checkpoint import WhisperWeights
 from k2d.models.whisper.dims import PUBLISHED, WhisperDims, shapes
 from k2d.models.whisper.huggingface_names import to_hugging_face
 from k2d.models.whisper.library import features, powers
