@@ -96,7 +96,6 @@ def fetch(remote: Remote, target: Path, say: Say = print, *, waits_s: tuple[floa
     _refuse_digest(remote)
     if target.exists():
         _check(target, remote)
-        say(f"{target}: is there already")
         return False
     target.parent.mkdir(parents=True, exist_ok=True)
     part = _whole_part(remote, target, say, waits_s)
@@ -106,7 +105,6 @@ def fetch(remote: Remote, target: Path, say: Say = print, *, waits_s: tuple[floa
         part.forget()
         raise
     _publish(part, target)
-    say(f"{target}: fetched, {target.stat().st_size:,} bytes{', as published' if remote.digest else ''}")
     return True
 
 

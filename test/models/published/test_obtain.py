@@ -14,7 +14,7 @@ from k2d.core.errors import K2DError, UsageError
 from k2d.models.published import cache as cache_module
 from k2d.models.published import obtain as obtain_module
 from k2d.models.published.cache import state_of
-from k2d.models.published.obtain import Asked, obtain, obtain_into
+from k2d.models.published.obtain import FetchRequest, obtain, obtain_into
 
 PT = random.Random(1).randbytes(400_000)
 BIN, CONFIG = random.Random(2).randbytes(300_000), b'{"n": 1}'
@@ -46,7 +46,7 @@ def asked(tmp_path):
 
     def make(*sources, weights=None, weigh=None):
         table = made_table(tmp_path / "table.yaml", *sources, **({"weights": weights} if weights else {}))
-        return Asked("Whisper base", table["base"], "or wait", weigh)
+        return FetchRequest("Whisper base", table["base"], "or wait", weigh)
 
     return make
 
@@ -124,7 +124,7 @@ def test_a_damaged_file_in_the_cache_is_kept_beside_the_new_one(server, asked, t
     obtain(request, tmp_path, said.append)
     assert (tmp_path / "base.pt").read_bytes() == PT
     assert (tmp_path / "base.pt.damaged").read_bytes() == mine
-    assert said[0].endswith("not the file that was published (damaged, or another one); renamed to base.pt.damaged")
+    assert said[0].endswith("not the published file (damaged, or another one); renamed to base.pt.damaged")
 
 
 def test_a_file_in_the_cache_is_read_once_and_again_when_it_changes(server, asked, tmp_path, said, monkeypatch):
