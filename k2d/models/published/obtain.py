@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import shutil
 import sys
@@ -34,8 +35,13 @@ Paths = Mapping[str, Path]
 FilesOf = Callable[[Source], Paths]
 
 
-def print_to_stderr(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
+def log_or_print(line: str) -> None:
+    """Into the log of a stage, which then records the source; without one, to the terminal."""
+    log = logging.getLogger("k2d")
+    if log.handlers:
+        log.info("%s", line)
+    else:
+        print(line, file=sys.stderr, flush=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +57,7 @@ class FetchRequest:
     """Digest of the weights of a checkpoint, for comparison with the table's."""
 
 
-def obtain(request: FetchRequest, cache: Path, report: Report = print_to_stderr) -> Path:
+def obtain(request: FetchRequest, cache: Path, report: Report = log_or_print) -> Path:
     """The checkpoint in the cache, fetched if it is missing. If two processes need it, only one of them fetches."""
     if (found := find_cached(cache, request.checkpoint)) is not None:
         return found
@@ -72,7 +78,7 @@ def obtain(request: FetchRequest, cache: Path, report: Report = print_to_stderr)
 
 
 def obtain_into(
-    request: FetchRequest, folder: Path, single_name: str, cache: Path, report: Report = print_to_stderr
+    request: FetchRequest, folder: Path, single_name: str, cache: Path, report: Report = log_or_print
 ) -> Path:
     """The checkpoint as a folder, copied from the cache or fetched. A single file gets the name `single_name`."""
 
