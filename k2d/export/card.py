@@ -15,6 +15,7 @@ from k2d.export.formats import FORMATS
 from k2d.report.contents import signatures
 from k2d.report.document import Block, Bullets, Paragraph, Section, Table, names
 from k2d.report.markdown import markdown, sections_markdown
+from k2d.report.origins import labeller, origins
 from k2d.report.result_rows import Selection
 from k2d.report.score_tables import interval_table, kinds_table, mer_table
 from k2d.report.selection_tables import reasons_table, selection_table
@@ -24,6 +25,7 @@ from k2d.report.wording import number, share
 UNKNOWN = "unknown"
 _LANGUAGES = ("zh", "en")
 _PAPER = "Tseng et al., “Leave No Knowledge Behind During Knowledge Distillation”, SLT 2024"
+_OF_TEACHER = "its teacher", "the teacher"
 _RULES = {
     "none": "all were kept",
     "trivial": "those whose label loops were left out",
@@ -136,9 +138,10 @@ def _what(subject: Subject, parameters: Mapping[str, int]) -> str:
 def _making(subject: Subject, experiment: Experiment) -> Iterator[str]:
     config, row = subject.config, method_of(subject.name)
     yield f"Teacher: {subject.teacher} (family {config.teacher.family})."
+    yield from origins(config)
     selection = experiment.selections.get(row)
     if selection is not None:
-        yield f"Method: {row}. {_method(selection)} ({_PAPER})."
+        yield f"Method: {row}. {_method(selection, config)} ({_PAPER})."
     elif subject.is_of_chunks:
         yield f"Method: {row}. Of its selection there is no record."
     else:
@@ -152,12 +155,13 @@ def _making(subject: Subject, experiment: Experiment) -> Iterator[str]:
         yield f"Training: {training.steps:,} steps of {batch:,} (weights of step {chosen or 'the last'})."
 
 
-def _method(selection: Selection) -> str:
-    text = f"The teacher labelled recordings, cut into chunks; {_RULES.get(selection.rule, selection.rule)}"
+def _method(selection: Selection, config: Config) -> str:
+    text = f"{labeller(config)} labelled recordings, cut into chunks; {_RULES.get(selection.rule, selection.rule)}"
     if selection.auxiliary is not None and selection.rule not in ("none", "trivial"):
         text += f" (second opinion: {selection.auxiliary}"
         text += f", largest distance {selection.alpha:g})" if selection.alpha is not None else ")"
-    return f"{text}; from these it learned the labels and the teacher's distribution"
+    taught = "the labels" if config.pseudo_label.is_of_another else "the labels and the teacher's distribution"
+    return f"{text}; from these it learned {taught}"
 
 
 def _data(subject: Subject, experiment: Experiment) -> Iterator[Block]:
@@ -216,7 +220,8 @@ _INTENDED = (
 def _limits(subject: Subject, experiment: Experiment) -> Iterator[str]:
     yield "Speech unlike the sets above (other languages, accents, rooms, microphones) has not been tried."
     if subject.is_of_chunks:
-        yield "It learned from what its teacher heard, not from people's transcripts: the teacher's errors are its own."
+        whom, whose = ("another system", "that system") if subject.config.pseudo_label.is_of_another else _OF_TEACHER
+        yield f"It learned from what {whom} heard, not from people's transcripts: {whose}'s errors are its own."
     yield "It may write what nobody said, above all in silence and noise, and it may repeat itself."
     if len(languages := subject.config.teacher.language) > 1:
         named = ", ".join(languages)
