@@ -39,6 +39,7 @@ TOOLS = {
     "distance": ("k2d.select.cli", "compare two Kaldi `text` files: loops, distances, what would be kept"),
     "compare": ("k2d.score.compare", "print the scores of several experiments side by side"),
     "transcribe": ("k2d.decode.cli", "transcribe recordings to text, subtitles or JSON"),
+    "fetch": ("k2d.models.published.cli", "fetch published checkpoints, such as whisper-base, with their checksums"),
     "plan": ("k2d.plan.cli", "estimate the cost of a config: parameters, memory, disk, hours; refuse what cannot fit"),
     "stages": ("k2d.pipeline.listing", "list the stages, what each reads and writes, and what is done for a config"),
 }
@@ -117,12 +118,12 @@ def _call(verb: str, rest: list[str]) -> int:
 
 def overview() -> str:
     """The help of `python -m k2d`."""
-    from k2d.pipeline.stage_list import ROAD
+    from k2d.pipeline.stage_list import STAGES
 
     tools = [f"  {verb:<15} {what}" for verb, (_, what) in TOOLS.items()]
     stages = [
         f"  {s.verb:<15} {s.number:>2}: {s.reads} -> {s.writes}{'' if s.is_built else '  (not built yet)'}"
-        for s in ROAD
+        for s in STAGES
     ]
     return "\n".join(
         [

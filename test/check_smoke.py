@@ -1,29 +1,29 @@
 """What the smoke run must have left: run after `./run.sh --conf conf/smoke.yaml`, not before (see the Makefile)."""
 
 import pytest
-from finished_road import FinishedRoad
+from finished_experiment import FinishedExperiment
 
-ROAD = FinishedRoad("smoke")
+EXPERIMENT = FinishedExperiment("smoke")
 STUDENTS = ("kd_all-s1", "k2d_composite-s1")
 
 
 def test_chunks_were_kept_and_dropped():
-    ROAD.assert_chunks_were_kept_and_dropped("k2d_composite")
+    EXPERIMENT.assert_chunks_were_kept_and_dropped("k2d_composite")
 
 
 @pytest.mark.parametrize("model", ["teacher", "base", *STUDENTS])
 def test_losses_fell(model):
-    ROAD.assert_losses_fell(model)
+    EXPERIMENT.assert_losses_fell(model)
 
 
 def test_the_teacher_has_learnt_its_dozen_words():
-    assert ROAD.read("models", "teacher", "training.json")["final_error_rate"] < 0.4
+    assert EXPERIMENT.read("models", "teacher", "training.json")["final_error_rate"] < 0.4
 
 
 def test_a_student_is_smaller_and_can_be_compared():
-    sizes = {name: ROAD.read("models", name, "params.json")["total"] for name in ("teacher", *STUDENTS)}
+    sizes = {name: EXPERIMENT.read("models", name, "params.json")["total"] for name in ("teacher", *STUDENTS)}
     assert sizes["teacher"] > 1.5 * sizes["kd_all-s1"] == 1.5 * sizes["k2d_composite-s1"]
 
 
 def test_the_table_has_numbers():
-    ROAD.assert_the_table_has_numbers()
+    EXPERIMENT.assert_the_table_has_numbers()

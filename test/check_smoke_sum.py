@@ -2,24 +2,24 @@
 
 import math
 
-from finished_road import FinishedRoad
+from finished_experiment import FinishedExperiment
 
 from k2d.data.chunk_sources import read_sources
-from k2d.fitting.table_row import heldout_of
+from k2d.fitting.student_or_control import heldout_of
 from k2d.pipeline.runner import make_job
 
-ROAD = FinishedRoad("smoke_sum")
+EXPERIMENT = FinishedExperiment("smoke_sum")
 SPLIT = "mini/lectures"
-CHUNKS = ROAD.exp / "chunks" / SPLIT
+CHUNKS = EXPERIMENT.exp / "chunks" / SPLIT
 
 
 def test_all_stages_are_done():
-    assert ROAD.undone() == []
+    assert EXPERIMENT.undone() == []
 
 
 def test_chunks_are_put_together_from_pieces_and_tell_which():
     sources = dict(read_sources(CHUNKS))
-    record = ROAD.read("chunks", SPLIT, "record.json")
+    record = EXPERIMENT.read("chunks", SPLIT, "record.json")
     assert len(sources) == record["chunks"]["n"]
     assert any(len(source.ranges) > 1 for source in sources.values())
     hours = sum(source.duration_s for source in sources.values()) / 3600
@@ -28,22 +28,24 @@ def test_chunks_are_put_together_from_pieces_and_tell_which():
 
 def test_the_truth_of_chunks_is_found():
     """By the recordings that they were cut from: else there is none, and every label counts as bad."""
-    study = ROAD.read("score", "validator", "base.json")
-    assert study["n_chunks"] == ROAD.read("chunks", SPLIT, "record.json")["chunks"]["n"]
+    study = EXPERIMENT.read("score", "validator", "base.json")
+    assert study["n_chunks"] == EXPERIMENT.read("chunks", SPLIT, "record.json")["chunks"]["n"]
     assert 0 < study["n_bad"] < study["n_chunks"]
     assert study["cost"]["audio_s"] > 0
 
 
 def test_what_is_held_out_is_not_learnt_from():
     """Counted anew from what was kept and from which recordings those chunks were cut."""
-    (held,) = heldout_of(make_job(ROAD.config)).values()
-    kept = [source.recording_id for _, source in read_sources(ROAD.exp / "select" / "k2d_composite" / "kept" / SPLIT)]
+    (held,) = heldout_of(make_job(EXPERIMENT.config)).values()
+    kept = [
+        source.recording_id for _, source in read_sources(EXPERIMENT.exp / "select" / "k2d_composite" / "kept" / SPLIT)
+    ]
     n_held = sum(recording in held for recording in kept)
-    counts = ROAD.read("models", "k2d_composite-s1", "stamp.json")["counts"]
+    counts = EXPERIMENT.read("models", "k2d_composite-s1", "stamp.json")["counts"]
     assert n_held > 0
     assert counts["dropped"] == {"held_out": n_held}
     assert counts["n_in"] == len(kept) == counts["kept"] + n_held
 
 
 def test_the_table_has_numbers():
-    ROAD.assert_the_table_has_numbers()
+    EXPERIMENT.assert_the_table_has_numbers()

@@ -1,9 +1,9 @@
 """What the tiny Whisper run must have left: run after `./run.sh --conf conf/whisper_tiny.yaml` (see the Makefile)."""
 
 import pytest
-from finished_road import FinishedRoad
+from finished_experiment import FinishedExperiment
 
-ROAD = FinishedRoad("whisper_tiny")
+EXPERIMENT = FinishedExperiment("whisper_tiny")
 STUDENTS = ("kd_all-s1", "k2d_composite-s1")
 
 
@@ -11,7 +11,7 @@ def test_every_model_is_a_whisper_of_the_sizes_asked_for():
     import whisper
 
     sizes = {
-        name: whisper.load_model(str(ROAD.exp / "models" / name / "model.pt"), device="cpu").dims
+        name: whisper.load_model(str(EXPERIMENT.exp / "models" / name / "model.pt"), device="cpu").dims
         for name in ("teacher", "base", *STUDENTS)
     }
     assert {dims.n_vocab for dims in sizes.values()} == {51_865}
@@ -24,24 +24,24 @@ def test_every_model_is_a_whisper_of_the_sizes_asked_for():
 
 
 def test_chunks_were_kept_and_dropped():
-    ROAD.assert_chunks_were_kept_and_dropped("k2d_composite")
+    EXPERIMENT.assert_chunks_were_kept_and_dropped("k2d_composite")
 
 
 @pytest.mark.parametrize("model", ["teacher", "base", *STUDENTS])
 def test_losses_fell(model):
-    ROAD.assert_losses_fell(model)
+    EXPERIMENT.assert_losses_fell(model)
 
 
 def test_the_teacher_says_something():
-    assert ROAD.read("models", "teacher", "training.json")["final_error_rate"] < 0.6
+    assert EXPERIMENT.read("models", "teacher", "training.json")["final_error_rate"] < 0.6
 
 
 def test_the_table_has_numbers():
-    ROAD.assert_the_table_has_numbers()
+    EXPERIMENT.assert_the_table_has_numbers()
 
 
 @pytest.mark.parametrize("student", STUDENTS)
 @pytest.mark.parametrize("made", ["openai", "huggingface", "ctranslate2"])
 def test_students_left_and_were_loaded_back(student, made):
-    assert (ROAD.exp / "export" / student / made / "README.md").is_file()
-    assert ROAD.read("export", student, made, "export.json")["loaded_back"]["difference"] < 1e-4
+    assert (EXPERIMENT.exp / "export" / student / made / "README.md").is_file()
+    assert EXPERIMENT.read("export", student, made, "export.json")["loaded_back"]["difference"] < 1e-4

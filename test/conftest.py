@@ -71,9 +71,9 @@ class Project:
 
     def without_stages(self) -> None:
         """Take the real stages away, so that a test sees only its toys."""
-        from k2d.pipeline.stage_list import ROAD
+        from k2d.pipeline.stage_list import STAGES
 
-        for stage in ROAD:
+        for stage in STAGES:
             (self.root / "k2d" / "stages" / f"{stage.verb}.py").unlink(missing_ok=True)
 
 

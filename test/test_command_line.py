@@ -5,8 +5,9 @@ import argparse
 import pytest
 
 from k2d.__main__ import TOOLS
+from k2d.models.published.cli import parser as fetch_parser
 from k2d.pipeline.runner import parser
-from k2d.pipeline.stage_list import ROAD
+from k2d.pipeline.stage_list import STAGES
 from k2d.plan.cli import parser as plan_parser
 
 STAGE_OPTIONS = ["--conf", "--corpus", "--force", "--help", "--max-bad", "--ngpu", "--nj", "--verify", "-h"]
@@ -17,10 +18,10 @@ def options(made: argparse.ArgumentParser) -> list[str]:
 
 
 def test_every_stage_has_the_same_options_and_no_others():
-    for stage in ROAD:
+    for stage in STAGES:
         of_its_own = ["--allow-count-mismatch"] if stage.verb == "prepare" else []
         assert options(parser(stage.verb)) == sorted([*STAGE_OPTIONS, *of_its_own])
-    assert len(ROAD) == 14
+    assert len(STAGES) == 14
 
 
 def test_the_plan_has_these_options():
@@ -28,8 +29,12 @@ def test_the_plan_has_these_options():
     assert options(plan_parser()) == expected
 
 
+def test_fetching_has_these_options():
+    assert options(fetch_parser()) == ["--help", "--list", "--sources", "--to", "-h"]
+
+
 def test_the_verbs_are_these():
-    assert list(TOOLS) == ["config", "data", "distance", "compare", "transcribe", "plan", "stages"]
+    assert list(TOOLS) == ["config", "data", "distance", "compare", "transcribe", "fetch", "plan", "stages"]
 
 
 @pytest.mark.parametrize("words", [[], ["frobnicate"], ["config", "--frob"], ["tokens", "--nj", "0"], ["data"]])

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from k2d.core.layout import PROJECT_ROOT
-from k2d.pipeline.stage_list import ROAD
+from k2d.pipeline.stage_list import STAGES
 
 PACKAGE = PROJECT_ROOT / "k2d"
 
@@ -204,7 +204,7 @@ def test_no_circle_of_imports(folders):
 
 
 def test_a_file_among_the_stages_is_a_stage():
-    verbs = {stage.verb for stage in ROAD}
+    verbs = {stage.verb for stage in STAGES}
     assert {path.stem for path in (PACKAGE / "stages").glob("*.py")} - {"__init__"} == verbs
 
 
@@ -280,12 +280,12 @@ def test_light_verbs_import_nothing_heavy(words):
 
 
 def test_every_stage_module_fits_the_road_and_is_light():
-    built = [stage for stage in ROAD if stage.is_built]
+    built = [stage for stage in STAGES if stage.is_built]
     for stage in built:
         module = stage.load()
         assert isinstance(module.VERSION, int)
         assert callable(module.units)
         assert callable(module.make)
-    code = "import sys; from k2d.pipeline.stage_list import ROAD; [s.load() for s in ROAD if s.is_built]; "
+    code = "import sys; from k2d.pipeline.stage_list import STAGES; [s.load() for s in STAGES if s.is_built]; "
     code += "assert not {'torch', 'espnet2', 'kaldiio'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], cwd=PROJECT_ROOT, check=True)

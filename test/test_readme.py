@@ -14,7 +14,7 @@ from k2d.__main__ import main
 from k2d.config.load import load_config
 from k2d.core.layout import PROJECT_ROOT
 from k2d.data.corpus import Corpus, known_corpora
-from k2d.pipeline.stage_list import ROAD
+from k2d.pipeline.stage_list import STAGES
 from tools import readme_figures
 
 README = (PROJECT_ROOT / "README.md").read_text(encoding="utf-8")
@@ -125,7 +125,7 @@ def test_its_figures_are_drawn_anew_from_what_they_show():
             f"{file} is stale: python tools/readme_figures.py"
         )
     shown = {*readme_figures.STAGES, "1 prepare"}
-    assert shown == {f"{stage.number} {stage.verb}" for stage in ROAD}
+    assert shown == {f"{stage.number} {stage.verb}" for stage in STAGES}
 
 
 # --- the glossary of CONTRIBUTING.md ---
@@ -167,7 +167,7 @@ def test_the_table_of_stages_is_the_road():
     page = (PROJECT_ROOT / "docs" / "running.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| (\d+) \| `(\w+)` \| (.+) \| `(.+)` \|$", page, flags=re.MULTILINE)
     told = [(int(number), verb, reads.replace("`", ""), writes) for number, verb, reads, writes in rows]
-    assert told == [(s.number, s.verb, s.reads, s.writes) for s in ROAD]
+    assert told == [(s.number, s.verb, s.reads, s.writes) for s in STAGES]
 
 
 def test_every_page_of_docs_is_in_its_index():
@@ -257,7 +257,7 @@ def test_a_run_is_one_that_run_sh_takes(command):
         assert given in known_corpora()
         Corpus(given).options(config.prepare.options[given])
     stages = [int(asked.get(option, 1)) for option in ("stage", "stop-stage")]
-    assert all(1 <= stage <= len(ROAD) for stage in stages)
+    assert all(1 <= stage <= len(STAGES) for stage in stages)
 
 
 def run_sh_values() -> str:

@@ -29,6 +29,7 @@ OWNERS = {  # files that serve one command, by the beginning of their path
     "k2d/select/cli.py": ("distance",),
     "k2d/select/sweep.py": ("select", "--sweep"),
     "k2d/data/raw/download_command.py": ("egs",),
+    "k2d/models/published/": ("fetch",),
 }
 NO_MESSAGES = {
     "k2d/report/style.py": "CSS, whose variables begin with two hyphens",
@@ -122,7 +123,7 @@ def test_whatever_a_message_names_exists():
 @pytest.mark.parametrize(
     ("path", "text", "fault"),
     [
-        ("k2d/pipeline/rejects.py", "allow more with --max-bad SHARE", "typed run.sh: no --max-bad there"),
+        ("k2d/pipeline/rejected_items.py", "allow more with --max-bad SHARE", "typed run.sh: no --max-bad there"),
         ("k2d/stages/select.py", "see python -m k2d select --sweeep 0.1", "select has no --sweeep"),
         (
             "k2d/stages/tokens.py",

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from k2d.core.layout import PROJECT_ROOT
-from k2d.pipeline.stage_list import ROAD
+from k2d.pipeline.stage_list import STAGES
 
 RUN_SH = (PROJECT_ROOT / "run.sh").read_text(encoding="utf-8")
 
@@ -24,8 +24,8 @@ def toys(project):
 
 def test_its_lines_are_the_stages():
     lines = re.findall(r"^stage +(\d+) (\w+) +# (.+?) +-> (.+)$", RUN_SH, flags=re.MULTILINE)
-    assert [(int(number), verb) for number, verb, _, _ in lines] == [(s.number, s.verb) for s in ROAD]
-    assert [s.number for s in ROAD] == list(range(1, 15))
+    assert [(int(number), verb) for number, verb, _, _ in lines] == [(s.number, s.verb) for s in STAGES]
+    assert [s.number for s in STAGES] == list(range(1, 15))
 
 
 def test_it_is_a_table_of_contents():
@@ -240,7 +240,7 @@ def test_list_tells_the_road_and_how_far_it_is_walked(toys):
     done = toys.run("--list", "name=x")
     assert done.returncode == 0
     rows = [line.split("  ") for line in done.stdout.splitlines() if re.match(r"\d+ ", line)]
-    assert [row[0].strip() for row in rows] == [str(s.number) for s in ROAD]
+    assert [row[0].strip() for row in rows] == [str(s.number) for s in STAGES]
     state = {int(row[0]): row[-1] for row in rows}
     assert re.fullmatch(r"done 20\d\d-\d\d-\d\d \d\d:\d\d", state[2].strip())
     assert state[3].strip() == "to do"

@@ -11,16 +11,16 @@ from enum import Enum
 
 
 class Treatment(Enum):
-    """What the toolkit does about a fault."""
+    """How the toolkit handles a fault."""
 
-    REJECT = "error"  # nothing may be built on this directory or file
-    QUARANTINE = "bad item"  # the item goes to rejected.jsonl with a reason, the rest goes on
-    NORMALISE = "mended"  # read as if it were right; counted, and written right by `fix`
-    WARN = "warning"  # usable as it is, worth knowing
+    REJECT = "error"  # the directory or file must not be used
+    REJECT_ITEM = "bad item"  # the item is written to rejected.jsonl with a reason; the others are used
+    NORMALISE = "normalised"  # normalised when read, counted, and corrected in the file by `fix`
+    WARN = "warning"  # can be used as it is
 
 
 class K2DError(Exception):
-    """A fault that the user can mend. Shown as its message alone, without a traceback; exit code 1."""
+    """A fault that the user can correct. Only its message is printed, no traceback. Exit code 1."""
 
 
 class UsageError(K2DError):

@@ -1,1 +1,1 @@
-"""Data on disk: Kaldi data directories, audio files, corpora. Knows nothing of models."""
+"""Data on disk: Kaldi data directories, audio files, corpora. Independent of models."""

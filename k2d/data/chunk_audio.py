@@ -1,4 +1,4 @@
-"""Audio of chunks that are joined from pieces of a recording, without the gaps between the pieces."""
+"""Write the audio of chunks that are joined from pieces of a recording, without the gaps between the pieces."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Labelled:
 
     hypothesis: Hypothesis
     audio: str
-    """Of the recording, as wav.scp has it."""
+    """The recording's value in wav.scp."""
     packed: Packed
 
 
@@ -29,7 +29,8 @@ class Cutting:
 
 
 def file_of(chunk_id: str) -> Path:
-    """Where the audio of a chunk lies below its folder: named by a hash, in 4,096 blocks, for an id is no file name.
+    """The path of a chunk's audio below its folder. The name is a hash, in 4,096 subfolders: an id is never a file
+    name.
 
     >>> file_of("r1-0000000-0000240").as_posix()
     'c82/abe3a5906f6995829160.flac'
@@ -39,9 +40,9 @@ def file_of(chunk_id: str) -> Path:
 
 
 def cut(asked: Cutting) -> None:
-    """Write the chunks of a recording, one channel at the rate that recognisers take.
+    """Write the chunks of a recording: one channel at the sampling rate of recognisers.
 
-    AudioError says why the recording cannot be read. For a worker: a decoder may die of a damaged file.
+    Raises AudioError if the recording cannot be read. Runs in a worker, because a damaged file may crash a decoder.
     """
     import numpy as np
 

@@ -1,8 +1,8 @@
 """The source of each chunk: the recording and the stretches of it that the chunk was made from.
 
-Most chunks are a stretch of their recording: `segments` tells it. Chunks that were put together from pieces have audio
-of their own, so every table of their directory takes them for recordings; `utt2source` tells what they were cut from:
-the recording, then the start and end of each piece.
+Most chunks are one stretch of their recording, which `segments` gives. Chunks that are joined from pieces have audio of
+their own, and the tables of their directory list them as recordings. For these, `utt2source` gives the recording, then
+the start and end of each piece.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ FILE = "utt2source"
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A recording and the pieces of it that a chunk holds, in order, in seconds."""
+    """A recording and the pieces of it that a chunk contains, in order, in seconds."""
 
     recording_id: str
     ranges: tuple[Piece, ...]
@@ -53,7 +53,7 @@ def source_value(source: Source) -> str:
 
 
 def read_sources(folder: Path) -> Iterator[tuple[str, Source]]:
-    """Each chunk of a directory with its source, by id; K2DError where neither table tells it."""
+    """Each chunk of a directory with its source, by id. K2DError if neither table has it."""
     with tempfile.TemporaryDirectory(prefix="k2d-sources-") as scratch:
         report, tables = FaultReport(), Tables()
         for kind in (KINDS[FILE], KINDS["segments"]):
@@ -65,10 +65,10 @@ def read_sources(folder: Path) -> Iterator[tuple[str, Source]]:
 
 
 def sources_of(tables: Tables, folder: Path) -> Iterator[tuple[str, Source]]:
-    """The same from a directory whose tables are open."""
+    """The same for a directory whose tables are open."""
     table = tables.get(FILE) or tables.get("segments")
     if table is None:
-        message = f"{shown(folder)}: there is neither segments nor {FILE}, which tell what the chunks were made of"
+        message = f"{shown(folder)}: found neither segments nor {FILE}, so the source of its chunks is unknown"
         raise K2DError(f"{message}; run stage 6 (chunk) again")
     return ((key, _source(key, value, table)) for key, value in table.rows())
 
@@ -81,7 +81,7 @@ def _source(key: str, value: str, table: Table) -> Source:
     if not follow or not all(start_s < end_s for start_s, end_s in ranges):
         message = f"{shown(table.source)}: {key!r} is made of {value!r}"
         raise K2DError(
-            f"{message}, expected pieces that end after they begin, each piece after the one before; "
+            f"{message}, expected pieces that end after they start, each after the one before; "
             "run stage 6 (chunk) again"
         )
     return Source(recording_id, ranges)

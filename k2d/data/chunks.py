@@ -1,16 +1,17 @@
 """Cut long recordings with timestamped segments into chunks that fit into a recogniser's window. Pure functions.
 
-Segments are taken in order, each whole in one chunk, the last ones too. A chunk never reaches over a segment
-that was rejected for a fault: its audio would hold speech that its label lacks. Four readings of "at most so long":
+Segments are taken in order, and each is in one chunk as a whole, including the last ones. A chunk never contains a
+segment that was rejected for a fault: its audio would contain speech that is missing in its label. There are four ways
+to measure the length of a chunk:
 
 - `span`: last end minus first start; the silence between segments is part of the chunk.
-- `sum`: the segments alone; what lies between them is cut out, so a chunk is several pieces of the recording.
-- `authors`: windows of the clock, the first from 0; the next one starts with the segment that did not fit. If more
-  than a second of that segment lies in the old window, its start is the old label's last timestamp, without an end:
-  speech goes on there. (No family of recognisers has a token that says so in another way.)
-- `window`: the same windows, as a recogniser will hear them: the label of what is cut off at the end goes on as far as
-  it is heard, and up to the window's end. A student that learns from these knows what a window looks like that ends
-  in the middle of a sentence, as almost all do; one that learns from whole sentences alone writes too much there.
+- `sum`: the segments alone. The gaps between them are cut out, so a chunk consists of several pieces of the recording.
+- `authors`: fixed windows, the first from 0. The next window starts with the segment that did not fit. If more than a
+  second of that segment lies in the old window, its start is the last timestamp of the old label, without an end: this
+  marks that speech continues. (No family of recognisers has another token for that.)
+- `window`: the same windows, but the label of a segment that is cut off at the end contains the words that are spoken
+  before the cut, up to the window's end. A student that learns from these sees windows that end in the middle of a
+  sentence, as almost all windows do. A student that learns from whole sentences alone writes too much there.
 """
 
 from __future__ import annotations
@@ -29,20 +30,20 @@ from k2d.text.truncate import heard_text
 
 Duration = Literal["span", "sum", "authors", "window"]
 Piece = tuple[float, float]  # start and end, in seconds
-_Tail = Callable[[LabelSegment, int, int], str]  # of the segment that is cut off, the window's start and end
+_Tail = Callable[[LabelSegment, int, int], str]  # takes the segment that is cut off, the window's start and its end
 
 CONTINUED_S = 1.0
-"""`authors`: what is cut off at the end of a window is announced if more than this much of it can be heard."""
+"""`authors`: the start of a segment that is cut off is written if more than this much of it lies in the window."""
 
 LEAST_HEARD_S = 0.5
-"""`window`: the same, for what is written as far as it is heard."""
+"""`window`: its words are written if at least this much of it lies in the window."""
 
 _ID_DIGITS = 7  # hundredths of a second, enough for 27 hours
 
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """A stretch of a recording with its label, whose times count from the chunk's start."""
+    """A stretch of a recording with its label. Times in the label count from the chunk's start."""
 
     id: str
     recording_id: str
@@ -53,13 +54,13 @@ class Chunk:
     text: str
     n_segments: int
     mean_logprob: float | None
-    """Mean over its segments, by their durations."""
+    """The mean over its segments, weighted by their durations."""
     loop: bool
-    """A segment of it comes from a window that was stopped in a loop."""
+    """Whether a segment of it comes from a window that was stopped because its text looped."""
     language: str | None = None
     """The language of most of it, if the recogniser gives one."""
     continued: bool = False
-    """The label ends in the start of a segment that the window cuts off, or in what is heard of it."""
+    """Whether the label ends with the start, or with some words, of a segment that the window cuts off."""
 
     @property
     def duration_s(self) -> float:
@@ -73,12 +74,12 @@ class Packed:
     chunks: tuple[Chunk, ...]
     rejected: tuple[Rejected, ...]
     n_moved: int
-    """Segments whose start or end was drawn in: slight overlaps, ends slightly beyond the recording's."""
+    """Segments whose start or end was moved: they overlapped slightly, or ended slightly after the recording."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Run:
-    """Segments with none between them that was rejected for a fault, and the stretch of the clock that is theirs."""
+    """Consecutive segments without a rejected one between them, and the time span that they may use."""
 
     segments: Sequence[LabelSegment]
     start_cs: int
@@ -87,7 +88,7 @@ class _Run:
 
 @dataclass(frozen=True, slots=True)
 class _Group:
-    """Segments that go into one chunk, and the stretch of the clock that it covers."""
+    """Segments that go into one chunk, and the time span that it covers."""
 
     segments: Sequence[LabelSegment]
     start_cs: int
@@ -97,7 +98,7 @@ class _Group:
 
 
 def pack(hypothesis: Hypothesis, max_s: float, duration: Duration = "span") -> Packed:
-    """The chunks of a recording, and its segments that are in none.
+    """The chunks of a recording, and its segments that are in no chunk.
 
     >>> segments = (Segment(1.0, 4.0, "你好"), Segment(4.5, 9.0, "world"), Segment(9.0, 12.0, "再見"))
     >>> for chunk in pack(Hypothesis("r1", 20.0, segments, ()), max_s=10.0).chunks:
@@ -116,7 +117,7 @@ def pack(hypothesis: Hypothesis, max_s: float, duration: Duration = "span") -> P
 
 
 def _runs(found: Sequence[LabelSegment | Rejected], recording_end_cs: int) -> Iterator[_Run]:
-    """The segments, parted where one was rejected for a fault."""
+    """The segments, split where one was rejected for a fault."""
     runs: list[list[LabelSegment]] = [[]]
     for each in found:
         if isinstance(each, LabelSegment):
@@ -130,11 +131,11 @@ def _runs(found: Sequence[LabelSegment | Rejected], recording_end_cs: int) -> It
             yield _Run(run, start_cs, end_cs)
 
 
-# --- the four readings ---
+# --- the four ways to measure length ---
 
 
 def _greedy(run: _Run, max_cs: int, length_cs: Callable[[list[LabelSegment]], int]) -> Iterator[_Group]:
-    """Add segments to a group until the next one would make it too long; that one begins the next group."""
+    """Add segments to a group until the next one would make it too long. That one starts the next group."""
     group: list[LabelSegment] = []
     for segment in run.segments:
         if group and length_cs([*group, segment]) > max_cs:
@@ -145,7 +146,7 @@ def _greedy(run: _Run, max_cs: int, length_cs: Callable[[list[LabelSegment]], in
 
 
 def _by_clock(run: _Run, max_cs: int, tail_of: _Tail) -> Iterator[_Group]:
-    """Windows of the clock; one in which no segment ends has no label and makes no chunk."""
+    """Fixed windows. A window in which no segment ends has no label and becomes no chunk."""
     group: list[LabelSegment] = []
     start_cs = run.start_cs
     for segment in run.segments:
@@ -181,13 +182,13 @@ _PACKERS: Mapping[Duration, Callable[[_Run, int], Iterator[_Group]]] = {
 
 
 def _whole_chunk(group: _Group, hypothesis: Hypothesis) -> Chunk:
-    """A chunk that is all of the recording from its start to its end."""
+    """A chunk that covers the recording from its start to its end."""
     text = _text(group.segments, [segment.start_cs - group.start_cs for segment in group.segments])
     return _chunk(group, hypothesis, text + group.tail, ((group.start_cs / 100, group.end_cs / 100),))
 
 
 def _cut_chunk(group: _Group, hypothesis: Hypothesis) -> Chunk:
-    """A chunk of the segments alone, put together without what lies between them."""
+    """A chunk of the segments alone, joined without the gaps between them."""
     durations_cs = [segment.duration_cs for segment in group.segments]
     pieces: list[Piece] = []
     for segment in group.segments:
@@ -221,7 +222,7 @@ def _chunk(group: _Group, hypothesis: Hypothesis, text: str, pieces: tuple[Piece
 
 
 def _id(group: _Group, hypothesis: Hypothesis) -> str:
-    """The recording and the times, with as many digits everywhere in the recording: ids sort as the chunks do."""
+    """The recording and the times. All ids of a recording have the same number of digits, so they sort by time."""
     n_digits = max(_ID_DIGITS, len(str(end_of(hypothesis))))
     return f"{hypothesis.recording_id}-{group.start_cs:0{n_digits}}-{group.end_cs:0{n_digits}}"
 
@@ -233,7 +234,7 @@ def _mean_logprob(segments: Sequence[LabelSegment]) -> float | None:
 
 
 def _language(segments: Sequence[LabelSegment]) -> str | None:
-    """By duration; of equals the one that comes first."""
+    """The language with the longest duration; if two are equal, the first one."""
     heard_cs: Counter[str] = Counter()
     for each in segments:
         if each.segment.language is not None:

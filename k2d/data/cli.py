@@ -1,7 +1,7 @@
 """python -m k2d data VERB: validate, fix, subset, combine, copy, lengthen and sum up Kaldi data directories.
 
-Options are spelled as in Kaldi's scripts of these names, so that the wrappers in utils/ only pass them on.
-Exit codes: 0 fine, 1 faults found, 2 wrong call.
+Options have the names of Kaldi's scripts, so that the wrappers in utils/ only pass them on.
+Exit codes: 0 no faults, 1 faults found, 2 wrong call.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def _add_validate(verbs: Any) -> None:
     parser.add_argument("folders", metavar="DIR", type=Path, nargs="+")
     _add_checks(parser)
     parser.add_argument("--json", action="store_true", help="print the findings as JSON")
-    for kaldi in ("--no-feats", "--non-print", "--no-spk-sort"):  # what they switch off is never demanded here
+    for kaldi in ("--no-feats", "--non-print", "--no-spk-sort"):  # they switch off checks that do not exist here
         parser.add_argument(kaldi, action="store_true", help="accepted as in Kaldi, without effect")
 
 
@@ -223,7 +223,7 @@ def _subset(arguments: Arguments) -> int:
 
 
 def _ids_in(path: Path) -> Iterator[str]:
-    """The first column of a file, in Unicode form NFC as ids are read everywhere."""
+    """The first column of a file, in Unicode form NFC like all ids."""
     try:
         with path.open(encoding="utf-8") as file:
             for line in file:
@@ -271,7 +271,7 @@ def _longform(arguments: Arguments) -> int:
 def _summary(arguments: Arguments) -> int:
     from k2d.data.summary import render, summarise
 
-    folders = [folder for folder in arguments.folders if folder.is_dir()]  # data/mini/* names its stamp too
+    folders = [folder for folder in arguments.folders if folder.is_dir()]  # data/mini/* also matches a stamp
     missing = [str(folder) for folder in arguments.folders if not folder.exists()]
     if missing or not folders:
         raise UsageError(f"no such data directory: {', '.join(missing) or arguments.folders[0]}")

@@ -1,7 +1,7 @@
-"""A digest of the meaning of a recipe's code: of its own modules, and of the project's modules that it imports.
+"""A digest of what a recipe's code does: of its own modules, and of the project's modules that it imports.
 
-Comments, docstrings, formatting, the order of imports and the place of a module change nothing. A module counts by its
-content: an import says which content it brings in, not where that lies.
+Comments, docstrings, formatting, the order of imports and the place of a module do not change the digest. A module
+counts by its content: an import is identified by the imported content, not by its path.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-# Modules that can decide what a recipe yields.
+# Modules that can change the output of a recipe.
 _COUNTED = ("egs/", "k2d/data/", "k2d/text/")
-# All stages share these. Who changes what they give for sound data raises the VERSION of the stages.
+# Shared by all stages. If a change affects the results for sound data, raise the VERSION of the stages.
 _SHARED = ("k2d/data/audio/", "k2d/data/kaldi/", "k2d/data/corpus.py")
 
 _WITHOUT_MEANING = {"ctx", "kind", "type_comment", "type_ignores"}
@@ -22,7 +22,7 @@ _WITHOUT_MEANING = {"ctx", "kind", "type_comment", "type_ignores"}
 
 @dataclass(frozen=True, slots=True)
 class _Import:
-    """A name that an import statement binds. `source` is a file of the project, or a foreign module by its name."""
+    """A name that an import statement binds. `source` is a file of the project, or the name of a foreign module."""
 
     source: Path | str
     name: str
@@ -36,7 +36,7 @@ class _Module:
 
 
 def code_digest(files: Iterable[Path], root: Path) -> str:
-    """The digest of Python files and of the modules under `root` that they reach. Equal on every version of Python."""
+    """The digest of Python files and of the modules under `root` that they reach. Equal for all versions of Python."""
     modules: dict[Path, _Module] = {}
     to_do = list(files)
     while to_do:
@@ -48,7 +48,7 @@ def code_digest(files: Iterable[Path], root: Path) -> str:
 
 
 def dump(tree: ast.AST) -> str:
-    """A syntax tree as text, without what has no meaning or differs between versions of Python.
+    """A syntax tree as text, without parts that have no meaning or that differ between versions of Python.
 
     >>> dump(ast.parse("x = f(1)  # a comment")) == dump(ast.parse("x = f(\\n    1,\\n)"))
     True
@@ -57,7 +57,7 @@ def dump(tree: ast.AST) -> str:
 
 
 def _meaning(module: _Module, modules: dict[Path, _Module]) -> str:
-    """A module's digest: its body, and what it imports by that content's own body."""
+    """A module's digest: its body, and the bodies of the modules that it imports."""
     lines = []
     for each in module.imports:
         source = _hash([modules[each.source].body]) if isinstance(each.source, Path) else each.source
@@ -73,19 +73,19 @@ def _read(path: Path, root: Path) -> _Module:
     content = path.read_bytes()
     try:
         tree = ast.parse(content, str(path))
-    except (SyntaxError, ValueError):  # not Python, so nothing imports it; what it is for is not known
+    except (SyntaxError, ValueError):  # not Python code, so no module imports it
         return _Module(content.hex(), ())
     stripped = _Stripped()
     stripped.visit(tree)
     imports = [each for node in stripped.imports for each in _imports(node, path, root)]
-    if path.name != "__init__.py":  # which imports for others
+    if path.name != "__init__.py":  # an __init__.py imports names for other modules
         used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
         imports = [each for each in imports if each.bound in used or each.bound == "*"]
     return _Module(dump(tree), tuple(imports))
 
 
 class _Stripped(ast.NodeTransformer):
-    """Takes out of a tree what does not act when the module is imported, and its imports, which it collects."""
+    """Removes from a tree everything without effect when the module is imported, and collects its imports."""
 
     def __init__(self) -> None:
         self.imports: list[ast.Import | ast.ImportFrom] = []
@@ -106,7 +106,7 @@ class _Stripped(ast.NodeTransformer):
 
 
 def _is_never_true(test: ast.expr) -> bool:
-    """Of a module that is imported: `TYPE_CHECKING`, `typing.TYPE_CHECKING`, `__name__ == "__main__"`."""
+    """Whether a condition is false in an imported module: `TYPE_CHECKING`, `__name__ == "__main__"`."""
     if isinstance(test, ast.Compare):
         return isinstance(test.left, ast.Name) and test.left.id == "__name__" and isinstance(test.ops[0], ast.Eq)
     return getattr(test, "id", getattr(test, "attr", "")) == "TYPE_CHECKING"
@@ -116,7 +116,7 @@ def _is_never_true(test: ast.expr) -> bool:
 
 
 def _imports(node: ast.Import | ast.ImportFrom, path: Path, root: Path) -> Iterator[_Import]:
-    """What a statement imports; modules of the project that decide nothing are left out."""
+    """What a statement imports, without modules of the project that cannot change the output."""
     for alias in node.names:
         if isinstance(node, ast.Import):
             module, name = alias.name, ""
@@ -168,12 +168,14 @@ def _dump(value: object) -> str:
 
 
 def _is_empty(field: object) -> bool:
-    """Fields that a version of Python lacks, or leaves empty in another way: `type_params`, the `:` of `f"{x:}"`."""
+    """Whether a field may be missing or empty, depending on the version of Python: `type_params`, the `:` of
+    `f"{x:}"`.
+    """
     return field is None or field == [] or (isinstance(field, ast.JoinedStr) and not list(_parts(field)))
 
 
 def _parts(text: ast.JoinedStr) -> Iterator[str]:
-    """The parts of an f-string; versions of Python split the words between its values in their own ways."""
+    """The parts of an f-string. Versions of Python split the text between its values in different ways."""
     words = ""
     for part in text.values:
         if isinstance(part, ast.Constant):

@@ -1,11 +1,12 @@
-"""A corpus is a folder under egs/: its card (corpus.yaml) and one function (prepare.py).
+"""A corpus is a folder under egs/ with a card (corpus.yaml) and a recipe (prepare.py).
 
+The recipe has these names; all but `prepare` are optional:
 prepare(root: Path, options: Options, nj: int) -> Iterator[tuple[str, Utterance]]    (split, utterance) pairs
-Options                                        optional: a pydantic dataclass of what can be asked of the corpus
-prepare(root, options, nj, store: Path)        the same, for a recipe that has to write audio: into the folder `store`
-variant(options: Options) -> str | None        optional: which of the card's counts these options should give
-tables(root: Path, options: Options) -> Iterator[tuple[str, str, str, str]]    optional: (split, file, id, value)
-inventory(root: Path, options: Options) -> str    optional: what lies there now, for a raw corpus that grows
+prepare(root, options, nj, store: Path)        the same, for a recipe that writes audio into the folder `store`
+Options                                        a pydantic dataclass with the corpus's own options
+variant(options: Options) -> str | None        which of the card's expected counts belong to these options
+tables(root: Path, options: Options) -> Iterator[tuple[str, str, str, str]]    (split, file, id, value)
+inventory(root: Path, options: Options) -> str    the present content, for a raw corpus that grows
 """
 
 from __future__ import annotations
@@ -26,30 +27,30 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
 from k2d.core import strict_yaml
+from k2d.core.download import Remote
 from k2d.core.errors import K2DError, UsageError
 from k2d.core.layout import PROJECT_ROOT, shown
 from k2d.data.code_digest import code_digest
-from k2d.data.raw.download import Remote
 from k2d.data.raw.files import mark_cache
 from k2d.data.raw.hub import HubFiles
 from k2d.data.rows import Utterance
 
 CARD = "corpus.yaml"
 DEFAULT_VARIANT = "default"
-HOURS_TOLERANCE = 0.01  # as a share: corpora are published with rounded hours
+HOURS_TOLERANCE = 0.01  # a share, because corpora are published with rounded hours
 
 _CARD_CONFIG = ConfigDict(extra="forbid", strict=True)
 
 
 @dataclass(frozen=True, config=_CARD_CONFIG)
 class Expected:
-    """The expected size of a split; unknown numbers are left out."""
+    """The expected size of a split. Unknown numbers are left out."""
 
     utterances: Annotated[int, Field(ge=1)] | None = None
     hours: Annotated[float, Field(gt=0)] | None = None
 
     def problem(self, utterances: int, hours: float) -> str:
-        """The differences from the numbers found; empty if there are none.
+        """The differences from the expected numbers. Empty if there are none.
 
         >>> Expected(100, 2.0).problem(100, 2.01), Expected(100, 2.0).problem(99, 2.5)
         ('', '99 utterances (expected 100), 2.50 h (expected 2.00)')
@@ -66,7 +67,7 @@ class Expected:
 
 @dataclass(frozen=True, config=_CARD_CONFIG)
 class PublicFile:
-    """A public file: `python -m egs.<corpus>.prepare --download DIR` puts it at DIR/<file>."""
+    """A public file. `python -m egs.<corpus>.prepare --download DIR` writes it to DIR/<file>."""
 
     file: str
     url: str
@@ -89,20 +90,20 @@ class Card:
     languages: tuple[str, ...]
     licence: str
     source: str
-    """Where to get it."""
+    """Where to get the corpus."""
     root_variable: str = ""
-    """Environment variable that names the raw corpus; empty: prepare.py makes it, under data/raw/."""
+    """The environment variable with the path of the raw corpus. Empty if prepare.py makes it, under data/raw/."""
     download: tuple[PublicFile, ...] = ()
-    """Its files, where they are public."""
+    """The files of a public corpus."""
     hub: HubFiles | None = None
-    """The same, where the Hugging Face Hub has them and tells their names, sizes and checksums."""
+    """The same for a corpus on the Hugging Face Hub, which gives the names, sizes and checksums."""
     expected: dict[str, dict[str, Expected]] = field(default_factory=dict)
-    """By variant (`default` unless prepare.py names others) and split."""
+    """By variant (`default` unless prepare.py defines others) and split."""
 
 
 _NESTED: dict[str, Any] = {"download": PublicFile, "hub": HubFiles, "expected": Expected}
 
-# Corpora here: the digest by bytes of the last version whose modules had other names, and what `code` says of it.
+# For each corpus here: the digest of the bytes of its last version with other module names, and the present `code`.
 _BY_BYTES = {
     "ascend": ("eb01ca03da067439", "0804815cd444389a"),
     "commonvoice": ("e29e869481d2cc7e", "1a82426ac1bc1f38"),
@@ -117,7 +118,7 @@ _BY_BYTES = {
 
 
 class Corpus:
-    """A folder under egs/, its card read and its prepare.py imported."""
+    """A folder under egs/ with its card loaded and its prepare.py imported."""
 
     def __init__(self, name: str) -> None:
         self.name, self.folder = name, PROJECT_ROOT / "egs" / name
@@ -127,7 +128,7 @@ class Corpus:
         self.module = _import_prepare(name)
 
     def options(self, given: Mapping[str, Any]) -> Any:
-        """The corpus's own options, checked; None for a corpus without options."""
+        """The corpus's own options, checked. None for a corpus without options."""
         kind = getattr(self.module, "Options", None)
         where = f"prepare.options.{self.name}"
         if kind is None:
@@ -140,7 +141,7 @@ class Corpus:
             raise UsageError("\n".join(_option_faults(where, error, kind))) from error
 
     def root(self, configured: str | None, data: Path) -> Path:
-        """The raw corpus: as configured, or from the environment, or made here."""
+        """The path of the raw corpus: from the config, from the environment, or the place where prepare.py makes it."""
         variable = self.card.root_variable
         text = configured or (os.environ.get(variable, "") if variable else "")
         if not text and not variable:
@@ -150,11 +151,11 @@ class Corpus:
             raise UsageError(f"{self.name}: where is the raw corpus? {how} (to get it: {self.card.source})")
         root = PROJECT_ROOT / Path(text).expanduser()
         if not root.is_dir():
-            raise UsageError(f"{self.name}: the raw corpus {root} is not a folder; mend {variable} or prepare.roots")
+            raise UsageError(f"{self.name}: the raw corpus {root} is not a folder; correct {variable} or prepare.roots")
         return root
 
     def store(self, data: Path) -> Path:
-        """The folder for audio that a recipe makes or unpacks."""
+        """The folder for audio that a recipe writes."""
         return data / "raw" / self.name
 
     def rows(self, root: Path, options: Any, nj: int, store: Path) -> Iterator[tuple[str, Utterance]]:
@@ -168,19 +169,19 @@ class Corpus:
         return make(root, options) if make else iter(())
 
     def inventory(self, root: Path, options: Any) -> dict[str, str]:
-        """What of the raw corpus decides besides its place; nothing for one that was published and does not change."""
+        """The content of a raw corpus that can change. Empty for a published corpus, which does not."""
         make = getattr(self.module, "inventory", None)
         return {"raw": make(root, options)} if make else {}
 
     def expected(self, options: Any) -> Mapping[str, Expected] | None:
-        """The counts that these options should give, None where the card does not say."""
+        """The expected counts for these options. None if the card has none."""
         name = getattr(self.module, "variant", lambda _: DEFAULT_VARIANT)(options)
         return self.card.expected.get(name) if name else None
 
     def code(self) -> str:
-        """A digest of the recipe: the meaning of its code and of the readers that it uses, and its other files.
+        """A digest of the recipe: of what its code and its readers do, and of its other files.
 
-        The card is left out: prepared data are compared with it, but do not depend on it.
+        The card is not included. Prepared data are compared with it, but do not depend on it.
         """
         files = [path for path in self._files() if path.name != CARD and not path.name.startswith(".")]
         code = code_digest([path for path in files if path.suffix == ".py"], PROJECT_ROOT)
@@ -188,16 +189,16 @@ class Corpus:
         return hashlib.sha256(code.encode() + content).hexdigest()[:16]
 
     def former_codes(self) -> tuple[str, ...]:
-        """Digests of this very recipe in stamps of earlier versions, which went by all bytes of the folder.
+        """Digests of this recipe in stamps of earlier versions, which hashed all bytes of the folder.
 
-        Import lines have changed since in some recipes here, with nothing else: their digests of that time are known.
+        In some recipes, import lines have changed since, and nothing else. Their former digests are listed here.
         """
         before_the_move, code = _BY_BYTES.get(self.name, ("", ""))
         known = (before_the_move,) if code == self.code() else ()
         return (hashlib.sha256(self._content(self._files())).hexdigest()[:16], *known)
 
     def _files(self) -> list[Path]:
-        """The recipe's files without documentation."""
+        """The recipe's files except documentation."""
         found = sorted(path for path in self.folder.rglob("*") if path.is_file())
         return [path for path in found if "__pycache__" not in path.parts and path.suffix not in (".md", ".sh")]
 
@@ -212,7 +213,7 @@ def known_corpora() -> list[str]:
 
 
 def read_card(path: Path) -> Card:
-    """Read and check a corpus.yaml; every fault at once."""
+    """Load and check a corpus.yaml. All faults are reported at once."""
     if not path.is_file():
         known = ", ".join(known_corpora())
         raise UsageError(f"{shown(path)}: no such file; the corpora are {known} (egs/README.md: how to add one)")
@@ -228,7 +229,7 @@ def read_card(path: Path) -> Card:
 
 
 def _import_prepare(name: str) -> ModuleType:
-    if str(PROJECT_ROOT) not in sys.path:  # egs/ is beside the package, not in it
+    if str(PROJECT_ROOT) not in sys.path:  # egs/ is beside the package, not inside it
         sys.path.insert(0, str(PROJECT_ROOT))
     try:
         module = importlib.import_module(f"egs.{name}.prepare")

@@ -1,7 +1,7 @@
-"""Hypotheses on disk: hyp.jsonl, a line per recording.
+"""Hypotheses on disk: hyp.jsonl, one line per recording.
 
-Reading is strict about names and types. Times of segments are taken as they come, in whatever order: it is for
-the chunks (k2d/data/chunks.py) to say why a segment cannot be used.
+Names and types of fields are checked strictly. Times of segments are read without checks: k2d/data/label_segments.py
+decides whether a segment can be used.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ TEXT = "text"  # the same without times, as Kaldi writes transcripts
 Record = dict[str, Any]  # a JSON object
 
 _TIME_DECIMALS = 3
-_FIRST_ID = re.compile(rb'\{"id": "([^"\\]+)", ')  # as hypothesis_line writes it
+_FIRST_ID = re.compile(rb'\{"id": "([^"\\]+)", ')  # the format of hypothesis_line
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
@@ -33,12 +33,12 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 def hypothesis_line(hypothesis: Hypothesis) -> str:
-    """A line of hyp.jsonl, without its end."""
+    """A line of hyp.jsonl, without its line end."""
     return json.dumps(hypothesis_record(hypothesis), ensure_ascii=False, allow_nan=False)
 
 
 def hypothesis_record(hypothesis: Hypothesis) -> Record:
-    """A hypothesis as a JSON object, its times to the millisecond."""
+    """A hypothesis as a JSON object, with times in milliseconds' precision."""
     windows = hypothesis.windows
     return {
         "id": hypothesis.recording_id,
@@ -49,7 +49,7 @@ def hypothesis_record(hypothesis: Hypothesis) -> Record:
 
 
 def segment_record(segment: Segment) -> Record:
-    """A segment as a JSON object; a language that is not known is left out.
+    """A segment as a JSON object. An unknown language is left out.
 
     >>> segment_record(Segment(0, 2.4, "你好", -0.31))
     {'start_s': 0.0, 'end_s': 2.4, 'text': '你好', 'mean_logprob': -0.31, 'loop': False}
@@ -74,7 +74,9 @@ def plain_text(hypothesis: Hypothesis) -> str:
 
 
 def one_line(text: str) -> str:
-    """Text without line ends and control characters (a model that writes bytes may write any): each is a space."""
+    """The text with each line end and control character replaced by a space. A model that writes bytes may write
+    any.
+    """
     return " ".join(_CONTROL.sub(" ", text).split())
 
 
@@ -82,14 +84,14 @@ def one_line(text: str) -> str:
 
 
 def read_hypotheses(path: Path, only: Collection[str] | None = None) -> Iterator[Hypothesis]:
-    """The hypotheses of a file, which are in C order of their ids; K2DError names the line and field that is wrong.
+    """The hypotheses of a file, in C order of their ids. K2DError names the faulty line and field.
 
-    With `only`, those of these recordings: of other lines no more than the id is read.
+    With `only`, the hypotheses of these recordings. Of all other lines, only the id is parsed.
     """
     if not path.is_file():
         raise MissingInput(f"{shown(path)}: there is no such file; decode the recordings first")
     last_id = ""
-    with path.open("rb") as file:  # bytes: an odd one is told with its line
+    with path.open("rb") as file:  # as bytes, so that a line that is not UTF-8 is reported with its number
         for number, line in enumerate(file, start=1):
             try:
                 told = _FIRST_ID.match(line) if only is not None else None
@@ -114,7 +116,7 @@ def parse_hypothesis(line: str) -> Hypothesis:
 
 
 def hypothesis_from(record: object) -> Hypothesis:
-    """The hypothesis in a JSON object; ValueError names the field, what was expected and what was found."""
+    """The hypothesis in a JSON object. ValueError names the field, what was expected and what was found."""
     raw = _object(record, {"id", "duration_s", "segments", "windows"}, set(), "")
     if fault := id_fault(_text(raw["id"], "id")):
         raise ValueError(f"id: {raw['id'][:80]!r} {fault}")
@@ -129,7 +131,7 @@ def hypothesis_from(record: object) -> Hypothesis:
 
 
 def _objects(raw: object, row: type[Segment] | type[DecodedWindow], name: str) -> Iterator[Record]:
-    """The objects of a list, each with exactly the fields of its row and values of their types."""
+    """The objects of a list. Each must have exactly the fields of its row, with values of their types."""
     if not isinstance(raw, list):
         raise _odd(name, raw, "a list")
     readers = _READERS[row]
@@ -152,7 +154,7 @@ def _object(raw: object, required: set[str], optional: set[str], at: str) -> Rec
 
 
 def _number(value: object, at: str) -> float:
-    """A number, be it NaN or infinite."""
+    """A number, which may be NaN or infinite."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise _odd(at, value, "a number")
     return math.inf if isinstance(value, int) and abs(value) > 1e15 else float(value)

@@ -1,7 +1,7 @@
 """Decide which segments of a hypothesis can become training labels, and why others cannot. Pure functions.
 
-Times are counted in hundredths of a second from here on, so that what is compared is exact and a label's times stay
-on the teacher's grid.
+From here on, times are whole hundredths of a second, so that comparisons are exact and the times of a label stay on the
+teacher's grid.
 """
 
 from __future__ import annotations
@@ -14,30 +14,32 @@ from dataclasses import dataclass
 from k2d.core.errors import Treatment
 from k2d.data.audio.probe import MIN_DURATION_S
 from k2d.data.audio.read import END_TOLERANCE_S
+from k2d.data.kaldi.canonical_line import canonical_line
 from k2d.data.kaldi.kinds import KINDS
-from k2d.data.kaldi.mend import mend_line
 from k2d.data.rows import Hypothesis, Rejected, Segment
 from k2d.text.timestamps import strip_timestamps
 
 OVERLAP_TOLERANCE_S = 0.05
-"""A segment that begins this little before the end of the last one was rounded so; its start is moved."""
+"""A smaller overlap with the segment before is due to rounding. The segment's start is then moved."""
 
 EMPTY = "empty"
-"""The reason that is no fault: a stretch without text."""
+"""The only reason that is not a fault: a segment without text."""
 
-_SURROGATE = re.compile("[\ud800-\udfff]")  # what JSON can hold and UTF-8 cannot
+_SURROGATE = re.compile("[\ud800-\udfff]")  # possible in JSON, impossible in UTF-8
 _SHOWN = 40  # characters of a text in a message
 
 
 @dataclass(frozen=True, slots=True)
 class LabelSegment:
-    """A segment that can be part of a label: later than all before it, inside the recording, its text in one line."""
+    """A segment that can be part of a label: after all segments before it, inside the recording, with text on one
+    line.
+    """
 
     start_cs: int
     end_cs: int
     text: str
     segment: Segment
-    """As it was read."""
+    """The segment before its times were changed."""
 
     @property
     def duration_cs(self) -> int:
@@ -45,7 +47,7 @@ class LabelSegment:
 
     @property
     def was_moved(self) -> bool:
-        """Whether its start or end was drawn in, by more than rounding."""
+        """Whether its start or end was moved, by more than rounding."""
         return self.start_cs - 100 * self.segment.start_s > 1 or 100 * self.segment.end_s - self.end_cs > 1
 
 
@@ -60,20 +62,20 @@ def hundredths(seconds: float) -> int:
 
 
 def end_of(hypothesis: Hypothesis) -> int:
-    """The last hundredth of a second that lies within the recording."""
+    """The last hundredth of a second within the recording."""
     return math.floor(hypothesis.duration_s * 100 + 1e-6)  # 0.29 * 100 is 28.999…
 
 
 def segment_id(recording_id: str, number: int) -> str:
-    """The name of a segment in rejected.jsonl: its recording, and its place there counted from 0."""
+    """The name of a segment in rejected.jsonl: its recording and its number, counted from 0."""
     return f"{recording_id}#{number:04}"
 
 
 def label_segments(hypothesis: Hypothesis, max_s: float) -> Iterator[LabelSegment | Rejected]:
     """Each segment in order: as part of a label, or rejected with its reason.
 
-    An overlap of more than OVERLAP_TOLERANCE_S rejects the later segment. An end beyond the recording's is drawn back
-    to it, unless by more than a reader of the audio would accept.
+    If two segments overlap by more than OVERLAP_TOLERANCE_S, the later one is rejected. An end after the recording's
+    end is moved there, unless the difference is more than a reader of the audio would accept.
     """
     previous_end_cs = 0
     for number, segment in enumerate(hypothesis.segments):
@@ -116,7 +118,7 @@ def _label_text(text: str) -> str | _Fault:
         return _Fault("encoding", "the text is not Unicode")
     if strip_timestamps(text) != text:
         return _Fault("stray_timestamp", "the text holds a timestamp")
-    line, findings = mend_line(f"x {' '.join(text.split())}", KINDS["text"])
+    line, findings = canonical_line(f"x {' '.join(text.split())}", KINDS["text"])
     if refused := next((found for found in findings if found.treatment is Treatment.REJECT), None):
         return _Fault(refused.code, refused.message)
     assert line is not None, "the id is good"

@@ -1,4 +1,4 @@
-"""Arrange utterances in long recordings: the recording of each, and its place there. Nothing is read or written."""
+"""Arrange utterances in long recordings: the recording of each, and its place there. Does no input or output."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _SHOWN = 5
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """An utterance with its length, and, where the corpus tells them, its session and when in it it was said."""
+    """An utterance with its length and, if the corpus gives them, its session and its time within the session."""
 
     row: Utterance
     n_samples: int
@@ -30,7 +30,7 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """A piece and the sample of the long recording at which it begins."""
+    """A piece, and the sample of the long recording at which it starts."""
 
     piece: Piece
     start: int
@@ -42,7 +42,7 @@ class Placed:
 
 @dataclass(frozen=True, slots=True)
 class Long:
-    """A long recording. `name` tells it from the others of its set."""
+    """A long recording. `name` is unique in its set."""
 
     name: str
     pieces: tuple[Placed, ...]
@@ -50,9 +50,10 @@ class Long:
 
 @checked(frozen=True, config=_STRICT)
 class Concatenate:
-    """Utterances one after another in the order of rows, as Distil-Whisper does it: speakers and sessions are mixed.
+    """Utterances one after another in row order, as in Distil-Whisper. Speakers and sessions are mixed.
 
-    The borders are those of the paper's authors, whose tool began anew at every batch and at every worker's share.
+    The borders are those of the paper's authors, whose tool started a new recording at each batch and each worker's
+    share.
     """
 
     max_s: Annotated[float, Field(gt=0)] = 30.0
@@ -62,14 +63,14 @@ class Concatenate:
 
 @checked(frozen=True, config=_STRICT)
 class ByTime:
-    """Utterances of a session in the order and with the pauses in which they were said."""
+    """Utterances of a session in their real order, with their real pauses."""
 
     max_pause_s: Annotated[float, Field(gt=0)] | None = None
-    """A longer pause is shortened to this; default: as it was."""
+    """A longer pause is shortened to this. None: pauses are kept."""
 
 
 def arrange(pieces: Sequence[Piece], how: Concatenate | ByTime) -> list[Long]:
-    """The long recordings that these pieces make. Every piece is in exactly one of them."""
+    """The long recordings made of these pieces. Each piece is in exactly one of them."""
     return list(_concatenated(pieces, how) if isinstance(how, Concatenate) else _by_time(pieces, how))
 
 
@@ -84,7 +85,7 @@ def _concatenated(pieces: Sequence[Piece], how: Concatenate) -> Iterator[Long]:
 
 
 def shares(n: int, parts: int) -> list[range]:
-    """Contiguous shares of `n` rows, the first ones a row longer where it does not come out even.
+    """Contiguous shares of `n` rows. If they cannot be equal, the first ones have one row more.
 
     >>> shares(7, 3)
     [range(0, 3), range(3, 5), range(5, 7)]
@@ -95,7 +96,7 @@ def shares(n: int, parts: int) -> list[range]:
 
 
 def _filled(pieces: Sequence[Piece], most: int) -> Iterator[list[Placed]]:
-    """Greedily filled up to `most` samples; what alone is longer stands alone."""
+    """Pieces packed greedily up to `most` samples. A piece that is longer than that stands alone."""
     group: list[Placed] = []
     for piece in pieces:
         start = group[-1].end if group else 0
@@ -119,7 +120,7 @@ def _by_time(pieces: Sequence[Piece], how: ByTime) -> Iterator[Long]:
 
 
 def _in_time(pieces: list[Piece], max_pause_s: float | None) -> Iterator[Placed]:
-    """Where the pieces of a session lie. One that began before the last had ended waits until then."""
+    """The places of a session's pieces. A piece that started before the end of the last one is moved to that end."""
     end, end_at_s = 0, pieces[0].at_s or 0.0
     for piece in pieces:
         at_s = piece.at_s or 0.0

@@ -1,4 +1,4 @@
-"""Long recordings from a list of short ones: their audio written once, their utterances as segments of it."""
+"""Make long recordings from a list of short ones: their audio is written once, their utterances become segments."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ _DIGEST_CHARACTERS = 16
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A split of which there is to be another, `<split><suffix>`, of long recordings."""
+    """A split, and how to make another one, `<split><suffix>`, of long recordings from it."""
 
     split: str
     suffix: str
     how: Concatenate | ByTime
     when: When | None = None
-    """Tells the session of an utterance, and the second of it at which its audio begins."""
+    """Gives the session of an utterance, and the second of the session at which its audio starts."""
 
 
 def with_long(
     rows: Iterable[tuple[str, Utterance]], asked: Sequence[Asked], store: Path
 ) -> Iterator[tuple[str, Utterance]]:
-    """(split, utterance) pairs as they come, then those of the long splits that are asked for."""
+    """(split, utterance) pairs unchanged, then those of the long splits."""
     of_split: dict[str, list[Utterance]] = {each.split: [] for each in asked}
     for split, row in rows:
         yield split, row
@@ -50,7 +50,7 @@ def with_long(
 
 
 def _lengthened(rows: Iterable[Utterance], asked: Asked, store: Path) -> Iterator[Utterance]:
-    """The same utterances as parts of long recordings. One whose audio is bad stays as it is, for stage 1 to reject."""
+    """The same utterances as parts of long recordings. One with bad audio stays unchanged, and stage 1 rejects it."""
     pieces = []
     for row in rows:
         try:
@@ -63,7 +63,7 @@ def _lengthened(rows: Iterable[Utterance], asked: Asked, store: Path) -> Iterato
 
 
 def piece_of(row: Utterance, session: str | None = None, at_s: float | None = None) -> Piece:
-    """An utterance with the number of its samples; AudioError where it cannot be read."""
+    """An utterance with its number of samples. AudioError if it cannot be read."""
     if row.start_s is not None and row.end_s is not None:
         n_samples = round(row.end_s * RATE_HZ) - round(row.start_s * RATE_HZ)
     else:
@@ -72,7 +72,7 @@ def piece_of(row: Utterance, session: str | None = None, at_s: float | None = No
 
 
 def written(longs: Sequence[Long], store: Path, label: str) -> Iterator[Utterance]:
-    """Write the audio below `store`, unless it is there, and yield the utterances."""
+    """Write the audio below `store`, unless it exists, and yield the utterances."""
     if not longs:
         return
     folder = store / f"long-{_digest(longs)}"
@@ -90,7 +90,7 @@ def _name(number: int) -> str:
 
 
 def _digest(longs: Sequence[Long]) -> str:
-    """What decides the audio: which pieces of which files lie where."""
+    """A digest of everything that determines the audio: the pieces, their files and their places."""
     digest = hashlib.sha256()
     for long in longs:
         for placed in long.pieces:
@@ -100,7 +100,7 @@ def _digest(longs: Sequence[Long]) -> str:
 
 
 def _samples(long: Long) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
-    """The audio of a long recording; pauses are silence."""
+    """The audio of a long recording. Pauses are silence."""
     samples = np.zeros(long.pieces[-1].end, np.float32)
     for placed in long.pieces:
         row = placed.piece.row

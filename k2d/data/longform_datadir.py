@@ -1,8 +1,8 @@
-"""A data directory of long recordings from one of short ones.
+"""Make a data directory of long recordings from one of short recordings.
 
-`utt2row` (a number for each utterance) tells the order of rows where it is not that of the ids; `reco2session` and
-`reco2start` tell in which session a recording was made, and when in it. In a directory with segments a recording is a
-session of its own.
+`utt2row` (a number for each utterance) gives the order of rows if it differs from the order of ids. `reco2session` and
+`reco2start` give the session of a recording and its start within the session. In a directory with segments, each
+recording is a session of its own.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from k2d.data.rows import Utterance
 
 @dataclass(frozen=True, slots=True)
 class Lengthened:
-    """How much of what was made."""
+    """The number of recordings and utterances written, and their hours."""
 
     n_utterances: int
     n_recordings: int
@@ -35,12 +35,12 @@ class Lengthened:
 def lengthen_datadir(
     source: Path, destination: Path, how: Concatenate | ByTime, audio: Path, *, force: bool = False
 ) -> Lengthened:
-    """Write `destination`, its audio below `audio`."""
+    """Write `destination`, with its audio below `audio`."""
     rows = _in_row_order(list(read_utterances(source)), source)
     sessions, starts = _table(source, "reco2session"), _table(source, "reco2start")
     longs = arrange([_piece(row, sessions, starts) for row in rows], how)
     lengths_s = {long.name: long.pieces[-1].end / RATE_HZ for long in longs}
-    # Audio inside the project is named from its root, so that the project can be moved.
+    # Audio inside the project is named relative to its root, so that the project can be moved.
     root = f"{PROJECT_ROOT}/"
     made = (replace(row, audio=row.audio.removeprefix(root)) for row in written(longs, audio, str(destination)))
     write_datadir(destination, made, durations_s=lengths_s.items(), force=force)
@@ -48,7 +48,7 @@ def lengthen_datadir(
 
 
 def _in_row_order(rows: list[Utterance], source: Path) -> list[Utterance]:
-    """By `utt2row` if the directory has it, else as they are: by id."""
+    """The rows in the order of `utt2row` if the directory has it, else by id."""
     numbers = _table(source, "utt2row")
     if not numbers:
         return rows

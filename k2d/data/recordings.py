@@ -1,4 +1,4 @@
-"""The durations of a corpus's recordings, and which of them cannot be used: each is read once, in workers."""
+"""Measure the durations of a corpus's recordings and find unusable ones. Each file is read once, in workers."""
 
 from __future__ import annotations
 
@@ -13,12 +13,14 @@ from k2d.data.kaldi.external_sort import read_lines
 from k2d.data.kaldi.joins import Row, split_row
 from k2d.data.rows import Rejected
 
-LIMIT_S = 120.0  # for looking at one file
+LIMIT_S = 120.0  # per file
 
 
 @dataclass
 class Probed:
-    """Durations of the usable recordings, in a file (there may be millions), and the others with their reasons."""
+    """The durations of usable recordings, in a file because there may be millions; and the others with their
+    reasons.
+    """
 
     durations: Path
     bad: dict[str, Rejected] = field(default_factory=dict)
@@ -29,9 +31,10 @@ class Probed:
 
 
 def probe_recordings(recordings: Path, scratch: Path, *, nj: int, label: str) -> Probed:
-    """Look at the audio of a file's recordings: a line `recording audio` for each.
+    """Check the audio of the recordings in a file, which has a line `recording audio` for each.
 
-    A recording is bad by its own fault alone. K2DError names those that the machine could not read in two tries.
+    A recording is bad only through a fault of its own. K2DError names those that the machine failed to read in two
+    tries.
     """
     probed = Probed(scratch / "durations")
     total = sum(1 for _ in read_lines(recordings))
@@ -61,14 +64,14 @@ def probe_recordings(recordings: Path, scratch: Path, *, nj: int, label: str) ->
 
 
 def is_machines(error: BaseException) -> bool:
-    """Whether the machine failed at audio that a corpus names. What is not there, a corpus may never have had."""
+    """Whether reading failed through the machine. A missing file may be the corpus's fault."""
     from k2d.data.audio import AudioError, Cause
 
     return error.cause is Cause.MACHINE if isinstance(error, AudioError) else is_passing(error)
 
 
 def duration_s(recording: Row) -> float:
-    """The duration of a sound recording; AudioError names what is wrong with another. Runs in a worker."""
+    """The duration of a sound recording. AudioError gives the fault of others. Runs in a worker."""
     from k2d.data.audio.probe import probe
     from k2d.data.audio.source import resolve
 

@@ -1,4 +1,4 @@
-"""Every kind of row that a stage writes or reads, one frozen dataclass each."""
+"""The rows that stages write and read, one frozen dataclass for each kind."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Utterance:
-    """A stretch of speech: a line of `text`, `utt2spk`, and of `segments` if it is part of a longer recording.
+    """A stretch of speech: a line of `text` and `utt2spk`, and of `segments` if it is part of a longer recording.
 
     `audio` is the value in `wav.scp`: a path (absolute, or relative to the project root) or `file.ark:offset`.
-    Without times the utterance is the whole recording, and `recording_id` equals `id`.
+    An utterance without times is a whole recording, and `recording_id` equals `id`.
     """
 
     id: str
@@ -25,7 +25,7 @@ class Utterance:
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """A line of `wav.scp`, with its duration where `reco2dur` (or, without segments, `utt2dur`) states it."""
+    """A line of `wav.scp`, with its duration if `reco2dur` (or, without segments, `utt2dur`) has it."""
 
     id: str
     audio: str
@@ -34,7 +34,7 @@ class Recording:
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """An item that was left out, and why: a line of rejected.jsonl."""
+    """An item that was left out, with the reason: a line of rejected.jsonl."""
 
     id: str
     reason: str
@@ -50,7 +50,7 @@ class Segment:
     end_s: float
     text: str
     mean_logprob: float | None = None
-    """Of its window, rounded to two decimals."""
+    """The mean of its window, rounded to two decimals."""
     loop: bool = False
     """The window was stopped because its text looped."""
     language: str | None = None
@@ -64,9 +64,9 @@ class DecodedWindow:
     advance_s: float
     n_tokens: int
     ended: str
-    """`end` (the model ended it), `budget` (too many tokens), `loop`, `silence` (skipped), `empty` (no text)."""
+    """`end` (end token), `budget` (too many tokens), `loop`, `silence` (skipped), `empty` (no text)."""
     moved_by: str
-    """`timestamps`, `window` (all of it), `minimum` (the timestamps gave less than the smallest advance)."""
+    """`timestamps`, `window` (the whole window), `minimum` (the timestamps gave less than the smallest advance)."""
     mean_logprob: float | None = None
 
 

@@ -1,4 +1,4 @@
-"""A hypothesis as SRT, WebVTT, JSON or plain text. Pure functions; no text is left out."""
+"""Write a hypothesis as SRT, WebVTT, JSON or plain text. Pure functions. All text is kept."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from k2d.data.hypotheses import one_line, plain_text, segment_record
 from k2d.data.rows import Hypothesis, Segment
 
 MIN_CUE_MS = 100
-"""A player shows nothing of a cue without length."""
+"""Players do not show cues without duration."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class Cue:
 
 
 def cues(hypothesis: Hypothesis) -> Iterator[Cue]:
-    """Segments with text as cues that follow one another: one begins where the last has ended, or later."""
+    """Segments with text as cues that do not overlap: each starts at the end of the last one, or later."""
     last_ms, limit_s = 0, hypothesis.duration_s
     for segment in hypothesis.segments:
         if text := one_line(segment.text):
@@ -34,7 +34,7 @@ def cues(hypothesis: Hypothesis) -> Iterator[Cue]:
 
 
 def srt(hypothesis: Hypothesis) -> str:
-    """SubRip: numbered cues, a comma before the milliseconds, no escapes."""
+    """SubRip: numbered cues, a comma before the milliseconds, no escaping."""
     return "\n".join(f"{n}\n{_times(cue, ',')}\n{cue.text}\n" for n, cue in enumerate(cues(hypothesis), start=1))
 
 
@@ -44,7 +44,7 @@ def vtt(hypothesis: Hypothesis) -> str:
 
 
 def json_text(hypothesis: Hypothesis) -> str:
-    """The text and its segments as JSON; a time that is no number is null."""
+    """The text and its segments as JSON. A time that is not a number is null."""
     record = {
         "id": hypothesis.recording_id,
         "duration_s": round(hypothesis.duration_s, 3),
@@ -55,7 +55,7 @@ def json_text(hypothesis: Hypothesis) -> str:
 
 
 def lines(hypothesis: Hypothesis) -> str:
-    """Plain text, a line for each segment with text."""
+    """Plain text, one line for each segment with text."""
     return "".join(f"{cue.text}\n" for cue in cues(hypothesis))
 
 

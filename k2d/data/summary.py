@@ -19,14 +19,14 @@ LENGTHS_S = (1, 2, 5, 10, 20, 30, 60, 300)  # borders of the histogram
 
 @dataclass
 class Switching:
-    """Code-switching of a set of utterances, from counts that add up."""
+    """Code-switching in a set of utterances, as counts that can be added."""
 
     tokens: Counter[Script] = field(default_factory=Counter)
     n_utterances: int = 0
     n_mixed: int = 0
     n_switches: int = 0
     n_gaps: int = 0
-    """Places where a switch could be: between two tokens of an utterance."""
+    """Places where a switch is possible: between two tokens of an utterance."""
     cmi_sum: float = 0.0
 
     def add(self, tokens: Sequence[Token]) -> None:
@@ -88,7 +88,7 @@ class Summary:
 
 
 def summarise(folder: Path) -> Summary:
-    """Read a data directory once and sum it up."""
+    """Read a data directory once and compute its statistics."""
     found = Summary(folder.name)
     durations_s: dict[str, float] = {}
     for recording in read_recordings(folder):
@@ -106,7 +106,7 @@ def summarise(folder: Path) -> Summary:
 
 
 def render(summaries: Sequence[Summary], by_course: bool) -> str:
-    """The summaries as tables for people."""
+    """The summaries as tables."""
     parts = [_table(_sizes(summaries)), _table(_lengths(summaries))]
     spoken = [s for s in summaries if s.switching.n_utterances]
     if spoken:
@@ -153,7 +153,7 @@ def _hours(seconds: float) -> str:
 
 
 def _table(rows: Iterable[tuple[str, ...]]) -> str:
-    """Columns under a header: names to the left, figures to the right."""
+    """Columns under a header: text on the left, numbers on the right."""
     filled = list(rows)
     widths = [max(len(row[i]) for row in filled) for i in range(len(filled[0]))]
     lines = []

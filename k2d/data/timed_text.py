@@ -1,4 +1,4 @@
-"""Timestamped text, `<0.00>你好<1.20><1.50>world<2.40>`: written from segments, and parsed back."""
+"""Timestamped text, such as `<0.00>你好<1.20><1.50>world<2.40>`: write it from segments, and parse it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def timed_text(segments: Iterable[Segment], offset_s: float = 0.0) -> str:
 
 
 def segments_of(text: str, window_s: float | None = None) -> list[Segment] | Fault:
-    """The segments of a timestamped text, or what is wrong with it.
+    """The segments of a timestamped text, or its fault.
 
     >>> segments_of("<0.00> 你好 <1.20>")
     [Segment(start_s=0.0, end_s=1.2, text='你好', mean_logprob=None, loop=False, language=None)]
@@ -52,4 +52,4 @@ def segments_of(text: str, window_s: float | None = None) -> list[Segment] | Fau
 
 
 def _fault(code: str, message: str) -> Fault:
-    return Fault(Treatment.QUARANTINE, code, message)
+    return Fault(Treatment.REJECT_ITEM, code, message)

@@ -22,12 +22,8 @@ from k2d.export.equivalence import Agreement, agreement
 from k2d.export.huggingface_tokenizer import END, START, Vocabulary, write_tokenizer
 from k2d.export.request import ExportRequest, quietly
 from k2d.models.parity_check import Probe
-from k2d.models.whisper.checkpoint_files import (
-    FACE_GENERATION,
-    FACE_WEIGHTS,
-    WhisperWeights,
-    read_whisper,
-)
+from k2d.models.whisper.checkpoint import WhisperWeights
+from k2d.models.whisper.checkpoint_files import FACE_GENERATION, FACE_WEIGHTS, read_whisper
 from k2d.models.whisper.codec import WhisperCodec
 from k2d.models.whisper.dims import FACE_CONFIG, N_SAMPLES, RATE_HZ, WhisperDims
 from k2d.models.whisper.huggingface_names import to_hugging_face

@@ -56,14 +56,14 @@ def decode_items(decode_job: DecodeJob, items: Iterable[Item], cache: Path, job:
             if item.id not in finished:
                 wanted.append(item)
     if wanted:
-        _tell_engine(decode_job, job)
+        _log_engine(decode_job, job)
         _make_ready(decode_job)
         with show_progress(set_progress, label):
             _decode(decode_job, wanted, set_progress, job, label)
     yield from answers_to(asked, cache, read_answers(cache))
 
 
-def _tell_engine(decode_job: DecodeJob, job: Job) -> None:
+def _log_engine(decode_job: DecodeJob, job: Job) -> None:
     engine = job.config.decode.engine
     families = families_of_engine(engine)
     if decode_job.compute_type is None and decode_job.family not in families and engine != "torch":
@@ -108,16 +108,12 @@ def _devices(job: Job) -> tuple[WorkerDevice, ...]:
 
 @lru_cache(maxsize=1)
 def _crew(*devices: WorkerDevice) -> WorkerPool[WorkerDevice, Task, TaskResult]:
-    """The workers; they stay for all units of a stage, as a worker takes ten seconds to import its libraries."""
+    """The workers; they stay for all units of a stage, as a worker takes seconds to import its libraries."""
     return WorkerPool(carry_out, devices)
 
 
-def _dealt_out(decode_job: DecodeJob, items: list[Item], n_workers: int) -> Iterable[tuple[Item, ...]]:
-    return _dealt_clips(items, n_workers) if decode_job.clips else _dealt(items, n_workers)
-
-
-def _dealt(items: list[Item], n_workers: int) -> list[tuple[Item, ...]]:
-    """Recordings, longest first, dealt like cards: every worker gets as much to do, and long ones together."""
+def _recording_shares(items: list[Item], n_workers: int) -> list[tuple[Item, ...]]:
+    """Shares that take about as long as each other: recordings are sorted by length and then dealt out in turn."""
     if not items:
         return []
     ordered = sorted(items, key=lambda item: (-item.length_s, item.id))
@@ -125,12 +121,12 @@ def _dealt(items: list[Item], n_workers: int) -> list[tuple[Item, ...]]:
     return [tuple(ordered[n::n_shares]) for n in range(n_shares)]
 
 
-def _dealt_clips(items: list[Item], n_workers: int) -> Iterator[tuple[Item, ...]]:
-    """Clips in their order, so that those of one recording stay together."""
+def _clip_shares(items: list[Item], n_workers: int) -> Iterator[tuple[Item, ...]]:
+    """Shares of clips in their order, so that clips of one recording stay together."""
     size = max(1, min(CLIPS_PER_SHARE, -(-len(items) // n_workers)))
     queue = iter(items)
-    while dealt := tuple(islice(queue, size)):
-        yield dealt
+    while share := tuple(islice(queue, size)):
+        yield share
 
 
 # --- tries ---
@@ -145,10 +141,8 @@ def _decode(decode_job: DecodeJob, wanted: list[Item], set_progress: SetProgress
     the machine fails at again: such items have no answer, so that the next run decodes them.
     """
     crew, numbers = _crew(*_devices(job)), count(set_progress.first_part)
-    tasks = (
-        DecodeTask(decode_job, set_progress.folder, next(numbers), dealt)
-        for dealt in _dealt_out(decode_job, wanted, crew.size)
-    )
+    shares = _clip_shares(wanted, crew.size) if decode_job.clips else _recording_shares(wanted, crew.size)
+    tasks = (DecodeTask(decode_job, set_progress.folder, next(numbers), share) for share in shares)
     again: list[Item] = []
     passing: list[tuple[str, str]] = []
     for task, undecided, outcome in _tried(crew, tasks, set_progress):

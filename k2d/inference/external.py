@@ -17,10 +17,10 @@ from k2d.data.hypotheses import FILE as HYPOTHESES
 from k2d.data.hypotheses import TEXT, hypothesis_line, plain_text
 from k2d.data.kaldi.joins import joined_row
 from k2d.data.rows import Recording, Rejected
-from k2d.inference.output import output_name, write_record
+from k2d.inference.hypothesis_folder import output_name, write_record
 from k2d.models.registry import FAMILIES
 from k2d.pipeline.job import Counts, Job
-from k2d.pipeline.rejects import check_bad, write_rejected
+from k2d.pipeline.rejected_items import check_bad, write_rejected
 
 ELSEWHERE = "transcripts made elsewhere"
 """In the settings of a unit, in place of how it is decoded."""

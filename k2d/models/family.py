@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from k2d.models.codec import Window
     from k2d.models.interface import Recogniser, Trainable
+    from k2d.models.published.obtain import Asked
+    from k2d.models.published.table import Checkpoint
     from k2d.models.shape import Shape
 
 TORCH = "torch"
@@ -55,6 +57,23 @@ class Engine(Protocol):
         ...
 
 
+class Publisher(Protocol):
+    """A module that knows the published checkpoints of a family."""
+
+    TABLE: Path
+    """Where they come from: see k2d/models/published/table.py."""
+    SINGLE_NAME: str
+    """The name that a checkpoint of a single file has in a folder of its own."""
+
+    def cache_folder(self, chosen: str | None = None) -> Path:
+        """Where they are kept, unless a config has chosen another folder."""
+        ...
+
+    def asked_for(self, name: str, checkpoint: Checkpoint) -> Asked:
+        """A checkpoint of the table, as it is asked for."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class NewModel:
     """What a model with random weights is made from."""
@@ -75,6 +94,8 @@ class Family(ABC):
     """As the config writes it."""
     published: ClassVar[Collection[str]] = ()
     """Names under which checkpoints can be fetched."""
+    publisher_module: ClassVar[str] = ""
+    """The module (see `Publisher`) that knows where they come from."""
     checkpoints: ClassVar[str]
     """For messages: what can be given in place of a path that is not there."""
     uses_vocabulary: ClassVar[bool] = False
@@ -100,6 +121,10 @@ class Family(ABC):
     def engine(self, name: str) -> Engine:
         """The module of an engine other than torch."""
         return cast(Engine, importlib.import_module(self.engine_modules[name]))
+
+    def publisher(self) -> Publisher:
+        """The module that knows the published checkpoints; for families that have some."""
+        return cast(Publisher, importlib.import_module(self.publisher_module))
 
     @abstractmethod
     def recognises(self, path: Path) -> bool:

@@ -34,20 +34,27 @@ def read_torch_file(path: Path, *, is_mapped: bool = False) -> Any:
 
 def check_weights(state: Mapping[str, Tensor], expected: Mapping[str, Sequence[int]], where: str, config: str) -> None:
     """Refuse weights that are not those of the network of the config (names and shapes), all of them, and numbers."""
+    check_shapes({name: tensor.shape for name, tensor in state.items()}, expected, where, config)
+    if bad := _listed("with NaN or infinity", [n for n, t in state.items() if not torch.isfinite(t).all()]):
+        raise K2DError(f"{where}: broken weights: {bad}; take another checkpoint")
+
+
+def check_shapes(
+    found: Mapping[str, Sequence[int]], expected: Mapping[str, Sequence[int]], where: str, config: str
+) -> None:
+    """Refuse weights whose names and shapes are not those of the network of the config."""
     shapes = [
-        f"{name} {tuple(state[name].shape)} instead of {tuple(expected[name])}"
+        f"{name} {tuple(found[name])} instead of {tuple(expected[name])}"
         for name in expected
-        if name in state and tuple(state[name].shape) != tuple(expected[name])
+        if name in found and tuple(found[name]) != tuple(expected[name])
     ]
     problems = [
-        _listed("missing", [name for name in expected if name not in state]),
-        _listed("unexpected", [name for name in state if name not in expected]),
+        _listed("missing", [name for name in expected if name not in found]),
+        _listed("unexpected", [name for name in found if name not in expected]),
         _listed("of another shape", shapes),
     ]
     if told := "; ".join(filter(None, problems)):
         raise K2DError(f"{where}: not the weights of {config}: {told}; put the files of one model together")
-    if bad := _listed("with NaN or infinity", [n for n, t in state.items() if not torch.isfinite(t).all()]):
-        raise K2DError(f"{where}: broken weights: {bad}; take another checkpoint")
 
 
 def _listed(what: str, names: list[str]) -> str:

@@ -11,7 +11,7 @@ from k2d.core.errors import K2DError
 from k2d.core.layout import shown
 from k2d.pipeline.job import Job
 from k2d.pipeline.runner import add_experiment_options, add_verify, job_from
-from k2d.pipeline.stage_list import ROAD, Stage
+from k2d.pipeline.stage_list import STAGES, Stage
 from k2d.pipeline.unit_status import states
 from k2d.pipeline.upstream import Upstream
 
@@ -24,7 +24,7 @@ def main(argv: Sequence[str]) -> int:
     job = job_from(options)
     print(f"{options.conf}: experiment {shown(job.layout.exp)}\n")
     upstream = Upstream(job)
-    rows = [(str(s.number), s.verb, reads_of(s, job), s.writes, progress_of(s, job, upstream)) for s in ROAD]
+    rows = [(str(s.number), s.verb, reads_of(s, job), s.writes, progress_of(s, job, upstream)) for s in STAGES]
     print(table(rows))
     return 0
 

@@ -28,7 +28,7 @@ from k2d.core.signals import KEPT, Ended
 from k2d.core.stamp import write_stamp
 from k2d.pipeline.inspection import Inspection
 from k2d.pipeline.job import Counts, Job
-from k2d.pipeline.leftovers import describe_kept
+from k2d.pipeline.kept_progress import describe_kept
 from k2d.pipeline.recovery import adopt, recover
 from k2d.pipeline.reuse import take_from_other
 from k2d.pipeline.stage_list import BY_VERB, Stage
@@ -145,7 +145,7 @@ def check_gpus(ngpu: int) -> None:
     found = torch.cuda.device_count()
     if found < ngpu:
         raise UsageError(
-            f"--ngpu {ngpu}: found {found} CUDA devices; use --ngpu {found}, or mend the CUDA installation"
+            f"--ngpu {ngpu}: found {found} CUDA devices; use --ngpu {found}, or repair the CUDA installation"
         )
 
 
@@ -223,7 +223,7 @@ class _LogFile(logging.FileHandler):
 
 
 def open_log(path: Path) -> None:
-    """Say things to the terminal, and with times to the stage's log file, after what earlier runs wrote there."""
+    """Print messages to the terminal, and append them with times to the stage's log file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     to_file = _LogFile(path, encoding="utf-8")
     to_file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))

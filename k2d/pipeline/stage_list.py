@@ -1,4 +1,4 @@
-"""The road that data travels: the stages in order, what each reads and writes. run.sh has a line for each."""
+"""The stages in order, with what each reads and writes. run.sh has a line for each."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Stage:
         return cast(StageModule, importlib.import_module(f"k2d.stages.{self.verb}"))
 
 
-ROAD = (
+STAGES = (
     Stage(1, "prepare", "egs/<corpus>, the raw corpus", "data/<corpus>/<split>/"),
     Stage(2, "tokens", "labelled text", "tokens/"),
     Stage(3, "teacher", "labelled data, or a checkpoint", "models/teacher/"),
@@ -59,4 +59,4 @@ ROAD = (
     Stage(14, "export", "a student", "export/<model>/<format>/"),
 )
 
-BY_VERB = {stage.verb: stage for stage in ROAD}
+BY_VERB = {stage.verb: stage for stage in STAGES}

@@ -76,9 +76,7 @@ def refuse_missing(stage: Stage, found: list[State], job: Job) -> None:
         lines += [f"  {shown(path)}" for path in missing]
         unprepared = [path for path in missing if path.is_relative_to(job.layout.data)]
         lines += dict.fromkeys(_how_to_prepare(path.relative_to(job.layout.data).parts[0], job) for path in unprepared)
-        raise MissingInput(
-            "\n".join([*lines, "run the stages before it first (./run.sh --list tells how far they are)"])
-        )
+        raise MissingInput("\n".join([*lines, "run the stages before it first (./run.sh --list shows their state)"]))
 
 
 def _how_to_prepare(corpus: str, job: Job) -> str:
@@ -117,5 +115,5 @@ def check_writable(folder: Path) -> None:
             pass
     except OSError as error:
         raise K2DError(
-            f"{shown(folder)}: cannot be written ({error.strerror}); mend its permissions or space"
+            f"{shown(folder)}: cannot be written ({error.strerror}); fix its permissions, or free disk space"
         ) from error

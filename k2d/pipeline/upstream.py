@@ -18,7 +18,7 @@ from k2d.core.errors import K2DError
 from k2d.core.layout import PROJECT_ROOT, shown
 from k2d.core.stamp import Recipe, Stamp, UnreadableStamp, differences
 from k2d.pipeline.job import Job, Unit
-from k2d.pipeline.stage_list import BY_VERB, ROAD, Stage
+from k2d.pipeline.stage_list import BY_VERB, STAGES, Stage
 from k2d.pipeline.unit_status import input_name
 
 RAW = "raw"  # setting of stage 1: a raw corpus may grow while a run goes on, and only stage 1 asks about that
@@ -72,7 +72,7 @@ class Upstream:
         return sorted(by_folder.values(), key=lambda found: found.stage.number if found.stage else 0)
 
     def _before(self, stage: Stage) -> dict[Path, Producer]:
-        earlier = [each for each in ROAD if each.number < stage.number and each.is_built]
+        earlier = [each for each in STAGES if each.number < stage.number and each.is_built]
         for each in earlier:
             if each.number not in self._units:
                 self._units[each.number] = tuple(_producers(each, self._job))

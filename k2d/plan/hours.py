@@ -73,25 +73,25 @@ def stage_hours(
 ) -> Iterator[StageHours]:
     """The stages in their order; those of a few minutes are left out."""
     clock = _Clock(config, pieces, machine, n_devices, measured)
-    yield from clock.trained("3 teacher", "teacher", config.teacher, pieces.teacher)
+    yield from clock.training("3 teacher", "teacher", config.teacher, pieces.teacher)
     for name, shape in pieces.auxiliaries.items():
-        yield from clock.trained(f"4 auxiliary: {name}", "auxiliary", config.auxiliaries[name], shape)
+        yield from clock.training(f"4 auxiliary: {name}", "auxiliary", config.auxiliaries[name], shape)
     if config.pseudo_label.from_ is not None:
-        yield _taken("5 pseudo_label")
+        yield _from_file("5 pseudo_label")
     else:
-        yield clock.heard("5 pseudo_label", "pseudo_label", config.teacher, pieces.teacher, pieces.hours)
+        yield clock.decoding("5 pseudo_label", "pseudo_label", config.teacher, pieces.teacher, pieces.hours)
     for name, by_whom in config.auxiliaries.items():
         stage = f"7 second_opinion: {name}"
         if by_whom.from_ is not None:
-            yield _taken(stage)
+            yield _from_file(stage)
         else:
-            yield clock.heard(stage, "second_opinion", by_whom, pieces.auxiliaries[name], pieces.hours)
-    yield clock.selected()
-    yield from clock.distilled()
-    yield from clock.tested()
+            yield clock.decoding(stage, "second_opinion", by_whom, pieces.auxiliaries[name], pieces.hours)
+    yield clock.selection()
+    yield from clock.distillation()
+    yield from clock.test_decoding()
 
 
-def _taken(stage: str) -> StageHours:
+def _from_file(stage: str) -> StageHours:
     """A stage that takes its transcripts from a file, which costs nothing to speak of."""
     return StageHours(stage, FROM_FILE, 0.0, "", False, 0.0, 0.0, 0.0, 0.0)
 
@@ -104,15 +104,15 @@ class _Clock:
     n_devices: int
     measured: Mapping[str, float]
 
-    def heard(self, stage: str, verb: str, by_whom: Recogniser, shape: Shape, hours: float) -> StageHours:
-        """So many hours of audio decoded."""
+    def decoding(self, stage: str, verb: str, by_whom: Recogniser, shape: Shape, hours: float) -> StageHours:
+        """Decoding this many hours of audio."""
         work = self.pieces.decoding(shape, by_whom, self.config)
         rate = decoding_rate(work, self.machine, by_ctc=by_whom.decode == "ctc")
         times = self.measured.get(verb, rate.per_s * window_s(shape))
         per_s = times / window_s(shape)
         return self._row(stage, verb, f"{hours:,.0f} h", times, Rate(per_s, rate.flops), hours / times, work.precision)
 
-    def trained(self, stage: str, verb: str, by_whom: Recogniser, shape: Shape) -> Iterator[StageHours]:
+    def training(self, stage: str, verb: str, by_whom: Recogniser, shape: Shape) -> Iterator[StageHours]:
         """Training of a model that is not a checkpoint; every sample counts as a whole window."""
         if by_whom.model is None:
             return
@@ -124,15 +124,15 @@ class _Clock:
         hours = n_samples / rate.per_s / 3600
         yield self._row(stage, verb, f"{n_samples:,} samples", rate.per_s, rate, hours, training.precision)
 
-    def selected(self) -> StageHours:
-        """On the CPU, a core each."""
+    def selection(self) -> StageHours:
+        """Selection on one CPU core."""
         n_auxiliaries = max(1, len(self.config.auxiliaries))
         n_pairs = self.pieces.n_chunks * n_auxiliaries
         hours = n_pairs / SELECT_CHUNKS_PER_S / 3600
         amount = f"{n_pairs:,.0f} pairs"
         return StageHours("8 select (CPU)", amount, SELECT_CHUNKS_PER_S, "pairs/s", False, 0.0, 0.0, hours, hours)
 
-    def distilled(self) -> Iterator[StageHours]:
+    def distillation(self) -> Iterator[StageHours]:
         """All students: their steps, the encoding before, and the measurements on held-out recordings."""
         pieces, distill = self.pieces, self.config.distill
         n_students, step, training = len(self.config.students()), pieces.step, distill.training
@@ -148,11 +148,11 @@ class _Clock:
         amount = f"{n_students} × {training.steps:,} × {training.batch_size}"
         hours = n_samples / rate.per_s / 3600
         yield self._row("10 distill: learn", "distill", amount, rate.per_s, rate, hours, step.precision)
-        looked = n_students * training.evaluations * distill.heldout_share * pieces.hours
-        if looked:
-            yield self.heard("10 distill: look", "decode", Recogniser(), pieces.student, looked)
+        heldout_hours = n_students * training.evaluations * distill.heldout_share * pieces.hours
+        if heldout_hours:
+            yield self.decoding("10 distill: held-out", "decode", Recogniser(), pieces.student, heldout_hours)
 
-    def tested(self) -> Iterator[StageHours]:
+    def test_decoding(self) -> Iterator[StageHours]:
         """Every model on the test and development sets whose length is known."""
         pieces = self.pieces
         if not pieces.test_hours:
@@ -161,7 +161,7 @@ class _Clock:
         models |= {name: (self.config.auxiliaries[name], shape, 1) for name, shape in pieces.auxiliaries.items()}
         models |= {"students": (self.config.teacher, pieces.student, len(self.config.students()))}
         for name, (by_whom, shape, n_models) in models.items():
-            yield self.heard(f"11 decode: {name}", "decode", by_whom, shape, n_models * pieces.test_hours)
+            yield self.decoding(f"11 decode: {name}", "decode", by_whom, shape, n_models * pieces.test_hours)
 
     def _row(
         self, stage: str, verb: str, amount: str, throughput: float, rate: Rate, hours: float, precision: str

@@ -181,12 +181,12 @@ def _student_layers(config: Config, teacher: Shape) -> tuple[int, list[str]]:
 
 def _demands(config: Config, pieces: Pieces, setup: Setup) -> Iterator[Demand]:
     """Every stage that could ask for more than there is."""
-    heard: dict[str, tuple[str, Recogniser, Shape]] = {}
+    decoded: dict[str, tuple[str, Recogniser, Shape]] = {}
     if config.pseudo_label.from_ is None:
-        heard["5 pseudo_label: teacher"] = ("teacher", config.teacher, pieces.teacher)
+        decoded["5 pseudo_label: teacher"] = ("teacher", config.teacher, pieces.teacher)
     for name, shape in pieces.auxiliaries.items():
-        heard[f"7 second_opinion: {name}"] = (f"auxiliaries.{name}", config.auxiliaries[name], shape)
-    for what, (key, by_whom, shape) in heard.items():
+        decoded[f"7 second_opinion: {name}"] = (f"auxiliaries.{name}", config.auxiliaries[name], shape)
+    for what, (key, by_whom, shape) in decoded.items():
         has_its_own = by_whom.decoding.batch_size is not None or by_whom.decoding.precision is not None
         section = f"{key}.decoding" if has_its_own else "decode"
         yield _decoding_demand(what, section, pieces.decoding(shape, by_whom, config), setup)

@@ -1,1 +1,1 @@
-"""What an experiment has shown: tables, plots and the chunks to listen to, from stored files alone."""
+"""Report what an experiment has shown: tables, plots and chunks to listen to. Reads stored files only."""

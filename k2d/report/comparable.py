@@ -1,4 +1,4 @@
-"""What may be compared with what: signatures and speed-ups."""
+"""Which results can be compared with each other: signatures and speed-ups."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from k2d.score.timing import speed_up
 
 
 def reference_signature(experiment: Experiment, set_name: str) -> str:
-    """The signature that a set's scores are held against: the teacher's, or without one the first system's."""
+    """The signature that a set's scores must have to be compared: the teacher's, or without one the first system's."""
     for system in (TEACHER, *experiment.systems):
         if (score := experiment.scores.get((system, set_name))) is not None:
             return score.signature
@@ -25,7 +25,7 @@ def is_comparable(experiment: Experiment, score: Score) -> bool:
 
 
 def best_of(experiment: Experiment, set_name: str, measure: str = "mer") -> float | None:
-    """The lowest rate on a set among the scores that may be compared."""
+    """The lowest rate on a set among the scores that can be compared."""
     found = (experiment.scores.get((system, set_name)) for system in experiment.systems)
     percents = [s.rates[measure].percent for s in found if s is not None and is_comparable(experiment, s)]
     return min((percent for percent in percents if percent is not None), default=None)
@@ -33,12 +33,12 @@ def best_of(experiment: Experiment, set_name: str, measure: str = "mer") -> floa
 
 @dataclass(frozen=True, slots=True)
 class SpeedUp:
-    """How many times faster than the teacher: the geometric mean over the sets timed for both."""
+    """The speed relative to the teacher's: the geometric mean over the sets timed for both."""
 
     factor: float | None
     n_sets: int
     n_other_conditions: int
-    """Sets timed for both, but with another batch size, thread count, number format or device."""
+    """Sets timed for both, but with another batch size, thread count, precision or device."""
 
 
 def teacher_speed_up(experiment: Experiment, system: str, *, batched: bool = False) -> SpeedUp:
@@ -57,7 +57,7 @@ def teacher_speed_up(experiment: Experiment, system: str, *, batched: bool = Fal
 
 
 def pooled(experiment: Experiment, system: str, role: str) -> ErrorRate | None:
-    """The counts of all sets of a role together, None unless the system has a comparable score on each of them."""
+    """The summed counts of all sets of a role. None unless the system has a comparable score on each set."""
     scores = [experiment.scores.get((system, name)) for name in experiment.sets(role)]
     if not scores or not all(score is not None and is_comparable(experiment, score) for score in scores):
         return None

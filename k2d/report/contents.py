@@ -77,7 +77,7 @@ def _summary(experiment: Experiment, config: Config, sets: Sequence[str]) -> Ite
             "No set is named to test on (corpora): nothing here says how good the models are.", warning=True
         )
     elif not experiment.scores:
-        yield Paragraph("No scores are there yet: stages 11 and 12 make them.", warning=True)
+        yield Paragraph("There are no scores yet: run stages 11 and 12.", warning=True)
     if unlike := tuple(signature_notes(experiment, [*experiment.sets("dev"), *sets])):
         yield Bullets(unlike, warning=True)
     if experiment.missing:
@@ -85,7 +85,7 @@ def _summary(experiment: Experiment, config: Config, sets: Sequence[str]) -> Ite
 
 
 def _findings(experiment: Experiment) -> Iterator[str]:
-    """The best system of each kind of set in a sentence: counts of its sets added up."""
+    """A sentence with the best system for each role of sets. The counts of the sets are added."""
     for role in TEST_ROLES:
         rates = {system: pooled(experiment, system, role) for system in experiment.systems}
         percents = {s: r.percent for s, r in rates.items() if r is not None and r.percent is not None}
@@ -104,7 +104,7 @@ def _findings(experiment: Experiment) -> Iterator[str]:
 
 
 def _costs(experiment: Experiment, system: str) -> str:
-    """What a student costs, as far as that is known."""
+    """The cost of a student, as far as it is known."""
     if system == TEACHER:
         return ""
     text, speed, selection = "", teacher_speed_up(experiment, system).factor, experiment.selection_behind(system)
@@ -166,14 +166,14 @@ def _selection(experiment: Experiment, config: Config) -> Iterator[Block]:
 
 
 def signatures(experiment: Experiment) -> Iterator[Block]:
-    """Which scores, and which selections, were made in which way."""
+    """How the scores and the selections were made."""
     scored: dict[tuple[str, str], list[str]] = {}
     for name in experiment.roles:
         for system in experiment.systems:
             if (score := experiment.scores.get((system, name))) is not None:
                 scored.setdefault((name, score.signature), []).append(system)
     if scored:
-        yield Paragraph("Scores can be compared where their signatures are the same.")
+        yield Paragraph("Scores can be compared if their signatures are equal.")
         rows = tuple(names(name, ", ".join(who), signature) for (name, signature), who in scored.items())
         yield Table("How the scores were made", ("set", "systems", "signature"), rows, n_names=3)
     selected: dict[str, list[str]] = {}
@@ -185,7 +185,7 @@ def signatures(experiment: Experiment) -> Iterator[Block]:
 
 
 def _commands(experiment: Experiment) -> Iterator[Block]:
-    """The commands behind the finished folders, each once."""
+    """The commands behind the finished folders, each one once."""
     spent: dict[tuple[str, str, str], list[float]] = {}
     for _, stamp in experiment.stamps:
         made = stamp.made

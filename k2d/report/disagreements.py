@@ -1,4 +1,4 @@
-"""The chunks on which two opinions differ most: both texts side by side, differences marked, with their sound."""
+"""The chunks on which two opinions differ most: both texts side by side, with differences marked and with audio."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from k2d.report.thresholds import kind_of
 from k2d.select.chunk_row import ChunkRow
 from k2d.select.metrics import METRICS
 
-MAX_TOKENS = 300  # shown of one text: a loop can be a hundred thousand tokens long
+MAX_TOKENS = 300  # of a text that are shown; a loop may have a hundred thousand tokens
 
-_EAST_ASIAN = "\u2e80"  # from here on, scripts are written without spaces
+_EAST_ASIAN = "\u2e80"  # scripts from here on are written without spaces
 
 Tokens = Callable[[str], list[str]]
 
 
 def pairs(rows: Sequence[ChunkRow], auxiliary: str, layout: Layout, tokens: Tokens) -> list[Disagreement]:
-    """Each chunk with both texts and its sound, as far as there is room for it."""
+    """Each chunk with both texts, and with its audio as long as the page has room."""
     clips = Clips()
     of_split: dict[str, list[ChunkRow]] = {}
     for row in rows:
@@ -39,7 +39,7 @@ def pairs(rows: Sequence[ChunkRow], auxiliary: str, layout: Layout, tokens: Toke
 
 
 def stretches(mine: Sequence[str], other: Sequence[str]) -> tuple[Stretch, ...]:
-    """One text as stretches of tokens that the other text has too, or lacks.
+    """A text as stretches of tokens, each of which the other text contains or lacks.
 
     >>> [(s.text, s.is_shared) for s in stretches(["我", "用", "GPU", "跑"], ["我", "用", "CPU", "跑"])]
     [('我用', True), ('GPU', False), ('跑', True)]
@@ -54,7 +54,7 @@ def stretches(mine: Sequence[str], other: Sequence[str]) -> tuple[Stretch, ...]:
 
 
 def joined(tokens: Iterable[str]) -> str:
-    """Tokens as people write them: a space only between two that are not Han.
+    """Tokens as they are usually written: a space only between two tokens that are not Han characters.
 
     >>> joined(["我", "用", "the", "GPU", "跑"])
     '我用 the GPU 跑'
@@ -67,7 +67,7 @@ def joined(tokens: Iterable[str]) -> str:
 
 
 class _Sources:
-    """The lines of two data directories that belong to some chunks of a split."""
+    """The lines of two data directories that belong to the given chunks of a split."""
 
     def __init__(self, layout: Layout, split: str, auxiliary: str, ids: set[str]) -> None:
         chunks = layout.chunks(split)
@@ -78,13 +78,13 @@ class _Sources:
         self.audio = wanted(chunks / "wav.scp", {span.recording_id for span in self.spans.values()} | ids)
 
     def span(self, key: str) -> tuple[str, Segment | None]:
-        """The audio of a chunk and its place in it; without segments it is the whole recording."""
+        """The recording of a chunk and its place there. Without segments, the chunk is the whole recording."""
         span = self.spans.get(key)
         return self.audio.get(key if span is None else span.recording_id, ""), span
 
 
 def wanted(path: Path, ids: set[str]) -> dict[str, str]:
-    """The values of some ids in a table; nothing where there is no such table."""
+    """The values of the given ids in a table. Empty if the table does not exist."""
     if not path.is_file():
         return {}
     return {key: value for key, value in map(split_row, read_lines(path)) if key in ids}
@@ -95,7 +95,7 @@ def _pair(row: ChunkRow, sources: _Sources, tokens: Tokens, clips: Clips) -> Dis
     teacher, auxiliary = (tokens(text.get(key, "")) for text in (sources.teacher, sources.auxiliary))
     parts = [f"{row.duration_s:.1f} s", kind_of(row)]
     parts += [f"{METRICS[metric].title} {far:.2f}" for metric, far in row.distances.by_metric.items()]
-    parts += [f"{who}'s text is not there" for who, text in _texts(sources) if key not in text]
+    parts += [f"{who}'s text is missing" for who, text in _texts(sources) if key not in text]
     parts += [f"first {MAX_TOKENS} of {len(t):,} tokens" for t in (teacher, auxiliary) if len(t) > MAX_TOKENS]
     teacher, auxiliary = (list(islice(text, MAX_TOKENS)) for text in (teacher, auxiliary))
     return Disagreement(
@@ -114,5 +114,5 @@ def _texts(sources: _Sources) -> tuple[tuple[str, dict[str, str]], ...]:
 def _clip(key: str, sources: _Sources, clips: Clips) -> Clip:
     audio, span = sources.span(key)
     if not audio:
-        return Clip(why_not="its chunk directory does not name its audio")
+        return Clip(why_not="its chunk directory has no audio for it")
     return clips.cut(audio, None if span is None else (span.start_s, span.end_s))

@@ -1,15 +1,15 @@
-"""What a report is made of, before it is Markdown or HTML: sections of tables, paragraphs and figures."""
+"""The parts of a report, independent of Markdown and HTML: sections with tables, paragraphs and figures."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-NOTHING = "–"  # a figure that is not there
+NOTHING = "–"  # for a missing value
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """What stands in a table, as text; `best` is set in bold."""
+    """The text of a cell in a table. `best` is printed in bold."""
 
     text: str
     best: bool = False
@@ -17,7 +17,7 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Rows under a header. The first `n_names` columns are names, the others figures."""
+    """Rows under a header. The first `n_names` columns are names, the others are numbers."""
 
     caption: str
     header: tuple[str, ...]
@@ -31,7 +31,7 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Paragraph:
-    """Some sentences; a warning stands out."""
+    """A paragraph of text. A warning is highlighted."""
 
     text: str
     warning: bool = False
@@ -39,7 +39,7 @@ class Paragraph:
 
 @dataclass(frozen=True, slots=True)
 class Bullets:
-    """A list of short lines; of warnings where something is missing."""
+    """A list of short lines. It is highlighted if they are warnings."""
 
     lines: tuple[str, ...]
     warning: bool = False
@@ -47,7 +47,7 @@ class Bullets:
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A plot as SVG. `caption` describes it in words."""
+    """A plot as SVG, with a caption that describes it."""
 
     svg: str
     caption: str
@@ -55,7 +55,7 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """Neighbouring tokens of a transcript that the other one has as well, or that are this one's alone."""
+    """Neighbouring tokens of a transcript: either the other transcript has them too, or only this one."""
 
     text: str
     is_shared: bool
@@ -63,7 +63,7 @@ class Stretch:
 
 @dataclass(frozen=True, slots=True)
 class Clip:
-    """The sound of a chunk as a data URI, or why it is not here."""
+    """The audio of a chunk as a data URI, or the reason why it is missing."""
 
     uri: str = ""
     why_not: str = ""
@@ -71,7 +71,7 @@ class Clip:
 
 @dataclass(frozen=True, slots=True)
 class Disagreement:
-    """Two opinions on one chunk, side by side, with its sound."""
+    """Two opinions on one chunk side by side, with its audio."""
 
     id: str
     facts: str
@@ -85,14 +85,14 @@ Block = Table | Paragraph | Bullets | Figure | Disagreement
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A heading and what stands under it."""
+    """A heading and the blocks below it."""
 
     title: str
     blocks: tuple[Block, ...]
 
 
 def names(*texts: str) -> tuple[Cell, ...]:
-    """Plain cells.
+    """Cells without emphasis.
 
     >>> names("teacher", "–")
     (Cell(text='teacher', best=False), Cell(text='–', best=False))

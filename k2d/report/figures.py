@@ -1,4 +1,4 @@
-"""The plots of a report, each from the stored results, each with its caption."""
+"""The plots of a report with their captions, made from the stored results."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ if TYPE_CHECKING:
 Points = dict[str, tuple[float, float]]  # by system
 
 ALPHAS = tuple(step / 50 for step in range(51))
-# Where composite and PER agree, which is often, both lines are seen.
+# Composite and PER often have the same values. With these styles both lines are visible.
 _METRIC_STYLES: tuple[dict[str, Any], ...] = (
     {"color": COLOURS[0], "linewidth": 1.5},
     {"color": COLOURS[4], "linewidth": 3.2},
     {"color": COLOURS[1], "linewidth": 1.3},
 )
 _BIN = 0.02
-_N_BINS = 51  # the last one holds every distance of 1 or more
+_N_BINS = 51  # the last bin has all distances of 1 or more
 
 
 def cost_figures(experiment: Experiment) -> Iterator[Figure]:
-    """The paper's Figure 1: what each system errs against what it costs."""
+    """The paper's Figure 1: the error of each system against its cost."""
     for role in TEST_ROLES:
         errors = _pooled_mer(experiment, role)
         sets = experiment.sets(role)
@@ -51,7 +51,7 @@ def cost_figures(experiment: Experiment) -> Iterator[Figure]:
 
 
 def interval_figures(experiment: Experiment) -> Iterator[Figure]:
-    """The MER of every system with its interval, a plot per set."""
+    """The MER of every system with its interval, one plot for each set."""
     for name in (n for role in ROLES for n in experiment.sets(role)):
         found = (experiment.scores.get((system, name)) for system in experiment.systems)
         scores = [score for score in found if score is not None and is_comparable(experiment, score)]
@@ -63,7 +63,7 @@ def interval_figures(experiment: Experiment) -> Iterator[Figure]:
 
 
 def selection_figures(experiment: Experiment, default_alpha: float) -> Iterator[Figure]:
-    """What any threshold would keep, how the distances lie, and where the hours went."""
+    """The share that each threshold would keep, the distribution of distances, and the reasons for dropping."""
     for auxiliary, distances in experiment.distances.items():
         if distances.n_chunks:
             yield _kept_against_alpha(distances, auxiliary, default_alpha)
@@ -156,7 +156,7 @@ def _binned_hours(distances: DistanceSummary, metric: str) -> list[float]:
     """
     hours = [0.0] * _N_BINS
     for distance, seconds in distances.seconds_at[metric].items():
-        # Distances are whole ten-thousandths: counted in them, 0.06 does not fall below its own edge.
+        # Distances are whole ten-thousandths. As integers, 0.06 does not fall into the bin below.
         hours[min(round(distance * 10_000) // round(_BIN * 10_000), _N_BINS - 1)] += seconds / 3600
     return hours
 

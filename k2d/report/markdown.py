@@ -1,4 +1,4 @@
-"""A report as Markdown: its tables and texts. Plots and sounds are the page's."""
+"""A report as Markdown: its tables and texts. Plots and audio are only in the HTML page."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from collections.abc import Iterator, Sequence
 
 from k2d.report.document import Block, Bullets, Cell, Paragraph, Section, Table
 
-# What would be read as markup, or as HTML, in names that come from others.
+# Characters that would be parsed as markup or HTML, if they occur in names from outside.
 _SPECIAL = re.compile(r"[\\`*\[\]|]")
 _HTML = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
 
 
 def markdown(title: str, sections: Sequence[Section]) -> str:
-    """The whole report; sections without a table or text are left out."""
+    """The whole report. Sections without a table or text are left out."""
     return f"# {escaped(title)}\n\n{sections_markdown(sections)}".rstrip("\n") + "\n"
 
 
 def sections_markdown(sections: Sequence[Section]) -> str:
-    """Each section under its title, without an end of line behind the last."""
+    """Each section under its title. The last line has no line end."""
     parts: list[str] = []
     for section in sections:
         if written := [text for block in section.blocks for text in _block(block)]:
@@ -27,7 +27,7 @@ def sections_markdown(sections: Sequence[Section]) -> str:
 
 
 def escaped(text: str) -> str:
-    r"""Text that Markdown shows as it is, on one line.
+    r"""Text escaped so that Markdown shows it unchanged, on one line.
 
     >>> print(escaped("a|b *c* <script>"))
     a\|b \*c\* &lt;script&gt;

@@ -1,4 +1,4 @@
-"""A report as one HTML file that needs nothing else: no network, no scripts, no fonts."""
+"""A report as one HTML file without external parts: no network, no scripts, no fonts."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from html import escape
 from k2d.report.document import Block, Bullets, Cell, Disagreement, Figure, Paragraph, Section, Stretch, Table
 from k2d.report.style import STYLE
 
-# A browser that honours this fetches nothing and runs nothing, whatever a transcript holds.
+# A browser with this policy loads nothing and runs nothing, whatever a transcript contains.
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; media-src data:"
 
 _LONG_NAME = 40  # characters; longer ones are broken into lines
 _LONG = ' class="long"'
-_NEW = ' class="new"'  # the first row of another group
+_NEW = ' class="new"'  # the first row of a new group
 
 
 def page(title: str, sections: Sequence[Section]) -> str:
@@ -64,7 +64,7 @@ def table_html(table: Table) -> str:
 
 
 def _group_starts(table: Table) -> set[int]:
-    """The rows at which the first name changes, where several rows share one."""
+    """The rows at which the first name changes, if several rows share a name."""
     groups = [row[0].text for row in table.rows]
     if len(set(groups)) == len(groups):
         return set()
@@ -80,7 +80,7 @@ def _section(section: Section, anchor: str) -> str:
 
 
 def _blocks(blocks: Iterable[Block]) -> Iterator[str]:
-    """The blocks in order; figures that follow one another share the width of the page."""
+    """The blocks in order. Neighbouring figures share the width of the page."""
     row: list[str] = []
     for block in blocks:
         if isinstance(block, Figure):
@@ -147,7 +147,7 @@ def _pair(pair: Disagreement) -> str:
 
 
 def _stretches(stretches: tuple[Stretch, ...]) -> str:
-    """The transcript, what is this one's alone marked (by colour and underline)."""
+    """The transcript with the parts that only it contains marked, by colour and underline."""
     if not stretches:
         return '<span class="note">nothing</span>'
     return " ".join(escape(s.text) if s.is_shared else f"<mark>{escape(s.text)}</mark>" for s in stretches)

@@ -1,4 +1,4 @@
-"""Draw with matplotlib into SVG that takes its ink from the page, so that light, dark and paper all work."""
+"""Draw with matplotlib into SVG. The page sets the colours of text and lines, so light, dark and print all work."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from html import escape
 from itertools import cycle
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:  # matplotlib takes a second to import: paid when something is drawn
+if TYPE_CHECKING:  # matplotlib takes a second to import, so it is imported only to draw
     from matplotlib.axes import Axes
 
-# Told apart by people who do not see all colours, on a light and on a dark ground (after Okabe and Ito).
+# Distinguishable with colour blindness, on a light and on a dark background (after Okabe and Ito).
 COLOURS = ("#1f86c9", "#d55e00", "#0a9b74", "#c96a9f", "#c88a00", "#7a6fd0", "#4aa8b8", "#9a7b4f")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 
-INK, RULE = "#010203", "#040506"  # stand for the page's colours until the SVG is written
+INK, RULE = "#010203", "#040506"  # placeholders, replaced by the page's colours when the SVG is written
 _PAGE_COLOURS = {INK: "currentColor", RULE: "var(--rule, #ccc)"}
 
 _STYLE: dict[Any, Any] = {
@@ -50,7 +50,7 @@ _FONT = re.compile(r"'DejaVu Sans', sans-serif|'DejaVu Sans'")
 
 
 def drawn(draw: Callable[[Axes], None], label: str, *, height_in: float = 3.1) -> str:
-    """The SVG of what `draw` puts on a pair of axes; `label` is for people who do not see it."""
+    """The SVG of what `draw` draws on a pair of axes. `label` describes it for screen readers."""
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 
@@ -71,7 +71,7 @@ def markers_of(names: tuple[str, ...]) -> dict[str, str]:
 
 
 def legend_below(axes: Axes, columns: int = 3) -> None:
-    """A legend under the axes, where it covers no data."""
+    """A legend below the axes, so that it covers no data."""
     axes.get_figure().legend(*axes.get_legend_handles_labels(), loc="outside lower left", ncols=columns)  # type: ignore[union-attr]
 
 
@@ -79,7 +79,7 @@ def _for_page(svg: str, label: str) -> str:
     svg = _META.sub("", _HEAD.sub("", svg, count=1))
     for size in _SIZE:
         svg = size.sub(r"\1", svg, count=1)
-    svg = _GROUP_ID.sub("<g", svg)  # the same in every figure of a page
+    svg = _GROUP_ID.sub("<g", svg)  # ids would be the same in every figure of a page
     svg = _FONT.sub("system-ui, sans-serif", svg)
     for stand_in, colour in _PAGE_COLOURS.items():
         svg = svg.replace(stand_in, colour)

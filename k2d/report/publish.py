@@ -20,7 +20,7 @@ RESULTS = "RESULTS.md"
 
 def main(argv: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m k2d report --publish", description=__doc__)
-    parser.add_argument("--publish", action="store_true", help=argparse.SUPPRESS)  # what led here
+    parser.add_argument("--publish", action="store_true", help=argparse.SUPPRESS)  # the caller has checked it
     parser.add_argument("--conf", required=True, metavar="FILE", help="the experiment's config")
     parser.add_argument(
         "overrides", nargs="*", metavar="key=value", help="settings that were changed, such as name=alpha03"
@@ -40,7 +40,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 def published(report: str, command: str, at_commit: str, settings: str) -> str:
-    """A report followed by what is needed to get it again.
+    """A report followed by the command and config that reproduce it.
 
     >>> print(published("# mini\\n", "./run.sh", "ab12", "name: mini\\n"))
     # mini

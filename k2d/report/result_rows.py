@@ -1,4 +1,4 @@
-"""The stored results of an experiment as rows: what stages 8 and 12 wrote, read back."""
+"""The stored results of an experiment as rows, read from the files of stages 8 and 12."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ Raw = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Amount:
+class ChunksAndHours:
     chunks: int
     hours: float
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """What one method kept: a record.json."""
+    """What one method kept: the content of a record.json."""
 
     method: str
     rule: str
@@ -28,11 +28,11 @@ class Selection:
     also: tuple[str, ...]
     settings: Raw
     signature: str
-    n_in: Amount
-    kept: Amount
-    dropped: Mapping[str, Amount]
-    by_course: Mapping[str, tuple[Amount, Amount]]
-    """In and kept."""
+    n_in: ChunksAndHours
+    kept: ChunksAndHours
+    dropped: Mapping[str, ChunksAndHours]
+    by_course: Mapping[str, tuple[ChunksAndHours, ChunksAndHours]]
+    """The amount before selection and the amount kept, by course."""
     loops: Mapping[str, int]
 
     @property
@@ -43,16 +43,16 @@ class Selection:
 
 @dataclass(frozen=True, slots=True)
 class Recall:
-    """Share of the bad labels that one metric drops."""
+    """The share of the bad labels that one metric drops."""
 
     at_most: float | None
-    """Over the thresholds that keep over half of the data."""
+    """The largest recall over the thresholds that keep over half of the data."""
     mean: float | None
 
 
 @dataclass(frozen=True, slots=True)
 class ValidatorStudy:
-    """How well one auxiliary finds bad labels: a score/validator/<auxiliary>.json."""
+    """How well one auxiliary finds bad labels: the content of a score/validator/<auxiliary>.json."""
 
     auxiliary: str
     bad_label_mer: float
@@ -72,10 +72,13 @@ def selection_of(raw: Raw) -> Selection:
         also=tuple(map(str, raw["also"])),
         settings=dict(raw["settings"]),
         signature=str(raw["signature"]),
-        n_in=_amount(raw["in"]),
-        kept=_amount(raw["kept"]),
-        dropped={str(reason): _amount(amount) for reason, amount in raw["dropped"].items()},
-        by_course={str(c): (_amount(each["in"]), _amount(each["kept"])) for c, each in raw["by_course"].items()},
+        n_in=_chunks_and_hours(raw["in"]),
+        kept=_chunks_and_hours(raw["kept"]),
+        dropped={str(reason): _chunks_and_hours(stored) for reason, stored in raw["dropped"].items()},
+        by_course={
+            str(c): (_chunks_and_hours(each["in"]), _chunks_and_hours(each["kept"]))
+            for c, each in raw["by_course"].items()
+        },
         loops={str(side): int(n) for side, n in raw["loops"].items()},
     )
 
@@ -95,8 +98,8 @@ def study_of(raw: Raw) -> ValidatorStudy:
     )
 
 
-def _amount(raw: Raw) -> Amount:
-    return Amount(int(raw["chunks"]), float(raw["hours"]))
+def _chunks_and_hours(raw: Raw) -> ChunksAndHours:
+    return ChunksAndHours(int(raw["chunks"]), float(raw["hours"]))
 
 
 def _share(raw: float | None) -> float | None:

@@ -1,4 +1,4 @@
-"""Tables of scores, in the paper's shape: systems down, test sets across, the best in bold."""
+"""Tables of scores in the paper's layout: systems in rows, test sets in columns, the best in bold."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def mer_table(experiment: Experiment, sets: Sequence[str], caption: str) -> Tabl
 
 
 def language_table(experiment: Experiment, sets: Sequence[str], way: str, caption: str) -> Table:
-    """The paper's Table 3: Mandarin and English apart, aligned in one of the two ways."""
+    """The paper's Table 3: Mandarin and English separately, aligned in one of the two ways."""
     measures = _LANGUAGES[way]
     columns = [(name, measure) for name in sets for measure in measures]
     titles = {measures[0]: "Mandarin", measures[1]: "English"}
@@ -42,7 +42,7 @@ def language_table(experiment: Experiment, sets: Sequence[str], way: str, captio
 
 
 def kinds_table(experiment: Experiment, sets: Sequence[str], caption: str) -> Table:
-    """Which errors: deletions, insertions, substitutions in % of the tokens, and what hallucination looks like."""
+    """Kinds of errors: deletions, insertions and substitutions in % of the tokens, and signs of hallucination."""
     header = ("set", "system", "Del %", "Ins %", "Sub %", "repetitions", "empty", "too long", "missing")
     notes = [
         "Repetitions: how often a character 6-gram comes 5 times within 100 characters. Too long: more text than the "
@@ -53,7 +53,7 @@ def kinds_table(experiment: Experiment, sets: Sequence[str], caption: str) -> Ta
 
 
 def parts_table(experiment: Experiment, sets: Sequence[str], caption: str) -> Table:
-    """Where a student helps or harms: mixed and monolingual utterances, and the places of switching."""
+    """Where a student is better or worse: mixed and monolingual utterances, and positions of switching."""
     shown = [part for part in _PARTS if any(_has_part(experiment, name, part) for name in sets)]
     header = ("set", "system", *(f"{_PARTS[part]}: MER % (n)" for part in shown), "PIER % (n)", "at switches % (n)")
 
@@ -70,7 +70,7 @@ def parts_table(experiment: Experiment, sets: Sequence[str], caption: str) -> Ta
 
 
 def interval_table(experiment: Experiment, sets: Sequence[str], caption: str) -> Table:
-    """How sure each MER is, and on how much it stands."""
+    """The confidence interval of each MER, and the amount of data behind it."""
     header = ("set", "system", "MER %", "interval", "resampled", "tokens", "utterances")
     return Table(
         caption,
@@ -82,7 +82,7 @@ def interval_table(experiment: Experiment, sets: Sequence[str], caption: str) ->
 
 
 def speed_table(experiment: Experiment, sets: Sequence[str], caption: str, *, batched: bool = False) -> Table | None:
-    """Real-time factors with their conditions, None where nothing was timed."""
+    """Real-time factors with their conditions. None if nothing was timed."""
     if not any(experiment.speed(system, name, batched=batched) for system in experiment.systems for name in sets):
         return None
     header = ("set", "system", "RTF", "lowest to highest", "runs", "batch", "threads", "numbers", "device")
@@ -102,7 +102,7 @@ def titled(experiment: Experiment, set_name: str) -> str:
 
 
 def signature_notes(experiment: Experiment, sets: Sequence[str]) -> Iterator[str]:
-    """Which scores were not made in the same way as the others on their set, if any."""
+    """Scores whose signature differs from the others on their set, if any."""
     sets_of: dict[tuple[str, ...], list[str]] = {}
     for name in sets:
         found = (experiment.scores.get((system, name)) for system in experiment.systems)
@@ -128,7 +128,7 @@ def _by_system(
 def _set_rows(
     experiment: Experiment, sets: Sequence[str], cells: Callable[[Score], Iterator[str]]
 ) -> Iterator[tuple[Cell, ...]]:
-    """A row per set and system."""
+    """One row for each set and system."""
     for name in sets:
         for system in experiment.systems:
             if (score := experiment.scores.get((system, name))) is not None:
@@ -168,7 +168,7 @@ def _costs(experiment: Experiment, system: str) -> tuple[Cell, ...]:
 
 
 def speed_notes(experiment: Experiment) -> Iterator[str]:
-    """What the speed-ups stand on, and which are missing."""
+    """How the speed-ups were computed, and which are missing."""
     found = {system: teacher_speed_up(experiment, system) for system in experiment.systems}
     if any(speed.factor is not None for speed in found.values()):
         yield (

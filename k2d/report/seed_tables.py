@@ -1,4 +1,4 @@
-"""Methods over their seeds: mean, spread, and how sure the mean is."""
+"""Methods over their seeds: the mean, the spread, and the confidence interval of the mean."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from k2d.report.score_tables import titled
 from k2d.report.stored import Experiment, method_of
 from k2d.report.wording import number
 
-# Student's t at 97.5 % by degrees of freedom: two to ten seeds.
+# Student's t at 97.5 % for 1 to 9 degrees of freedom, that is for two to ten seeds.
 _T = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262)
 
 
 def seeds_table(experiment: Experiment, sets: Sequence[str], caption: str) -> Table | None:
-    """Mean MER of each method's students ± half of its 95 % interval, None where no method has two seeds."""
+    """The mean MER of each method's students ± half of its 95 % interval. None if no method has two seeds."""
     systems = _by_method(experiment)
     if not systems:
         return None
@@ -35,7 +35,7 @@ def seeds_table(experiment: Experiment, sets: Sequence[str], caption: str) -> Ta
 
 
 def _by_method(experiment: Experiment) -> dict[str, list[str]]:
-    """The students of each method that has several."""
+    """The students of each method that has more than one."""
     found: dict[str, list[str]] = {}
     for system in experiment.systems:
         if method_of(system) != system:

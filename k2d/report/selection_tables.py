@@ -1,4 +1,4 @@
-"""Tables of stage 8: what each method kept and why it dropped the rest; and how well each validator judges."""
+"""Tables of stage 8: what each method kept, why it dropped the rest, and how well each validator judges."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from k2d.select.metrics import METRICS
 
 
 def selection_table(experiment: Experiment, caption: str) -> Table:
-    """One row per method: its rule, and what it kept of what came in."""
+    """One row for each method: its rule, and the share of its input that it kept."""
     header = ("method", "rule", "α", "auxiliary", "also", "chunks in", "hours in", "chunks kept", "hours kept", "kept")
     rows = tuple(_selection(selection) for selection in experiment.selections.values())
     return Table(caption, header, rows, n_names=2, notes=("Kept: share of the hours.",))
 
 
 def reasons_table(experiment: Experiment, caption: str) -> Table:
-    """Why chunks were dropped. Kept and dropped add up to what came in; if they do not, a note says so."""
+    """Why chunks were dropped. Kept and dropped must add up to the input; if they do not, a note reports it."""
     header = ("method", "reason", "chunks", "hours", "share of hours")
     rows = tuple(
         names(s.method, reason, f"{amount.chunks:,}", number(amount.hours), share(_part(amount.hours, s.n_in.hours)))
@@ -28,7 +28,7 @@ def reasons_table(experiment: Experiment, caption: str) -> Table:
 
 
 def course_table(experiment: Experiment, caption: str) -> Table | None:
-    """Whose lectures are lost: hours kept by course and method; None where no courses are known."""
+    """The hours kept by course and method, which shows whose lectures are lost. None if courses are unknown."""
     selections = list(experiment.selections.values())
     courses = sorted({course for s in selections for course in s.by_course})
     if not courses:
@@ -42,7 +42,7 @@ def course_table(experiment: Experiment, caption: str) -> Table | None:
 
 
 def loops_table(experiment: Experiment, caption: str) -> Table:
-    """How often the n-gram test fired, on either side and on both."""
+    """How often the n-gram test found a loop in the label, in the opinion, and in both."""
     sides = list(dict.fromkeys(side for s in experiment.selections.values() for side in s.loops))
     rows = tuple(
         names(s.method, *(f"{s.loops[side]:,}" if side in s.loops else NOTHING for side in sides))
@@ -52,7 +52,7 @@ def loops_table(experiment: Experiment, caption: str) -> Table:
 
 
 def validator_table(experiment: Experiment, caption: str) -> Table:
-    """The paper's Table 5: how many of the bad labels each validator finds, and what it costs."""
+    """The paper's Table 5: how many of the bad labels each validator finds, and its cost."""
     metrics = [m for m in METRICS if any(m in study.by_metric for study in experiment.studies.values())]
     header = (
         "validator",

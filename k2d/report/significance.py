@@ -1,4 +1,4 @@
-"""Which differences are real: every system against the teacher, and against the student that learned from all data."""
+"""Which differences are significant: every system against the teacher and the student that learned from all data."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ _MARK = "✓"
 
 
 def baselines(config: Config) -> list[str]:
-    """The teacher, and the first student whose method keeps everything."""
+    """The teacher, and the first student whose method keeps all chunks."""
     everything = [method for method, chosen in config.select.methods.items() if chosen.rule == "none"]
     return [TEACHER, *(f"{method}-s{config.distill.seeds[0]}" for method in everything[:1])]
 
 
 def significance_table(exp: Path, config: Config, sets: Sequence[str], caption: str) -> Table | None:
-    """The paired bootstrap and MAPSSWE on every set; None where there is nothing to compare."""
+    """The paired bootstrap and MAPSSWE on every set. None if there is nothing to compare."""
     try:
         systems = [system for system in systems_in([exp]) if not system.name.endswith(CTC_ROW)]
     except K2DError:

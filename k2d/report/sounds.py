@@ -1,4 +1,4 @@
-"""Sounds inside a page: cut from the recordings, up to a size that a page can hold."""
+"""Audio clips inside a page, cut from the recordings, up to the size limit of a page."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ _HEAD = "data:audio/flac;base64,"
 
 
 class Clips:
-    """Cuts sounds until the page is full."""
+    """Cuts clips until the page is full."""
 
     def __init__(self, max_bytes: int = MAX_PAGE_BYTES) -> None:
         self.max_bytes = max_bytes
         self.n_bytes = 0
 
     def cut(self, audio: str, span_s: tuple[float, float] | None) -> Clip:
-        """A stretch of a recording (None: all of it), one channel at 16 kHz."""
+        """A stretch of a recording (None: the whole recording), one channel at 16 kHz."""
         if self.n_bytes >= self.max_bytes:
             return self._too_much()
         try:
@@ -38,4 +38,4 @@ class Clips:
         return Clip(uri)
 
     def _too_much(self) -> Clip:
-        return Clip(why_not=f"the sounds of a page are held to {self.max_bytes / 1e6:g} MB")
+        return Clip(why_not=f"a page has at most {self.max_bytes / 1e6:g} MB of audio")

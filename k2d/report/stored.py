@@ -42,33 +42,33 @@ ResultRow = TypeVar("ResultRow")
 
 @dataclass(frozen=True, slots=True)
 class Experiment:
-    """Everything that a report shows, by name. Systems, sets and methods come in the order of the config."""
+    """All contents of a report, by name. Systems, sets and methods are in the order of the config."""
 
     roles: Mapping[str, str]
-    """Role of every set that is decoded, by set."""
+    """The role of each set that is decoded, by set."""
     systems: tuple[str, ...]
     scores: Mapping[tuple[str, str], Score]
     """By system and set."""
     speeds: Mapping[str, Speeds]
-    """By set, way and system."""
+    """By set, way of decoding and system."""
     parameters: Mapping[str, int]
     selections: Mapping[str, Selection]
     studies: Mapping[str, ValidatorStudy]
     distances: Mapping[str, DistanceSummary]
     trainings: tuple[Training, ...]
-    """Of the models that were trained here."""
+    """The trainings of all models that were trained here."""
     stamps: tuple[tuple[str, Stamp], ...]
-    """Of every finished folder, with its name."""
+    """The stamps of all finished folders, by name."""
     missing: tuple[str, ...]
-    """What the config asks for and is not there yet."""
+    """What the config asks for and has not been made yet."""
 
     def sets(self, *roles: str) -> list[str]:
-        """The sets of these roles for which any system has a score."""
+        """The sets of these roles that have at least one score."""
         scored = {name for _, name in self.scores}
         return [name for name, role in self.roles.items() if role in roles and name in scored]
 
     def speed(self, system: str, set_name: str, *, batched: bool = False) -> RealTimeFactor | None:
-        """How fast a system is on a set, None where that was not measured."""
+        """The speed of a system on a set. None if it was not measured."""
         found = self.speeds.get(set_name, {}).get(BATCHED if batched else SINGLE, {})
         return found.get(system)
 
@@ -77,7 +77,7 @@ class Experiment:
         return any(found[BATCHED] for found in self.speeds.values())
 
     def selection_behind(self, system: str) -> Selection | None:
-        """The selection that a student learned from, by its name."""
+        """The selection that a student learned from."""
         return self.selections.get(method_of(system))
 
 
@@ -91,12 +91,12 @@ def method_of(system: str) -> str:
 
 @dataclass
 class Shelf:
-    """Reads files one after the other and remembers which of them could not be read."""
+    """Reads files one after another and records those that could not be read."""
 
     unreadable: list[str] = field(default_factory=list)
 
     def read(self, path: Path, stage: int, of: Callable[[Any], ResultRow]) -> ResultRow | None:
-        """A JSON file as a row, None (and a line for people) if it is damaged."""
+        """A JSON file as a row. If it is damaged, None, and a message is recorded."""
         try:
             return of(json.loads(path.read_text(encoding="utf-8")))
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as problem:
@@ -111,7 +111,7 @@ class Shelf:
 
 
 def read_experiment(config: Config, layout: Layout) -> Experiment:
-    """Read whatever is there."""
+    """Read all results that exist."""
     shelf, exp = Shelf(), layout.exp
     scores = {(row.model, row.set): row for _, row in shelf.rows(score_files(exp), 12, score_of)}
     selections = {row.method: row for _, row in shelf.rows(selection_files(exp), 8, selection_of)}
@@ -156,7 +156,7 @@ def study_files(exp: Path) -> list[Path]:
 
 
 def distance_files(exp: Path) -> list[Path]:
-    """Of every auxiliary; where there is none, stage 8 writes a table whose folder's name begins with `_`."""
+    """The tables of all auxiliaries. Without one, stage 8 writes a table to a folder whose name starts with `_`."""
     return [path for path in exp.glob(f"{SELECTIONS}/{DISTANCES}/[!_]*/distances.tsv") if _is_published(path, exp)]
 
 
@@ -169,17 +169,17 @@ def training_files(exp: Path) -> list[Path]:
 
 
 def expected_systems(config: Config) -> list[str]:
-    """The systems that the table has: the teacher, and what stage 10 trains."""
+    """The systems that the table must have: the teacher and the models that stage 10 trains."""
     return [TEACHER, *config.students()]
 
 
 def _is_published(path: Path, exp: Path) -> bool:
-    """Whether no folder on the way is still being made (or being replaced)."""
+    """Whether all folders of the path are complete, and none is being made or replaced."""
     return not any(part.startswith(".") for part in path.relative_to(exp).parts)
 
 
 def _parameters(exp: Path, shelf: Shelf) -> Iterator[tuple[str, int]]:
-    """A model that is decoded by CTC alone works without its decoder."""
+    """The numbers of parameters. A model that is decoded by CTC alone does not use its decoder."""
     for path, counts in shelf.rows(parameter_files(exp), 10, lambda raw: (int(raw["total"]), raw.get("decoder", 0))):
         yield path.parent.name, counts[0]
         yield f"{path.parent.name}{CTC_ROW}", counts[0] - int(counts[1])
@@ -228,7 +228,7 @@ def _stamps(exp: Path, shelf: Shelf) -> Iterator[tuple[str, Stamp]]:
 
 
 def _roles(config: Config, scores: Mapping[tuple[str, str], Score]) -> dict[str, str]:
-    """Roles by set: those of the config, then those of sets added by --corpus (out of domain if they name none)."""
+    """The role of each set: from the config, or out of domain for sets added by --corpus."""
     roles = {name: role for name, role in config.corpora.roles().items() if role in SCORED_ROLES}
     for score in scores.values():
         roles.setdefault(score.set, score.role if score.role in SCORED_ROLES else "out_domain")
@@ -241,7 +241,7 @@ def _in_order(found: set[str], expected: list[str]) -> tuple[str, ...]:
 
 
 def _missing_scores(config: Config, scores: Mapping[tuple[str, str], Score]) -> Iterator[str]:
-    """Systems that lack the same sets share a line."""
+    """Missing scores. Systems that lack the same sets share a line."""
     sets = [*config.corpora.dev, *config.corpora.in_domain, *config.corpora.out_domain]
     without: dict[tuple[str, ...], list[str]] = {}
     for system in expected_systems(config):

@@ -1,4 +1,4 @@
-"""How the page looks: light and dark, on paper and on a phone."""
+"""The style sheet of the page: light and dark, for print and for phones."""
 
 STYLE = """
 :root { color-scheme: light dark; --ink: #1d2329; --faint: #5b6672; --rule: #d5dae0; --ground: #ffffff;

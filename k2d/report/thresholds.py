@@ -1,4 +1,4 @@
-"""What can be read from distances.tsv: how much each threshold keeps, and which chunks to listen to."""
+"""Read distances.tsv: how much each threshold would keep, and which chunks to listen to."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ KINDS: tuple[Kind, ...] = ("teacher loops", "auxiliary loops", "no loop")
 
 @dataclass(frozen=True, slots=True)
 class DistanceSummary:
-    """The distances of one auxiliary, summed up in bounded memory."""
+    """The distances of one auxiliary, summarised in bounded memory."""
 
     total_s: float
     n_chunks: int
     n_empty: int
-    """Chunks without a teacher's label: no threshold keeps them."""
+    """Chunks with an empty label. No threshold keeps them."""
     seconds_at: Mapping[str, Mapping[float, float]]
-    """Seconds of speech by metric and distance, chunks without a label left out."""
+    """Seconds of speech by metric and distance, without chunks whose label is empty."""
     worst: tuple[ChunkRow, ...]
 
     def kept_share(self, metric: str, alpha: float) -> float:
-        """Share of the hours that a threshold would keep."""
+        """The share of the hours that a threshold would keep."""
         kept_s = sum(seconds for distance, seconds in self.seconds_at[metric].items() if distance <= alpha)
         return kept_s / self.total_s if self.total_s else 0.0
 
 
 def summed_up(rows: Iterable[ChunkRow], n_worst: int) -> DistanceSummary:
-    """Go once through the rows. Distances have four decimals, so there are few different ones, however many chunks."""
+    """Summarise the rows in one pass. Distances have four decimals, so there are few different values."""
     seconds_at: dict[str, defaultdict[float, float]] = {metric: defaultdict(float) for metric in METRICS}
     worst = _Worst(n_worst)
     total_s, n_chunks, n_empty = 0.0, 0, 0
@@ -59,7 +59,7 @@ def kind_of(row: ChunkRow) -> Kind:
 
 
 class _Worst:
-    """The largest MERs of each kind, and a choice from the kinds in turn: loops would fill the list alone."""
+    """The chunks with the largest MER of each kind. Kinds take turns, because loops alone would fill the list."""
 
     def __init__(self, n_wanted: int) -> None:
         self.n_wanted = n_wanted

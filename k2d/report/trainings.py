@@ -1,4 +1,4 @@
-"""How the models were trained: a table, and their curves. From the files that stages 3, 4 and 10 save with a model."""
+"""How the models were trained: a table and curves, from the files that stages 3, 4 and 10 save with a model."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 CURVES = "curves.csv"
-_N_POINTS = 200  # of a curve, each the mean of the steps around it
+_N_POINTS = 200  # of a curve; each point is the mean of the steps around it
 
 
 @dataclass(frozen=True, slots=True)
 class Training:
-    """The record of a training, and its loss."""
+    """The record of a training, with its loss."""
 
     model: str
     steps: int
     train_s: float
     between_s: float
-    """In decoding development data and writing checkpoints."""
+    """The time for decoding development data and writing checkpoints."""
     waiting_share: float
     error_rates: Mapping[int, float]
-    """Of free-running decoding, by step."""
+    """The error rate of free-running decoding, by step."""
     chosen_steps: tuple[int, ...]
     final_error_rate: float | None
     undertrained: bool | None
     loss: tuple[tuple[float, float], ...] = ()
-    """By step, made smooth."""
+    """The smoothed loss, by step."""
 
 
 def training_of(raw: Mapping[str, Any], model: str, loss: Sequence[tuple[float, float]] = ()) -> Training:
@@ -58,7 +58,7 @@ def training_of(raw: Mapping[str, Any], model: str, loss: Sequence[tuple[float, 
 
 
 def read_loss(path: Path) -> list[tuple[float, float]]:
-    """The loss by step over all phases, as the means of some two hundred stretches."""
+    """The loss by step over all phases, averaged over about two hundred stretches."""
     with path.open(encoding="utf-8", newline="") as file:
         rows = [(int(row["total_step"]), float(row["loss"])) for row in csv.DictReader(file)]
     size = max(1, len(rows) // _N_POINTS)
@@ -67,7 +67,7 @@ def read_loss(path: Path) -> list[tuple[float, float]]:
 
 
 def training_table(trainings: Sequence[Training]) -> Table:
-    """One row per model that was trained here."""
+    """One row for each model that was trained here."""
     header = ("model", "steps", "minutes", "waiting for data", "measured", "last error %", "chosen steps", "remark")
     rows = tuple(names(*_row(training)) for training in trainings)
     note = (
@@ -90,7 +90,7 @@ def _row(training: Training) -> Iterator[str]:
 
 
 def training_figures(trainings: Sequence[Training]) -> Iterator[Figure]:
-    """The loss of each training, and the error rate where it was measured more than once."""
+    """The loss of each training, and its error rate if it was measured more than once."""
     colours = colours_of(tuple(training.model for training in trainings))
     with_loss = [training for training in trainings if training.loss]
     if with_loss:

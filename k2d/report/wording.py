@@ -1,4 +1,4 @@
-"""How figures are written: decimals, thousands, a true minus, a dash where there is nothing."""
+"""How numbers are written: decimals, thousands, a true minus sign, and a dash for a missing value."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def number(value: float | None, decimals: int = 2, unit: str = "") -> str:
 
 
 def rate(value: ErrorRate) -> str:
-    """A rate in percent, with its reference tokens.
+    """A rate in percent, with the number of reference tokens.
 
     >>> rate(ErrorRate(n=1200, s=90)), rate(ErrorRate())
     ('7.50 (1,200)', '–')

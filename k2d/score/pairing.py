@@ -16,11 +16,11 @@ LONGEST_BLOCK = 10
 
 @dataclass(frozen=True, slots=True)
 class Texts:
-    """The lines of a `text` file by id, in order of id, and what had to be mended to read them."""
+    """The lines of a `text` file by id, in order of id, and what was normalised to read them."""
 
     path: Path
     rows: Mapping[str, str]
-    mended: tuple[str, ...]
+    normalised: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,7 +33,7 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """A finished score, and what was mended to read the texts."""
+    """A finished score, and what was normalised to read the texts."""
 
     score: SetScore
     record: Record
@@ -52,7 +52,7 @@ def score_files(task: Task, folder: Path | None) -> Scored:
     record = record_of(score, heading)
     if folder is not None:
         write_record(folder, record)
-    notes = tuple(f"{shown(texts.path)}: {note}" for texts in (references, hypotheses) for note in texts.mended)
+    notes = tuple(f"{shown(texts.path)}: {note}" for texts in (references, hypotheses) for note in texts.normalised)
     return Scored(score, record, notes)
 
 

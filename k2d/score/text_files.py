@@ -31,14 +31,14 @@ def _read(path: Path, kind: str) -> Texts:
         with_line_numbers(report)
         lines = report.lines(Treatment.REJECT)
         raise K2DError("\n".join([f"{shown(path)}: {n_faults} {'fault' if n_faults == 1 else 'faults'}", *lines]))
-    return Texts(path, rows, tuple(_told(report)))
+    return Texts(path, rows, tuple(_normalised(report)))
 
 
-def _told(report: FaultReport) -> list[str]:
-    """What was mended, counted by kind, with the first place."""
+def _normalised(report: FaultReport) -> list[str]:
+    """What was normalised, counted by kind, with the first place."""
     first = {fault.code: fault for fault in reversed(report.kept)}
     counts = {code: n for (treatment, code), n in report.counts.items() if treatment is Treatment.NORMALISE}
-    return [f"mended {n:,} × [{code}], first {first[code]}" for code, n in sorted(counts.items())]
+    return [f"normalised {n:,} × [{code}], first {first[code]}" for code, n in sorted(counts.items())]
 
 
 def read_references(texts: Texts) -> list[Spoken]:

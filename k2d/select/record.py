@@ -10,8 +10,8 @@ from k2d.select.chunk_row import ChunkRow
 
 
 @dataclass
-class Amount:
-    """Chunks and their time; in whole milliseconds, so that sums are exact."""
+class RunningTotal:
+    """A number of chunks and their duration. Whole milliseconds make the sums exact."""
 
     n_chunks: int = 0
     duration_ms: int = 0
@@ -32,8 +32,8 @@ class Amount:
 class InAndKept:
     """What there was, and what of it was kept."""
 
-    total: Amount = field(default_factory=Amount)
-    kept: Amount = field(default_factory=Amount)
+    total: RunningTotal = field(default_factory=RunningTotal)
+    kept: RunningTotal = field(default_factory=RunningTotal)
 
     def as_json(self) -> dict[str, Any]:
         return {"in": self.total.as_json(), "kept": self.kept.as_json()}
@@ -44,7 +44,7 @@ class SelectionTally:
     """The sums of one method."""
 
     all: InAndKept = field(default_factory=InAndKept)
-    dropped: dict[str, Amount] = field(default_factory=lambda: defaultdict(Amount))
+    dropped: dict[str, RunningTotal] = field(default_factory=lambda: defaultdict(RunningTotal))
     by_course: dict[str, InAndKept] = field(default_factory=lambda: defaultdict(InAndKept))
     loops: dict[str, int] = field(default_factory=lambda: dict.fromkeys(("teacher", "auxiliary", "both"), 0))
 

@@ -15,7 +15,7 @@ from k2d.core.errors import MissingInput, UsageError
 from k2d.core.layout import experiment_layout, shown
 from k2d.select.chunk_row import ChunkRow
 from k2d.select.metrics import METRICS
-from k2d.select.record import Amount
+from k2d.select.record import RunningTotal
 from k2d.select.table_files import DISTANCES, read_distances
 
 _MOST_STEPS = 1000
@@ -68,15 +68,15 @@ class Sweep:
     """What there is, and what each metric would keep at each α."""
 
     alphas: Sequence[float]
-    total: Amount = field(default_factory=Amount)
-    empty_teacher: Amount = field(default_factory=Amount)
-    kept: dict[str, list[Amount]] = field(default_factory=dict)
+    total: RunningTotal = field(default_factory=RunningTotal)
+    empty_teacher: RunningTotal = field(default_factory=RunningTotal)
+    kept: dict[str, list[RunningTotal]] = field(default_factory=dict)
 
 
 def sweep(rows: Iterable[ChunkRow], alphas: Sequence[float]) -> Sweep:
     """Read the rows once: each counts for the first α that keeps it, and so for all later ones."""
     found = Sweep(alphas)
-    first_kept = {metric: [Amount() for _ in range(len(alphas) + 1)] for metric in METRICS}
+    first_kept = {metric: [RunningTotal() for _ in range(len(alphas) + 1)] for metric in METRICS}
     for row in rows:
         found.total.add(row.duration_s)
         if row.distances.n_a == 0:
@@ -88,10 +88,10 @@ def sweep(rows: Iterable[ChunkRow], alphas: Sequence[float]) -> Sweep:
     return found
 
 
-def _sums(amounts: Iterable[Amount]) -> Iterator[Amount]:
-    total = Amount()
+def _sums(amounts: Iterable[RunningTotal]) -> Iterator[RunningTotal]:
+    total = RunningTotal()
     for amount in amounts:
-        total = Amount(total.n_chunks + amount.n_chunks, total.duration_ms + amount.duration_ms)
+        total = RunningTotal(total.n_chunks + amount.n_chunks, total.duration_ms + amount.duration_ms)
         yield total
 
 
@@ -106,6 +106,6 @@ def _table(auxiliary: str, found: Sweep) -> Iterator[str]:
         yield f"{alpha:<5g}" + "".join(f"{_cell(found.kept[metric][number], total):>24}" for metric in METRICS)
 
 
-def _cell(kept: Amount, total: Amount) -> str:
+def _cell(kept: RunningTotal, total: RunningTotal) -> str:
     share = 100 * kept.n_chunks / total.n_chunks if total.n_chunks else 0.0
     return f"{kept.n_chunks:,}  {share:.1f} %  {kept.hours:,.2f} h"

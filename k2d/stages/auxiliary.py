@@ -6,14 +6,14 @@ from pathlib import Path
 
 from k2d.core.errors import UsageError
 from k2d.core.layout import TEACHER
-from k2d.fitting.labelled_model import VERSION as TRAINING_VERSION
-from k2d.fitting.labelled_model import LabelledModel, make_model, unit_of
+from k2d.fitting.teacher_or_auxiliary import VERSION as TRAINING_VERSION
+from k2d.fitting.teacher_or_auxiliary import TeacherOrAuxiliary, make_teacher_or_auxiliary, unit_of
 from k2d.pipeline.job import Counts, Job, Unit
 
 VERSION = TRAINING_VERSION
 
 
-def units(job: Job) -> list[Unit[LabelledModel]]:
+def units(job: Job) -> list[Unit[TeacherOrAuxiliary]]:
     """One for each that decodes here, in the order of the config."""
     auxiliaries = job.config.decoding_auxiliaries()
     if TEACHER in job.config.auxiliaries:
@@ -21,6 +21,6 @@ def units(job: Job) -> list[Unit[LabelledModel]]:
     return [unit_of(name, recogniser, f"auxiliaries.{name}", job) for name, recogniser in auxiliaries.items()]
 
 
-def make(unit: Unit[LabelledModel], job: Job, folder: Path) -> Counts:
+def make(unit: Unit[TeacherOrAuxiliary], job: Job, folder: Path) -> Counts:
     """Make an auxiliary's folder."""
-    return make_model("auxiliary", unit, job, folder)
+    return make_teacher_or_auxiliary("auxiliary", unit, job, folder)

@@ -36,7 +36,7 @@ from k2d.data.kaldi.selection import write_lines
 from k2d.data.label_segments import segment_id
 from k2d.data.rows import Hypothesis, Rejected, Utterance
 from k2d.pipeline.job import Counts, Job, Unit
-from k2d.pipeline.rejects import check_bad, write_rejected
+from k2d.pipeline.rejected_items import check_bad, write_rejected
 from k2d.select.chunk_reader import COURSES, LOGPROBS
 
 VERSION = 1
@@ -90,7 +90,7 @@ def units(job: Job) -> list[Unit[Chunking]]:
 
 
 def _unit(split: str, job: Job) -> Unit[Chunking]:
-    pseudo, data = _pseudo(split, job), job.layout.split(split)
+    pseudo, data = job.layout.pseudo_labels(split), job.layout.split(split)
     record, courses = pseudo / RECORD, data / COURSES
     inputs = [pseudo / HYPOTHESES, data / "wav.scp", *([courses] if courses.exists() else [])]
     chunk, max_s = job.config.chunk, job.config.chunk.max_s
@@ -100,10 +100,6 @@ def _unit(split: str, job: Job) -> Unit[Chunking]:
         inputs.append(record)
     content = Chunking(split, chunk.duration, max_s, job.config.teacher.guesses_language)
     return Unit(job.layout.chunks(split), content, tuple(inputs))
-
-
-def _pseudo(split: str, job: Job) -> Path:
-    return job.layout.pseudo_labels(split)
 
 
 def _max_s(record: Path, job: Job) -> float:
@@ -154,8 +150,9 @@ def _known_max_s(chunking: Chunking) -> float:
 def _labelled(unit: Unit[Chunking], job: Job, folder: Path) -> Iterator[Labelled]:
     """Each recording that has a pseudo-label, with its chunks."""
     split, max_s, duration = unit.content.split, _known_max_s(unit.content), unit.content.duration
-    hypotheses = _hypotheses_with_audio(_pseudo(split, job) / HYPOTHESES, job.layout.split(split))
-    total = sum(1 for _ in read_lines(_pseudo(split, job) / HYPOTHESES))
+    path = job.layout.pseudo_labels(split) / HYPOTHESES
+    hypotheses = _hypotheses_with_audio(path, job.layout.split(split))
+    total = sum(1 for _ in read_lines(path))
     packed = (Labelled(each, audio, pack(each, max_s, duration)) for each, audio in hypotheses)
     labelled = _with_audio(packed, folder / AUDIO, split, job.nj) if unit.content.is_cut else packed
     return track(labelled, f"{split}: packing segments", total, "recordings")
@@ -261,7 +258,7 @@ def _write_tables(folder: Path, scratch: Path) -> None:
 
 
 def _write_courses(folder: Path, courses: Path, scratch: Path) -> None:
-    """Tell the course of each recording of the chunks' directory, where it is known."""
+    """Write the course of each recording of the chunks' directory, if it is known."""
     if courses.exists():
         own_audio = not (folder / "segments").exists()
         known = map(split_row, sort_lines(read_lines(courses), scratch))

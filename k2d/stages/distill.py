@@ -1,4 +1,4 @@
-"""Stage 10: a student for each method and seed learns from what the method kept; controls learn beside them."""
+"""Stage 10: train a student for each method and seed on the chunks that the method kept, and the controls."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from k2d.config import Config, settings_of
 from k2d.core.errors import UsageError
 from k2d.core.layout import STUDENT, TEACHER
-from k2d.fitting.table_row import ROWS, Row, pool_phase_settings, train_row
+from k2d.fitting.student_or_control import CONTROLS, TrainingKind, pool_phase_settings, train_student_or_control
 from k2d.pipeline.job import Counts, Job, Unit
 from k2d.pipeline.unit_status import recipe_of
 from k2d.train.sharing import check_batch
@@ -21,7 +21,7 @@ _NOT_DECIDING = ("batch_size", "beam", "ctc_rows")  # of how checkpoints are dec
 
 
 @dataclass(frozen=True, slots=True)
-class TrainedRow:
+class TrainedSystem:
     """A student or a control, trained with one seed."""
 
     name: str
@@ -32,8 +32,8 @@ class TrainedRow:
     """What a control takes over from the teacher's training; None for a student."""
 
     @property
-    def row(self) -> Row:
-        return ROWS.get(self.name, Row.STUDENT)
+    def kind(self) -> TrainingKind:
+        return CONTROLS.get(self.name, TrainingKind.STUDENT)
 
     @property
     def model(self) -> str:
@@ -41,7 +41,7 @@ class TrainedRow:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What decides a student: its data, its beginning, the objective, and by what its checkpoints are chosen."""
+        """What decides the result: data, initial weights, objective, and the measure that chooses checkpoints."""
         config = self.config
         distill = settings_of(config.distill)
         for other in ("seeds", "controls", "keep_encoded"):
@@ -59,21 +59,21 @@ class TrainedRow:
         }
 
 
-def units(job: Job) -> list[Unit[TrainedRow]]:
-    """A student (or a control) and a seed is a unit."""
+def units(job: Job) -> list[Unit[TrainedSystem]]:
+    """One unit for each student or control and each seed."""
     config = job.config
     clashing = sorted({*config.select.methods} & {*config.distill.controls})
     if clashing:
         raise UsageError(f"select.methods.{clashing[0]}: this name is a control's; give the method another")
     training = config.distill.training
     check_batch("distill.training", training.batch_size, training.accumulate, job.n_processes)
-    return [_unit(row, seed, job) for row, seed in config.students().values()]
+    return [_unit(name, seed, job) for name, seed in config.students().values()]
 
 
-def _unit(name: str, seed: int, job: Job) -> Unit[TrainedRow]:
+def _unit(name: str, seed: int, job: Job) -> Unit[TrainedSystem]:
     config, layout = job.config, job.layout
-    is_control = name in ROWS
-    row = TrainedRow(name, seed, config, pool_phase_settings(job) if is_control else None)
+    is_control = name in CONTROLS
+    system = TrainedSystem(name, seed, config, pool_phase_settings(job) if is_control else None)
     if is_control:
         data = [layout.split(split) for split in config.corpora.labelled]
         if not data:
@@ -81,14 +81,14 @@ def _unit(name: str, seed: int, job: Job) -> Unit[TrainedRow]:
     else:
         data = [layout.selection(name)]
     pseudo = [layout.pseudo_labels(split) for split in config.corpora.unlabelled]  # the held-out recordings' text
-    models = [layout.model(TEACHER), *([] if row.row is Row.TEACHER_MORE else [layout.model(STUDENT)])]
-    return Unit(layout.model(row.model), row, (*models, *data, *pseudo), added=frozenset({"pool_phase"}))
+    models = [layout.model(TEACHER), *([] if system.kind is TrainingKind.TEACHER_MORE else [layout.model(STUDENT)])]
+    return Unit(layout.model(system.model), system, (*models, *data, *pseudo), added=frozenset({"pool_phase"}))
 
 
-def make(unit: Unit[TrainedRow], job: Job, folder: Path) -> Counts:
+def make(unit: Unit[TrainedSystem], job: Job, folder: Path) -> Counts:
     """Train one student."""
-    row = unit.content
+    system = unit.content
     splits = sorted(job.config.corpora.unlabelled)  # the recipe does not hold in which order the config names them
-    kept = {split: job.layout.kept(row.name, split) for split in splits}
+    kept = {split: job.layout.kept(system.name, split) for split in splits}
     recipe = recipe_of("distill", VERSION, unit, job)
-    return train_row(row.row, row.model, row.seed, kept, recipe, job, folder)
+    return train_student_or_control(system.kind, system.model, system.seed, kept, recipe, job, folder)

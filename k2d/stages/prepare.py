@@ -28,8 +28,8 @@ from k2d.data.kaldi.validation import AudioLevel, Checks
 from k2d.data.recordings import Probed, probe_recordings
 from k2d.data.rows import Utterance
 from k2d.pipeline.job import Counts, Job, Unit
-from k2d.pipeline.rejects import FILE as REJECTED
-from k2d.pipeline.rejects import check_bad, write_rejected
+from k2d.pipeline.rejected_items import FILE as REJECTED
+from k2d.pipeline.rejected_items import check_bad, write_rejected
 
 VERSION = 1
 

@@ -12,7 +12,7 @@ from k2d.inference.answer_cache import cache_of
 from k2d.inference.decode_job import VERSION as DECODER_VERSION
 from k2d.inference.decode_job import DecodeJob, decode_settings, plan_long_recordings
 from k2d.inference.external import ELSEWHERE, external_file, take_labels
-from k2d.inference.output import decode_to_folder
+from k2d.inference.hypothesis_folder import decode_to_folder
 from k2d.pipeline.job import Counts, Job, Unit
 
 VERSION = DECODER_VERSION

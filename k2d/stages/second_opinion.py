@@ -18,7 +18,7 @@ from k2d.inference.decode_job import VERSION as DECODER_VERSION
 from k2d.inference.decode_job import DecodeJob, Item, decode_settings, plan_decoding
 from k2d.inference.dispatch import decode_items
 from k2d.inference.external import ELSEWHERE, external_file, take_opinions
-from k2d.inference.output import DecodingTally, decoding_record, finish_folder, write_record, write_timing
+from k2d.inference.hypothesis_folder import DecodingTally, decoding_record, finish_folder, write_record, write_timing
 from k2d.pipeline.job import Counts, Job, Unit
 
 VERSION = DECODER_VERSION

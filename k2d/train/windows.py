@@ -38,7 +38,7 @@ class Placed:
     utterance: int
     start: int
     end: int
-    heard: float = 1.0
+    share: float = 1.0
     """The share of the utterance that lies within the window."""
 
 
@@ -72,6 +72,6 @@ def timed_text(placed: Sequence[Placed], texts: Sequence[str], time_step_s: floa
     '<0.20>你好<1.40><2.00>hello<3.00>'
     """
     return "".join(
-        f"<{p.start * time_step_s:.2f}>{heard_text(texts[p.utterance], p.heard)}<{p.end * time_step_s:.2f}>"
+        f"<{p.start * time_step_s:.2f}>{heard_text(texts[p.utterance], p.share)}<{p.end * time_step_s:.2f}>"
         for p in placed
     )

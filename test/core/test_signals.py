@@ -16,7 +16,7 @@ from k2d.core.signals import Ended, ending_on_signals
 from k2d.decode import cli
 from k2d.inference.answer_cache import Answer, write_answer
 from k2d.pipeline.answer_parts import new_part
-from k2d.pipeline.leftovers import describe_kept
+from k2d.pipeline.kept_progress import describe_kept
 
 GO_ON = "the same command goes on from there"
 

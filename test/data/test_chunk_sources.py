@@ -61,9 +61,9 @@ def test_a_part_of_a_directory_keeps_it(tmp_path):
     [
         ({"utt2dur": "a 1.0\n"}, "neither segments nor utt2source, .*; run stage 6 \\(chunk\\) again"),
         ({"utt2source": "a r1 1.0\n"}, "utt2source:1: expected recording, then start and end of each piece, found"),
-        ({"utt2source": "a r1 1.0 2.0 1.5 3.0\n"}, "'a' .*r1 1.0 2.0 1.5 3.0.*each piece after the one before"),
-        ({"utt2source": "a r1 2.0 2.0\n"}, "'a' .*each piece after the one before"),
-        ({"segments": "a r1 2.0 1.0\n"}, "'a' .*each piece after the one before"),
+        ({"utt2source": "a r1 1.0 2.0 1.5 3.0\n"}, "'a' .*r1 1.0 2.0 1.5 3.0.*each after the one before"),
+        ({"utt2source": "a r1 2.0 2.0\n"}, "'a' .*each after the one before"),
+        ({"segments": "a r1 2.0 1.0\n"}, "'a' .*each after the one before"),
     ],
 )
 def test_what_is_no_source_is_refused(tmp_path, tables, message):

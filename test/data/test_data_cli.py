@@ -31,7 +31,9 @@ def test_a_valid_directory_ends_in_0_and_a_summary(make_dir):
     folder = make_dir()
     result = call("validate", "--audio", "none", folder)
     assert (result.returncode, result.stderr) == (0, "")
-    expected = f"{folder}: valid: 3 utterances, 3 recordings, 2 speakers; 0 errors, 0 bad items, 0 mended, 0 warnings"
+    expected = (
+        f"{folder}: valid: 3 utterances, 3 recordings, 2 speakers; 0 errors, 0 bad items, 0 normalised, 0 warnings"
+    )
     assert result.stdout.splitlines() == [expected]
 
 
@@ -140,7 +142,7 @@ def test_a_destination_is_not_overwritten_without_force(make_dir, capsys, tmp_pa
     make_dir(name="there")
     result = call("copy", folder, tmp_path / "there")
     assert result.returncode == 1
-    assert "is there already and not empty; choose another destination, or --force" in result.stderr
+    assert "exists and is not empty; choose another destination, or --force" in result.stderr
     assert run(capsys, "copy", "--force", folder, tmp_path / "there")[0] == 0
 
 

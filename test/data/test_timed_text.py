@@ -45,10 +45,10 @@ def test_parsing_is_the_reverse_of_writing(steps, words):
         ("沒有時間", "text_outside"),
     ],
 )
-def test_malformed_text_is_a_fault_that_is_quarantined(text, code):
+def test_malformed_text_is_a_fault_that_is_rejected(text, code):
     found = segments_of(text, window_s=30.0)
     assert isinstance(found, Fault)
-    assert (found.code, found.treatment) == (code, Treatment.QUARANTINE)
+    assert (found.code, found.treatment) == (code, Treatment.REJECT_ITEM)
 
 
 def test_no_text_is_no_segment_and_other_brackets_are_text():

@@ -5,7 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from k2d.core.errors import K2DError
-from k2d.export.byte_pairs import letters, merges, vocabulary
+from k2d.export.byte_pairs import merges, vocabulary
+from k2d.models.visible_bytes import letters
 
 RANKS = {b"a": 0, b"b": 1, b" ": 2, b"ab": 3, b"aba": 4, b" ab": 5, b"abaab": 6}
 

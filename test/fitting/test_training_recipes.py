@@ -11,7 +11,7 @@ import pytest
 from k2d.config import load_config
 from k2d.core.errors import K2DError
 from k2d.core.stamp import write_stamp
-from k2d.fitting import labelled_model, table_row
+from k2d.fitting import student_or_control, teacher_or_auxiliary
 from k2d.pipeline import runner
 from k2d.pipeline.job import Counts, Unit
 from k2d.pipeline.stage_list import BY_VERB
@@ -133,16 +133,16 @@ def trained(tmp_path_factory, fake):
         def batches(share, first):
             return StepBatches(material, phase, (seed, 0), share, first)
 
-        return table_row.Lesson(recogniser, SupervisedLoss(recogniser, phase), batches, Counts(1, 1))
+        return student_or_control.Lesson(recogniser, SupervisedLoss(recogniser, phase), batches, Counts(1, 1))
 
     lab = Lab(tmp_path_factory.mktemp("lab"))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(table_row, "_lesson", lesson)
-        patch.setattr(table_row, "heldout_of", lambda job: {})
-        patch.setattr(labelled_model, "window_of", lambda _: fake.WINDOW)
-        patch.setattr(labelled_model, "new_recogniser", lambda *_, **__: fake.FakeRecogniser(seed=1))
+        patch.setattr(student_or_control, "_lesson", lesson)
+        patch.setattr(student_or_control, "heldout_of", lambda job: {})
+        patch.setattr(teacher_or_auxiliary, "window_of", lambda _: fake.WINDOW)
+        patch.setattr(teacher_or_auxiliary, "new_recogniser", lambda *_, **__: fake.FakeRecogniser(seed=1))
         patch.setattr(pool, "open_pool", lambda *_, **__: fake.make_pool())
-        for module in (labelled_model, table_row):
+        for module in (teacher_or_auxiliary, student_or_control):
             patch.setattr(module, "save_trained", lambda *_: None)
             patch.setattr(module, "_measure", lambda *_: None)
         for verb, name in OF_UNIT:
@@ -234,11 +234,11 @@ def test_without_development_sets_decoding_decides_nothing(tmp_path):
 def test_the_order_of_splits_decides_nothing(tmp_path, monkeypatch):
     """Stamps do not hold it, so chunks are learnt in one order."""
     lab, seen = Lab(tmp_path), []
-    monkeypatch.setattr(distill, "train_row", lambda *told: seen.append(told))
+    monkeypatch.setattr(distill, "train_student_or_control", lambda *told: seen.append(told))
     for splits in ("[lab/train,lab/other]", "[lab/other,lab/train]"):
         job = lab.job(f"corpora.unlabelled={splits}")
-        row = distill.TrainedRow("all", 1, job.config, None)
-        distill.make(Unit(tmp_path / "all-s1", row, ()), job, tmp_path)
+        system = distill.TrainedSystem("all", 1, job.config, None)
+        distill.make(Unit(tmp_path / "all-s1", system, ()), job, tmp_path)
     kept = [list(arguments[3]) for arguments in seen]
     assert kept[0] == kept[1] == ["lab/other", "lab/train"]
 
@@ -249,7 +249,7 @@ def test_kept_encodings_are_of_this_teacher_and_this_audio(tmp_path, fake, monke
     from k2d.train import chunk_batches, encoded
 
     lab, keys = Lab(tmp_path), []
-    monkeypatch.setattr(table_row, "_table", lambda *_: [])
+    monkeypatch.setattr(student_or_control, "_table", lambda *_: [])
     monkeypatch.setattr(encoded, "open_encoded", lambda *_, made_from, **__: keys.append(made_from))
     cut = tmp_path / "exp" / "x" / "chunks" / "lab" / "train" / "wav.scp"
     cut.parent.mkdir(parents=True)
@@ -257,5 +257,5 @@ def test_kept_encodings_are_of_this_teacher_and_this_audio(tmp_path, fake, monke
     for changed in (None, cut, tmp_path / "exp" / "x" / "models" / "teacher" / "model.pth"):
         if changed is not None:
             changed.write_text("another")
-        table_row._encoded(fake.FakeRecogniser(), chunk_batches.Labelling(), lab.job())
+        student_or_control._encoded(fake.FakeRecogniser(), chunk_batches.Labelling(), lab.job())
     assert len({str(key) for key in keys}) == 3

@@ -7,7 +7,7 @@ import pytest
 from k2d.data.rows import Rejected
 from k2d.inference.answer_cache import Answer, read_answers, write_answer
 from k2d.inference.decode_job import DecodeJob, Item, decode_settings
-from k2d.inference.dispatch import _dealt, _dealt_clips
+from k2d.inference.dispatch import _clip_shares, _recording_shares
 from k2d.pipeline import answer_parts
 from k2d.pipeline.answer_parts import first_free_part, new_part, number_of, set_of_finished
 
@@ -16,21 +16,21 @@ def items(*lengths_s):
     return [Item(f"r{n}", "a.wav", duration_s=length_s) for n, length_s in enumerate(lengths_s)]
 
 
-def test_recordings_are_dealt_longest_first_and_evenly():
-    shares = _dealt(items(10, 50, 20, 40, 30), 2)
+def test_shares_of_recordings_are_even_and_sorted_by_length():
+    shares = _recording_shares(items(10, 50, 20, 40, 30), 2)
     assert [[item.duration_s for item in share] for share in shares] == [[50, 30, 10], [40, 20]]
 
 
 def test_no_worker_gets_an_endless_share_and_none_an_empty_one():
-    shares = _dealt(items(*range(300)), 2)
+    shares = _recording_shares(items(*range(300)), 2)
     assert len(shares) == 6
     assert {len(share) for share in shares} == {50}
-    assert len(_dealt(items(1), 4)) == 1
-    assert _dealt([], 4) == []
+    assert len(_recording_shares(items(1), 4)) == 1
+    assert _recording_shares([], 4) == []
 
 
 def test_clips_stay_in_their_order():
-    shares = list(_dealt_clips(items(*range(1300)), 2))
+    shares = list(_clip_shares(items(*range(1300)), 2))
     assert [len(share) for share in shares] == [512, 512, 276]
     assert [item.id for share in shares for item in share] == [f"r{n}" for n in range(1300)]
 

@@ -1,4 +1,4 @@
-"""One tiny ESPnet S2T model for the session: importing ESPnet takes ten seconds."""
+"""One tiny ESPnet S2T model for the session: importing ESPnet takes seconds."""
 
 import copy
 

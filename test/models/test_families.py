@@ -9,8 +9,8 @@ import toy_family
 from k2d.config import load_config
 from k2d.core.errors import UsageError
 from k2d.core.layout import PROJECT_ROOT
-from k2d.fitting.labelled_model import unit_of
 from k2d.fitting.new_model import inputs_of, new_recogniser, window_of
+from k2d.fitting.teacher_or_auxiliary import unit_of
 from k2d.models.codec import Window
 from k2d.models.registry import DEFAULT_FAMILY, FAMILIES, family_of, load_recogniser
 from k2d.pipeline.runner import make_job

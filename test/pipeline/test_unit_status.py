@@ -153,5 +153,5 @@ def test_many_may_probe_one_folder_at_a_time(tmp_path):
 
 def test_a_folder_that_cannot_be_written_is_told(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(K2DError, match=r"file/data: cannot be written \(Not a directory\); mend its permissions"):
+    with pytest.raises(K2DError, match=r"file/data: cannot be written \(Not a directory\); fix its permissions"):
         check_writable(tmp_path / "file" / "data")

@@ -59,7 +59,7 @@ def test_stages_add_up(small, slow):
         "7 second_opinion: ear",
         "8 select (CPU)",
         "10 distill: learn",
-        "10 distill: look",
+        "10 distill: held-out",
     ]
     learn = found["10 distill: learn"]
     assert learn.amount == "4 × 100 × 4"  # two methods, two seeds
@@ -69,7 +69,7 @@ def test_stages_add_up(small, slow):
     assert learn.share_of_peak == pytest.approx(0.5)
     # 9 h in windows of 9 s each through an encoder that takes 928 / 500 s
     assert found["7 second_opinion: ear"].device_hours == pytest.approx(3600 * 1.856 / 3600)
-    assert found["10 distill: look"].amount == "7 h"  # 4 students, 2 looks at 0.9 h
+    assert found["10 distill: held-out"].amount == "7 h"  # 4 students, 2 measurements on 0.9 h
 
 
 def test_transcripts_from_a_file_cost_nothing_and_are_named(small, slow):
@@ -88,7 +88,7 @@ def test_a_measured_throughput_wins_over_the_estimate(small, slow):
     labels, learn = found["5 pseudo_label"], found["10 distill: learn"]
     assert (labels.is_measured, labels.device_hours, labels.wall_hours) == (True, 0.1, 0.05)
     assert (learn.is_measured, learn.device_hours) == (True, pytest.approx(100 / 3600))
-    assert found["10 distill: look"] == before["10 distill: look"]
+    assert found["10 distill: held-out"] == before["10 distill: held-out"]
     assert not before["5 pseudo_label"].is_measured
 
 

@@ -64,11 +64,11 @@ def test_what_is_missing_is_told_in_its_place(bench, tmp_path):
     write_chunks(bench.exp, {"c1": ("好", "不好")}, str(tmp_path / "gone.wav"))
     silent, unknown = pairs([row("c1"), row("c9")], "base", bench.layout, tokens)
     assert "there is no such file" in silent.clip.why_not
-    assert "teacher's text is not there · auxiliary's text is not there" in unknown.facts
-    assert unknown.clip.why_not == "its chunk directory does not name its audio"
+    assert "teacher's text is missing · auxiliary's text is missing" in unknown.facts
+    assert unknown.clip.why_not == "its chunk directory has no audio for it"
     assert unknown.teacher == ()
     (elsewhere,) = pairs([row("c1", "other/split")], "base", bench.layout, tokens)
-    assert "teacher's text is not there" in elsewhere.facts
+    assert "teacher's text is missing" in elsewhere.facts
 
 
 @pytest.mark.parametrize(("bad", "told"), [(np.full(320_000, np.nan, np.float32), "nan_samples"), (None, "empty")])
@@ -112,4 +112,4 @@ def test_a_full_page_takes_no_more_sounds_and_says_so(tmp_path):
     cut = [page.cut(str(audio), span) for span in ((0.0, 1.0), (0.0, 4.0), (0.0, 1.0), (0.0, 1.0))]
     assert [bool(clip.uri) for clip in cut] == [True, False, True, False]
     assert page.n_bytes == 2 * one
-    assert cut[1].why_not.startswith("the sounds of a page are held to")
+    assert cut[1].why_not.startswith("a page has at most")

@@ -62,7 +62,7 @@ def test_the_order_of_lines_does_not_matter_and_is_told(score):
     there, back = score("--format", "json"), score("--format", "json", ref=REF[::-1], hyp=HYP[::-1])
     assert json.loads(there.out) == json.loads(back.out)
     assert there.err == ""
-    assert "set/text: mended 1 × [unsorted]" in back.err
+    assert "set/text: normalised 1 × [unsorted]" in back.err
 
 
 def test_conventions_are_in_the_signature_and_decide(score):

@@ -35,12 +35,12 @@ def hypotheses(path, **rows):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"u1 a\nu2 b\nu1 c\n", r"text:3: the id 'u1' comes more than once .* \(lines 1, 3\); keep one of the lines"),
+        (b"u1 a\nu2 b\nu1 c\n", r"text:3: the id 'u1' occurs more than once .* \(lines 1, 3\); keep one of the lines"),
         (b"u1 a\nu2 b\xff\n", r"invalid UTF-8 at byte offset 9 \(0xff\); save it as UTF-8"),
         ("u1 好\n".encode("utf-16"), "the file is UTF-16, not UTF-8"),
         (b"u1 a\x00b\n", r"text:1: control character U\+0000 after the id; remove it"),
         (b"u1 a\x07\n", r"control character U\+0007"),
-        (b"", "the file is empty; write it anew or delete it"),
+        (b"", "the file is empty; write it again or delete it"),
         (b"../u1 a\n", r"the utterance id '../u1' contains '/'"),
     ],
 )
@@ -59,17 +59,17 @@ def test_a_missing_file_is_named(tmp_path):
 def test_a_space_at_the_end_of_lines_is_told_as_such(tmp_path):
     path = tmp_path / "text"
     path.write_text("".join(f"u{n:02} 好 \n" for n in range(40)), encoding="utf-8")
-    (told,) = read_texts(path).mended
-    assert told == f"mended 40 × [space_at_end], first {path}:1: white space at the end of the line"
+    (told,) = read_texts(path).normalised
+    assert told == f"normalised 40 × [space_at_end], first {path}:1: white space at the end of the line"
 
 
-def test_cr_bom_and_disorder_are_mended_and_counted(tmp_path):
+def test_cr_bom_and_disorder_are_normalised_and_counted(tmp_path):
     path = tmp_path / "text"
     path.write_bytes("\ufeffu2 b\r\nu1  a\r\nu3\r\n".encode())
     found = read_texts(path)
     assert dict(found.rows) == {"u1": "a", "u2": "b", "u3": ""}
-    told = "\n".join(found.mended)
-    for part in ("mended 1 × [bom]", "mended 3 × [crlf]", "mended 1 × [unsorted]"):
+    told = "\n".join(found.normalised)
+    for part in ("normalised 1 × [bom]", "normalised 3 × [crlf]", "normalised 1 × [unsorted]"):
         assert part in told
 
 

@@ -78,7 +78,7 @@ def test_crlf_bom_and_a_missing_last_line_end_are_read_as_meant(texts, capsys):
             "u1 x\nu3 x\nu5 x\n",
             r"2 ids are in .*a/text but not in .*b/text: u2, u4\n1 ids are in .*b/text but .*: u5\n",
         ),
-        ("u1 x\nu1 y\nu2\nu3\nu4\n", r"the id 'u1' comes more than once .* with another value"),
+        ("u1 x\nu1 y\nu2\nu3\nu4\n", r"the id 'u1' occurs more than once .* with another value"),
         ("", r"b/text: the file is empty"),
         (b"u1 \xff\n", r"b/text: invalid UTF-8 at byte offset 3 \(0xff\)"),
         ("u1 好\n".encode("utf-16"), r"the file is UTF-16, not UTF-8"),

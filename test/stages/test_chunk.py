@@ -14,8 +14,8 @@ from k2d.data.hypotheses import hypothesis_line
 from k2d.data.kaldi.validate import validate
 from k2d.data.kaldi.validation import AudioLevel, Checks
 from k2d.data.rows import Hypothesis, Segment
-from k2d.inference.output import DecodingTally
-from k2d.pipeline.rejects import read_rejected
+from k2d.inference.hypothesis_folder import DecodingTally
+from k2d.pipeline.rejected_items import read_rejected
 from k2d.pipeline.runner import make_job, run_stage
 from k2d.pipeline.stage_list import BY_VERB
 from k2d.select.chunk_reader import Chunks

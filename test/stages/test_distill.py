@@ -76,7 +76,7 @@ def run(lab, *words):
 def test_controls_hear_new_windows_whatever_the_teacher_kept(tmp_path):
     """The teacher's last phase keeps its encoder's outputs; a control that did so would hear silence after them."""
     from k2d.config import load_config
-    from k2d.fitting.table_row import _pool_phase
+    from k2d.fitting.student_or_control import _pool_phase
     from k2d.pipeline.runner import make_job
 
     (tmp_path / "x.yaml").write_text(CONF, encoding="utf-8")

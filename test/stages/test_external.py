@@ -14,7 +14,7 @@ from k2d.core.layout import PROJECT_ROOT
 from k2d.core.stamp import read_stamp
 from k2d.data.hypotheses import read_hypotheses
 from k2d.pipeline.listing import progress_of, reads_of
-from k2d.pipeline.rejects import read_rejected
+from k2d.pipeline.rejected_items import read_rejected
 from k2d.pipeline.runner import make_job, run_stage
 from k2d.pipeline.stage_list import BY_VERB
 from k2d.pipeline.unit_status import states
@@ -267,6 +267,7 @@ def test_durations_that_the_data_do_not_state_are_the_audios(lab):
 def test_the_page_shows_files_that_work(tmp_path):
     """docs/recognisers.md: the labels, and opinions of just the chunks that they give."""
     page = (PROJECT_ROOT / "docs" / "recognisers.md").read_text(encoding="utf-8")
+    page = page.partition("\n## Labels from another system\n")[2].partition("\n## ")[0]
     labels, opinions = re.findall(r"^```json\n(.*?)^```", page, flags=re.DOTALL | re.MULTILINE)
     (settings,) = re.findall(r"^```yaml\n(.*?)^```", page, flags=re.DOTALL | re.MULTILINE)
     lab = Lab(tmp_path)
@@ -282,7 +283,7 @@ def test_the_page_shows_files_that_work(tmp_path):
     lab.run("pseudo_label", "chunk", "second_opinion", "select")
     kept = (lab.exp / "select/near/kept/lab/pages/text").read_text(encoding="utf-8").splitlines()
     assert kept == [
-        "talk1-0000050-0000900 <0.00>講 loss<1.50><1.90>好了<8.50>",
+        "talk1-0000050-0000900 <0.00>講 loss<1.50><1.90>好<8.50>",
         "talk2-0000000-0001240 <0.00>okay 那我們開始<12.40>",
     ]
 

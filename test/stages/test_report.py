@@ -68,7 +68,7 @@ def test_a_whole_experiment_in_both_forms_within_seconds(made):
 def test_nothing_yet_is_a_report_that_says_so(made):
     done, results, page = report(made)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "No scores are there yet: stages 11 and 12 make them." in results
+    assert "There are no scores yet: run stages 11 and 12." in results
     assert "- not there yet: scores of teacher, kd_all-s1, " in results
     assert "<li>not there yet: what the method k2d_mer kept (stage 8)</li>" in page
     assert "not there yet: scores of teacher, kd_all-s1, " in done.stdout

@@ -18,7 +18,7 @@ from k2d.data.rows import Recording
 from k2d.decode import sources
 from k2d.inference import dispatch, worker
 from k2d.inference.decode_job import DecodeJob
-from k2d.inference.output import decode_to_folder
+from k2d.inference.hypothesis_folder import decode_to_folder
 from k2d.inference.tasks import WorkerDevice
 from k2d.pipeline.job import Counts, Job
 from k2d.pipeline.runner import make_job

@@ -1,6 +1,6 @@
 """Trains tiny real recognisers alone and in two processes that share each batch: train_two.py FOLDER
 
-One Python imports everything and is then split in three, as importing ESPnet takes ten seconds: the ranks of a pair,
+One Python imports everything and is then split in three, as the imports take seconds: the ranks of a pair,
 and a process that trains alone. Each goes through all cases and writes what came of them to `alone.pt` or `rank-N.pt`:
 for each case the weights after two steps, or the error.
 """

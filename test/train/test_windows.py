@@ -22,10 +22,10 @@ def test_utterances_follow_each_other_within_the_window(durations_s, seed, cut_s
     assert bounds == sorted(bounds)
     assert bounds[0] >= 0
     assert bounds[-1] <= 100
-    for p in placed[:-1] if placed[-1].heard < 1 else placed:
-        assert p.heard == 1.0
+    for p in placed[:-1] if placed[-1].share < 1 else placed:
+        assert p.share == 1.0
         assert -1e-6 < (p.end - p.start) * 0.1 - durations_s[p.utterance] < 0.1 + 1e-6
-    if placed[-1].heard < 1:
+    if placed[-1].share < 1:
         assert cut_share > 0
         assert placed[-1].end == 100
 
@@ -43,7 +43,7 @@ def test_one_utterance_of_six_seconds_without_pauses(cut_share, expected):
     layout = Layout(10.0, 0.1, cut_share, longest_pause_s=0.0)
     placed = compose(np.random.default_rng(0), np.array([6.0]), layout)
     assert [(p.utterance, p.start, p.end) for p in placed] == [(p.utterance, p.start, p.end) for p in expected]
-    assert [p.heard for p in placed] == pytest.approx([p.heard for p in expected])
+    assert [p.share for p in placed] == pytest.approx([p.share for p in expected])
 
 
 def test_an_utterance_as_long_as_the_window_fills_it():

@@ -1,1 +1,1 @@
-"""Kaldi data directories: read, written, checked, mended, parted and joined, in bounded memory."""
+"""Kaldi data directories: read, write, validate, repair, subset and combine them in bounded memory."""

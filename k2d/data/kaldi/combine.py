@@ -1,4 +1,4 @@
-"""Make one data directory of several, or a copy of one with prefixes on its ids."""
+"""Combine several data directories into one, or copy one and add prefixes to its ids."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from k2d.data.kaldi.tables import Table
 
 @dataclass(frozen=True, slots=True)
 class Combined:
-    """The number of utterances written, and the files left out."""
+    """The number of utterances written, and the files that were left out."""
 
     n_utterances: int
     notes: tuple[str, ...]
@@ -30,21 +30,21 @@ class Combined:
 
 @dataclass(frozen=True, slots=True)
 class Prefixes:
-    """What is put before the ids of each sort."""
+    """The prefixes of each sort of id."""
 
     utterance: str = ""
     speaker: str = ""
-    recording: str = ""  # without segments an utterance is its recording, and `utterance` holds for both
+    recording: str = ""  # without segments an utterance is its recording, and the prefix `utterance` is used for both
 
 
 def combine(destination: Path, sources: list[Path], *, force: bool = False) -> Combined:
-    """Write the union of the sources: a line that two of them have is one line, an id with two values is refused."""
+    """Write the union of the sources. Equal lines are written once; an id with two values is refused."""
     with tempfile.TemporaryDirectory(prefix="k2d-combine-") as scratch:
         opened = [_open(source, Path(scratch, str(i))) for i, source in enumerate(sources)]
         names = [name for name in KINDS if all(name in tables for tables in opened) and name != "spk2utt"]
         if "segments" not in names and any("segments" in tables for tables in opened):
             lacking = _lacking("segments", sources, opened)
-            raise K2DError(f"segments are missing in {lacking}; all sources must have them, or none")
+            raise K2DError(f"segments are missing in {lacking}; expected them in all sources or in none")
         report = FaultReport()
         with new_datadir(destination, force=force, sources=sources) as partial:
             for name in names:
@@ -54,7 +54,7 @@ def combine(destination: Path, sources: list[Path], *, force: bool = False) -> C
             write_speakers(partial, Path(scratch))
             n_utterances = sum(1 for _ in (partial / "utt2spk").open("rb"))
         notes = [
-            f"left out: {name}, which {_lacking(name, sources, opened)} has not"
+            f"left out: {name}, which is missing in {_lacking(name, sources, opened)}"
             for name in KINDS
             if name not in names and name != "spk2utt" and any(name in tables for tables in opened)
         ]
@@ -62,7 +62,7 @@ def combine(destination: Path, sources: list[Path], *, force: bool = False) -> C
 
 
 def copy(source: Path, destination: Path, prefixes: Prefixes, *, force: bool = False) -> Combined:
-    """Write a copy whose ids bear prefixes; `utt2uniq` then tells the utterances' former ids, as in Kaldi."""
+    """Write a copy whose ids have prefixes. `utt2uniq` then maps utterances to their former ids, as in Kaldi."""
     with tempfile.TemporaryDirectory(prefix="k2d-copy-") as scratch:
         tables = open_valid(source, Path(scratch))
         if "segments" not in tables:
@@ -82,9 +82,9 @@ def copy(source: Path, destination: Path, prefixes: Prefixes, *, force: bool = F
 
 
 def unknown_files(sources: list[Path]) -> tuple[str, ...]:
-    """A line for each file that is no table of ours and is therefore not taken over."""
+    """A line for each file that is not a known table and is therefore not copied."""
     return tuple(
-        f"not taken over: {path}, no table of a data directory"
+        f"not copied: {path}, which is not a table of a data directory"
         for source in sources
         for path in sorted(source.iterdir())
         if path.name not in KINDS and not path.name.startswith(".")
@@ -101,7 +101,7 @@ def _lacking(name: str, sources: list[Path], opened: list[Tables]) -> str:
 
 
 def _merged(tables: list[Table], report: FaultReport) -> Iterator[Row]:
-    """The rows of all tables by id; two values for one id are a fault."""
+    """The rows of all tables by id. Two values for one id are a fault."""
     for key, group in groupby(heapq.merge(*(table.rows() for table in tables)), key=itemgetter(0)):
         values = sorted({value for _, value in group})
         if len(values) > 1:
@@ -114,7 +114,7 @@ def _merged(tables: list[Table], report: FaultReport) -> Iterator[Row]:
 
 
 def _renamed(table: Table, prefixes: Prefixes) -> Iterator[Row]:
-    """The rows with their new ids. One prefix for all keeps their order."""
+    """The rows with their new ids. One prefix for all ids does not change their order."""
     before = {
         Key.UTTERANCE: prefixes.utterance,
         Key.RECORDING: prefixes.recording,

@@ -1,7 +1,7 @@
-"""Read a Kaldi data directory as rows: sorted by id, joined by id, in bounded memory.
+"""Read a Kaldi data directory as rows: sorted and joined by id, in bounded memory.
 
-Sorted files are streamed as they are. What is unsorted or has to be mended goes through a temporary folder
-(under TMPDIR), about as large as the files in question.
+Sorted files are streamed. Files that are unsorted or must be normalised are first copied to a temporary folder (under
+TMPDIR), which needs about as much space as these files.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Tables = dict[str, Table]  # by file name
 
 
 class InvalidData(K2DError):
-    """A data directory, or the rows for one, on which nothing may be built."""
+    """A data directory, or the rows for one, with faults: it must not be used."""
 
     def __init__(self, folder: Path, report: FaultReport) -> None:
         lines = report.lines(Treatment.REJECT)
@@ -43,7 +43,7 @@ class Segment(NamedTuple):
 
 
 def parse_segment(value: str) -> Segment | None:
-    """The segment, or None if the value is not one (which is told when the table is opened).
+    """The segment. None if the value cannot be parsed; that is reported when the table is opened.
 
     >>> parse_segment("lecture1 0.5 2"), parse_segment("lecture1 0,5 2")
     (Segment(recording_id='lecture1', start_s=0.5, end_s=2.0), None)
@@ -55,21 +55,21 @@ def parse_segment(value: str) -> Segment | None:
 
 
 def open_tables(folder: Path, scratch: Path, report: FaultReport) -> Tables:
-    """Every table of the directory that is known and can be used; what is wrong goes to the report."""
+    """Every known table of the directory that can be used. Faults go to the report."""
     found = [kind for kind in KINDS.values() if (folder / kind.name).exists()]
     opened = [open_table(folder / kind.name, kind, scratch, report) for kind in found]
     return {table.kind.name: table for table in opened if table is not None}
 
 
 def read_utterances(folder: Path) -> Iterator[Utterance]:
-    """The utterances of a data directory by id; InvalidData or K2DError if it is not sound."""
+    """The utterances of a data directory by id. InvalidData or K2DError if the directory has faults."""
     with tempfile.TemporaryDirectory(prefix="k2d-read-") as scratch:
         tables = sound_tables(folder, Path(scratch), required=("wav.scp", "utt2spk"))
         yield from _utterances(tables, Path(scratch))
 
 
 def read_recordings(folder: Path) -> Iterator[Recording]:
-    """The recordings of a data directory by id, whether or not it has segments."""
+    """The recordings of a data directory by id, with or without segments."""
     with tempfile.TemporaryDirectory(prefix="k2d-read-") as scratch:
         tables = sound_tables(folder, Path(scratch), required=("wav.scp",))
         wav = tables["wav.scp"]
@@ -84,7 +84,7 @@ def stated_durations(tables: Tables) -> Table | None:
 
 
 def sound_tables(folder: Path, scratch: Path, required: tuple[str, ...]) -> Tables:
-    """The tables of a directory whose every line is good; InvalidData or K2DError otherwise."""
+    """The tables of a directory without faults. InvalidData or K2DError otherwise."""
     if not folder.is_dir():
         raise K2DError(f"{folder}: no such data directory")
     for name in required:
@@ -106,7 +106,7 @@ def _utterances(tables: Tables, scratch: Path) -> Iterator[Utterance]:
         audio = _column(utt2spk, tables["wav.scp"])
     else:
         audio = (value for _, value in audio_of_segments(segments, tables["wav.scp"], scratch))
-    columns = zip(  # as long as each other: the ids are the same
+    columns = zip(  # of equal length: the ids are the same
         utt2spk.rows(),
         _column(utt2spk, text),
         _column(utt2spk, segments),
@@ -145,7 +145,7 @@ def _recording_and_utterance(segments: Table) -> Iterator[str]:
 def _utterance_and_audio(found: Iterator[tuple[str, str, str | None]], segments: Table) -> Iterator[str]:
     for recording_id, utterance_id, audio in found:
         if audio is None:
-            message = f"{segments.source}: {utterance_id!r} is of recording {recording_id!r}, which wav.scp lacks"
+            message = f"{segments.source}: {utterance_id!r} is of recording {recording_id!r}, which is not in wav.scp"
             raise K2DError(f"{message}; `python -m k2d data fix` leaves such utterances out")
         yield f"{utterance_id} {audio}"
 
@@ -164,4 +164,4 @@ def _demand_same_ids(left: Table, right: Table | None) -> None:
     for key, in_left in differences(left.ids(), right.ids()):
         has, lacks = (left, right) if in_left else (right, left)
         message = f"{key!r} is in {has.kind.name} but not in {lacks.kind.name}"
-        raise K2DError(f"{has.source.parent}: {message}; `python -m k2d data fix` keeps what all files have")
+        raise K2DError(f"{has.source.parent}: {message}; `python -m k2d data fix` keeps the ids that all files have")

@@ -1,4 +1,4 @@
-"""Write a Kaldi data directory from rows in any order: sorted in C order, checked, whole or not at all."""
+"""Write a Kaldi data directory from rows in any order: sorted in C order and checked, as a whole or not at all."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from typing import TextIO
 
 from k2d.core.atomic import new_partial_folder, publish_folder
 from k2d.core.errors import Fault, FaultReport, K2DError, Treatment, UsageError
+from k2d.data.kaldi.canonical_line import canonical_line
 from k2d.data.kaldi.datadir import InvalidData
 from k2d.data.kaldi.external_sort import read_lines, sort_lines
 from k2d.data.kaldi.ids import id_fault
 from k2d.data.kaldi.joins import Row, differences, split_row
 from k2d.data.kaldi.kinds import KINDS
-from k2d.data.kaldi.mend import mend_line
 from k2d.data.rows import Utterance
 
 _COLUMNS = ("utt2spk", "text", "utt2lang", "segments", "utt2dur")
@@ -34,9 +34,9 @@ def write_datadir(
     durations_s: Iterable[tuple[str, float]] = (),
     force: bool = False,
 ) -> int:
-    """Write the directory and return its number of utterances; InvalidData names what is wrong with the rows.
+    """Write the directory and return its number of utterances. InvalidData lists the faults of the rows.
 
-    `durations_s` are (recording id, seconds). With them `reco2dur` is written, for every recording or for none.
+    `durations_s` are (recording id, seconds). If given, `reco2dur` is written and must cover every recording.
     """
     report = FaultReport()
     with new_datadir(folder, force=force) as partial, tempfile.TemporaryDirectory(prefix="k2d-write-") as scratch:
@@ -54,12 +54,12 @@ def write_datadir(
 
 @contextmanager
 def new_datadir(final: Path, *, force: bool, sources: Iterable[Path] = ()) -> Iterator[Path]:
-    """A folder to fill, which takes its final name if the block ends well and vanishes if not."""
+    """A folder to fill. It gets its final name if the block succeeds, and is removed otherwise."""
     if any(final.resolve() == source.resolve() for source in sources):
-        raise UsageError(f"{final} is read and written in one call; name another destination")
+        raise UsageError(f"{final} is both the source and the destination; name another destination")
     if final.exists() and (not final.is_dir() or any(final.iterdir())):
         if not force:
-            raise K2DError(f"{final} is there already and not empty; choose another destination, or --force")
+            raise K2DError(f"{final} exists and is not empty; choose another destination, or --force")
         if not (final / "utt2spk").is_file():
             raise K2DError(f"{final} has no utt2spk, so it is not a data directory that --force may replace")
     partial = new_partial_folder(final)
@@ -85,7 +85,7 @@ def write_spk2utt(utt2spk: Iterable[Row], file: TextIO, scratch: Path) -> None:
 
 
 def _values(row: Utterance) -> dict[str, str]:
-    """What the row says in each table."""
+    """The row's value for each table."""
     values = {"wav.scp": row.audio, "utt2spk": row.speaker, "text": row.text, "utt2lang": row.language}
     if times := _times(row):
         values["segments"] = f"{row.recording_id} {times[0]} {times[1]}"
@@ -100,7 +100,7 @@ def _times(row: Utterance) -> tuple[float, float] | None:
 
 
 class _Writer:
-    """Writes the tables of one directory, and reports instead of writing what must not be there."""
+    """Writes the tables of one directory. Rows that must not be written are reported instead."""
 
     def __init__(self, folder: Path, scratch: Path, report: FaultReport) -> None:
         self.folder, self.scratch, self.report = folder, scratch, report
@@ -158,20 +158,20 @@ class _Writer:
             target.unlink()
             return
         if self.report.counts[Treatment.REJECT, "duplicate_id"]:
-            return  # its recording comes twice too, which is no other fault
+            return  # its recording was reported for occurring twice already
         wav_ids = (line.partition(" ")[0] for line in read_lines(self.folder / "wav.scp"))
         for key, in_wav in differences(wav_ids, (line.partition(" ")[0] for line in read_lines(target))):
-            what = "has no duration, others have" if in_wav else "has a duration but no audio"
-            self._refuse("ids_differ", f"recording {key!r} {what}, or comes twice", key)
+            what = "has no duration, although others have one" if in_wav else "has a duration but no audio"
+            self._refuse("ids_differ", f"recording {key!r} {what}, or occurs twice", key)
         if not self.has_segments:
             shutil.copyfile(target, self.folder / "utt2dur")
 
     def _line(self, name: str, key: str, value: str) -> str:
-        """The canonical line with its end; empty, and a fault in the report, if it may not be written."""
+        """The canonical line with its line end. Empty, with a fault in the report, if it must not be written."""
         if not _is_unicode(value):
             self._refuse("encoding", f"{name}: the value of {key!r} is not Unicode text", key)
             return ""
-        line, findings = mend_line(f"{key} {value}", KINDS[name])
+        line, findings = canonical_line(f"{key} {value}", KINDS[name])
         faults = [found for found in findings if found.treatment is Treatment.REJECT]
         for found in faults:
             self._refuse(found.code, f"{name}: {found.message}", key)
@@ -187,13 +187,15 @@ class _Writer:
             self._refuse("bad_time", f"{row.id!r} starts at {row.start_s} s and ends at {row.end_s} s", row.id)
 
     def _drop_or_demand(self, counts: dict[str, int], n_rows: int) -> None:
-        """A table is for every utterance or for none."""
+        """Keep a table that covers every utterance, and drop an empty one. Anything between is a fault."""
         for name in _COLUMNS:
             n = counts[name]
             if n == 0:
                 (self.folder / name).unlink()
             elif n < n_rows:
-                self._refuse("incomplete", f"{name} is known for {n:,} of {n_rows:,} utterances, not for all")
+                self._refuse(
+                    "incomplete", f"{name} has values for {n:,} of {n_rows:,} utterances, expected all or none"
+                )
 
     def _refuse(self, code: str, message: str, item: str = "") -> None:
         self.report.add(Fault(Treatment.REJECT, code, message, item=item))
@@ -204,7 +206,7 @@ def _writing(path: Path) -> TextIO:
 
 
 def _is_unicode(text: str) -> bool:
-    """Whether a str can be written: a file name that is not UTF-8 holds lone surrogates, which cannot."""
+    """Whether a str can be written as UTF-8. A file name that is not UTF-8 contains lone surrogates and cannot."""
     return not any("\ud800" <= character <= "\udfff" for character in text)
 
 

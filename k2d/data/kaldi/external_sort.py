@@ -1,4 +1,4 @@
-"""Sort any number of lines in bounded memory, in C (code point = UTF-8 byte) order."""
+"""Sort any number of lines in bounded memory, in C order (by code point, which is the order of UTF-8 bytes)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ MAX_OPEN = 64  # files merged at once
 def sort_lines(
     lines: Iterable[str], scratch: Path, *, chunk_characters: int = CHUNK_CHARACTERS, max_open: int = MAX_OPEN
 ) -> Iterator[str]:
-    """Yield the lines (without their line ends) sorted; what does not fit in memory goes through `scratch`.
+    """Yield the lines (without line ends) sorted. Lines that do not fit in memory are sorted through files in
+    `scratch`.
 
     >>> list(sort_lines(["b 1", "a-1 2", "a 3"], Path("/nonexistent")))
     ['a 3', 'a-1 2', 'b 1']
@@ -30,14 +31,14 @@ def sort_lines(
     for chunk in _chain(first, second, chunks):
         if not runs or chunk[0] < last:
             runs.append(_new_file(scratch))
-        _append(runs[-1], chunk)  # lines that come sorted make one long run
+        _append(runs[-1], chunk)  # lines that are sorted already become one long run
         last = chunk[-1]
         chunk.clear()
     yield from _merge(runs, scratch, max_open)
 
 
 def read_lines(path: Path) -> Iterator[str]:
-    """The lines of a UTF-8 file without their ends; only LF ends a line."""
+    """The lines of a UTF-8 file without their line ends. Only LF ends a line."""
     with path.open(encoding="utf-8", newline="\n") as file:
         for line in file:
             yield line.removesuffix("\n")

@@ -1,4 +1,4 @@
-"""Mend a data directory in place: sort it, write the mended lines, keep the ids that all files have, drop bad items."""
+"""Repair a data directory in place: sort and normalise its files, and drop bad items and ids that some file lacks."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ from k2d.data.rows import Rejected
 REJECTED = "rejected.jsonl"
 BACKUP = ".backup"
 
-# Refusals that go away when lines are left out or spk2utt is made anew. The others are for a person to judge.
-_MENDABLE = {
+# Faults that disappear when lines are left out or spk2utt is rebuilt. All others need a decision by a person.
+_FIXABLE = {
     "duplicate_line",
     "end_before_start",
     "ids_differ",
@@ -63,7 +63,7 @@ class Fixed:
 
 
 def fix(folder: Path, checks: Checks | None = None) -> Fixed:
-    """Mend the directory; refuses, changing nothing, what only a person can mend and what would leave nothing."""
+    """Repair the directory. Refuses, and changes nothing, if a fault needs a person or no utterance would remain."""
     found = validate(folder, checks)
     _refuse_unmendable(found)
     fixed = Fixed(folder)
@@ -81,7 +81,7 @@ def fix(folder: Path, checks: Checks | None = None) -> Fixed:
 def _refuse_unmendable(found: Validation) -> None:
     left = FaultReport(cap=found.report.cap)
     for (treatment, code), n in found.report.counts.items():
-        if treatment is Treatment.REJECT and code not in _MENDABLE:
+        if treatment is Treatment.REJECT and code not in _FIXABLE:
             left.counts[(treatment, code)] = n
     left.kept = [fault for fault in found.report.kept if (fault.treatment, fault.code) in left.counts]
     if left.counts:
@@ -89,7 +89,7 @@ def _refuse_unmendable(found: Validation) -> None:
 
 
 def _stage(tables: Tables, found: Validation, fixed: Fixed, folders: tuple[Path, Path]) -> None:
-    """Write the mended tables, and the rejected utterances, beside the directory."""
+    """Write the repaired tables and the rejected utterances beside the directory."""
     staged, scratch = folders
     kept = scratch / "kept"
     _add_incomplete(tables, found, scratch)
@@ -102,14 +102,14 @@ def _stage(tables: Tables, found: Validation, fixed: Fixed, folders: tuple[Path,
                 fixed.dropped[rejected.reason] += 1
                 rejects.write(json.dumps(asdict(rejected), ensure_ascii=False) + "\n")
     if fixed.n_kept == 0:
-        raise K2DError(f"{fixed.counts()}; nothing would remain, so nothing was changed")
+        raise K2DError(f"{fixed.counts()}; no utterance would remain, so nothing was changed")
     write_selection(tables, kept, staged, scratch)
     if found.clamped_ends_s:
         _clamp(staged, found.clamped_ends_s)
 
 
 def _add_incomplete(tables: Tables, found: Validation, scratch: Path) -> None:
-    """Note recordings and speakers that some table lacks among the bad ones."""
+    """Add recordings and speakers that some table lacks to the bad items."""
     speakers = scratch / "all_speakers"
     write_lines(speakers, unique(sort_lines((speaker for _, speaker in tables["utt2spk"].rows()), scratch)))
     for table in tables.values():
@@ -123,7 +123,7 @@ def _add_incomplete(tables: Tables, found: Validation, scratch: Path) -> None:
 
 
 def _judged(tables: Tables, found: Validation) -> Iterator[tuple[str, Rejected | None]]:
-    """Every utterance that any table knows, with the reason to leave it out (None: it stays)."""
+    """Every utterance that any table has, with the reason to leave it out (None: it stays)."""
     needed = [name for name, table in tables.items() if table.kind.key is Key.UTTERANCE]
     if "segments" not in tables and "wav.scp" in tables:
         needed.append("wav.scp")
@@ -152,7 +152,7 @@ def _reason(key: str, values: dict[str, str], needed: list[str], found: Validati
 
 
 def _clamp(staged: Path, ends_s: dict[str, float]) -> None:
-    """Shorten segments to the end of their recordings, and with them their durations."""
+    """Shorten segments to the end of their recordings, and their durations with them."""
     durations: dict[str, str] = {}
 
     def shortened(rows: Iterable[Row]) -> Iterator[Row]:
@@ -174,7 +174,9 @@ def _clamp(staged: Path, ends_s: dict[str, float]) -> None:
 
 
 def _replace_changed(folder: Path, staged: Path, fixed: Fixed) -> None:
-    """Put the staged files in place one by one, each whole; a second `fix` after a kill ends in the same state."""
+    """Move the staged files into place one by one, each atomically. After a kill, a second `fix` gives the same
+    state.
+    """
     _join_rejected(folder / REJECTED, staged / REJECTED)
     names = sorted((path.name for path in staged.iterdir()), key=lambda name: (name != REJECTED, name))
     fixed.changed = [
@@ -192,7 +194,7 @@ def _replace_changed(folder: Path, staged: Path, fixed: Fixed) -> None:
 
 
 def _join_rejected(former: Path, new: Path) -> None:
-    """What earlier calls left out stays told, with the reason they gave."""
+    """Keep the rejected items of earlier calls, with their reasons."""
     rows: dict[str, str] = {}  # lines by id
     for path in (former, new):
         for line in read_lines(path) if path.exists() else ():

@@ -1,9 +1,9 @@
 """The grammar of ids (utterances, recordings, speakers).
 
-An id is 1 to 255 bytes of UTF-8 in Unicode form NFC. Letters and digits of any script and the signs
-`_ - . , : + = @ # % ^ ~` are fine. White space, invisible characters and what a shell or a file system
-takes for its own (``/ \\ " ' ` $ ( ) ; | & < > * ? [ ] { } !``) are not, nor a leading `-`, nor `.` and `..`.
-Ids that differ only in case are different. An id is never used as a file name.
+An id has 1 to 255 bytes of UTF-8 in Unicode form NFC. It may contain letters and digits of any script and the signs `_
+- . , : + = @ # % ^ ~`. It must not contain white space, invisible characters, or characters with a meaning in a shell
+or file system (``/ \\ " ' ` $ ( ) ; | & < > * ? [ ] { } !``). It must not start with `-`, nor be `.` or `..`. Ids that
+differ only in case are different ids. An id is never used as a file name.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ MAX_BYTES = 255
 _FORBIDDEN = "/\\\"'`$();|&<>*?[]{}!"
 _CHARACTER = rf"[^\s\x00-\x1f\x7f-\x9f{re.escape(_FORBIDDEN)}]"
 
-# Good for certain: 63 characters are at most 252 bytes. A longer or odder id is for `id_fault` to judge.
+# A fast test: 63 characters have at most 252 bytes. Longer or unusual ids are checked by `id_fault`.
 PLAIN_ID = rf"(?!-|\.\.?(?:\s|$)){_CHARACTER}{{1,63}}"
 
 _BAD_CHARACTER = re.compile(rf"(?!{_CHARACTER}).", re.DOTALL)
 
 
 def id_fault(text: str) -> str:
-    """What is wrong with an id; empty if nothing is.
+    """What is wrong with an id. Empty if it is valid.
 
     >>> id_fault("spk1-课堂_0001"), id_fault("../x"), id_fault("-n"), id_fault("a\\u3000b")
     ('', "contains '/'", "starts with '-'", 'contains U+3000 (IDEOGRAPHIC SPACE)')
@@ -41,7 +41,7 @@ def id_fault(text: str) -> str:
 
 
 def character_name(character: str) -> str:
-    """A character for messages, so that invisible ones can be told apart.
+    """A character as shown in messages, so that invisible characters can be distinguished.
 
     >>> character_name("$"), character_name("\\0"), character_name("\\xa0")
     ("'$'", 'U+0000', 'U+00A0 (NO-BREAK SPACE)')

@@ -1,4 +1,4 @@
-"""Merge-joins of streams sorted by id: always by id, never by line number, a row of each in memory."""
+"""Merge-joins of streams that are sorted by id. One row of each stream is in memory."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ Row = tuple[str, str]  # id, value
 
 
 def differences(left: Iterable[str], right: Iterable[str]) -> Iterator[tuple[str, bool]]:
-    """The ids of only one of two sorted streams, and whether it is the left one.
+    """The ids that occur in only one of two sorted streams, and whether it is the left one.
 
     >>> list(differences(["a", "b", "d"], ["b", "c", "d"]))
     [('a', True), ('c', False)]
@@ -33,7 +33,7 @@ def differences(left: Iterable[str], right: Iterable[str]) -> Iterator[tuple[str
 
 
 def look_up(rows: Iterable[Row], table: Iterable[Row]) -> Iterator[tuple[str, str, str | None]]:
-    """Each row with the value that a sorted table has for its id (None without one); ids of `rows` may repeat.
+    """Each row with its value in a sorted table (None if it has none). Ids of `rows` may repeat.
 
     >>> list(look_up([("a", "1"), ("a", "2"), ("c", "3")], [("a", "x"), ("b", "y")]))
     [('a', '1', 'x'), ('a', '2', 'x'), ('c', '3', None)]
@@ -58,11 +58,11 @@ def keep(rows: Iterable[Row], ids: Iterable[str]) -> Iterator[Row]:
 
 
 def split_row(line: str) -> Row:
-    """A canonical line as id and value."""
+    """Split a canonical line into id and value."""
     key, _, value = line.partition(" ")
     return key, value
 
 
 def joined_row(key: str, value: str) -> str:
-    """An id and its value as a canonical line."""
+    """Join an id and its value into a canonical line."""
     return f"{key} {value}" if value else key

@@ -1,4 +1,4 @@
-"""The tables of a Kaldi data directory: which id each is keyed by, and what a good value looks like."""
+"""The tables of a Kaldi data directory: which ids they have as keys, and the format of their values."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from k2d.data.kaldi.ids import PLAIN_ID
 
 
 class Key(Enum):
-    """What the first column of a table names."""
+    """The sort of id in the first column of a table."""
 
     UTTERANCE = "utterance"
     RECORDING = "recording"
@@ -20,11 +20,11 @@ class Key(Enum):
 
 
 class Style(Enum):
-    """How the value is read."""
+    """How the value is parsed."""
 
-    TEXT = "transcript"  # free text: NFC, single spaces; may be empty
-    FIELDS = "fields"  # columns between spaces
-    PATH = "path"  # kept byte for byte, spaces and all
+    TEXT = "transcript"  # free text: NFC, single spaces, may be empty
+    FIELDS = "fields"  # columns separated by spaces
+    PATH = "path"  # kept byte for byte, including spaces
 
 
 class Problem(NamedTuple):
@@ -43,9 +43,9 @@ class Kind:
     key: Key
     style: Style
     good_value: str  # a pattern that every good value matches in full
-    expected: str  # the same for people
+    expected: str  # the same in words
     explain: Callable[[Kind, str], Problem]
-    plain_line: re.Pattern[str] = field(init=False)  # a line that needs no second look
+    plain_line: re.Pattern[str] = field(init=False)  # a line that needs no further check
     _value: re.Pattern[str] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -55,7 +55,7 @@ class Kind:
         object.__setattr__(self, "_value", re.compile(self.good_value))
 
     def problem(self, value: str) -> Problem | None:
-        """What is wrong with a value, if anything.
+        """What is wrong with a value. None if it is valid.
 
         >>> KINDS["utt2dur"].problem("1.5"), KINDS["utt2dur"].problem("0").code
         (None, 'bad_value')
@@ -63,11 +63,11 @@ class Kind:
         return None if self._value.fullmatch(value) else self.explain(self, value)
 
 
-RESERVED_SYMBOLS = ("<s>", "</s>", "#0")  # Kaldi's own, not allowed as words of a transcript
+RESERVED_SYMBOLS = ("<s>", "</s>", "#0")  # Kaldi's symbols, which must not be words of a transcript
 
 _TIME = r"[0-9]+(?:\.[0-9]*)?(?:[eE][-+]?[0-9]{1,2})?"
 _POSITIVE = rf"(?=[0-9.]*[1-9]){_TIME}"
-_ID_LIKE = r"\S+"  # ids in the value are compared with those of another table, where their grammar is checked
+_ID_LIKE = r"\S+"  # these ids are compared with another table's, where their format is checked
 
 
 def _odd_value(kind: Kind, value: str) -> Problem:
@@ -80,7 +80,7 @@ def _odd_path(kind: Kind, value: str) -> Problem:
         return _odd_value(kind, value)
     if value.startswith("~"):
         return Problem("tilde", f"the path {value!r} starts with '~'", "write the path in full")
-    remedy = "convert the audio to files first: a command is never run"
+    remedy = "convert the audio to files first; K2D never runs commands from data"
     return Problem("pipe", f"{value[:80]!r} is a pipe, not a file", remedy)
 
 
@@ -111,7 +111,7 @@ def _kinds() -> dict[str, Kind]:
         ("wav.scp", recording, *file),
         ("segments", utterance, fields, rf"\S+ {_TIME} {_TIME}", "recording, start and end", _odd_segment),
         ("text", utterance, *transcript),
-        ("text.ctc", utterance, *transcript),  # of ESPnet's S2T recipes, as is text.prev
+        ("text.ctc", utterance, *transcript),  # from ESPnet's S2T recipes, like text.prev
         ("text.prev", utterance, *transcript),
         ("utt2spk", utterance, fields, _ID_LIKE, "one speaker id", _odd_value),
         ("spk2utt", speaker, fields, r"\S.*", "utterance ids", _odd_value),
@@ -120,7 +120,7 @@ def _kinds() -> dict[str, Kind]:
         ("utt2lang", utterance, *an_id),
         ("utt2uniq", utterance, *an_id),
         ("utt2category", utterance, *an_id),
-        ("utt2source", utterance, *pieces),  # ours: what a chunk with audio of its own was cut from
+        ("utt2source", utterance, *pieces),  # K2D's own: the source of a chunk that has audio of its own
         ("utt2num_frames", utterance, fields, r"0*[1-9][0-9]*", "a whole number above 0", _odd_value),
         ("utt2warp", utterance, *warp),
         ("spk2warp", speaker, *warp),

@@ -1,4 +1,4 @@
-"""Write the part of a data directory that belongs to some utterances: their lines, recordings and speakers."""
+"""Write the part of a data directory that belongs to given utterances: their lines, recordings and speakers."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from k2d.data.kaldi.validation import AudioLevel, Checks
 
 
 def open_valid(folder: Path, scratch: Path) -> Tables:
-    """The tables of a directory that is valid as far as its tables go (the audio is not looked at)."""
+    """The tables of a directory whose tables are valid. The audio is not checked."""
     found = validate(folder, Checks(audio=AudioLevel.NONE, need_text=False))
     if found.report.count(Treatment.REJECT):
         raise InvalidData(folder, found.report)
@@ -25,9 +25,9 @@ def open_valid(folder: Path, scratch: Path) -> Tables:
 
 
 def write_selection(tables: Tables, kept: Path, destination: Path, scratch: Path) -> None:
-    """Write every table with the lines of the utterances in `kept` (a file of sorted ids) alone.
+    """Write every table with only the lines of the utterances in `kept`, a file of sorted ids.
 
-    `spk2utt` is made anew from `utt2spk`.
+    `spk2utt` is rebuilt from `utt2spk`.
     """
     ids = {Key.UTTERANCE: kept, Key.RECORDING: kept, Key.SPEAKER: scratch / "kept_speakers"}
     speakers = (speaker for _, speaker in keep(tables["utt2spk"].rows(), read_lines(kept)))

@@ -21,19 +21,19 @@ from k2d.data.kaldi.selection import open_valid, unique, write_lines, write_sele
 
 
 class By(Enum):
-    """How the utterances of a subset are chosen; the names are Kaldi's."""
+    """How the utterances of a subset are chosen. The names are Kaldi's."""
 
-    EVEN = "even"  # spread evenly over the file
+    EVEN = "even"  # at even distances in the file
     FIRST = "first"
     LAST = "last"
     SHORTEST = "shortest"
-    SPEAKERS = "speakers"  # whole speakers, in an order that looks random and is always the same, until N is reached
-    PER_SPEAKER = "per-spk"  # N of each speaker, spread evenly
+    SPEAKERS = "speakers"  # whole speakers in a pseudo-random, fixed order, until N utterances are reached
+    PER_SPEAKER = "per-spk"  # N utterances of each speaker, at even distances
 
 
 @dataclass(frozen=True, slots=True)
 class Subset:
-    """The number of utterances taken, and how many ids of a list the source does not have."""
+    """The number of utterances taken, and how many ids of a list the source lacks."""
 
     n_kept: int
     n_in: int
@@ -41,14 +41,14 @@ class Subset:
 
 
 def subset(source: Path, destination: Path, n: int, by: By = By.EVEN, *, force: bool = False) -> Subset:
-    """Write a subset of `n` utterances (of each speaker: PER_SPEAKER)."""
+    """Write a subset of `n` utterances (with PER_SPEAKER: `n` of each speaker)."""
     if n < 1:
-        raise UsageError(f"a subset has at least 1 utterance, not {n}")
+        raise UsageError(f"expected a subset of at least 1 utterance, found {n}")
     with tempfile.TemporaryDirectory(prefix="k2d-subset-") as scratch:
         tables = open_valid(source, Path(scratch))
         n_in = sum(1 for _ in tables["utt2spk"].lines())
         if n > n_in and by is not By.PER_SPEAKER:
-            raise UsageError(f"{source} has {n_in:,} utterances; a subset of {n:,} cannot be made")
+            raise UsageError(f"{source} has {n_in:,} utterances; expected at least {n:,} for this subset")
         ids = _CHOICES[by](tables, n, Path(scratch))
         return Subset(_write(tables, ids, destination, Path(scratch), force=force), n_in)
 
@@ -56,13 +56,13 @@ def subset(source: Path, destination: Path, n: int, by: By = By.EVEN, *, force: 
 def subset_of_ids(
     source: Path, destination: Path, ids: Iterable[str], *, of_speakers: bool = False, force: bool = False
 ) -> Subset:
-    """Write the utterances that a list names, or those of the speakers that it names."""
+    """Write the utterances in a list, or the utterances of the speakers in a list."""
     with tempfile.TemporaryDirectory(prefix="k2d-subset-") as folder:
         scratch = Path(folder)
         tables = open_valid(source, scratch)
         utt2spk, wanted = tables["utt2spk"], scratch / "wanted"
         write_lines(wanted, unique(sort_lines(ids, scratch)))
-        pairs = scratch / "pairs"  # `speaker utterance` or `utterance speaker`: what the list names comes first
+        pairs = scratch / "pairs"  # `speaker utterance` or `utterance speaker`: the list's sort of id is first
         write_lines(pairs, speaker_pairs(utt2spk.rows(), scratch) if of_speakers else utt2spk.lines())
         named = unique(key for key, _ in map(split_row, read_lines(pairs)))
         n_unknown = sum(1 for _, is_wanted in differences(read_lines(wanted), named) if is_wanted)
@@ -78,7 +78,7 @@ def _write(tables: Tables, ids: Iterable[str], destination: Path, scratch: Path,
     n_kept = sum(1 for _ in read_lines(kept))
     source = tables["utt2spk"].source.parent
     if n_kept == 0:
-        raise K2DError(f"{source}: no utterance was chosen, so {destination} was not made")
+        raise K2DError(f"{source}: no utterance was chosen, so {destination} was not written")
     with new_datadir(destination, force=force, sources=[source]) as partial:
         write_selection(tables, kept, partial, scratch)
     return n_kept
@@ -122,11 +122,11 @@ def _durations(tables: Tables) -> Iterator[tuple[str, float]]:
             yield key, float(value)
     else:
         folder = tables["utt2spk"].source.parent
-        raise K2DError(f"{folder}: --shortest needs segments, utt2dur or utt2num_frames, and none is there")
+        raise K2DError(f"{folder}: --shortest needs segments, utt2dur or utt2num_frames; found none of them")
 
 
 def _speakers(tables: Tables, n: int, scratch: Path) -> Iterator[str]:
-    # Sorted by their hashes, speakers come in an order that looks random and is always the same.
+    # Sorting speakers by their hashes gives a pseudo-random order that is always the same.
     speakers = ((hashlib.sha256(s.encode()).hexdigest(), s, len(ids)) for s, ids in _by_speaker(tables, scratch))
     shuffled = sort_lines((f"{digest} {n_ids} {speaker}" for digest, speaker, n_ids in speakers), scratch)
     chosen: set[str] = set()

@@ -1,7 +1,7 @@
-"""One table of a data directory: checked, mended where that is safe, and read back in C order by id.
+"""One table of a data directory: check it, normalise it where that is safe, and read it in C order by id.
 
-A fast scan decides whether a file is canonical already (NFC, LF ends, one space after the id, sorted, ids
-unique). Only a file that is not gets a mended, sorted copy, and only its odd blocks are walked line by line.
+A fast scan tests whether a file is canonical (NFC, LF line ends, one space after the id, sorted, unique ids). If it is
+not, a normalised and sorted copy is written. Only blocks with unusual lines are checked line by line.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from pathlib import Path
 
 from k2d.core.errors import Fault, FaultReport, K2DError, Treatment
 from k2d.core.layout import no_file_kind
+from k2d.data.kaldi.canonical_line import canonical_line
 from k2d.data.kaldi.external_sort import read_lines, sort_lines
 from k2d.data.kaldi.kinds import RESERVED_SYMBOLS, Kind, Style
-from k2d.data.kaldi.mend import mend_line
 
 BLOCK_BYTES = 1 << 20
 
@@ -28,7 +28,7 @@ _BOM = "\ufeff"
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table whose rows are canonical; `source` is the user's file, `file` where the rows are read from."""
+    """A table with canonical rows. `source` is the user's file; the rows are read from `file`."""
 
     kind: Kind
     source: Path
@@ -47,26 +47,26 @@ class Table:
 
 
 class _Unreadable(K2DError):
-    """The file is not UTF-8 text; nothing of it can be used."""
+    """The file is not UTF-8 text and cannot be used."""
 
 
 def open_table(path: Path, kind: Kind, scratch: Path, report: FaultReport) -> Table | None:
-    """Check every line of a file; None if it cannot be used. A copy, if one is needed, goes to `scratch`."""
+    """Check every line of a file. None if it cannot be used. If a copy is needed, it is written to `scratch`."""
     try:
         facts = path.stat()
         if found := no_file_kind(facts.st_mode):
-            message, remedy = f"is {found}, not a file", "write what is to be read into a file, and name that"
+            message, remedy = f"is {found}, not a file", "write the content to a file, and name that file"
             report.add(Fault(Treatment.REJECT, "not_regular_file", message, remedy, str(path)))
             return None
         if facts.st_size == 0:
-            remedy = "write it anew or delete it"
+            remedy = "write it again or delete it"
             report.add(Fault(Treatment.REJECT, "empty_file", "the file is empty", remedy, str(path)))
             return None
         if _is_canonical(path, kind):
             return Table(kind, path, path)
         copy = scratch / kind.name
         with copy.open("w", encoding="utf-8", newline="\n") as file:
-            lines = sort_lines(_mended_lines(path, kind, report), scratch)
+            lines = sort_lines(_canonical_lines(path, kind, report), scratch)
             file.writelines(line + "\n" for line in _unique(lines, path, report))
         return Table(kind, path, copy)
     except _Unreadable as problem:
@@ -77,7 +77,7 @@ def open_table(path: Path, kind: Kind, scratch: Path, report: FaultReport) -> Ta
 
 
 def find_lines(path: Path, wanted: set[str]) -> dict[str, list[int]]:
-    """The numbers of the lines that have these ids."""
+    """The line numbers of these ids."""
     found: dict[str, list[int]] = defaultdict(list)
     number = 0
     for block in _blocks(path):
@@ -91,7 +91,7 @@ def find_lines(path: Path, wanted: set[str]) -> dict[str, list[int]]:
 
 
 def _blocks(path: Path) -> Iterator[str]:
-    """The file as text, in blocks of whole lines (a line may be longer than a block)."""
+    """The text of a file in blocks of whole lines. A line may be longer than a block."""
     offset = 0
     with path.open("rb") as file:
         while block := file.read(BLOCK_BYTES):
@@ -113,7 +113,7 @@ def _decoded(block: bytes, offset: int) -> str:
 
 
 def _looks_like_utf16(start: bytes) -> bool:
-    """By its mark, or by a zero in every other byte as in UTF-16 of ASCII letters."""
+    """Whether this is UTF-16: by its byte order mark, or by zeros in every other byte, as in ASCII letters."""
     head = start[:64]
     return head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or (
         len(head) >= 4 and (not any(head[0::2]) or not any(head[1::2])) and any(head)
@@ -144,7 +144,9 @@ def _is_canonical(path: Path, kind: Kind) -> bool:
 
 
 def _plain_lines(block: str, kind: Kind) -> list[str] | None:
-    """The lines of a block in which nothing is to be mended or told; None if a closer look is needed."""
+    """The lines of a block in which nothing has to be normalised or reported. None if it must be checked line by
+    line.
+    """
     if not block.endswith("\n") or "  " in block or " \n" in block:
         return None
     if not block.isascii() and not unicodedata.is_normalized("NFC", block):
@@ -156,11 +158,11 @@ def _plain_lines(block: str, kind: Kind) -> list[str] | None:
     return lines if plain else None
 
 
-# --- the closer look ---
+# --- the check line by line ---
 
 
-def _mended_lines(path: Path, kind: Kind, report: FaultReport) -> Iterator[str]:
-    """Every usable line in its canonical form, in the file's order; what was found goes to the report."""
+def _canonical_lines(path: Path, kind: Kind, report: FaultReport) -> Iterator[str]:
+    """Every usable line in canonical form, in the order of the file. Findings go to the report."""
     number, last, sorted_so_far = 0, "", True
     for block in _blocks(path):
         lines = _plain_lines(block, kind)
@@ -168,7 +170,7 @@ def _mended_lines(path: Path, kind: Kind, report: FaultReport) -> Iterator[str]:
             lines = list(_walked_lines(block, number, Table(kind, path, path), report))
         if sorted_so_far and lines and not (lines[0] >= last and lines == sorted(lines)):
             sorted_so_far = False
-            message = "not sorted in C order; read as if it were"
+            message = "not sorted in C order; sorted when read"
             report.add(Fault(Treatment.NORMALISE, "unsorted", message, path=str(path)))
         last = lines[-1] if lines else last
         number += block.count("\n")
@@ -185,7 +187,7 @@ def _walked_lines(block: str, n_lines_before: int, table: Table, report: FaultRe
         n = n_lines_before + len(lines)
         report.add(Fault(Treatment.NORMALISE, "no_final_newline", "the last line has no end", path=path, line=n))
     for number, raw in enumerate(lines, n_lines_before + 1):
-        line, findings = mend_line(raw, table.kind)
+        line, findings = canonical_line(raw, table.kind)
         for found in findings:
             item = line.partition(" ")[0] if line else ""
             report.add(Fault(found.treatment, found.code, found.message, found.remedy, path, number, item))
@@ -194,7 +196,7 @@ def _walked_lines(block: str, n_lines_before: int, table: Table, report: FaultRe
 
 
 def _unique(lines: Iterable[str], path: Path, report: FaultReport) -> Iterator[str]:
-    """Of sorted lines, the first of each id; the others are reported."""
+    """The first of the sorted lines of each id. The others are reported."""
     last_line, last_id = "", ""
     for line in lines:
         key = line.partition(" ")[0]
@@ -203,5 +205,5 @@ def _unique(lines: Iterable[str], path: Path, report: FaultReport) -> Iterator[s
             last_line, last_id = line, key
             continue
         code, what = ("duplicate_line", "the same line") if line == last_line else ("duplicate_id", "another value")
-        message = f"the id {key!r} comes more than once (ids are compared in NFC), with {what}"
+        message = f"the id {key!r} occurs more than once (ids are compared in NFC), with {what}"
         report.add(Fault(Treatment.REJECT, code, message, "keep one of the lines", str(path), item=key))

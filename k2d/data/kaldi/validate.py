@@ -1,4 +1,4 @@
-"""Check a Kaldi data directory: everything that Kaldi and Lhotse check and what they miss, all faults in one go."""
+"""Validate a Kaldi data directory: all checks of Kaldi and Lhotse and more. All faults are reported in one run."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from k2d.data.kaldi.validation import (
 
 
 def validate(folder: Path, checks: Checks | None = None) -> Validation:
-    """Look at the whole directory; nothing in it is changed."""
+    """Validate the whole directory. Nothing in it is changed."""
     result = Validation(folder)
     with tempfile.TemporaryDirectory(prefix="k2d-validate-") as scratch:
         work = Work(folder, checks or Checks(), Path(scratch), result)
@@ -55,7 +55,7 @@ def _check_folder(work: Work) -> None:
         work.result.n_recordings = sum(1 for _ in wav.lines())
         _check_shared_audio(work, wav)
         if work.checks.audio is not AudioLevel.NONE:
-            from k2d.data.kaldi.validate_audio import check_audio  # brings in the audio libraries
+            from k2d.data.kaldi.validate_audio import check_audio  # imports the audio libraries
 
             work.real_durations = check_audio(work, wav)
     check_stated_durations(work)
@@ -116,12 +116,12 @@ def _check_speakers(work: Work) -> None:
 
 
 def _noting_order(work: Work, utt2spk: Table) -> Iterator[Row]:
-    """Pass the rows on, and warn where Kaldi would refuse: speakers must be sorted along with utterances there."""
+    """Pass the rows on. Warn if speakers are not sorted along with utterances, which Kaldi requires."""
     last, warned = "", False
     for key, speaker in utt2spk.rows():
         if speaker < last and not warned:
             warned = True
-            message = "not sorted by speaker as well, which Kaldi's own tools demand (speaker ids as prefixes of ids)"
+            message = "not sorted by speaker as well, which Kaldi's tools require (use speaker ids as prefixes of ids)"
             work.warn("speakers_unsorted", message, utt2spk, key)
         last = speaker
         yield key, speaker
@@ -142,7 +142,7 @@ def _check_spk2utt(work: Work, spk2utt: Table, pairs: Iterable[str]) -> None:
 
 def _pairs_of(spk2utt: Table) -> Iterator[str]:
     for speaker, utterances in spk2utt.rows():
-        for word in re.finditer(r"\S+", utterances):  # one by one: a speaker may have millions
+        for word in re.finditer(r"\S+", utterances):  # not split(): a speaker may have millions of utterances
             yield f"{speaker} {word.group()}"
 
 
@@ -161,7 +161,7 @@ def _check_transcripts(work: Work) -> None:
 
 
 def _check_shared_audio(work: Work, wav: Table) -> None:
-    """Tell of two recordings with one audio value."""
+    """Warn about recordings with the same audio value."""
     by_value = sort_lines((f"{value}\t{key}" for key, value in wav.rows()), work.scratch)
     last_value, last_key = "", ""
     for line in by_value:

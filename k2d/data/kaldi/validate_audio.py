@@ -1,4 +1,4 @@
-"""Look at the audio of a data directory, in worker processes that may die without taking the validation with them."""
+"""Check the audio of a data directory in worker processes. A crash of a decoder does not end the validation."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from k2d.data.kaldi.kinds import Key
 from k2d.data.kaldi.tables import Table
 from k2d.data.kaldi.validation import AudioLevel, Work
 
-LIMIT_S = {AudioLevel.EXISTS: 60.0, AudioLevel.HEADER: 120.0, AudioLevel.DECODE: 3600.0}  # for one file
-CLIPPED_SHARE = 0.001  # of the samples, from which on it is worth a warning
+LIMIT_S = {AudioLevel.EXISTS: 60.0, AudioLevel.HEADER: 120.0, AudioLevel.DECODE: 3600.0}  # per file
+CLIPPED_SHARE = 0.001  # of the samples; a recording with more gets a warning
 _SAMPLE_BYTES = 4096
 
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
-    """A line of `wav.scp`, and how to look at it."""
+    """A line of `wav.scp`, and how closely to check it."""
 
     key: str
     value: str
@@ -39,7 +39,7 @@ class _Entry:
 
 @dataclass(frozen=True, slots=True)
 class _Facts:
-    """What was seen: a reason to leave the recording out, or its length and a print of its content."""
+    """The result of a check: a reason to reject the recording, or its length and a fingerprint of its content."""
 
     reason: str = ""
     message: str = ""
@@ -47,20 +47,20 @@ class _Facts:
     content: str = ""
     warnings: dict[str, str] = field(default_factory=dict)
     is_machines: bool = False
-    """The reason is the machine's fault: the recording is not to be left out for it."""
+    """The reason is a fault of the machine, so the recording is not rejected for it."""
 
 
 def check_audio(work: Work, wav: Table) -> Table | None:
-    """Report unusable recordings as bad items; the real durations of the others, if headers were read."""
+    """Report unusable recordings as bad items. Returns the real durations of the others, if headers were read."""
     durations, contents = work.new_table("reco2dur", "real_durations"), work.scratch / "contents"
     with durations.file.open("w", encoding="utf-8") as duration_file, contents.open("w", encoding="utf-8") as prints:
         values = (value for _, value in _good_rows(wav))
         for (key, facts), value in zip(_looked_at(work, wav), values, strict=True):
             if facts.is_machines:
-                remedy = "it is not left out for this: mend the machine (disk, mount, memory) and run it again"
+                remedy = "it is not left out for this: repair the machine (disk, mount, memory) and run it again"
                 work.result.report.add(Fault(Treatment.REJECT, facts.reason, facts.message, remedy, item=key))
             elif facts.reason:
-                fault = Fault(Treatment.QUARANTINE, facts.reason, facts.message, "", str(wav.source), item=key)
+                fault = Fault(Treatment.REJECT_ITEM, facts.reason, facts.message, "", str(wav.source), item=key)
                 work.result.add_bad(Key.RECORDING, fault)
             if facts.duration_s is not None:
                 duration_file.write(f"{key} {facts.duration_s!r}\n")
@@ -73,12 +73,12 @@ def check_audio(work: Work, wav: Table) -> Table | None:
 
 
 def _good_rows(wav: Table) -> Iterator[Row]:
-    """The rows that name a file; the others are told already."""
+    """The rows that name a file. The others have been reported already."""
     return (row for row in wav.rows() if not wav.kind.problem(row[1]))
 
 
 def _looked_at(work: Work, wav: Table) -> Iterator[tuple[str, _Facts]]:
-    """The facts of each recording by id, so that a report is the same whatever the number of workers."""
+    """The facts of each recording, sorted by id, so that the report does not depend on the number of workers."""
     entries = (_Entry(key, value, work.checks.root, work.checks.audio) for key, value in _good_rows(wav))
     seen: Iterable[tuple[str, _Facts]]
     if work.checks.audio is AudioLevel.EXISTS:
@@ -100,7 +100,7 @@ def _facts_of(outcome: Outcome[_Entry, _Facts]) -> _Facts:
 
 
 def _look(entry: _Entry) -> _Facts:
-    """Runs in a worker."""
+    """Check one recording. Runs in a worker."""
     try:
         source = resolve(entry.value, entry.root)
         facts = stat_regular(source)
@@ -119,12 +119,12 @@ def _look(entry: _Entry) -> _Facts:
 
 
 def _warnings(found: AudioCheck) -> dict[str, str]:
-    """What is odd about audio that can be used, by code."""
+    """Warnings about audio that can be used, by code."""
     warnings = {}
     if found.is_silent:
         warnings["silent"] = "is silent: every sample is the same"
     if found.n_complaints:
-        warnings["decoder_complained"] = f"made its decoder complain {found.n_complaints:,} times: it may be damaged"
+        warnings["decoder_complained"] = f"caused {found.n_complaints:,} decoder warnings: it may be damaged"
     if found.peak > 1.0:
         warnings["over_full_scale"] = f"reaches {found.peak:g}, above full scale"
     elif found.clipped_share > CLIPPED_SHARE:
@@ -133,7 +133,7 @@ def _warnings(found: AudioCheck) -> dict[str, str]:
 
 
 def _sampled(source: AudioSource, n_bytes: int) -> str:
-    """A print of the size, the start, the middle and the end: equal for equal files, seldom for others."""
+    """A fingerprint of size, start, middle and end. Equal files have equal ones; other files seldom do."""
     digest = hashlib.sha256(str(n_bytes).encode())
     with source.path.open("rb") as file:
         for offset in (0, n_bytes // 2, max(0, n_bytes - _SAMPLE_BYTES)):
@@ -143,7 +143,7 @@ def _sampled(source: AudioSource, n_bytes: int) -> str:
 
 
 def _report_same_content(work: Work, wav: Table, contents: Path) -> None:
-    """Tell of recordings with other paths but the same audio (the same path twice is told without looking)."""
+    """Warn about recordings with different paths but the same audio. Equal paths are found without reading."""
     for (key, value), (first_key, first_value) in _same_prints(sort_lines(read_lines(contents), work.scratch)):
         if value == first_value:
             continue
@@ -153,7 +153,7 @@ def _report_same_content(work: Work, wav: Table, contents: Path) -> None:
 
 
 def _same_prints(lines: Iterable[str]) -> Iterator[tuple[Row, Row]]:
-    """Of sorted lines `print id value`, each row with the first row of the same print."""
+    """From sorted lines `fingerprint id value`: each row with the first row that has the same fingerprint."""
     last_print, first = "", ("", "")
     for line in lines:
         content, _, rest = line.partition(" ")
@@ -167,4 +167,4 @@ def _are_equal(value: str, other: str, root: Path) -> bool:
     try:
         return filecmp.cmp(resolve(value, root).path, resolve(other, root).path, shallow=False)
     except (OSError, AudioError):
-        return False  # gone since it was looked at; whoever reads it next says so
+        return False  # deleted since the check; the next reader reports it

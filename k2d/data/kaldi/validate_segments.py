@@ -1,4 +1,4 @@
-"""Check `segments` and stated durations against each other and against the real length of the recordings."""
+"""Compare `segments` and stated durations with each other and with the real length of the recordings."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from k2d.data.kaldi.kinds import Key
 from k2d.data.kaldi.tables import Table
 from k2d.data.kaldi.validation import Work, compare_ids
 
-TOLERANCE_S = 0.5  # as Lhotse's for durations; a segment may end this much after its recording
+TOLERANCE_S = 0.5  # as in Lhotse for durations; a segment may end this much after its recording
 _ROUNDING_S = 1e-3  # times are often written with 2 or 3 decimals
 
 
 def check_stated_durations(work: Work) -> None:
-    """A stated duration more than the tolerance away from the real one makes a bad item."""
+    """Report a stated duration that differs from the real one by more than the tolerance as a bad item."""
     stated = stated_durations(work.tables)
     if stated is not None and work.real_durations is not None:
         for key, real, said in look_up(work.real_durations.rows(), stated.rows()):
@@ -35,16 +35,16 @@ def check_stated_durations(work: Work) -> None:
 def _compare_durations(work: Work, table: Table, key: str, said_and_real: tuple[str | None, float]) -> None:
     said, real_s = said_and_real
     if said is None or table.kind.problem(said):
-        return  # told already
+        return  # reported already
     if abs(float(said) - real_s) > TOLERANCE_S:
-        message = f"{table.kind.name} says {float(said):g} s for {key!r}, it lasts {real_s:g} s"
+        message = f"{table.kind.name} states {float(said):g} s for {key!r}, but it lasts {real_s:g} s"
         remedy = "correct the duration or the audio"
-        fault = Fault(Treatment.QUARANTINE, "stated_duration", message, remedy, str(table.source), item=key)
+        fault = Fault(Treatment.REJECT_ITEM, "stated_duration", message, remedy, str(table.source), item=key)
         work.result.add_bad(table.kind.key, fault)
 
 
 def check_segments(work: Work) -> None:
-    """Times in order, recordings known, ends within the recording."""
+    """Check that times are in order, recordings are known, and segments end within their recordings."""
     segments, wav = work.tables.get("segments"), work.tables.get("wav.scp")
     if segments is None:
         return
@@ -55,7 +55,7 @@ def check_segments(work: Work) -> None:
             file.write(f"{recording_id} {max(float(end) for _, end in group)!r}\n")
     if wav is None:
         return
-    doubtful: dict[str, float | None] = {}  # recordings unknown (None) or shorter than a segment says
+    doubtful: dict[str, float | None] = {}  # recordings that are unknown (None) or shorter than a segment's end
     for key, _, audio in look_up(last_ends.rows(), wav.rows()):
         if audio is None:
             doubtful[key] = None
@@ -72,16 +72,16 @@ def _is_over(end_s: float, duration: str) -> bool:
     try:
         return end_s > float(duration) + _ROUNDING_S
     except ValueError:
-        return False  # a stated duration that is no number: told already
+        return False  # the stated duration is not a number: reported already
 
 
 def _last_ends(work: Work, segments: Table) -> Iterator[str]:
-    """Lines `recording end`, the last end of every stretch of segments from one recording."""
+    """Lines `recording end`: the last end in each run of segments of one recording."""
     current, last_end_s = "", 0.0
     for key, value in segments.rows():
         segment = parse_segment(value)
         if segment is None:
-            continue  # told already
+            continue  # reported already
         recording_id, start_s, end_s = segment
         if end_s <= start_s:
             message = f"{key!r} ends at {end_s:g} s, not after its start at {start_s:g} s"
@@ -98,7 +98,7 @@ def _last_ends(work: Work, segments: Table) -> Iterator[str]:
 
 
 def _check_doubtful(work: Work, segments: Table, doubtful: dict[str, float | None]) -> None:
-    """Judge each segment of the recordings in question."""
+    """Check each segment of the doubtful recordings."""
     for key, value in segments.rows():
         segment = parse_segment(value)
         if segment is None or segment.recording_id not in doubtful:
@@ -107,13 +107,13 @@ def _check_doubtful(work: Work, segments: Table, doubtful: dict[str, float | Non
         duration_s = doubtful[recording_id]
         where = str(segments.source)
         if duration_s is None:
-            message = f"{key!r} is of recording {recording_id!r}, which wav.scp lacks"
+            message = f"{key!r} is of recording {recording_id!r}, which is not in wav.scp"
             remedy = "add the recording, or let `python -m k2d data fix` leave the utterance out"
             fault = Fault(Treatment.REJECT, "unknown_recording", message, remedy, where, item=key)
             work.result.add_bad(Key.UTTERANCE, fault)
         elif end_s > duration_s + TOLERANCE_S or (start_s >= duration_s and end_s > duration_s):
             message = f"{key!r} ends at {end_s:g} s, recording {recording_id!r} at {duration_s:g} s"
-            fault = Fault(Treatment.QUARANTINE, "segment_beyond_end", message, "", where, item=key)
+            fault = Fault(Treatment.REJECT_ITEM, "segment_beyond_end", message, "", where, item=key)
             work.result.add_bad(Key.UTTERANCE, fault)
         elif end_s > duration_s + _ROUNDING_S:
             message = f"{key!r} ends at {end_s:g} s, recording {recording_id!r} at {duration_s:g} s; clamped"

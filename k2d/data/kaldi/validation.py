@@ -1,4 +1,4 @@
-"""What a validation asks, and what it found: for the command line, for `fix`, and for stages that quarantine."""
+"""The options and the findings of a validation, for the command line, for `fix`, and for stages that reject items."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from k2d.data.kaldi.kinds import KINDS, Key
 from k2d.data.kaldi.tables import Table, find_lines
 from k2d.data.rows import Rejected
 
-N_LISTED = 5  # ids named in a message about many
-FIX = "`python -m k2d data fix` mends this"
+N_LISTED = 5  # ids shown in a message about many
+FIX = "`python -m k2d data fix` repairs this"
 
 
 class AudioLevel(Enum):
-    """How closely the audio is looked at; each level includes those before it."""
+    """How closely the audio is checked. Each level includes the ones before it."""
 
     NONE = "none"
-    EXISTS = "exists"  # there, a regular file, readable
-    HEADER = "header"  # a known format, whole, of the stated length
-    DECODE = "decode"  # every sample
+    EXISTS = "exists"  # the file exists, is regular and readable
+    HEADER = "header"  # the format is known, and the file has the length that its header states
+    DECODE = "decode"  # every sample can be decoded
 
 
 @dataclass(frozen=True, slots=True)
 class Checks:
-    """What to look at."""
+    """What to check."""
 
     root: Path = PROJECT_ROOT
     """Relative paths in `wav.scp` start here."""
@@ -43,7 +43,7 @@ class Checks:
 
 @dataclass
 class Validation:
-    """The findings about one directory. `bad` and `clamped_ends_s` are complete, the report's examples capped."""
+    """The findings about one directory. `bad` and `clamped_ends_s` are complete; the report has a limited number."""
 
     folder: Path
     report: FaultReport = field(default_factory=FaultReport)
@@ -55,7 +55,7 @@ class Validation:
 
     @property
     def is_sound(self) -> bool:
-        return not self.report.count(Treatment.REJECT, Treatment.QUARANTINE)
+        return not self.report.count(Treatment.REJECT, Treatment.REJECT_ITEM)
 
     def add_bad(self, key: Key, fault: Fault) -> None:
         """Report a fault that makes one utterance, recording or speaker unusable."""
@@ -63,7 +63,7 @@ class Validation:
         self.bad[key].setdefault(fault.item, Rejected(fault.item, fault.code, fault.message, fault.path))
 
     def summary(self) -> str:
-        """One line: what was looked at and what came of it."""
+        """One line: the content, and the numbers of findings."""
         sizes = ((self.n_utterances, "utterance"), (self.n_recordings, "recording"), (self.n_speakers, "speaker"))
         content = ", ".join(_counted(n, what) for n, what in sizes)
         found = ", ".join(_counted(self.report.count(t), t.value) for t in Treatment)
@@ -88,12 +88,12 @@ class Work:
         self.result.report.add(Fault(Treatment.REJECT, code, message, remedy, str(table.source), item=item))
 
     def new_table(self, like: str, name: str) -> Table:
-        """A table of our own making in the scratch folder, still to be filled."""
+        """A new table in the scratch folder, still to be filled."""
         return Table(KINDS[like], self.folder / like, self.scratch / name)
 
 
 def compare_ids(work: Work, left: Table, right: Table) -> int:
-    """Report the ids that only one of two tables has; the number of ids of both."""
+    """Report the ids that only one of two tables has. Returns the number of ids in both."""
     only: dict[bool, list[str]] = {True: [], False: []}
     counts = {True: 0, False: 0}
     for key, in_left in differences(left.ids(), right.ids()):
@@ -104,13 +104,13 @@ def compare_ids(work: Work, left: Table, right: Table) -> int:
         has, lacks = (left, right) if in_left else (right, left)
         if ids:
             message = f"{counts[in_left]:,} ids are not in {lacks.source.name}: {listed(ids, counts[in_left])}"
-            remedy = "add them, or let `python -m k2d data fix` keep what all files have"
+            remedy = "add them, or let `python -m k2d data fix` keep the ids that all files have"
             work.refuse("ids_differ", message, remedy, has, ids[0])
     return counts[True] + counts[False]
 
 
 def listed(ids: list[str], n: int) -> str:
-    """The first few ids, and a sign that there are more.
+    """The first few ids, and `…` if there are more.
 
     >>> listed(["a", "b"], 2), listed(["a", "b"], 7)
     ('a, b', 'a, b, …')
@@ -119,7 +119,7 @@ def listed(ids: list[str], n: int) -> str:
 
 
 def with_line_numbers(report: FaultReport) -> None:
-    """Fill in the lines of the kept faults that name an id: joins do not count lines, so this looks them up."""
+    """Add line numbers to the kept faults that name an id. Joins do not count lines, so they are looked up here."""
     wanted: dict[str, set[str]] = {}
     for fault in report.kept:
         if fault.line is None and fault.item and fault.path:
@@ -138,4 +138,4 @@ def _numbered(fault: Fault, lines: list[int]) -> Fault:
 
 
 def _counted(n: int, what: str) -> str:
-    return f"{n:,} {what}" if n == 1 or what == "mended" else f"{n:,} {what}s"
+    return f"{n:,} {what}" if n == 1 or what == "normalised" else f"{n:,} {what}s"

@@ -1,1 +1,1 @@
-"""What a recipe under egs/ reads a raw corpus with: files, tables, archives, parquet, captions, downloads."""
+"""Readers for raw corpora, used by the recipes under egs/: files, tables, archives, parquet, captions, downloads."""

@@ -1,8 +1,9 @@
-"""Tar and zip archives from others: looked through as a whole, then unpacked, or not at all.
+"""Unpack tar and zip archives from others. The whole archive is checked first; it is unpacked as a whole or not at all.
 
-Only plain files and folders with relative names are taken. Everything else (absolute names, `..`, links, devices, a
-name twice, more than the limits) is told in one message, and nothing is written. Modes, owners and times in the
-archive are ignored. An archive that comes in parts (`x.tar.gz00`, `x.tar.gz01`, …) is given as its parts in order.
+Only plain files and folders with relative names are accepted. Everything else is reported in one message, and nothing
+is written: absolute names, `..`, links, devices, a name that occurs twice, an archive beyond the limits. Modes, owners
+and times in the archive are ignored. An archive in parts (`x.tar.gz00`, `x.tar.gz01`, …) is given as a list of its
+parts in order.
 """
 
 from __future__ import annotations
@@ -22,20 +23,21 @@ from k2d.data.raw.archive_members import Archive, Entry, opened_archive
 from k2d.data.raw.joined import Joined
 
 SHOWN_FAULTS = 10
-MAX_NAME_BYTES = 255  # of one part of a path, in every common file system
-MAX_PATH_BYTES, MAX_DEPTH = 2_048, 100  # Linux takes paths of 4,096 bytes; the destination's is a part of them
+MAX_NAME_BYTES = 255  # of one part of a path, in all common file systems
+MAX_PATH_BYTES, MAX_DEPTH = 2_048, 100  # Linux allows paths of 4,096 bytes, which include the destination's path
 COPY_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How much an archive may hold before it is taken for a bomb."""
+    """How large an archive may be. Beyond this, it is treated as an archive bomb."""
 
     members: int = 5_000_000
     ratio: int = 100
-    """Unpacked bytes over packed ones; audio hardly shrinks, tables of text about tenfold."""
+    """Unpacked bytes divided by packed bytes. Audio is hardly compressed; tables of text are compressed about tenfold.
+    """
     always_bytes: int = 1 << 28
-    """Unpacked bytes that are fine whatever the ratio."""
+    """Unpacked bytes that are always accepted, whatever the ratio."""
 
     def bytes_for(self, packed: int) -> int:
         return max(self.always_bytes, self.ratio * packed)
@@ -43,7 +45,7 @@ class Limits:
 
 @dataclass
 class _Looked:
-    """What has been seen of an archive so far, and what is wrong with it."""
+    """The entries of an archive that have been checked so far, and their faults."""
 
     limits: Limits
     max_bytes: int
@@ -60,7 +62,7 @@ class _Looked:
             self.faults.append(message)
 
     def add(self, entry: Entry) -> bool:
-        """Take an entry into account; False: there is no use in looking further."""
+        """Check an entry. False if the rest of the archive need not be checked."""
         self.n_members += 1
         if problem := entry.problem or name_fault(entry.name):
             self.fault(f"{entry.name[:80]!r} {problem}")
@@ -87,7 +89,7 @@ class _Looked:
 
 
 def extract(archive: Path | Sequence[Path], destination: Path, limits: Limits = Limits()) -> int:
-    """Unpack an archive as the new folder `destination`, whole or not at all; the number of its files."""
+    """Unpack an archive as the new folder `destination`, as a whole or not at all. Returns the number of files."""
     if destination.exists():
         raise K2DError(f"{destination}: is there already; move it away, or unpack to another place")
     looked = _look_through(archive, limits)
@@ -109,12 +111,12 @@ def extract(archive: Path | Sequence[Path], destination: Path, limits: Limits = 
 
 
 def check(archive: Path | Sequence[Path], limits: Limits = Limits()) -> int:
-    """Look an archive through, raising with all that is wrong with it; the number of its files."""
+    """Check an archive without unpacking it. Raises with all of its faults; returns the number of files."""
     return len(_look_through(archive, limits).files)
 
 
 def name_fault(name: str) -> str:
-    """What makes a member's name unfit to be a path below a folder; empty if nothing does.
+    """Why a member's name cannot be used as a path below a folder. Empty if it can.
 
     >>> name_fault("clips/課 1.mp3"), name_fault("/etc/passwd"), name_fault("a/../../b")
     ('', 'has an absolute name', "has '..' in its name")

@@ -1,4 +1,4 @@
-"""The members of an open tar or zip archive, recognised by its content; all damage becomes a K2DError."""
+"""The members of an open tar or zip archive. Its content shows which of the two it is. Damage becomes a K2DError."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from typing import IO, BinaryIO, Protocol, cast
 
 from k2d.core.errors import K2DError
 
-MAX_READ_BYTES = 1 << 20  # also the longest header of a tar, which may state a name of gigabytes
+MAX_READ_BYTES = 1 << 20  # also the longest header of a tar that is read: a damaged one may state gigabytes
 ZIP_MAGIC = b"PK\x03\x04"
 _ZIP_END_MAGIC, _ZIP_END_BYTES, _MAX_COMMENT_BYTES = b"PK\x05\x06", 22, 0xFFFF
 _JOINED = "are two archives put together? Cut them apart"
 
-# All that the libraries raise about bytes that are not what they should be (a BadGzipFile is an OSError).
+# Everything that the libraries raise for damaged bytes (a BadGzipFile is an OSError).
 _DAMAGE = (
     tarfile.TarError,
     zipfile.BadZipFile,
-    NotImplementedError,  # zipfile, of a compression that it does not know
+    NotImplementedError,  # raised by zipfile for an unknown compression
     EOFError,
     OSError,
     ValueError,
@@ -39,7 +39,7 @@ _DAMAGE = (
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A member as it stands in the archive, not trusted: `problem` tells what kind of thing it is, if no good one."""
+    """A member as the archive describes it, not yet trusted. `problem` says why it is refused; empty if it is not."""
 
     name: str
     n_bytes: int
@@ -49,7 +49,7 @@ class Entry:
 
 
 class Archive(Protocol):
-    """To be read forward: an entry is opened before the next one is asked for."""
+    """An archive that is read forward only: open an entry before you ask for the next one."""
 
     def entries(self) -> Iterator[Entry]: ...
 
@@ -58,7 +58,7 @@ class Archive(Protocol):
 
 @contextmanager
 def opened_archive(raw: BinaryIO, title: str) -> Iterator[Archive]:
-    """The archive in an open file, by its content. Meant to enclose all reading of it."""
+    """The archive in an open file, recognised by its content. All reading must be done inside this context."""
     try:
         with ExitStack() as stack:
             stack.enter_context(raw)
@@ -66,7 +66,7 @@ def opened_archive(raw: BinaryIO, title: str) -> Iterator[Archive]:
             raw.seek(0)
             yield _ZipArchive(raw, stack) if is_zip else _TarArchive(raw, stack)
     except _DAMAGE as error:
-        if isinstance(error, OSError) and error.errno is not None:  # the disk's trouble, not the archive's
+        if isinstance(error, OSError) and error.errno is not None:  # a fault of the disk, not of the archive
             raise
         message = f"is damaged, cut off, or no tar or zip archive: {error or type(error).__name__}"
         raise K2DError(f"{title}: {message}; fetch it again") from error
@@ -86,7 +86,7 @@ class _ZipArchive:
         return self._zip.open(cast("zipfile.ZipInfo", entry.handle))
 
     def _check_ends(self) -> None:
-        """Raise for bytes before the first member or after the end record, which zipfile passes over."""
+        """Raise if there are bytes before the first member or after the end record. zipfile ignores them."""
         first = min((info.header_offset for info in self._zip.infolist()), default=0)
         if first:
             raise zipfile.BadZipFile(f"its first member begins at byte {first:,}: {_JOINED}")
@@ -107,14 +107,14 @@ class _TarArchive:
     def entries(self) -> Iterator[Entry]:
         while (info := self._tar.next()) is not None:
             if info.size < 0:
-                raise tarfile.ReadError(f"{info.name[:80]!r} has {info.size} bytes")  # reading on would go backwards
+                raise tarfile.ReadError(f"{info.name[:80]!r} has {info.size} bytes")  # the reader would go backwards
             yield Entry(info.name, info.size, info.isdir(), _tar_problem(info), info)
             self._tar.members.clear()  # type: ignore[attr-defined]  # tarfile keeps them all
         self._stream.seek(self._tar.offset)
         if self._stream.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
-            raise tarfile.ReadError("it has no end mark")  # tarfile takes a cut or damaged header for the end
+            raise tarfile.ReadError("it has no end mark")  # tarfile reads a cut or damaged header as the end
         n_padding = 0
-        while rest := self._stream.read(MAX_READ_BYTES):  # only at its end is a stream's checksum seen
+        while rest := self._stream.read(MAX_READ_BYTES):  # a stream's checksum is checked only at its end
             n_padding += len(rest)
             if any(rest) or n_padding > MAX_READ_BYTES:
                 raise tarfile.ReadError(f"it goes on after its end mark: {_JOINED}")
@@ -126,7 +126,7 @@ class _TarArchive:
 
 
 class _Bounded:
-    """The stream as tarfile sees it, which reads a header at once, however long it says it is."""
+    """The stream that tarfile reads. tarfile reads a whole header at once, so the length of a read is limited here."""
 
     def __init__(self, stream: IO[bytes]) -> None:
         self._stream = stream

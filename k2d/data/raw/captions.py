@@ -1,7 +1,7 @@
-"""SubRip and WebVTT files of any origin, read as what was said and when: the other way round from subtitles.py.
+"""Read SubRip and WebVTT files of any origin as text with times. The reverse of `k2d/data/subtitles.py`.
 
-Markup, sound descriptions and what a screen needs twice (lines that roll on, cues that overlap) are cleaned away; case,
-script and punctuation stay. What is left out is counted by reason.
+Markup, sound descriptions and repetitions for the screen (rolling lines, overlapping cues) are removed. Case, script
+and punctuation stay. Everything that is left out is counted by reason.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from pathlib import Path
 from k2d.core.errors import K2DError
 
 SUFFIXES = (".vtt", ".srt")
-MAX_BYTES = 1 << 25  # an hour of captions has 100 kB
+MAX_BYTES = 1 << 25  # an hour of captions takes about 100 kB
 MAX_LINE = 10_000
 ROLLING_SHARE = 0.2
 CONTIGUOUS_S = 0.1
 
 _CLOCK = r"(?:(\d{1,4}):)?(\d{1,2}):(\d{1,2})(?:[.,](\d{1,3}))?"
 _TIMES = re.compile(rf"\s*{_CLOCK}\s*-->\s*{_CLOCK}(?:\s|$)")
-_TAG = re.compile(r"</?[A-Za-z][^<>]{0,200}>|<[\d:.]{1,20}>|\{\\[^{}]{0,200}\}")  # "x < y" is no tag
+_TAG = re.compile(r"</?[A-Za-z][^<>]{0,200}>|<[\d:.]{1,20}>|\{\\[^{}]{0,200}\}")  # does not match "x < y"
 _RUBY = re.compile(r"<rt>[^<>]{0,200}</rt>")
 _INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff\ufe0f]")
 _MUSIC = re.compile("[♩♪♫♬♭♮♯🎵🎶🎼]")
@@ -36,7 +36,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 @dataclass(frozen=True, slots=True)
 class Cue:
-    """What is said between two times, as lines on the screen until they are joined."""
+    """The text between two times, as lines on the screen until they are joined."""
 
     start_s: float
     end_s: float
@@ -49,17 +49,17 @@ class Cue:
 
 @dataclass
 class Captions:
-    """The cues of a file in order, without overlaps, and how many were left out for which reason."""
+    """The cues of a file in order, without overlaps, and how many were left out by reason."""
 
     cues: list[Cue] = field(default_factory=list)
     n_in: int = 0
     dropped: Counter[str] = field(default_factory=Counter)
     n_merged: int = 0
-    """Cues that were shown at the same time and are one now."""
+    """Cues that were shown at the same time and have been merged into one."""
 
 
 def read_captions(path: Path) -> Captions:
-    """Read a file; K2DError if it is no captions at all."""
+    """Read a file. K2DError if it is not a captions file."""
     if (n_bytes := path.stat().st_size) > MAX_BYTES:
         raise K2DError(f"{path}: has {n_bytes:,} bytes, expected at most {MAX_BYTES:,}: is it a captions file?")
     raw = path.read_bytes()
@@ -84,7 +84,7 @@ def parse_captions(text: str) -> Captions:
 
 
 def tidy(found: Iterable[tuple[tuple[float, float] | None, Sequence[str]]]) -> Captions:
-    """Cues from the times and lines of a file; times that could not be read are None."""
+    """Cues from the times and lines of a file. Times that could not be read are None."""
     made = Captions()
     timed = []
     for times, lines in found:
@@ -102,12 +102,12 @@ def tidy(found: Iterable[tuple[tuple[float, float] | None, Sequence[str]]]) -> C
     made.cues = list(_one_after_another(cues))
     made.n_merged = len(cues) - len(made.cues)
     made.dropped["shown_before"] += len(timed) - len(cues)
-    made.dropped += Counter()  # drops reasons that did not occur
+    made.dropped += Counter()  # removes reasons with a count of 0
     return made
 
 
 def clean_line(line: str) -> str:
-    """A line of a cue without markup, notes, sounds and who speaks; empty if nothing is said.
+    """A line of a cue without markup, notes, sounds and speaker names. Empty if no speech is left.
 
     >>> clean_line("<v 李老師>- 這個 <c.yellow>loss</c> &amp; accuracy ♪"), clean_line("[掌聲]"), clean_line("(laughs)")
     ('這個 loss & accuracy', '', '')
@@ -121,15 +121,15 @@ def clean_line(line: str) -> str:
 
 
 def _blocks(text: str) -> Iterator[tuple[tuple[float, float] | None, list[str]]]:
-    """The times of every cue and its lines; None for times that cannot be read."""
+    """The times and lines of each cue. None for times that cannot be read."""
     times: tuple[float, float] | None = None
-    lines: list[str] | None = None  # of the cue that is being read; None between cues
+    lines: list[str] | None = None  # of the cue being read; None between cues
     for line in [*text.splitlines(), ""]:
         if "-->" in line:
             if lines is not None:
                 yield times, lines[:-1] if lines and lines[-1].strip().isdecimal() else lines
             times, lines = _times(line), []
-        elif not line:  # YouTube's cues hold lines of a single space
+        elif not line:  # a line with a single space does not end a cue: YouTube's cues have such lines
             if lines is not None:
                 yield times, lines
             lines = None
@@ -149,21 +149,21 @@ def _times(line: str) -> tuple[float, float] | None:
 
 
 def _overlap(before: Sequence[str], now: Sequence[str]) -> int:
-    """How many of the last lines before are the first lines now."""
+    """How many of the last lines of `before` are also the first lines of `now`."""
     return next((n for n in range(min(len(before), len(now)), 0, -1) if tuple(before[-n:]) == tuple(now[:n])), 0)
 
 
 def _is_rolling(cues: Sequence[Cue]) -> bool:
-    """Whether lines stay on the screen while the next one comes, as in captions made by a machine.
+    """Whether lines stay on the screen while the next one appears, as in automatic captions.
 
-    A few lines that somebody says twice do not make it so.
+    A few lines that are really spoken twice do not count as rolling.
     """
     n_rolled = sum(0 < _overlap(a.lines, b.lines) < max(len(a.lines), len(b.lines)) for a, b in pairwise(cues))
     return n_rolled >= 2 and n_rolled >= ROLLING_SHARE * len(cues)
 
 
 def _unrolled(cues: Iterable[Cue]) -> Iterator[Cue]:
-    """Each line where it comes first."""
+    """Each line only where it first appears."""
     before: Cue | None = None
     for cue in cues:
         is_next = before is not None and cue.start_s <= before.end_s + CONTIGUOUS_S
@@ -174,7 +174,7 @@ def _unrolled(cues: Iterable[Cue]) -> Iterator[Cue]:
 
 
 def _one_after_another(cues: Sequence[Cue]) -> Iterator[Cue]:
-    """Ends drawn back to where the next cue starts; what starts together is one cue."""
+    """Cues without overlaps: an end is moved back to the next start, and cues with the same start are merged."""
     held: Cue | None = None
     for cue in cues:
         if held is not None and cue.start_s == held.start_s:

@@ -1,7 +1,8 @@
-"""Stretches of long recordings as files of their own, written once.
+"""Write stretches of long recordings as audio files of their own, once.
 
-For a test set of utterances out of recordings of which the rest is no test: recordings are decoded as a whole, so what
-is scored must be one. The files of a recording are a folder, whole or not there, and named by number, never by an id.
+Needed for test sets that use only some utterances of their recordings. Recordings are decoded as a whole, so each
+scored utterance must be a recording of its own. The files of a recording are one folder, which is written completely or
+not at all. Files are named by number, never by an id.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ log = logging.getLogger("k2d")
 
 @dataclass(frozen=True, slots=True)
 class _Cut:
-    """A recording of which stretches are to be files."""
+    """A recording, and the stretches of it that become files."""
 
     audio: str
     spans: tuple[Span, ...]
@@ -38,8 +39,8 @@ class _Cut:
 def cut_out(rows: Iterable[Utterance], store: Path, *, nj: int) -> Iterator[Utterance]:
     """Each utterance (with times) as a recording of its own below `store`.
 
-    One whose recording cannot be read at all names that recording, and one beyond its end a file that is not there:
-    stage 1 sets both aside.
+    If its recording cannot be read, the utterance names that recording. If it lies beyond the recording's end, it names
+    a file that does not exist. Stage 1 rejects both.
     """
     of_recording: dict[str, list[Utterance]] = defaultdict(list)
     for row in rows:
@@ -54,7 +55,7 @@ def cut_out(rows: Iterable[Utterance], store: Path, *, nj: int) -> Iterator[Utte
 
 
 def _cut(audio: str, rows: list[Utterance], store: Path) -> _Cut | None:
-    """What is to be written of a recording; None where it cannot be read. The folder is named by what decides it."""
+    """The stretches to write for a recording. None if it cannot be read. The folder's name depends on its content."""
     source = resolve(audio)
     try:
         probe(source)
@@ -83,7 +84,7 @@ def _write(cuts: list[_Cut], nj: int) -> None:
 
 
 def _write_cut(cut: _Cut) -> list[str]:
-    """Write the stretches of one recording; what is wrong with those that cannot be. Runs in a worker."""
+    """Write the stretches of one recording. Returns the faults of those that cannot be written. Runs in a worker."""
     partial = new_partial_folder(cut.folder)
     source = resolve(cut.audio)
     info = probe(source)
@@ -92,7 +93,7 @@ def _write_cut(cut: _Cut) -> list[str]:
         try:
             samples = read(source, start_s, end_s, expect=info)
         except AudioError as error:
-            if error.is_passing:  # it was there a moment ago
+            if error.is_passing:  # the recording could be read before, so this is a fault of the machine
                 raise
             faults.append(str(error))
         else:

@@ -1,6 +1,6 @@
-"""python -m egs.<corpus>.prepare --download DIR: fetch the public files of a corpus, as its corpus.yaml lists them.
+"""python -m egs.<corpus>.prepare --download DIR: download the public files of a corpus, as listed in its corpus.yaml.
 
-Those on the Hugging Face Hub by pattern, at the revision that corpus.yaml pins; `HF_ENDPOINT` names a mirror of it.
+Files on the Hugging Face Hub are named by patterns, at the revision in corpus.yaml. `HF_ENDPOINT` names a mirror.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from k2d.core.download import Remote, fetch
 from k2d.core.errors import K2DError
 from k2d.core.layout import PROJECT_ROOT
 from k2d.core.lock import holding
 from k2d.data.corpus import Card, read_card
 from k2d.data.raw.archive import name_fault
-from k2d.data.raw.download import Remote, fetch
 from k2d.data.raw.hub import ENDPOINT, listed
 
 
@@ -44,7 +44,7 @@ def main(corpus: str, argv: Sequence[str] | None = None) -> int:
 
 
 def download(card: Card, folder: Path, patterns: tuple[str, ...] = (), endpoint: str = ENDPOINT) -> None:
-    """Fetch every file that the card lists; nothing if one of them has no place below the folder."""
+    """Download every file that the card lists. Nothing is downloaded if a file's path would leave the folder."""
     files = _files(card, patterns, endpoint)
     if faults := [f"{name!r} {problem}" for name, _ in files if (problem := name_fault(name))]:
         raise K2DError("\n".join(f"egs/{card.name}/corpus.yaml: download: {fault}" for fault in faults))

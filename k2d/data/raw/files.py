@@ -1,4 +1,4 @@
-"""Files of a raw corpus: the folder that holds it, its recordings by name, its archive unpacked."""
+"""Files of a raw corpus: find its folder and its recordings by name, and unpack its archive."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from k2d.core.errors import K2DError
 from k2d.core.layout import shown
 from k2d.data.raw.archive import extract
 
-CACHE_TAG = "CACHEDIR.TAG"  # bford.info/cachedir: programs that keep or collect files pass such a folder by
+CACHE_TAG = "CACHEDIR.TAG"  # see bford.info/cachedir: backup and cleaning programs recognise such a folder
 _CACHE_SIGNATURE = (
     "Signature: 8a477f597d28d172789f06886806bc55\n# Made by K2D from raw corpora; stage 1 makes it again.\n"
 )
@@ -22,14 +22,14 @@ _PART = re.compile(rf"{_WHOLE.pattern}\.?(?:part)?\.?(?:[0-9]{{1,3}}|[a-z]{{2}})
 
 
 def mark_cache(folder: Path) -> None:
-    """Say of a folder that all in it was made, and can be made again."""
+    """Mark a folder whose whole content is derived and can be made again."""
     folder.mkdir(parents=True, exist_ok=True)
     if not (folder / CACHE_TAG).exists():
         write_text(folder / CACHE_TAG, _CACHE_SIGNATURE)
 
 
 def only_place(root: Path, pattern: str, what: str) -> Path:
-    """The one path below `root` that matches; K2DError says what was to lie there."""
+    """The one path below `root` that matches. K2DError if there is none or more than one."""
     found = sorted(root.glob(pattern))
     if len(found) != 1:
         places = ", ".join(map(shown, found)) or "nothing"
@@ -38,7 +38,7 @@ def only_place(root: Path, pattern: str, what: str) -> Path:
 
 
 def by_name(paths: Iterable[Path], *, any_case: bool = False) -> dict[str, Path]:
-    """Files by their names without suffix, in small letters with `any_case`; K2DError tells which come twice."""
+    """Files by their names without suffix (in lower case with `any_case`). K2DError lists names that occur twice."""
     found: dict[str, Path] = {}
     twice = []
     for path in sorted(paths):
@@ -51,10 +51,10 @@ def by_name(paths: Iterable[Path], *, any_case: bool = False) -> dict[str, Path]
 
 
 def unpacked(root: Path, pattern: str, store: Path) -> Path | None:
-    """The folder below `store` with what the archive under `root` holds, unpacked on first use; None: no archive.
+    """The folder below `store` with the content of the archive under `root`, unpacked on first use. None: no archive.
 
-    An archive in parts (`x.tar.part00`, …) matches as all of them; whole beside its parts, it is read whole. Another
-    archive, by names and sizes, gets a folder of its own.
+    `pattern` matches all parts of an archive in parts (`x.tar.part00`, …). If the whole archive is there too, it is
+    used instead of the parts. An archive with other names or sizes is unpacked into a folder of its own.
     """
     found = sorted(root.glob(pattern))
     wholes = [path for path in found if _WHOLE.fullmatch(path.name)]
@@ -62,7 +62,7 @@ def unpacked(root: Path, pattern: str, store: Path) -> Path | None:
         raise K2DError(
             f"{shown(root)}: found {', '.join(path.name for path in wholes)}, expected one archive; keep one"
         )
-    parts = wholes or [path for path in found if _PART.fullmatch(path.name)]  # and no checksums beside them
+    parts = wholes or [path for path in found if _PART.fullmatch(path.name)]  # checksum files do not match
     if not parts:
         return None
     sizes = "".join(f"{part.name} {part.stat().st_size}\n" for part in parts)

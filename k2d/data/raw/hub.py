@@ -1,4 +1,4 @@
-"""The files of a data set on the Hugging Face Hub at one revision: asked of the Hub, with sizes and checksums."""
+"""List the files of a data set on the Hugging Face Hub at one revision, with sizes and checksums."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from urllib.parse import quote, urljoin, urlsplit
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
+from k2d.core.download import TIMEOUT_S, Remote
 from k2d.core.errors import K2DError
-from k2d.data.raw.download import TIMEOUT_S, Remote
-from k2d.data.raw.https_only import opener, refusal, refuse_url
+from k2d.core.https_only import opener, refusal, refuse_url
 
 ENDPOINT = "https://huggingface.co"
-MAX_PAGE_BYTES = 1 << 24  # a page has a thousand entries of 400 bytes
+MAX_PAGE_BYTES = 1 << 24  # a page has up to 1,000 entries of about 400 bytes
 MAX_PAGES = 100
 SHOWN = 5
 
@@ -30,17 +30,17 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid", strict=True))
 class HubFiles:
-    """Files of a data set on the Hub, as corpus.yaml names them."""
+    """The files of a data set on the Hub, as corpus.yaml names them."""
 
     dataset: Annotated[str, Field(pattern=r"^[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*$")]
     revision: Annotated[str, Field(pattern="^[0-9a-f]{40}$")]
-    """A commit: branches move."""
+    """The hash of a commit, because a branch may change."""
     files: Annotated[tuple[str, ...], Field(min_length=1)]
-    """Patterns of their paths; `*` stands for slashes too."""
+    """Patterns of paths. `*` also matches slashes."""
 
 
 def listed(hub: HubFiles, endpoint: str = ENDPOINT) -> list[tuple[str, Remote]]:
-    """The path in the data set and the address of every file that a pattern matches; each pattern must match one."""
+    """The path and the URL of every file that matches a pattern. Each pattern must match at least one file."""
     entries = list(_entries(hub, endpoint.rstrip("/")))
     names = [name for name, _ in entries]
     if unmatched := [pattern for pattern in hub.files if not any(fnmatchcase(name, pattern) for name in names)]:
@@ -65,7 +65,9 @@ def _entries(hub: HubFiles, endpoint: str) -> Iterator[tuple[str, Remote]]:
 
 
 def _remote(url: str, item: dict[str, Any]) -> Remote:
-    """Large files are told with their SHA-256; of small ones, which lie in Git, only the size is of use."""
+    """The file to download. The Hub gives a SHA-256 for large files; for small ones, which are in Git, only the
+    size.
+    """
     large = item.get("lfs")
     digest = str(large.get("oid", "")) if isinstance(large, dict) else ""
     size = item.get("size")
@@ -73,7 +75,7 @@ def _remote(url: str, item: dict[str, Any]) -> Remote:
 
 
 def _page(url: str) -> tuple[list[dict[str, Any]], str]:
-    """A page of the list, and where the next one is; empty if there is none."""
+    """A page of the list, and the URL of the next page. Empty if there is none."""
     refuse_url(url)
     request = urllib.request.Request(url, headers={"User-Agent": "k2d"})  # noqa: S310  # the scheme has been checked
     try:

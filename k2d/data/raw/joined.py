@@ -1,4 +1,4 @@
-"""Files that are one file in parts, read as one."""
+"""Read a file that is split into parts as one file."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import BinaryIO
 
 
 class Joined(io.RawIOBase):
-    """The parts in order, as one file to read and seek in; one part is open at a time."""
+    """The parts in order, as one file that can be read and seeked. One part is open at a time."""
 
     def __init__(self, parts: Sequence[Path]) -> None:
         self._parts = list(parts)

@@ -1,7 +1,7 @@
-"""Text files that come with a corpus: their lines with numbers, whatever editor or machine wrote them.
+"""Read text files of a corpus as numbered lines, whatever editor or program wrote them.
 
-UTF-8 with or without a mark, LF or CR LF. What a corpus's file says is not K2D's to mend: a line that cannot be read is
-an error with its place.
+The encoding is UTF-8 with or without a byte order mark; lines end in LF or CR LF. K2D does not correct a corpus's
+files: a line that cannot be read is an error, with its place.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ _MARK = "\ufeff"
 
 
 class Line(NamedTuple):
-    """A line that is not blank, without its end."""
+    """A line that is not blank, without its line end."""
 
     number: int
     text: str
 
 
 class Entry(NamedTuple):
-    """A line of a Kaldi-like table: an id, and what follows it."""
+    """A line of a Kaldi-like table: an id and its value."""
 
     number: int
     key: str
@@ -32,7 +32,7 @@ class Entry(NamedTuple):
 
 
 def raw_lines(path: Path) -> Iterator[Line]:
-    """Every line but blank ones; K2DError where the file is missing or not UTF-8."""
+    """Every line that is not blank. K2DError if the file is missing or not UTF-8."""
     try:
         file = path.open("rb")
     except OSError as error:
@@ -51,9 +51,9 @@ def raw_lines(path: Path) -> Iterator[Line]:
 
 
 def entries(path: Path) -> Iterator[Entry]:
-    """The lines of a table, each cut at its first white space; an id that comes twice is a fault, all are told at once.
+    """The lines of a table, each split at its first white space. All ids that occur twice are reported in one error.
 
-    In memory: the ids.
+    Memory: the ids.
     """
     first: dict[str, int] = {}
     report = FaultReport()

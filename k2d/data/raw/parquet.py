@@ -1,4 +1,6 @@
-"""Parquet files of a corpus, row group by row group: the adapter on pyarrow. Never more than a row group in memory."""
+"""Read parquet files of a corpus row group by row group: the adapter of pyarrow. One row group is in memory at a
+time.
+"""
 
 from __future__ import annotations
 
@@ -17,14 +19,14 @@ from k2d.core.errors import K2DError
 _MAGIC = b"PAR1"
 _TAIL_BYTES = 8  # the footer's length and the magic number
 _LFS_POINTER = b"version https://git-lfs"
-_BATCH_ROWS = 16  # of audio, made into Python's bytes at once
+_BATCH_ROWS = 16  # rows of audio that are converted to Python's bytes at once
 _BUFFER_BYTES = 1 << 20
 _AGAIN = "fetch it again"
 
 
 @dataclass(frozen=True, slots=True)
 class Clip:
-    """What an audio column holds: the bytes of an audio file, or a path to it, or (a fault) neither."""
+    """A cell of an audio column: the bytes of an audio file, or a path to it. Neither is a fault."""
 
     content: bytes | None
     path: str | None
@@ -38,13 +40,13 @@ _IN_WORDS = {str: "text", int: "whole numbers", float: "numbers", Clip: "audio (
 
 @dataclass(frozen=True, slots=True)
 class Shard:
-    """A parquet file whose footer is sound. `digest` is the footer's and the size's: what tells it from another."""
+    """A parquet file with a valid footer. `digest` covers footer and size, and identifies the file's version."""
 
     path: Path
     columns: Mapping[str, str]
-    """Arrow's name of the type, by column."""
+    """Arrow's name of the type of each column."""
     group_rows: tuple[int, ...]
-    """Rows of each row group."""
+    """The number of rows of each row group."""
     digest: str
 
     @property
@@ -53,7 +55,7 @@ class Shard:
 
 
 def open_shard(path: Path) -> Shard:
-    """Read the footer of a parquet file; K2DError if the file is cut off or something else."""
+    """Read the footer of a parquet file. K2DError if the file is cut off or is not parquet."""
     digest = _footer_digest(path)
     with _reading(path) as file:
         metadata = file.metadata
@@ -62,7 +64,7 @@ def open_shard(path: Path) -> Shard:
 
 
 def demand_columns(shards: Iterable[Shard], wanted: Mapping[str, Kind]) -> None:
-    """K2DError with every column that a shard lacks or has in another form."""
+    """Raise a K2DError with every column that is missing from a shard or has another type."""
     faults = [fault for shard in shards for fault in _column_faults(shard, wanted)]
     if faults:
         faults.append("is this another revision of the corpus? its README names the one to fetch")
@@ -70,7 +72,7 @@ def demand_columns(shards: Iterable[Shard], wanted: Mapping[str, Kind]) -> None:
 
 
 def read_rows(shard: Shard, columns: Sequence[str]) -> Iterator[Row]:
-    """The rows of a shard with these columns alone. An empty cell is a fault of the corpus and stops."""
+    """The rows of a shard with only these columns. An empty cell is a fault of the corpus: K2DError."""
     n_before = 0
     for group, n_rows in enumerate(shard.group_rows):
         with _reading(shard.path) as file:
@@ -83,7 +85,7 @@ def read_rows(shard: Shard, columns: Sequence[str]) -> Iterator[Row]:
 
 
 def read_clips(shard: Shard, column: str, group: int) -> Iterator[Clip]:
-    """The audio of a row group, clip by clip."""
+    """The audio clips of a row group, one by one."""
     with _reading(shard.path) as file:
         for batch in file.iter_batches(_BATCH_ROWS, row_groups=[group], columns=[column]):
             for cell in batch.column(0):
@@ -93,7 +95,7 @@ def read_clips(shard: Shard, column: str, group: int) -> Iterator[Clip]:
 
 @contextmanager
 def _reading(path: Path) -> Iterator[pyarrow.parquet.ParquetFile]:
-    """Open a parquet file; what pyarrow says against it becomes a K2DError that names it."""
+    """Open a parquet file. Errors of pyarrow become a K2DError that names the file."""
     try:
         with pyarrow.parquet.ParquetFile(path, buffer_size=_BUFFER_BYTES, pre_buffer=False) as file:
             yield file
@@ -106,7 +108,7 @@ def _damaged(path: Path, error: Exception) -> K2DError:
 
 
 def _footer_digest(path: Path) -> str:
-    """A digest of the footer; K2DError where the file does not begin and end as parquet does."""
+    """A digest of the footer. K2DError if the file does not begin and end like a parquet file."""
     try:
         with path.open("rb") as file:
             head = file.read(len(_LFS_POINTER))
@@ -137,7 +139,7 @@ def _column_faults(shard: Shard, wanted: Mapping[str, Kind]) -> Iterator[str]:
 
 
 def _fits(arrow_type: str, kind: Kind) -> bool:
-    """Whether a column of this Arrow type holds what is wanted.
+    """Whether a column of this Arrow type can hold the wanted kind.
 
     >>> _fits("large_string", str), _fits("int64", float), _fits("string", int)
     (True, True, False)

@@ -1,4 +1,6 @@
-"""The parquet files of a Hugging Face data set by split: `train-00000-of-00003.parquet`, a digest after it or not."""
+"""Find the parquet files of a Hugging Face data set by split: `train-00000-of-00003.parquet`, with or without a
+digest.
+"""
 
 from __future__ import annotations
 
@@ -18,9 +20,10 @@ log = logging.getLogger("k2d")
 
 
 def find_splits(root: Path, column: str, *, tell: bool = True) -> Splits:
-    """The shards below a folder by split, in order. Those without `column` are not of this data set: told, left out.
+    """The shards below a folder by split, in order. Shards without `column` do not belong to this data set: they are
+    logged and left out.
 
-    A set of shards that is not whole is an error, and so are two sets for one split.
+    A missing shard is an error, and so are two sets of shards for one split.
     """
     faults: list[str] = []
     found: dict[str, dict[int, Shard]] = {}
@@ -49,7 +52,7 @@ def find_splits(root: Path, column: str, *, tell: bool = True) -> Splits:
 
 
 def _paths(root: Path) -> list[Path]:
-    """Parquet files, but not those in hidden folders, where downloaders keep theirs."""
+    """Parquet files, except those in hidden folders, where download tools keep their caches."""
     paths = root.rglob("*.parquet")
     return sorted(path for path in paths if not any(part.startswith(".") for part in path.relative_to(root).parts))
 

@@ -1,8 +1,8 @@
-"""Audio that a corpus keeps inside parquet, written once as FLAC: a row group is a folder, whole or not there.
+"""Write audio that a corpus stores inside parquet as FLAC files, once. A row group is a folder, complete or absent.
 
-A file is named by its row, never by an id or a path that the corpus gives. The folder's name bears the digest of the
-parquet file's footer, so another revision of the corpus is not taken for this one. What cannot be decoded is kept as it
-came and what is missing is left out: stage 1 sets both aside with their reasons.
+A file is named by its row, never by an id or a path from the corpus. The folder's name contains the digest of the
+parquet file's footer, so that revisions of a corpus are not confused. A clip that cannot be decoded is kept as it is,
+and a missing one is left out. Stage 1 rejects both with their reasons.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class _Group:
 def rows_with_audio(
     shards: Sequence[Shard], columns: Mapping[str, Kind], audio: str, store: Path, *, nj: int
 ) -> Iterator[tuple[Shard, int, Row, Path]]:
-    """Every row: its shard, its number there, the values of `columns`, and its audio as a file below `store`."""
+    """Every row: its shard, its row number, the values of `columns`, and its audio as a file below `store`."""
     demand_columns(shards, {**columns, audio: Clip})
     store_audio(shards, audio, store, nj=nj)
     for shard in shards:
@@ -45,7 +45,7 @@ def rows_with_audio(
 
 
 def store_audio(shards: Sequence[Shard], column: str, store: Path, *, nj: int) -> None:
-    """Write the audio of every row group that is not there yet, `nj` groups at a time."""
+    """Write the audio of every row group that is not stored yet, `nj` groups in parallel."""
     groups = [
         _Group(shard, column, number, _folder(shard, column, number, store))
         for shard in shards
@@ -95,15 +95,15 @@ def _write_clip(content: bytes, target: Path) -> None:
         samples = read(AudioSource(target))
         write(target, samples, RATE_HZ, durable=False)  # the whole folder is synced when it is published
     except AudioError as error:
-        if error.is_passing:  # the disk failed, not the clip
+        if error.is_passing:  # the disk failed; the clip may be good
             raise
-        # A bad clip is left as it came: stage 1 says what is wrong with it.
+        # A bad clip is kept as it is. Stage 1 reports what is wrong with it.
 
 
 def _beside(folder: Path, stated: str) -> Path | None:
-    """The file that a path in the corpus means: below the parquet file's folder, or of that name in it.
+    """The file that a path in the corpus names: the path below the parquet file's folder, or a file of that name in it.
 
-    A path from another machine's cache is absolute; one that leads out of the folder is never followed.
+    A path from another machine's cache is absolute. A path that leads out of the folder is never followed.
     """
     path = PurePosixPath(stated)
     inner = [] if path.is_absolute() or ".." in path.parts else [folder / path]

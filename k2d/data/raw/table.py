@@ -1,7 +1,7 @@
-"""Tables with a header that come with a corpus: rows by the names of their columns, which change between releases.
+"""Read tables with a header that come with a corpus: rows by column name, because the order changes between releases.
 
-`.csv` is as spreadsheets write it. Elsewhere a tab parts the fields and a quotation mark is one: a transcript may hold
-a single one. In both a row is a line.
+`.csv` is parsed as spreadsheets write it. In all other files, fields are separated by tabs and a quotation mark is an
+ordinary character, because a transcript may contain a single one. In both formats a row is one line.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ _QUOTES = "write a row on one line, quotes doubled"
 
 
 def table_rows(path: Path, wanted: Sequence[str], *, may_end_early: bool = False) -> Iterator[tuple[int, Row]]:
-    """Each row with its line number, by the header's names in small letters; what is wrong with rows is told at once.
+    """Each row with its line number; the header's names are in lower case. All faults are reported in one error.
 
-    With `may_end_early` the last fields of a row may be missing, as in tables that people write: they are empty.
+    With `may_end_early`, the last fields of a row may be missing and are then empty, as in tables edited by hand.
     """
     lines = raw_lines(path)
     names = _names(path, next(lines, None), wanted)
@@ -47,7 +47,7 @@ def _fields(path: Path, text: str) -> list[str]:
 
 
 def _names(path: Path, header: Line | None, wanted: Sequence[str]) -> list[str]:
-    """The columns; K2DError for one that is missing, or there twice."""
+    """The columns. K2DError if one is missing or occurs twice."""
     if header is None:
         raise K2DError(f"{shown(path)}: found nothing, expected the columns {', '.join(wanted)}")
     try:

@@ -1,4 +1,4 @@
-"""What a corpus's reader leaves out on purpose, counted by reason and told: nothing disappears silently."""
+"""Count the items that a corpus's reader leaves out on purpose, by reason, and report them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ log = logging.getLogger("k2d")
 
 @dataclass
 class Tally:
-    """Items of a raw corpus as they are read: kept, or left out for a reason.
+    """Counts the items of a raw corpus that were read: kept, or left out for a reason.
 
     >>> tally = Tally("seame/train", "transcript lines")
     >>> tally.keep()
@@ -31,7 +31,7 @@ class Tally:
 
     def drop(self, reason: str, where: str) -> None:
         self.dropped[reason] += 1
-        self.examples.setdefault(reason, where if where.isprintable() else repr(where))  # a file may be called anything
+        self.examples.setdefault(reason, where if where.isprintable() else repr(where))  # a name may hold any character
 
     def tell(self) -> None:
         log.info("%s", self)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 import copy
+import importlib
 import io
 import logging
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -16,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from k2d.core.errors import K2DError
+from k2d.core.stand_ins import standing_in
 from k2d.models.espnet_s2t.fast_decode import quicken
 
 
@@ -64,20 +67,39 @@ def _forget_attention(module: Any, *_: Any) -> None:
 
 
 def _task() -> Any:
-    import nltk
     import typeguard
 
-    # S2T needs neither of these, and both cost seconds at the import: ESPnet's g2p fetches dictionaries, and typeguard
-    # compiles a thousand functions a second time, with checks of the types of their arguments.
-    download, nltk.download = nltk.download, lambda *_, **__: False
+    # It compiles a thousand functions a second time, with checks of the types of their arguments.
     checked, typeguard.typechecked = typeguard.typechecked, lambda function: function  # type: ignore[assignment]
     try:
-        from espnet2.tasks.s2t import S2TTask
+        with standing_in(_UNUSED):
+            importlib.import_module("librosa.filters")  # the front end's; it imports scipy.signal too
+            from espnet2.tasks.s2t import S2TTask
     finally:
-        nltk.download = download
         typeguard.typechecked = checked
     warnings.filterwarnings("ignore", category=FutureWarning, module="espnet2")
     return S2TTask
+
+
+def _unused_module(name: str, *attributes: str) -> ModuleType:
+    module = ModuleType(name)
+    vars(module).update(dict.fromkeys(attributes))
+    return module
+
+
+_PLOTS = "espnet2.main_funcs.calculate_all_attentions"
+# ESPnet imports these for parts of models that `check_config` refuses, for English phonemes, cleaners and simulated
+# rooms, and for plots of its own training. With them an import takes ten seconds in place of one, in every process:
+# transformers; nltk with scikit-learn, which also fetches dictionaries; hydra; and scipy.stats.
+_UNUSED: Mapping[str, ModuleType | None] = {
+    "transformers": None,
+    "whisper": None,
+    "g2p_en": _unused_module("g2p_en"),
+    "hydra": _unused_module("hydra"),
+    "omegaconf": _unused_module("omegaconf", "DictConfig", "ListConfig"),
+    "scipy.signal": _unused_module("scipy.signal"),
+    _PLOTS: _unused_module(_PLOTS, "calculate_all_attentions"),
+}
 
 
 @contextmanager

@@ -1,13 +1,12 @@
 """Whisper checkpoints in the formats that exist, read into one form: sizes, and weights under OpenAI's names.
 
-OpenAI's `.pt` (read with `weights_only`), a Hugging Face folder (safetensors only), a folder of ours, a published name.
+OpenAI's `.pt` (read with `weights_only`), a Hugging Face folder (safetensors only), a CTranslate2 folder, a folder of
+ours.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +16,10 @@ from torch import Tensor
 from k2d.core import strict_yaml
 from k2d.core.errors import K2DError
 from k2d.core.layout import shown
-from k2d.models.weights_file import check_weights, read_torch_file
-from k2d.models.whisper.dims import FACE_CONFIG, N_AUDIO_CTX, N_MELS, N_VOCABULARY, WEIGHTS, WhisperDims, shapes
+from k2d.models.weights_file import read_torch_file
+from k2d.models.whisper.checkpoint import Generation, WhisperWeights, are_ids, check_dims, checked, read_json
+from k2d.models.whisper.ctranslate2_files import read_ctranslate2, read_ctranslate2_dims
+from k2d.models.whisper.dims import BINARY, FACE_CONFIG, WEIGHTS, WhisperDims
 from k2d.models.whisper.huggingface_names import EMBEDDING, OUTPUT, openai_name
 
 RULES, PARAMETERS = "whisper.json", "params.json"
@@ -28,45 +29,23 @@ FACE_WEIGHTS, _FACE_INDEX = "model.safetensors", "model.safetensors.index.json"
 _NEVER, _NEVER_FIRST = "suppress_tokens", "begin_suppress_tokens"
 
 
-@dataclass(frozen=True, slots=True)
-class Generation:
-    """What a checkpoint says about its decoding; None: as openai-whisper decodes."""
-
-    suppressed: tuple[int, ...] | None = None
-    """Ids that are never written."""
-    suppressed_first: tuple[int, ...] | None = None
-    """Ids that no text begins with."""
-    first_time_at_most: int | None = None
-    """Largest first timestamp, in steps of the grid."""
-    language: str | None = None
-
-    def as_dict(self) -> dict[str, Any]:
-        return {each.name: getattr(self, each.name) for each in fields(self)}
-
-
-@dataclass(frozen=True, slots=True)
-class WhisperWeights:
-    """A checkpoint in memory."""
-
-    dims: WhisperDims
-    state: Mapping[str, Tensor]
-    """Under OpenAI's names, in the dtype of the file."""
-    generation: Generation = Generation()
-
-
 def read_whisper(path: Path) -> WhisperWeights:
-    """A `.pt` of OpenAI's, a Hugging Face folder, or a folder of ours; every fault is told with its remedy."""
+    """A checkpoint in any of the formats; every fault is told with its remedy."""
+    if path.name == BINARY and path.is_file():
+        raise K2DError(f"{shown(path)}: name the folder of CTranslate2 as a whole, not the file in it")
     if path.is_file():
         return _read_openai(path)
     if (path / WEIGHTS).is_file():
         found = _read_openai(path / WEIGHTS)
         return WhisperWeights(found.dims, found.state, read_rules(path / RULES))
+    if (path / BINARY).is_file():
+        return read_ctranslate2(path)
     if (path / FACE_CONFIG).is_file():
         return _read_face(path)
     if path.is_dir():
         raise K2DError(
-            f"{shown(path)}: no Whisper model: expected {WEIGHTS} (a folder of this toolkit) or {FACE_CONFIG} and "
-            f"{FACE_WEIGHTS} (Hugging Face's)"
+            f"{shown(path)}: no Whisper model: expected {WEIGHTS} (a folder of this toolkit), {FACE_CONFIG} and "
+            f"{FACE_WEIGHTS} (Hugging Face's), or {BINARY} and a vocabulary (CTranslate2's)"
         )
     raise K2DError(f"{shown(path)}: there is no such Whisper model; expected a .pt file or a model folder")
 
@@ -76,44 +55,16 @@ def read_dims(path: Path) -> WhisperDims:
     file = path / WEIGHTS if path.is_dir() else path
     if file.suffix == ".yaml":
         dims = _config_dims(file)
-    elif file.is_file():
+    elif file.is_file() and file.name != BINARY:
         dims, _ = _openai_parts(file, is_mapped=True)
+    elif (path / BINARY).is_file():
+        dims = read_ctranslate2_dims(path)
     elif (path / FACE_CONFIG).is_file():
         dims = _face_dims(path / FACE_CONFIG)
     else:
         return read_whisper(path).dims  # which says what is missing
-    _check_dims(dims, shown(path))
+    check_dims(dims, shown(path))
     return dims
-
-
-def _check(weights: WhisperWeights, where: str, config: str) -> WhisperWeights:
-    _check_dims(weights.dims, where)
-    check_weights(weights.state, shapes(weights.dims), where, config)
-    return weights
-
-
-def _check_dims(dims: WhisperDims, where: str) -> None:
-    """All that is wrong with the sizes at once."""
-    faults = []
-    if dims.n_vocab not in N_VOCABULARY:
-        known = ", ".join(f"{size} ({what})" for size, what in N_VOCABULARY.items())
-        faults.append(
-            f"a vocabulary of {dims.n_vocab}, expected {known}: take a model with Whisper's own, without added tokens"
-        )
-    if dims.n_mels not in N_MELS:
-        faults.append(f"{dims.n_mels} mels, expected 80 or 128 (large-v3): take a model on Whisper's own features")
-    if dims.n_audio_ctx != N_AUDIO_CTX:
-        faults.append(f"{dims.n_audio_ctx} positions of audio, expected {N_AUDIO_CTX}: windows are 30 s")
-    if dims.n_audio_state != dims.n_text_state:
-        faults.append(f"an encoder of width {dims.n_audio_state} and a decoder of {dims.n_text_state}, expected one")
-    for side, width, heads in (
-        ("encoder", dims.n_audio_state, dims.n_audio_head),
-        ("decoder", dims.n_text_state, dims.n_text_head),
-    ):
-        if heads < 1 or width % heads:
-            faults.append(f"{heads} heads in {side} of width {width}, expected a divisor")
-    if faults:
-        raise K2DError(f"{where}: {'; '.join(faults)}")
 
 
 # --- OpenAI's ---
@@ -121,7 +72,7 @@ def _check_dims(dims: WhisperDims, where: str) -> None:
 
 def _read_openai(path: Path) -> WhisperWeights:
     dims, state = _openai_parts(path)
-    return _check(WhisperWeights(dims, state), shown(path), "its dims")
+    return checked(WhisperWeights(dims, state), shown(path), "its dims")
 
 
 def _openai_parts(path: Path, *, is_mapped: bool = False) -> tuple[WhisperDims, dict[str, Tensor]]:
@@ -152,7 +103,7 @@ def read_rules(path: Path) -> Generation:
     """What a folder of ours keeps of a checkpoint's rules."""
     if not path.is_file():
         return Generation()
-    raw = _read_json(path)
+    raw = read_json(path)
     known = {each.name for each in fields(Generation)}
     if unknown := sorted(raw.keys() - known):
         raise K2DError(f"{shown(path)}: unknown {', '.join(unknown)}; expected {', '.join(sorted(known))}")
@@ -165,10 +116,10 @@ def read_rules(path: Path) -> Generation:
 
 def _read_face(folder: Path) -> WhisperWeights:
     dims = _face_dims(folder / FACE_CONFIG)
-    _check_dims(dims, shown(folder / FACE_CONFIG))  # before gigabytes are read
+    check_dims(dims, shown(folder / FACE_CONFIG))  # before gigabytes are read
     generation = _face_generation(folder, dims)
     state = _renamed(_face_state(folder), folder)
-    return _check(WhisperWeights(dims, state, generation), shown(folder), f"its {FACE_CONFIG}")
+    return checked(WhisperWeights(dims, state, generation), shown(folder), f"its {FACE_CONFIG}")
 
 
 _FACE_DIMS = {
@@ -186,7 +137,7 @@ _FACE_DIMS = {
 
 
 def _face_dims(path: Path) -> WhisperDims:
-    config, where = _read_json(path), shown(path)
+    config, where = read_json(path), shown(path)
     if config.get("model_type") != "whisper":
         raise K2DError(f"{where}: model_type is {config.get('model_type')!r}; expected 'whisper'")
     if missing := [key for key in _FACE_DIMS.values() if type(config.get(key)) is not int]:
@@ -218,7 +169,7 @@ def _face_state(folder: Path) -> dict[str, Tensor]:
             f"{shown(folder)}: expected {FACE_WEIGHTS} or {_FACE_INDEX}, found {others}; only safetensors are read, "
             "as others can run code: save the model anew with transformers (save_pretrained), which writes them"
         )
-    places = _read_json(folder / _FACE_INDEX).get("weight_map")
+    places = read_json(folder / _FACE_INDEX).get("weight_map")
     names = sorted(set(places.values())) if isinstance(places, dict) else []
     if not names or any(type(name) is not str or Path(name).name != name for name in names):
         raise K2DError(f"{shown(folder / _FACE_INDEX)}: weight_map: expected the name of a file beside it per weight")
@@ -250,12 +201,12 @@ def _face_generation(folder: Path, dims: WhisperDims) -> Generation:
     path = folder / FACE_GENERATION
     if not path.is_file():
         return Generation()
-    raw = _read_json(path)
+    raw = read_json(path)
     language, latest = raw.get("language"), raw.get("max_initial_timestamp_index")
     faults = [
         f"{key}: expected a list of ids from 0 to {dims.n_vocab - 1}, found {raw[key]!r}"
         for key in (_NEVER, _NEVER_FIRST)
-        if raw.get(key) is not None and not _are_ids(raw[key], dims.n_vocab)
+        if raw.get(key) is not None and not are_ids(raw[key], dims.n_vocab)
     ]
     if latest is not None and (type(latest) is not int or latest < 0):
         faults.append(f"max_initial_timestamp_index: expected a whole number of steps, found {latest!r}")
@@ -263,17 +214,3 @@ def _face_generation(folder: Path, dims: WhisperDims) -> Generation:
         raise K2DError(f"{shown(path)}: {'; '.join(faults)}; mend it, or remove the file to decode as openai-whisper")
     never, never_first = (None if raw.get(key) is None else tuple(raw[key]) for key in (_NEVER, _NEVER_FIRST))
     return Generation(never, never_first, latest, language.strip("<|>") if isinstance(language, str) else None)
-
-
-def _are_ids(found: object, n_vocab: int) -> bool:
-    return isinstance(found, list) and all(type(each) is int and 0 <= each < n_vocab for each in found)
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        read = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise K2DError(f"{shown(path)}: not a JSON file: {error}; copy or fetch it again") from error
-    if not isinstance(read, dict):
-        raise K2DError(f"{shown(path)}: expected a JSON object; copy or fetch it again")
-    return read

@@ -12,7 +12,7 @@ from typing import Any
 
 from k2d.core.errors import K2DError, UsageError
 from k2d.models.codec import CONTROL_CHARACTERS, TIMESTAMP, Reading, Request, Window, WindowSegment
-from k2d.models.whisper.checkpoint_files import Generation
+from k2d.models.whisper.checkpoint import Generation
 from k2d.models.whisper.dims import N_SAMPLES, RATE_HZ, WhisperDims
 from k2d.models.whisper.library import language_code, vocabulary
 

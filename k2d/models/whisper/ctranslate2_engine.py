@@ -21,7 +21,8 @@ from k2d.core.atomic import write_text
 from k2d.core.errors import K2DError, UsageError
 from k2d.core.layout import shown
 from k2d.models.interface import Memory, Request, Written
-from k2d.models.whisper.checkpoint_files import RULES, Generation, read_rules, read_whisper
+from k2d.models.whisper.checkpoint import Generation
+from k2d.models.whisper.checkpoint_files import RULES, read_rules, read_whisper
 from k2d.models.whisper.codec import WhisperCodec, codec_of
 from k2d.models.whisper.dims import WhisperDims, n_parameters
 from k2d.models.whisper.frontend import WhisperEars

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from math import prod
 
-WEIGHTS, FACE_CONFIG = "model.pt", "config.json"
-"""By which a folder of ours, and one of Hugging Face's, is recognised."""
+WEIGHTS, FACE_CONFIG, BINARY = "model.pt", "config.json", "model.bin"
+"""By which a folder of ours, one of Hugging Face's and one of CTranslate2's are recognised."""
 
 N_SAMPLES, RATE_HZ = 480_000, 16_000
 N_AUDIO_CTX = 1500

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from k2d.models.family import Family, NewModel, Speech
-from k2d.models.whisper.dims import FACE_CONFIG, PUBLISHED, WEIGHTS
+from k2d.models.whisper.dims import BINARY, FACE_CONFIG, PUBLISHED, WEIGHTS
 
 if TYPE_CHECKING:
     import torch
@@ -22,7 +22,11 @@ class Whisper(Family):
 
     name = "whisper"
     published = tuple(PUBLISHED)
-    checkpoints = f"a published name ({', '.join(PUBLISHED)}), a .pt file of OpenAI's, or a Hugging Face folder"
+    publisher_module = "k2d.models.whisper.published"
+    checkpoints = (
+        f"a published name ({', '.join(PUBLISHED)}), a .pt file of OpenAI's, or a folder in the format of Hugging Face "
+        "or CTranslate2"
+    )
     guesses_language = True
     mixes_languages = True
     export_formats = ("openai", "huggingface", "ctranslate2")
@@ -31,8 +35,8 @@ class Whisper(Family):
 
     def recognises(self, path: Path) -> bool:
         if path.is_dir():
-            return any((path / name).is_file() for name in (WEIGHTS, FACE_CONFIG))
-        return path.suffix == ".pt" or str(path) in PUBLISHED
+            return any((path / name).is_file() for name in (WEIGHTS, FACE_CONFIG, BINARY))
+        return path.suffix == ".pt" or path.name == BINARY or str(path) in PUBLISHED
 
     def load(
         self, path: Path, device: str, dtype: torch.dtype, languages: Sequence[str] = (), cache: str | None = None

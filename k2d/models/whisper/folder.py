@@ -10,7 +10,8 @@ from torch import Tensor
 
 from k2d.core.atomic import write_text
 from k2d.core.system_errors import reporting_full_disk
-from k2d.models.whisper.checkpoint_files import PARAMETERS, RULES, WhisperWeights
+from k2d.models.whisper.checkpoint import WhisperWeights
+from k2d.models.whisper.checkpoint_files import PARAMETERS, RULES
 from k2d.models.whisper.dims import WEIGHTS, n_parameters
 
 

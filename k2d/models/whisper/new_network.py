@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from k2d.models.interface import Memory, Part
-from k2d.models.whisper.checkpoint_files import Generation, WhisperWeights
+from k2d.models.whisper.checkpoint import Generation, WhisperWeights
 from k2d.models.whisper.codec import WhisperCodec
 from k2d.models.whisper.dims import WhisperDims
 from k2d.models.whisper.folder import write_folder

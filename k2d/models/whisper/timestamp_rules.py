@@ -13,7 +13,7 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from k2d.models.whisper.checkpoint_files import Generation
+from k2d.models.whisper.checkpoint import Generation
 from k2d.models.whisper.codec import WINDOW, WhisperCodec
 
 _NEVER = float("-inf")

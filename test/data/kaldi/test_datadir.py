@@ -103,8 +103,8 @@ def test_the_files_are_as_kaldi_wants_them(tmp_path, contents):
         ([row(start_s=-1.0, end_s=1.0)], "segments: the start time is '-1.0'"),
         ([row(start_s=0.0, end_s=float("nan"))], "'a-1' starts at 0.0 s and ends at nan s"),
         ([row(recording_id="r")], "'a-1' has no times, so it must be its own recording, not 'r'"),
-        ([row("a"), row("b", text=None)], "text is known for 1 of 2 utterances, not for all"),
-        ([row("a", start_s=0.0, end_s=1.0), row("b")], "segments is known for 1 of 2 utterances"),
+        ([row("a"), row("b", text=None)], "text has values for 1 of 2 utterances, expected all or none"),
+        ([row("a", start_s=0.0, end_s=1.0), row("b")], "segments has values for 1 of 2 utterances"),
         (
             [row(k, recording_id="r", audio=f"{k}.wav", start_s=0.0, end_s=1.0) for k in "ab"],
             "recording 'r' has two audio values, 'a.wav' and 'b.wav'",
@@ -119,7 +119,7 @@ def test_rows_that_may_not_be_written(tmp_path, made, fault):
 
 
 def test_durations_are_for_every_recording_or_none(tmp_path):
-    with pytest.raises(InvalidData, match="recording 'b' has no duration, others have"):
+    with pytest.raises(InvalidData, match="recording 'b' has no duration, although others have one"):
         write_datadir(tmp_path / "data", [row("a"), row("b")], durations_s=[("a", 1.0)])
     with pytest.raises(InvalidData, match="recording 'c' has a duration but no audio"):
         write_datadir(tmp_path / "data", [row("a")], durations_s=[("a", 1.0), ("c", 1.0)])
@@ -137,7 +137,7 @@ def test_no_rows_are_refused(tmp_path):
 
 def test_a_full_folder_is_replaced_only_when_forced_and_only_if_it_is_a_data_directory(tmp_path):
     write_datadir(tmp_path / "data", [row("a")])
-    with pytest.raises(K2DError, match="is there already and not empty"):
+    with pytest.raises(K2DError, match="exists and is not empty"):
         write_datadir(tmp_path / "data", [row("b")])
     write_datadir(tmp_path / "data", [row("b")], force=True)
     assert [each.id for each in read_utterances(tmp_path / "data")] == ["b"]
@@ -218,7 +218,7 @@ def test_durations_of_whole_recordings_may_come_from_utt2dur(make_dir):
         ("whole", "text", "a-1 x\na-2 z\na-3 z\nb-1 y\n", "'a-3' is in text but not in utt2spk"),
         ("whole", "wav.scp", "a-1 x\nb-1 y\n", "'a-2' is in utt2spk but not in wav.scp"),
         ("cut", "segments", "a-1 r1 0 1\nb-1 r2 0 1\n", "'a-2' is in utt2spk but not in segments"),
-        ("cut", "wav.scp", "r1 x\n", "'b-1' is of recording 'r2', which wav.scp lacks"),
+        ("cut", "wav.scp", "r1 x\n", "'b-1' is of recording 'r2', which is not in wav.scp"),
         ("cut", "segments", "a-1 r1 0 1\na-2 r1 2 1\nb-1 r2 0 1\n", "'a-2' ends before it begins (r1 2 1)"),
         ("whole", "utt2spk", "a-1 x y\n", "utt2spk:1: expected one speaker id, found 'x y'"),
         ("whole", "utt2spk", None, "utt2spk: the file is missing"),

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from k2d.core.errors import FaultReport, Treatment
+from k2d.data.kaldi.canonical_line import canonical_line
 from k2d.data.kaldi.external_sort import sort_lines
 from k2d.data.kaldi.ids import MAX_BYTES, id_fault
 from k2d.data.kaldi.kinds import KINDS
-from k2d.data.kaldi.mend import mend_line
 from k2d.data.kaldi.tables import Table, open_table
 
 
@@ -69,7 +69,7 @@ def test_what_is_no_file_is_called_what_it_is(tmp_path, make, kind):
     report = FaultReport()
     assert open_table(tmp_path / "text", KINDS["text"], tmp_path, report) is None
     (fault,) = report.kept
-    assert str(fault) == f"{tmp_path}/text: is {kind}, not a file; write what is to be read into a file, and name that"
+    assert str(fault) == f"{tmp_path}/text: is {kind}, not a file; write the content to a file, and name that file"
 
 
 def test_an_unsorted_file_is_read_in_c_order(tmp_path):
@@ -78,7 +78,7 @@ def test_an_unsorted_file_is_read_in_c_order(tmp_path):
     assert opened.codes == {"unsorted": Treatment.NORMALISE}
 
 
-def test_line_ends_are_mended_and_counted(tmp_path):
+def test_line_ends_are_normalised_and_counted(tmp_path):
     opened = Opened(tmp_path, "text", "a x\r\nb y\r\n\r\nc z")
     assert opened.lines == ["a x", "b y", "c z"]
     assert opened.report.counts == {
@@ -121,8 +121,8 @@ def test_control_characters_in_text_are_refused(tmp_path, character, name):
 @pytest.mark.parametrize(
     ("line", "code", "message"),
     [
-        ("a  x", "spacing", "the id and its value are not parted by one space"),
-        ("a\tx", "spacing", "the id and its value are not parted by one space"),
+        ("a  x", "spacing", "the id and its value are not separated by one space"),
+        ("a\tx", "spacing", "the id and its value are not separated by one space"),
         (" a x", "space_at_start", "white space before the id"),
         ("a x ", "space_at_end", "white space at the end of the line"),
         ("a x\t", "space_at_end", "white space at the end of the line"),
@@ -130,7 +130,7 @@ def test_control_characters_in_text_are_refused(tmp_path, character, name):
         ("a x\ty", "word_spacing", "more than one space, or a tab, between words"),
     ],
 )
-def test_ascii_space_is_mended_and_told_where_it_was(tmp_path, line, code, message):
+def test_ascii_space_is_normalised_and_told_where_it_was(tmp_path, line, code, message):
     opened = Opened(tmp_path, "text", f"{line}\nb z\n")
     assert [each.replace(" y", "") for each in opened.lines] == ["a x", "b z"]
     assert opened.report.counts == {(Treatment.NORMALISE, code): 1}
@@ -161,7 +161,7 @@ def test_other_white_space_makes_a_bad_id(tmp_path, space, name):
     )
 
 
-def test_unicode_space_within_a_transcript_is_mended(tmp_path):
+def test_unicode_space_within_a_transcript_is_normalised(tmp_path):
     opened = Opened(tmp_path, "text", "a 你\u3000好\xa0吗\n")
     assert opened.lines == ["a 你 好 吗"]
     assert opened.codes == {"unicode_space": Treatment.NORMALISE}
@@ -264,7 +264,7 @@ def test_a_fast_and_a_slow_reading_agree(tmp_path):
     """What the fast scan lets through, the closer look leaves as it is."""
     lines = [f"{key} {value}" for key in ("a", "é课", "x" * 64) for value in ("x", "你好 😀", "<0.00> a <1.20>")]
     for line in lines:
-        assert mend_line(line, KINDS["text"]) == (line, [])
+        assert canonical_line(line, KINDS["text"]) == (line, [])
 
 
 WORDS = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\n"), max_size=12)
@@ -275,9 +275,9 @@ WORDS = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\n
 def test_mending_twice_is_mending_once(pairs):
     for key, value in pairs:
         for kind in (KINDS["text"], KINDS["wav.scp"], KINDS["utt2spk"]):
-            once, _ = mend_line(f"{key} {value}", kind)
+            once, _ = canonical_line(f"{key} {value}", kind)
             if once is not None:
-                twice, findings = mend_line(once, kind)
+                twice, findings = canonical_line(once, kind)
                 assert twice == once
                 assert all(found.treatment is not Treatment.NORMALISE for found in findings)
 

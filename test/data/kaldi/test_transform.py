@@ -99,7 +99,7 @@ def test_what_an_earlier_fix_left_out_stays_told(make_dir):
     ("files", "fault"),
     [
         ({"text": b"a-1 \xff\n"}, "invalid UTF-8"),
-        ({"text": "a-1 x\na-1 y\na-2 z\nb-1 w\n"}, "comes more than once"),
+        ({"text": "a-1 x\na-1 y\na-2 z\nb-1 w\n"}, "occurs more than once"),
         ({"text": "a-1 x\0\na-2 z\nb-1 w\n"}, "control character"),
         ({"wav.scp": "a-1 cat |\na-2 x\nb-1 y\n"}, "is a pipe"),
         ({"utt2spk": None}, "the file is missing"),
@@ -116,7 +116,7 @@ def test_fix_refuses_what_only_a_person_can_mend_and_changes_nothing(make_dir, c
 def test_fix_refuses_to_leave_nothing(make_dir, contents):
     folder = make_dir("whole", {"text": "x-1 x\n"})
     before = contents(folder)
-    with pytest.raises(K2DError, match=r"in 4 = kept 0 .*nothing would remain, so nothing was changed"):
+    with pytest.raises(K2DError, match=r"in 4 = kept 0 .*no utterance would remain, so nothing was changed"):
         fix(folder, NO_AUDIO)
     assert contents(folder) == before
 
@@ -211,13 +211,13 @@ def test_subsets_of_lists(twelve, tmp_path):
 
 
 def test_subsets_that_cannot_be_made(twelve, tmp_path, make_dir):
-    with pytest.raises(UsageError, match="has 12 utterances; a subset of 13 cannot be made"):
+    with pytest.raises(UsageError, match="has 12 utterances; expected at least 13 for this subset"):
         subset(twelve, tmp_path / "part", 13)
-    with pytest.raises(UsageError, match="at least 1 utterance, not 0"):
+    with pytest.raises(UsageError, match="at least 1 utterance, found 0"):
         subset(twelve, tmp_path / "part", 0)
     with pytest.raises(K2DError, match="no utterance was chosen"):
         subset_of_ids(twelve, tmp_path / "part", ["nobody"])
-    with pytest.raises(UsageError, match="is read and written in one call"):
+    with pytest.raises(UsageError, match="is both the source and the destination"):
         subset(twelve, twelve, 3, force=True)
     with pytest.raises(K2DError, match="--shortest needs segments, utt2dur or utt2num_frames"):
         subset(make_dir("whole", {"utt2dur": None}), tmp_path / "part", 1, By.SHORTEST)
@@ -248,8 +248,8 @@ def test_combining_names_what_it_leaves_out(make_dir, tmp_path):
     other = make_dir("whole", {}, "other")
     made = combine(tmp_path / "both", [one, other])
     assert made.notes == (
-        f"left out: utt2lang, which {other} has not",
-        f"not taken over: {one}/notes, no table of a data directory",
+        f"left out: utt2lang, which is missing in {other}",
+        f"not copied: {one}/notes, which is not a table of a data directory",
     )
     assert not (tmp_path / "both" / "utt2lang").exists()
 
@@ -264,7 +264,7 @@ def test_combining_refuses_one_id_with_two_values(make_dir, tmp_path):
 
 def test_combining_refuses_segments_in_some_sources_only(make_dir, tmp_path):
     sources = [make_dir("whole", {}, "one"), make_dir("cut", {}, "other")]
-    with pytest.raises(K2DError, match=r"segments are missing in .*one; all sources must have them, or none"):
+    with pytest.raises(K2DError, match=r"segments are missing in .*one; expected them in all sources or in none"):
         combine(tmp_path / "both", sources)
 
 

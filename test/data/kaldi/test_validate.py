@@ -16,7 +16,7 @@ from k2d.data.kaldi.validation import AudioLevel, Checks
 
 def found(validation, *treatments):
     """The codes that were found, those of warnings left out unless asked for."""
-    wanted = treatments or (Treatment.REJECT, Treatment.QUARANTINE, Treatment.NORMALISE)
+    wanted = treatments or (Treatment.REJECT, Treatment.REJECT_ITEM, Treatment.NORMALISE)
     return {code for treatment, code in validation.report.counts if treatment in wanted}
 
 
@@ -79,12 +79,12 @@ def test_text_and_wav_may_be_missing_if_said_so(make_dir):
 
 def test_a_duplicate_id_names_both_lines(check):
     validation = check("whole", {"text": "a-1 x\na-2 y\na-1 z\nb-1 w\n"})
-    expected = f"{validation.folder}/text:3: the id 'a-1' comes more than once (ids are compared in NFC), with another"
+    expected = f"{validation.folder}/text:3: the id 'a-1' occurs more than once (ids are compared in NFC), with another"
     assert message(validation, "duplicate_id").startswith(expected)
     assert "(lines 1, 3)" in message(validation, "duplicate_id")
 
 
-def test_5_6_9_11_12_are_mended_and_the_directory_is_valid(check):
+def test_5_6_9_11_12_are_normalised_and_the_directory_is_valid(check):
     validation = check(
         "whole",
         {
@@ -169,7 +169,7 @@ def test_a_segment_that_starts_after_the_end_is_bad_however_short(check):
 
 def test_an_unknown_recording_is_refused(check):
     validation = check("cut", {"segments": "a-1 r1 0 1\na-2 r9 0 1\nb-1 r2 0.5 2\n"})
-    expected = f"{validation.folder}/segments:2: 'a-2' is of recording 'r9', which wav.scp lacks; add the recording"
+    expected = f"{validation.folder}/segments:2: 'a-2' is of recording 'r9', which is not in wav.scp; add the recording"
     assert message(validation, "unknown_recording").startswith(expected)
     assert "ids_differ" in found(validation)
 
@@ -199,7 +199,7 @@ def test_segments_need_wav_scp(check):
 def test_spk2utt_is_the_inverse_of_utt2spk(check, spk2utt):
     validation = check("whole", {"spk2utt": spk2utt})
     assert "spk2utt_differs" in found(validation, Treatment.REJECT)
-    assert "`python -m k2d data fix` mends this" in message(validation, "spk2utt_differs")
+    assert "`python -m k2d data fix` repairs this" in message(validation, "spk2utt_differs")
 
 
 def test_the_order_within_a_line_of_spk2utt_is_free(check):

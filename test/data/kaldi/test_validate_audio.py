@@ -72,7 +72,7 @@ def in_ark(make_dir, tmp_path):
 @pytest.mark.slow
 def test_directories_by_public_conventions_are_valid(request, convention, level):
     validation = look(request.getfixturevalue(convention), level.value)
-    assert validation.report.lines(Treatment.REJECT, Treatment.QUARANTINE, Treatment.NORMALISE) == []
+    assert validation.report.lines(Treatment.REJECT, Treatment.REJECT_ITEM, Treatment.NORMALISE) == []
     assert validation.n_utterances == 3
 
 
@@ -109,7 +109,7 @@ def test_any_path_works(make_dir, tmp_path):
 
 
 @pytest.mark.slow
-def test_what_is_no_file_is_quarantined_and_never_opened(whole, tmp_path):
+def test_what_is_no_file_is_rejected_and_never_opened(whole, tmp_path):
     """Opening the named pipe or /dev/zero would never come back."""
     (tmp_path / "folder").mkdir()
     os.mkfifo(tmp_path / "pipe")
@@ -145,7 +145,7 @@ def test_what_the_disk_does_not_give_is_told_and_never_left_out_by_fix(whole):
     found = look(whole, "decode")
     assert (reasons(found), found.is_sound) == ({}, False)
     assert found.report.counts[Treatment.REJECT, "unreadable"] == 1
-    with pytest.raises(K2DError, match=r"cannot be read: Input/output error; it is not left out for this: mend"):
+    with pytest.raises(K2DError, match=r"cannot be read: Input/output error; it is not left out for this: repair"):
         fix(whole, Checks(root=whole.parent, audio=AudioLevel.DECODE, nj=1))
     assert (whole / "wav.scp").read_text() == rows
 
@@ -159,7 +159,7 @@ def test_relative_paths_start_at_the_root(whole, tmp_path):
 
 
 @pytest.mark.slow
-def test_bad_audio_is_quarantined_with_its_reason(whole, tmp_path):
+def test_bad_audio_is_rejected_with_its_reason(whole, tmp_path):
     """Also Kaldi's gaps 3 and 4: it never opens audio, nor asks whether it is there."""
     (tmp_path / "a/1.wav").write_bytes(b"")
     (tmp_path / "a/2.wav").write_text("<!DOCTYPE html><html>404</html>" * 9)

@@ -1,4 +1,6 @@
-"""One line of a table in its canonical form: what can be mended is mended and reported, the rest is refused."""
+"""Bring one line of a table into canonical form. Small deviations are normalised and reported; all others are
+refused.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,7 @@ class Finding(NamedTuple):
     remedy: str = ""
 
 
-def _mend(code: str, message: str) -> Finding:
+def _normalise(code: str, message: str) -> Finding:
     return Finding(Treatment.NORMALISE, code, message)
 
 
@@ -33,31 +35,31 @@ def _refuse(code: str, message: str, remedy: str) -> Finding:
     return Finding(Treatment.REJECT, code, message, remedy)
 
 
-def mend_line(raw: str, kind: Kind) -> tuple[str | None, list[Finding]]:
-    """A line in canonical form (None if it has no usable id), and what was found on the way.
+def canonical_line(raw: str, kind: Kind) -> tuple[str | None, list[Finding]]:
+    """The line in canonical form (None if it has no usable id), and the findings.
 
     >>> from k2d.data.kaldi.kinds import KINDS
-    >>> line, findings = mend_line("utt1 \\t cafe\\u0301  noir\\r", KINDS["text"])
+    >>> line, findings = canonical_line("utt1 \\t cafe\\u0301  noir\\r", KINDS["text"])
     >>> line, [finding.code for finding in findings]
     ('utt1 café noir', ['crlf', 'spacing', 'word_spacing', 'nfc'])
     """
     findings: list[Finding] = []
     if raw.endswith("\r"):
-        findings.append(_mend("crlf", "the line ends in CR LF"))
+        findings.append(_normalise("crlf", "the line ends in CR LF"))
         raw = raw[:-1]
     body = raw.strip(_ASCII_SPACE)
     if not body:
-        return None, [*findings, _mend("blank_line", "empty line")]
+        return None, [*findings, _normalise("blank_line", "empty line")]
     raw_id, value = (*re.split(rf"[{_ASCII_SPACE}]+", body, maxsplit=1), "")[:2]
     if raw[0] in _ASCII_SPACE:
-        findings.append(_mend("space_at_start", "white space before the id"))
+        findings.append(_normalise("space_at_start", "white space before the id"))
     if raw[-1] in _ASCII_SPACE:
-        findings.append(_mend("space_at_end", "white space at the end of the line"))
+        findings.append(_normalise("space_at_end", "white space at the end of the line"))
     if value and body != f"{raw_id} {value}":
-        findings.append(_mend("spacing", "the id and its value are not parted by one space"))
+        findings.append(_normalise("spacing", "the id and its value are not separated by one space"))
     key = unicodedata.normalize("NFC", raw_id)
     if key != raw_id:
-        findings.append(_mend("nfc", "the id is not in Unicode form NFC"))
+        findings.append(_normalise("nfc", "the id is not in Unicode form NFC"))
     if reason := id_fault(key):
         shown = key if len(key) <= 80 else f"{key[:80]}…"
         findings.append(_refuse("bad_id", f"the {kind.key.value} id {shown!r} {reason}", "choose another id"))
@@ -70,7 +72,7 @@ def _mend_value(value: str, kind: Kind, findings: list[Finding]) -> str:
     if kind.style is not Style.PATH:
         value = _mend_spaces(value, kind, findings)
         if not unicodedata.is_normalized("NFC", value):
-            findings.append(_mend("nfc", "the value is not in Unicode form NFC"))
+            findings.append(_normalise("nfc", "the value is not in Unicode form NFC"))
             value = unicodedata.normalize("NFC", value)
     if bad := _CONTROL.search(value):
         message = f"control character {character_name(bad.group())} after the id"
@@ -84,11 +86,11 @@ def _mend_value(value: str, kind: Kind, findings: list[Finding]) -> str:
 
 def _mend_spaces(value: str, kind: Kind, findings: list[Finding]) -> str:
     if kind.style is Style.TEXT and (odd := _ODD_SPACE.search(value)):
-        findings.append(_mend("unicode_space", f"{character_name(odd.group())} as a space"))
+        findings.append(_normalise("unicode_space", f"{character_name(odd.group())} as a space"))
         value = _ODD_SPACE.sub(" ", value).strip(" ")
     single = re.sub(r"[ \t]+", " ", value)
     if single != value:
-        findings.append(_mend("word_spacing", "more than one space, or a tab, between words"))
+        findings.append(_normalise("word_spacing", "more than one space, or a tab, between words"))
     return single
 
 

@@ -46,7 +46,7 @@ def recordings(tmp_path_factory):
 
 def lesson_of(tmp_path, folders, student, *settings, held_out=()):
     """What `_from_chunks` makes of two splits, as a training asks for it."""
-    from k2d.fitting.table_row import _from_chunks
+    from k2d.fitting.student_or_control import _from_chunks
     from k2d.pipeline.runner import make_job
 
     (tmp_path / "x.yaml").write_text(CONF, encoding="utf-8")

@@ -20,7 +20,7 @@ from k2d.inference.answer_cache import Answer, model_facts
 from k2d.inference.decode_job import DecodeJob, Item
 from k2d.inference.dispatch import decode_items
 from k2d.pipeline.job import Counts, Job
-from k2d.pipeline.rejects import check_bad, write_rejected
+from k2d.pipeline.rejected_items import check_bad, write_rejected
 from k2d.score.timing import TIMING
 
 

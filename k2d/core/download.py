@@ -1,7 +1,8 @@
-"""Fetch a file: goes on where it was stopped, is checked, and takes its name only when it is whole and right.
+"""Download a file. An interrupted download is continued. The file gets its name only once it is complete and checked.
 
-Only https, also after redirects; plain http is for this machine alone. What has been fetched waits as `<name>.part`
-beside a note (`<name>.part.json`) of what it is a part of: a file that has changed on the server since is begun anew.
+Only https is allowed, also after redirects; plain http only from this machine. Until it is complete, a download is kept
+as `<name>.part`, with a note (`<name>.part.json`) that names its content. If the file on the server has changed since,
+the download starts again.
 """
 
 from __future__ import annotations
@@ -23,14 +24,15 @@ from urllib.parse import urlsplit
 
 from k2d.core.atomic import sync_folder, write_text
 from k2d.core.errors import K2DError
+from k2d.core.https_only import opener, refusal, refuse_url
 from k2d.core.progress import Progress
-from k2d.data.raw.https_only import opener, refusal, refuse_url
 
 TIMEOUT_S = 60.0
 BLOCK_BYTES = 1 << 20
-WAITS_S = (1.0, 2.0, 5.0, 15.0, 30.0)  # between tries in a row that bring nothing
+WAITS_S = (1.0, 2.0, 5.0, 15.0, 30.0)  # before each further try, if a try downloads nothing
 BUSY = (408, 425, 429, 500, 502, 503, 504)
 
+_KEPT = "; what has been fetched is kept"
 _DIGEST = re.compile(r"sha256:[0-9a-fA-F]{64}|md5:[0-9a-fA-F]{32}")
 
 Say = Callable[[str], None]
@@ -38,7 +40,7 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Remote:
-    """A file to fetch. `digest` is `sha256:…` or `md5:…`; size and digest are empty where its publisher tells none."""
+    """A file to download. `digest` is `sha256:…` or `md5:…`. Size and digest are empty if the publisher gives none."""
 
     url: str
     n_bytes: int | None = None
@@ -47,12 +49,12 @@ class Remote:
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """What has been fetched so far, and of what."""
+    """The bytes downloaded so far, and the content that they belong to."""
 
     path: Path
     url: str
     validator: str = ""
-    """The server's name for this content (ETag, or else the date): a range is asked of this content only."""
+    """The server's name for this content: its ETag, or else its date. A range is requested of this content only."""
     total: int | None = None
 
     @property
@@ -69,15 +71,27 @@ class _Part:
 
 
 class _Interrupted(Exception):
-    """The transfer broke off in a way that another try may mend."""
+    """The transfer was interrupted. Another try may succeed."""
 
 
 class _Unreachable(_Interrupted):
-    """Not even a connection."""
+    """No connection could be made."""
+
+
+class NotFetched(K2DError):
+    """The server does not give the file. `why` is the reason alone, without the advice in the message."""
+
+    def __init__(self, remote: Remote, target: Path, why: str) -> None:
+        super().__init__(f"{remote.url}: {why}; a file fetched in another way can be put at {target}")
+        self.why = why
+
+
+class UnreachableHost(NotFetched):
+    """No connection could be made, in any try."""
 
 
 def fetch(remote: Remote, target: Path, say: Say = print, *, waits_s: tuple[float, ...] = WAITS_S) -> bool:
-    """Fetch a file unless it is there already and right; whether anything was fetched."""
+    """Download a file unless a correct one exists. Returns whether anything was downloaded."""
     refuse_url(remote.url)
     _refuse_digest(remote)
     if target.exists():
@@ -97,14 +111,16 @@ def fetch(remote: Remote, target: Path, say: Say = print, *, waits_s: tuple[floa
 
 
 def _refuse_digest(remote: Remote) -> None:
-    """Raise for a checksum that nothing can be held against: before anything is fetched in vain."""
+    """Raise for a checksum in an unknown format, before anything is downloaded."""
     if remote.digest and not _DIGEST.fullmatch(remote.digest):
         expected = "sha256: and 64 hexadecimal digits, or md5: and 32"
-        raise K2DError(f"{remote.url}: its checksum is {remote.digest!r}, expected {expected}; mend the corpus's card")
+        raise K2DError(f"{remote.url}: its checksum is {remote.digest!r}, expected {expected}; mend its list")
 
 
 def _whole_part(remote: Remote, target: Path, say: Say, waits_s: tuple[float, ...]) -> _Part:
-    """Ask until all of it is there, going on where it broke off; or as often in vain as there are waits."""
+    """Request until the file is complete, and continue after interruptions. Gives up after many tries in a row
+    that download nothing.
+    """
     part, n_idle, has_answered = _remembered(target, remote.url), 0, False
     while True:
         before = part.n_there
@@ -115,14 +131,15 @@ def _whole_part(remote: Remote, target: Path, say: Say, waits_s: tuple[float, ..
             part = _remembered(target, remote.url)
             n_idle = 0 if part.n_there > before else n_idle + 1
             if n_idle > len(waits_s) or not has_answered:
-                raise K2DError(f"{_advice(remote, target, str(trouble))}; what has been fetched is kept") from None
+                raised = NotFetched if has_answered else UnreachableHost
+                raise raised(remote, target, f"{trouble}{_KEPT if part.n_there else ''}") from None
             wait_s = waits_s[max(n_idle, 1) - 1]
             say(f"{target.name}: {trouble}; going on from byte {part.n_there:,} in {wait_s:g} s")
             time.sleep(wait_s)
 
 
 def _transfer(remote: Remote, part: _Part, say: Say) -> _Part:
-    """One request; afterwards the part is whole. Raises _Interrupted if it is worth another try."""
+    """One request, after which the part is complete. Raises _Interrupted if another try may succeed."""
     if part.total is not None and part.n_there == part.total:
         return part
     try:
@@ -151,7 +168,7 @@ def _request(remote: Remote, part: _Part) -> http.client.HTTPResponse:
 
 
 def _continued(answer: http.client.HTTPResponse, part: _Part, say: Say) -> _Part:
-    """The part that this answer goes on with: the one there is, or (a whole file comes) a new one."""
+    """The part that this answer continues: the existing one, or a new one if the server sends the whole file."""
     length = answer.headers.get("Content-Length", "")
     if answer.status == 206:
         start, total = _content_range(answer.headers.get("Content-Range", ""))
@@ -171,14 +188,14 @@ def _takes_ranges(answer: http.client.HTTPResponse) -> bool:
 
 
 def _validator(answer: http.client.HTTPResponse) -> str:
-    """A strong ETag or a date; a weak ETag does not promise the same bytes."""
+    """A strong ETag or a date. A weak ETag does not guarantee the same bytes."""
     tag: str = answer.headers.get("ETag", "")
     dated: str = answer.headers.get("Last-Modified", "")
     return tag if tag and not tag.startswith("W/") else dated
 
 
 def _content_range(text: str) -> tuple[int, int | None]:
-    """The first byte and the total of a Content-Range; (-1, None) if it is none.
+    """The first byte and the total size of a Content-Range. (-1, None) if it cannot be parsed.
 
     >>> _content_range("bytes 100-199/500"), _content_range("bytes 0-9/*"), _content_range("?")
     ((100, 500), (0, None), (-1, None))
@@ -207,9 +224,9 @@ def _receive(answer: http.client.HTTPResponse, part: _Part) -> None:
 
 
 def _explain(error: urllib.error.HTTPError, remote: Remote, part: _Part) -> None:
-    """Go on if there is a way, or say why not."""
+    """Raise _Interrupted if another try may succeed, or K2DError with the reason and a remedy."""
     target = part.path.with_name(part.path.name.removesuffix(".part"))
-    if error.code == 416:  # nothing is left to send, or the file is shorter now
+    if error.code == 416:  # everything has been sent, or the file is shorter now
         _, total = _content_range(error.headers.get("Content-Range", ""))
         if total == part.n_there:
             return
@@ -217,11 +234,7 @@ def _explain(error: urllib.error.HTTPError, remote: Remote, part: _Part) -> None
         raise _Interrupted("the file on the server is shorter now than what has been fetched")
     if error.code in BUSY:
         raise _Interrupted(f"the server is busy or broken (HTTP {error.code})")
-    raise K2DError(_advice(remote, target, refusal(error))) from None
-
-
-def _advice(remote: Remote, target: Path, why: str) -> str:
-    return f"{remote.url}: {why}; a file fetched in another way can be put at {target}"
+    raise NotFetched(remote, target, refusal(error)) from None
 
 
 def _check_total(remote: Remote, part: _Part) -> None:
@@ -229,12 +242,12 @@ def _check_total(remote: Remote, part: _Part) -> None:
         part.forget()
         raise K2DError(
             f"{remote.url}: the server has {part.total:,} bytes, {remote.n_bytes:,} are expected: it is not the file "
-            "that was published; look for this version of it on the corpus's own page"
+            "that was published; look for this version of it on its publisher's own page"
         )
 
 
 def _check(path: Path, remote: Remote) -> None:
-    """Hold a whole file against size and checksum as published."""
+    """Compare a complete file with the published size and checksum."""
     n_bytes = path.stat().st_size
     if remote.n_bytes is not None and n_bytes != remote.n_bytes:
         found, expected = f"{n_bytes:,} bytes", f"{remote.n_bytes:,}"
@@ -260,7 +273,7 @@ def _digest(path: Path, kind: str) -> str:
 
 
 def _remembered(target: Path, url: str) -> _Part:
-    """The part that an earlier run has left; empty if it is of another url, or nothing says of which content it is."""
+    """The part of an earlier run. Empty if it belongs to another URL, or if its content is unknown."""
     part = _Part(target.with_name(f"{target.name}.part"), url)
     with suppress(OSError, ValueError, KeyError, TypeError):
         note = json.loads(part.note.read_text(encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""A run that is over: its records, and what every such run must have left."""
+"""A finished experiment: its records, and what each such experiment must hold."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from k2d.config import load_config
 from k2d.config.schema import Config
 from k2d.core.layout import PROJECT_ROOT
 from k2d.pipeline.runner import make_job
-from k2d.pipeline.stage_list import ROAD
+from k2d.pipeline.stage_list import STAGES
 from k2d.pipeline.unit_status import states
 from k2d.report.stored import expected_systems
 
 
 @dataclass(frozen=True)
-class FinishedRoad:
+class FinishedExperiment:
     """The experiment of a file under conf/."""
 
     name: str
@@ -38,7 +38,7 @@ class FinishedRoad:
     def undone(self) -> list[str]:
         """The stages that are not done for this config as it is now, by their verbs."""
         job = make_job(self.config)
-        return [stage.verb for stage in ROAD if not all(state.is_done for state in states(stage, job))]
+        return [stage.verb for stage in STAGES if not all(state.is_done for state in states(stage, job))]
 
     def assert_chunks_were_kept_and_dropped(self, method: str) -> None:
         record = self.read("select", method, "record.json")

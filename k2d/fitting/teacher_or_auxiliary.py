@@ -1,4 +1,4 @@
-"""What stages 3 and 4 share: a recogniser is trained from a model config, or taken ready from a checkpoint."""
+"""Makes a teacher or an auxiliary: trained on labelled data from a model config, or loaded from a checkpoint."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ _NOT_DECIDING = ("languages", "batch_size", "beam")  # of how checkpoints are de
 
 
 @dataclass(frozen=True, slots=True)
-class TakenModel:
-    """A checkpoint, written as this toolkit writes models."""
+class CheckpointModel:
+    """A checkpoint, saved in the format of this toolkit."""
 
     name: str
     recogniser: Recogniser
@@ -67,18 +67,18 @@ class TrainedModel:
         }
 
 
-LabelledModel = TakenModel | TrainedModel
+TeacherOrAuxiliary = CheckpointModel | TrainedModel
 
 
-def unit_of(name: str, recogniser: Recogniser, key: str, job: Job) -> Unit[LabelledModel]:
+def unit_of(name: str, recogniser: Recogniser, key: str, job: Job) -> Unit[TeacherOrAuxiliary]:
     """The folder of a model. `key` is its place in the config."""
     output = job.layout.model(name)
     if recogniser.checkpoint is not None:
         path = PROJECT_ROOT / recogniser.checkpoint
         if path.exists():
-            return Unit(output, TakenModel(name, recogniser, path), (path,))
+            return Unit(output, CheckpointModel(name, recogniser, path), (path,))
         if is_published(recogniser):
-            return Unit(output, TakenModel(name, recogniser, None))
+            return Unit(output, CheckpointModel(name, recogniser, None))
         published = FAMILIES[recogniser.family].published
         names = f", or one of {', '.join(published)}" if published else ""
         raise UsageError(
@@ -113,14 +113,14 @@ def is_published(recogniser: Recogniser) -> bool:
     return name in FAMILIES[recogniser.family].published and not (PROJECT_ROOT / name).exists()
 
 
-def make_model(verb: str, unit: Unit[LabelledModel], job: Job, folder: Path) -> Counts:
-    """Train the model, or take it from a checkpoint, and write its folder."""
-    if isinstance(unit.content, TakenModel):
+def make_teacher_or_auxiliary(verb: str, unit: Unit[TeacherOrAuxiliary], job: Job, folder: Path) -> Counts:
+    """Train the model or load its checkpoint, and write its folder."""
+    if isinstance(unit.content, CheckpointModel):
         return _take_checkpoint(unit.content, folder)
     return _train(unit.content, recipe_of(verb, VERSION, unit, job), job, folder)
 
 
-def _take_checkpoint(model: TakenModel, folder: Path) -> Counts:
+def _take_checkpoint(model: CheckpointModel, folder: Path) -> Counts:
     """Load the checkpoint, which checks all of it, and save it as this toolkit does."""
     from k2d.models.registry import load_recogniser
 

@@ -1,4 +1,4 @@
-"""How a row of the table is trained: a student on kept chunks, or a control on the labelled pool."""
+"""Trains a student on the chunks that a method kept, or a control on the labelled data."""
 
 from __future__ import annotations
 
@@ -39,15 +39,15 @@ log = logging.getLogger("k2d")
 PHASE = "distill"
 
 
-class Row(enum.Enum):
-    """What a row of the table learns."""
+class TrainingKind(enum.Enum):
+    """What is trained, and on which data."""
 
-    STUDENT = "the student, from what a method kept"
-    TEACHER_MORE = "the teacher's own decoder, from the pool, for as many steps"
-    STUDENT_POOL = "the student, from the pool"
+    STUDENT = "a student, trained on the chunks that the method kept"
+    TEACHER_MORE = "the teacher's decoder, trained further on the labelled data for the same number of steps"
+    STUDENT_POOL = "a student, trained on the labelled data"
 
 
-ROWS = {"teacher_more": Row.TEACHER_MORE, "student_pool": Row.STUDENT_POOL}
+CONTROLS = {"teacher_more": TrainingKind.TEACHER_MORE, "student_pool": TrainingKind.STUDENT_POOL}
 """The controls, by their names in distill.controls."""
 
 
@@ -61,10 +61,10 @@ class Lesson:
     counts: Counts
 
 
-def train_row(
-    row: Row, name: str, seed: int, kept: Mapping[str, Path], recipe: Recipe, job: Job, folder: Path
+def train_student_or_control(
+    kind: TrainingKind, name: str, seed: int, kept: Mapping[str, Path], recipe: Recipe, job: Job, folder: Path
 ) -> Counts:
-    """Train it, and write its folder. `kept` holds the chunks of a method, by split; `recipe` is that of the unit."""
+    """Train one and write its folder. `kept` has the chunks of a method by split; `recipe` is that of the unit."""
     import torch
 
     from k2d.train.engine import PhasePlan, train
@@ -74,10 +74,10 @@ def train_row(
     distill, work = job.config.distill, job.layout.training_work(name)
     training = distill.training
     heldout = heldout_of(job)
-    log.info("%s: %s", name, row.value)
-    lesson = _lesson(row, seed, kept, heldout, job)
+    log.info("%s: %s", name, kind.value)
+    lesson = _lesson(kind, seed, kept, heldout, job)
     part: Literal["decoder", "all"] = (
-        "decoder" if job.config.student.freeze_encoder or row is Row.TEACHER_MORE else "all"
+        "decoder" if job.config.student.freeze_encoder or kind is TrainingKind.TEACHER_MORE else "all"
     )
     plan = PhasePlan(PHASE, training, part, lesson.objective, lesson.batches, measured_steps(training, training))
     lesson.learner.freeze_positions = job.config.student.freeze_positions
@@ -87,13 +87,15 @@ def train_row(
     return lesson.counts
 
 
-def _lesson(row: Row, seed: int, kept: Mapping[str, Path], heldout: Mapping[str, frozenset[str]], job: Job) -> Lesson:
+def _lesson(
+    kind: TrainingKind, seed: int, kept: Mapping[str, Path], heldout: Mapping[str, frozenset[str]], job: Job
+) -> Lesson:
     from k2d.models.student import check_pair
     from k2d.objectives.objective import Objective as Terms
     from k2d.train.distillation import DistillationLoss, TeacherStudent
 
     teacher = _load(TEACHER, job)
-    if row is Row.TEACHER_MORE:
+    if kind is TrainingKind.TEACHER_MORE:
         return _more_of_the_teacher(teacher, seed, job)
     student = _load(STUDENT, job)
     check_pair(teacher, student)
@@ -104,7 +106,7 @@ def _lesson(row: Row, seed: int, kept: Mapping[str, Path], heldout: Mapping[str,
         Terms(distill.objective, distill.temperature),
         distill.reduction,
     )
-    if row is Row.STUDENT:
+    if kind is TrainingKind.STUDENT:
         return _from_chunks(pair, objective, seed, {kept[s]: heldout[s] for s in kept}, job)
     material, phase = _pool(teacher, job), _pool_phase(job)
     return Lesson(student, objective, _windows(material, phase, seed), _counts_of(material))

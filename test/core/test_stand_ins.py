@@ -1,0 +1,40 @@
+"""Modules stand in for others in a block and leave no trace behind it."""
+
+import importlib
+import sys
+from types import ModuleType
+
+import pytest
+
+from k2d.core.stand_ins import standing_in
+
+
+@pytest.fixture
+def library(tmp_path, monkeypatch):
+    """A library that imports two others, one of them only if it is installed."""
+    (tmp_path / "heavy_one.py").write_text("weight = 1000\n")
+    (tmp_path / "heavy_two.py").write_text("weight = 2000\n")
+    (tmp_path / "library_of_both.py").write_text(
+        "import heavy_one\ntry:\n    import heavy_two\nexcept ImportError:\n    heavy_two = None\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    yield "library_of_both"
+    for name in ("library_of_both", "heavy_one", "heavy_two"):
+        sys.modules.pop(name, None)
+
+
+def test_an_import_in_the_block_gets_the_stand_ins_and_one_after_it_the_real_modules(library):
+    stand_in = ModuleType("heavy_one")
+    with standing_in({"heavy_one": stand_in, "heavy_two": None}):
+        module = importlib.import_module(library)
+    assert module.heavy_one is stand_in
+    assert module.heavy_two is None
+    assert importlib.import_module("heavy_one").weight == 1000
+    assert importlib.import_module("heavy_two").weight == 2000
+
+
+def test_what_was_imported_before_is_there_again_after_an_error(library):
+    real = importlib.import_module("heavy_one")
+    with pytest.raises(ImportError), standing_in({"heavy_one": None}):
+        importlib.import_module("heavy_one")
+    assert sys.modules["heavy_one"] is real

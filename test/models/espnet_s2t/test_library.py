@@ -1,0 +1,30 @@
+"""The adapter imports of ESPnet what S2T models need, and no more."""
+
+import subprocess
+import sys
+
+import pytest
+from models_made import made_recogniser
+
+from k2d.core.layout import PROJECT_ROOT
+
+pytestmark = pytest.mark.slow
+
+BUILD = """
+import sys
+from pathlib import Path
+from k2d.models.espnet_s2t.loading import load_s2t
+load_s2t(Path(sys.argv[1]))
+heavy = {"transformers", "nltk", "sklearn", "hydra", "scipy.stats", "whisper"} & set(sys.modules)
+print("loaded with", heavy or "nothing heavy")
+import scipy.signal
+print(scipy.signal.get_window("hann", 4).tolist())
+"""
+
+
+def test_a_model_loads_without_the_libraries_of_other_models(tmp_path):
+    """Each costs a second or more, in every process. What stood in for them is gone afterwards."""
+    made_recogniser(tmp_path).save(tmp_path / "model")
+    words = [sys.executable, "-c", BUILD, str(tmp_path / "model")]
+    done = subprocess.run(words, cwd=PROJECT_ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == ["loaded with nothing heavy", "[0.0, 0.5, 1.0, 0.5]"]
