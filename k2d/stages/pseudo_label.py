@@ -1,4 +1,4 @@
-"""Stage 5: the teacher transcribes the long recordings, with timestamps, or transcripts made elsewhere are taken."""
+"""Stage 5: decode the long recordings with the teacher, with timestamps, or take transcripts made elsewhere."""
 
 from __future__ import annotations
 

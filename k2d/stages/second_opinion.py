@@ -1,4 +1,4 @@
-"""Stage 7: each auxiliary transcribes each chunk as plain text, or its texts are taken from a file made elsewhere."""
+"""Stage 7: decode each chunk with each auxiliary, as plain text, or take texts that were made elsewhere."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class ExternalOpinions:
 
 
 def units(job: Job) -> list[Unit[Opinions | ExternalOpinions]]:
-    """An auxiliary on the chunks of a split is a unit."""
+    """Each auxiliary on the chunks of each split is a unit."""
     splits = job.config.corpora.unlabelled
     return [_unit(auxiliary, split, job) for auxiliary in job.config.auxiliaries for split in splits]
 
@@ -100,7 +100,7 @@ def _decode(decode_job: DecodeJob, chunks: Path, cache: Path, job: Job, folder: 
 
 
 def chunk_items(folder: Path, tally: DecodingTally) -> Iterator[Item]:
-    """The chunks of a directory, one by one, with their lengths added up in the tally."""
+    """The chunks of a directory, one by one. Their lengths are added to the tally."""
     for row, (_, source) in zip(read_utterances(folder), read_sources(folder), strict=True):
         item = Item(row.id, row.audio, row.start_s, row.end_s, source.duration_s)
         tally.audio_s += item.length_s

@@ -28,11 +28,11 @@ def main(argv: Sequence[str]) -> int:
     if options.sources is not None and options.to is None:
         raise UsageError("--sources: needs --to DIR: without it, a name always means a checkpoint of K2D's own table")
     name, checkpoint, publisher = _find(options.name, options.sources)
-    asked, cache = publisher.asked_for(name, checkpoint), publisher.cache_folder()
+    request, cache = publisher.fetch_request(name, checkpoint), publisher.cache_folder()
     if options.to is not None:
-        print(obtain_into(asked, options.to, publisher.SINGLE_NAME, cache))
+        print(obtain_into(request, options.to, publisher.SINGLE_NAME, cache))
     else:
-        print(obtain(asked, cache))
+        print(obtain(request, cache))
     return 0
 
 
