@@ -35,7 +35,7 @@ class Step:
 
 
 def without_tags(text: str) -> str:
-    """Remove text in brackets of any shape, which is not speech: 【音樂】, （笑）, {laugh}. `basic` removes only ASCII ones.
+    """Remove text in brackets, which is not speech: 【音樂】, （笑）, {laugh}. `basic` removes only ASCII ones.
 
     >>> without_tags("好（笑）的【音樂】")
     '好 的 '

@@ -48,8 +48,8 @@ def script_version() -> str:
 def _settled(text: str) -> str:
     """Convert until nothing changes.
 
-    Once is not enough: 打壞 becomes 打坏, but 打坏 becomes 打坯, so the two spellings of one word would differ. Two or three
-    rounds are enough for every known text. The limit is for dictionaries with a circle.
+    Once is not enough: 打壞 becomes 打坏, but 打坏 becomes 打坯, so the two spellings of one word would differ. Two
+    or three rounds are enough for every known text. The limit is for dictionaries with a circle.
     """
     convert = _opencc()
     for _ in range(_MOST_ROUNDS):
