@@ -6,8 +6,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor
 
@@ -52,7 +54,7 @@ def read_ctranslate2(folder: Path) -> WhisperWeights:
     """The whole checkpoint; what is wrong with any of its files is told with its remedy."""
     binary, dims = _read_header(folder)
     check_vocabulary(folder, dims)
-    generation = _read_generation(folder, dims)
+    generation = _generation(_read_config(folder, dims))
     state = {name: _weight(binary, name) for name in shapes(dims)}
     _check_tied(binary)
     _check_key_biases(binary, dims)
@@ -68,11 +70,22 @@ def read_ctranslate2(folder: Path) -> WhisperWeights:
     return weights
 
 
-def read_ctranslate2_facts(folder: Path) -> tuple[WhisperDims, Generation]:
-    """Sizes and rules, with all checks that need no weight."""
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a folder says beside its weights."""
+
+    dims: WhisperDims
+    generation: Generation
+    language_ids: tuple[int, ...]
+    """The tokens among which CTranslate2 guesses a language."""
+
+
+def read_ctranslate2_facts(folder: Path) -> Facts:
+    """Read everything but the weights, with all checks that need none."""
     _, dims = _read_header(folder)
     check_vocabulary(folder, dims)
-    return dims, _read_generation(folder, dims)
+    config = _read_config(folder, dims)
+    return Facts(dims, _generation(config), tuple(config.get(_LANGUAGES) or ()))
 
 
 def read_ctranslate2_dims(folder: Path) -> WhisperDims:
@@ -201,10 +214,10 @@ def _quantised_types(binary: Binary) -> list[str]:
 # --- its rules ---
 
 
-def _read_generation(folder: Path, dims: WhisperDims) -> Generation:
-    """What is never written; times and language are not in these files."""
+def _read_config(folder: Path, dims: WhisperDims) -> dict[str, Any]:
+    """config.json, whose lists of ids are checked; empty if it is not there."""
     if not (folder / CONFIG).is_file():
-        return Generation()
+        return {}
     raw = read_json(folder / CONFIG)
     if faults := [
         f"{key}: expected a list of ids from 0 to {dims.n_vocab - 1}, found {repr(raw[key])[:60]}"
@@ -212,5 +225,10 @@ def _read_generation(folder: Path, dims: WhisperDims) -> Generation:
         if raw.get(key) is not None and not are_ids(raw[key], dims.n_vocab)
     ]:
         raise K2DError(f"{shown(folder / CONFIG)}: {'; '.join(faults)}; correct it, or take the file of the converter")
-    never, never_first = (None if raw.get(key) is None else tuple(raw[key]) for key in (_NEVER, _NEVER_FIRST))
+    return raw
+
+
+def _generation(config: Mapping[str, Any]) -> Generation:
+    """What is never written. The largest first timestamp and a language are not in these files."""
+    never, never_first = (None if config.get(key) is None else tuple(config[key]) for key in (_NEVER, _NEVER_FIRST))
     return Generation(never, never_first)
