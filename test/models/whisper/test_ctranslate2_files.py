@@ -127,6 +127,8 @@ def test_whole_numbers_are_divided_by_their_scale(numbers, tmp_path):
     assert read.keys() == state.keys()
     for name, tensor in state.items():
         assert torch.allclose(read[name], tensor, atol=float(tensor.abs().max()) / (200 if numbers == "int8" else 1000))
+    before, again = records(TINY, state, numbers), records(TINY, read, numbers)
+    assert all(again[name] == before[name] for name in before if name.endswith("weight")), "converted again, it changes"
 
 
 def test_a_folder_of_an_early_converter_is_read(tmp_path):
