@@ -48,7 +48,7 @@ def _room(folder: str, names: str, tests: tuple[str, ...] = ()) -> Room:
 _TEXTS = (
     "basic english lexicon mandarin normalise normaliser_steps numerals phonemes script timestamps tokenise truncate"
 )
-_DECODING = tuple(f"decode/test_{name}.py" for name in ("agreement", "beam", "clips", "ctc", "fallback"))
+_DECODING = tuple(f"decode/test_{name}.py" for name in ("agreement", "beam", "clips", "ctc", "fallback", "search"))
 ROOMS = {
     "select": _room("select", "distances loops metrics rules"),
     "score": _room("score", "align columns comparison confidence measures pairing rates scoring validator"),
@@ -59,7 +59,11 @@ ROOMS = {
         "agreement beam clips ctc fallback greedy guards search",
         (*_DECODING, "decode/test_long_recordings.py"),
     ),
-    "data": _room("data", "chunks chunk_tally", ("data/test_chunks.py", "data/test_chunk_sources.py")),
+    "data": _room(
+        "data",
+        "chunks chunk_tally",
+        ("data/test_chunks.py", "data/test_chunk_tally.py", "data/test_chunk_sources.py"),
+    ),
 }
 
 FLIPPED: dict[type[ast.cmpop], str] = {

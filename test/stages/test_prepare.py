@@ -31,7 +31,7 @@ def write_table(root, numbers, name="train"):
 
 
 def prepare(project, *words):
-    """A last word wins: the recipe in the box allows more bad items than these tests do."""
+    """A last word wins: the mini recipe allows more bad items than these tests do."""
     return project.run("--corpus", "lab", "--stage", "1", "--stop-stage", "1", "--nj", "2", "max_bad=0.01", *words)
 
 
