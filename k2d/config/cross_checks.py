@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import PurePath
 
-from k2d.config.schema import Config, Corpora, Recogniser
+from k2d.config.fields import Transcripts
+from k2d.config.schema import Auxiliary, Config, Corpora, Recogniser
 from k2d.config.training import Steps, Training
-from k2d.core.layout import ROLES
+from k2d.core.layout import ROLES, TEACHER
 from k2d.models.registry import FAMILIES, families_of_engine
+from k2d.objectives.terms import TERMS
 
-RULES_OF_THE_LABEL_ALONE = ("none", "trivial")  # all others compare it with a second opinion
+RULES_OF_THE_LABEL_ALONE = ("none", "trivial")  # all other rules compare it with a second opinion
 
 
 def faults_between_fields(config: Config) -> Iterator[tuple[str, object, str]]:
@@ -24,8 +26,9 @@ def faults_between_fields(config: Config) -> Iterator[tuple[str, object, str]]:
                 f"only one of model and checkpoint (model is {model.model})",
             )
         yield from _training_faults(f"{key}.training", model.training)
-    if config.teacher.decode == "ctc" and config.corpora.unlabelled:
-        yield "teacher.decode", "ctc", "joint or attention, as labels have timestamps, which CTC does not hear"
+    yield from _transcript_faults(config)
+    if config.teacher.decode == "ctc" and config.corpora.unlabelled and config.pseudo_label.from_ is None:
+        yield "teacher.decode", "ctc", "joint or attention, because labels need timestamps, which CTC does not give"
     for name, method in config.select.methods.items():
         if method.auxiliary is not None and method.auxiliary not in config.auxiliaries:
             known = ", ".join(config.auxiliaries) or "none is defined"
@@ -41,73 +44,120 @@ def faults_between_fields(config: Config) -> Iterator[tuple[str, object, str]]:
     yield from _distill_faults(config)
     yield from _language_faults(config)
     if config.reuse is not None and PurePath(config.reuse) == PurePath(config.exp, config.name):
-        yield "reuse", config.reuse, "another experiment's folder; this one is its own"
+        yield "reuse", config.reuse, "the folder of another experiment; this is its own folder"
     yield from _engine_faults(config)
     yield from _export_faults(config)
 
 
 def _recognisers(config: Config) -> dict[str, Recogniser]:
-    """By their keys."""
-    return {"teacher": config.teacher, **{f"auxiliaries.{n}": a for n, a in config.auxiliaries.items()}}
+    """The recognisers that decode here, by their keys in the config."""
+    return {"teacher": config.teacher, **{f"auxiliaries.{n}": a for n, a in config.decoding_auxiliaries().items()}}
+
+
+def _transcript_faults(config: Config) -> Iterator[tuple[str, object, str]]:
+    """What does not fit to labels or second opinions of another system, which are read from a file."""
+    labels, unlabelled = config.pseudo_label, config.corpora.unlabelled
+    yield from _file_faults("pseudo_label.from", labels.from_, unlabelled)
+    if labels.made_by and labels.from_ is None:
+        yield "pseudo_label.made_by", labels.made_by, "pseudo_label.from beside it: the teacher makes the labels here"
+    if labels.is_of_another:
+        for name, weight in config.distill.objective.items():
+            if weight and name in TERMS and TERMS[name].reads_teacher:
+                yield f"distill.objective.{name}", weight, _NO_DISTRIBUTION.format(name=name)
+    for key, auxiliary in config.auxiliaries.items():
+        yield from _file_faults(f"auxiliaries.{key}.from", auxiliary.from_, unlabelled)
+        if auxiliary.from_ is not None:
+            yield from _unused_faults(f"auxiliaries.{key}", auxiliary)
+
+
+_NO_DISTRIBUTION = (
+    "0, as the labels are another system's (pseudo_label.from): {name} compares with the teacher's distribution, which "
+    "favours what the teacher would have written, not the label. Learn from ce alone, or set "
+    f"pseudo_label.made_by: {TEACHER} if the teacher wrote the file"
+)
+
+
+def _file_faults(key: str, named: Transcripts | None, splits: tuple[str, ...]) -> Iterator[tuple[str, object, str]]:
+    """A file for each unlabelled split."""
+    if named is None or (isinstance(named, str) and len(splits) <= 1):
+        return
+    if isinstance(named, str) or set(named) != set(splits):
+        found = named if isinstance(named, str) else ", ".join(named)
+        yield key, found, f"a file for each unlabelled split: {{{', '.join(f'{split}: FILE' for split in splits)}}}"
+
+
+def _unused_faults(key: str, auxiliary: Auxiliary) -> Iterator[tuple[str, object, str]]:
+    """Settings of a model that an auxiliary from a file does not have."""
+    unused = Recogniser()
+    for name, default in vars(unused).items():
+        if (found := getattr(auxiliary, name)) != default:
+            shown = found if isinstance(found, (str, int)) else list(found) if isinstance(found, tuple) else "a section"
+            yield f"{key}.{name}", shown, f"nothing, as the texts are read from a file ({key}.from)"
 
 
 def _distill_faults(config: Config) -> Iterator[tuple[str, object, str]]:
     yield from _steps_faults("distill.training", config.distill.training)
     if config.distill.keep_encoded and not config.student.freeze_encoder:
-        yield "distill.keep_encoded", True, "false, as the encoder learns (student.freeze_encoder)"
+        yield "distill.keep_encoded", True, "false, because the encoder is trained (student.freeze_encoder)"
     ctc = config.distill.objective.get("ctc", 0.0)
     if ctc and config.student.freeze_encoder:
-        yield "distill.objective.ctc", ctc, "0, as CTC teaches the encoder alone, or student.freeze_encoder: false"
+        yield "distill.objective.ctc", ctc, "0, because CTC trains only the encoder, or student.freeze_encoder: false"
 
 
 def _language_faults(config: Config) -> Iterator[tuple[str, object, str]]:
-    """A model that is trained on transcripts needs their language; one that learns from guesses needs none."""
+    """Faults of languages. Training on transcripts needs their language; training on guessed languages needs none."""
     for key, model in _recognisers(config).items():
         if model.guesses_language and model.model:
-            yield f"{key}.language", [], "at least one, as a model that is trained here is told its language"
+            yield f"{key}.language", [], "at least one, because a model that is trained here needs it in its prompt"
     if config.teacher.guesses_language and config.distill.controls:
         found = list(config.distill.controls)
         yield "distill.controls", found, "none, or teacher.language: controls learn from transcripts, not from a guess"
 
 
 def _engine_faults(config: Config) -> Iterator[tuple[str, object, str]]:
-    """What an engine cannot do. Models whose family it does not run decode in torch, unless they ask for it."""
+    """Faults of engines. A model whose family an engine does not run is decoded in torch, unless it names the
+    engine.
+    """
     default, models = config.decode, _recognisers(config)
     if all(default.engine not in FAMILIES[model.family].engines for model in models.values()):
         found = ", ".join(f"{key}: {model.family}" for key, model in models.items())
-        reason = f"as {default.engine} runs only {_run_by(default.engine)} models and no model here is one ({found})"
+        reason = (
+            f"because {default.engine} runs only {_run_by(default.engine)} models and no model here is one ({found})"
+        )
         yield "decode.engine", default.engine, f"torch, {reason}"
     in_other_engines = [model for model in models.values() if config.decode_of(model).engine != "torch"]
     for key, model in models.items():
         yield from _faults_of_model(key, model, config)
     if in_other_engines and any(default.temperatures):
         drawn = list(default.temperatures)
-        yield "decode.temperatures", drawn, "[0.0], as what CTranslate2 draws is another text each time"
+        yield "decode.temperatures", drawn, "[0.0], because CTranslate2 samples another text each time"
     if default.precision != "fp32" and len(in_other_engines) == len(models):
-        yield "decode.precision", default.precision, "decode.compute_type, as the engine is ctranslate2"
+        yield "decode.precision", default.precision, "decode.compute_type, because the engine is ctranslate2"
 
 
 def _faults_of_model(key: str, model: Recogniser, config: Config) -> Iterator[tuple[str, object, str]]:
-    """Where a model and its engine do not fit together."""
+    """Faults of a model and its engine that do not fit together."""
     own, engine = model.decoding, config.decode_of(model).engine
     if own.engine is not None and own.engine != engine:
-        reason = f"as {own.engine} runs only {_run_by(own.engine)} models (this one is of the family {model.family})"
+        reason = (
+            f"because {own.engine} runs only {_run_by(own.engine)} models (this one is of the family {model.family})"
+        )
         yield f"{key}.decoding.engine", own.engine, f"torch, {reason}"
         return
     if engine == "torch":
         if own.compute_type is not None:
-            expected = f"{key}.decoding.precision, as the engine of this model is torch"
+            expected = f"{key}.decoding.precision, because the engine of this model is torch"
             yield f"{key}.decoding.compute_type", own.compute_type, expected
         return
     if own.precision is not None:
-        expected = f"{key}.decoding.compute_type, as the engine of this model is {engine}"
+        expected = f"{key}.decoding.compute_type, because the engine of this model is {engine}"
         yield f"{key}.decoding.precision", own.precision, expected
     if model.decode != "attention":
-        yield f"{key}.decode", model.decode, f"attention, as the engine is {engine}"
-    elif len(model.language) > 1:  # the mean of languages is no token, and CTranslate2 takes tokens
+        yield f"{key}.decode", model.decode, f"attention, because the engine is {engine}"
+    elif len(model.language) > 1:  # the mean of languages is not a token, and CTranslate2 takes tokens
         named = ", ".join(model.language)
         at = "decode.engine" if own.engine is None else f"{key}.decoding.engine"
-        yield at, engine, f"torch, as the prompt of {key} is a mean of languages ({named})"
+        yield at, engine, f"torch, because the prompt of {key} is a mean of languages ({named})"
 
 
 def _run_by(engine: str) -> str:
@@ -119,7 +169,7 @@ def _export_faults(config: Config) -> Iterator[tuple[str, object, str]]:
     fitting = family.export_formats
     for asked in config.export.formats or ():
         if asked not in fitting:
-            yield "export.formats", asked, f"what students of the family {family.name} can be: {', '.join(fitting)}"
+            yield "export.formats", asked, f"the formats for students of the family {family.name}: {', '.join(fitting)}"
     for name in config.export.students:
         if name not in students:
             yield "export.students", name, f"a student of this experiment ({', '.join(students) or 'it has none'})"
@@ -133,9 +183,13 @@ def _training_faults(key: str, training: Training) -> Iterator[tuple[str, object
         for limits in ("snr_db", "speed"):
             low, high = getattr(phase.augment, limits)
             if low > high:
-                yield f"{key}.phases.{name}.augment.{limits}", [low, high], "the least before the greatest"
+                yield f"{key}.phases.{name}.augment.{limits}", [low, high], "the lower limit before the upper limit"
         if phase.keep_batches and phase.train != "decoder":
-            yield f"{key}.phases.{name}.keep_batches", phase.keep_batches, "0, as the encoder learns (train: decoder)"
+            yield (
+                f"{key}.phases.{name}.keep_batches",
+                phase.keep_batches,
+                "0, because the encoder is trained (train: decoder)",
+            )
 
 
 def _steps_faults(key: str, steps: Steps) -> Iterator[tuple[str, object, str]]:

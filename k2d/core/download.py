@@ -96,7 +96,6 @@ def fetch(remote: Remote, target: Path, say: Say = print, *, waits_s: tuple[floa
     _refuse_digest(remote)
     if target.exists():
         _check(target, remote)
-        say(f"{target}: is there already")
         return False
     target.parent.mkdir(parents=True, exist_ok=True)
     part = _whole_part(remote, target, say, waits_s)
@@ -106,7 +105,6 @@ def fetch(remote: Remote, target: Path, say: Say = print, *, waits_s: tuple[floa
         part.forget()
         raise
     _publish(part, target)
-    say(f"{target}: fetched, {target.stat().st_size:,} bytes{', as published' if remote.digest else ''}")
     return True
 
 
@@ -114,7 +112,7 @@ def _refuse_digest(remote: Remote) -> None:
     """Raise for a checksum in an unknown format, before anything is downloaded."""
     if remote.digest and not _DIGEST.fullmatch(remote.digest):
         expected = "sha256: and 64 hexadecimal digits, or md5: and 32"
-        raise K2DError(f"{remote.url}: its checksum is {remote.digest!r}, expected {expected}; mend its list")
+        raise K2DError(f"{remote.url}: its checksum is {remote.digest!r}, expected {expected}; correct the list")
 
 
 def _whole_part(remote: Remote, target: Path, say: Say, waits_s: tuple[float, ...]) -> _Part:

@@ -15,12 +15,12 @@ from torch import Tensor
 from k2d.decode.search import Decoded
 
 _CANDIDATES_PER_BEAM = 1.5  # how many of the attention decoder's tokens CTC scores, as in ESPnet
-_MIN_CANDIDATES_WITH_TIMES = 8  # CTC needs a choice; ESPnet has no joint decoding with timestamps to follow here
-_IMPOSSIBLE = -1e10  # in place of -inf, so that differences stay numbers
+_MIN_CANDIDATES_WITH_TIMES = 8  # CTC needs a choice. ESPnet has no joint decoding with timestamps to compare with
+_IMPOSSIBLE = -1e10  # instead of -inf, so that differences are numbers
 
 
 def best_paths(log_probs_WTV: Tensor, blank_id: int) -> list[Decoded]:
-    """The best token of each frame, repetitions merged, blanks left out."""
+    """The best token of each frame, with repetitions merged and blanks removed."""
     best = log_probs_WTV.double().max(dim=-1)
     scores: list[float] = best.values.sum(dim=-1).tolist()
     paths: list[list[int]] = best.indices.tolist()
@@ -42,13 +42,13 @@ class _PrefixState(NamedTuple):
     score_R: Tensor
     """Log-probability that the frames begin with the prefix."""
     last_R: Tensor
-    """The prefix's last token; -1: none."""
+    """The prefix's last token. -1: none."""
     end_R: Tensor
-    """Log-probability that the frames hold the prefix and nothing more."""
+    """Log-probability that the frames contain the prefix and nothing more."""
     complete_RT: Tensor
     """Log-probability that the prefix was complete just before frame t."""
     after_blank_RT: Tensor
-    """The same, of the paths that end in a blank."""
+    """The same for paths that end in a blank."""
 
 
 class PrefixScorer:
@@ -81,7 +81,7 @@ class PrefixScorer:
     ) -> None:
         self._log_probs_WVT = log_probs_WTV.transpose(1, 2).contiguous()
         self._n_beams, self._eos_id, self._weight = n_beams, eos_id, weight
-        self._blank_id, self._n_out, self._unspoken = blank_id, first_frame, unspoken
+        self._blank_id, self._first_frame, self._unspoken = blank_id, first_frame, unspoken
         # Candidates are words alone: with timestamps, the scores of times and of the end are set apart from them.
         self._mask_V = self._log_probs_WVT.new_zeros(self._log_probs_WVT.shape[1], dtype=torch.double)
         if unspoken:
@@ -105,7 +105,7 @@ class PrefixScorer:
     def _just_before(self, complete_RT: Tensor) -> Tensor:
         """From `complete at frame t` to `complete just before frame t`; each token takes at least one frame."""
         before_RT = complete_RT.roll(1, dims=1)
-        before_RT[:, : max(1, self._n_out)] = -math.inf
+        before_RT[:, : max(1, self._first_frame)] = -math.inf
         return before_RT
 
     def mixed(self, log_probs_RV: Tensor) -> Tensor:
@@ -155,14 +155,12 @@ class PrefixScorer:
         return torch.where(is_repeated_RS1, state.after_blank_RT.unsqueeze(1), state.complete_RT.unsqueeze(1))
 
     def follow(self, parents_R: Tensor, tokens_R: Tensor) -> None:
-        """Row i goes on as row parents_R[i] with tokens_R[i]; the state of a row that has ended does not matter."""
+        """Row i continues row parents_R[i] with tokens_R[i]. The state of finished rows is not used."""
         self._state = old = _PrefixState(*(part[parents_R] for part in self._state))
         tokens_R1 = tokens_R.unsqueeze(1)
         enterable_R1T, emitted_R1T = self._enterable(tokens_R1), self._emitted(tokens_R1)
         score_R = _prefix_score(enterable_R1T, emitted_R1T).squeeze(1)
         token_RT, blank_RT = self._forward(enterable_R1T.squeeze(1), emitted_R1T.squeeze(1))
-        if not self._unspoken:
-            self._n_out += 1
         all_RT = torch.logaddexp(token_RT, blank_RT)
         new = _PrefixState(score_R, tokens_R, all_RT[:, -1], self._just_before(all_RT), self._just_before(blank_RT))
         self._state = new
@@ -185,7 +183,7 @@ class PrefixScorer:
         return token_RT, blanks_RT + left_RT.logcumsumexp(dim=1)
 
     def keep(self, windows: Tensor) -> None:
-        """Go on with these windows alone."""
+        """Continue with these windows only."""
         rows_R = (windows.unsqueeze(1) * self._n_beams + torch.arange(self._n_beams, device=windows.device)).flatten()
         self._log_probs_WVT, self._window_R1 = self._log_probs_WVT[windows], self._window_of_rows(len(windows))
         self._blanks_RT = self._blanks_RT[rows_R]

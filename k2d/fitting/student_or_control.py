@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from k2d.train.distillation import TeacherStudent
     from k2d.train.encoded import StoredOutputs
     from k2d.train.learner import Objective
+    from k2d.train.vocabulary import VocabularyInUse
 
 log = logging.getLogger("k2d")
 
@@ -53,12 +54,14 @@ CONTROLS = {"teacher_more": TrainingKind.TEACHER_MORE, "student_pool": TrainingK
 
 @dataclass(frozen=True, slots=True)
 class Lesson:
-    """Who learns what from which data."""
+    """What is trained, with which objective and data."""
 
     learner: Trainable
     objective: Objective
     batches: Callable[[TrainingProcess, int], Dataset[list[Batch]]]
     counts: Counts
+    vocabulary: VocabularyInUse | None = None
+    """The tokens that are trained. None: all."""
 
 
 def train_student_or_control(
@@ -83,6 +86,9 @@ def train_student_or_control(
     lesson.learner.freeze_positions = job.config.student.freeze_positions
     setting = setting_of(work, seed, job)
     record = train(lesson.learner, [plan], training, setting, recipe=recipe, measure=_measure(heldout, job))
+    if lesson.vocabulary is not None:
+        lesson.learner.restore_vocabulary()
+        record.vocabulary = lesson.vocabulary.record()
     save_trained(lesson.learner, record, work, folder)
     return lesson.counts
 
@@ -115,7 +121,9 @@ def _lesson(
 def _from_chunks(
     pair: TeacherStudent, objective: Objective, seed: int, folders: Mapping[Path, frozenset[str]], job: Job
 ) -> Lesson:
-    """A student on the chunks that a method kept; those of held-out recordings are counted as left out."""
+    """A student trained on the chunks that a method kept. Chunks of held-out recordings are counted as left out."""
+    import torch
+
     from k2d.train.chunk_batches import ChunkBatches, ChunkMaterial, Labelling
 
     distill = job.config.distill
@@ -127,19 +135,45 @@ def _from_chunks(
     )
     table = _table(folders, pair.student, job)
     encoded = _encoded(pair.teacher, labelling, job) if distill.keep_encoded else None
-    material = ChunkMaterial(table, pair.student.codec, pair.student.window, labelling, encoded)
+    vocabulary = _vocabulary(table, pair.student, seed, job) if distill.vocabulary == "in_use" else None
+    if vocabulary is not None:
+        log.info("%s", vocabulary)
+        for each in (pair.student, pair.teacher):
+            each.restrict_vocabulary(torch.from_numpy(vocabulary.ids_K))
+    material = ChunkMaterial(table, pair.student.codec, pair.student.window, labelling, encoded, vocabulary)
     training = distill.training
 
     def batches(process: TrainingProcess, _first_step: int) -> ChunkBatches:
         return ChunkBatches(material, training.batch_size, training.accumulate, (seed, 0), process)
 
     counts = Counts(table.index.n_in, table.index.kept, dict(table.index.dropped), "chunks")
-    return Lesson(cast("Trainable", pair.student), objective, batches, counts)
+    return Lesson(pair.student, objective, batches, counts, vocabulary)
+
+
+def _vocabulary(table: ChunkTable, student: Recogniser, seed: int, job: Job) -> VocabularyInUse:
+    """The tokens of the chunks and of the held-out recordings' labels, which choose the checkpoints, and a sample."""
+    from k2d.train.vocabulary import vocabulary_in_use
+
+    held_out = [
+        segment.text
+        for split, names in heldout_of(job).items()
+        for hypothesis in read_hypotheses(job.layout.pseudo_labels(split) / HYPOTHESES, names)
+        for segment in hypothesis.segments
+    ]
+    distill = job.config.distill
+    return vocabulary_in_use(
+        table,
+        student.codec,
+        held_out,
+        has_previous_text=distill.previous_text_probability > 0,
+        n_sampled=distill.sampled_tokens,
+        seed=seed,
+    )
 
 
 def _table(folders: Mapping[Path, frozenset[str]], reader: Recogniser, job: Job) -> ChunkTable:
-    """The chunks of these folders as `reader`'s decoder reads them, in the experiment's cache. Several folders are one
-    table, which has the name of the first.
+    """The chunks of these folders with labels for `reader`'s decoder, in the experiment's cache. Several folders become
+    one table, which has the name of the first folder.
     """
     from k2d.train.chunk_writing import TableRequest, open_chunks
 
@@ -148,7 +182,7 @@ def _table(folders: Mapping[Path, frozenset[str]], reader: Recogniser, job: Job)
 
 
 def _encoded(teacher: Recogniser, labelling: Labelling, job: Job) -> StoredOutputs:
-    """The teacher's encoder output of every chunk of stage 6 that fits into its window, for all students."""
+    """The teacher's encoder output for every chunk of stage 6 that fits into its window, for all students."""
     from k2d.core.stamp import fingerprint
     from k2d.train.chunk_batches import ChunkMaterial
     from k2d.train.encoded import open_encoded
@@ -161,14 +195,14 @@ def _encoded(teacher: Recogniser, labelling: Labelling, job: Job) -> StoredOutpu
         job.layout.cache / "encoded",
         made_from={
             "teacher": fingerprint(job.layout.model(TEACHER)),
-            "audio": [fingerprint(folder) for folder in splits],  # a corpus may be made anew under the same paths
+            "audio": [fingerprint(folder) for folder in splits],  # a corpus may be made again with the same paths
         },
         batch_size=job.config.decode_of(job.config.teacher).batch_size,
     )
 
 
 def _more_of_the_teacher(teacher: Trainable, seed: int, job: Job) -> Lesson:
-    """The teacher's decoder, trained on as it was before."""
+    """The teacher's decoder, trained further in the same way."""
     from k2d.train.supervised import SupervisedLoss
 
     material, phase = _pool(teacher, job), _pool_phase(job)
@@ -176,7 +210,7 @@ def _more_of_the_teacher(teacher: Trainable, seed: int, job: Job) -> Lesson:
 
 
 def _pool(teacher: Trainable, job: Job) -> Material:
-    """The labelled data, as the teacher saw it."""
+    """The labelled data, as the teacher used them."""
     from k2d.models.interface import Request
     from k2d.train.batches import Material
     from k2d.train.pool import open_pool
@@ -188,7 +222,7 @@ def _pool(teacher: Trainable, job: Job) -> Material:
 
 
 def pool_phase_settings(job: Job) -> dict[str, Any]:
-    """What a control takes over from the teacher's last phase. A teacher that was taken ready does not stamp it."""
+    """The settings that a control takes from the teacher's last phase. A checkpoint's stamp does not have them."""
     from k2d.config.training import Steps
 
     last = settings_of(list(job.config.teacher.training.phases.values())[-1])
@@ -197,8 +231,8 @@ def pool_phase_settings(job: Job) -> dict[str, Any]:
 
 
 def _pool_phase(job: Job) -> Phase:
-    """As the last phase of the teacher's training, but as long, as large and as fast as the students', and always on
-    new windows: students have many more chunks than such a phase keeps.
+    """Like the last phase of the teacher's training, but with the steps, batch size and learning rate of the students,
+    and always on new windows, because students have many more chunks than such a phase keeps.
     """
     from k2d.config.training import Steps
 
@@ -231,7 +265,7 @@ def _load(name: str, job: Job) -> Any:
 
 
 def heldout_of(job: Job) -> dict[str, frozenset[str]]:
-    """The recordings of each unlabelled split that no student learns from: the same for all methods and seeds."""
+    """The recordings of each unlabelled split that no student learns from, the same for all methods and seeds."""
     from k2d.train.chunk_batches import heldout_recordings
 
     splits = job.config.corpora.unlabelled
@@ -241,7 +275,7 @@ def heldout_of(job: Job) -> dict[str, frozenset[str]]:
 
 
 def _measure(heldout: Mapping[str, frozenset[str]], job: Job) -> Any:
-    """Free-running decoding of the held-out recordings, compared with the teacher's hypotheses; None without any."""
+    """Free-running decoding of the held-out recordings, compared with the teacher's hypotheses. None without any."""
     from k2d.decode.options import Options
     from k2d.fitting.checkpoint_metric import measure_on
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from k2d.models.codec import Window
     from k2d.models.interface import Recogniser, Trainable
-    from k2d.models.published.obtain import Asked
+    from k2d.models.published.obtain import FetchRequest
     from k2d.models.published.table import Checkpoint
     from k2d.models.shape import Shape
 
@@ -41,6 +41,10 @@ class Speech(Protocol):
 
 class Engine(Protocol):
     """A module that decodes models of a family in another library than torch, from a converted folder."""
+
+    def is_converted(self, model: Path) -> bool:
+        """Whether the engine takes a model as it is, so that it need not be converted."""
+        ...
 
     def write_facts(self, folder: Path, model: Path) -> None:
         """Write into a converted folder what its own files do not record of the model."""
@@ -69,8 +73,8 @@ class Publisher(Protocol):
         """Where they are kept, unless a config has chosen another folder."""
         ...
 
-    def asked_for(self, name: str, checkpoint: Checkpoint) -> Asked:
-        """A checkpoint of the table, as it is asked for."""
+    def fetch_request(self, name: str, checkpoint: Checkpoint) -> FetchRequest:
+        """A checkpoint of the table with what the family knows of it."""
         ...
 
 

@@ -18,7 +18,8 @@ OutputLayer = Callable[[Tensor], Tensor]
 
 @dataclass(frozen=True, slots=True)
 class Sides:
-    """Both decoders' last hidden states at the N places with a label, and their output layers."""
+    """Both decoders' last hidden states at the N places with a label, and their output layers, which rate the same
+    tokens: the whole vocabulary, or those of it that take part."""
 
     targets_N: Tensor
     student_hidden_ND: Tensor
@@ -26,11 +27,12 @@ class Sides:
     teacher_hidden_ND: Tensor
     teacher_output: OutputLayer
     n_vocabulary: int
+    """How many tokens the output layers rate."""
 
 
 @dataclass(frozen=True, slots=True)
 class Objective:
-    """What is minimised: terms by name with their weights. At T = 1, `ce` and `kl` are the formula as printed."""
+    """The loss: terms by name with their weights. At T = 1, `ce` and `kl` are the formulas as printed in the paper."""
 
     weights: Mapping[str, float]
     temperature: float
@@ -42,17 +44,22 @@ class Objective:
             found, known = ", ".join(map(repr, unknown)), ", ".join(term_names())
             raise UsageError(f"distill.objective: unknown term {found}; there are {known}")
         if not any(weight > 0 for weight in self.weights.values()):
-            raise UsageError("distill.objective: no term has a weight above 0, so there is nothing to learn")
+            raise UsageError("distill.objective: no term has a weight above 0, so there is nothing to train")
 
     @property
     def token_terms(self) -> tuple[str, ...]:
-        """The terms per token that count, in the order of the config."""
+        """The terms per token with a weight, in the order of the config."""
         return tuple(name for name, weight in self.weights.items() if weight > 0 and name != CTC)
 
     @property
     def reads_logits(self) -> bool:
-        """Whether any term reads the student's logits, so that its output layer learns."""
+        """Whether any term reads the student's logits, so that its output layer is trained."""
         return any(TERMS[name].reads_student_logits for name in self.token_terms)
+
+    @property
+    def reads_teacher(self) -> bool:
+        """Whether any term reads what the teacher's decoder gives."""
+        return any(TERMS[name].reads_teacher for name in self.token_terms)
 
     def sums(self, sides: Sides) -> dict[str, Tensor]:
         """Each term summed over the tokens, unweighted, with gradients to the student.

@@ -1,4 +1,4 @@
-"""Stage 4: the auxiliaries, small recognisers that give second opinions, trained on labelled data or taken ready."""
+"""Stage 4: make the auxiliaries, small recognisers for second opinions: train them, or load their checkpoints."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ VERSION = TRAINING_VERSION
 
 
 def units(job: Job) -> list[Unit[TeacherOrAuxiliary]]:
-    """One for each, in the order of the config."""
-    auxiliaries = job.config.auxiliaries
-    if TEACHER in auxiliaries:
+    """One unit for each auxiliary that decodes here, in the order of the config."""
+    auxiliaries = job.config.decoding_auxiliaries()
+    if TEACHER in job.config.auxiliaries:
         raise UsageError(f"auxiliaries.{TEACHER}: this name is the teacher's; give the auxiliary another")
     return [unit_of(name, recogniser, f"auxiliaries.{name}", job) for name, recogniser in auxiliaries.items()]
 

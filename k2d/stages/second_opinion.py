@@ -1,4 +1,4 @@
-"""Stage 7: each auxiliary transcribes each chunk as plain text."""
+"""Stage 7: decode each chunk with each auxiliary, as plain text, or take texts that were made elsewhere."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ from k2d.inference.answer_cache import cache_of, model_facts
 from k2d.inference.decode_job import VERSION as DECODER_VERSION
 from k2d.inference.decode_job import DecodeJob, Item, decode_settings, plan_decoding
 from k2d.inference.dispatch import decode_items
+from k2d.inference.external import ELSEWHERE, take_opinions
 from k2d.inference.hypothesis_folder import DecodingTally, decoding_record, finish_folder, write_record, write_timing
+from k2d.pipeline.external_files import external_file
 from k2d.pipeline.job import Counts, Job, Unit
 
 VERSION = DECODER_VERSION
@@ -36,24 +38,48 @@ class Opinions:
         return {"auxiliary": self.auxiliary, "split": self.split, **decode_settings(self.decode_job)}
 
 
-def units(job: Job) -> list[Unit[Opinions]]:
-    """An auxiliary on the chunks of a split is a unit."""
+@dataclass(frozen=True, slots=True)
+class ExternalOpinions:
+    """Another system's texts for the chunks of a split."""
+
+    auxiliary: str
+    split: str
+    file: Path
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        return {"auxiliary": self.auxiliary, "split": self.split, "opinions": ELSEWHERE}
+
+
+def units(job: Job) -> list[Unit[Opinions | ExternalOpinions]]:
+    """Each auxiliary on the chunks of each split is a unit."""
     splits = job.config.corpora.unlabelled
     return [_unit(auxiliary, split, job) for auxiliary in job.config.auxiliaries for split in splits]
 
 
-def _unit(auxiliary: str, split: str, job: Job) -> Unit[Opinions]:
+def _unit(auxiliary: str, split: str, job: Job) -> Unit[Opinions | ExternalOpinions]:
     recogniser = job.config.auxiliaries[auxiliary]
+    output, chunks = job.layout.opinions(auxiliary, split), job.layout.chunks(split)
+    if recogniser.from_ is not None:
+        file = external_file(f"auxiliaries.{auxiliary}.from", recogniser.from_, split)
+        return Unit(output, ExternalOpinions(auxiliary, split, file), (file, chunks))
     decode_job = plan_decoding(auxiliary, recogniser, job, clips=True, timestamps=False, mode=recogniser.decode)
-    output, inputs = job.layout.opinions(auxiliary, split), (decode_job.model, job.layout.chunks(split))
-    return Unit(output, Opinions(auxiliary, split, decode_job), inputs)
+    return Unit(output, Opinions(auxiliary, split, decode_job), (decode_job.model, chunks))
 
 
-def make(unit: Unit[Opinions], job: Job, folder: Path) -> Counts:
-    """Decode every chunk of a split once by one auxiliary. A chunk that cannot be read has an empty opinion."""
-    decode_job = unit.content.decode_job
-    cache, tally = cache_of(unit, job), DecodingTally()
-    items = chunk_items(job.layout.chunks(unit.content.split), tally)
+def make(unit: Unit[Opinions | ExternalOpinions], job: Job, folder: Path) -> Counts:
+    """Have the texts of one auxiliary for every chunk of a split."""
+    content, chunks = unit.content, job.layout.chunks(unit.content.split)
+    if isinstance(content, ExternalOpinions):
+        ids = (row.id for row in read_utterances(chunks))
+        return take_opinions(content.file, ids, content.auxiliary, job, folder)
+    return _decode(content.decode_job, chunks, cache_of(unit, job), job, folder)
+
+
+def _decode(decode_job: DecodeJob, chunks: Path, cache: Path, job: Job, folder: Path) -> Counts:
+    """Decode every chunk once. A chunk that cannot be read has an empty opinion."""
+    tally = DecodingTally()
+    items = chunk_items(chunks, tally)
     with (
         (folder / HYPOTHESES).open("w", encoding="utf-8", newline="\n") as hypotheses,
         (folder / TEXT).open("w", encoding="utf-8", newline="\n") as texts,
@@ -75,7 +101,7 @@ def make(unit: Unit[Opinions], job: Job, folder: Path) -> Counts:
 
 
 def chunk_items(folder: Path, tally: DecodingTally) -> Iterator[Item]:
-    """The chunks of a directory, one by one, with their lengths added up in the tally."""
+    """The chunks of a directory, one by one. Their lengths are added to the tally."""
     for row, (_, source) in zip(read_utterances(folder), read_sources(folder), strict=True):
         item = Item(row.id, row.audio, row.start_s, row.end_s, source.duration_s)
         tally.audio_s += item.length_s

@@ -1,4 +1,4 @@
-"""Lightning's trainer, set up so that it only moves tensors and starts processes: the rest is ours."""
+"""Lightning's trainer, configured so that it only moves tensors and starts processes. K2D does everything else."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ from pathlib import Path
 
 import lightning as L
 import torch
+from lightning.fabric.plugins.environments.cluster_environment import ClusterEnvironment
+from lightning.fabric.plugins.environments.lightning import LightningEnvironment
+from lightning.fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 from lightning.pytorch.loggers import TensorBoardLogger
 
 from k2d.config.training import Running
@@ -19,10 +22,10 @@ log = logging.getLogger("k2d")
 
 
 def make_trainer(running: Running, folder: Path, ngpu: int, callbacks: list[L.Callback], first_step: int) -> L.Trainer:
-    """A trainer for one phase; only device, precision and number of processes vary."""
+    """A trainer for one phase. Only device, precision and number of processes vary."""
     logger: TensorBoardLogger | bool = False
     try:
-        # After a resume, the curves behind `first_step` belong to steps that will be made again.
+        # After a resume, the curves after `first_step` belong to steps that are repeated.
         logger = TensorBoardLogger(folder, name="tensorboard", version="", purge_step=first_step)
     except ModuleNotFoundError:
         log.warning("no TensorBoard curves: `pip install tensorboard` for them; %s has the same numbers", CURVES)
@@ -35,6 +38,7 @@ def make_trainer(running: Running, folder: Path, ngpu: int, callbacks: list[L.Ca
         max_epochs=1,
         logger=logger,
         callbacks=callbacks,
+        plugins=[process_launcher()],
         enable_checkpointing=False,
         enable_progress_bar=False,
         enable_model_summary=False,
@@ -44,9 +48,16 @@ def make_trainer(running: Running, folder: Path, ngpu: int, callbacks: list[L.Ca
     )
 
 
+def process_launcher() -> ClusterEnvironment:
+    """The program that starts the processes of a training: torchrun if it started this one, otherwise Lightning."""
+    # By default, Lightning would use the tasks of a Slurm job (SLURM_NTASKS) as its processes and start none. But K2D
+    # is a single task, so only one process would train, however many GPUs were requested.
+    return TorchElasticEnvironment() if TorchElasticEnvironment.detect() else LightningEnvironment()
+
+
 @contextmanager
 def quiet_lightning() -> Iterator[None]:
-    """Silence Lightning's list of hardware, and its advice against choices that are made on purpose."""
+    """Suppress Lightning's list of hardware, and its advice against choices that are made on purpose."""
     loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
     levels = [logger.level for logger in loggers]
     try:

@@ -2,13 +2,16 @@
 
 import pytest
 import torch
+from ctranslate2_made import write_ctranslate2
 from made_audio import speechlike, write_audio
 from models_made import made_recogniser
+from whisper_made import ENGLISH
 from whisper_tiny import tiny_checkpoint, write_talks
 
-from k2d.core.errors import UsageError
+from k2d.core.errors import K2DError, UsageError
 from k2d.core.layout import user_cache
 from k2d.decode.cli import main
+from k2d.models.whisper.ctranslate2_engine import is_converted
 
 BY_ENGINE = ("--engine", "ctranslate2")
 
@@ -47,6 +50,59 @@ def test_both_engines_write_the_same_and_the_model_is_converted_once(talk, cache
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("stored", ["float32", "int8"])
+def test_a_ctranslate2_folder_is_decoded_as_it_is_and_in_torch(stored, talk, cache, capsys, caplog, tmp_path):
+    from ctranslate2.converters import TransformersConverter
+
+    from k2d.export import huggingface
+    from k2d.export.request import ExportRequest
+
+    (tmp_path / "face").mkdir()
+    huggingface.write(tiny_checkpoint(), ExportRequest("tiny"), tmp_path / "face")
+    folder = tmp_path / "ct2"
+    TransformersConverter(str(tmp_path / "face")).convert(str(folder), quantization=stored)
+    words = ("--language", "zh", "--format", "srt", talk)
+    expected = say(capsys, "--model", tiny_checkpoint(), *words).out
+    before = sorted(folder.iterdir())
+    for engine in ((), (*BY_ENGINE, "--threads", "1"), (*BY_ENGINE, "--compute-type", "int8")):
+        found = say(capsys, "--model", folder, *words, *engine)
+        assert found.out == expected
+        assert "converted" not in found.err
+        assert ("its weights are int8 numbers with scales" in caplog.text) == (stored == "int8" and engine == ())
+        caplog.clear()
+    assert not cache.exists()
+    assert sorted(folder.iterdir()) == before
+
+
+@pytest.mark.parametrize(
+    ("config", "is_taken"),
+    [
+        ({"suppress_ids_begin": [220, 50257], "lang_ids": [*range(50259, 50358)]}, True),
+        ({"suppress_ids_begin": [220, 50257], "lang_ids": [*range(50259, 50357)]}, False),
+        ({"suppress_ids_begin": [220, 50257], "lang_ids": [*range(50259, 50358), 50362]}, False),
+        ({"suppress_ids_begin": [220, 50257]}, False),
+        ({"lang_ids": [*range(50259, 50358)]}, False),
+    ],
+)
+def test_a_ctranslate2_folder_is_taken_as_it_is_if_its_config_has_all_that_decoding_needs(tmp_path, config, is_taken):
+    assert is_converted(write_ctranslate2(tmp_path / "ct2", **config)) == is_taken
+
+
+def test_an_english_model_needs_no_languages(tmp_path):
+    assert is_converted(write_ctranslate2(tmp_path / "ct2", ENGLISH, suppress_ids_begin=[220, 50256], lang_ids=[50258]))
+    assert not is_converted(tmp_path)
+
+
+def test_a_damaged_ctranslate2_folder_is_refused_before_its_library_reads_it(tmp_path):
+    folder = write_ctranslate2(tmp_path / "ct2")
+    binary = folder / "model.bin"
+    binary.write_bytes(binary.read_bytes()[:-1])
+    audio = write_audio(tmp_path / "a.wav", speechlike(1.0))
+    with pytest.raises(K2DError, match=r"ct2/model\.bin: damaged at byte .*: it is truncated"):
+        main(["--model", str(folder), *BY_ENGINE, str(audio)])
+
+
+@pytest.mark.slow
 def test_a_model_of_another_family_is_refused(tmp_path):
     model = made_recogniser(tmp_path / "made")
     model.save(tmp_path / "espnet")
@@ -62,9 +118,9 @@ def test_a_model_of_another_family_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--compute-type", "int8"], "--compute-type int8: goes with --engine ctranslate2"),
+        (["--compute-type", "int8"], "--compute-type int8: needs --engine ctranslate2"),
         ([*BY_ENGINE, "--mode", "joint"], "--mode joint: needs a CTC head, which no model in CTranslate2 has"),
-        ([*BY_ENGINE, "--language", "zh", "--language", "en"], "--language: one at most with --engine ctranslate2"),
+        ([*BY_ENGINE, "--language", "zh", "--language", "en"], "--language: at most one with --engine ctranslate2"),
     ],
 )
 def test_options_that_do_not_go_together_are_refused_before_any_work(tmp_path, words, message):

