@@ -206,7 +206,7 @@ def test_a_codec_goes_to_other_processes():
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        (lambda names: [*names, names[9]], "stands in it twice"),
+        (lambda names: [*names, names[9]], "a token occurs twice"),
         (lambda names: [n for n in names if n != "<sop>"], "it lacks <sop>"),
         (lambda names: [n for n in names if n != "<3.10>"], "expected the timestamps <0.00> … <10.00> in a row"),
         (lambda names: [n for n in names if n != "▁park"], r"1 of the sentencepiece model's pieces .* \(▁park\)"),
