@@ -159,6 +159,10 @@ class Family(ABC):
         `vocabulary_size` is used if the model config leaves the vocabulary to stage 2.
         """
 
+    def knows_language(self, name: str) -> bool:
+        """Whether a prompt can name this language, as far as the family knows without a model."""
+        return True
+
     def write_vocabulary(
         self,
         folder: Path,
