@@ -185,13 +185,13 @@ def _live_throughout(source: AudioSource, info: AudioInfo) -> list[int]:
     """The live channels of a whole recording. They are known after its first block, unless one is silent there."""
     if info.n_channels == 1:
         return [0]
-    heard: NDArray[np.bool_] = np.zeros(info.n_channels, bool)
+    live: NDArray[np.bool_] = np.zeros(info.n_channels, bool)
     with open_decoder(source) as decoder:
         for frames in blocks_of(decoder, info.n_frames):
-            heard |= frames.any(axis=0)
-            if heard.all():
+            live |= frames.any(axis=0)
+            if live.all():
                 break
-    return np.flatnonzero(heard).tolist() or list(range(info.n_channels))
+    return np.flatnonzero(live).tolist() or list(range(info.n_channels))
 
 
 def _resampled(blocks: Iterator[Samples], from_hz: int, to_hz: int) -> Iterator[Samples]:
