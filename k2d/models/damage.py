@@ -10,9 +10,9 @@ from k2d.core.stamp import STAMP, UnreadableStamp, damaged_files, read_stamp
 
 
 def refuse_damaged(model: Path) -> None:
-    """Refuse a model folder (or a file in one) with files that were edited or lost since its stamp was written.
+    """Refuse a model folder (or a file in it) with files that were edited or lost since its stamp was written.
 
-    A folder without a stamp is taken as it is, and so are files that were added to one.
+    A folder without a stamp is not checked, and neither are files that were added to a folder.
     """
     if not model.exists():
         return  # a published name
