@@ -76,7 +76,7 @@ class Decoding(Protocol):
         ...
 
     def keep(self, windows: Tensor) -> None:
-        """Go on with these windows only (indices among the present ones, ascending)."""
+        """Continue with these windows only (indices among the present ones, ascending)."""
         ...
 
     def fan_out(self, n_beams: int) -> None:
@@ -84,7 +84,7 @@ class Decoding(Protocol):
         ...
 
     def reorder(self, rows_R: Tensor) -> None:
-        """Row i goes on from what row rows_R[i] was; both belong to one window."""
+        """Row i continues row rows_R[i]. Both belong to one window."""
         ...
 
 

@@ -66,9 +66,9 @@ class Objective:
     def sums(self, sides: Sides) -> dict[str, Tensor]:
         """Each term summed over the tokens, unweighted, with gradients to the student.
 
-        Logits of a large vocabulary fill a GPU: 10,000 tokens of Whisper are 2 GB for each decoder. So the tokens go
-        through in pieces. Where there are several, a piece's logits are computed again in the backward pass, and no
-        more than one piece is ever kept.
+        Logits of a large vocabulary fill a GPU: 10,000 tokens of Whisper are 2 GB for each decoder. So the tokens are
+        processed in pieces. If there are several, a piece's logits are computed again in the backward pass, and only
+        one piece is in memory at a time.
         """
         names = self.token_terms
         n = sides.targets_N.shape[0]

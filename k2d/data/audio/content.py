@@ -35,8 +35,8 @@ _SIGNATURES: tuple[tuple[int, bytes, str, str], ...] = (
     (0, b"\xff\xfd", "mp3", "an MPEG layer II file"),
 )
 _FOREIGN: tuple[tuple[bytes, str, str], ...] = (
-    (b"<", "is a web page or XML, not audio", "it was probably saved in place of a download that failed"),
-    (b"{", "is JSON, not audio", "it was probably saved in place of a download that failed"),
+    (b"<", "is a web page or XML, not audio", "it was probably saved instead of a failed download"),
+    (b"{", "is JSON, not audio", "it was probably saved instead of a failed download"),
     (b"version https://git-lfs", "is a Git LFS pointer, not audio", "fetch the file with `git lfs pull`"),
     (b"PK\x03\x04", "is a ZIP archive", "unpack it"),
     (b"\x1f\x8b", "is a gzip archive", "unpack it"),

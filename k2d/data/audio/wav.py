@@ -170,8 +170,8 @@ def _cut_off(name: str, declared: int, there: int) -> AudioError:
 def _wrong_length(name: str, data: _Chunk, form: _Format, n_rest: int) -> AudioError:
     length = f" ({data.n_bytes / form.bytes_per_s:.3f} s)" if form.bytes_per_s else ""
     message = (
-        f"the header says {data.n_bytes:,} bytes of audio{length}, and {n_rest:,} bytes follow that are no chunk of "
-        "a WAV file"
+        f"the header says {data.n_bytes:,} bytes of audio{length}, and {n_rest:,} bytes follow that are not a chunk "
+        "of a WAV file"
     )
     remedy = "did the recorder stop early? `ffmpeg -ignore_length 1 -i IN.wav OUT.flac` reads to the end of the file"
     return AudioError("wrong_length", name, message, remedy)
