@@ -15,6 +15,7 @@ from pydantic.dataclasses import dataclass
 from k2d.config.decoding import Decode, ModelDecoding
 from k2d.config.fields import (
     STRICT,
+    STRICT_WITH_ALIAS,
     Alpha,
     ComputeType,
     Count,
@@ -29,10 +30,11 @@ from k2d.config.fields import (
     SplitName,
     Step,
     Term,
+    Transcripts,
     Whole,
 )
 from k2d.config.training import StudentTraining, Training
-from k2d.core.layout import ROLES
+from k2d.core.layout import ROLES, TEACHER
 from k2d.models.registry import DEFAULT_FAMILY, FAMILIES
 
 SCHEMA_VERSION = 1
@@ -116,6 +118,31 @@ class Recogniser:
         return FAMILIES[self.family].guesses_language and not self.language
 
 
+@dataclass(frozen=True, config=STRICT_WITH_ALIAS)
+class Auxiliary(Recogniser):
+    """A recogniser that gives second opinions, or the name of another system, whose transcripts are in a file."""
+
+    from_: Transcripts | None = Field(default=None, alias="from")
+    """File with a text for each chunk, made elsewhere (docs/recognisers.md); nothing is decoded here then. For several
+    unlabelled splits, a file for each."""
+
+
+@dataclass(frozen=True, config=STRICT_WITH_ALIAS)
+class PseudoLabel:
+    """Stage 5: whose transcripts the labels are."""
+
+    from_: Transcripts | None = Field(default=None, alias="from")
+    """File with timestamped transcripts of the unlabelled recordings, made elsewhere (docs/recognisers.md); for several
+    splits, a file for each. Default: the teacher transcribes the recordings."""
+    made_by: str | None = None
+    """The system that wrote the file, for the report. `teacher`: the teacher wrote it on another machine."""
+
+    @property
+    def is_of_another(self) -> bool:
+        """Whether the labels are not the teacher's own, so that its distributions do not belong to them."""
+        return self.from_ is not None and self.made_by != TEACHER
+
+
 @dataclass(frozen=True, config=STRICT)
 class Chunk:
     """Stage 6: how timestamped segments are packed into training chunks."""
@@ -196,6 +223,13 @@ class Distill:
     token_noise: Share = 0.0
     """Share of the words in the student's input that are replaced by others, so that it depends on the audio and learns
     to continue after an error. Its targets and the teacher's input are not changed."""
+    vocabulary: Literal["all", "in_use"] = "all"
+    """The tokens that the student is trained on. `in_use`: those that occur in the labels, all control and time tokens,
+    and a sample of the others. The loss of a token is then over these, and no other row of the embedding and output
+    layer changes. It saves most of a step where the labels use a small part of a large vocabulary."""
+    sampled_tokens: Whole = 2000
+    """With `vocabulary: in_use`: number of tokens from no label that take part, so that the student continues to rate
+    such tokens low. They are drawn once for each student, by its seed."""
     heldout_share: Share = 0.02
     """Share of the unlabelled recordings that is not used for training but for choosing checkpoints."""
     keep_encoded: bool = False
@@ -276,9 +310,10 @@ class Config:
     prepare: Prepare = field(default_factory=Prepare)
     tokens: Tokens = field(default_factory=Tokens)
     teacher: Recogniser = field(default_factory=Recogniser)
-    auxiliaries: dict[Name, Recogniser] = field(default_factory=dict)
+    auxiliaries: dict[Name, Auxiliary] = field(default_factory=dict)
     """The validators by name. A method uses the first one unless it names another."""
     decode: Decode = field(default_factory=Decode)
+    pseudo_label: PseudoLabel = field(default_factory=PseudoLabel)
     chunk: Chunk = field(default_factory=Chunk)
     select: Select = field(default_factory=Select)
     student: Student = field(default_factory=Student)
@@ -286,6 +321,10 @@ class Config:
     score: Score = field(default_factory=Score)
     report: Report = field(default_factory=Report)
     export: Export = field(default_factory=Export)
+
+    def decoding_auxiliaries(self) -> dict[str, Auxiliary]:
+        """The auxiliaries that decode here. The others have their second opinions in a file."""
+        return {name: each for name, each in self.auxiliaries.items() if each.from_ is None}
 
     def decode_of(self, recogniser: Recogniser) -> Decode:
         """The decoding of a model: the section `decode` with the model's own settings, and an engine that can run

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from k2d.core.errors import UsageError
-from k2d.models.interface import Memory, Recogniser
+from k2d.models.interface import Memory, Trainable
 from k2d.objectives.objective import Objective, Sides
 from k2d.objectives.terms import CTC, ctc
 from k2d.train.batches import IGNORED, Batch
@@ -21,10 +21,10 @@ from k2d.train.trainable import BY_CTC, BY_TOKENS, Reach
 class TeacherStudent:
     """A student and its teacher."""
 
-    student: Recogniser
-    teacher: Recogniser
+    student: Trainable
+    teacher: Trainable
     shares_encoder: bool
-    """The student's encoder is the teacher's and frozen, so its output is computed once for both."""
+    """Whether the student's encoder is the teacher's and frozen, so that its output is computed once for both."""
 
 
 def reach_of(objective: Objective) -> Reach:
@@ -50,7 +50,9 @@ class DistillationLoss:
             raise UsageError("distill.objective.ctc: the student has no CTC head; leave the term out")
 
     def counts(self, batch: Batch) -> dict[str, int]:
-        """How many tokens each term is divided by; 0 keeps the sum, however many backward passes there are."""
+        """The number of tokens by which each term is divided. 0: the term is a sum, for any number of backward
+        passes.
+        """
         if self._reduction == "sum":
             return dict.fromkeys(self.weights, 0)
         n_tokens = int((batch.targets_BL != IGNORED).sum())
@@ -58,7 +60,7 @@ class DistillationLoss:
 
     def sums(self, batch: Batch) -> dict[str, Tensor]:
         """The terms of the loss, summed over the batch's tokens."""
-        # Lightning moves the student to its GPU and does not know the teacher.
+        # Lightning moves the student to its GPU, but not the teacher.
         if self._pair.teacher.device != self._pair.student.device:
             self._pair.teacher.network.to(self._pair.student.device)
         student_memory, teacher_memory = self._memories(batch)
@@ -86,19 +88,21 @@ class DistillationLoss:
         student, teacher = self._pair.student, self._pair.teacher
         counted_BL = batch.targets_BL != IGNORED
         student_hidden_BLD = student.hidden(student_memory, batch.inputs_BL)
-        if batch.teacher_hidden_BLD is not None:
+        if not self._objective.reads_teacher:  # its decoder is the dearest part of a step
+            teacher_hidden_BLD = student_hidden_BLD.new_zeros((*counted_BL.shape, 0))
+        elif batch.teacher_hidden_BLD is not None:
             teacher_hidden_BLD = batch.teacher_hidden_BLD.to(teacher.device, teacher.dtype)
         else:
             with torch.no_grad():
                 inputs_BL = batch.inputs_BL if batch.clean_inputs_BL is None else batch.clean_inputs_BL
                 teacher_hidden_BLD = teacher.hidden(teacher_memory, inputs_BL)
         return Sides(
-            batch.targets_BL[counted_BL],
+            student.classes(batch.targets_BL[counted_BL]),
             student_hidden_BLD[counted_BL],
             student.output,
             teacher_hidden_BLD[counted_BL],
             teacher.output,
-            teacher.codec.n_tokens,
+            student.n_classes,
         )
 
     def _ctc(self, memory: Memory, batch: Batch) -> Tensor:

@@ -118,7 +118,7 @@ def test_what_a_window_cuts_off_is_no_previous_text_of_the_window_that_begins_wi
 def test_held_out_recordings_teach_nothing(chunks_folder, tmp_path):
     found = table_of(chunks_folder, tmp_path, made_codec(), {"r1"})
     assert [found[number].id for number in range(len(found))] == ["r2-a"]
-    with pytest.raises(K2DError, match="holds no chunk to learn from"):
+    with pytest.raises(K2DError, match="found no chunk for training"):
         table_of(chunks_folder, tmp_path, made_codec(), {"r1", "r2"})
 
 
@@ -170,6 +170,30 @@ def test_a_student_with_all_layers_has_nothing_to_learn_from_its_teacher(teacher
     sums["kl"].backward()
     assert all(p.grad is None for p in teacher.network.parameters())
     assert any(p.grad is not None for p in smaller.network.decoder.parameters())
+
+
+def test_the_teachers_decoder_rests_where_no_term_reads_it(teacher, chunks_folder, tmp_path, monkeypatch):
+    """As with labels of another system, which are learned by cross-entropy alone."""
+    from k2d.objectives.objective import Objective
+    from k2d.train.distillation import DistillationLoss, TeacherStudent
+
+    (batch,) = batches_of(chunks_folder, tmp_path)[0]
+    pair = TeacherStudent(teacher.with_decoder_layers([0, 2]), teacher, shares_encoder=True)
+    found = {}
+    for weights in ({"ce": 0.8, "kl": 1.0}, {"ce": 0.8}):
+        if "kl" not in weights:
+            monkeypatch.setattr(type(teacher), "hidden", _for_all_but(teacher, type(teacher).hidden))
+        sums = DistillationLoss(pair, Objective(weights, 2.0), "token_mean").sums(batch)
+        found["kl" in weights] = sums["ce"].item()
+    assert found[True] == found[False]
+
+
+def _for_all_but(forbidden, hidden):
+    def checked(self, *arguments):
+        assert self is not forbidden
+        return hidden(self, *arguments)
+
+    return checked
 
 
 def _n_targets(batch):
