@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -90,7 +90,8 @@ def _decode(decode_job: DecodeJob, chunks: Path, cache: Path, job: Job, folder: 
             if answer.failed is not None:
                 tally.rejected.append(answer.failed)
             else:
-                _count(hypothesis, tally)
+                tally.n_tokens += hypothesis["n_tokens"]
+                tally.ended[hypothesis["ended"]] += 1
                 hypotheses.write(json.dumps(hypothesis, ensure_ascii=False) + "\n")
             texts.write(f"{joined_row(answer.id, one_line(hypothesis.get('text', '')))}\n")
     record = decoding_record(decode_job, model_facts(cache), job)
@@ -105,11 +106,6 @@ def chunk_items(folder: Path, tally: DecodingTally) -> Iterator[Item]:
         item = Item(row.id, row.audio, row.start_s, row.end_s, source.duration_s)
         tally.audio_s += item.length_s
         yield item
-
-
-def _count(hypothesis: Mapping[str, Any], tally: DecodingTally) -> None:
-    tally.n_tokens += hypothesis["n_tokens"]
-    tally.ended[hypothesis["ended"]] += 1
 
 
 def _note(decode_job: DecodeJob) -> str:
