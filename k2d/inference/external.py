@@ -9,8 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
 
-from k2d.config.fields import Transcripts
-from k2d.core.layout import PROJECT_ROOT, TEACHER, shown
+from k2d.core.layout import TEACHER, shown
 from k2d.data.external_hypotheses import Demands, ExternalHypotheses
 from k2d.data.external_texts import external_texts
 from k2d.data.hypotheses import FILE as HYPOTHESES
@@ -26,11 +25,6 @@ ELSEWHERE = "transcripts made elsewhere"
 """In the settings of a unit, in place of how it is decoded."""
 NO_OPINION = "no_opinion"
 """The reason why a chunk without a line in the file has an empty opinion."""
-
-
-def external_file(named: Transcripts, split: str) -> Path:
-    """The file for a split: a config names one, or one for each split. A relative path starts at the project."""
-    return PROJECT_ROOT / (named if isinstance(named, str) else named[split])
 
 
 def take_labels(file: Path, recordings: Iterable[Recording], job: Job, folder: Path) -> Counts:

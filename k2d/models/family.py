@@ -43,7 +43,7 @@ class Engine(Protocol):
     """A module that decodes models of a family in another library than torch, from a converted folder."""
 
     def is_converted(self, model: Path) -> bool:
-        """Whether a model is in the engine's own form, so that it need not be converted."""
+        """Whether the engine takes a model as it is, so that it need not be converted."""
         ...
 
     def write_facts(self, folder: Path, model: Path) -> None:

@@ -32,7 +32,7 @@ class Sides:
 
 @dataclass(frozen=True, slots=True)
 class Objective:
-    """What is minimised: terms by name with their weights. At T = 1, `ce` and `kl` are the formula as printed."""
+    """The loss: terms by name with their weights. At T = 1, `ce` and `kl` are the formulas as printed in the paper."""
 
     weights: Mapping[str, float]
     temperature: float
@@ -44,16 +44,16 @@ class Objective:
             found, known = ", ".join(map(repr, unknown)), ", ".join(term_names())
             raise UsageError(f"distill.objective: unknown term {found}; there are {known}")
         if not any(weight > 0 for weight in self.weights.values()):
-            raise UsageError("distill.objective: no term has a weight above 0, so there is nothing to learn")
+            raise UsageError("distill.objective: no term has a weight above 0, so there is nothing to train")
 
     @property
     def token_terms(self) -> tuple[str, ...]:
-        """The terms per token that count, in the order of the config."""
+        """The terms per token with a weight, in the order of the config."""
         return tuple(name for name, weight in self.weights.items() if weight > 0 and name != CTC)
 
     @property
     def reads_logits(self) -> bool:
-        """Whether any term reads the student's logits, so that its output layer learns."""
+        """Whether any term reads the student's logits, so that its output layer is trained."""
         return any(TERMS[name].reads_student_logits for name in self.token_terms)
 
     @property
