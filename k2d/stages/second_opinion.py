@@ -96,7 +96,9 @@ def _decode(decode_job: DecodeJob, chunks: Path, cache: Path, job: Job, folder: 
                 hypotheses.write(json.dumps(hypothesis, ensure_ascii=False) + "\n")
             texts.write(f"{joined_row(answer.id, one_line(hypothesis.get('text', '')))}\n")
     record = decoding_record(decode_job, model_facts(cache), job)
-    write_record(folder, {**record, "decode": decode_job.options["mode"], "note": _note(decode_job), **tally.as_json()})
+    mode = decode_job.options["mode"]
+    note = "a CTC decoder never loops: the composite rule is blind on this side" if mode == "ctc" else ""
+    write_record(folder, {**record, "decode": mode, "note": note, **tally.as_json()})
     write_timing(folder, tally, record)
     return finish_folder(folder, tally, cache, job, "chunks")
 
@@ -107,9 +109,3 @@ def chunk_items(folder: Path, tally: DecodingTally) -> Iterator[Item]:
         item = Item(row.id, row.audio, row.start_s, row.end_s, source.duration_s)
         tally.audio_s += item.length_s
         yield item
-
-
-def _note(decode_job: DecodeJob) -> str:
-    if decode_job.options["mode"] == "ctc":
-        return "a CTC decoder never loops: the composite rule is blind on this side"
-    return ""
