@@ -11,7 +11,7 @@ from torch.utils.checkpoint import checkpoint
 
 from k2d.core.errors import UsageError
 from k2d.objectives import CHUNK_ELEMENTS
-from k2d.objectives.terms import CTC, TERMS, Tokens, term_names
+from k2d.objectives.terms import CTC, TERMS, Tokens, term_names, terms_with_teacher
 
 OutputLayer = Callable[[Tensor], Tensor]
 
@@ -59,14 +59,14 @@ class Objective:
     @property
     def reads_teacher(self) -> bool:
         """Whether any term reads what the teacher's decoder gives."""
-        return any(TERMS[name].reads_teacher for name in self.token_terms)
+        return bool(terms_with_teacher(self.weights))
 
     def sums(self, sides: Sides) -> dict[str, Tensor]:
         """Each term summed over the tokens, unweighted, with gradients to the student.
 
-        Logits of a large vocabulary fill a GPU: 10,000 tokens of Whisper are 2 GB for each decoder. So the tokens go
-        through in pieces. Where there are several, a piece's logits are computed again in the backward pass, and no
-        more than one piece is ever kept.
+        Logits of a large vocabulary fill a GPU: 10,000 tokens of Whisper are 2 GB for each decoder. So the tokens are
+        processed in pieces. If there are several, a piece's logits are computed again in the backward pass, and only
+        one piece is in memory at a time.
         """
         names = self.token_terms
         n = sides.targets_N.shape[0]

@@ -7,7 +7,7 @@ reads the names from here, so this file imports torch only inside functions that
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -126,6 +126,15 @@ def dkd(tokens: Tokens) -> Tensor:
 
 CTC = "ctc"
 """The name of the only term on whole sequences. It needs a CTC head."""
+
+
+def terms_with_teacher(weights: Mapping[str, float]) -> list[str]:
+    """The terms of an objective for which the teacher's decoder has to run.
+
+    >>> terms_with_teacher({"ce": 1.0, "kl": 0.0, "hidden_mse": 0.1, "ctc": 0.3})
+    ['hidden_mse']
+    """
+    return [name for name, weight in weights.items() if weight > 0 and name in TERMS and TERMS[name].reads_teacher]
 
 
 def term_names() -> tuple[str, ...]:
