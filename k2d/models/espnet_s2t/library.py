@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from k2d.core.errors import K2DError
-from k2d.core.stand_ins import standing_in
+from k2d.core.stand_ins import empty_module, standing_in
 from k2d.models.espnet_s2t.fast_decode import quicken
 
 
@@ -81,12 +81,6 @@ def _task() -> Any:
     return S2TTask
 
 
-def _unused_module(name: str, *attributes: str) -> ModuleType:
-    module = ModuleType(name)
-    vars(module).update(dict.fromkeys(attributes))
-    return module
-
-
 _PLOTS = "espnet2.main_funcs.calculate_all_attentions"
 # ESPnet imports these for parts of models that `check_config` refuses, for English phonemes, cleaners and simulated
 # rooms, and for plots of its own training. With them, an import takes ten seconds instead of one, in every process:
@@ -94,11 +88,11 @@ _PLOTS = "espnet2.main_funcs.calculate_all_attentions"
 _UNUSED: Mapping[str, ModuleType | None] = {
     "transformers": None,
     "whisper": None,
-    "g2p_en": _unused_module("g2p_en"),
-    "hydra": _unused_module("hydra"),
-    "omegaconf": _unused_module("omegaconf", "DictConfig", "ListConfig"),
-    "scipy.signal": _unused_module("scipy.signal"),
-    _PLOTS: _unused_module(_PLOTS, "calculate_all_attentions"),
+    "g2p_en": empty_module("g2p_en"),
+    "hydra": empty_module("hydra"),
+    "omegaconf": empty_module("omegaconf", DictConfig=None, ListConfig=None),
+    "scipy.signal": empty_module("scipy.signal"),
+    _PLOTS: empty_module(_PLOTS, calculate_all_attentions=None),
 }
 
 
