@@ -104,7 +104,9 @@ def fetch(remote: Remote, target: Path, say: Say = print, *, waits_s: tuple[floa
     except K2DError:
         part.forget()
         raise
-    _publish(part, target)
+    part.path.replace(target)
+    sync_folder(target.parent)
+    part.forget()
     return True
 
 
@@ -132,7 +134,7 @@ def _whole_part(remote: Remote, target: Path, say: Say, waits_s: tuple[float, ..
                 raised = NotFetched if has_answered else UnreachableHost
                 raise raised(remote, target, f"{trouble}{_KEPT if part.n_there else ''}") from None
             wait_s = waits_s[max(n_idle, 1) - 1]
-            say(f"{target.name}: {trouble}; going on from byte {part.n_there:,} in {wait_s:g} s")
+            say(f"{target.name}: {trouble}; continuing from byte {part.n_there:,} in {wait_s:g} s")
             time.sleep(wait_s)
 
 
@@ -176,7 +178,7 @@ def _continued(answer: http.client.HTTPResponse, part: _Part, say: Say) -> _Part
         raise _Interrupted(f"the server sent bytes from {start} on, asked for {part.n_there}")
     if n_there := part.n_there:
         why = "the file on the server is another one now" if _takes_ranges(answer) else "the server knows no ranges"
-        say(f"{part.path.name}: begun anew, {n_there:,} bytes are fetched again: {why}")
+        say(f"{part.path.name}: started again, {n_there:,} bytes are fetched once more: {why}")
     part.forget()
     return _noted(part, _validator(answer), int(length) if length.isdigit() else None)
 
@@ -286,12 +288,6 @@ def _noted(part: _Part, validator: str, total: int | None) -> _Part:
     noted = _Part(part.path, part.url, validator, total)
     write_text(noted.note, json.dumps({"url": noted.url, "validator": validator, "total": total}))
     return noted
-
-
-def _publish(part: _Part, target: Path) -> None:
-    part.path.replace(target)
-    sync_folder(target.parent)
-    part.forget()
 
 
 def _check_space(part: _Part, n_there: int) -> None:

@@ -11,7 +11,7 @@ from torch.utils.checkpoint import checkpoint
 
 from k2d.core.errors import UsageError
 from k2d.objectives import CHUNK_ELEMENTS
-from k2d.objectives.terms import CTC, TERMS, Tokens, term_names
+from k2d.objectives.terms import CTC, TERMS, Tokens, term_names, terms_with_teacher
 
 OutputLayer = Callable[[Tensor], Tensor]
 
@@ -28,6 +28,8 @@ class Sides:
     teacher_output: OutputLayer
     n_vocabulary: int
     """How many tokens the output layers rate."""
+    log_counts_V: Tensor | None = None
+    """How many tokens of the vocabulary each of these stands for, as a logarithm; None: each for itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,14 +61,14 @@ class Objective:
     @property
     def reads_teacher(self) -> bool:
         """Whether any term reads what the teacher's decoder gives."""
-        return any(TERMS[name].reads_teacher for name in self.token_terms)
+        return bool(terms_with_teacher(self.weights))
 
     def sums(self, sides: Sides) -> dict[str, Tensor]:
         """Each term summed over the tokens, unweighted, with gradients to the student.
 
-        Logits of a large vocabulary fill a GPU: 10,000 tokens of Whisper are 2 GB for each decoder. So the tokens go
-        through in pieces. Where there are several, a piece's logits are computed again in the backward pass, and no
-        more than one piece is ever kept.
+        Logits of a large vocabulary fill a GPU: 10,000 tokens of Whisper are 2 GB for each decoder. So the tokens are
+        processed in pieces. If there are several, a piece's logits are computed again in the backward pass, and only
+        one piece is in memory at a time.
         """
         names = self.token_terms
         n = sides.targets_N.shape[0]
@@ -87,5 +89,6 @@ class Objective:
         reads_teacher = any(TERMS[name].reads_teacher_logits for name in self.token_terms)
         with torch.no_grad():
             teacher_logits = sides.teacher_output(teacher) if reads_teacher else nothing
-        tokens = Tokens(sides.targets_N[rows], student, student_logits, teacher, teacher_logits, self.temperature)
+        targets, log_counts = sides.targets_N[rows], sides.log_counts_V
+        tokens = Tokens(targets, student, student_logits, teacher, teacher_logits, self.temperature, log_counts)
         return [TERMS[name].loss(tokens).sum() for name in self.token_terms]

@@ -7,7 +7,7 @@ reads the names from here, so this file imports torch only inside functions that
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -28,6 +28,8 @@ class Tokens:
     teacher_hidden_ND: Tensor
     teacher_logits_NV: Tensor
     temperature: float
+    log_counts_V: Tensor | None = None
+    """How many tokens of the vocabulary each logit stands for, as a logarithm; None: each for itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +68,7 @@ def ce(tokens: Tokens) -> Tensor:
     """-log q(y): cross-entropy with the label y (the term with β in K2D's loss)."""
     from torch.nn import functional as F
 
-    return F.cross_entropy(tokens.student_logits_NV.float(), tokens.targets_N, reduction="none")
+    return F.cross_entropy(_softened(tokens.student_logits_NV, 1.0, tokens), tokens.targets_N, reduction="none")
 
 
 @term(student_logits=True, teacher_logits=True)
@@ -80,8 +82,8 @@ def kl(tokens: Tokens) -> Tensor:
 
     t = tokens.temperature
     # In fp32: bf16 has three significant digits at most, too few for log-probabilities over a large vocabulary.
-    student = F.log_softmax(tokens.student_logits_NV.float() / t, dim=-1)
-    teacher = F.log_softmax(tokens.teacher_logits_NV.float() / t, dim=-1)
+    student = F.log_softmax(_softened(tokens.student_logits_NV, t, tokens), dim=-1)
+    teacher = F.log_softmax(_softened(tokens.teacher_logits_NV, t, tokens), dim=-1)
     # log_softmax stays finite where a probability rounds to 0, so nothing here is 0 times infinity.
     return F.kl_div(student, teacher, reduction="none", log_target=True).sum(-1) * t**2
 
@@ -104,8 +106,8 @@ def dkd(tokens: Tokens) -> Tensor:
     from torch.nn import functional as F
 
     t = tokens.temperature
-    student = F.log_softmax(tokens.student_logits_NV.float() / t, dim=-1)
-    teacher = F.log_softmax(tokens.teacher_logits_NV.float() / t, dim=-1)
+    student = F.log_softmax(_softened(tokens.student_logits_NV, t, tokens), dim=-1)
+    teacher = F.log_softmax(_softened(tokens.teacher_logits_NV, t, tokens), dim=-1)
     is_target_NV = F.one_hot(tokens.targets_N, student.shape[-1]).bool()
 
     def label_against_rest(log_probs_NV: Tensor) -> Tensor:
@@ -124,8 +126,23 @@ def dkd(tokens: Tokens) -> Tensor:
     return (DKD_ALPHA * label.sum(-1) + DKD_BETA * rest.masked_fill(is_target_NV, 0.0).sum(-1)) * t**2
 
 
+def _softened(logits_NV: Tensor, temperature: float, tokens: Tokens) -> Tensor:
+    """Logits at a temperature. A logit that stands for n tokens z gets the weight of all: n exp(z) = exp(z + log n)."""
+    softened_NV = logits_NV.float() if temperature == 1 else logits_NV.float() / temperature
+    return softened_NV if tokens.log_counts_V is None else softened_NV + tokens.log_counts_V
+
+
 CTC = "ctc"
 """The name of the only term on whole sequences. It needs a CTC head."""
+
+
+def terms_with_teacher(weights: Mapping[str, float]) -> list[str]:
+    """The terms of an objective for which the teacher's decoder has to run.
+
+    >>> terms_with_teacher({"ce": 1.0, "kl": 0.0, "hidden_mse": 0.1, "ctc": 0.3})
+    ['hidden_mse']
+    """
+    return [name for name, weight in weights.items() if weight > 0 and name in TERMS and TERMS[name].reads_teacher]
 
 
 def term_names() -> tuple[str, ...]:

@@ -37,7 +37,7 @@ def convert(data, tmp_path):
         output = tmp_path / "hyp.jsonl"
         counts = convert_transcripts(tmp_path / source, data, output)
         lines = output.read_text(encoding="utf-8").splitlines()
-        taken = ExternalHypotheses(output, Demands(30.0, False, 0.0)).of(_of(data, lines), tmp_path)
+        taken = ExternalHypotheses(output, Demands(30.0, 0.0)).of(_of(data, lines), tmp_path)
         assert len(list(taken)) == len(lines)  # stage 5 finds nothing to say
         return {each["id"]: [tuple(s.values()) for s in each["segments"]] for each in map(json.loads, lines)}, counts
 
@@ -98,7 +98,7 @@ def test_padded_segments_are_cut_and_larger_overlaps_are_left_to_the_check(conve
     (tmp_path / "source" / "segments").write_text("u1 r1 0.5 3.5\nu2 r1 2.0 4.0\n")
     made = convert_transcripts(tmp_path / "source", data, tmp_path / "hyp.jsonl")
     assert (made.n_cut, made.n_kept) == (0, 2)
-    checked = ExternalHypotheses(tmp_path / "hyp.jsonl", Demands(30.0, False, 0.0))
+    checked = ExternalHypotheses(tmp_path / "hyp.jsonl", Demands(30.0, 0.0))
     with pytest.raises(K2DError, match="overlaps 1, such as r1#0001"):
         list(checked.of((row for row in read_recordings(data) if row.id == "r1"), tmp_path))
 
@@ -106,10 +106,11 @@ def test_padded_segments_are_cut_and_larger_overlaps_are_left_to_the_check(conve
 def test_texts_without_a_stretch_of_time_are_counted(convert):
     lines = [{"id": "r1", "text": "a", "start": 2, "end": 2}, {"id": "r1", "text": "b", "start": 1}]
     lines += [{"id": "r1", "text": "c", "start": 1e300, "end": 2}, {"id": "r1", "text": "d", "start": 1, "end": 2}]
+    lines += [{"id": "r1", "text": "f\ud800", "start": 1, "end": 2}]
     lines += [{"id": "../r1", "text": "e", "start": 1, "end": 2}, {"id": "r1", "text": "♪", "start": 1, "end": 2}]
     found, counts = convert("source/x.jsonl", x__jsonl="".join(json.dumps(line) + "\n" for line in lines))
     assert found == {"r1": [(1.0, 2.0, "d")]}
-    assert dict(counts.dropped) == {"bad_times": 3, "unknown_recording": 1, "no_words": 1}
+    assert dict(counts.dropped) == {"bad_times": 3, "unknown_recording": 1, "no_words": 1, "encoding": 1}
 
 
 @pytest.mark.parametrize(

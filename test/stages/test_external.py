@@ -253,6 +253,9 @@ def test_labels_need_a_language_where_the_teacher_has_none(lab):
     assert (
         'a segment names no language, and teacher.language is empty; give each segment one ("language": "zh")' in said
     )
+    told = [{"start_s": 0, "end_s": 1, "text": "so", "language": "mandarinish"}]
+    said = lab.refusal(json.dumps({"id": "r1", "segments": told}), overrides=["teacher.language=[]"])
+    assert "labels.jsonl:1: language: the teacher does not know 'mandarinish'; give each segment one" in said
     told = [{"start_s": 0, "end_s": 1, "text": "so", "language": "en"}]
     lab.write(lab.labels, [json.dumps({"id": "r1", "segments": told}), line("r2", []), line("r3", [])])
     lab.run("pseudo_label", "chunk", overrides=["teacher.language=[]"])
@@ -327,6 +330,7 @@ BAD_OPINIONS = {
     '{"id": "r1-0000050-0000550", "text": "so", "txt": 1}': "txt: unknown field, expected id and text",
     '{"id": "r1", "text": "so"}': "'r1' is no chunk of these; expected ids of the chunks that stage 6 wrote",
     '{"id": "r1-0000050-0000550", "text": "<|zh|>so"}': "holds '<|zh|>'; expected words alone",
+    '{"id": "r1-0000050-0000550", "text": "so\\ud800"}': "is not Unicode: it holds half of a surrogate pair",
     '{"id": "r1-0000050-0000550", "text": "<0.00>so"}': "holds a timestamp; expected words alone",
 }
 

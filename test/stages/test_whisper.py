@@ -23,9 +23,9 @@ GUESSING = ["teacher.language=[]", "auxiliaries={}", "distill.keep_encoded=true"
 
 
 @pytest.fixture
-def lab(project):
-    (project.root / "conf" / "x.yaml").write_text(CONF, encoding="utf-8")
-    return project
+def lab(warm_project):
+    (warm_project.root / "conf" / "x.yaml").write_text(CONF, encoding="utf-8")
+    return warm_project
 
 
 def made(lab):
