@@ -141,7 +141,7 @@ def test_the_work_grows_as_a_label_does():
     assert COMPARER.compare(loop, "謝謝大家")["composite"] == 1.0
     assert COMPARER.compare(loop, "謝謝大家").loops_a
     for piece in ("thank you very much 謝謝 ", "我們今天來看一個新的例子"):
-        assert grows_linearly(lambda n, piece=piece: COMPARER.compare(piece * n, "謝謝大家"), 300)
+        assert grows_linearly(lambda n, piece=piece: COMPARER.compare(piece * n, "謝謝大家"), 50)
 
 
 def test_the_defaults_are_the_configs():

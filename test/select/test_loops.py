@@ -66,7 +66,7 @@ def test_it_is_what_counting_every_ngram_says_of_any_repeated_text(around, times
 
 
 def test_the_work_grows_as_a_loop_does():
-    assert grows_linearly(lambda n: ngram_loops("謝謝 thank you " * n), 1_000)
+    assert grows_linearly(lambda n: ngram_loops("謝謝 thank you " * n), 100)
 
 
 @pytest.mark.parametrize(
