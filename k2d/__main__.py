@@ -39,6 +39,7 @@ TOOLS = {
     "distance": ("k2d.select.cli", "compare two Kaldi `text` files: loops, distances, what would be kept"),
     "compare": ("k2d.score.compare", "print the scores of several experiments side by side"),
     "transcribe": ("k2d.decode.cli", "transcribe recordings to text, subtitles or JSON"),
+    "fetch": ("k2d.models.published.cli", "fetch published checkpoints, such as whisper-base, with their checksums"),
     "plan": ("k2d.plan.cli", "estimate the cost of a config: parameters, memory, disk, hours; refuse what cannot fit"),
     "stages": ("k2d.pipeline.listing", "list the stages, what each reads and writes, and what is done for a config"),
 }

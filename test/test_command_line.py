@@ -5,6 +5,7 @@ import argparse
 import pytest
 
 from k2d.__main__ import TOOLS
+from k2d.models.published.cli import parser as fetch_parser
 from k2d.pipeline.runner import parser
 from k2d.pipeline.stage_list import STAGES
 from k2d.plan.cli import parser as plan_parser
@@ -28,8 +29,12 @@ def test_the_plan_has_these_options():
     assert options(plan_parser()) == expected
 
 
+def test_fetching_has_these_options():
+    assert options(fetch_parser()) == ["--help", "--list", "--sources", "--to", "-h"]
+
+
 def test_the_verbs_are_these():
-    assert list(TOOLS) == ["config", "data", "distance", "compare", "transcribe", "plan", "stages"]
+    assert list(TOOLS) == ["config", "data", "distance", "compare", "transcribe", "fetch", "plan", "stages"]
 
 
 @pytest.mark.parametrize("words", [[], ["frobnicate"], ["config", "--frob"], ["tokens", "--nj", "0"], ["data"]])

@@ -29,6 +29,7 @@ OWNERS = {  # files that serve one command, by the beginning of their path
     "k2d/select/cli.py": ("distance",),
     "k2d/select/sweep.py": ("select", "--sweep"),
     "k2d/data/raw/download_command.py": ("egs",),
+    "k2d/models/published/": ("fetch",),
 }
 NO_MESSAGES = {
     "k2d/report/style.py": "CSS, whose variables begin with two hyphens",

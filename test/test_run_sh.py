@@ -152,7 +152,7 @@ def test_a_lost_output_is_made_again_and_an_edited_one_is_asked_about(toys):
     toys.run("name=x", "--stop-stage", "2")
     result = toys.root / "exp/x/tokens/result"
     result.unlink()
-    assert "made anew, because result is missing" in toys.run("name=x", "--stop-stage", "2").stdout
+    assert "made again, because result is missing" in toys.run("name=x", "--stop-stage", "2").stdout
     result.write_text("my own words")
     refused = toys.run("name=x", "--stop-stage", "2")
     assert refused.returncode == 1
@@ -261,7 +261,7 @@ def test_a_stage_without_its_inputs_says_what_is_missing(project):
     project.add_toy_stage("tokens", "tokens", reads=("somewhere/text",))
     done = project.run("name=x", "--stage", "2", "--stop-stage", "2")
     assert done.returncode == 3
-    assert "stage 2 (tokens) reads labelled text, and these are not there:\n  exp/x/somewhere/text\n" in done.stderr
+    assert "stage 2 (tokens) reads labelled text, and these are missing:\n  exp/x/somewhere/text\n" in done.stderr
     assert "works" not in done.stdout
     assert project.run("name=x").returncode == 0  # on the whole road it waits for stage 1, which is not built
 
@@ -282,7 +282,10 @@ def test_a_stage_on_what_another_config_made_is_refused_and_the_command_that_it_
     assert toys.run("name=x", "--stop-stage", "2").returncode == 0
     refused = toys.run("name=x", "seed=2", "--stage", "3")
     assert refused.returncode == 1
-    assert "stage 3 (teacher) reads what is not as this config asks for:\n  exp/x/tokens\n" in refused.stderr
+    assert (
+        "stage 3 (teacher) reads folders that are damaged or were made with another config:\n  exp/x/tokens\n"
+        in refused.stderr
+    )
     assert not (toys.root / "exp/x/models").exists()
     (command,) = re.findall(r"run stage 2 \(tokens\) again first: (.+)", refused.stderr)
     assert toys.command(*shlex.split(command)).returncode == 0
@@ -297,6 +300,6 @@ def test_a_disposable_output_is_made_anew_without_asking_unless_it_was_edited(to
     assert stage.read_text() != asking
     toys.run("name=x", "--stop-stage", "2")
     anew = toys.run("name=x", "--stop-stage", "2", "seed=2")
-    assert "made anew, because setting seed: 1 -> 2" in anew.stdout
+    assert "made again, because setting seed: 1 -> 2" in anew.stdout
     (toys.root / "exp/x/tokens/result").write_text("my own words")
     assert toys.run("name=x", "--stop-stage", "2", "seed=2").returncode == 1

@@ -28,7 +28,7 @@ def main() -> int:
 
 
 def with_table(readme: str, cards: Iterable[Card]) -> str:
-    """The text with the table of these corpora between its two marks."""
+    """The README with the table of these corpora between its two marks."""
     before, _, rest = readme.partition(BEGIN)
     _, _, after = rest.partition(END)
     if not after:
@@ -37,7 +37,7 @@ def with_table(readme: str, cards: Iterable[Card]) -> str:
 
 
 def table_of(cards: Iterable[Card]) -> Iterator[str]:
-    """The lines of the table; the corpus to copy comes last."""
+    """The lines of the table. The template is last."""
     yield f"| {' | '.join(HEADER)} |"
     yield "|---|---|---|---|---|---|"
     for card in sorted(cards, key=lambda card: (card.name == "TEMPLATE", card.name)):
@@ -48,7 +48,7 @@ def table_of(cards: Iterable[Card]) -> Iterator[str]:
 
 
 def command_of(card: Card) -> str:
-    """How stage 1 is run on a corpus."""
+    """The command that runs stage 1 on a corpus."""
     if card.name == "TEMPLATE":
         return "to copy"
     root = f"{card.root_variable}=… " if card.root_variable else ""

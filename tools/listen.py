@@ -1,4 +1,4 @@
-"""Print what some utterances of a data directory sound like, in figures: length, level, noise and silence.
+"""Print acoustic figures of some utterances of a data directory: length, level, noise and silence.
 
 .venv/bin/python tools/listen.py data/mini/lectures_test [--n 10] [--seed 1]
 """
@@ -18,7 +18,7 @@ from k2d.data.kaldi.external_sort import read_lines
 from k2d.data.kaldi.joins import split_row
 
 FRAME = 320  # samples: 20 ms at 16 kHz
-SILENCE_DB = -30.0  # below the utterance's louder frames
+SILENCE_DB = -30.0  # relative to the utterance's louder frames
 
 
 def main() -> None:
@@ -42,7 +42,7 @@ def main() -> None:
 
 
 def levels(samples: Samples) -> tuple[float, float, float]:
-    """Level in dB of full scale, distance from loud to quiet frames in dB, and the share of frames that are silent."""
+    """The level in dB of full scale, the difference of loud and quiet frames in dB, and the share of silent frames."""
     frames = samples[: len(samples) // FRAME * FRAME].reshape(-1, FRAME)
     energy_db = 10 * np.log10(np.mean(frames.astype(np.float64) ** 2, axis=1) + 1e-10)
     quiet_db, loud_db = np.percentile(energy_db, [5, 95])

@@ -1,10 +1,13 @@
 """Check that the tests notice a wrong line: change lines of the pure rooms one at a time, in a copy of the tree.
 
-    python tools/mutation_check.py [--seed N] [--lines 40] [--at-least 36] [--room select]
+    python tools/mutation_check.py [--seed N] [--lines 40] [--at-least 36] [--room select] [--record FILE]
 
 A change is of the kind that a tired author makes: a comparison the wrong way round, plus for minus, one too many, `and`
 for `or`, a `not` too few, two values swapped. Lines that only word a message, annotate a type or size a cache are left
 alone, because a test has nothing to notice there. The exit code is 1 if fewer changes are noticed than asked for.
+
+With `--record`, what was found is written to a file, and the same command goes on after what is in it. Delete the file
+when tests or code have changed.
 """
 
 from __future__ import annotations
@@ -12,6 +15,7 @@ from __future__ import annotations
 import argparse
 import ast
 import importlib.util
+import json
 import os
 import random
 import re
@@ -21,7 +25,7 @@ import sys
 import tempfile
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -44,7 +48,7 @@ def _room(folder: str, names: str, tests: tuple[str, ...] = ()) -> Room:
 _TEXTS = (
     "basic english lexicon mandarin normalise normaliser_steps numerals phonemes script timestamps tokenise truncate"
 )
-_DECODING = tuple(f"decode/test_{name}.py" for name in ("agreement", "beam", "clips", "ctc", "fallback"))
+_DECODING = tuple(f"decode/test_{name}.py" for name in ("agreement", "beam", "clips", "ctc", "fallback", "search"))
 ROOMS = {
     "select": _room("select", "distances loops metrics rules"),
     "score": _room("score", "align columns comparison confidence measures pairing rates scoring validator"),
@@ -55,7 +59,11 @@ ROOMS = {
         "agreement beam clips ctc fallback greedy guards search",
         (*_DECODING, "decode/test_long_recordings.py"),
     ),
-    "data": _room("data", "chunks chunk_tally", ("data/test_chunks.py", "data/test_chunk_sources.py")),
+    "data": _room(
+        "data",
+        "chunks chunk_tally",
+        ("data/test_chunks.py", "data/test_chunk_tally.py", "data/test_chunk_sources.py"),
+    ),
 }
 
 FLIPPED: dict[type[ast.cmpop], str] = {
@@ -217,6 +225,12 @@ class Copy:
         told = [line for line in done.stdout.splitlines() if line.startswith(("FAILED", "ERROR"))]
         return told[0].split(" - ")[0].split("::", 1)[-1] if told else f"exit code {done.returncode}"
 
+    def difference(self, change: Change) -> str:
+        """The line before and after the change."""
+        source = (self.folder / change.path).read_text(encoding="utf-8")
+        before, after = (text.splitlines()[change.line - 1].strip() for text in (source, change.applied(source)))
+        return f"  - {before}\n  + {after}"
+
     def fault_with(self, change: Change) -> str:
         path = self.folder / change.path
         right = path.read_text(encoding="utf-8")
@@ -231,24 +245,46 @@ class Copy:
             compiled.unlink(missing_ok=True)
 
 
+class Record:
+    """What was found for each change, kept in a file of JSON lines."""
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+        self._faults: dict[str, str] = {}
+        if path is not None and path.exists():
+            for line in path.read_text(encoding="utf-8").splitlines():
+                found = json.loads(line)
+                self._faults[json.dumps(found["change"])] = found["fault"]
+
+    def get(self, change: Change) -> str | None:
+        return self._faults.get(json.dumps(asdict(change)))
+
+    def add(self, change: Change, fault: str) -> None:
+        if self._path is not None:
+            with self._path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps({"change": asdict(change), "fault": fault}) + "\n")
+
+
 def main() -> int:
     options = _options()
+    record = Record(options.record)
     changes = drawn(options.seed, options.lines, options.room or list(ROOMS))
     print(f"seed {options.seed}: {len(changes)} lines", flush=True)
     n_noticed = 0
     with tempfile.TemporaryDirectory(prefix="k2d-mutation-") as folder:
         copy = Copy(Path(folder))
-        for room in sorted({change.room for change in changes}):
+        for room in sorted({change.room for change in changes if record.get(change) is None}):
             if fault := copy.fault(ROOMS[room]):
                 print(f"{room}: its tests fail already: {fault}")
                 return 2
         for change in changes:
-            fault = copy.fault_with(change)
+            fault = record.get(change)
+            if fault is None:
+                fault = copy.fault_with(change)
+                record.add(change, fault)
             n_noticed += bool(fault)
-            source = (ROOT / change.path).read_text(encoding="utf-8")
-            before, after = (text.splitlines()[change.line - 1].strip() for text in (source, change.applied(source)))
-            print(f"{'noticed' if fault else 'MISSED '}  {change.path}:{change.line}", flush=True)
-            print(f"  - {before}\n  + {after}\n  {fault}", flush=True)
+            print(f"{'noticed' if fault else 'MISSED '}  {change.path}:{change.line}")
+            print(copy.difference(change), f"  {fault}", sep="\n", flush=True)
     print(f"{n_noticed} of {len(changes)} noticed, {options.at_least} asked for")
     return 0 if n_noticed >= options.at_least else 1
 
@@ -259,6 +295,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--lines", type=int, default=40)
     parser.add_argument("--at-least", type=int, default=36)
     parser.add_argument("--room", action="append", choices=list(ROOMS), help="only this one; can be repeated")
+    parser.add_argument("--record", type=Path, metavar="FILE", help="keep what was found here, and go on after it")
     return parser.parse_args()
 
 

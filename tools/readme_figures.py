@@ -2,7 +2,7 @@
 
     python tools/readme_figures.py
 
-Both follow the reader's light or dark theme, and bring their own background for pages that do not.
+Both follow the reader's light or dark theme, and have a background for pages without themes.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ STYLE = """
 
 
 def drawing(width: int, height: int, title: str, parts: Iterator[str]) -> str:
-    """An SVG document; `title` is what a screen reader reads."""
+    """An SVG document. Screen readers read `title`."""
     head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" role="img">'
     marker = (
         '<marker id="head" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="8" markerHeight="8" orient="auto">'
@@ -66,9 +66,9 @@ BOX_WIDTH, BOX_HEIGHT, COLUMN = 134, 50, 154
 COLUMNS = [262 + COLUMN * n for n in range(5)]
 ROWS = [48, 158, 268]
 PREPARE = (16, 94, 270)
-"""Of the box of stage 1: left edge, width, height."""
+"""The box of stage 1: left edge, width, height."""
 
-STAGES = {  # number and verb: (column, row, what comes of it)
+STAGES = {  # number and verb: (column, row, output in short)
     "2 tokens": (0, 0, "vocabulary"),
     "3 teacher": (1, 0, "large model"),
     "4 auxiliary": (2, 0, "small model"),
@@ -141,7 +141,7 @@ def bent(path: str) -> str:
 
 # --- the results ---
 
-SETS = {  # of RESULTS.md: what the README calls it
+SETS = {  # sets of RESULTS.md, with their names in the README
     "mini/lectures_test": "unseen lectures",
     "mini/course_test": "unseen course",
     "mini/read_test": "read Mandarin",
@@ -163,7 +163,7 @@ LABELS, PANEL, GAP, TOP, STEP = 204, 150, 26, 60, 24
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """A mixed error rate in %, and the lowest and highest over seeds."""
+    """A mixed error rate in %, with the lowest and highest over seeds."""
 
     mean: float
     low: float
@@ -171,7 +171,7 @@ class Rate:
 
 
 def rates_of(results: str) -> dict[str, dict[str, Rate]]:
-    """By system and set, from the tables of a RESULTS.md; means over seeds where there are several."""
+    """Rates by system and set, from the tables of a RESULTS.md. Means over seeds, if there are several."""
     found: dict[str, dict[str, Rate]] = {}
     columns: list[str] = []
     for line in results.partition("## Confidence")[0].splitlines():
@@ -207,7 +207,7 @@ def results() -> Iterator[str]:
 
 
 def panel(left: float, title: str, rates: dict[str, Rate]) -> Iterator[str]:
-    """One test set: a row for each system, on a scale of its own."""
+    """One test set: a row for each system, on its own scale."""
     low, high = min(r.low for r in rates.values()), max(r.high for r in rates.values())
 
     def place(value: float) -> float:

@@ -12,7 +12,7 @@ whole_number() { # name value least most
   fi
 }
 
-find_conf() { # file; prints its path; relative to the current folder, or else to the project
+find_conf() { # file; prints its path, which is relative to the current folder or to the project
   local path
   for path in "$1" "$root/$1"; do
     [[ ! -f $path ]] || { (cd -P "$(dirname "$path")" && printf '%s/%s' "$PWD" "$(basename "$path")"); return; }
@@ -81,7 +81,7 @@ stage_to=${stage_to:-$last_stage}
 if [[ -n $raw && -z $corpus ]]; then
   faults+=("--root: needs --corpus NAME")
 elif [[ -n $raw ]]; then
-  quote="'" # doubled, so that the path is a string of YAML whatever is in it
+  quote="'" # doubled, so that any path is a valid YAML string
   overrides=("prepare.roots.$corpus='${raw//$quote/$quote$quote}'" ${overrides[@]+"${overrides[@]}"})
 fi
 [[ -n $conf || ! -f $root/conf/$corpus.yaml ]] || conf=$root/conf/$corpus.yaml

@@ -1,5 +1,5 @@
 # Sourced by run.sh: finds or makes the Python environment, checks the config, and defines `stage`.
-# Needs $root and what utils/parse_options.sh sets.
+# Needs $root and the variables of utils/parse_options.sh.
 # shellcheck shell=bash disable=SC2154  # those variables
 
 if [[ -n ${K2D_PYTHON:-} ]]; then
@@ -9,7 +9,7 @@ else
   "$root/tools/install.sh" --quiet
   python=$root/.venv/bin/python
 fi
-cd "$root" || exit # so that `-m k2d` is this checkout, wherever run.sh is called from
+cd "$root" || exit # so that `-m k2d` loads this checkout, whatever the current folder was
 
 experiment=(--conf "$conf" ${corpus:+--corpus "$corpus"})
 settings=(${overrides[@]+"${overrides[@]}"})

@@ -3,8 +3,8 @@
     <root>/train.tsv      path, speaker, text, with a header; paths are relative to <root>
     <root>/train/…        the audio, in any format and at any rate that K2D reads
 
-Change what differs in your corpus. This function only says what is there: stage 1 looks at the audio, sorts, checks
-and writes. Clean the corpus's own markup here; leave case, script and punctuation as they are (scoring normalises).
+Change whatever is different in your corpus. This function only lists the utterances. Stage 1 checks the audio, sorts
+and writes. Remove the corpus's own markup here, but keep case, script and punctuation (scoring normalises them).
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""ASCEND as its publishers give it: parquet with the audio inside, or tables in CSV beside a folder of WAV files.
+"""ASCEND in the two published forms: parquet with the audio inside, or CSV tables beside a folder of WAV files.
 
     <root>/main/{train,validation,test}-00000-of-00003.parquet       id, path, audio, transcription, language, …
     <root>/dataset/{train,validation,test}_metadata.csv, waves/      file_name, transcription
 
-Session, speaker and times are those in the file names, `waves/ses2_spk3_L13101_189.900_5.490.wav`, which both have.
+Session, speaker and times are taken from file names such as `waves/ses2_spk3_L13101_189.900_5.490.wav`.
 """
 
 from __future__ import annotations
@@ -39,20 +39,20 @@ SESSIONS = "_sessions"
 
 @checked(frozen=True, config=ConfigDict(extra="forbid", strict=True))
 class Options:
-    """What can be asked of the corpus."""
+    """The options of this recipe."""
 
     long_splits: tuple[str, ...] = ("test",)
-    """Splits of which there is also `<split>_long`, the same utterances one after another in long recordings."""
+    """For each of these splits, `<split>_long` has the same utterances joined to long recordings."""
     long: Concatenate = field(default_factory=Concatenate)
-    """How they are put together; the defaults are the paper's authors'."""
+    """How they are joined. The defaults are those of the paper's authors."""
     session_splits: tuple[str, ...] = ()
-    """Splits of which there is also `<split>_sessions`, the conversations in their real order, with their pauses."""
+    """For each of these splits, `<split>_sessions` has the conversations in their real order, with their pauses."""
     sessions: ByTime = field(default_factory=ByTime)
 
 
 @dataclass(frozen=True, slots=True)
 class Name:
-    """What a file name tells."""
+    """The fields of a file name."""
 
     session: str
     speaker: str
@@ -70,12 +70,12 @@ def prepare(root: Path, options: Options, nj: int, store: Path) -> Iterator[tupl
 
 
 def variant(options: Options) -> str | None:
-    """The counts hold for the splits that there are by default."""
+    """The expected counts, which are known for the default splits."""
     return "default" if options == Options() else None
 
 
 def tables(root: Path, options: Options) -> Iterator[tuple[str, str, str, str]]:
-    """In which session a recording was made and when, and the order of the rows."""
+    """The session of a recording, its start in the session, and the order of the rows."""
     for number, (split, path) in enumerate(_stated_paths(root)):
         name = parse_name(path)
         yield split, "reco2session", name.id, name.session
@@ -84,7 +84,7 @@ def tables(root: Path, options: Options) -> Iterator[tuple[str, str, str, str]]:
 
 
 def parse_name(path: str, where: str = "ascend") -> Name:
-    """What the name of a file tells; times are in seconds of the session. `where` is for the error.
+    """Parse a file name. Times are in seconds of the session. `where` is for the error message.
 
     >>> parse_name("waves/ses2_spk3_L13101_189.900_5.490.wav")
     Name(session='ascend-ses02', speaker='ascend-spk03', start_s=189.9, id='ascend-spk03-ses02-00189900-00195390')
@@ -99,13 +99,13 @@ def parse_name(path: str, where: str = "ascend") -> Name:
 
 
 def _when(row: Utterance) -> tuple[str, float]:
-    """The session of an utterance and its start there, which its id tells."""
+    """The session of an utterance and its start there, from its id."""
     *_, session, start_ms, _ = row.id.split("-")
     return f"ascend-{session}", int(start_ms) / 1000
 
 
 def clean(text: str) -> str:
-    """The text without tags such as [UNK], which stand for what was not understood; all else is left as it is.
+    """The text without tags such as [UNK], which mark unintelligible speech. Everything else is kept.
 
     >>> clean("你的 [UNK] female friends去说")
     '你的 female friends去说'
@@ -126,7 +126,7 @@ def _from_parquet(splits: Splits, nj: int, store: Path) -> Iterator[tuple[str, U
 
 
 def _from_csv(root: Path) -> Iterator[tuple[str, Utterance]]:
-    """The older layout. It tells no language."""
+    """The older layout, which has no language labels."""
     if not _tables(root):
         raise K2DError(f"{root}: found no parquet files and no *{_CSV_NAME}; egs/ascend/README.md says how to get them")
     waves = next((folder for folder in (root / "waves", root / "dataset" / "waves") if folder.is_dir()), None)

@@ -1,9 +1,9 @@
-"""Common Voice as Mozilla gives it, in any language and of any release.
+"""Common Voice as published by Mozilla, in any language and any release.
 
     <root>/cv-corpus-16.1-2023-12-06/zh-TW/{train,dev,test}.tsv, clips/*.mp3        or the archive of it
     <root>/cv-corpus-16.1-2023-12-06/zh-TW/clip_durations.tsv                       times.txt in some releases
 
-The tables are read by their headers: columns came and went between releases. Audio stays MP3, read where it lies.
+Columns are found by the tables' headers, because they differ between releases. The audio stays MP3 in its place.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from k2d.core.layout import shown
 from k2d.data.raw.table import table_rows
 from k2d.data.rows import Utterance
 
-SPEAKER_CHARACTERS = 16  # of 128; enough to tell millions of speakers apart, and it is checked
+SPEAKER_CHARACTERS = 16  # of 128; enough for millions of speakers, and clashes are detected
 _COLUMNS = ("client_id", "path", "sentence")
 _MILLISECONDS = "duration[ms]"
 _DURATION_FILES = ("clip_durations.tsv", "times.txt")
@@ -31,7 +31,7 @@ log = logging.getLogger("k2d")
 
 
 def _as_word(value: object) -> object:
-    """A release is a word, though YAML takes 16.1 for a number."""
+    """A release is text, although YAML parses 16.1 as a number."""
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     return str(value) if is_number else value
 
@@ -41,18 +41,18 @@ Word = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]+$"), BeforeValidator(_as_w
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid", strict=True))
 class Options:
-    """Which part of Common Voice."""
+    """The language, release and splits of Common Voice to prepare."""
 
     language: Word = "zh-TW"
-    """As in the names of Mozilla's archives."""
+    """The code in the names of Mozilla's archives."""
     release: Word = "16.1"
-    """The paper's. Splits differ between releases, so their scores are of different test sets."""
+    """The paper's release. Splits differ between releases, so scores on them are not comparable."""
     splits: tuple[Word, ...] = ("train", "dev", "test")
-    """Tables to prepare; there are also validated, invalidated and other."""
+    """The tables to prepare. Common Voice also has validated, invalidated and other."""
 
 
 def prepare(root: Path, options: Options, nj: int, store: Path) -> Iterator[tuple[str, Utterance]]:
-    """Yield (split, utterance) for every line of every table, also where the clip is missing or empty."""
+    """Yield (split, utterance) for every line of every table, even if the clip is missing or empty."""
     folder = find_release(root, options.language, options.release, store)
     durations_s = _durations_s(folder)
     speakers: dict[str, str] = {}  # by shortened id
@@ -68,13 +68,13 @@ def prepare(root: Path, options: Options, nj: int, store: Path) -> Iterator[tupl
 
 
 def variant(options: Options) -> str | None:
-    """The counts are of a language and a release, for the splits that there are by default."""
+    """The expected counts, which depend on language and release, for the default splits."""
     default = Options(language=options.language, release=options.release)
     return f"{options.language}-{options.release}" if options == default else None
 
 
 def _utterance(folder: Path, row: dict[str, str], where: str, speakers: dict[str, str]) -> Utterance:
-    clip = row["path"] if Path(row["path"]).suffix else f"{row['path']}.mp3"  # the first releases left it out
+    clip = row["path"] if Path(row["path"]).suffix else f"{row['path']}.mp3"  # the first releases have no suffix
     if "/" in clip or clip in ("", ".mp3"):
         raise K2DError(
             f"{shown(folder)}/{where}: the path is {row['path']!r}, expected the bare name of a file in {CLIPS}/"
@@ -85,7 +85,7 @@ def _utterance(folder: Path, row: dict[str, str], where: str, speakers: dict[str
 
 
 def _speaker(client_id: str, where: str, speakers: dict[str, str]) -> str:
-    """A speaker's shortened id; K2DError if two speakers share it."""
+    """A speaker's shortened id. K2DError if two speakers share it."""
     short = f"cv-{client_id[:SPEAKER_CHARACTERS]}"
     if speakers.setdefault(short, client_id) != client_id:
         message = f"{where}: two speakers begin alike, {speakers[short]!r} and {client_id!r}"
@@ -94,7 +94,7 @@ def _speaker(client_id: str, where: str, speakers: dict[str, str]) -> str:
 
 
 def _durations_s(folder: Path) -> dict[str, float]:
-    """What the publisher says of each clip's length, where the release has such a table (in milliseconds)."""
+    """The publisher's duration of each clip, if the release has that table (in milliseconds)."""
     path = next((folder / name for name in _DURATION_FILES if (folder / name).is_file()), None)
     if path is None:
         return {}

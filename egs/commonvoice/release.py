@@ -1,4 +1,4 @@
-"""Where a release of Common Voice lies: unpacked in some folder, or as the archive that Mozilla gives."""
+"""Find a release of Common Voice: an unpacked folder, or the archive from Mozilla."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ _README = "egs/commonvoice/README.md says how to get it"
 
 
 def find_release(root: Path, language: str, release: str, store: Path) -> Path:
-    """The folder with `clips/` and the tables; an archive is unpacked below `store`, once."""
+    """The folder with `clips/` and the tables. An archive is unpacked once, below `store`."""
     if folder := _folder(root, language, release):
         return folder
-    archive = f"cv-corpus-{release}-[0-9]*-{language}.tar*"  # not those named `delta`
+    archive = f"cv-corpus-{release}-[0-9]*-{language}.tar*"  # does not match archives named `delta`
     if inner := unpacked(root, archive, store):
         if folder := _folder(inner, language, release):
             return folder
@@ -26,7 +26,7 @@ def find_release(root: Path, language: str, release: str, store: Path) -> Path:
 
 
 def _folder(root: Path, language: str, release: str) -> Path | None:
-    """The folder of a language: the root itself, or `<language>` in it, or `cv-corpus-…/<language>` in it."""
+    """The folder of a language: the root itself, `<language>` in it, or `cv-corpus-…/<language>` in it."""
     if root.name == language and (root / CLIPS).is_dir():
         return root
     of_release = sorted(root.glob(f"cv-corpus-{release}-[0-9]*/{language}"))

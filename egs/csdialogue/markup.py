@@ -1,4 +1,4 @@
-"""CS-Dialogue's markup: the language at the head of a line, tags of noises, marks of corrections.
+"""CS-Dialogue's markup: the language at the start of a line, tags of noises, marks of corrections.
 
 >>> language("<MIX> 嗯，我是 Luna <FIL/>"), words("<MIX> 嗯，我是 Luna <FIL/>， **好 吧**。<NPS/>")
 ('mixed', '嗯，我是 Luna ， 好 吧 。')
@@ -13,10 +13,10 @@ _TAG = re.compile(r"</?[A-Z]{2,4}/?>")
 
 
 def language(text: str) -> str | None:
-    """What the transcriber says that the utterance is in; None where the text does not begin with it."""
+    """The language of the utterance as labelled by the transcriber. None if the text has no such label."""
     return _LANGUAGES.get(text.split(maxsplit=1)[0]) if text else None
 
 
 def words(text: str) -> str:
-    """What is said, with the corpus's punctuation; empty where there are tags alone."""
+    """The spoken words with the corpus's punctuation. Empty if there are only tags."""
     return " ".join(_TAG.sub(" ", text).replace("**", " ").split())

@@ -1,10 +1,10 @@
-"""CS-Dialogue: dialogues of two, cut into utterances, as its repository is laid out.
+"""CS-Dialogue: dialogues of two speakers, cut into utterances, in the layout of its repository.
 
     index     <root>[/data]/index/short_wav/{train,dev,test}/{text,wav.scp}, paths relative to data/
     script    <root>[/data]/…/short_wav/{SCRIPT/*.txt,WAVE/…}: the audio archive alone, without splits
     long      <root>[/data]/index/long_wav/{train,dev,test}/wav.scp: whole recordings, without text
 
-Audio is taken where it is unpacked, or unpacked from data/{short,long}_wav/*.tar.gz*.
+Audio is read from the unpacked folder, or unpacked from data/{short,long}_wav/*.tar.gz*.
 """
 
 from __future__ import annotations
@@ -32,18 +32,18 @@ Layout = Literal["index", "script", "long"]
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid", strict=True))
 class Options:
-    """What is read: the utterances of the index, those of the scripts, or the whole recordings."""
+    """What to read: the utterances of the index, those of the scripts, or the whole recordings."""
 
     layout: Layout = "index"
 
 
 def variant(options: Options) -> str:
-    """The counts of corpus.yaml that hold."""
+    """Which counts of corpus.yaml are expected."""
     return options.layout
 
 
 def prepare(root: Path, options: Options, nj: int, store: Path) -> Iterator[tuple[str, Utterance]]:
-    """Yield every (split, utterance); whole recordings without text."""
+    """Yield every (split, utterance). Whole recordings have no text."""
     data = root / "data" if (root / "data").is_dir() else root
     if options.layout == "script":
         yield from _scripted(_audio_root(data, "short_wav", "SCRIPT", store) / "short_wav")
@@ -63,7 +63,7 @@ def prepare(root: Path, options: Options, nj: int, store: Path) -> Iterator[tupl
 
 
 def speaker_of(key: str) -> str:
-    """The speaker, whose name is also that of a folder of audio.
+    """The speaker, which is also the name of a folder of audio.
 
     >>> speaker_of("ZH-CN_U0001_S0_101")
     'ZH-CN_U0001_S0'
@@ -90,7 +90,7 @@ def _scripted(folder: Path) -> Iterator[tuple[str, Utterance]]:
     for script in sorted((folder / "SCRIPT").glob("*.txt")):
         for entry in entries(script):
             where = f"{shown(script)}:{entry.number}"
-            path = audio.pop(entry.key, folder / "WAVE" / f"{entry.key}.wav")  # not there: for stage 1 to reject
+            path = audio.pop(entry.key, folder / "WAVE" / f"{entry.key}.wav")  # a missing file: stage 1 rejects it
             if row := _utterance(entry.key, path, entry.value, None, where, tally):
                 yield "all", row
     for path in audio.values():
@@ -108,7 +108,7 @@ def _utterance(key: str, path: Path, text: str, tag: str | None, where: str, tal
 
 
 def _script_languages(folder: Path) -> dict[str, str]:
-    """The languages that stand in the scripts, for an index without them; empty where there are no scripts."""
+    """The languages in the scripts, for an index without languages. Empty if there are no scripts."""
     found: dict[str, str] = {}
     for script in sorted((folder / "SCRIPT").glob("*.txt")):
         found |= {entry.key: tag for entry in entries(script) if (tag := language(entry.value))}
@@ -116,7 +116,7 @@ def _script_languages(folder: Path) -> dict[str, str]:
 
 
 def _audio_root(data: Path, kind: str, inner: str, store: Path) -> Path:
-    """The folder that holds `<kind>/<inner>`, wherever the archive was unpacked; unpacked now where it was not."""
+    """The folder that contains `<kind>/<inner>`, wherever it was unpacked. If it is missing, it is unpacked now."""
     places = [data, data / kind, data / kind / "extracted"]
     for place in places:
         if (place / kind / inner).is_dir():

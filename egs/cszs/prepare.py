@@ -1,4 +1,4 @@
-"""CSZS (ky552/cszs_zh_en): synthesised sentences, each right and wrong; what is read aloud right is for recognisers.
+"""CSZS (ky552/cszs_zh_en): synthesised sentences in a correct and a wrong version. This recipe uses the correct ones.
 
 <root>/data/{train,dev,test}-00000-of-000NN-<digest>.parquet    correct_{audio,transcription,file}, wrong_{…}
 """
@@ -17,13 +17,13 @@ from k2d.data.raw.stored_audio import rows_with_audio
 from k2d.data.rows import Utterance
 from k2d.text.tokenise import spoken_language
 
-SPEAKER = "cszs"  # whose voice it is nobody says
+SPEAKER = "cszs"  # the corpus does not name its voices
 _AUDIO = "correct_audio"
 _COLUMNS: dict[str, Kind] = {"correct_transcription": str, "correct_file": str}
 
 
 def prepare(root: Path, options: None, nj: int, store: Path) -> Iterator[tuple[str, Utterance]]:
-    """Yield (split, utterance) for the right half of every row."""
+    """Yield (split, utterance) for the correct version in every row."""
     splits = find_splits(root, _AUDIO)
     if not splits:
         raise K2DError(f"{shown(root)}: found no parquet files with {_AUDIO}; egs/cszs/README.md says how to get them")
@@ -35,7 +35,7 @@ def prepare(root: Path, options: None, nj: int, store: Path) -> Iterator[tuple[s
 
 
 def utterance_id(split: str, stated: str, where: str) -> str:
-    """The file's number, which each split counts anew.
+    """The id: the split and the number of the file, which starts again in each split.
 
     >>> utterance_id("dev", "/corpora/cs_16k/wav/zh_en/dev/correct/17.wav", "row 0")
     'cszs-dev-00017'

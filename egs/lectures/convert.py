@@ -1,7 +1,7 @@
-"""Recordings that libsndfile cannot read (m4a, webm, video, an MP3 that states no length), made FLAC once by ffmpeg.
+"""Convert recordings that libsndfile cannot read to FLAC once, with ffmpeg: m4a, webm, video, an MP3 without length.
 
-ffmpeg is given a list of arguments, the container by name (a playlist in disguise could name other files), files as its
-only protocol, and an hour. It is not needed for WAV, FLAC, MP3 and Ogg.
+For safety, ffmpeg gets a list of arguments, the name of the container (a disguised playlist could name other files),
+the file protocol only, and a time limit of an hour. WAV, FLAC, MP3 and Ogg do not need ffmpeg.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from k2d.core.programs import Programs
 from k2d.core.progress import track
 from k2d.data.audio import RATE_HZ, AudioError, probe, resolve
 
-LIMIT_S = 3600.0  # for one recording; twelve hours of audio take some minutes
+LIMIT_S = 3600.0  # per recording; twelve hours of audio take a few minutes
 SHOWN = 5
 INSTALL = "install it (apt install ffmpeg, dnf install ffmpeg-free, brew install ffmpeg, conda install ffmpeg)"
 
 STATE_LENGTH = ("mov", "matroska", "asf", "flv", "aiff", "caf", "w64")
-LOST_SHARE, LOST_S = 0.05, 1.0  # a container of this kind states more than it holds when it was cut off
+LOST_SHARE, LOST_S = 0.05, 1.0  # if more of the stated length is missing, the file was cut off
 
 _ERROR = re.compile(r"\[(?:error|fatal)\] (.+)")
 _DURATION = re.compile(r"Duration: (\d{1,6}):(\d\d):(\d\d(?:\.\d+)?)")
@@ -45,9 +45,9 @@ class _Job:
 
 
 def convert(root: Path, containers: Mapping[str, str], store: Path, nj: int) -> dict[str, Path]:
-    """The FLAC file of every recording (path below the root) that could be converted, now or before.
+    """The FLAC file of every recording (by path below the root) that was converted, now or in an earlier run.
 
-    The others stay as they are: stage 1 sets them aside with their reasons.
+    The other recordings stay unchanged: stage 1 rejects them with their reasons.
     """
     targets = {name: _target(root / name, store) for name in containers}
     to_do = [name for name, target in targets.items() if not target.exists()]
@@ -63,18 +63,18 @@ def convert(root: Path, containers: Mapping[str, str], store: Path, nj: int) -> 
 
 
 def _target(source: Path, store: Path) -> Path:
-    """Named by path, size and time of change: another file of this name is converted anew."""
+    """A file named by path, size and modification time, so that a changed file is converted again."""
     facts = source.stat()
     digest = hashlib.sha256(f"{source}\0{facts.st_size}\0{facts.st_mtime_ns}".encode(errors="replace")).hexdigest()
     return store / "converted" / digest[:2] / f"{digest[:32]}.flac"
 
 
 def _run(jobs: Sequence[_Job], programs: Programs, nj: int) -> Iterator[str]:
-    """What is wrong with each; empty if nothing is. Threads, as the work is in ffmpeg's processes."""
+    """The fault of each conversion, empty if it succeeded. Threads are used, as ffmpeg is a process of its own."""
     with ThreadPoolExecutor(nj) as pool:
         try:
             yield from track(pool.map(_convert, jobs), "converting with ffmpeg", len(jobs), "recordings")
-        except BaseException:  # interrupted: the pool waits for its threads, and they for ffmpeg
+        except BaseException:  # interrupted: the pool waits for its threads, and the threads wait for ffmpeg
             pool.shutdown(wait=False, cancel_futures=True)
             programs.end()
             raise
@@ -95,7 +95,7 @@ def _convert(job: _Job) -> str:
 
 
 def _call(job: _Job, target: Path) -> str:
-    # One thread a file: `nj` files at a time are enough. -xerror: what is damaged is not half a recording.
+    # One thread per file, because `nj` files are converted in parallel. With -xerror, a damaged file fails as a whole.
     words = [job.program, "-nostdin", "-hide_banner", "-nostats", "-loglevel", "level+info", "-threads", "1", "-xerror"]
     words += ["-protocol_whitelist", "file", "-f", job.container, "-i", f"file:{job.source}"]
     words += ["-map", "0:a:0", "-vn", "-sn", "-dn", "-map_metadata", "-1", "-ac", "1", "-ar", str(RATE_HZ)]
@@ -129,7 +129,7 @@ def _first_error(said: str) -> str:
 
 
 def _stated_s(said: str) -> float | None:
-    """The length that the container states.
+    """The length that the container's header states.
 
     >>> _stated_s("[info]   Duration: 01:00:02.50, start: 0.000000"), _stated_s("[info]   Duration: N/A, start: 0.0")
     (3602.5, None)

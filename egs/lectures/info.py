@@ -1,4 +1,4 @@
-"""yt-dlp's `.info.json` beside a recording: what it is, whose, and under which licence. Nothing in it is a path."""
+"""Read yt-dlp's `.info.json` beside a recording: title, uploader, date and licence. Its values are never paths."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from typing import Any
 
 from k2d.core.errors import K2DError
 
-MAX_BYTES = 1 << 26  # with comments and thousands of formats; a usual one has 0.5 MB
+MAX_BYTES = 1 << 26  # with comments and thousands of formats; a usual file has 0.5 MB
 MAX_TEXT = 500
 CREATIVE_COMMONS = "creative commons"
 
 
 @dataclass(frozen=True, slots=True)
 class Info:
-    """What an info file says; empty where it says nothing, or nothing of use."""
+    """The fields of an info file. Empty if they are missing or invalid."""
 
     channel: str = ""
     date: str = ""
-    """As YYYY-MM-DD."""
+    """In the form YYYY-MM-DD."""
     licence: str = ""
     language: str = ""
 
@@ -37,12 +37,12 @@ class Info:
 
 
 def read_info(path: Path) -> Info:
-    """Read an info file; K2DError with the reason if it is not one."""
+    """Read an info file. K2DError with the reason if it is not one."""
     if (n_bytes := path.stat().st_size) > MAX_BYTES:
         raise K2DError(f"{path}: has {n_bytes:,} bytes, expected at most {MAX_BYTES:,}")
     try:
         record = json.loads(path.read_bytes())
-    except (ValueError, RecursionError) as error:  # not JSON, not UTF-8, numbers or nesting beyond all measure
+    except (ValueError, RecursionError) as error:  # not JSON, not UTF-8, or numbers or nesting too large
         raise K2DError(f"{path}: is no JSON: {str(error)[:100]}; fetch it again, or delete it") from error
     if not isinstance(record, dict):
         raise K2DError(f"{path}: found {type(record).__name__}, expected an info file of yt-dlp; delete it")

@@ -1,4 +1,4 @@
-"""A JSON file that is one long list, read item by item: a shard's texts need not fit in memory."""
+"""Read a JSON file that is one long list item by item, because a shard's texts may not fit in memory."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MAX_ITEM_CHARACTERS = 1 << 26
 
 
 def json_list(path: Path) -> Iterator[Any]:
-    """The items of the list in their order; K2DError with the place of what is no JSON, or of an item without end."""
+    """The items of the list in order. K2DError with the place of invalid JSON, or of an item without an end."""
     with path.open(encoding="utf-8-sig") as file:
         try:
             yield from _Items(file, path).read()
@@ -41,12 +41,12 @@ class _Items:
             self.at += 1
 
     def _item(self, decoder: json.JSONDecoder) -> Any:
-        """The next item: more is read until it is whole."""
+        """The next item. More of the file is read until the item is complete."""
         self._peek()
         while True:
             try:
                 item, end = decoder.raw_decode(self.text, self.at)
-                if end < len(self.text):  # a number could go on
+                if end < len(self.text):  # a number at the end of the text may continue
                     self.at = end
                     return item
                 problem = "the file ends within the list"
@@ -60,7 +60,7 @@ class _Items:
                 raise self._fault(f"{problem}; is it whole?")
 
     def _peek(self) -> str:
-        """The next character that is no white space."""
+        """The next character that is not white space."""
         while True:
             while self.at < len(self.text) and self.text[self.at].isspace():
                 self.at += 1
@@ -75,7 +75,7 @@ class _Items:
         self.at += 1
 
     def _more(self) -> bool:
-        """Read on, each time twice as much, so that a long item is not begun anew too often."""
+        """Read more, twice as much each time, so that a long item is not parsed too often."""
         n_wanted = max(READ_CHARACTERS, len(self.text) - self.at)
         block = self.file.read(n_wanted)
         self.n_read += len(block)

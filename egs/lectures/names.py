@@ -1,6 +1,6 @@
-"""Ids from file names and names of people and courses: readable, the same on every machine, never a path.
+"""Make ids from file names and from names of people and courses: readable, equal on all machines, never a path.
 
-An id depends on its own file alone, so that a recording that is added changes no other's.
+An id depends only on its own file. Adding a recording does not change other ids.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ _HASH_CHARACTERS = 8
 
 
 def recording_id(path: str, speaker: str = "") -> str:
-    """The id of a recording by its path below the root, after its speaker's.
+    """The id of a recording: its speaker, and its path below the root.
 
     >>> recording_id("ML 2021/第1週/lecture (01).m4a")
     'ML_2021-第1週-lecture_01-f72c3402'
@@ -29,7 +29,7 @@ def recording_id(path: str, speaker: str = "") -> str:
 
 
 def plain_id(name: str) -> str:
-    """A person's or course's name from a table or an info file as an id; a name that had to be changed gets a hash.
+    """The name of a person or course as an id. If characters had to be replaced, a hash is appended.
 
     >>> plain_id("hyl"), plain_id("Prof. Lee"), plain_id("Prof. Lee ")
     ('hyl', 'Prof._Lee-63bd7877', 'Prof._Lee-63bd7877')
@@ -48,7 +48,7 @@ def segment_id(recording: str, start_s: float, end_s: float) -> str:
 
 
 def _plain(text: str) -> str:
-    """Letters, digits, dots and hyphens of any script; whatever else is one underline."""
+    """Letters, digits, dots and hyphens of any script. All other characters are replaced by an underscore."""
     kept = "".join(char if char.isalnum() or char in ".-_" else " " for char in text)
     marked = "".join(char for char in kept if char.isprintable())
     return "_".join(marked.split()).strip("-._")

@@ -1,4 +1,4 @@
-"""What can be asked of the recipe: `prepare.options.lectures` in a config."""
+"""The options of the recipe: `prepare.options.lectures` in a config."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ Share = Annotated[float, Field(ge=0, lt=1)]
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid", strict=True, allow_inf_nan=False))
 class Options:
-    """The defaults are for a folder of one's own."""
+    """The defaults are for a folder of your own recordings."""
 
     layout: Literal["auto", "folder", "yodas2"] = "auto"
-    """`folder`: any tree of recordings, yt-dlp's too. `yodas2`: shards `audio/*.tar.gz` and `text/*.json`."""
+    """`folder`: any tree of recordings, including yt-dlp's. `yodas2`: shards `audio/*.tar.gz` and `text/*.json`."""
     table: str = ""
-    """Metadata, below the root; default: `metadata.tsv` or `metadata.csv`, if one is there."""
+    """The metadata file, below the root. Default: `metadata.tsv` or `metadata.csv`, if it exists."""
     only_listed: bool = False
-    """Leave out recordings that the table does not name."""
+    """Leave out recordings that are not in the table."""
     captions: Literal["own", "all", "none"] = "own"
-    """Whose captions make a recording a test recording: `own` of those without an info file, which somebody wrote for
-    this purpose; `all` also those of yt-dlp and YODAS2, which may be a machine's."""
+    """Which captions make a recording a test recording. `own`: those of recordings without an info file, which are
+    assumed to be written by people. `all`: also those of yt-dlp and YODAS2, which may be automatic."""
     captions_folder: str = ""
-    """Folder below the root with captions in a tree like the recordings'; default: captions lie beside recordings."""
+    """The folder below the root with captions in the same tree as the recordings. Default: beside the recordings."""
     caption_languages: tuple[str, ...] = ("zh", "cmn", "zho")
-    """Of captions named `talk.zh-TW.vtt`: which are references; `talk.vtt` always is."""
+    """Languages of captions named like `talk.zh-TW.vtt` that are references. `talk.vtt` always is one."""
     dev_share: Share = 0.0
-    """Share of the recordings with captions that become `dev`, to tune on, in place of `test`."""
+    """The share of recordings with captions that become `dev`, for tuning, instead of `test`."""
     dev_by: Literal["recording", "course"] = "recording"
-    """What is shared out: a course whole, or recordings."""
+    """Whether whole courses or single recordings are assigned to `dev`."""
     licences: Literal["creative_commons", "any"] = "creative_commons"
-    """Which recordings with an info file are taken. Those without one are your own, and are all taken."""
+    """Which recordings with an info file are used. Recordings without one are your own, and all are used."""
     follow_links: bool = False
-    """Take symbolic links, to files and folders, for what they point at."""
+    """Follow symbolic links to files and folders."""

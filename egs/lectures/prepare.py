@@ -22,13 +22,13 @@ from k2d.data.rows import Utterance
 __all__ = ["Options", "inventory", "prepare", "tables"]
 
 SHOWN_FAULTS = 10
-_ROLES = {"dev": "dev", "test": "in_domain"}  # which a config can give to the splits with captions
+_ROLES = {"dev": "dev", "test": "in_domain"}  # the roles that a config can give to splits with captions
 
 log = logging.getLogger("k2d")
 
 
 def prepare(root: Path, options: Options, nj: int, store: Path) -> Iterator[tuple[str, Utterance]]:
-    """Yield every recording, whole or cut by its captions; what is left out is counted and told."""
+    """Yield every recording, as a whole or cut by its captions. Whatever is left out is counted and logged."""
     root, store = root.resolve(), store.resolve()
     read = _from_yodas2 if _is_yodas2(root, options) else _from_folder
     captioned: dict[str, set[str]] = {split: set() for split in _ROLES}
@@ -43,7 +43,7 @@ def prepare(root: Path, options: Options, nj: int, store: Path) -> Iterator[tupl
 
 
 def tables(root: Path, options: Options) -> Iterator[tuple[str, str, str, str]]:
-    """`reco2course`, `reco2date` where they are known, and `reco2path`: where a recording came from."""
+    """`reco2course` and `reco2date` where they are known, and `reco2path`, the original path of each recording."""
     root = root.resolve()
     if _is_yodas2(root, options):
         return
@@ -54,7 +54,7 @@ def tables(root: Path, options: Options) -> Iterator[tuple[str, str, str, str]]:
 
 
 def inventory(root: Path, options: Options) -> str:
-    """How many files count, and a digest of them: a folder of one's own grows, and captions come later."""
+    """The number of files, and a digest of them. A folder of your own may grow, and captions may be added."""
     tables_named = {*NAMES, *filter(None, [options.table])}
     return digest_of_files(root.resolve(), tables_named, follow_links=options.follow_links)
 
@@ -66,7 +66,7 @@ def _is_yodas2(root: Path, options: Options) -> bool:
 
 
 def _from_folder(root: Path, options: Options, nj: int, store: Path) -> Iterator[tuple[str, Utterance]]:
-    plan.cache_clear()  # the folder may have changed since it was asked for
+    plan.cache_clear()  # the folder may have changed since the last call
     planned = plan(root, options)
     cues = Tally("lectures", "captions")
     captions = _read_all(root, [each.captions for each in planned.recordings if each.captions])
@@ -86,7 +86,7 @@ def _from_folder(root: Path, options: Options, nj: int, store: Path) -> Iterator
 
 
 def _read_all(root: Path, names: Sequence[str]) -> dict[str, Captions]:
-    """The captions by file. One that is none, or in which nothing is said, is told with all others."""
+    """The captions by file. All files that are not captions, or that have no speech, are reported together."""
     found, faults = {}, []
     for name in names:
         try:
@@ -108,7 +108,7 @@ def _segments(key: str, speaker: str, audio: str, captions: Captions) -> Iterato
 
 
 def _count(tally: Tally, captions: Captions, where: str) -> None:
-    """Cues that are one now count as kept: nothing of them is lost."""
+    """Count cues that were merged into one as kept, because none of their text is lost."""
     tally.kept += captions.n_in - captions.dropped.total()
     for reason, n in captions.dropped.items():
         tally.dropped[reason] += n
@@ -136,7 +136,7 @@ def _from_yodas2(root: Path, options: Options, nj: int, store: Path) -> Iterator
 
 
 def _rows(key: str, video: Video) -> Iterator[tuple[str, Utterance]]:
-    """A video with captions is a test recording; they are asked for in so many words."""
+    """A video with captions is a test recording, as the option `captions` requests."""
     if video.captions and video.captions.cues:
         for row in _segments(key, key, str(video.audio), video.captions):
             yield "test", row

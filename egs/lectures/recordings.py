@@ -1,4 +1,4 @@
-"""A folder of recordings as a list of them: who speaks, in which course, in which split, with which captions."""
+"""List a folder of recordings with the speaker, course, split and captions of each."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*")
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """A recording that is taken; `path` and `captions` are below the root."""
+    """A recording that is used. `path` and `captions` are below the root."""
 
     id: str
     path: str
@@ -38,20 +38,20 @@ class Recording:
     language: str = ""
     captions: str = ""
     container: str = ""
-    """Its name in ffmpeg, of a recording that is not read here."""
+    """For a recording that must be converted: the container's name in ffmpeg."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is taken of a folder, and what is left out of it for which reasons."""
+    """What is used of a folder, and what is left out for which reasons."""
 
     recordings: tuple[Recording, ...]
     tallies: tuple[Tally, ...]
 
 
-@lru_cache(maxsize=1)  # asked once for the recordings, once for the tables about them
+@lru_cache(maxsize=1)  # called once for the recordings, once for the tables about them
 def plan(root: Path, options: Options) -> Plan:
-    """Look through a folder. What is wrong with its table and captions is told at once."""
+    """Search a folder. All faults of its table and captions are reported together."""
     files, taken = Tally("lectures", "files"), Tally("lectures", "recordings")
     tree = walk(root, files, follow_links=options.follow_links)
     files.kept = len(tree.audio) + len(tree.captions) + len(tree.infos)
@@ -66,7 +66,7 @@ def plan(root: Path, options: Options) -> Plan:
         if info_name in tree.infos:
             info, reason = _look_up(root / info_name, options)
         elif str(PurePosixPath(name).parent) in with_info and options.licences != "any":
-            reason = "no_info"  # beside others that have one: a download whose licence nobody knows
+            reason = "no_info"  # other files have an info file, so this is a download with an unknown licence
         if options.only_listed and row is None:
             reason = "not_listed"
         if reason:
@@ -83,7 +83,7 @@ def plan(root: Path, options: Options) -> Plan:
 
 
 def _look_up(path: Path, options: Options) -> tuple[Info, str]:
-    """What an info file says, and why its recording is left out, if it is."""
+    """The content of an info file, and the reason why its recording is left out, if it is."""
     takes_any = options.licences == "any"
     try:
         info = read_info(path)
@@ -115,12 +115,12 @@ def _stem(name: str) -> str:
 
 
 def _caption_key(name: str) -> str:
-    """By what a recording and its captions are brought together: a Mac writes names in another form than people do."""
+    """The key that joins a recording and its captions. It is normalised, because macOS stores names in another form."""
     return unicodedata.normalize("NFC", _stem(name))
 
 
 def _captions_by_stem(tree: Tree, options: Options) -> dict[str, str]:
-    """The references by what their recording is called without its suffix: `talk.vtt` before `talk.zh-TW.vtt`."""
+    """The references by the recording's name without suffix. `talk.vtt` is preferred over `talk.zh-TW.vtt`."""
     given, folder = options.captions_folder, ""
     if given:
         inside = inner_path(tree.root, given)
@@ -141,7 +141,7 @@ def _captions_by_stem(tree: Tree, options: Options) -> dict[str, str]:
 
 
 def _with_dev(found: Sequence[Recording], options: Options) -> list[Recording]:
-    """A share of the test recordings as `dev`, the same ones on every machine."""
+    """Assign a share of the test recordings to `dev`. It is the same on all machines."""
     unit_of = {each.id: each.course if options.dev_by == "course" else each.id for each in found}
     units = {unit_of[each.id] for each in found if each.split == "test"}
     chosen = set(sorted(units, key=lambda unit: hashlib.sha256(unit.encode()).digest())[: _share_of(units, options)])
@@ -151,7 +151,7 @@ def _with_dev(found: Sequence[Recording], options: Options) -> list[Recording]:
 
 
 def _share_of(units: Iterable[str], options: Options) -> int:
-    """At least one where a share is asked for, and at least one stays."""
+    """The number of units for `dev`. At least one, and at least one stays in `test`."""
     n = len(list(units))
     return min(max(1, round(options.dev_share * n)), n - 1) if options.dev_share and n > 1 else 0
 
@@ -185,7 +185,7 @@ def _faults(found: Sequence[Recording]) -> list[str]:
 
 
 def _told_apart(names: Sequence[str]) -> list[str]:
-    """The names, with their Unicode form where they look the same."""
+    """The names, with their Unicode form if they look the same."""
     if len({unicodedata.normalize("NFC", name) for name in names}) == len(names):
         return list(names)
     return [f"{name} (in Unicode form {unicode_form(name)})" for name in names]

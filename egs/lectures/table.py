@@ -1,4 +1,4 @@
-"""The metadata table: what its owner knows of the recordings. `path` is needed, the other columns are optional."""
+"""The metadata table, with what is known about the recordings. `path` is required, the other columns are optional."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _DATE = re.compile(r"\d{4}(-\d{2}(-\d{2})?)?|")
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A line of the table; empty is unknown."""
+    """A line of the table. Empty means unknown."""
 
     course: str = ""
     speaker: str = ""
@@ -32,7 +32,7 @@ class Row:
 
 
 def find_table(root: Path, given: str) -> Path | None:
-    """The table that is asked for, or one of the usual names."""
+    """The table in the options, or a file with one of the usual names."""
     if given:
         inside = inner_path(root, given)
         if inside is None or not (root / inside).is_file():
@@ -42,9 +42,9 @@ def find_table(root: Path, given: str) -> Path | None:
 
 
 def read_table(path: Path, root: Path, recordings: Iterable[str]) -> dict[str, Row]:
-    """The rows by path below the root; every fault is told at once. `recordings` are the paths that there are."""
+    """The rows by path below the root. All faults are reported together. `recordings` are the existing paths."""
     report, rows = FaultReport(), dict[str, Row]()
-    known = {unicodedata.normalize("NFC", name): name for name in recordings}  # a Mac writes names in another form
+    known = {unicodedata.normalize("NFC", name): name for name in recordings}  # macOS stores names in another form
     for number, record in table_rows(path, COLUMNS[:1], may_end_early=True):
         values = {column: record.get(column, "").strip() for column in COLUMNS}
         inside = inner_path(root, values["path"])
@@ -59,7 +59,7 @@ def read_table(path: Path, root: Path, recordings: Iterable[str]) -> dict[str, R
 
 
 def inner_path(root: Path, text: str) -> str | None:
-    """A path of the table relative to the root; None if it leads out of it. The disk is not asked.
+    """A path of the table relative to the root. None if it leads out of the root. The disk is not read.
 
     >>> inner_path(Path("/r"), "a/./b.wav"), inner_path(Path("/r"), "/r/c.wav"), inner_path(Path("/r"), "../x")
     ('a/b.wav', 'c.wav', None)

@@ -1,4 +1,4 @@
-"""What lies in a folder of recordings: which files are audio, which belong to them, which are left out and why."""
+"""List the files in a folder of recordings: audio, files that belong to audio, and files left out with reasons."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from k2d.data.raw.files import CACHE_TAG
 from k2d.data.raw.tally import Tally
 
 INFO = ".info.json"
-_FLAC_LENGTH_AT = 21  # the last 36 bits of these 40 are the number of samples
+_FLAC_LENGTH_AT = 21  # the number of samples is in the last 36 bits of these 40
 MAX_FAULTS = 10
 
 
@@ -43,18 +43,18 @@ SYSTEM = frozenset(["@eadir", "$recycle.bin", "lost+found", "__macosx", "system 
 
 @dataclass
 class Tree:
-    """The files of a folder that concern recordings, as paths relative to it, in order."""
+    """The files of a folder that matter for recordings, as paths relative to it, in order."""
 
     root: Path
     audio: list[str] = field(default_factory=list)
     needs_ffmpeg: dict[str, str] = field(default_factory=dict)
-    """Of those: its container, by its name in ffmpeg."""
+    """The audio files that need conversion, with the container's name in ffmpeg."""
     captions: set[str] = field(default_factory=set)
     infos: set[str] = field(default_factory=set)
 
 
 def walk(root: Path, tally: Tally, *, follow_links: bool = False) -> Tree:
-    """Look at every file below the root; those that are no recordings are counted in the tally by reason."""
+    """Check every file below the root. Files that are not recordings are counted in the tally by reason."""
     tree = Tree(root)
     for name, path in _files(root, tally, follow_links):
         lower = path.name.lower()
@@ -69,7 +69,7 @@ def walk(root: Path, tally: Tally, *, follow_links: bool = False) -> Tree:
             tally.drop("no_audio", name)
         else:
             kind = _kind(path)
-            if kind or suffix in AUDIO:  # what is named as audio and is none is told by stage 1, with its reason
+            if kind or suffix in AUDIO:  # if a file with this suffix is not audio, stage 1 reports it
                 tree.audio.append(name)
                 if kind != "audio" and kind:
                     tree.needs_ffmpeg[name] = kind
@@ -80,7 +80,7 @@ def walk(root: Path, tally: Tally, *, follow_links: bool = False) -> Tree:
 
 
 def digest_of_files(root: Path, tables: Collection[str], *, follow_links: bool = False) -> str:
-    """Names, sizes and times of what is named as recordings, captions, info files, shards or one of these tables."""
+    """A digest of names, sizes and times of all recordings, captions, info files, shards and these tables."""
     digest, n_files = hashlib.sha256(), 0
     for name, path in _files(root, Tally("", ""), follow_links):
         is_shard = path.parent.name in SHARDS and path.suffix in (".gz", ".txt", ".json")
@@ -93,7 +93,7 @@ def digest_of_files(root: Path, tables: Collection[str], *, follow_links: bool =
 
 
 def _files(root: Path, tally: Tally, follow_links: bool) -> Iterator[tuple[str, Path]]:
-    """Every file with its path relative to the root. Folders are entered once, also where links form a loop."""
+    """Every file with its path relative to the root. A folder is entered once, even if links form a loop."""
     faults: list[str] = []
     seen: set[tuple[int, int]] = set()
     found = os.walk(
@@ -128,12 +128,12 @@ def _folder_problem(path: Path, follow_links: bool) -> str:
     if path.name.lower() in SYSTEM:
         return "system_folder"
     if (path / CACHE_TAG).is_file():
-        return "cache"  # K2D's own, where its data lie below the recordings: what was converted is not taken again
+        return "cache"  # K2D's own folder below the recordings: converted files must not be read again
     return "link" if path.is_symlink() and not follow_links else ""
 
 
 def _problem(path: Path, name: str) -> str:
-    """Why a file is not even looked at; empty if it is."""
+    """Why a file is skipped without opening it. Empty if it is not skipped."""
     if path.name.startswith("._"):
         return "apple_double"
     if path.name.startswith("."):
@@ -141,7 +141,7 @@ def _problem(path: Path, name: str) -> str:
     if path.suffix.lower() in HALF or ".part-frag" in path.name.lower():
         return "half_download"
     if name != name.rstrip() or any(unicodedata.category(char) in ("Cc", "Cs") for char in name):
-        return "odd_name"  # a control character, no UTF-8, or space at its end: no table can name it
+        return "odd_name"  # a control character, no UTF-8, or a space at its end: a table could not name it
     try:
         mode = path.stat().st_mode
     except OSError:
@@ -150,7 +150,7 @@ def _problem(path: Path, name: str) -> str:
 
 
 def _kind(path: Path) -> str:
-    """`audio` that is read here, the name in ffmpeg of a container that is not, or empty."""
+    """`audio` for a format that can be read, the ffmpeg name of a container that cannot, or empty."""
     try:
         with path.open("rb") as file:
             if kind := foreign_container(file.read(HEAD_BYTES)):
@@ -162,7 +162,7 @@ def _kind(path: Path) -> str:
 
 
 def _states_no_length(file: BinaryIO, container: str, name: str) -> bool:
-    """Whether only decoding all of it tells how long it is: recorded from a stream, or files put one after another."""
+    """Whether the length is known only after decoding everything: a recorded stream, or concatenated files."""
     if container == "flac":
         file.seek(audio_start(file) + _FLAC_LENGTH_AT)
         return int.from_bytes(file.read(5), "big") & (1 << 36) - 1 == 0

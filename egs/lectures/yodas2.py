@@ -1,6 +1,6 @@
 """YODAS2: shards of whole videos, `audio/*.tar.gz` with `duration/*.txt` and `text/*.json` of the same name.
 
-A shard is unpacked once, whole or not at all. What an archive or a text calls a video is used as a key only.
+A shard is unpacked once, as a whole or not at all. The names of videos in an archive or text are used as keys only.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ CENTISECOND_S = 0.01
 
 @dataclass(frozen=True, slots=True)
 class Shard:
-    """A shard of a language: `place` is its folder, such as …/zh000."""
+    """A shard of a language. `place` is its folder, such as …/zh000."""
 
     place: Path
     number: str
@@ -46,7 +46,7 @@ class Shard:
 
 @dataclass(frozen=True, slots=True)
 class Video:
-    """A video; its key is YODAS2's own and may begin with a hyphen."""
+    """A video. Its key is YODAS2's and may start with a hyphen."""
 
     key: str
     audio: Path
@@ -54,7 +54,7 @@ class Video:
 
 
 def find_shards(root: Path, store: Path) -> list[Shard]:
-    """The shards below a folder: one language's, or those of a folder of languages (`data/` of the whole corpus)."""
+    """The shards below a folder: those of one language, or of a folder of languages (`data/` of the whole corpus)."""
     places = [root, *sorted(root.glob("*")), *sorted(root.glob("data/*"))]
     archives = [archive for place in places for archive in sorted(place.glob(f"audio/*{ARCHIVE}"))]
     return [_shard(archive, store) for archive in archives]
@@ -67,7 +67,7 @@ def _shard(archive: Path, store: Path) -> Shard:
 
 
 def unpack(shards: Sequence[Shard], nj: int) -> None:
-    """Unpack what is not there yet; a shard that cannot be unpacked stops with its reasons."""
+    """Unpack missing shards. If shards cannot be unpacked, K2DError gives the reasons."""
     to_do = [shard for shard in shards if not shard.unpacked.is_dir()]
     faults = []
     for outcome in track(run_each(_unpack, to_do, nj=nj) if to_do else (), "unpacking", len(to_do), "shards"):
@@ -82,7 +82,7 @@ def _unpack(shard: Shard) -> int:
 
 
 def videos(shard: Shard, tally: Tally, *, with_captions: bool) -> Iterator[Video]:
-    """The videos that the shard's durations name; one without audio is given all the same, for stage 1 to set aside."""
+    """The videos in the shard's durations. A video without audio is yielded, too, so that stage 1 rejects it."""
     audio = {path.stem: path for path in sorted(shard.unpacked.rglob("*")) if path.is_file()}
     captions = _captions(shard, tally) if with_captions else {}
     for key in _keys(shard):
@@ -93,7 +93,7 @@ def videos(shard: Shard, tally: Tally, *, with_captions: bool) -> Iterator[Video
 
 
 def _keys(shard: Shard) -> Iterator[str]:
-    """The videos of a shard; every line that cannot be read is told."""
+    """The videos of a shard. All lines that cannot be parsed are reported."""
     seen, faults = set(), []
     for number, line in raw_lines(shard.durations):
         key, _, seconds = line.strip().rpartition(" ")
@@ -119,7 +119,7 @@ def _captions(shard: Shard, tally: Tally) -> dict[str, Captions]:
 
 
 def _times(key: str, name: str) -> tuple[float, float] | None:
-    """The times in `<video>-<number>-<start>-<end>`, in centiseconds; the video's own key may hold hyphens.
+    """The times in `<video>-<number>-<start>-<end>`, in centiseconds. The video's key may contain hyphens.
 
     >>> _times("-a-b", "-a-b-00003-00000200-00001550"), _times("x", "y-00003-00000200-00001550")
     ((2.0, 15.5), None)

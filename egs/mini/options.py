@@ -1,4 +1,4 @@
-"""How large the corpus is, and how difficult."""
+"""The size and the difficulty of the corpus."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Seconds = Annotated[float, Field(ge=0)]
 
 @dataclass(frozen=True, config=_STRICT)
 class Range:
-    """Drawn evenly between the two."""
+    """A range from which values are drawn uniformly."""
 
     low: Annotated[float, Field(ge=0)]
     high: Annotated[float, Field(ge=0)]
@@ -34,7 +34,7 @@ class Range:
 
 @dataclass(frozen=True, config=_STRICT)
 class Long:
-    """Long recordings: how many, and about how long each."""
+    """Long recordings: their number, and their approximate lengths."""
 
     recordings: Count
     shortest_s: Positive
@@ -71,58 +71,58 @@ SMOKE: Mapping[str, Any] = {
 
 @dataclass(frozen=True, config=_STRICT)
 class Options:
-    """The defaults are the preset `mini`; the preset `smoke` has other ones (SMOKE), and a world of twelve words."""
+    """The defaults are the preset `mini`. The preset `smoke` has other values (SMOKE), and a vocabulary of 12 words."""
 
     preset: Literal["mini", "smoke"] = "mini"
-    """`smoke`: a dozen words, one voice, no noise, a few minutes in all; what a small model learns in a minute."""
+    """`smoke`: a dozen words, one voice, no noise, a few minutes of audio. A small model learns it in a minute."""
     seed: Annotated[int, Field(ge=0)] = 2
     """Another seed gives another corpus of the same kind."""
 
     pool: Count = 8000
     """Utterances of labelled general speech."""
     random_share: Share = 0.5
-    """Share of the pool (and of pool_dev) that is random words in a row, where a decoder has to listen."""
+    """The share of the pool (and of pool_dev) that is random word sequences, which a decoder cannot guess."""
     pool_voices: Count = 36
     """Speakers of the pool."""
     lecturers: Count = 16
     """Speakers of the lectures."""
     pool_dev: Count = 100
-    """Utterances like the pool's, to tune with."""
+    """Utterances like those of the pool, for tuning."""
     read_test: Count = 150
     """Utterances of read Mandarin."""
     lectures: Long = Long(100, 130.0, 340.0)
-    """Unlabelled lectures; short ones are more frequent than long ones."""
+    """Unlabelled lectures. Short ones are more frequent than long ones."""
     lectures_dev: Long = Long(2, 150.0, 150.0)
-    """Lectures to tune with."""
+    """Lectures for tuning."""
     talk_dev: Long = Long(6, 50.0, 50.0)
-    """Conversations to tune with."""
+    """Conversations for tuning."""
     lectures_test: Long = Long(12, 90.0, 90.0)
-    """The same courses as in the lectures."""
+    """Lectures of the same courses as `lectures`."""
     course_test: Long = Long(10, 60.0, 60.0)
-    """A course and a speaker of its own."""
+    """Lectures of another course with another speaker."""
     talk_test: Long = Long(12, 50.0, 50.0)
-    """Conversations: fast, several speakers in turn."""
+    """Conversations: fast, with several speakers in turn."""
 
     clean_snr_db: Range = Range(25.0, 40.0)
-    """Speech over noise in pool, pool_dev and read_test."""
+    """Speech-to-noise ratio in pool, pool_dev and read_test."""
     lecture_snr_db: Range = Range(18.0, 32.0)
-    """Speech over noise in lectures."""
+    """Speech-to-noise ratio in lectures."""
     talk_snr_db: Range = Range(18.0, 32.0)
-    """Speech over noise in conversations."""
+    """Speech-to-noise ratio in conversations."""
     reverb_s: Range = Range(0.05, 0.25)
-    """Time in which a room's echo falls by 60 dB, in lectures and conversations."""
+    """The time in which a room's echo falls by 60 dB, in lectures and conversations."""
     pause_s: Range = Range(0.3, 1.5)
-    """Silence between two utterances of a lecture; of a conversation, a third of it."""
+    """The silence between two utterances of a lecture. Conversations have a third of it."""
     pace: Range = Range(0.92, 1.08)
-    """Speed of an utterance over its speaker's own."""
+    """The speed of an utterance relative to its speaker's usual speed."""
     stammer_rate: Share = 0.12
-    """Share of the utterances in lectures and conversations in which a word is repeated."""
+    """The share of the utterances in lectures and conversations in which a word is repeated."""
     hesitation_rate: Share = 0.08
-    """Share of the utterances (the pool's sentences too) with a filler."""
+    """The share of the utterances with a filler, including the sentences of the pool."""
     event_rate: Share = 0.02
-    """Share of the pauses in lectures that hold applause or music."""
+    """The share of the pauses in lectures that contain applause or music."""
     event_s: Range = Range(3.0, 8.0)
-    """How long applause or music lasts."""
+    """The length of applause or music."""
 
     @model_validator(mode="before")
     @classmethod
@@ -134,6 +134,6 @@ class Options:
         return given
 
     def long_splits(self) -> Mapping[str, Long]:
-        """The splits of long recordings, the tests first: what they say, nobody else says."""
+        """The splits of long recordings, the tests first. Their sentences occur in no other split."""
         names = ("lectures_test", "course_test", "talk_test", "lectures_dev", "talk_dev", "lectures")
         return {name: getattr(self, name) for name in names}

@@ -1,4 +1,4 @@
-"""From options to the list of units: every word, pause, voice and room, decided before a sound is made. Pure."""
+"""Plan the corpus from the options: every word, pause, voice and room, before any audio is made. Pure functions."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from egs.mini.voices import ALLOTMENTS, Allotment, Voice, make_voices
 from egs.mini.words import COURSES, UNSEEN_COURSE
 from k2d.core.errors import K2DError
 
-BLOCK = 50  # short recordings that one process makes
+BLOCK = 50  # the number of short recordings that one process makes
 EDGE_S = 0.05  # silence before and after a short recording; half a step of the time grid
 LEVEL_DB = Range(23.0, 29.0)  # below full scale
 MAX_DRAWS = 2000
@@ -30,9 +30,9 @@ SMOKE_VOICE = Allotment(("m1",), pitch=(50, 50), speed_wpm=(170, 170), n_voices=
 
 
 def plan(options: Options) -> list[Unit]:
-    """Everything that is to be synthesised. Tests speak first, then development: nobody repeats what they say."""
+    """All units to synthesise. Test and development splits come first: their sentences are not used again."""
     texts = smoke_texts() if options.preset == "smoke" else scripted_texts()
-    taken: set[str] = set()  # said in a test or development split
+    taken: set[str] = set()  # sentences of test and development splits
     units: list[Unit] = []
     for split in (*TEST, *DEVELOPMENT, *TRAINING):
         writer = _Writer(split, options, texts, taken)
@@ -42,7 +42,7 @@ def plan(options: Options) -> list[Unit]:
 
 
 class _Writer:
-    """Writes one split. Its random numbers depend on the seed and the split's name."""
+    """Plans one split. Its random numbers depend on the seed and the split's name."""
 
     def __init__(self, split: str, options: Options, texts: Texts, taken: set[str]) -> None:
         self.split, self.options, self.texts, self.taken = split, options, texts, taken
@@ -54,7 +54,7 @@ class _Writer:
         self.voices = make_voices(allotment, asked.get(split, allotment.n_voices), self.rng)
 
     def long_units(self, size: Long) -> Iterator[Unit]:
-        """A unit for each long recording; the courses take turns, each with its own lecturers."""
+        """One unit for each long recording. The courses take turns, each with its own lecturers."""
         courses = (UNSEEN_COURSE,) if self.split == "course_test" else COURSES
         for index in range(size.recordings):
             course = "" if self.is_talk else courses[index % len(courses)]
@@ -64,7 +64,7 @@ class _Writer:
             yield Unit(f"{SHORT[self.split]}{index:03d}", self.split, (recording,))
 
     def block_units(self, n_utterances: int) -> Iterator[Unit]:
-        """A unit for each block of short recordings; in a block one voice speaks."""
+        """One unit for each block of short recordings. A block has one voice."""
         n_random = round(n_utterances * self.options.random_share) if self.split != "read_test" else 0
         is_random = [index < n_random for index in range(n_utterances)]
         self.rng.shuffle(is_random)
@@ -83,7 +83,7 @@ class _Writer:
         return Recording(name, "", self._scene(self.options.clean_snr_db, Range(0.0, 0.0)), (line,), EDGE_S)
 
     def _long_recording(self, name: str, course: str, target_s: float, speakers: Iterable[Voice]) -> Recording:
-        """Utterances until the recording is about as long as it should be."""
+        """Add utterances until the recording has about the target length."""
         lines: list[Line] = []
         now_s = 0.0
         for voice in speakers:
@@ -103,7 +103,7 @@ class _Writer:
         return Recording(name, course, scene, tuple(lines), self._pause_s())
 
     def _draw(self, draw: Draw, stammer_rate: float, hesitation_rate: float) -> str:
-        """An utterance that no test or development split has, neither as it is nor without its stammer."""
+        """Draw an utterance that is not in a test or development split, either with or without its stammer."""
         for _ in range(MAX_DRAWS):
             plain = text = draw(self.rng)
             if self.rng.random() < hesitation_rate:
@@ -120,7 +120,7 @@ class _Writer:
         )
 
     def _conversation(self) -> Iterator[Voice]:
-        """Two or three speakers, of whom nobody speaks more than twice in a row."""
+        """Two or three speakers. Nobody speaks more than twice in a row."""
         speakers = self.rng.sample(self.voices, min(len(self.voices), self.rng.choice((2, 3))))
         while True:
             yield from self.rng.sample(speakers, len(speakers))

@@ -1,4 +1,4 @@
-"""egs/mini: a Mandarin-English code-switched corpus, made by a synthesiser where others are downloaded."""
+"""egs/mini: a Mandarin-English code-switched corpus that is synthesised instead of downloaded."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from k2d.data.rows import Utterance
 
 __all__ = ["Options", "prepare", "tables", "variant"]
 
-BLOCKS = ("pool", "pool_dev", "read_test")  # an utterance is a recording of its own
-UNIT_LIMIT_S = 600.0  # of work on one unit; the longest takes a few seconds
+BLOCKS = ("pool", "pool_dev", "read_test")  # splits in which each utterance is a recording of its own
+UNIT_LIMIT_S = 600.0  # per unit; the longest takes a few seconds
 SHOWN_FAILURES = 5
 
 
 def prepare(root: Path, options: Options, nj: int) -> Iterator[tuple[str, Utterance]]:
-    """Make what is not there yet under `root`, then yield every utterance with its split."""
+    """Make missing files under `root`, then yield every utterance with its split."""
     root = root.resolve()
     units = plan(options)
     _synthesise(_to_do(root, units), nj)
@@ -34,7 +34,7 @@ def prepare(root: Path, options: Options, nj: int) -> Iterator[tuple[str, Uttera
 
 
 def tables(root: Path, options: Options) -> Iterator[tuple[str, str, str, str]]:
-    """What else a data directory holds: (split, file, recording id, value) for `reco2course` and `reco2noise`."""
+    """Further tables of the data directories, `reco2course` and `reco2noise`: (split, file, recording id, value)."""
     for unit, record in _finished(root.resolve(), plan(options)):
         for split in (unit.split, "lectures_truth") if unit.split == "lectures" else (unit.split,):
             for recording, made in zip(unit.recordings, record.recordings, strict=True):
@@ -44,12 +44,12 @@ def tables(root: Path, options: Options) -> Iterator[tuple[str, str, str, str]]:
 
 
 def variant(options: Options) -> str | None:
-    """The counts of corpus.yaml that hold: a preset's as it stands, none when sizes, seed or difficulty differ."""
+    """Which counts of corpus.yaml are expected: a preset's; none if sizes, seed or difficulty were changed."""
     return options.preset if options == Options(preset=options.preset) else None
 
 
 def _to_do(root: Path, units: Sequence[Unit]) -> list[Job]:
-    """The units that are not there, or are there from another plan or other code, or whose files were changed."""
+    """Units that are missing, that have another plan or were made by other code, or whose files were changed."""
     versions = makers()
     jobs = [Job(root, unit, unit.spec(versions)) for unit in units]
     return [job for job in jobs if not _is_done(job)]
@@ -64,7 +64,7 @@ def _is_done(job: Job) -> bool:
 
 
 def _synthesise(jobs: Sequence[Job], nj: int) -> None:
-    """Make the units, each in a fresh process; the longest first, so that the workers end together."""
+    """Make the units, each in a new process. The longest units start first, so that all workers end together."""
     failures = []
     jobs = sorted(jobs, key=lambda job: -sum(len(line.text) for r in job.unit.recordings for line in r.lines))
     with Progress("mini: synthesising", len(jobs), "units") as progress:
@@ -88,7 +88,7 @@ def _finished(root: Path, units: Sequence[Unit]) -> Iterator[tuple[Unit, Record]
 
 
 def _rows(root: Path, unit: Unit, record: Record) -> Iterator[tuple[str, Utterance]]:
-    """The utterances of a unit. A lecture is one utterance without text; the truth about it is another split."""
+    """The utterances of a unit. A lecture is one utterance without text; its true text is in another split."""
     split = "lectures_truth" if unit.split == "lectures" else unit.split
     for recording, made in zip(unit.recordings, record.recordings, strict=True):
         audio = str(root / made.path)
@@ -107,7 +107,7 @@ def _rows(root: Path, unit: Unit, record: Record) -> Iterator[tuple[str, Utteran
 
 
 def _noise(recording: Recording, starts_s: Sequence[float]) -> str:
-    """How a recording sounds, as `name=value` words.
+    """The acoustic conditions of a recording, as `name=value` words.
 
     >>> from egs.mini.units import Scene
     >>> _noise(Recording("a", "", Scene(12.5, 0.3, -25.0, 1), (), 0.5), [])

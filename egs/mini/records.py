@@ -1,4 +1,4 @@
-"""What has been made: a small JSON file for each finished unit, with its spec, its files' checksums and its times."""
+"""The record of each finished unit: a small JSON file with its spec, the checksums of its files and its times."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from k2d.core import atomic
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Where a line is said: the speech itself, without the silence around it."""
+    """The time span of a line's speech, without the silence around it."""
 
     start_s: float
     end_s: float
@@ -29,7 +29,7 @@ class Made:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A finished unit: a recording each, in the unit's order."""
+    """A finished unit: its recordings, in the unit's order."""
 
     spec: str
     recordings: tuple[Made, ...]
@@ -40,7 +40,7 @@ def write_record(path: Path, record: Record) -> None:
 
 
 def read_record(path: Path) -> Record | None:
-    """The record, or None where there is none that can be read: then the unit is made again."""
+    """The record. None if there is none or it cannot be read; then the unit is made again."""
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
         made = (Made(m["path"], m["sha256"], tuple(Span(**span) for span in m["spans"])) for m in data["recordings"])
@@ -50,7 +50,7 @@ def read_record(path: Path) -> Record | None:
 
 
 def is_whole(made: Made, root: Path, path: str) -> bool:
-    """Whether the recording lies at `path`, as it was made."""
+    """Whether the recording exists at `path` and is unchanged."""
     try:
         return made.path == path and hashlib.sha256((root / path).read_bytes()).hexdigest() == made.sha256
     except OSError:

@@ -1,4 +1,4 @@
-"""From a unit to its audio files and its record. Runs in a fresh process, so what it imports must be light."""
+"""Make the audio files and the record of a unit. Runs in a new process, so its imports must be light."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from egs.mini.speak import Espeak, installed_version
 from egs.mini.units import Line, Recording, Unit
 from k2d.data.audio import write
 
-MAKERS = ("render.py", "rooms.py", "speak.py", "sentences.py")  # the files whose code decides how a unit sounds
+MAKERS = ("render.py", "rooms.py", "speak.py", "sentences.py")  # files whose code changes the audio
 
-_SILENT = 0.002  # of full scale
-_GRID = SAMPLE_RATE // 1000  # speech begins and ends on whole milliseconds
+_SILENT = 0.002  # relative to full scale
+_GRID = SAMPLE_RATE // 1000  # speech starts and ends on whole milliseconds
 EVENT_AFTER_S = 0.2  # from the end of speech to an event
-_EVENT_DB = {"applause": -4.0, "music": -8.0}  # against speech
+_EVENT_DB = {"applause": -4.0, "music": -8.0}  # relative to speech
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,14 +37,14 @@ class Job:
 
 
 def makers() -> list[str]:
-    """What decides, besides a unit's description, how it sounds: code and versions of libraries."""
+    """Everything besides a unit's description that determines its audio: code and versions of libraries."""
     folder = Path(__file__).parent
     code = [hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in MAKERS]
     return [*code, installed_version(), np.__version__, soxr.__version__, soundfile.__libsndfile_version__]
 
 
 def audio_path(split: str, recording_id: str) -> str:
-    """Where a recording lies, relative to the root. Ids here are the plan's own: letters, digits and hyphens."""
+    """The path of a recording relative to the root. The ids are safe: letters, digits and hyphens from the plan."""
     return f"audio/{split}/{recording_id}.flac"
 
 
@@ -53,7 +53,7 @@ def record_path(root: Path, unit: Unit) -> Path:
 
 
 def render(job: Job) -> float:
-    """Make a unit: its audio, then the record that says that it is whole. Returns the seconds of audio."""
+    """Make a unit: its audio, then the record that marks it as complete. Returns the seconds of audio."""
     espeak = Espeak()
     made = []
     n_samples = 0
@@ -69,7 +69,7 @@ def render(job: Job) -> float:
 
 
 def mixed(recording: Recording, speech: Sequence[Samples]) -> tuple[Samples, tuple[Span, ...]]:
-    """The recording's samples, and where in them each line is said."""
+    """The recording's samples, and the time span of each line in them."""
     scene = recording.scene
     rng = np.random.default_rng(scene.seed)
     room = rooms.echo(scene.reverb_s, rng)
@@ -109,7 +109,7 @@ def _event(line: Line, level: float, rng: np.random.Generator) -> Samples:
 
 
 def _on_grid(duration_s: float) -> int:
-    """A number of samples that is a whole number of milliseconds."""
+    """The number of samples, rounded to whole milliseconds."""
     return round(duration_s * 1000) * _GRID
 
 
@@ -119,6 +119,6 @@ def _add(mix: Samples, at: int, samples: Samples) -> None:
 
 
 def _write_flac(path: Path, samples: Samples) -> str:
-    """Write a file that is whole or not there; returns its checksum."""
+    """Write a file as a whole or not at all, and return its checksum."""
     write(path, samples, SAMPLE_RATE)
     return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -1,4 +1,4 @@
-"""What a recording has besides speech: echo, noise, applause, music, level. numpy alone, seeded."""
+"""Everything in a recording besides speech: echo, noise, applause, music, level. Uses numpy alone, with seeds."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 Samples = NDArray[np.float32]
 
 SAMPLE_RATE = 16000
-PEAK = 0.98  # nothing is louder
+PEAK = 0.98  # the upper limit of all samples
 
-_LOOP = 2**19  # samples of noise that are made, and then repeated without a seam (33 s)
+_LOOP = 2**19  # samples of noise, which are repeated without a seam (33 s)
 _ECHO_DB = -8.0  # the echo's energy below that of the direct sound
 _CLAPS_PER_S = 60
 _CHORDS_HZ = ((262, 330, 392), (220, 262, 330), (175, 220, 262), (196, 247, 294))
@@ -31,13 +31,13 @@ def rms(samples: Samples) -> float:
 
 
 def scaled_to(samples: Samples, level: float) -> Samples:
-    """The samples at another root mean square."""
+    """The samples scaled to another root mean square."""
     scaled: Samples = samples * np.float32(level / max(rms(samples), 1e-9))
     return scaled
 
 
 def echo(reverb_s: float, rng: np.random.Generator) -> Samples:
-    """A room: the direct sound, then noise that falls by 60 dB in `reverb_s`."""
+    """The impulse response of a room: the direct sound, then noise that falls by 60 dB in `reverb_s`."""
     n_samples = round(reverb_s * SAMPLE_RATE)
     if n_samples < 2:
         return np.ones(1, dtype=np.float32)
@@ -49,7 +49,7 @@ def echo(reverb_s: float, rng: np.random.Generator) -> Samples:
 
 
 def in_room(samples: Samples, room: Samples) -> Samples:
-    """The samples with the room's echo: longer than they were, by the room's length."""
+    """The samples with the room's echo. They become longer by the room's length."""
     if len(room) == 1:
         return samples
     n_samples = len(samples) + len(room) - 1
@@ -59,7 +59,7 @@ def in_room(samples: Samples, room: Samples) -> Samples:
 
 
 def noise(n_samples: int, rng: np.random.Generator) -> Samples:
-    """Steady room noise, louder towards low frequencies, root mean square about 1."""
+    """Steady room noise, louder at low frequencies, with a root mean square of about 1."""
     n_loop = min(_LOOP, 1 << max(n_samples - 1, 1).bit_length())
     spectrum = np.fft.rfft(rng.standard_normal(n_loop))
     bins = np.arange(len(spectrum)) * (SAMPLE_RATE / n_loop)
@@ -69,7 +69,7 @@ def noise(n_samples: int, rng: np.random.Generator) -> Samples:
 
 
 def applause(n_samples: int, rng: np.random.Generator) -> Samples:
-    """Many hands clapping, root mean square 1."""
+    """Applause of many hands, with a root mean square of 1."""
     n_claps = max(1, round(n_samples / SAMPLE_RATE * _CLAPS_PER_S))
     clicks = np.zeros(n_samples, dtype=np.float32)
     np.add.at(clicks, rng.integers(0, n_samples, n_claps), rng.uniform(0.3, 1.0, n_claps).astype(np.float32))
@@ -78,7 +78,7 @@ def applause(n_samples: int, rng: np.random.Generator) -> Samples:
 
 
 def music(n_samples: int, rng: np.random.Generator) -> Samples:
-    """Chords, plucked one after the other, root mean square 1."""
+    """Chords, plucked one after another, with a root mean square of 1."""
     n_beat = SAMPLE_RATE // 2
     time = np.arange(n_beat) / SAMPLE_RATE
     beats = []
@@ -90,7 +90,7 @@ def music(n_samples: int, rng: np.random.Generator) -> Samples:
 
 
 def _fade(n_samples: int) -> Samples:
-    """1, with a slope at both ends."""
+    """A window of 1 with a ramp at both ends."""
     n_slope = min(SAMPLE_RATE // 2, n_samples // 2)
     fade = np.ones(n_samples, dtype=np.float32)
     fade[:n_slope] = np.linspace(0, 1, n_slope, dtype=np.float32)

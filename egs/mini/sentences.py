@@ -1,4 +1,4 @@
-"""Text as it is said: sentences from patterns, random words in a row, stammers. Pure functions of a seeded Random."""
+"""Make sentences from patterns, random word sequences and stammers. Pure functions of a seeded Random."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from typing import Literal
 from egs.mini.words import SLOT, Grammar
 
 Language = Literal["zh", "en", "mixed"]
-Draw = Callable[[Random], str]  # gives one utterance
+Draw = Callable[[Random], str]  # returns one utterance
 
 HAN = r"[\u4e00-\u9fff]"
 LATIN = r"[A-Za-z]"
 _BORDER = re.compile(f"(?<={HAN})(?={LATIN})|(?<={LATIN})(?={HAN})")
 
-# What people repeat while they look for the next word.
+# Words that speakers repeat while they search for the next word.
 _STAMMERED = re.compile(r"這個|那個|我們|所以|就是|因為|如果|大家|可以|\b(?:the|we|so|it|is|I)\b")
 _HESITATIONS = ("呃", "嗯", "那個")
 
-# eSpeak says these as if they were words ("tah" for TA); people spell them.
+# eSpeak reads these as words ("tah" for TA); people spell them.
 _SPELT = re.compile(r"\b(?:LED|NGO|TA|VIP|XYZ)\b")
 
 
 def sentence(grammar: Grammar, start: str, rng: Random) -> str:
-    """A sentence from the slot `start`; no slot's value comes twice in it while there are others.
+    """A sentence from the slot `start`. A slot's value is not repeated in it while others are left.
 
     >>> sentence({"zh": ("{who}跟{who}",), "who": ("我", "你")}, "zh", Random(1)) in {"我跟你", "你跟我"}
     True
@@ -41,7 +41,7 @@ def sentence(grammar: Grammar, start: str, rng: Random) -> str:
 
 
 def spaced(text: str) -> str:
-    """Text with one space between Han and Latin, and no other spaces than single ones.
+    """Text with one space between Han and Latin characters, and no double spaces.
 
     >>> spaced("這個algorithm  很快")
     '這個 algorithm 很快'
@@ -50,7 +50,7 @@ def spaced(text: str) -> str:
 
 
 def language(text: str) -> Language:
-    """The language of an utterance, by its letters.
+    """The language of an utterance, determined by its letters.
 
     >>> language("你好"), language("so what"), language("好 so what")
     ('zh', 'en', 'mixed')
@@ -61,7 +61,7 @@ def language(text: str) -> Language:
 
 
 class Deck:
-    """Words to draw from: deals every word, in random order, before it deals one again."""
+    """Words to draw from. Every word is dealt, in random order, before one is dealt again."""
 
     def __init__(self, words: Sequence[str]) -> None:
         self._words = tuple(words)
@@ -75,7 +75,7 @@ class Deck:
 
 
 def word_row(mandarin: Deck, english: Deck, kind: Language, rng: Random) -> str:
-    """Random words in a row, of which nothing can be guessed without listening."""
+    """A random word sequence, which a recogniser cannot guess from context."""
     n_words = rng.randint(4, 8)
     decks = {"zh": [mandarin], "en": [english], "mixed": [mandarin, english]}[kind]
     chosen = decks + [rng.choice(decks) for _ in range(n_words - len(decks))]
@@ -85,7 +85,7 @@ def word_row(mandarin: Deck, english: Deck, kind: Language, rng: Random) -> str:
 
 
 def stammer(text: str, rng: Random) -> str:
-    """The text with a word (or, where none offers itself, the first character or word) said two or three times.
+    """The text with one word repeated two or three times: a typical one, or else the first character or word.
 
     >>> stammer("這個 algorithm 很快", Random(0))
     '這個這個 algorithm 很快'
@@ -98,7 +98,7 @@ def stammer(text: str, rng: Random) -> str:
 
 
 def hesitate(text: str, rng: Random) -> str:
-    """The text with a filler before it, or before a word of the other language.
+    """The text with a filler at its start, or before a word of the other language.
 
     >>> hesitate("很快", Random(0)) in {"呃 很快", "嗯 很快", "那個 很快"}
     True
@@ -109,7 +109,7 @@ def hesitate(text: str, rng: Random) -> str:
 
 
 def spoken(text: str) -> str:
-    """What the synthesiser is given for a text: a space between Han is a short rest, some acronyms are spelt.
+    """The text as it is passed to the synthesiser: a space between Han is a short pause, some acronyms are spelt.
 
     >>> spoken("好 那我們問 TA")
     '好，那我們問 T A'
@@ -119,7 +119,7 @@ def spoken(text: str) -> str:
 
 
 def expected_s(text: str, speed_wpm: float) -> float:
-    """About how long the text takes to say; eSpeak at 175 words a minute takes 0.24 s for a Han character."""
+    """The approximate duration of the text. eSpeak at 175 words a minute takes 0.24 s for a Han character."""
     n_han = len(re.findall(HAN, text))
     n_letters = len(re.findall(LATIN, text))
     n_words = len(re.findall(f"{LATIN}+", text))

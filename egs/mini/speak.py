@@ -1,11 +1,11 @@
-"""The adapter on eSpeak NG (GPL-3), by ctypes on the library inside the package espeakng-loader.
+"""The adapter of eSpeak NG (GPL-3), by ctypes on the library inside the package espeakng-loader.
 
-eSpeak keeps state from one sentence to the next. The same calls from a fresh process give the same samples, the same
-sentence twice in one process does not: whoever wants the same audio again starts a process for it. It also
-seeds the noise in the breath of f2, f3 and f5 with the time of day, so that is set here before each sentence.
+eSpeak keeps state between sentences. The same calls in a new process give the same samples, but the same sentence twice
+in one process does not. For reproducible audio, start a new process. eSpeak also seeds the breath noise of the voices
+f2, f3 and f5 with the time of day, so the seed is set here before each sentence.
 
-One voice, `cmn` and its variants, says all: it says English words in English, so that a speaker has the same English
-inside a Mandarin sentence as in an English one. (`en-us` would be a second speaker under the same name.)
+The voice `cmn` and its variants read all text. They also read English words, so a speaker has the same English inside a
+Mandarin sentence as in an English one. (`en-us` would be a second speaker under the same name.)
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from k2d.core.errors import K2DError
 
 PACKAGE = "espeakng-loader"
 
-_SYNCHRONOUS = 2  # hand samples to the callback before the call returns, play nothing
+_SYNCHRONOUS = 2  # pass samples to the callback before the call returns, and play nothing
 _RATE, _PITCH = 1, 3
 _UTF8 = 1
 _IPA = 2
@@ -40,7 +40,7 @@ class Espeak:
         if self.sample_rate <= 0:
             raise K2DError(f"eSpeak NG cannot read its data in {data_path}; install the package {PACKAGE} again")
         self._heard: list[NDArray[np.int16]] = []
-        self._callback = _Callback(self._hear)  # kept, or ctypes would free it
+        self._callback = _Callback(self._hear)  # a reference, or ctypes would free it
         self._library.espeak_SetSynthCallback(self._callback)
 
     def say(self, text: str, voice: Voice, speed_wpm: int) -> NDArray[np.float32]:
@@ -58,7 +58,7 @@ class Espeak:
         return samples
 
     def phonemes(self, text: str) -> str:
-        """How a text is read, in IPA; English words stand between `(en)` and `(cmn)`."""
+        """The pronunciation of a text in IPA. English words are between `(en)` and `(cmn)`."""
         self._take_voice("m1")
         buffer = ctypes.create_string_buffer(text.encode())
         place = ctypes.c_void_p(ctypes.addressof(buffer))
@@ -78,7 +78,7 @@ class Espeak:
 
 
 def installed_version() -> str:
-    """The version of the synthesiser's package: part of what the audio depends on."""
+    """The version of the synthesiser's package, on which the audio depends."""
     _load()
     return version(PACKAGE)
 

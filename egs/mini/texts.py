@@ -1,4 +1,4 @@
-"""What is said in which split: the decks and patterns that its utterances are drawn from."""
+"""The texts of each split: the decks and patterns from which its utterances are drawn."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from random import Random
 from egs.mini.sentences import Deck, Draw, Language, sentence, word_row
 from egs.mini.words import COURSES, SLOT, UNSEEN_COURSE, Grammar, read_deck, read_grammar
 
-Shares = Mapping[Language, float]  # how often an utterance of a language is drawn
+Shares = Mapping[Language, float]  # the probability of each language
 
 POOL_WORLDS: Mapping[str, float] = {"everyday": 0.4, "lectures": 0.3, "talk": 0.15, "read": 0.15}
-"""What the pool's sentences are about: a large teacher has heard of everything, if not in every room."""
+"""The topics of the pool's sentences. They cover all topics, as the training data of a large teacher do."""
 
 SHARES: Mapping[str, Shares] = {
     "pool": {"zh": 0.4, "en": 0.2, "mixed": 0.4},
@@ -26,14 +26,14 @@ SHARES: Mapping[str, Shares] = {
 
 @dataclass(frozen=True)
 class Texts:
-    """A world to speak of: `sentences(split, course)` and `random_words` each draw one utterance."""
+    """A source of texts: `sentences(split, course)` and `random_words` each draw one utterance."""
 
     sentences: Callable[[str, str], Draw]
     random_words: Draw
 
 
 def scripted_texts() -> Texts:
-    """The world of the preset `mini`."""
+    """The texts of the preset `mini`."""
     grammars = {"everyday": read_grammar("everyday"), "talk": read_grammar("everyday", "talk")}
     grammars["read"] = read_grammar("everyday", "read")
     for course in (*COURSES, UNSEEN_COURSE):
@@ -51,7 +51,7 @@ def scripted_texts() -> Texts:
 
 @functools.cache
 def english_words() -> tuple[str, ...]:
-    """The deck of English words: the file's, and what the courses have besides, the unseen one's left out."""
+    """The deck of English words: the words of the file and of all courses except the unseen one."""
     known = dict.fromkeys(read_deck("english"))
     lowered = {word.lower() for word in known}
     for course in COURSES:
@@ -65,7 +65,7 @@ def english_words() -> tuple[str, ...]:
 
 
 def smoke_texts() -> Texts:
-    """The world of the preset `smoke`: a dozen words in any order, everywhere."""
+    """The texts of the preset `smoke`: a dozen words in any order, in all splits."""
     words = read_deck("smoke")
     mandarin = Deck([word for word in words if not word.isascii()])
     english = Deck([word for word in words if word.isascii()])

@@ -1,4 +1,4 @@
-"""What is to be synthesised, completely described: a unit is what one process makes, and its spec is its identity."""
+"""Complete descriptions of what is synthesised. A unit is what one process makes; a hash of its spec identifies it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from egs.mini.voices import Voice
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that is heard while nobody speaks."""
+    """A sound while nobody speaks."""
 
     kind: Literal["applause", "music"]
     duration_s: float
@@ -21,7 +21,7 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """An utterance: `text` is said after `pause_s` of silence, in which an event may lie."""
+    """An utterance: `text` is spoken after `pause_s` of silence, which may contain an event."""
 
     id: str
     voice: Voice
@@ -33,7 +33,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """Where a recording was made: the same seed makes the same room and noise."""
+    """The acoustics of a recording. The same seed gives the same room and noise."""
 
     snr_db: float
     reverb_s: float
@@ -54,13 +54,13 @@ class Recording:
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """What is made in one fresh process: a long recording, or a block of short ones."""
+    """What is made in one new process: a long recording, or a block of short ones."""
 
     id: str
     split: str
     recordings: tuple[Recording, ...]
 
     def spec(self, makers: Sequence[str]) -> str:
-        """A hash of all that the audio depends on: this description and the versions of what makes it."""
+        """A hash of everything that the audio depends on: this description and the versions of code and libraries."""
         description = json.dumps([asdict(self), list(makers)], ensure_ascii=False, sort_keys=True)
         return hashlib.sha256(description.encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""Who speaks: variants of eSpeak's voice, with a pitch and a speed each, allotted so that tests have their own."""
+"""The speakers: variants of eSpeak's voice with a pitch and a speed each. Tests have speakers of their own."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from random import Random
 
 @dataclass(frozen=True, slots=True)
 class Voice:
-    """A speaker: a variant of eSpeak's `cmn` voice (such as m1 or linda), pitch 0 to 99, words a minute."""
+    """A speaker: a variant of eSpeak's `cmn` voice (such as m1 or linda), pitch 0 to 99, words per minute."""
 
     variant: str
     pitch: int
@@ -17,7 +17,7 @@ class Voice:
 
     @property
     def id(self) -> str:
-        """The speaker id; of fixed width, so that ids sort alike with and without what follows.
+        """The speaker id. It has a fixed width, so that ids sort alike with and without a suffix.
 
         >>> Voice("m1", 40, 170).id
         'm1-p40-s170'
@@ -27,12 +27,12 @@ class Voice:
 
 @dataclass(frozen=True, slots=True)
 class Allotment:
-    """From what the speakers of a split are made."""
+    """The variants, pitches and speeds from which the speakers of a split are made."""
 
     variants: tuple[str, ...]
     pitch: tuple[int, int]
     speed_wpm: tuple[int, int]
-    n_voices: int = 4  # unless the options say
+    n_voices: int = 4  # unless the options set another number
 
 
 TRAINING = ("m1", "f1", "m2", "f2", "m3", "m4")
@@ -52,7 +52,7 @@ ALLOTMENTS: Mapping[str, Allotment] = {
 
 
 def make_voices(allotment: Allotment, n_voices: int, rng: Random) -> list[Voice]:
-    """Different voices, the variants taken in turn.
+    """Different voices. The variants are taken in turn.
 
     >>> [v.variant for v in make_voices(ALLOTMENTS["lectures_test"], 3, Random(0))]
     ['m6', 'f4', 'm6']

@@ -1,4 +1,4 @@
-"""The word lists and sentence patterns under words/, read and checked."""
+"""Read and check the word lists and sentence patterns under words/."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ COURSES = (
 )
 UNSEEN_COURSE = "statistics"
 
-Grammar = Mapping[str, tuple[str, ...]]  # what a slot may become; the pattern "我要去{place}" has the slot `place`
+Grammar = Mapping[str, tuple[str, ...]]  # the values of each slot; the pattern "我要去{place}" has the slot `place`
 
 SLOT = re.compile(r"\{(\w+)\}")
 
 
 def read_deck(name: str) -> tuple[str, ...]:
-    """The words of words/<name>.txt, which stand there between spaces.
+    """The words of words/<name>.txt, which are separated by spaces.
 
     >>> read_deck("smoke")[:2]
     ('老師', '學校')
@@ -38,7 +38,7 @@ def read_deck(name: str) -> tuple[str, ...]:
 
 
 def read_grammar(*names: str) -> Grammar:
-    """The patterns of several files: `[slot]`, then what it may become, a line each. A later file replaces a slot.
+    """The patterns of several files: `[slot]`, then its values, one per line. A later file replaces a slot.
 
     >>> read_grammar("everyday")["season"]
     ('春天', '夏天', '秋天', '冬天')
@@ -68,6 +68,6 @@ def _sections(path: Path) -> Grammar:
 
 
 def _lines(path: Path) -> list[str]:
-    """The lines of a file, without blank ones and comments."""
+    """The lines of a file without blank lines and comments."""
     lines = path.read_text(encoding="utf-8").splitlines()
     return [line.strip() for line in lines if line.strip() and not line.startswith("#")]

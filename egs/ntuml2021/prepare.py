@@ -1,9 +1,9 @@
-"""NTUML2021 (ky552/ML2021_ASR_ST) as Hugging Face gives it: parquet with the audio inside.
+"""NTUML2021 (ky552/ML2021_ASR_ST) from Hugging Face: parquet with the audio inside.
 
     <root>/data/{train,dev,test}-00000-of-000NN-<digest>.parquet      audio, transcription, translation, file
 
-All of dev is in test too, the same files. So there are two test sets: `test`, which others report on, and `test_nodev`
-without what dev has, for whoever tunes on dev.
+All files of dev are also in test. So there are two test sets: `test`, for comparison with published scores, and
+`test_nodev` without the files of dev, for experiments that tune on dev.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from k2d.data.raw.stored_audio import rows_with_audio
 from k2d.data.rows import Utterance
 
 SPEAKER = "ntuml2021-hyl"  # one lecturer, Hung-yi Lee
-_FILE = "file"  # early revisions lack this column
+_FILE = "file"  # early revisions do not have this column
 _NOT_IN_IDS = re.compile(r"[^\w.+=-]")
 
 log = logging.getLogger("k2d")
@@ -37,14 +37,14 @@ log = logging.getLogger("k2d")
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid", strict=True))
 class Options:
-    """What can be asked of the corpus."""
+    """The options of this recipe."""
 
     splits: tuple[Literal["train", "dev", "test"], ...] = ("dev", "test")
-    """What is prepared; `train` is the larger half of the download, and the paper does not use it."""
+    """The splits to prepare. `train` is the larger half of the download, and the paper does not use it."""
     long_splits: tuple[Literal["train", "dev", "test", "test_nodev"], ...] = ("test",)
-    """Splits of which there is also `<split>_long`, the same utterances one after another in long recordings."""
+    """For each of these splits, `<split>_long` has the same utterances joined to long recordings."""
     long: Concatenate = field(default_factory=Concatenate)
-    """How they are put together; the defaults are the paper's authors'."""
+    """How they are joined. The defaults are those of the paper's authors."""
 
 
 def prepare(root: Path, options: Options, nj: int, store: Path) -> Iterator[tuple[str, Utterance]]:
@@ -55,7 +55,7 @@ def prepare(root: Path, options: Options, nj: int, store: Path) -> Iterator[tupl
 
 
 def variant(options: Options) -> str | None:
-    """With train or without it; no counts are promised for anything else."""
+    """The expected counts: with train or without it. Other splits have no expected counts."""
     if options == Options():
         return "default"
     return "with_train" if options == Options(splits=("train", "dev", "test")) else None
@@ -71,7 +71,7 @@ def tables(root: Path, options: Options) -> Iterator[tuple[str, str, str, str]]:
 
 
 def utterance_id(row: Row, split: str, number: int) -> str:
-    """The name of the file without its folder and ending; without a name, split and row.
+    """The file's name without folder and suffix. Without a name, the split and the row's number.
 
     >>> utterance_id({"file": "wav/ML2021 (1)_00012.wav"}, "test", 3)
     'ntuml2021-hyl-ML2021__1__00012'
@@ -83,7 +83,7 @@ def utterance_id(row: Row, split: str, number: int) -> str:
 
 
 def _splits(root: Path, options: Options, *, tell: bool = True) -> Splits:
-    """The shards of the splits that are wanted, dev before test."""
+    """The shards of the requested splits, dev before test."""
     found = find_splits(root, "audio", tell=tell)
     if missing := [split for split in options.splits if split not in found]:
         message = f"found no parquet files with audio of {', '.join(missing)}"
@@ -121,7 +121,7 @@ def _row(values: Row, split: str, number: int, audio: Path) -> Utterance:
 
 
 def _digest(audio: Path) -> str:
-    """Of a file that is not there, its name: equal to nothing."""
+    """A digest of the audio. For a missing file, its name, which equals no digest."""
     return hashlib.sha256(audio.read_bytes()).hexdigest() if audio.is_file() else str(audio)
 
 

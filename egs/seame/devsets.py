@@ -1,4 +1,4 @@
-"""The lists that everybody scores on: https://github.com/zengzp0912/SEAME-dev-set.
+"""The published lists of the two test sets: https://github.com/zengzp0912/SEAME-dev-set.
 
 dev_man/{text,segments}    utterances of the mainly Mandarin set: speaker-recording-start-end, in hundredths of a second
 dev_sge/{text,segments}    those of the mainly English set (Singapore)
@@ -23,11 +23,11 @@ from k2d.data.raw.lines import entries, raw_lines
 
 FOLDERS = {"devman": "dev_man", "devsge": "dev_sge"}
 TOLERANCE_MS = 30
-"""The lists and the release round differently; ESPnet takes less than three hundredths for the same."""
+"""Lists and release round times differently. ESPnet uses a tolerance of almost three hundredths, too."""
 
 
 class Tokens(NamedTuple):
-    """What a set's text holds, counted as its authors' text stands: a Han character, a word, a noise tag is one."""
+    """The tokens in a set's text, counted in the authors' text: Han characters, words and noise tags."""
 
     han: int
     english: int
@@ -53,7 +53,7 @@ class Listed:
 
 
 def read_set(folder: Path) -> list[Listed]:
-    """The utterances of one set; K2DError names what text and segments do not share."""
+    """The utterances of one set. K2DError lists ids that are only in text or only in segments."""
     texts = {entry.key: entry.value for entry in entries(folder / "text")}
     times = {entry.key: (entry.number, entry.value) for entry in entries(folder / "segments")}
     if odd := sorted(texts.keys() ^ times.keys()):
@@ -76,7 +76,7 @@ def train_recordings(path: Path) -> set[str]:
 
 
 def count_tokens(texts: Iterable[str]) -> Tokens:
-    """Count a set's text as it stands in the repository, where Han characters are already parted.
+    """Count the tokens of a set's text as published, in which Han characters are already separated.
 
     >>> count_tokens(["okay 哎 文 <v-noise>", "l4d2 啊"])
     Tokens(han=3, english=2, noise=1)
@@ -89,7 +89,7 @@ def count_tokens(texts: Iterable[str]) -> Tokens:
 
 
 def match(listed: Sequence[Listed], spoken: Mapping[str, Sequence[Spoken]]) -> Iterator[tuple[Listed, Spoken | None]]:
-    """Each published utterance with the release's line of about the same times; None where there is none."""
+    """Each published utterance with the release's line of about the same times. None if there is no such line."""
     by_start = {recording: sorted(lines, key=attrgetter("start_ms")) for recording, lines in spoken.items()}
     for utterance in listed:
         yield utterance, _closest(utterance, by_start.get(utterance.recording, []))

@@ -1,4 +1,4 @@
-"""SEAME (LDC2015S04): conversations and interviews of Singapore and Malaysia, and the two sets everybody scores on.
+"""SEAME (LDC2015S04): conversations and interviews from Singapore and Malaysia, with the two published test sets.
 
 <root>/…/{conversation,interview}/audio/*.flac
 <root>/…/{conversation,interview}/transcript/{phaseI,phaseII}/*.txt
@@ -30,7 +30,7 @@ from k2d.text.tokenise import spoken_language
 
 STYLES = ("conversation", "interview")
 VALID_SHARE = 0.05
-SHORTEST_MS = 20  # one hundredth of a second is no utterance, but a slip of the transcriber
+SHORTEST_MS = 20  # a line of one hundredth of a second is a transcriber's mistake
 _REPOSITORY = "https://github.com/zengzp0912/SEAME-dev-set"
 
 log = logging.getLogger("k2d")
@@ -38,20 +38,20 @@ log = logging.getLogger("k2d")
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid", strict=True))
 class Options:
-    """Which transcripts are trained on, and whose words and times the two test sets have."""
+    """Which transcripts are used for training, and whose text and times the test sets have."""
 
     phase: Phase = "phaseII"
     references: Literal["published", "release"] = "published"
-    """`published`: the repository's text and times. `release`: LDC's, where a line has the same times."""
+    """`published`: text and times of the repository. `release`: LDC's text for lines with the same times."""
 
 
 def variant(options: Options) -> str:
-    """The counts of corpus.yaml that hold."""
+    """Which counts of corpus.yaml are expected."""
     return options.references
 
 
 def prepare(root: Path, options: Options, nj: int, store: Path) -> Iterator[tuple[str, Utterance]]:
-    """Yield what is trained on, as parts of recordings, then what is tuned and tested on, as files of their own."""
+    """Yield training utterances as parts of recordings, then development and test utterances as files of their own."""
     lists = _lists(root)
     may_train = train_recordings(lists / "train" / "wav_file.txt")
     sets = {split: read_set(lists / folder) for split, folder in FOLDERS.items()}
@@ -60,9 +60,9 @@ def prepare(root: Path, options: Options, nj: int, store: Path) -> Iterator[tupl
         raise K2DError(f"{shown(lists)}: {', '.join(both)} are listed for training and for a test; clone it again")
     audio = _audio(root)
     for recording in (may_train | tested) - audio.keys():
-        audio[recording] = root / f"{recording}.flac"  # is not there: stage 1 sets its utterances aside
+        audio[recording] = root / f"{recording}.flac"  # a missing file: stage 1 rejects its utterances
     tally = Tally("seame/train", "transcript lines")
-    lines: dict[str, list[Spoken]] = defaultdict(list)  # of the recordings that are tested on: about thirty
+    lines: dict[str, list[Spoken]] = defaultdict(list)  # of the recordings with test utterances, about thirty
     held_out: list[Utterance] = []
     heard: set[str] = set()
     for line in read_transcripts(_transcripts(root, options.phase), options.phase, tally):
@@ -85,7 +85,7 @@ def prepare(root: Path, options: Options, nj: int, store: Path) -> Iterator[tupl
 
 
 def tables(root: Path, options: Options) -> Iterator[tuple[str, str, str, str]]:
-    """`reco2style`, whether a recording is a conversation or an interview; of the test sets also `reco2recording`."""
+    """`reco2style`: conversation or interview. For the test sets also `reco2recording`."""
     styles = {recording: path.parents[1].name for recording, path in _audio(root).items()}
     for recording, style in styles.items():
         yield "train", "reco2style", recording, style
@@ -97,7 +97,7 @@ def tables(root: Path, options: Options) -> Iterator[tuple[str, str, str, str]]:
 
 
 def speaker_of(recording: str) -> str:
-    """The speaker in a recording's name: conversations begin with the number of their session.
+    """The speaker in a recording's name. Names of conversations start with the number of the session.
 
     >>> speaker_of("01nc01fbx_0101"), speaker_of("ni01max_0101")
     ('nc01f', 'ni01m')
@@ -107,7 +107,7 @@ def speaker_of(recording: str) -> str:
 
 
 def utterance_id(recording: str, start_ms: int, end_ms: int) -> str:
-    """As in the published lists: times in hundredths of a second, with five digits or more.
+    """The id in the published lists: times in hundredths of a second, with five digits or more.
 
     >>> utterance_id("01nc01fbx_0101", 4605, 1_000_249)
     'nc01f-01nc01fbx_0101-00461-100025'
@@ -125,7 +125,7 @@ def _lists(root: Path) -> Path:
 
 
 def _audio(root: Path) -> dict[str, Path]:
-    """The recordings by their names in small letters."""
+    """The recordings by their names in lower case."""
     folders = [only_place(root, f"**/{style}/audio", "LDC2015S04, unpacked") for style in STYLES]
     return by_name((path for folder in folders for path in folder.glob("*.flac")), any_case=True)
 
@@ -158,7 +158,7 @@ def _train_row(line: Spoken, is_listed: bool, audio: dict[str, Path], tally: Tal
 
 
 def _is_held_out(key: str) -> bool:
-    """Whether an utterance is for tuning: a share of all, by the id, whatever else there is."""
+    """Whether an utterance is for tuning. The share is chosen by id, so it does not depend on other utterances."""
     drawn = int.from_bytes(hashlib.sha256(key.encode()).digest()[:8], "big")
     return drawn < VALID_SHARE * 2**64
 
@@ -195,7 +195,7 @@ def _tell_silent(recordings: list[str], phase: Phase) -> None:
 
 
 def _hold_against_published(split: str, found: Tokens) -> None:
-    """Say whether this is the set that published scores are on."""
+    """Log whether this is the set of the published scores."""
     published = PUBLISHED[split]
     level = logging.INFO if found == published else logging.WARNING
     counts = "found %d Han, %d English, %d noise tags; the published set has %d, %d and %d"

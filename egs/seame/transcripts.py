@@ -1,9 +1,9 @@
-"""The transcripts of LDC2015S04: a line is a stretch of a recording, in milliseconds.
+"""The transcripts of LDC2015S04. A line is a stretch of a recording, with times in milliseconds.
 
     phaseII    recording, start, end, language (CS, ZH, EN), text
     phaseI     recording, start, end, text
 
-A line that ends before its text says that nothing was transcribed there.
+A line without a text column marks a stretch that was not transcribed.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ _REMEDY = "compare the line with the release"
 
 @dataclass(frozen=True, slots=True)
 class Spoken:
-    """A line of a transcript, as it stands there."""
+    """A line of a transcript, unchanged."""
 
     recording: str
-    """In small letters, as the published lists have it."""
+    """In lower case, like the published lists."""
     start_ms: int
     end_ms: int
     text: str
@@ -42,7 +42,7 @@ class Spoken:
 
 
 def read_transcripts(paths: list[Path], phase: Phase, tally: Tally) -> Iterator[Spoken]:
-    """Every transcribed line of the files; what cannot be read or comes twice is told all at once, at the end."""
+    """Every transcribed line of the files. Faulty lines and repeated lines are reported together, at the end."""
     report = FaultReport()
     seen: dict[tuple[str, int, int], str] = {}
     for path in paths:
@@ -63,7 +63,7 @@ def read_transcripts(paths: list[Path], phase: Phase, tally: Tally) -> Iterator[
 
 
 def _spoken(path: Path, line: Line, phase: Phase) -> Spoken | Fault | None:
-    """The line, or what is wrong with it, or None where nothing was transcribed."""
+    """The line, its fault, or None if the stretch was not transcribed."""
     columns = [column.strip() for column in line.text.split("\t")]
     expected = _COLUMNS[phase]
     if len(columns) < len(expected) and columns[3:] in ([], ["CS"], ["ZH"], ["EN"]) and len(columns) > 2:

@@ -1,10 +1,10 @@
-"""TALCS: utterances of English lessons, each a file, in the two layouts that have been given out.
+"""TALCS: utterances of English lessons, one per file, in the two published layouts.
 
     sets    <root>/…/{train_set,dev_set,test_set}/{label.txt,wav/*.wav}
     pool    <root>/…/{label,cs_wav/…/*.wav}, without splits
 
-A line of a label file is the utterance's id and its text. An archive that nobody has unpacked (`*.tar*`, also in parts)
-is unpacked.
+A line of a label file has an utterance's id and its text. An archive (`*.tar*`, also in parts) is unpacked if that has
+not been done.
 """
 
 from __future__ import annotations
@@ -26,25 +26,25 @@ from k2d.data.rows import Utterance
 SPLITS = ("train", "dev", "test")
 _MARKERS = {"sets": "train_set/label.txt", "pool": "label"}
 
-# Full-width letters and digits are slips of the keyboard: as plain ones the two spellings of a word are one word.
+# Full-width letters and digits are typing errors. They are replaced, so that a word has one spelling.
 _PLAIN = {code: chr(code - 0xFEE0) for first, last in ("０９", "Ａｚ") for code in range(ord(first), ord(last) + 1)}
 _SIGNS = dict.fromkeys(map(ord, "#＃=＝@＠~～"), " ")
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid", strict=True))
 class Options:
-    """Which layout lies under the root."""
+    """The layout of the files under the root."""
 
     layout: Literal["sets", "pool"] = "sets"
 
 
 def variant(options: Options) -> str:
-    """The counts of corpus.yaml that hold."""
+    """Which counts of corpus.yaml are expected."""
     return options.layout
 
 
 def prepare(root: Path, options: Options, nj: int, store: Path) -> Iterator[tuple[str, Utterance]]:
-    """Yield (split, utterance) for every line with text of every label file."""
+    """Yield (split, utterance) for every line with text in every label file."""
     top = _top(root, options.layout, store)
     if options.layout == "pool":
         yield from _labelled("all", top / "label", _recordings(top / "cs_wav"))
@@ -54,7 +54,7 @@ def prepare(root: Path, options: Options, nj: int, store: Path) -> Iterator[tupl
 
 
 def words(text: str) -> str:
-    """The text with plain letters and without the transcribers' signs; punctuation stays for the scorer.
+    """The text with plain letters and without the transcribers' signs. Punctuation is kept for the scorer.
 
     >>> words("Ａpple #是 苹果， o'clock~")
     "Apple 是 苹果， o'clock"
@@ -65,10 +65,10 @@ def words(text: str) -> str:
 def _labelled(split: str, label: Path, audio: dict[str, Path]) -> Iterator[tuple[str, Utterance]]:
     tally = Tally(f"talcs/{split}", "labels and recordings")
     for entry in entries(label):
-        path = audio.pop(entry.key, label.parent / f"{entry.key}.wav")  # one that is not there is for stage 1 to reject
+        path = audio.pop(entry.key, label.parent / f"{entry.key}.wav")  # a missing file: stage 1 rejects it
         if text := words(entry.value):
             tally.keep()
-            # Nothing tells the speakers: each utterance is a speaker's, as other recipes have it.
+            # The speakers are unknown. As in other recipes, each utterance is treated as a speaker.
             yield split, Utterance(entry.key, entry.key, str(path), entry.key, text)
         else:
             tally.drop("no_words", f"{shown(label)}:{entry.number}")
@@ -78,7 +78,7 @@ def _labelled(split: str, label: Path, audio: dict[str, Path]) -> Iterator[tuple
 
 
 def _top(root: Path, layout: str, store: Path) -> Path:
-    """The folder that holds a layout: the root itself, the archive's one folder below it, or the archive unpacked."""
+    """The folder that contains a layout: the root, its only folder after unpacking, or the unpacked archive."""
     places = {name: _holders(root, marker) for name, marker in _MARKERS.items()}
     if not any(places.values()) and (folder := unpacked(root, "*.tar*", store)):
         places = {name: _holders(folder, marker) for name, marker in _MARKERS.items()}

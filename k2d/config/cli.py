@@ -38,5 +38,5 @@ def main(argv: Sequence[str]) -> int:
 def _inside(settings: object, key: str) -> object:
     if not isinstance(settings, dict) or key not in settings:
         known = ", ".join(settings) if isinstance(settings, dict) else "nothing, it is a value"
-        raise UsageError(f"--get: unknown key {key!r}; here there is {known}")
+        raise UsageError(f"--get: unknown key {key!r}; the known ones are: {known}")
     return settings[key]

@@ -10,7 +10,7 @@ from k2d.config.training import Steps, Training
 from k2d.core.layout import ROLES
 from k2d.models.registry import FAMILIES, families_of_engine
 
-RULES_OF_THE_LABEL_ALONE = ("none", "trivial")  # all others compare it with a second opinion
+RULES_OF_THE_LABEL_ALONE = ("none", "trivial")  # all other rules compare it with a second opinion
 
 
 def faults_between_fields(config: Config) -> Iterator[tuple[str, object, str]]:
@@ -25,7 +25,7 @@ def faults_between_fields(config: Config) -> Iterator[tuple[str, object, str]]:
             )
         yield from _training_faults(f"{key}.training", model.training)
     if config.teacher.decode == "ctc" and config.corpora.unlabelled:
-        yield "teacher.decode", "ctc", "joint or attention, as labels have timestamps, which CTC does not hear"
+        yield "teacher.decode", "ctc", "joint or attention, because labels need timestamps, which CTC does not give"
     for name, method in config.select.methods.items():
         if method.auxiliary is not None and method.auxiliary not in config.auxiliaries:
             known = ", ".join(config.auxiliaries) or "none is defined"
@@ -41,73 +41,79 @@ def faults_between_fields(config: Config) -> Iterator[tuple[str, object, str]]:
     yield from _distill_faults(config)
     yield from _language_faults(config)
     if config.reuse is not None and PurePath(config.reuse) == PurePath(config.exp, config.name):
-        yield "reuse", config.reuse, "another experiment's folder; this one is its own"
+        yield "reuse", config.reuse, "the folder of another experiment; this is its own folder"
     yield from _engine_faults(config)
     yield from _export_faults(config)
 
 
 def _recognisers(config: Config) -> dict[str, Recogniser]:
-    """By their keys."""
+    """The recognisers by their keys in the config."""
     return {"teacher": config.teacher, **{f"auxiliaries.{n}": a for n, a in config.auxiliaries.items()}}
 
 
 def _distill_faults(config: Config) -> Iterator[tuple[str, object, str]]:
     yield from _steps_faults("distill.training", config.distill.training)
     if config.distill.keep_encoded and not config.student.freeze_encoder:
-        yield "distill.keep_encoded", True, "false, as the encoder learns (student.freeze_encoder)"
+        yield "distill.keep_encoded", True, "false, because the encoder is trained (student.freeze_encoder)"
     ctc = config.distill.objective.get("ctc", 0.0)
     if ctc and config.student.freeze_encoder:
-        yield "distill.objective.ctc", ctc, "0, as CTC teaches the encoder alone, or student.freeze_encoder: false"
+        yield "distill.objective.ctc", ctc, "0, because CTC trains only the encoder, or student.freeze_encoder: false"
 
 
 def _language_faults(config: Config) -> Iterator[tuple[str, object, str]]:
-    """A model that is trained on transcripts needs their language; one that learns from guesses needs none."""
+    """Faults of languages. Training on transcripts needs their language; training on guessed languages needs none."""
     for key, model in _recognisers(config).items():
         if model.guesses_language and model.model:
-            yield f"{key}.language", [], "at least one, as a model that is trained here is told its language"
+            yield f"{key}.language", [], "at least one, because a model that is trained here needs it in its prompt"
     if config.teacher.guesses_language and config.distill.controls:
         found = list(config.distill.controls)
         yield "distill.controls", found, "none, or teacher.language: controls learn from transcripts, not from a guess"
 
 
 def _engine_faults(config: Config) -> Iterator[tuple[str, object, str]]:
-    """What an engine cannot do. Models whose family it does not run decode in torch, unless they ask for it."""
+    """Faults of engines. A model whose family an engine does not run is decoded in torch, unless it names the
+    engine.
+    """
     default, models = config.decode, _recognisers(config)
     if all(default.engine not in FAMILIES[model.family].engines for model in models.values()):
         found = ", ".join(f"{key}: {model.family}" for key, model in models.items())
-        reason = f"as {default.engine} runs only {_run_by(default.engine)} models and no model here is one ({found})"
+        reason = (
+            f"because {default.engine} runs only {_run_by(default.engine)} models and no model here is one ({found})"
+        )
         yield "decode.engine", default.engine, f"torch, {reason}"
     in_other_engines = [model for model in models.values() if config.decode_of(model).engine != "torch"]
     for key, model in models.items():
         yield from _faults_of_model(key, model, config)
     if in_other_engines and any(default.temperatures):
         drawn = list(default.temperatures)
-        yield "decode.temperatures", drawn, "[0.0], as what CTranslate2 draws is another text each time"
+        yield "decode.temperatures", drawn, "[0.0], because CTranslate2 samples another text each time"
     if default.precision != "fp32" and len(in_other_engines) == len(models):
-        yield "decode.precision", default.precision, "decode.compute_type, as the engine is ctranslate2"
+        yield "decode.precision", default.precision, "decode.compute_type, because the engine is ctranslate2"
 
 
 def _faults_of_model(key: str, model: Recogniser, config: Config) -> Iterator[tuple[str, object, str]]:
-    """Where a model and its engine do not fit together."""
+    """Faults of a model and its engine that do not fit together."""
     own, engine = model.decoding, config.decode_of(model).engine
     if own.engine is not None and own.engine != engine:
-        reason = f"as {own.engine} runs only {_run_by(own.engine)} models (this one is of the family {model.family})"
+        reason = (
+            f"because {own.engine} runs only {_run_by(own.engine)} models (this one is of the family {model.family})"
+        )
         yield f"{key}.decoding.engine", own.engine, f"torch, {reason}"
         return
     if engine == "torch":
         if own.compute_type is not None:
-            expected = f"{key}.decoding.precision, as the engine of this model is torch"
+            expected = f"{key}.decoding.precision, because the engine of this model is torch"
             yield f"{key}.decoding.compute_type", own.compute_type, expected
         return
     if own.precision is not None:
-        expected = f"{key}.decoding.compute_type, as the engine of this model is {engine}"
+        expected = f"{key}.decoding.compute_type, because the engine of this model is {engine}"
         yield f"{key}.decoding.precision", own.precision, expected
     if model.decode != "attention":
-        yield f"{key}.decode", model.decode, f"attention, as the engine is {engine}"
-    elif len(model.language) > 1:  # the mean of languages is no token, and CTranslate2 takes tokens
+        yield f"{key}.decode", model.decode, f"attention, because the engine is {engine}"
+    elif len(model.language) > 1:  # the mean of languages is not a token, and CTranslate2 takes tokens
         named = ", ".join(model.language)
         at = "decode.engine" if own.engine is None else f"{key}.decoding.engine"
-        yield at, engine, f"torch, as the prompt of {key} is a mean of languages ({named})"
+        yield at, engine, f"torch, because the prompt of {key} is a mean of languages ({named})"
 
 
 def _run_by(engine: str) -> str:
@@ -119,7 +125,7 @@ def _export_faults(config: Config) -> Iterator[tuple[str, object, str]]:
     fitting = family.export_formats
     for asked in config.export.formats or ():
         if asked not in fitting:
-            yield "export.formats", asked, f"what students of the family {family.name} can be: {', '.join(fitting)}"
+            yield "export.formats", asked, f"the formats for students of the family {family.name}: {', '.join(fitting)}"
     for name in config.export.students:
         if name not in students:
             yield "export.students", name, f"a student of this experiment ({', '.join(students) or 'it has none'})"
@@ -133,9 +139,13 @@ def _training_faults(key: str, training: Training) -> Iterator[tuple[str, object
         for limits in ("snr_db", "speed"):
             low, high = getattr(phase.augment, limits)
             if low > high:
-                yield f"{key}.phases.{name}.augment.{limits}", [low, high], "the least before the greatest"
+                yield f"{key}.phases.{name}.augment.{limits}", [low, high], "the lower limit before the upper limit"
         if phase.keep_batches and phase.train != "decoder":
-            yield f"{key}.phases.{name}.keep_batches", phase.keep_batches, "0, as the encoder learns (train: decoder)"
+            yield (
+                f"{key}.phases.{name}.keep_batches",
+                phase.keep_batches,
+                "0, because the encoder is trained (train: decoder)",
+            )
 
 
 def _steps_faults(key: str, steps: Steps) -> Iterator[tuple[str, object, str]]:

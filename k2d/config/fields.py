@@ -28,7 +28,7 @@ Alpha = Annotated[float, Field(ge=0, lt=1)]
 Precision = Literal["fp32", "bf16"]
 Engine = Literal["torch", "ctranslate2"]
 DecodePrecision = Literal["fp32", "bf16", "fp16"]
-ComputeType = Literal["fp32", "fp16", "int8", "int8_fp16"]  # CTranslate2's, as in models/whisper/ctranslate2_engine.py
+ComputeType = Literal["fp32", "fp16", "int8", "int8_fp16"]  # of CTranslate2, as in models/whisper/ctranslate2_engine.py
 ExportFormat = Literal["espnet", "openai", "huggingface", "ctranslate2"]
 Step = Literal["tags", "numerals", "variants", "fillers"]
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ else:
 
 
 def _known_family(name: object) -> object:
-    """A Literal would be a second list of the families, so the check is here, with the message of a Literal."""
+    """Check a family's name. A Literal would be a second list of the families, so only its message is copied."""
     if not isinstance(name, str) or name not in FAMILIES:
         known = " or ".join(map(repr, FAMILIES))
         raise PydanticCustomError("literal_error", "Input should be {expected}", {"expected": known})

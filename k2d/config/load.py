@@ -1,4 +1,4 @@
-"""From a file, its `base:` files and `key=value` words to a checked Config, with all faults reported at once."""
+"""Load a config: merge a file, its `base:` files and `key=value` arguments, check it, and report all faults at once."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class ConfigError(UsageError):
 
 @dataclasses.dataclass
 class _Merged:
-    """The raw data of a config, and the file and line from which each key comes."""
+    """The raw data of a config, with the file and line of each key."""
 
     data: dict[str, Any] = dataclasses.field(default_factory=dict)
     places: dict[KeyPath, tuple[str, int | None]] = dataclasses.field(default_factory=dict)
@@ -41,14 +41,14 @@ class _Merged:
     source: str = ""
 
     def fault(self, at: KeyPath, found: str, expected: str, remedy: str = "") -> None:
-        """Note a fault at the nearest key above `at` that has a place."""
+        """Add a fault at the nearest key above `at` that has a place."""
         place = next((self.places[at[:n]] for n in range(len(at), 0, -1) if at[:n] in self.places), (self.source, None))
         message = f"{_short('.'.join(at))}: found {found}, expected {expected}"
         self.faults.append(Fault(Treatment.REJECT, "config", message, remedy, *place))
 
 
 def load_config(path: Path, overrides: Iterable[str] = ()) -> Config:
-    """Load an experiment; `overrides` are `key=value` words. Raises ConfigError with every fault found."""
+    """Load an experiment. `overrides` are `key=value` arguments. Raises ConfigError with all faults."""
     merged = _Merged(source=shown(path))
     _merge_file(merged, path, ())
     merged.data.setdefault("name", re.sub(r"[^A-Za-z0-9_.]+", "-", path.stem).strip("-."))
@@ -88,7 +88,7 @@ def settings_of(section: object) -> Any:
 
 
 def _merge_file(merged: _Merged, path: Path, derived: tuple[Path, ...]) -> None:
-    """Merge a file over its `base:` (found relative to the file itself)."""
+    """Merge a file over its `base:`, whose path is relative to the file."""
     document = strict_yaml.read(path, shown(path))
     merged.faults += document.faults
     base = document.data.pop("base", None)
@@ -113,12 +113,12 @@ def _merge_file(merged: _Merged, path: Path, derived: tuple[Path, ...]) -> None:
 def _is_file(path: Path) -> bool:
     try:
         return path.is_file()
-    except OSError:  # such as a name that is too long
+    except OSError:  # for example a name that is too long
         return False
 
 
 def _merge_mapping(merged: _Merged, new: Mapping[str, Any], at: KeyPath, places: Mapping[KeyPath, Any]) -> None:
-    """Mappings are merged key by key, everything else replaces. In a mapping of names, null removes the entry."""
+    """Merge mappings key by key; replace everything else. In a mapping of names, null removes the entry."""
     target: Any = merged.data
     for key in at:
         target = target[key]
@@ -169,9 +169,9 @@ def _word_fault(word: str, problem: str) -> Fault:
 
 
 def _validate(merged: _Merged) -> tuple[Config, set[str]]:
-    """Check names, types and ranges. Sections with faults are named and left at their defaults.
+    """Check names, types and ranges. Sections with faults are named and get their defaults.
 
-    The raw data go through JSON, so that lists become tuples and nothing else is converted.
+    The raw data are passed as JSON, so that lists become tuples and nothing else is converted.
     """
     schema = TypeAdapter(Config)
     try:
@@ -189,7 +189,7 @@ def _validate(merged: _Merged) -> tuple[Config, set[str]]:
 
 
 def _add_schema_fault(merged: _Merged, at: KeyPath, details: Sequence[Mapping[str, Any]]) -> None:
-    """One fault for a key; a field that may be of several types has one detail for each."""
+    """Add a fault for a key. If a field may have several types, there is one detail for each type."""
     kinds = {detail["type"] for detail in details}
     if "unexpected_keyword_argument" in kinds:
         merged.fault(at, "an unknown key", _nearest(at))
@@ -200,7 +200,7 @@ def _add_schema_fault(merged: _Merged, at: KeyPath, details: Sequence[Mapping[st
 
 
 def _key_path(location: Sequence[str | int], data: Any) -> KeyPath:
-    """The keys of a location, without the marks that the schema adds for unions and dictionary keys."""
+    """The keys of a location, without the parts that the schema adds for unions and dictionary keys."""
     at: list[str] = []
     for part in location:
         if isinstance(data, dict) and part in data:
@@ -208,7 +208,7 @@ def _key_path(location: Sequence[str | int], data: Any) -> KeyPath:
         elif isinstance(data, list) and isinstance(part, int) and part < len(data):
             at, data = [*at, str(part)], data[part]
         elif isinstance(data, dict) and part == location[-1] and part != "[key]":
-            at = [*at, str(part)]  # a missing key
+            at = [*at, str(part)]  # the key is missing
     return tuple(at)
 
 
@@ -246,13 +246,13 @@ def _short(text: str) -> str:
 
 
 def _nearest(at: KeyPath) -> str:
-    """The known names that a mistyped key may stand for: those beside it first, then those elsewhere."""
+    """The known names that are similar to a mistyped key: names in the same section first, then all others."""
     beside = _names_at(at[:-1])
     close = difflib.get_close_matches(at[-1], beside, n=1, cutoff=0.6)
     if close:
         return f"a known one; did you mean {'.'.join((*at[:-1], close[0]))}?"
     deepest_first = sorted(known_keys(), key=lambda name: -name.count("."))
-    everywhere = {name.split(".")[-1]: name for name in deepest_first}  # so the shallowest stays
+    everywhere = {name.split(".")[-1]: name for name in deepest_first}  # the shallowest name of each is kept
     close = difflib.get_close_matches(at[-1], everywhere, n=1, cutoff=0.8)
     hint = f"; did you mean {everywhere[close[0]]}?" if close else ""
     return f"one of {', '.join(beside)}{hint}"
@@ -266,7 +266,7 @@ def _names_at(at: KeyPath) -> list[str]:
 
 
 def known_keys(kind: Any = Config, prefix: str = "") -> Iterator[str]:
-    """Every key of the schema, dotted; `*` stands for a name that the user chooses.
+    """All keys of the schema, with dots. `*` stands for a name that the user chooses.
 
     >>> "select.methods.*.rule" in set(known_keys())
     True
@@ -283,6 +283,6 @@ def known_keys(kind: Any = Config, prefix: str = "") -> Iterator[str]:
 
 
 def resolve_conf(text: str) -> Path:
-    """A config named on the command line: as written, or (from anywhere) relative to the project."""
+    """The path of a config from the command line: as given, or relative to the project."""
     path = Path(text)
     return path if path.exists() or not (PROJECT_ROOT / path).exists() else PROJECT_ROOT / path

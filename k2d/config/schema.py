@@ -1,7 +1,7 @@
-"""The schema of an experiment, in the order in which the data travels.
+"""The schema of an experiment, in the order of the stages.
 
-Each default is written here (or in decoding.py and training.py) and nowhere else. A file under conf/ has only what
-differs. Loading checks names, types and ranges (see load.py). Checks across fields are in cross_checks.py.
+Each default is written here (or in decoding.py and training.py) and nowhere else. A file under conf/ has only the
+values that differ. Loading checks names, types and ranges (see load.py). Checks across fields are in cross_checks.py.
 """
 
 from __future__ import annotations
@@ -40,25 +40,25 @@ SCHEMA_VERSION = 1
 
 @dataclass(frozen=True, config=STRICT)
 class Corpora:
-    """Which split plays which role. A split is written <corpus>/<split> and has one role."""
+    """The role of each split. A split is written <corpus>/<split> and has one role."""
 
     labelled: tuple[SplitName, ...] = ()
     """Speech with transcripts: the training data of teacher and auxiliaries."""
     unlabelled: tuple[SplitName, ...] = ()
     """Long recordings without transcripts: the training data of the students."""
     dev: tuple[SplitName, ...] = ()
-    """Development sets: all tuning is done on these."""
+    """Development sets: for all tuning."""
     in_domain: tuple[SplitName, ...] = ()
-    """Test sets like the unlabelled recordings."""
+    """Test sets that are similar to the unlabelled recordings."""
     out_domain: tuple[SplitName, ...] = ()
-    """Test sets unlike them."""
+    """Test sets that differ from them."""
 
     def roles(self) -> dict[str, str]:
-        """The role of every split named here, in the order of the roles."""
+        """The role of every split in the config, in the order of the roles."""
         return {split: role for role in ROLES for split in getattr(self, role)}
 
     def names(self) -> list[str]:
-        """The corpora, each once, in the order in which they are first named."""
+        """The corpora, each one once, in the order of the config."""
         return list(dict.fromkeys(split.split("/")[0] for split in self.roles()))
 
 
@@ -71,47 +71,48 @@ class Prepare:
     options: dict[Name, dict[str, Any]] = field(default_factory=dict)
     """Options of a corpus, by corpus; checked against the `Options` of its prepare.py."""
     allow_count_mismatch: bool = False
-    """Go on if a split does not have the number of utterances and hours that corpus.yaml expects."""
+    """Continue if a split does not have the number of utterances and hours in corpus.yaml."""
 
 
 @dataclass(frozen=True, config=STRICT)
 class Tokens:
-    """Stage 2: the vocabulary, unless the teacher brings its own."""
+    """Stage 2: the vocabulary, unless the teacher has its own."""
 
     vocab_size: Count = 1800
-    """All ids: symbols and timestamps, 256 bytes, every character of the texts, and pieces of these."""
+    """Number of all ids: symbols and timestamps, 256 bytes, every character of the texts, and pieces of them."""
     model_type: Literal["unigram", "bpe", "char"] = "unigram"
     split_han: bool = True
-    """Each Han character is a piece of its own, so that pieces of several letters are left to other scripts."""
+    """Make each Han character a piece of its own, so that longer pieces are only used for other scripts."""
 
 
 @dataclass(frozen=True, config=STRICT)
 class Recogniser:
-    """A teacher or an auxiliary: trained here from `model`, or taken ready from `checkpoint`."""
+    """A teacher or an auxiliary: trained here from `model`, or loaded from `checkpoint`."""
 
     family: FamilyName = DEFAULT_FAMILY
     model: str | None = None
-    """Model config (conf/models/…) to train from: ESPnet's, or a Whisper's sizes."""
+    """Model config to train from (conf/models/…): in ESPnet's format, or the sizes of a Whisper network."""
     checkpoint: str | None = None
-    """Model folder, file, or published name (`large-v2`, `base`, …) to take as it is."""
+    """Model folder, file, or published name (`large-v2`, `base`, …) to use without training."""
     cache: str | None = None
-    """Where a published checkpoint is kept; default: $K2D_WHISPER_CACHE, or as openai-whisper (~/.cache/whisper)."""
+    """Where a published checkpoint is stored. Default: $K2D_WHISPER_CACHE, or openai-whisper's (~/.cache/whisper)."""
     language: tuple[Name, ...] = ()
-    """Languages in the prompt; several: the mean of their embeddings; none: the model decides (a Whisper guesses that
-    of every window, and its students learn to)."""
+    """Languages in the prompt. If there are several, the prompt uses the mean of their embeddings. If there is none, a
+    Whisper model guesses the language of each window, and its students learn to do the same."""
     decode: Literal["attention", "ctc", "joint"] = "attention"
-    """How its text is decoded. `joint`: the decoder's score is combined with the CTC head's
-    (decode.ctc_weight). `ctc`: the head alone, without timestamps; such an auxiliary never loops, which blinds the
-    composite rule on its side."""
+    """How its text is decoded. `joint` combines the decoder's score with the CTC head's (decode.ctc_weight). `ctc`
+    uses the CTC head alone, without timestamps. A `ctc` auxiliary never loops, so the composite rule cannot compare
+    loops.
+    """
     decoding: ModelDecoding = field(default_factory=ModelDecoding)
-    """Engine, batch size and precision of this model; a teacher's also hold for its students."""
+    """Engine, batch size and precision of this model. The teacher's are also used for its students."""
     seed: Whole | None = None
-    """Seed of its weights and data order; default: the experiment's."""
+    """Seed of its weights and data order. Default: the experiment's."""
     training: Training = field(default_factory=Training)
 
     @property
     def guesses_language(self) -> bool:
-        """Whether each window's language is its own guess."""
+        """Whether the model guesses the language of each window."""
         return FAMILIES[self.family].guesses_language and not self.language
 
 
@@ -120,36 +121,38 @@ class Chunk:
     """Stage 6: how timestamped segments are packed into training chunks."""
 
     max_s: Positive | None = None
-    """Longest chunk; default: the teacher's window."""
+    """Longest chunk. Default: the teacher's window."""
     duration: Literal["span", "sum", "authors", "window"] = "span"
-    """What is measured: last end minus first start; the segments alone, gaps cut out; or fixed windows, in which a
-    segment that is cut off is announced (`authors`) or labelled up to the cut (`window`)."""
+    """How length is measured. `span`: last end minus first start. `sum`: the segments alone, without gaps.
+    `authors` and `window`: fixed windows; of a segment that is cut off, the start (`authors`) or the words before
+    the cut (`window`) are written.
+    """
 
 
 @dataclass(frozen=True, config=STRICT)
 class Method:
-    """One way to select, and so one row of the table and one student per seed."""
+    """A method of selection: a row of the table, and a student per seed."""
 
     rule: Literal["none", "trivial", "mer", "per", "composite"]
     alpha: Alpha | None = None
-    """Largest distance that is kept; default: select.alpha."""
+    """Largest distance that is kept. Default: select.alpha."""
     auxiliary: Name | None = None
-    """The auxiliary that gives the opinions; default: the first one."""
+    """The auxiliary that gives the opinions. Default: the first one."""
     also: tuple[Name, ...] = ()
-    """Further rules on the label that must agree, by their names in k2d/select/labels.py."""
+    """Further rules on the label that must accept the chunk, by their names in k2d/select/labels.py."""
 
 
 @dataclass(frozen=True, config=STRICT)
 class Select:
-    """Stage 8: which chunks the student learns from."""
+    """Stage 8: which chunks the students learn from."""
 
     alpha: Alpha = 0.4
     ngram: Count = 6
     """Length in characters of the n-grams of the loop test."""
     ngram_count: Count = 5
-    """A text loops when one n-gram occurs more often than this."""
+    """A text loops if one n-gram occurs more often than this."""
     denominator: Literal["validator", "teacher", "longer"] = "validator"
-    """The text whose length the errors are divided by."""
+    """The text by whose length the errors are divided."""
     empty_validator_distance: Share = 1.0
     """Distance if the auxiliary's opinion is empty: 1.0 drops the chunk, 0.0 keeps it."""
     script: Literal["t2s", "per_char", "none"] = "t2s"
@@ -157,11 +160,11 @@ class Select:
     steps: tuple[Step, ...] = ()
     """Optional steps of the normaliser, each named in the signature."""
     out_of_vocabulary: Literal["letters", "drop"] = "letters"
-    """Phonemes of an English word that no lexicon has."""
+    """How English words without an entry in a lexicon become phonemes."""
     lexicon: str | None = None
-    """The user's own pronunciations (a word, a tab, its phonemes), which win over all others."""
+    """A file of the user's pronunciations (a word, a tab, its phonemes), which have priority over all others."""
     allow_empty: bool = False
-    """Go on when a method keeps nothing."""
+    """Continue if a method keeps nothing."""
     methods: dict[Name, Method] = field(default_factory=dict)
 
 
@@ -172,7 +175,7 @@ class Student:
     decoder_layers: Literal["first_last", "spaced"] | tuple[Whole, ...] = "first_last"
     """Teacher decoder layers to copy: a rule, or their numbers from 0."""
     n_decoder_layers: Count = 2
-    """How many layers, if a rule chooses them."""
+    """Number of layers, if a rule chooses them."""
     freeze_encoder: bool = True
     freeze_positions: bool = False
 
@@ -184,25 +187,25 @@ class Distill:
     objective: dict[Term, NotNegative] = field(default_factory=lambda: {"ce": 0.8, "kl": 1.0})
     """Terms of the loss by name, with their weights (paper: 0.8 and 1.0)."""
     temperature: Positive = 2.0
-    """Of the kl term, which is multiplied by its square. The paper gives none; 2 is Distil-Whisper's."""
+    """Temperature of the kl term, which is multiplied by its square. The paper gives none; 2 is Distil-Whisper's."""
     reduction: Literal["token_mean", "sum"] = "token_mean"
     timestamps_probability: Share = 1.0
-    """How often a label keeps its timestamps (paper: always)."""
+    """Share of labels with timestamps (paper: all)."""
     previous_text_probability: Share = 0.0
-    """How often the previous chunk's text is the prompt (paper: never)."""
+    """Share of chunks whose prompt is the previous chunk's text (paper: none)."""
     token_noise: Share = 0.0
-    """Share of the words in the student's input that are replaced by others, so that it has to listen, and learns to
-    go on after an error; its targets and the teacher's input stay."""
+    """Share of the words in the student's input that are replaced by others, so that it depends on the audio and learns
+    to continue after an error. Its targets and the teacher's input are not changed."""
     heldout_share: Share = 0.02
-    """Share of the unlabelled recordings kept from training, to choose checkpoints by."""
+    """Share of the unlabelled recordings that is not used for training but for choosing checkpoints."""
     keep_encoded: bool = False
-    """Run the teacher on every chunk once, for all students: its encoder's output goes into a file (4 bytes per
-    frame and feature: 0.1 MB for 10 s in the mini recipe, 7.7 MB for 30 s of Whisper large), and its decoder's last
-    hidden states on the label (4 bytes per token and feature). Needs a frozen encoder."""
+    """Run the teacher on every chunk once, for all students. A file stores its encoder's output (4 bytes per frame and
+    feature: 0.1 MB for 10 s in the mini recipe, 7.7 MB for 30 s of Whisper large), and its decoder's last hidden states
+    on the label (4 bytes per token and feature). Needs a frozen encoder."""
     seeds: Annotated[tuple[Whole, ...], Field(min_length=1)] = (1,)
     """One student per method and seed."""
     controls: tuple[Literal["teacher_more", "student_pool"], ...] = ()
-    """Controls, which show whether the gain comes from something else: one row each, with the first of the seeds."""
+    """Controls, which show whether the gain has another cause: a row of the table for each, with the first seed."""
     training: StudentTraining = field(default_factory=StudentTraining)
 
 
@@ -215,18 +218,18 @@ class Score:
     steps: tuple[Step, ...] = ()
     """Optional steps of the normaliser, each named in the signature."""
     tokens: Literal["default", "paper"] = "default"
-    """`paper` counts digits as English words and knows U+4E00–9FFF as Han only."""
+    """`paper` counts digits as English words, and only U+4E00–9FFF as Han."""
     bad_label_mer: NotNegative = 0.4
-    """Validator study: a label is bad when its true MER is above this."""
+    """Validator study: a label is bad if its true MER is above this."""
     bootstrap_resamples: Resamples = 1000
     confidence: Annotated[float, Field(gt=0, lt=1)] = 0.95
     speed_runs: SpeedRuns = 5
-    """How often the decoding of a part of every test set is timed for each model (stage 11); 0: never."""
+    """How often the decoding of a part of every test set is timed for each model (stage 11). 0: never."""
 
 
 @dataclass(frozen=True, config=STRICT)
 class Report:
-    """Stage 13: what the report shows."""
+    """Stage 13: the contents of the report."""
 
     title: str = ""
     worst_disagreements: Whole = 30
@@ -237,13 +240,15 @@ class Export:
     """Stage 14: which students are exported, and in which formats."""
 
     students: tuple[Name, ...] = ()
-    """By name (`<method>-s<seed>`); if none is named: of each method, the student of the first seed."""
+    """Names of students (`<method>-s<seed>`). Default: the student of the first seed of each method."""
     formats: tuple[ExportFormat, ...] | None = None
     """Default: espnet for an ESPnet student, openai and huggingface for one of the Whisper family."""
     compute_type: ComputeType = "fp32"
-    """Precision of the CTranslate2 folder; at fp32 it gives the student's own texts."""
+    """Precision of the CTranslate2 folder. At fp32 it gives the same texts as the student."""
     teacher_licence: str = "unknown"
-    """As Hugging Face names it (`mit`, `apache-2.0`, `cc-by-4.0`, …): what a student is made of, it is bound by."""
+    """The teacher's licence in Hugging Face's spelling (`mit`, `apache-2.0`, `cc-by-4.0`, …), which applies to
+    students.
+    """
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -251,7 +256,7 @@ class Config:
     """An experiment."""
 
     name: Name
-    """Folder under exp/; default: the file's name."""
+    """The folder under exp/. Default: the file's name."""
     schema_version: Whole = SCHEMA_VERSION
     seed: Whole = 1
     data: str = "data"
@@ -259,19 +264,20 @@ class Config:
     exp: str = "exp"
     """Folder for experiments."""
     reuse: str | None = None
-    """Another experiment's folder whose outputs with equal stamps are used in place of making them again."""
+    """Another experiment's folder. Its outputs with equal stamps are used instead of being made again."""
     max_bad: Share = 0.01
-    """A stage fails if a larger share of its items is bad."""
+    """A stage fails if the share of its bad items is larger."""
     loader_processes: Whole = 1
-    """Processes that read audio ahead and make batches, for each process that trains (one per GPU). 0: it does so
-    itself. Batches are the same with any number. Raise it where much time goes into waiting for
-    data (`waiting_share` in training.json) and there are cores to spare."""
+    """Processes that read audio ahead and make batches, for each training process (one per GPU). 0: none, training
+    reads audio itself. Batches do not depend on this number. Raise it if training often waits for data
+    (`waiting_share` in training.json) and cores are free.
+    """
     corpora: Corpora = field(default_factory=Corpora)
     prepare: Prepare = field(default_factory=Prepare)
     tokens: Tokens = field(default_factory=Tokens)
     teacher: Recogniser = field(default_factory=Recogniser)
     auxiliaries: dict[Name, Recogniser] = field(default_factory=dict)
-    """The validators by name; the first gives the second opinion unless a method names another."""
+    """The validators by name. A method uses the first one unless it names another."""
     decode: Decode = field(default_factory=Decode)
     chunk: Chunk = field(default_factory=Chunk)
     select: Select = field(default_factory=Select)
@@ -282,7 +288,9 @@ class Config:
     export: Export = field(default_factory=Export)
 
     def decode_of(self, recogniser: Recogniser) -> Decode:
-        """How a model is decoded: the section `decode`, with what the model has of its own, in an engine it can use."""
+        """The decoding of a model: the section `decode` with the model's own settings, and an engine that can run
+        it.
+        """
         own = {name: value for name, value in vars(recogniser.decoding).items() if value is not None}
         decode = replace(self.decode, **own)
         return decode if decode.engine in FAMILIES[recogniser.family].engines else replace(decode, engine="torch")
@@ -298,7 +306,7 @@ class Config:
         return self.export.students or tuple(f"{method}-s{self.distill.seeds[0]}" for method in self.select.methods)
 
     def export_formats(self) -> tuple[str, ...]:
-        """The formats in which it does so."""
+        """The formats in which stage 14 exports them."""
         if self.export.formats is not None:
             return self.export.formats
         return FAMILIES[self.teacher.family].default_formats

@@ -1,4 +1,4 @@
-"""The sections of an experiment for training."""
+"""The config sections on training."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ class Steps:
 
     steps: Count = 1000
     batch_size: Count = 24
-    """Windows (or utterances) per step, over all processes."""
+    """Windows (or utterances) per step, summed over all processes."""
     accumulate: Count = 1
-    """Backward passes per step; batch_size is divided by it."""
+    """Backward passes per step. batch_size must be divisible by it."""
     lr: Positive = 2e-3
     warmup_steps: Whole = 100
     schedule: Literal["constant", "linear", "cosine", "inverse_sqrt"] = "constant"
-    """After the warm-up."""
+    """The learning rate after the warm-up."""
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -30,52 +30,51 @@ class Augment:
     """Augmentation of a sample's audio."""
 
     gain_db: NotNegative = 6.0
-    """Largest change of loudness, up or down."""
+    """Largest change of level, up or down."""
     noise: Share = 0.5
-    """How often noise is added: white, pink, or other voices."""
+    """Share of samples with added noise: white, pink, or other voices."""
     snr_db: tuple[float, float] = (5.0, 30.0)
-    """Smallest and largest ratio of speech to noise."""
+    """Smallest and largest speech-to-noise ratio."""
     echo: Share = 0.3
-    """How often echo is added."""
+    """Share of samples with added echo."""
     speed: tuple[Positive, Positive] = (1.0, 1.0)
-    """Lowest and highest speed of playback, which changes the pitch as well: as if another person spoke."""
+    """Lowest and highest speed of playback. It changes the pitch, too, like another speaker."""
 
 
 @dataclass(frozen=True, config=STRICT)
 class Phase(Steps):
-    """A part of a training with its own data and its own set of learning weights."""
+    """A part of a training with its own data and its own set of trained weights."""
 
     data: Literal["utterances", "windows"] = "windows"
-    """Single utterances in batches of like length, or windows composed of several with pauses between them."""
+    """Single utterances in batches of similar length, or windows of several utterances with pauses between them."""
     window_s: Positive | None = None
-    """Length of composed windows; default: the recogniser's."""
+    """Length of composed windows. Default: the recogniser's window."""
     train: Literal["encoder", "decoder", "all"] = "all"
-    """`encoder`: by CTC alone; `decoder`: from a fixed encoder."""
+    """`encoder`: with CTC alone. `decoder`: with a fixed encoder."""
     keep_batches: Whole = 0
-    """If the decoder learns alone: this many batches are encoded once and used again and again. 0: always
-    new ones."""
+    """If only the decoder is trained: encode this many batches once and use them repeatedly. 0: always new batches."""
     decoder_layers: Count | None = None
     """Number of decoder layers to use in this phase: the first N - 1 and the last. The skipped layers must be
     untrained; they pass their input through unchanged (k2d/models/espnet_s2t/init.py). Default: all."""
     lean_on_ctc: bool = False
-    """A new decoder starts this phase with the CTC head as its output layer, and with a last layer that passes on the
+    """Start this phase of a new decoder with the CTC head as its output layer, and with a last layer that passes on the
     frames that it attends to. For use after phases that train the encoder alone."""
     ctc_weight: Share = 0.3
-    """Share of the CTC loss where both parts learn."""
+    """Weight of the CTC loss if encoder and decoder are trained together."""
     flat_start: Share = 0.0
-    """Share of a loss that expects each token at its place if all tokens were equally long, beside CTC when the
-    encoder learns alone. Without it a new encoder writes only blanks for hundreds of steps."""
+    """Weight of a loss that expects the tokens at equal distances, in addition to CTC, if the encoder is trained alone.
+    Without it, a new encoder writes only blanks for hundreds of steps."""
     label_smoothing: Alpha = 0.1
     token_noise: Share = 0.0
-    """Share of the decoder's input words that are replaced by others, so that it has to listen."""
+    """Share of the decoder's input words that are replaced by others, so that it depends on the audio."""
     timestamps: bool = True
     cut_share: Share = 0.2
-    """How often a window ends in the middle of an utterance where it could."""
+    """Share of windows that end in the middle of an utterance, if one reaches their end."""
     short_share: Share = 0.2
-    """How often the rest of a window is silent after one of its utterances, as at the end of a recording."""
+    """Share of windows whose rest is silent after one of the utterances, as at the end of a recording."""
     augment: Augment = field(default_factory=Augment)
     spec_augment: bool = True
-    """Mask stretches of time and frequency by the model's config. In a first phase CTC then stays with blanks."""
+    """Mask stretches of time and frequency as in the model config. In a first phase, CTC then writes only blanks."""
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -88,19 +87,19 @@ class Running:
     checkpoint_every_steps: Count = 200
     evaluations: Count = 5
     """How often free-running decoding of the development sets is measured in the last phase: at equal distances, the
-    last time at its end. Phases before it are measured at their end, if the decoder learns in them."""
+    last time at its end. Earlier phases are measured at their end, if they train the decoder."""
     average_best: Count = 3
-    """How many of the last phase's best checkpoints are averaged into the model, if that is better than the best."""
+    """Number of the last phase's best checkpoints that are averaged, if the average is better than the best one."""
 
 
 @dataclass(frozen=True, config=STRICT)
 class Training(Running):
-    """How a teacher or an auxiliary is trained: phase after phase."""
+    """The training of a teacher or an auxiliary, phase by phase."""
 
     phases: dict[Name, Phase] = field(default_factory=lambda: {"all": Phase()})
-    """In their order. A phase begins with the weights of the one before, and with a new optimiser."""
+    """The phases in order. Each starts with the weights of the one before and with a new optimiser."""
 
 
 @dataclass(frozen=True, config=STRICT)
 class StudentTraining(Steps, Running):
-    """How a student is trained."""
+    """The training of a student."""

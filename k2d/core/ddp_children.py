@@ -28,8 +28,8 @@ def is_first(environment: Mapping[str, str]) -> bool:
     """Whether this is the first of all processes of a training, over all machines, by its environment.
 
     `RANK` counts over all machines (torchrun sets it). `LOCAL_RANK` counts within one machine (torchrun and Lightning
-    set it), so the number of the machine counts as well. Slurm's count comes last: a process that Lightning starts
-    within a Slurm job has inherited the count of its leader.
+    set it), so the number of the machine counts as well. The number of a Slurm task (`SLURM_PROCID`) does not count:
+    Slurm never starts the processes of a training, and each of its tasks may train a model of its own.
 
     >>> is_first({"LOCAL_RANK": "0", "NODE_RANK": "0"}), is_first({"LOCAL_RANK": "0", "NODE_RANK": "1"})
     (True, False)
@@ -43,7 +43,7 @@ def is_first(environment: Mapping[str, str]) -> bool:
         return over_all == 0
     if local is not None:
         return local == 0 and not rank("NODE_RANK", "GROUP_RANK")
-    return not rank("SLURM_PROCID")
+    return True
 
 
 @contextmanager

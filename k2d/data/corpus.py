@@ -27,10 +27,10 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
 from k2d.core import strict_yaml
+from k2d.core.download import Remote
 from k2d.core.errors import K2DError, UsageError
 from k2d.core.layout import PROJECT_ROOT, shown
 from k2d.data.code_digest import code_digest
-from k2d.data.raw.download import Remote
 from k2d.data.raw.files import mark_cache
 from k2d.data.raw.hub import HubFiles
 from k2d.data.rows import Utterance

@@ -231,11 +231,12 @@ def _load_model(options: argparse.Namespace, languages: tuple[str, ...]) -> Reco
 def _load_in_ctranslate2(options: argparse.Namespace, family: Family, languages: tuple[str, ...]) -> Recogniser:
     from k2d.export.request import demand
 
-    demand("--engine ctranslate2", "ctranslate2", "transformers")
+    demand("--engine ctranslate2", "ctranslate2")
     compute_type: ComputeType = options.compute_type or "fp32"
     engine = family.engine(options.engine)
     engine.check_compute_type(compute_type, options.device, "--compute-type")
-    folder = _convert_once(family.fetched(options.model), options.model, compute_type)
+    found = family.fetched(options.model)
+    folder = found if engine.is_converted(found) else _convert_once(found, options.model, compute_type)
     n_threads = options.threads or len(os.sched_getaffinity(0))
     return engine.load(folder, options.device, compute_type, languages, n_threads)
 

@@ -81,7 +81,7 @@ class PrefixScorer:
     ) -> None:
         self._log_probs_WVT = log_probs_WTV.transpose(1, 2).contiguous()
         self._n_beams, self._eos_id, self._weight = n_beams, eos_id, weight
-        self._blank_id, self._n_out, self._unspoken = blank_id, first_frame, unspoken
+        self._blank_id, self._first_frame, self._unspoken = blank_id, first_frame, unspoken
         # Candidates are words alone: with timestamps, the scores of times and of the end are set apart from them.
         self._mask_V = self._log_probs_WVT.new_zeros(self._log_probs_WVT.shape[1], dtype=torch.double)
         if unspoken:
@@ -105,7 +105,7 @@ class PrefixScorer:
     def _just_before(self, complete_RT: Tensor) -> Tensor:
         """From `complete at frame t` to `complete just before frame t`; each token takes at least one frame."""
         before_RT = complete_RT.roll(1, dims=1)
-        before_RT[:, : max(1, self._n_out)] = -math.inf
+        before_RT[:, : max(1, self._first_frame)] = -math.inf
         return before_RT
 
     def mixed(self, log_probs_RV: Tensor) -> Tensor:
@@ -161,8 +161,6 @@ class PrefixScorer:
         enterable_R1T, emitted_R1T = self._enterable(tokens_R1), self._emitted(tokens_R1)
         score_R = _prefix_score(enterable_R1T, emitted_R1T).squeeze(1)
         token_RT, blank_RT = self._forward(enterable_R1T.squeeze(1), emitted_R1T.squeeze(1))
-        if not self._unspoken:
-            self._n_out += 1
         all_RT = torch.logaddexp(token_RT, blank_RT)
         new = _PrefixState(score_R, tokens_R, all_RT[:, -1], self._just_before(all_RT), self._just_before(blank_RT))
         self._state = new

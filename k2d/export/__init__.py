@@ -1,1 +1,1 @@
-"""Export: a trained student in the formats of other libraries, and its model card."""
+"""Export trained students in the formats of other libraries, with model cards."""

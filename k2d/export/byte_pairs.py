@@ -1,4 +1,4 @@
-"""Convert byte pairs from ranks (bytes and their order) to merges, which Hugging Face's tokenizers read."""
+"""Convert byte pairs from ranks (bytes with their rank) to merges, the form that Hugging Face's tokenizers read."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from k2d.models.visible_bytes import letters
 
 
 def vocabulary(ranks: Mapping[bytes, int]) -> dict[str, int]:
-    """Ids by token, in the order of the ids."""
+    """Token ids by token, in the order of the ids."""
     visible = letters()
     in_order = sorted(ranks.items(), key=lambda item: item[1])
     return {"".join(visible[byte] for byte in token): rank for token, rank in in_order}
 
 
 def merges(ranks: Mapping[bytes, int]) -> list[tuple[str, str]]:
-    """The two tokens that each longer token is made of, in the order in which they are to be merged.
+    """The two parts of each longer token, in the order of the merges.
 
     >>> merges({b"a": 0, b"b": 1, b"ab": 2, b"aba": 3})
     [('a', 'b'), ('ab', 'a')]
@@ -29,13 +29,17 @@ def merges(ranks: Mapping[bytes, int]) -> list[tuple[str, str]]:
 
 
 def _halves(token: bytes, rank: int, ranks: Mapping[bytes, int]) -> tuple[bytes, bytes]:
-    """The parts of a token just before its own merge: its bytes, after all merges of lower rank."""
+    """The two parts of a token before its last merge. They are found by applying all merges of lower rank to its
+    bytes.
+    """
     parts = [token[n : n + 1] for n in range(len(token))]
     while len(parts) > 2:
         found = [ranks.get(left + right, rank) for left, right in pairwise(parts)]
         best = min(found)
         if best >= rank:
-            raise K2DError(f"vocabulary: no two tokens before {token!r} (rank {rank}) make it; it is no byte-pair one")
+            raise K2DError(
+                f"vocabulary: no two tokens before {token!r} (rank {rank}) form it; it is not a byte-pair token"
+            )
         at = found.index(best)
         parts[at : at + 2] = [parts[at] + parts[at + 1]]
     left, right = parts

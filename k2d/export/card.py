@@ -26,7 +26,7 @@ _LANGUAGES = ("zh", "en")
 _PAPER = "Tseng et al., “Leave No Knowledge Behind During Knowledge Distillation”, SLT 2024"
 _RULES = {
     "none": "all were kept",
-    "trivial": "those whose label loops were left out",
+    "trivial": "those with a loop in the label were dropped",
     "mer": "those were kept on whose words the two agree",
     "per": "those were kept on whose phonemes the two agree",
     "composite": "those were left out on which the teacher loops, or on whose phonemes the two disagree",
@@ -35,33 +35,33 @@ _RULES = {
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """The student of a card, and the records of its training."""
+    """The student that the card describes, and the records of its training."""
 
     name: str
     format: str
     config: Config
     layers: tuple[int, ...] | None
-    """Of the teacher's decoder; None if no record has it."""
+    """Layers of the teacher's decoder. None if no record has them."""
     n_teacher_layers: int | None
     agreement: Agreement | None
-    """None: it was not loaded back."""
+    """None: the export was not loaded back."""
     corpora: Mapping[str, tuple[str, str]] = field(default_factory=dict)
-    """Title and licence of the corpora that state them, by name."""
+    """The title and licence of corpora that state them, by name."""
 
     @property
     def teacher(self) -> str:
-        """The name or path in the config; only the last part of an absolute path."""
+        """The name or path in the config. Of an absolute path, only the last part."""
         named = self.config.teacher.checkpoint or self.config.teacher.model or TEACHER
         return named.rstrip("/").rsplit("/", 1)[-1]
 
     @property
     def is_of_chunks(self) -> bool:
-        """Whether it learned from pseudo-labels; some controls did not."""
+        """Whether it was trained on pseudo-labels. Some controls were not."""
         return method_of(self.name) in self.config.select.methods
 
 
 def card(subject: Subject, whole: Experiment) -> str:
-    """README.md of an export. Every figure in it is in a record."""
+    """The README.md of an export. Every number in it comes from a record."""
     experiment = _narrowed(whole, subject.name)
     block = yaml.safe_dump(_metadata(subject, experiment), allow_unicode=True, sort_keys=False)
     told = markdown(subject.name, list(_before(subject, experiment)))
@@ -69,7 +69,7 @@ def card(subject: Subject, whole: Experiment) -> str:
 
 
 def _narrowed(whole: Experiment, name: str) -> Experiment:
-    """The experiment with the teacher and this student alone."""
+    """The experiment limited to the teacher and this student."""
     systems = (TEACHER, name)
     method = method_of(name)
     return replace(
@@ -120,7 +120,7 @@ def _before(subject: Subject, experiment: Experiment) -> Iterator[Section]:
 
 def _what(subject: Subject, parameters: Mapping[str, int]) -> str:
     text = (
-        "A speech recogniser for people who switch between Mandarin and English in mid-sentence: a student of "
+        "A speech recogniser for speech that switches between Mandarin and English within sentences: a student of "
         f"{subject.teacher}, made with K2D."
     )
     if subject.layers is not None and subject.n_teacher_layers is not None:
@@ -140,7 +140,7 @@ def _making(subject: Subject, experiment: Experiment) -> Iterator[str]:
     if selection is not None:
         yield f"Method: {row}. {_method(selection)} ({_PAPER})."
     elif subject.is_of_chunks:
-        yield f"Method: {row}. Of its selection there is no record."
+        yield f"Method: {row}. There is no record of its selection."
     else:
         yield f"Method: none; it is the control {row}, trained on labelled speech."
     terms = " + ".join(f"{weight:g} {term}" for term, weight in config.distill.objective.items())
@@ -157,7 +157,7 @@ def _method(selection: Selection) -> str:
     if selection.auxiliary is not None and selection.rule not in ("none", "trivial"):
         text += f" (second opinion: {selection.auxiliary}"
         text += f", largest distance {selection.alpha:g})" if selection.alpha is not None else ")"
-    return f"{text}; from these it learned the labels and the teacher's distribution"
+    return f"{text}; on these it was trained with the labels and the teacher's distribution"
 
 
 def _data(subject: Subject, experiment: Experiment) -> Iterator[Block]:
@@ -193,7 +193,7 @@ def _scores(subject: Subject, experiment: Experiment) -> Iterator[Block]:
 def _use(subject: Subject) -> str:
     teacher = subject.config.teacher
     code = FORMATS[subject.format].usage.replace("NAME", subject.name)
-    if teacher.guesses_language:  # and so does the student
+    if teacher.guesses_language:  # then the student guesses it, too
         code = code.replace('"LANGUAGE"', "None")
     code = code.replace("LANGUAGE", next(iter(teacher.language), _LANGUAGES[0]))
     checked = "" if subject.agreement is None else f"\nWhen it was made it was {subject.agreement}.\n"
@@ -209,27 +209,27 @@ def _after(subject: Subject, experiment: Experiment) -> Iterator[Section]:
 
 _INTENDED = (
     "Transcribing speech in which Mandarin and English are mixed, such as lectures, and research on distillation. "
-    "A person should read what matters before it is relied on."
+    "A person should check important passages."
 )
 
 
 def _limits(subject: Subject, experiment: Experiment) -> Iterator[str]:
-    yield "Speech unlike the sets above (other languages, accents, rooms, microphones) has not been tried."
+    yield "It has not been tested on speech that differs from the sets above (languages, accents, rooms, microphones)."
     if subject.is_of_chunks:
-        yield "It learned from what its teacher heard, not from people's transcripts: the teacher's errors are its own."
-    yield "It may write what nobody said, above all in silence and noise, and it may repeat itself."
+        yield "It was trained on its teacher's labels, not on transcripts by people: it repeats the teacher's errors."
+    yield "It may write words that nobody said, above all in silence and noise, and it may repeat itself."
     if len(languages := subject.config.teacher.language) > 1:
         named = ", ".join(languages)
-        yield f"It learned with the mean of several languages ({named}) in its prompt; other libraries put one there."
+        yield f"It was trained with the mean of several languages ({named}) in its prompt; other libraries use one."
     if any(training.undertrained for training in experiment.trainings):
         yield "Its error rate on held-out recordings was still falling when training ended."
     if subject.agreement is None:
-        yield "It was not loaded back in the library that it is made for."
+        yield "It was not loaded back in the library for which it was exported."
 
 
 def _licence(subject: Subject) -> str:
     licence = subject.config.export.teacher_licence
-    bound = "The student is made of the teacher's weights and labels, and bound by the teacher's licence"
+    bound = "The student is derived from the teacher's weights and labels, so the teacher's licence applies"
     if licence == UNKNOWN:
-        return f"{bound}, which nobody has stated (export.teacher_licence): find out before you share it."
-    return f"{bound}: {licence}, as the experiment states it."
+        return f"{bound}. The experiment does not state it (export.teacher_licence): find it out before you share it."
+    return f"{bound}: {licence}, as stated in the experiment's config."

@@ -1,4 +1,4 @@
-"""A Whisper network as a CTranslate2 folder, made by CTranslate2's own converter; faster-whisper loads it."""
+"""Export a Whisper network as a CTranslate2 folder for faster-whisper, with CTranslate2's own converter."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from k2d.export.request import ExportRequest, demand, quietly
 from k2d.models.parity_check import Probe
 from k2d.models.whisper.ctranslate2_engine import COMPUTE_TYPES, max_length
 
-BESIDE = ("tokenizer.json", huggingface.FEATURES)  # what faster-whisper looks for beside the model
+BESIDE = ("tokenizer.json", huggingface.FEATURES)  # files that faster-whisper reads beside the model
 
 
 def write(model: Path, request: ExportRequest, folder: Path) -> None:
-    """Write a temporary folder in Hugging Face's format, and convert that."""
+    """Write a temporary folder in Hugging Face's format and convert it."""
     demand("the format ctranslate2", "ctranslate2", "transformers")
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as made:
         between = Path(made, "huggingface")
@@ -39,12 +39,12 @@ def _convert(source: Path, target: Path, request: ExportRequest) -> None:
     try:
         with quietly():
             TransformersConverter(str(source)).convert(str(target), quantization=COMPUTE_TYPES[request.compute_type])
-    except Exception as error:  # whatever it raises
+    except Exception as error:  # any error of the converter
         raise K2DError(f"{request.name}: CTranslate2 cannot convert it: {type(error).__name__}: {error}") from error
 
 
 def loaded_back(folder: Path, request: ExportRequest, probe: Probe, ours: Tensor) -> Agreement:
-    """Load the folder as faster-whisper does, decode, and compare logits up to the first different token."""
+    """Load the folder in faster-whisper, decode, and compare the logits up to the first different token."""
     logits_LV = _their_logits(folder, request, probe)
     ours_LV = ours[0, probe.n_prompt - 1 :][: len(logits_LV)].clone()
     for each in (logits_LV, ours_LV):
@@ -54,14 +54,14 @@ def loaded_back(folder: Path, request: ExportRequest, probe: Probe, ours: Tensor
 
 
 def _their_logits(folder: Path, request: ExportRequest, probe: Probe) -> Tensor:
-    """The logit of each token up to the first that differs from ours, including that one."""
+    """The logits of the tokens up to and including the first that differs from ours."""
     import ctranslate2
     from faster_whisper import WhisperModel
 
     prompt, said = probe.tokens_BL[0, : probe.n_prompt].tolist(), probe.tokens_BL[0, probe.n_prompt :].tolist()
     try:
         loaded = WhisperModel(str(folder), device="cpu", compute_type="default", local_files_only=True)
-    except Exception as error:  # whatever its readers raise
+    except Exception as error:  # any error of its readers
         raise K2DError(f"{request.name}: faster-whisper cannot load it: {type(error).__name__}: {error}") from error
     features_MT = loaded.feature_extractor(probe.speech_BN[0].numpy(), padding=0)
     result = loaded.model.generate(

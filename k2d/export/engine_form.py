@@ -1,4 +1,4 @@
-"""A model converted for CTranslate2: once, into a folder with a stamp."""
+"""Convert a model for CTranslate2 once, into a stamped folder."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ VERSION = 1
 
 
 def convert(model: Path, compute_type: ComputeType, target: Path, asked_by: str, tell: Callable[[str], None]) -> None:
-    """Convert a model into `target`, unless that was done already; `tell` gets a message before the conversion."""
+    """Convert a model into `target`, unless that has been done. `tell` prints a message before the conversion."""
     from k2d.export import ctranslate2
     from k2d.models.registry import family_of
 

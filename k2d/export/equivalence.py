@@ -1,4 +1,4 @@
-"""How far an export, loaded in its own library, agrees with our model."""
+"""The agreement of an export, loaded in its own library, with our model."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 TOLERANCE = 1e-4
-"""Largest difference of a logit between two libraries that compute the same in fp32."""
+"""The largest allowed difference of a logit between two libraries that compute in fp32."""
 
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """How far the library's logits for a window of noise differ from ours."""
+    """The differences between the library's logits and ours, for a window of noise."""
 
     library: str
     version: str
     n_logits: int
     difference: float
-    """The largest."""
+    """The largest difference."""
 
     def __str__(self) -> str:
         """
@@ -38,9 +38,9 @@ class Agreement:
 
 
 def agreement(library: str, ours: Tensor, theirs: Tensor, tolerance: float | None = TOLERANCE) -> Agreement:
-    """Compare; K2DError if they differ by more than `tolerance` (None: any difference is accepted and reported)."""
+    """Compare the logits. K2DError if they differ by more than `tolerance` (None: any difference is accepted)."""
     difference = float((ours.float() - theirs.float()).abs().max())
     found = Agreement(library, importlib.metadata.version(library), ours.numel(), difference)
-    if tolerance is not None and not difference <= tolerance:  # NaN is refused too
-        raise K2DError(f"export: {found}; expected at most {tolerance:g}: the student did not arrive whole")
+    if tolerance is not None and not difference <= tolerance:  # also refuses NaN
+        raise K2DError(f"export: {found}; expected at most {tolerance:g}: the exported student computes something else")
     return found

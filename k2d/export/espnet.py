@@ -1,4 +1,4 @@
-"""A packed ESPnet model: the zip that ESPnet's own recipes share, with meta.yaml, which lists the files."""
+"""Export a packed ESPnet model: the zip format of ESPnet's recipes, with a list of its files in meta.yaml."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from k2d.models.espnet_s2t.vocabulary import PIECES, TOKENS
 from k2d.models.parity_check import Probe
 
 META = "meta.yaml"
-_DATE = (1980, 1, 1, 0, 0, 0)  # the same model makes the same file
+_DATE = (1980, 1, 1, 0, 0, 0)  # a fixed date, so that equal models give equal files
 
 
 def write(model: Path, request: ExportRequest, folder: Path) -> None:
@@ -38,7 +38,7 @@ def packed(folder: Path, name: str) -> Path:
 
 
 def _pack(model: Path, target: Path, inside: str) -> None:
-    """Put a model folder into a zip; paths in its config become relative, and ESPnet rewrites them on unpacking."""
+    """Pack a model folder into a zip. Paths in its config become relative; ESPnet rewrites them on unpacking."""
     config = dict(read_config(model / CONFIG))
     config["bpemodel"] = f"{inside}/{PIECES}"
     if (model / STATISTICS).is_file():
@@ -66,7 +66,7 @@ def _yaml(content: Mapping[str, Any]) -> str:
 
 
 def loaded_back(folder: Path, request: ExportRequest, probe: Probe, ours: Tensor) -> Agreement:
-    """Unpack as ESPnet does, load in its Speech2Text, and compare."""
+    """Unpack it with ESPnet, load it in Speech2Text, and compare the logits."""
     with tempfile.TemporaryDirectory() as unpacked:
         logits_BLV = _espnets_logits(packed(folder, request.name), unpacked, probe)
     return agreement("espnet", ours, logits_BLV)
@@ -84,6 +84,6 @@ def _espnets_logits(archive: Path, unpacked: str, probe: Probe) -> Tensor:
             states_BTD = states[0] if isinstance(states, tuple) else states
             lengths_B = torch.tensor([probe.tokens_BL.shape[1]])
             logits_BLV: Tensor = network.decoder(states_BTD, n_frames_B, probe.tokens_BL, lengths_B)[0]
-    except Exception as error:  # whatever its readers raise
+    except Exception as error:  # any error of its readers
         raise K2DError(f"{archive.name}: ESPnet cannot load it: {type(error).__name__}: {error}") from error
     return logits_BLV

@@ -1,4 +1,4 @@
-"""The formats by name: how each is written, and loaded back in the library that it is made for."""
+"""The formats by name, with the functions that write them and load them back in their own library."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ class Writer(Protocol):
         ...
 
     def loaded_back(self, folder: Path, request: ExportRequest, probe: Probe, ours: Tensor) -> Agreement:
-        """Load it in its library and compare the logits with ours; K2DError if they differ."""
+        """Load it in its library and compare the logits with ours. K2DError if they differ."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """A format: its module, what loading it back needs, and how people load it."""
+    """A format: its module, the libraries for loading it back, and example code that loads it."""
 
     module: str
     libraries: tuple[str, ...]
     tag: str
-    """The library's name on a Hugging Face page."""
+    """The library's tag on Hugging Face."""
     usage: str
-    """Python that loads the student `NAME`; its folder is the current one."""
+    """Python code that loads the student `NAME` from the current folder."""
 
     def load(self) -> Writer:
         return cast(Writer, importlib.import_module(self.module))

@@ -1,4 +1,4 @@
-"""A Whisper network as Hugging Face's folder: weights, config, rules of decoding, features and tokenizer.
+"""Export a Whisper network as a Hugging Face folder: weights, config, generation config, features and tokenizer.
 
 Of Hugging Face's libraries, only safetensors is needed to write it.
 """
@@ -37,13 +37,13 @@ _TASKS = ("translate", "transcribe")
 
 
 def write(model: Path, request: ExportRequest, folder: Path) -> None:
-    """Write the folder; weights in float32, as they were computed with."""
+    """Write the folder. Weights are float32, the precision of training."""
     weights = read_whisper(model)
     words = Vocabulary.of(vocabulary(weights.dims))
     tensors = {name: tensor.float().contiguous() for name, tensor in to_hugging_face(weights.state).items()}
     with reporting_full_disk(folder / FACE_WEIGHTS):
         save_file(tensors, folder / FACE_WEIGHTS, metadata={"format": "pt"})
-    (folder / FACE_WEIGHTS).chmod(0o644)  # it is written for its owner alone
+    (folder / FACE_WEIGHTS).chmod(0o644)  # safetensors makes it readable for its owner only
     _write(folder / FACE_GENERATION, _generation(weights, words, request))
     _write(folder / FEATURES, _features(weights.dims))
     write_tokenizer(folder, words)
@@ -84,7 +84,7 @@ def _ends(words: Vocabulary) -> dict[str, int]:
 
 
 def _generation(weights: WhisperWeights, words: Vocabulary, request: ExportRequest) -> dict[str, Any]:
-    """The rules of decoding: the checkpoint's own, or openai-whisper's if it has none."""
+    """The generation config: the checkpoint's own, or openai-whisper's rules if it has none."""
     dims, codec = weights.dims, WhisperCodec(weights.dims)
     rules = WhisperRules.of(codec, weights.generation)
     last_half = range(dims.n_text_layer // 2, dims.n_text_layer)
@@ -105,7 +105,7 @@ def _generation(weights: WhisperWeights, words: Vocabulary, request: ExportReque
 
 
 def _languages(codec: WhisperCodec, words: Vocabulary, told: Sequence[str]) -> dict[str, Any]:
-    """Hugging Face's config has no mean of several languages; for such a student the model guesses."""
+    """The languages. Hugging Face's config cannot have a mean of several ones; then the model guesses the language."""
     one = {"language": language_code(told[0])} if len(told) == 1 else {}
     return {
         # In the order of the ids: the library's own order differs from one process to the next.
@@ -138,7 +138,7 @@ def _write(path: Path, content: Mapping[str, Any]) -> None:
 
 
 def loaded_back(folder: Path, request: ExportRequest, probe: Probe, ours: Tensor) -> Agreement:
-    """Load the folder as transformers does, and compare."""
+    """Load the folder in transformers and compare the logits."""
     with quietly(), torch.inference_mode():
         logits_BLV = _their_logits(folder, request, probe)
     return agreement("transformers", ours, logits_BLV)
@@ -150,7 +150,7 @@ def _their_logits(folder: Path, request: ExportRequest, probe: Probe) -> Tensor:
     try:
         processor = WhisperProcessor.from_pretrained(folder, local_files_only=True)
         network: Any = WhisperForConditionalGeneration.from_pretrained(folder, local_files_only=True)
-    except Exception as error:  # whatever its readers raise
+    except Exception as error:  # any error of its readers
         raise K2DError(f"{request.name}: transformers cannot load it: {type(error).__name__}: {error}") from error
     samples = probe.speech_BN.numpy()
     features = processor(list(samples), sampling_rate=RATE_HZ, return_tensors="pt").input_features

@@ -1,4 +1,4 @@
-"""Whisper's vocabulary as Hugging Face's tokenizer files, built from the ranks: nothing is fetched."""
+"""Write Whisper's vocabulary as Hugging Face's tokenizer files, made from the ranks without any download."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Vocabulary:
 
     @classmethod
     def of(cls, tokenizer: Any) -> Vocabulary:
-        """What openai-whisper's tokenizer knows."""
+        """The vocabulary of openai-whisper's tokenizer."""
         pairs = ((tokenizer.encoding.decode_single_token_bytes(rank), rank) for rank in range(tokenizer.eot))
         return cls(dict(pairs), tokenizer.special_tokens)
 
@@ -38,7 +38,7 @@ class Vocabulary:
 
 
 def write_tokenizer(folder: Path, words: Vocabulary) -> None:
-    """All the files that some version of some library looks for."""
+    """Write all files that the versions of these libraries look for."""
     ids, pairs = vocabulary(words.ranks), merges(words.ranks)
     _write(folder / "tokenizer.json", _whole(ids, pairs, words))
     _write(folder / "tokenizer_config.json", _config(words))
@@ -50,7 +50,7 @@ def write_tokenizer(folder: Path, words: Vocabulary) -> None:
 
 
 def _whole(ids: Mapping[str, int], pairs: list[tuple[str, str]], words: Vocabulary) -> dict[str, Any]:
-    """What `tokenizers` loads by itself."""
+    """The content of tokenizer.json."""
     return {
         "version": "1.0",
         "truncation": None,
@@ -76,7 +76,7 @@ def _whole(ids: Mapping[str, int], pairs: list[tuple[str, str]], words: Vocabula
 
 
 def _added(token: str, key: int, words: Vocabulary) -> dict[str, Any]:
-    """Timestamps are not special tokens in these files, so that they can be part of the text."""
+    """An added token. Timestamps are not special tokens in these files, so that they can be part of the text."""
     is_special = key < words.first_time_id
     return {
         "content": token,
@@ -89,7 +89,7 @@ def _added(token: str, key: int, words: Vocabulary) -> dict[str, Any]:
 
 
 def _framed(words: Vocabulary) -> dict[str, Any]:
-    """What is set around a text that is encoded as a label."""
+    """The tokens that are put around a label."""
     before, after = [START, NO_TIMES], [END]
     template = [*map(_special, before), {"Sequence": {"id": "A", "type_id": 0}}, *map(_special, after)]
     named = {token: {"id": token, "ids": [words.specials[token]], "tokens": [token]} for token in (*before, *after)}

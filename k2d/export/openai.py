@@ -1,4 +1,4 @@
-"""A Whisper network as OpenAI's checkpoint, which `whisper.load_model` reads."""
+"""Export a Whisper network as a checkpoint of OpenAI's format, for `whisper.load_model`."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def checkpoint(folder: Path, name: str) -> Path:
 
 
 def loaded_back(folder: Path, request: ExportRequest, probe: Probe, ours: Tensor) -> Agreement:
-    """Load the file as openai-whisper does, and compare."""
+    """Load the file in openai-whisper and compare the logits."""
     import whisper
 
     with torch.inference_mode():

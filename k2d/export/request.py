@@ -1,4 +1,4 @@
-"""The request for an export, for all formats, and the libraries that it needs."""
+"""The options of an export, for all formats, and the check for the libraries that it needs."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ class ExportRequest:
 
     name: str
     languages: tuple[str, ...] = ()
-    """In its prompt."""
+    """The languages in its prompt."""
     compute_type: ComputeType = "fp32"
-    """Of a CTranslate2 folder."""
+    """The precision of a CTranslate2 folder."""
 
 
 def has(*libraries: str) -> bool:
@@ -36,7 +36,7 @@ def demand(what: str, *libraries: str) -> None:
 
 @contextlib.contextmanager
 def quietly() -> Iterator[None]:
-    """Load with transformers without its bars and notes on the terminal."""
+    """Suppress the progress bars and messages of transformers while it loads a model."""
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     from transformers.utils import logging as theirs
 

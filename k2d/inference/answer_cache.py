@@ -1,8 +1,8 @@
-"""The answers of decoding workers, kept under exp/<name>/cache/ until the unit is made.
+"""The cache of decoding workers' answers, kept under exp/<name>/cache/ until the unit is made.
 
-After a crash, a rerun reads them and decodes what is missing. Every try at a share of the items writes a part file of
-its own, a line per item as it finishes. An item that failed by its own fault has a line, too, which says why; a rerun
-tries it again all the same. An item that the machine failed at has none.
+After a crash, a rerun reads the cache and decodes only missing items. Each try at a share of items writes its own part
+file, with one line for each finished item. An item that failed through its own fault also has a line, with the reason,
+but a rerun tries it again. An item that failed through the machine has no line.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _MAX_NAMED = 5
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What became of an item: its hypothesis as JSON, or the reason why it failed."""
+    """The result for an item: its hypothesis as JSON, or the reason why it failed."""
 
     id: str
     seconds: float
@@ -38,7 +38,7 @@ class Answer:
 
 
 def cache_of(unit: Unit[Any], job: Job) -> Path:
-    """Where the answers for a unit are kept until it is made: another place for every other way to make it."""
+    """The folder with the answers for a unit until it is made. Each recipe has a folder of its own."""
     recipe = Recipe("decoding", VERSION, unit.settings, {str(n): fingerprint(p) for n, p in enumerate(unit.inputs)})
     return job.layout.answers(unit.output) / recipe.identity[:16]
 
@@ -54,7 +54,7 @@ def write_answer(answer: Answer) -> str:
 
 
 def read_answers(cache: Path) -> Iterator[Answer]:
-    """The answers of all part files by id, each id once: its hypothesis, or else why the last try failed."""
+    """The answers of all part files by id, one for each id: its hypothesis, or the reason why the last try failed."""
     last: Answer | None = None
     for line in sort_lines((_with_number(number, line) for number, line in part_lines(cache)), cache):
         item_id, _, numbered = line.partition(" ")
@@ -62,7 +62,7 @@ def read_answers(cache: Path) -> Iterator[Answer]:
         if last is not None and last.id != answer.id:
             yield last
             last = None
-        # A hypothesis stays, whichever try it comes from. Failures come in the order of tries: the last one counts.
+        # A hypothesis is kept, whichever try it comes from. Failures are in the order of tries, the last one counts.
         if last is None or last.hypothesis is None:
             last = answer
     if last is not None:
@@ -70,7 +70,7 @@ def read_answers(cache: Path) -> Iterator[Answer]:
 
 
 def _with_number(number: int, line: str) -> str:
-    """A line that is sorted by id, then by part."""
+    """A line with its part's number after the id, for sorting."""
     item_id, _, record = line.partition(" ")
     return f"{item_id} {number:09d} {record}"
 
@@ -81,7 +81,7 @@ def _parsed(item_id: str, record: Mapping[str, Any]) -> Answer:
 
 
 def model_facts(cache: Path) -> dict[str, Any]:
-    """The model's window, size and device, as the worker that loaded it wrote them down."""
+    """The model's window, size and device, as written by the worker that loaded it."""
     path = cache / FACTS
     facts: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     return facts
@@ -92,7 +92,7 @@ def model_facts(cache: Path) -> dict[str, Any]:
 
 @dataclass
 class _Named:
-    """How many ids, and the first of them by name: there may be millions."""
+    """A number of ids, and the first of them by name, because there may be millions."""
 
     n: int = 0
     first: list[str] = field(default_factory=list)
@@ -107,9 +107,9 @@ class _Named:
 
 
 def answers_to(asked: Path, cache: Path, answers: Iterable[Answer]) -> Iterator[Answer]:
-    """The answers, held against a file of the ids that were asked for; K2DError in the end names what differs.
+    """The answers, compared with a file of the requested ids. In the end, K2DError lists the differences.
 
-    Both are walked through in the order of ids, so that any number of them needs no memory.
+    Both are read in the order of ids, so any number of them fits in memory.
     """
     n_asked, twice, lacking, foreign = 0, _Named(), _Named(), _Named()
     waiting, last_id = iter(answers), ""
@@ -142,10 +142,10 @@ def _refuse(cache: Path, n_asked: int, twice: _Named, lacking: _Named, foreign: 
         lost = "part files have lost lines since their workers wrote them (look at the disk)"
         lines.append(f"{line}; {lost}; run the same command again: it decodes what is missing")
     if foreign.n:
-        line = f"{_counted(foreign.n, 'answer is', 'answers are')} to nothing that was asked: {foreign}"
-        lines.append(f"{line}; remove the folder and run the same command again: it decodes the whole set anew")
+        line = f"{_counted(foreign.n, 'answer has', 'answers have')} an id that was not requested: {foreign}"
+        lines.append(f"{line}; remove the folder and run the same command again: it decodes the whole set again")
     if lines:
-        raise K2DError("\n  ".join([f"{shown(cache)}: what was asked and what was answered differ:", *lines]))
+        raise K2DError("\n  ".join([f"{shown(cache)}: the requested items and the answers differ:", *lines]))
 
 
 def _counted(n: int, one: str, many: str) -> str:

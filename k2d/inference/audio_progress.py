@@ -1,4 +1,4 @@
-"""Progress of decoding: workers write how much audio they have decoded, and a thread shows it with the time left."""
+"""The progress of decoding. Workers write how much audio they have decoded; a thread shows it with the time left."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from k2d.pipeline.answer_parts import number_of
 POLL_S = 1.0
 WRITE_EVERY_S = 0.5
 SUFFIX = ".heard"
-"""Of the file in which a worker counts the seconds of a share."""
+"""The suffix of a file in which a worker counts the decoded seconds of a share."""
 
 
 class DecodedAudio:
-    """A worker's count: the seconds of audio that it has decoded of a share, in a file. Use as a context manager.
+    """A worker's count of the seconds of audio that it has decoded of a share, in a file. Used as a context manager.
 
-    A thread writes the file: a slow batch cannot delay it, and many fast windows do not write it more often.
-    The file appears when the model is loaded. The pace is measured from then on.
+    A thread writes the file, so that a slow batch does not delay it and many fast windows do not write it more often.
+    The file is created when the model is loaded. The speed is measured from then on.
     """
 
     def __init__(self, part: Path) -> None:
@@ -44,16 +44,16 @@ class DecodedAudio:
         self._write()
 
     def add(self, seconds: float) -> None:
-        """Count a window."""
+        """Count a decoded window."""
         self._seconds += seconds
 
     def settle(self, length_s: float, counted_s: float) -> None:
-        """Count a finished item by its length, in place of its windows, of which `counted_s` were counted."""
+        """Count a finished item by its length, instead of its windows, of which `counted_s` were counted."""
         self._settled_s += length_s
         self._seconds += length_s - counted_s
 
     def restart(self) -> None:
-        """Forget the windows of unfinished items: they are decoded again from their start."""
+        """Discard the windows of unfinished items, which are decoded again from their start."""
         self._seconds = self._settled_s
 
     def _keep_written(self) -> None:
@@ -61,7 +61,7 @@ class DecodedAudio:
             self._write()
 
     def _write(self) -> None:
-        """Write the whole file or none. It only serves the display, so decoding goes on if it cannot be written."""
+        """Write the whole file or nothing. If it cannot be written, only the display suffers, so decoding continues."""
         if self._seconds == self._written:
             return
         seconds, partial = self._seconds, self._path.with_suffix(f"{SUFFIX}.partial")
@@ -72,7 +72,7 @@ class DecodedAudio:
 
 
 class SetProgress:
-    """How much audio of a set is decoded: in earlier runs, in finished shares, and in those being decoded."""
+    """The decoded audio of a set: from earlier runs, from finished shares, and from shares being decoded."""
 
     def __init__(self, folder: Path, first_part: int) -> None:
         self.folder, self.first_part = folder, first_part
@@ -84,7 +84,7 @@ class SetProgress:
         self._lock = threading.Lock()
 
     def expect(self, length_s: float, *, is_done: bool = False) -> None:
-        """Add an item to the set. An item that an earlier run finished counts as decoded from the beginning."""
+        """Add an item to the set. An item that an earlier run finished counts as decoded."""
         self.n_items += 1
         self.total_s += length_s
         self.before_s += length_s if is_done else 0.0
@@ -98,7 +98,7 @@ class SetProgress:
                 path.unlink(missing_ok=True)
 
     def decoded_s(self) -> float | None:
-        """Decoded seconds of the whole set; None before any worker of this run has begun."""
+        """Decoded seconds of the whole set. None before any worker of this run has started."""
         with self._lock:
             under_way = [self._read(path) for path in self.folder.glob(f"part-*{SUFFIX}") if self._is_under_way(path)]
             if not under_way and not self._over:
@@ -110,7 +110,7 @@ class SetProgress:
         return number >= self.first_part and number not in self._over
 
     def _read(self, path: Path) -> float:
-        """The number in a file, or its last known number if the file cannot be read or is half written."""
+        """The number in a file, or its last known value if the file cannot be read or is half written."""
         with suppress(OSError, ValueError):
             seconds = float(path.read_text(encoding="ascii"))
             if math.isfinite(seconds) and seconds >= 0:

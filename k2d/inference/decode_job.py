@@ -1,4 +1,4 @@
-"""What stages 5, 7 and 11 decode, by which model and how, as the config wants it."""
+"""What stages 5, 7 and 11 decode, with which model and which options, from the config."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from k2d.pipeline.job import Job
 from k2d.select.loops import ngram_loops
 from k2d.text.normalise import Normaliser
 
-VERSION = 2  # of the decoder: raised when the same settings would give another text
+VERSION = 2  # of the decoder; raise it if the same settings would give another text
 
 
 @dataclass(frozen=True, slots=True)
 class LoopTest:
-    """The n-gram test of selection, as a worker applies it."""
+    """The n-gram test of selection, as used by a worker."""
 
     ngram: int
     count: int
@@ -30,7 +30,7 @@ class LoopTest:
 
 @dataclass(frozen=True, slots=True)
 class DecodeJob:
-    """What is decoded by which model and how; alike for all shares."""
+    """The model and the options of decoding. All shares of items have the same ones."""
 
     model: Path
     family: str
@@ -40,9 +40,9 @@ class DecodeJob:
     precision: str
     loop: LoopTest | None
     clips: bool = False
-    """The items are clips, one window each, not recordings."""
+    """Whether the items are clips of one window each, not recordings."""
     compute_type: ComputeType | None = None
-    """Of CTranslate2, in whose converted form the model then decodes; None: torch."""
+    """The precision of CTranslate2, for a model that is decoded in converted form. None: it is decoded in torch."""
 
     @property
     def engine(self) -> str:
@@ -50,13 +50,13 @@ class DecodeJob:
 
     @property
     def numbers(self) -> str:
-        """What it computes in."""
+        """The precision of the computation."""
         return self.precision if self.compute_type is None else f"{self.compute_type} (ctranslate2)"
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A recording, or a clip of one."""
+    """A recording, or a clip of a recording."""
 
     id: str
     audio: str
@@ -72,7 +72,7 @@ class Item:
 
 
 def plan_decoding(model: str, recogniser: Recogniser, job: Job, *, clips: bool = False, **options: Any) -> DecodeJob:
-    """How the config wants a model to decode. `options` are added to those of its section `decode`."""
+    """How the config decodes a model. `options` are added to those of its section `decode`."""
     decode, select = job.config.decode_of(recogniser), job.config.select
     loop = LoopTest(select.ngram, select.ngram_count, select.script, select.steps) if decode.stop_loops else None
     chosen = {
@@ -91,22 +91,22 @@ def plan_decoding(model: str, recogniser: Recogniser, job: Job, *, clips: bool =
     if chosen.get("mode") == "joint":
         chosen["ctc_weight"] = decode.ctc_weight
     folder, compute_type = job.layout.model(model), compute_type_of(decode)
-    precision = decode.precision if compute_type is None else "fp32"  # decides nothing there
+    precision = decode.precision if compute_type is None else "fp32"  # not used by CTranslate2
     return DecodeJob(folder, recogniser.family, recogniser.language, chosen, precision, loop, clips, compute_type)
 
 
 def compute_type_of(decode: Decode) -> ComputeType | None:
-    """The numbers in which CTranslate2 computes a model (`decode` is the model's own); None: it decodes in torch."""
+    """The precision in which CTranslate2 computes (`decode` is the model's own section). None: decoded in torch."""
     return decode.compute_type if decode.engine == "ctranslate2" else None
 
 
 def plan_long_recordings(model: str, recogniser: Recogniser, job: Job) -> DecodeJob:
-    """How a model decodes whole recordings. CTC gives no timestamps: its windows have a fixed step."""
+    """How a model decodes whole recordings. CTC gives no timestamps, so its windows move on by a fixed step."""
     return plan_decoding(model, recogniser, job, mode=recogniser.decode, timestamps=recogniser.decode != "ctc")
 
 
 def loop_test(test: LoopTest | None) -> Callable[[str], bool] | None:
-    """Whether selection would call a text a loop."""
+    """The n-gram test that selection uses to find loops. None: no test."""
     if test is None:
         return None
     normalise = Normaliser(script=test.script, steps=test.steps)  # type: ignore[arg-type]
@@ -114,9 +114,9 @@ def loop_test(test: LoopTest | None) -> Callable[[str], bool] | None:
 
 
 def decode_settings(decode_job: DecodeJob) -> dict[str, Any]:
-    """What of it decides the result: for the stamp. The batch does not."""
+    """The part that determines the result, for the stamp. The batch size does not."""
     settings = asdict(decode_job)
-    for other in ("model", "languages"):  # an input of the unit; part of the options
+    for other in ("model", "languages"):  # the model is an input of the unit; the languages are in the options
         del settings[other]
     if decode_job.compute_type is None:
         del settings["compute_type"]

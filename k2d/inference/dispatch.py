@@ -1,6 +1,6 @@
-"""Decoding in worker processes for stages 5, 7 and 11: what is decoded once is never decoded again.
+"""Distribute items to worker processes for stages 5, 7 and 11. A decoded item is never decoded again.
 
-Which worker decodes what, and with whom in a batch, decides nothing.
+The result does not depend on which worker decodes an item, or on the other items of its batch.
 """
 
 from __future__ import annotations
@@ -38,14 +38,14 @@ from k2d.pipeline.answer_parts import first_free_part, ids_of_part, new_part, se
 from k2d.pipeline.job import Job
 
 MAX_SHARE = 64
-"""Items that a worker gets at once, in batches."""
+"""The largest number of items that a worker gets at once; it decodes them in batches."""
 CLIPS_PER_SHARE = 512
 
 log = logging.getLogger("k2d")
 
 
 def decode_items(decode_job: DecodeJob, items: Iterable[Item], cache: Path, job: Job, label: str) -> Iterator[Answer]:
-    """Decode what `cache` does not have yet, then yield every answer by id: one for each item, or K2DError."""
+    """Decode the items that `cache` lacks, then yield an answer for each item by id. K2DError if one is missing."""
     cache.mkdir(parents=True, exist_ok=True)
     finished, asked = set_of_finished(cache), cache / "asked"
     wanted, set_progress = [], SetProgress(cache, first_free_part(cache))
@@ -72,7 +72,7 @@ def _log_engine(decode_job: DecodeJob, job: Job) -> None:
 
 
 def _make_ready(decode_job: DecodeJob) -> None:
-    """What workers must find: the model in its engine's form."""
+    """Prepare the model for the workers: convert it if its engine needs another form."""
     if decode_job.compute_type is not None:
         from k2d.export.engine_form import convert
 
@@ -81,7 +81,7 @@ def _make_ready(decode_job: DecodeJob) -> None:
 
 
 def measure_speed(task: SpeedTask, job: Job, label: str) -> Timings:
-    """Have every model decode the same stretch of audio several times, in turn, alone on the machine."""
+    """Decode the same stretch of audio with every model several times, in turn, with no other worker running."""
     for decode_job in task.decode_jobs.values():
         _make_ready(decode_job)
     set_progress = SetProgress(task.folder, 0)
@@ -108,7 +108,7 @@ def _devices(job: Job) -> tuple[WorkerDevice, ...]:
 
 @lru_cache(maxsize=1)
 def _crew(*devices: WorkerDevice) -> WorkerPool[WorkerDevice, Task, TaskResult]:
-    """The workers; they stay for all units of a stage, as a worker takes seconds to import its libraries."""
+    """The worker pool. It is kept for all units of a stage, because a worker takes seconds to import its libraries."""
     return WorkerPool(carry_out, devices)
 
 
@@ -135,10 +135,10 @@ _KEPT = ", and what is decoded is kept"
 
 
 def _decode(decode_job: DecodeJob, wanted: list[Item], set_progress: SetProgress, job: Job, label: str) -> None:
-    """Have every item answered: what the machine failed at, or took its worker with it, is tried once more, alone.
+    """Get an answer for every item. An item is tried once more, alone, if the machine failed or its worker died.
 
-    A task whose worker died may have been killed by any of its items; alone, each shows itself. K2DError names what
-    the machine fails at again: such items have no answer, so that the next run decodes them.
+    If a worker dies, any item of its task may be the cause; decoding them one by one shows which. K2DError names the
+    items at which the machine failed twice. They have no answer, so the next run decodes them.
     """
     crew, numbers = _crew(*_devices(job)), count(set_progress.first_part)
     shares = _clip_shares(wanted, crew.size) if decode_job.clips else _recording_shares(wanted, crew.size)
@@ -149,15 +149,15 @@ def _decode(decode_job: DecodeJob, wanted: list[Item], set_progress: SetProgress
         again += [item for item in task.items if item.id in undecided]
         if not outcome.error:
             passing += undecided.items()
-    # Items of a task whose worker died or was interrupted do not count here: it is not known which of them failed. So
-    # many other failures come from the machine, which would fail at each of the items alone, too.
+    # Items of a task whose worker died or was interrupted are not counted here, because it is unknown which of them
+    # failed. Many other failures are caused by the machine, which would fail at each item alone, too.
     of_all = f"of {set_progress.n_items:,} {'clips' if decode_job.clips else 'recordings'}"
     if len(passing) > max(MAX_AGAIN, job.config.max_bad * set_progress.n_items):
         raise machine_failed(f"{label}: {len(passing):,} {of_all}", passing, _KEPT)
     alone = (DecodeTask(decode_job, set_progress.folder, next(numbers), (item,)) for item in again)
     left: list[tuple[str, str]] = []
     for task, undecided, outcome in _tried(crew, alone, set_progress):
-        # A worker that dies with a single item dies of that item, unless the machine killed it, as for lack of memory.
+        # A worker that dies with a single item dies of that item, unless the machine killed it (short of memory).
         if outcome.error and not is_passing_outcome(outcome):
             _set_aside(task, outcome.error)
         else:
@@ -169,13 +169,13 @@ def _decode(decode_job: DecodeJob, wanted: list[Item], set_progress: SetProgress
 def _tried(
     crew: WorkerPool[WorkerDevice, Task, TaskResult], tasks: Iterator[DecodeTask], set_progress: SetProgress
 ) -> Iterator[tuple[DecodeTask, Undecided, Outcome[Task, TaskResult]]]:
-    """Each task with what it left undecided."""
+    """Each task with its items that have no answer."""
     for outcome in crew.map(tasks):
         task = outcome.item
         assert isinstance(task, DecodeTask)
         if outcome.error:
             _raise_its_own(outcome)
-            # The worker cannot report any more, but what it answered is in its part file and is not decoded again.
+            # The dead worker's answers are in its part file and are not decoded again.
             answered = ids_of_part(task.cache, task.number)
             reason = str(outcome.exception or outcome.error)
             undecided = {item.id: reason for item in task.items if item.id not in answered}
@@ -186,7 +186,7 @@ def _tried(
 
 
 def _set_aside(task: DecodeTask, error: str) -> None:
-    """The answer to an item that kills its worker whenever it is decoded."""
+    """Write a failure as the answer to an item that kills its worker each time."""
     item = task.items[0]
     failed = Rejected(item.id, "decoder_failed", error, item.audio)
     with new_part(task.cache, task.number).open("x", encoding="utf-8", newline="\n") as file:
@@ -194,7 +194,7 @@ def _set_aside(task: DecodeTask, error: str) -> None:
 
 
 def _raise_its_own(outcome: Outcome[Task, TaskResult]) -> None:
-    """Raise what a worker raised: it is no item's fault. That it died, or was interrupted, is not raised."""
+    """Raise a worker's exception, because no item caused it. A death or an interruption of a worker is not raised."""
     if outcome.exception is None or isinstance(outcome.exception, TaskInterrupted):
         return
     logging.getLogger("k2d.file").error("in a worker: %s", outcome.error)

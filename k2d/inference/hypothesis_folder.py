@@ -1,4 +1,4 @@
-"""What stages 5, 7 and 11 write: hyp.jsonl, a Kaldi `text`, rejected.jsonl and a record."""
+"""Writes the output folder of decoding in stages 5, 7 and 11: hyp.jsonl, a Kaldi `text`, rejected.jsonl, a record."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from k2d.score.timing import TIMING
 
 @dataclass
 class DecodingTally:
-    """What decoding a set came to."""
+    """The counts of decoding a set."""
 
     n_in: int = 0
     seconds: float = 0.0
@@ -57,7 +57,7 @@ class DecodingTally:
 def decode_to_folder(
     recordings: Iterable[Recording], decode_job: DecodeJob, cache: Path, job: Job, folder: Path
 ) -> Counts:
-    """Decode whole recordings and write their hypotheses. Recordings that cannot be read are set aside."""
+    """Decode whole recordings and write their hypotheses. Recordings that cannot be read are rejected."""
     items = [Item(row.id, row.audio, duration_s=row.duration_s) for row in recordings]
     tally = DecodingTally()
     answers = decode_items(decode_job, items, cache, job, f"{folder.parent.name}/{output_name(folder)}")
@@ -92,7 +92,7 @@ def output_name(folder: Path) -> str:
 
 
 def decoding_record(decode_job: DecodeJob, facts: Mapping[str, Any], job: Job) -> dict[str, Any]:
-    """The model and the way of decoding: the first part of a record."""
+    """The model and the options of decoding: the first part of a record."""
     return {
         "model": decode_job.model.name,
         "family": decode_job.family,
@@ -110,7 +110,7 @@ def write_record(folder: Path, record: Mapping[str, Any]) -> None:
 
 
 def finish_folder(folder: Path, tally: DecodingTally, cache: Path, job: Job, what: str) -> Counts:
-    """Write down what failed, see that it is not too much, and clear the answers kept for a rerun away."""
+    """Write the rejected items, check that there are not too many, and delete the cache of answers."""
     write_rejected(folder, tally.rejected)
     reasons = dict(check_bad(folder, output_name(folder), tally.n_in, job.config.max_bad))
     shutil.rmtree(cache.parent, ignore_errors=True)
@@ -118,7 +118,7 @@ def finish_folder(folder: Path, tally: DecodingTally, cache: Path, job: Job, wha
 
 
 def write_timing(folder: Path, tally: DecodingTally, record: Mapping[str, Any]) -> None:
-    """What decoding the set cost, once, as stage 12 reads it."""
+    """Write the time that decoding the set took, for stage 12."""
     if tally.audio_s <= 0 or tally.seconds <= 0:
         return
     timing = {

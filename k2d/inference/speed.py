@@ -1,4 +1,4 @@
-"""The speed of models on a test set: all of them, in turn, on a fixed stretch of it, one by one and batched."""
+"""Measures the speed of all models on a fixed stretch of a test set, in turn, one window at a time and in batches."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from k2d.pipeline.job import Counts, Job, Unit
 from k2d.score.timing import BATCHED, SINGLE, SPEED
 
 SPEED_S = 120.0
-"""How much of a test set is decoded, over and over."""
+"""The length of the stretch, which is decoded several times."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +29,9 @@ class SpeedRace:
 
     set: str
     decode_jobs: Mapping[str, DecodeJob]
-    """By the name of the system."""
+    """By name of the system."""
     batch_size: int
-    """Of the section `decode`; a model may have its own."""
+    """From the section `decode`. A model may have its own."""
     n_runs: int
 
     @property
@@ -44,12 +44,12 @@ class SpeedRace:
             "batch_size": self.batch_size,
             "speed_runs": self.n_runs,
             "speed_s": SPEED_S,
-            **({"batch_sizes": batch_sizes} if has_others else {}),  # stamps of earlier versions lack it
+            **({"batch_sizes": batch_sizes} if has_others else {}),  # stamps of earlier versions do not have it
         }
 
 
 def speed_unit(decode_jobs: Mapping[str, DecodeJob], split: str, job: Job) -> Unit[SpeedRace]:
-    """Made anew without asking when a model joins: only what was timed in turn can be compared."""
+    """The unit is made again without asking when a model is added: only models timed in turn can be compared."""
     content = SpeedRace(split, decode_jobs, job.config.decode.batch_size, job.config.score.speed_runs)
     inputs = dict.fromkeys(
         [*(decode_job.model for decode_job in decode_jobs.values()), job.layout.split(split) / "wav.scp"]
@@ -58,7 +58,7 @@ def speed_unit(decode_jobs: Mapping[str, DecodeJob], split: str, job: Job) -> Un
 
 
 def make_speed(race: SpeedRace, job: Job, folder: Path) -> Counts:
-    """A speed.json: timings by way and model."""
+    """Write speed.json with the timings of each way and model."""
     split, decode_jobs, n = race.set, race.decode_jobs, len(race.decode_jobs)
     stretch = tuple(first_stretch(read_recordings(job.layout.split(split)), SPEED_S))
     if not stretch:

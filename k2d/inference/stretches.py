@@ -1,4 +1,4 @@
-"""The stretch of a test set that is decoded to measure speed, whole and in pieces."""
+"""The stretch of a test set whose decoding is timed, as a whole and in pieces."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from k2d.inference.decode_job import Item
 
 
 def first_stretch(recordings: Iterable[Recording], limit_s: float) -> list[Item]:
-    """The first recordings of a set by id, up to the limit, where the last one is cut.
+    """The first recordings of a set by id, up to the limit. The last one is cut there.
 
     >>> rows = [Recording("a", "a.wav", 70.0), Recording("b", "b.wav", 90.0), Recording("c", "c.wav", 9.0)]
     >>> [(item.id, item.end_s) for item in first_stretch(rows, 120.0)]
@@ -30,7 +30,7 @@ def first_stretch(recordings: Iterable[Recording], limit_s: float) -> list[Item]
 
 
 def in_pieces(items: Iterable[Item], piece_s: float) -> list[Item]:
-    """The same audio in pieces of at most `piece_s`, so that there are enough of them to fill a batch.
+    """The same audio in pieces of at most `piece_s`, so that there are enough pieces for a batch.
 
     >>> [(piece.start_s, piece.end_s) for piece in in_pieces([Item("a", "a.wav", 0.0, 25.0)], 10.0)]
     [(0.0, 10.0), (10.0, 20.0), (20.0, 25.0)]

@@ -1,4 +1,4 @@
-"""What the main process sends to a decoding worker, and what the worker sends back."""
+"""The messages between the main process and a decoding worker: tasks and their results."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from k2d.inference.decode_job import DecodeJob, Item
 
 @dataclass(frozen=True, slots=True)
 class DecodeTask:
-    """Items that a worker decodes together, and the number of the part file to which it writes the answers."""
+    """Items that a worker decodes together, and the number of the part file for their answers."""
 
     decode_job: DecodeJob
     cache: Path
@@ -23,24 +23,24 @@ class DecodeTask:
 
 @dataclass(frozen=True, slots=True)
 class SpeedTask:
-    """A stretch of audio that every model decodes several times, in turn, to measure how long it takes."""
+    """A stretch of audio that every model decodes several times, in turn, to measure its speed."""
 
     decode_jobs: Mapping[str, DecodeJob]
-    """By the name of the system."""
+    """By name of the system."""
     items: tuple[Item, ...]
     """Recordings, or parts of them, in the order of their ids."""
     batch_size: int | None
-    """None: each model's own."""
+    """None: each model uses its own."""
     n_runs: int
     n_threads: int
     folder: Path
-    """Where the worker writes how far it is."""
+    """The folder in which the worker writes its progress."""
 
 
 Task = DecodeTask | SpeedTask
 
 Undecided = dict[str, str]
-"""The result of a DecodeTask: the ids of items at which the machine failed, each with the reason."""
+"""The result of a DecodeTask: the ids of items at which the machine failed, with the reasons."""
 Timings = dict[str, dict[str, Any]]
 """The result of a SpeedTask: the timing of each system."""
 TaskResult = Undecided | Timings
@@ -48,14 +48,14 @@ TaskResult = Undecided | Timings
 
 @dataclass(frozen=True, slots=True)
 class WorkerDevice:
-    """Where a worker computes."""
+    """The device on which a worker computes."""
 
     name: str
-    """As torch names it: `cpu`, `cuda:0`."""
+    """The name in torch: `cpu`, `cuda:0`."""
     n_threads: int
 
 
 class TaskInterrupted(K2DError):
-    """The machine failed a worker in the middle of a task, and it is not known at which of the items."""
+    """The machine failed during a task, and it is unknown at which item."""
 
     is_passing = True

@@ -1,4 +1,4 @@
-"""What a decoding worker does: load a model once, decode its task, write a line per item as it finishes."""
+"""A decoding worker: loads a model once, decodes its task, and writes a line for each finished item."""
 
 from __future__ import annotations
 
@@ -39,21 +39,21 @@ if TYPE_CHECKING:
     from k2d.models.interface import Recogniser
 
 Found = Iterator[tuple[str, "dict[str, Any] | Failed"]]
-"""Items by id: the hypothesis, or why it failed."""
+"""Items by id: the hypothesis, or the reason why it failed."""
 
 
 def carry_out(asked: tuple[WorkerDevice, Task]) -> TaskResult:
-    """Carry out a task of a decoding stage on the device of this worker."""
+    """Run a task of a decoding stage on the device of this worker."""
     device, task = asked
     return _time_models(task, device) if isinstance(task, SpeedTask) else _decode(task, device)
 
 
 def _decode(task: DecodeTask, device: WorkerDevice) -> Undecided:
-    """Decode a task; every answer is on disk before the next is waited for."""
+    """Decode a task. Each answer is written to disk before the next one is computed."""
     import torch
 
     torch.set_num_threads(device.n_threads)
-    _model_of(task, device)  # before the clock runs
+    _model_of(task, device)  # loaded before the clock starts
     part = new_part(task.cache, task.number)
     audio = {item.id: item.audio for item in task.items}
     undecided: Undecided = {}
@@ -81,7 +81,7 @@ def _timed(found: Found) -> Iterator[tuple[str, float, dict[str, Any] | Failed]]
 
 
 def _in_smaller_batches(task: DecodeTask, device: WorkerDevice, decoded: DecodedAudio) -> Found:
-    """What becomes of each item. Batches are halved if memory is short; TaskInterrupted if that does not help."""
+    """The result of each item. If memory is short, batches are halved; TaskInterrupted if that does not help."""
     over: set[str] = set()
     batch_size = task.decode_job.options["batch_size"]
     while True:
@@ -114,7 +114,7 @@ def _free_memory() -> None:
 
 
 def _time_models(task: SpeedTask, device: WorkerDevice) -> Timings:
-    """All models are in memory at once: one that was loaded for its run alone would be timed cold."""
+    """Time all models, which are in memory at the same time. A model loaded only for its run would be timed cold."""
     import torch
 
     from k2d.decode.stopwatch import measure_in_turn
@@ -130,7 +130,7 @@ def _time_models(task: SpeedTask, device: WorkerDevice) -> Timings:
             f"{len(task.decode_jobs)} models, which are timed in turn, do not fit into the memory of {device.name}"
         )
         smaller = "a smaller decode.batch_size (or a model's decoding.batch_size)"
-        remedy = f"use a device with more, or {smaller}, or leave timing out (score.speed_runs=0)"
+        remedy = f"use a device with more memory, or {smaller}, or turn timing off (score.speed_runs=0)"
         raise K2DError(f"{message}; {remedy}") from problem
     facts = {"audio_s": audio_s, **device_facts(replace(device, n_threads=task.n_threads))}
     return {
@@ -216,7 +216,7 @@ def _model_of(task: DecodeTask, device: WorkerDevice) -> Recogniser:
 
 
 def device_facts(device: WorkerDevice) -> dict[str, Any]:
-    """The hardware, for records: a speed means nothing without it."""
+    """The hardware, for records. A speed without it has no meaning."""
     import torch
 
     name = torch.cuda.get_device_name(device.name) if device.name.startswith("cuda") else f"cpu ({_cpu_name()})"
@@ -230,12 +230,12 @@ def _cpu_name() -> str:
 
 
 def _loaded(decode_job: DecodeJob, device: str) -> Recogniser:
-    """The model in its engine, kept from one task to the next."""
+    """The model in its engine, kept between tasks."""
     if decode_job.compute_type is None:
         return _in_torch(decode_job.model, decode_job.family, device, decode_job.precision, decode_job.languages)
     import torch
 
-    n_threads = torch.get_num_threads()  # CTranslate2 takes it when it loads
+    n_threads = torch.get_num_threads()  # set when CTranslate2 loads the model
     return _in_ctranslate2(
         decode_job.model, decode_job.family, device, decode_job.compute_type, decode_job.languages, n_threads
     )

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from k2d.models.codec import Window
     from k2d.models.interface import Recogniser, Trainable
+    from k2d.models.published.obtain import FetchRequest
+    from k2d.models.published.table import Checkpoint
     from k2d.models.shape import Shape
 
 TORCH = "torch"
@@ -40,6 +42,10 @@ class Speech(Protocol):
 class Engine(Protocol):
     """A module that decodes models of a family in another library than torch, from a converted folder."""
 
+    def is_converted(self, model: Path) -> bool:
+        """Whether a model is in the engine's own form, so that it need not be converted."""
+        ...
+
     def write_facts(self, folder: Path, model: Path) -> None:
         """Write into a converted folder what its own files do not record of the model."""
         ...
@@ -52,6 +58,23 @@ class Engine(Protocol):
         self, folder: Path, device: str, compute_type: str, languages: Sequence[str] = (), n_threads: int = 0
     ) -> Recogniser:
         """Load a converted folder. The result has what decoding asks of a recogniser, and no more."""
+        ...
+
+
+class Publisher(Protocol):
+    """A module that knows the published checkpoints of a family."""
+
+    TABLE: Path
+    """Where they come from: see k2d/models/published/table.py."""
+    SINGLE_NAME: str
+    """The name that a checkpoint of a single file has in a folder of its own."""
+
+    def cache_folder(self, chosen: str | None = None) -> Path:
+        """Where they are kept, unless a config has chosen another folder."""
+        ...
+
+    def fetch_request(self, name: str, checkpoint: Checkpoint) -> FetchRequest:
+        """A checkpoint of the table with what the family knows of it."""
         ...
 
 
@@ -75,6 +98,8 @@ class Family(ABC):
     """As the config writes it."""
     published: ClassVar[Collection[str]] = ()
     """Names under which checkpoints can be fetched."""
+    publisher_module: ClassVar[str] = ""
+    """The module (see `Publisher`) that knows where they come from."""
     checkpoints: ClassVar[str]
     """For messages: what can be given in place of a path that is not there."""
     uses_vocabulary: ClassVar[bool] = False
@@ -100,6 +125,10 @@ class Family(ABC):
     def engine(self, name: str) -> Engine:
         """The module of an engine other than torch."""
         return cast(Engine, importlib.import_module(self.engine_modules[name]))
+
+    def publisher(self) -> Publisher:
+        """The module that knows the published checkpoints; for families that have some."""
+        return cast(Publisher, importlib.import_module(self.publisher_module))
 
     @abstractmethod
     def recognises(self, path: Path) -> bool:

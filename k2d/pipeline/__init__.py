@@ -1,1 +1,1 @@
-"""What every stage shares: jobs, units, stamps compared, the runner, the list of stages."""
+"""Shared by all stages: jobs, units, the comparison of stamps, the runner, the list of stages."""

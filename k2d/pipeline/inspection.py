@@ -1,4 +1,4 @@
-"""What lies in folders, looked at once for as long as nothing is made."""
+"""Looks at folders and caches what it finds, until something is made."""
 
 from __future__ import annotations
 
@@ -21,37 +21,37 @@ Found = TypeVar("Found")
 
 
 class Inspection:
-    """Stamps, fingerprints and damage, each remembered until `forget`: a folder may hold millions of files.
+    """Caches stamps, fingerprints and damage until `forget`, because a folder may have millions of files.
 
-    Lists of files are not remembered, as they would take gigabytes.
+    Lists of files are not cached, because they would take gigabytes.
     """
 
     def __init__(self, *, verify: bool = False) -> None:
         self.verify = verify
-        """Hash also the files that have the recorded size and time."""
+        """Whether to hash also files that have the recorded size and time."""
         self._found: dict[Hashable, object] = {}
 
     def forget(self) -> None:
-        """Look at everything anew: something has been made, or may have been."""
+        """Clear the cache, because something has been made, or may have been."""
         self._found.clear()
 
     def stamp(self, folder: Path) -> Stamp | None:
-        """The stamp of a folder, None where there is none; UnreadableStamp as read_stamp."""
+        """The stamp of a folder, None without one. Raises UnreadableStamp like read_stamp."""
         found = self._once(("stamp", folder), lambda: _stamp_or_fault(folder))
         if isinstance(found, UnreadableStamp):
             raise found
         return found
 
     def maker_of(self, path: Path) -> Maker | None:
-        """Who made a path, None where there is no stamp."""
+        """The stage that made a path, None without a stamp."""
         return maker_of(path, self.stamp)
 
     def at(self, path: Path) -> PathState:
-        """The fingerprint of a path and what is damaged of it."""
+        """The fingerprint of a path, and the damage to its files."""
         return self._once(("look", path), lambda: inspect_path(path, self.maker_of(path), verify=self.verify))
 
     def recorded_fingerprint(self, path: Path) -> str | None:
-        """What a path held when it was made, and what made it; None without a stamp."""
+        """The fingerprint of a path's content and recipe, from its stamp. None without a stamp."""
         return self._once(("recorded", path), lambda: recorded_fingerprint(path, self.maker_of(path)))
 
     def _once(self, key: Hashable, look: Callable[[], Found]) -> Found:

@@ -1,4 +1,4 @@
-"""What a stage is asked to do (Job), the folders it makes (Unit) and what it counted (Counts)."""
+"""A stage's task (Job), the folders that it makes (Unit) and the items that it counted (Counts)."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from k2d.pipeline.inspection import Inspection
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """The experiment, and how this run of it is to be carried out. Only `config` decides results."""
+    """The experiment, and the options of this run. Only `config` affects results."""
 
     config: Config
     layout: Layout
     nj: int = 1
     ngpu: int = 0
     corpus: str | None = None
-    """Limit to this corpus, where a stage works by corpus."""
+    """Limit to this corpus. Applies to stages that work by corpus."""
     force: bool = False
     words: tuple[str, ...] = ()
-    """The words that name the experiment on a command line, for messages that print one."""
+    """The arguments that name the experiment on a command line, for messages with a command."""
     inspection: Inspection = field(default_factory=Inspection, compare=False, repr=False)
-    """What this run has seen of the experiment's folders so far."""
+    """What this run has found in the experiment's folders so far."""
 
     @property
     def n_processes(self) -> int:
@@ -35,19 +35,19 @@ class Job:
 
 
 class Content(Protocol):
-    """What the folder of a unit is to hold: a frozen dataclass for each kind of unit, in the file of its stage.
+    """The content of a unit's folder: a frozen dataclass for each kind of unit, in the file of its stage.
 
-    It has what `make` needs, so that nothing is planned again when the folder is made.
+    It contains everything that `make` needs, so that nothing is planned twice.
     """
 
     @property
     def settings(self) -> Mapping[str, Any]:
-        """What of it decides the result, as the stamp records it."""
+        """The part that determines the result, as recorded in the stamp."""
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """The content of a unit whose `make` needs nothing but its settings."""
+    """The content of a unit whose `make` needs only its settings."""
 
     settings: Mapping[str, Any]
 
@@ -57,15 +57,15 @@ C = TypeVar("C", bound=Content, covariant=True)
 
 @dataclass(frozen=True, slots=True)
 class Unit(Generic[C]):
-    """One output folder of a stage, with all that decides what it holds."""
+    """One output folder of a stage, with everything that determines its content."""
 
     output: Path
     content: C
     inputs: tuple[Path, ...] = ()
     is_disposable: bool = False
-    """Replaced without asking when its settings or inputs have changed (not when somebody edited it)."""
+    """Replaced without asking if its settings or inputs have changed, but not if a person edited it."""
     added: frozenset[str] = frozenset()
-    """Settings that stamps of earlier versions lack; where they do, nothing is known to have changed."""
+    """Settings that stamps of earlier versions lack. If one is missing in a stamp, it does not count as changed."""
 
     @property
     def settings(self) -> Mapping[str, Any]:
@@ -74,7 +74,7 @@ class Unit(Generic[C]):
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """`in = kept + dropped by reason`, checked when it is made."""
+    """`in = kept + dropped by reason`. The sum is checked."""
 
     n_in: int
     kept: int
@@ -82,7 +82,7 @@ class Counts:
     what: str = "items"
 
     def __post_init__(self) -> None:
-        assert self.n_in == self.kept + sum(self.dropped.values()), f"items have got lost: {self}"
+        assert self.n_in == self.kept + sum(self.dropped.values()), f"the counts do not add up: {self}"
 
     def __str__(self) -> str:
         """

@@ -1,4 +1,4 @@
-"""Describes what an interrupted run has kept on the disk for the next one."""
+"""Describes the finished work that an interrupted run has kept on disk."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from k2d.pipeline.answer_parts import set_of_finished
 
 
 def describe_kept(output: Path, layout: Layout) -> str:
-    """What is kept when the making of this folder was interrupted, and how to go on."""
+    """What was kept when this folder was interrupted, and how to continue."""
     parts = ["finished units"]
     n_answers = _n_answers(layout.answers(output)) if output.is_relative_to(layout.exp) else 0
     if n_answers:
@@ -19,11 +19,11 @@ def describe_kept(output: Path, layout: Layout) -> str:
     step = _last_step(layout.training_work(output.name) / "checkpoints")
     if step is not None:
         parts.append(f"the training of {output.name} up to step {step:,}")
-    return f"{' and '.join(parts)} are kept; the same command goes on from there"
+    return f"{' and '.join(parts)} are kept; run the same command again to continue"
 
 
 def _n_answers(caches: Path) -> int:
-    """The answers of decoding workers, for the settings that were decoded with last."""
+    """The number of answers for the settings that were decoded with last."""
     used = list(caches.glob("*/part-*.lines"))
     if not used:
         return 0

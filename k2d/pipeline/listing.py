@@ -28,7 +28,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 def progress_of(stage: Stage, job: Job, upstream: Upstream) -> str:
-    """How far a stage is, in a few words."""
+    """The progress of a stage, in a few words."""
     if not stage.is_built:
         return "not built yet"
     try:
@@ -55,7 +55,7 @@ def _first_change(folder: Path, changes: Sequence[str]) -> str:
 
 
 def table(rows: Sequence[tuple[str, ...]]) -> str:
-    """Columns under a header, the last one left as long as it is."""
+    """Columns under a header. The last column is not padded."""
     rows = [("stage", "verb", "reads", "writes", "state"), *rows]
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]) - 1)]
     return "\n".join(

@@ -1,4 +1,4 @@
-"""What a run that was killed has left is put in order before the next one begins."""
+"""Repairs what a killed run has left behind, before the next run starts."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ log = logging.getLogger("k2d")
 
 
 def recover(layout: Layout) -> None:
-    """Put back each folder that a killed run had moved aside to replace it. The caller holds the experiment.
+    """Move back each folder that a killed run had moved aside to replace it. The caller holds the experiment's lock.
 
-    This comes before any stage looks for its inputs, so that a stage which only reads them finds them, too. Experiments
-    share `data/`: what another run holds there is that run's to finish.
+    This happens before any stage looks for its inputs, because a stage may read such a folder. Folders in `data/` are
+    left alone: experiments share them, and another run may be working on them.
     """
     for final in _interrupted_below(layout.exp):
         _restore(final)
@@ -32,22 +32,22 @@ def recover(layout: Layout) -> None:
 
 
 def adopt(state: State) -> Stamp | None:
-    """Publish what an earlier run has finished and could not publish, if it is what is asked for now.
+    """Publish a finished unit that an earlier run could not publish, if its recipe is the present one.
 
-    The caller holds the unit. Every file is hashed, since a power cut can leave a file with its size and time but
-    without its content.
+    The caller holds the unit's lock. Every file is hashed, because after a power cut a file may have the right size and
+    time but not its content.
     """
     partial = partial_folder(state.unit.output)
     stamp = readable_stamp(partial)
     if stamp is None or differences(stamp.recipe, state.recipe) or damaged_files(partial, stamp, verify=True):
         return None
     publish_folder(partial, state.unit.output)
-    log.info("%s: was finished by a run that was killed; put in its place", shown(state.unit.output))
+    log.info("%s: finished by a run that was killed; moved into its place", shown(state.unit.output))
     return stamp
 
 
 def _interrupted_below(folder: Path) -> Iterator[Path]:
-    """Interrupted replacements, without a look into finished folders: they hold no others and may be large."""
+    """Interrupted replacements. Finished folders are not searched: they contain none and may be large."""
     yield from replaced_in(folder)
     for entry in os.scandir(folder):
         if entry.is_dir(follow_symlinks=False) and not entry.name.startswith("."):
@@ -58,4 +58,4 @@ def _interrupted_below(folder: Path) -> Iterator[Path]:
 
 def _restore(final: Path) -> None:
     if restore(final):
-        log.warning("%s: put back; the run that was replacing it was killed", shown(final))
+        log.warning("%s: moved back; the run that was replacing it was killed", shown(final))

@@ -1,4 +1,4 @@
-"""Bad items: left out with a reason, written down, and too many of them stop the stage."""
+"""Bad items are left out with a reason and written to rejected.jsonl. Too many of them stop the stage."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ FILE = "rejected.jsonl"
 
 
 def write_rejected(folder: Path, items: Iterable[Rejected]) -> None:
-    """Write rejected.jsonl into a folder; no file if nothing was rejected."""
+    """Write rejected.jsonl into a folder. No file is written if nothing was rejected."""
     path = folder / FILE
     with path.open("w", encoding="utf-8", newline="\n") as file:
         file.writelines(json.dumps(asdict(item), ensure_ascii=False) + "\n" for item in items)
@@ -24,7 +24,7 @@ def write_rejected(folder: Path, items: Iterable[Rejected]) -> None:
 
 
 def read_rejected(folder: Path) -> Iterator[Rejected]:
-    """What was left out of a folder."""
+    """The items that were left out of a folder."""
     path = folder / FILE
     if path.exists():
         with path.open(encoding="utf-8") as file:
@@ -33,7 +33,7 @@ def read_rejected(folder: Path) -> Iterator[Rejected]:
 
 
 def check_bad(folder: Path, name: str, n_in: int, max_bad: float) -> Counter[str]:
-    """How many items were left out for which reason; K2DError if they are more than the share `max_bad`."""
+    """The number of rejected items by reason. K2DError if their share is above `max_bad`."""
     reasons: Counter[str] = Counter()
     examples: dict[str, Rejected] = {}
     for item in read_rejected(folder):
@@ -44,5 +44,7 @@ def check_bad(folder: Path, name: str, n_in: int, max_bad: float) -> Counter[str
     lines = [f"{name}: {reasons.total():,} of {n_in:,} items are bad, more than max_bad ({max_bad:.1%}):"]
     for reason, n in reasons.most_common():
         lines.append(f"  {reason} {n:,}, such as {examples[reason].id}: {examples[reason].detail}")
-    lines.append("mend them at the source, or allow more of them: max_bad=SHARE behind the command, or in the config")
+    lines.append(
+        "correct them at the source, or allow more: append max_bad=SHARE to the command, or set it in the config"
+    )
     raise K2DError("\n".join(lines))

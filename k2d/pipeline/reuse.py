@@ -1,4 +1,4 @@
-"""Taking from another experiment what was made there in just the way that is asked for here."""
+"""Take a unit from another experiment that made it with the same recipe."""
 
 from __future__ import annotations
 
@@ -14,21 +14,20 @@ from k2d.core.stamp import Stamp, damaged_files, differences, readable_stamp, re
 from k2d.pipeline.job import Job
 from k2d.pipeline.unit_status import State
 
-# Files that name others of their experiment, and what stands before such a path in a line.
+# Files that contain paths of their experiment, with a pattern of the text before such a path.
 _BEFORE_A_PATH = {
-    "wav.scp": r"\S+ ",  # the audio of chunks that have their own
-    "config.yaml": r"\s*(?:bpemodel|stats_file): ['\"]?",  # a model's, from which plain ESPnet finds its files
+    "wav.scp": r"\S+ ",  # for chunks that have audio of their own
+    "config.yaml": r"\s*(?:bpemodel|stats_file): ['\"]?",  # of a model, where plain ESPnet finds its files
 }
 
 log = logging.getLogger("k2d")
 
 
 def take_from_other(state: State, job: Job) -> bool:
-    """Put the other experiment's folder in a unit's place, if its stamp shows the same recipe and it is whole.
+    """Copy a unit's folder from the other experiment, if it is undamaged and its stamp has the same recipe.
 
-    Files are linked, not copied, where the file system allows it: nothing in a finished folder is ever changed.
-    What names files of the other experiment is written anew with the names of this one, which has them, too:
-    the other experiment can be deleted.
+    Files are hard-linked if the file system allows it, since files in a finished folder are never changed. Paths in the
+    other experiment are replaced by paths in this one, so that the other experiment can be deleted.
     """
     source = _source(state.unit.output, job)
     if source is None or not source.is_dir():
@@ -45,7 +44,7 @@ def take_from_other(state: State, job: Job) -> bool:
 
 
 def _source(output: Path, job: Job) -> Path | None:
-    """Where the other experiment has what belongs here."""
+    """The folder in the other experiment that corresponds to this output."""
     if job.config.reuse is None or not output.is_relative_to(job.layout.exp):
         return None
     return PROJECT_ROOT / job.config.reuse / output.relative_to(job.layout.exp)
@@ -59,7 +58,7 @@ def _link(source: str, destination: str) -> None:
 
 
 def _name_own_files(folder: Path, stamp: Stamp, other: Path, own: Path) -> None:
-    """Replace the other experiment's folder in paths by this one's, and let the stamp know."""
+    """Replace the other experiment's folder in paths by this one's, and update the stamp."""
     renamed = []
     for name in stamp.files:
         before = _BEFORE_A_PATH.get(PurePosixPath(name).name)
@@ -70,11 +69,11 @@ def _name_own_files(folder: Path, stamp: Stamp, other: Path, own: Path) -> None:
 
 
 def _replace_start(path: Path, before: str, other: str, own: str) -> bool:
-    """Replace the start of the paths in a file; False if no line has one, and nothing is written."""
+    """Replace the start of the paths in a file. False if no line contains one; then nothing is written."""
     pattern = re.compile(f"({before}){re.escape(other)}")
     with path.open(encoding="utf-8", newline="\n") as lines:
         if not any(map(pattern.match, lines)):
             return False
-    with path.open(encoding="utf-8", newline="\n") as lines, writing(path) as file:  # a new file: the old one is linked
+    with path.open(encoding="utf-8", newline="\n") as lines, writing(path) as file:  # a new file: the old one is a link
         file.writelines(pattern.sub(lambda found: found[1] + own, line, count=1) for line in lines)
     return True

@@ -1,4 +1,4 @@
-"""The shell around every stage: options, lock, log, stamps, time and counts."""
+"""Runs a stage: options, lock, log, stamps, time and counts."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def main(verb: str, argv: Sequence[str]) -> int:
             recover(job.layout)
             run_stage(stage, job)
         except Exception:
-            # The traceback goes to the log; people get the message (or, for a bug, the traceback as well).
+            # The traceback is written to the log. The user gets the message, and for a bug also the traceback.
             logging.getLogger("k2d.file").exception("stage %d (%s) failed", stage.number, stage.verb)
             raise
         except Ended as ended:
@@ -68,7 +68,7 @@ def main(verb: str, argv: Sequence[str]) -> int:
 
 
 def parser(verb: str) -> argparse.ArgumentParser:
-    """The options of a stage verb; a test holds their list."""
+    """The options of a stage. A test has the list of them."""
     made = argparse.ArgumentParser(prog=f"python -m k2d {verb}", description=describe(BY_VERB[verb]))
     add_experiment_options(made)
     made.add_argument(
@@ -107,7 +107,7 @@ def describe(stage: Stage) -> str:
 
 
 def job_from(options: argparse.Namespace) -> Job:
-    """The job that the options ask for; all that can be checked without work is checked here."""
+    """The job for these options. Everything that can be checked without work is checked here."""
     overrides = list(options.overrides)
     if getattr(options, "max_bad", None) is not None:
         overrides.append(f"max_bad={options.max_bad}")
@@ -139,8 +139,8 @@ def make_job(
 
 
 def check_gpus(ngpu: int) -> None:
-    """Fail at once where fewer GPUs are there than asked for."""
-    import torch  # seconds to import: paid by those who ask for a GPU
+    """Fail at once if there are fewer GPUs than requested."""
+    import torch  # takes seconds to import, so only if a GPU is requested
 
     found = torch.cuda.device_count()
     if found < ngpu:
@@ -158,12 +158,12 @@ def run_stage(stage: Stage, job: Job) -> None:
     refuse_stale(stage, [state.unit for state in found], job)
     refuse_changed(stage, settled(found), job)
     for unit in [state.unit for state in found]:
-        state = state_of(stage, unit, job)  # anew: a unit may read what one before it made
+        state = state_of(stage, unit, job)  # again, because a unit may read what one before it made
         refuse_changed(stage, [state], job)
         if state.is_done:
             log.info("%s: done already, skipped", shown(state.unit.output))
             continue
-        job.inspection.forget()  # its memory is of no use while the unit is made, and what it knows changes by that
+        job.inspection.forget()  # its cache is not needed while the unit is made, and becomes outdated by it
         if not take_from_other(state, job):
             make_unit(stage, state, job)
         job.inspection.forget()
@@ -171,10 +171,10 @@ def run_stage(stage: Stage, job: Job) -> None:
 
 
 def make_unit(stage: Stage, state: State, job: Job) -> None:
-    """Make one folder beside its place, stamp it, and put it in its place."""
+    """Make a folder beside its final place, stamp it, and move it there."""
     output = state.unit.output
     if state.changes:
-        log.info("%s: made anew, because %s", shown(output), "; ".join(state.changes))
+        log.info("%s: made again, because %s", shown(output), "; ".join(state.changes))
     check_writable(output.parent)
     with holding(output):
         if adopt(state):
@@ -204,7 +204,7 @@ def _make(stage: Stage, state: State, job: Job, folder: Path) -> Counts:
 
 
 def train_along(stage: Stage, job: Job, output: str) -> int:
-    """Make a unit beside the process that holds its lock: for the training alone, the rest is thrown away."""
+    """Make a unit as a DDP child, only to take part in the training. The output is discarded."""
     unit = next(unit for unit in stage.load().units(job) if str(unit.output) == output)
     with tempfile.TemporaryDirectory() as aside:
         try:
@@ -215,9 +215,9 @@ def train_along(stage: Stage, job: Job, output: str) -> int:
 
 
 class _LogFile(logging.FileHandler):
-    """A log file that may be on a full disk. The terminal has the same lines; a traceback of logging helps nobody."""
+    """A log file that may be on a full disk. Write errors are ignored: the terminal has the same lines."""
 
-    def handleError(self, record: logging.LogRecord) -> None:  # logging's name
+    def handleError(self, record: logging.LogRecord) -> None:  # the name is given by logging
         if not isinstance(sys.exc_info()[1], OSError):
             super().handleError(record)
 
@@ -234,7 +234,7 @@ def open_log(path: Path) -> None:
     log.propagate = False
     only_file = logging.getLogger("k2d.file")
     only_file.handlers, only_file.propagate = [to_file], False
-    faulthandler.enable(path.open("a"))  # a crash in a C library leaves its trace in the log
+    faulthandler.enable(path.open("a"))  # a crash in a C library writes its traceback to the log
     only_file.info(
         "python -m k2d %s (K2D %s, Python %s)",
         " ".join(sys.argv[1:]),

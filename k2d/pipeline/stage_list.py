@@ -14,14 +14,14 @@ from k2d.pipeline.job import Counts, Job, Unit
 
 
 class StageModule(Protocol):
-    """What k2d/stages/<verb>.py offers."""
+    """The names that k2d/stages/<verb>.py defines."""
 
     VERSION: int
-    """Raised by hand when the same settings would give another result."""
+    """Raise it by hand if the same settings would give another result."""
     units: Callable[[Job], Sequence[Unit[Any]]]
     """The folders that this stage makes for a job, in order."""
     make: Callable[[Unit[Any], Job, Path], Counts]
-    """Fill the given (new, empty) folder with what the unit asks for."""
+    """Fill the given new, empty folder with the unit's content."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class Stage:
         return importlib.util.find_spec(f"k2d.stages.{self.verb}") is not None
 
     def load(self) -> StageModule:
-        """Import the stage's module: only now, so that no verb pays for another's libraries."""
+        """Import the stage's module. It is imported late, so that a stage does not load another's libraries."""
         if not self.is_built:
             raise UsageError(f"stage {self.number} ({self.verb}) is not built yet in this version of K2D")
         return cast(StageModule, importlib.import_module(f"k2d.stages.{self.verb}"))

@@ -1,4 +1,4 @@
-"""How far a unit of work has come: not done, done, or done with something else than is asked for now."""
+"""The status of a unit: not done, done, or made with other settings or inputs than the present ones."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from k2d.pipeline.stage_list import Stage
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """A unit, the recipe that is asked for, and what stands in its place."""
+    """A unit, its present recipe, and the state of its folder."""
 
     unit: Unit[Any]
     recipe: Recipe
     stamp: Stamp | None
     changes: tuple[str, ...]
-    """Why what stands there is not what is asked for. Empty: it is done, or there is nothing."""
+    """Why the existing folder is not what the config asks for. Empty if it is done, or if there is no folder."""
     must_ask: bool = False
-    """Making it would destroy something that was not simply lost."""
+    """Whether making it would destroy something that cannot simply be made again."""
 
     @property
     def is_done(self) -> bool:
@@ -34,7 +34,7 @@ class State:
 
 
 def state_of(stage: Stage, unit: Unit[Any], job: Job) -> State:
-    """Compare what stands in a unit's place with what is asked for."""
+    """Compare the existing folder of a unit with the present recipe."""
     recipe = recipe_of(stage.verb, stage.load().VERSION, unit, job)
     try:
         stamp = job.inspection.stamp(unit.output)
@@ -50,14 +50,14 @@ def state_of(stage: Stage, unit: Unit[Any], job: Job) -> State:
 
 
 def recipe_of(verb: str, version: int, unit: Unit[Any], job: Job) -> Recipe:
-    """All that decides what a unit holds, as the config asks for it now. Inputs that do not exist yet count as new."""
+    """Everything that determines a unit's content, for the present config. A missing input counts as new."""
     look = job.inspection.at
     inputs = {input_name(path, job): look(path).fingerprint if path.exists() else "" for path in unit.inputs}
     return Recipe(verb, version, unit.settings, inputs)
 
 
 def input_name(path: Path, job: Job) -> str:
-    """An input's name in a recipe: within the experiment, so that recipes of two experiments can be compared."""
+    """An input's name in a recipe. It is relative to the experiment, so that two experiments can be compared."""
     return str(path.relative_to(job.layout.exp)) if path.is_relative_to(job.layout.exp) else shown(path)
 
 
@@ -67,12 +67,12 @@ def states(stage: Stage, job: Job) -> list[State]:
 
 
 def refuse_missing(stage: Stage, found: list[State], job: Job) -> None:
-    """Refuse, before any work, to begin without what earlier stages make."""
+    """Stop before any work if an output of an earlier stage is missing."""
     own = [state.unit.output for state in found]
     inputs = dict.fromkeys(path for state in found for path in state.unit.inputs)
     missing = [path for path in inputs if not path.exists() and not any(path.is_relative_to(out) for out in own)]
     if missing:
-        lines = [f"stage {stage.number} ({stage.verb}) reads {stage.reads}, and these are not there:"]
+        lines = [f"stage {stage.number} ({stage.verb}) reads {stage.reads}, and these are missing:"]
         lines += [f"  {shown(path)}" for path in missing]
         unprepared = [path for path in missing if path.is_relative_to(job.layout.data)]
         lines += dict.fromkeys(_how_to_prepare(path.relative_to(job.layout.data).parts[0], job) for path in unprepared)
@@ -82,7 +82,7 @@ def refuse_missing(stage: Stage, found: list[State], job: Job) -> None:
 def _how_to_prepare(corpus: str, job: Job) -> str:
     """The command that makes a corpus's data directories."""
     if corpus not in known_corpora():
-        return f"  {corpus} is no corpus under egs/: add it (egs/README.md), or put its data directories there"
+        return f"  {corpus} is not a corpus under egs/: add it (egs/README.md), or put its data directories there"
     variable = read_card(PROJECT_ROOT / "egs" / corpus / "corpus.yaml").root_variable
     given = f"{variable}=/path/to/it " if variable else ""
     command = shlex.join([f"egs/{corpus}/run.sh", *job.words, "--stage", "1", "--stop-stage", "1"])
@@ -90,17 +90,17 @@ def _how_to_prepare(corpus: str, job: Job) -> str:
 
 
 def settled(found: list[State]) -> list[State]:
-    """The states that will not change by what this very stage is about to make."""
+    """The states that do not depend on what this stage is about to make."""
     to_do = [state.unit.output for state in found if not state.is_done]
     return [s for s in found if not any(path.is_relative_to(out) for path in s.unit.inputs for out in to_do)]
 
 
 def refuse_changed(stage: Stage, found: list[State], job: Job) -> None:
-    """Refuse, before any work, to replace what was made in another way; all of it in one message."""
+    """Stop before any work if a unit would be replaced that was made differently. All are listed in one message."""
     in_the_way = [state for state in found if state.must_ask]
     if not in_the_way or job.force:
         return
-    lines = [f"stage {stage.number} ({stage.verb}) would replace what was made in another way:"]
+    lines = [f"stage {stage.number} ({stage.verb}) would replace folders that were made with other settings or inputs:"]
     for state in in_the_way:
         lines += [f"  {shown(state.unit.output)}", *(f"    {change}" for change in state.changes)]
     lines.append("run it with --force to replace it, or give the experiment another name (name=…, data=… for corpora)")
@@ -108,10 +108,10 @@ def refuse_changed(stage: Stage, found: list[State], job: Job) -> None:
 
 
 def check_writable(folder: Path) -> None:
-    """Fail before any work where nothing can be written."""
+    """Fail before any work if the folder cannot be written."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(prefix=".writable-", dir=folder):  # its name is nobody else's, and is gone after
+        with tempfile.TemporaryFile(prefix=".writable-", dir=folder):  # the name is unique, and the file is deleted
             pass
     except OSError as error:
         raise K2DError(

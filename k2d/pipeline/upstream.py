@@ -1,6 +1,6 @@
-"""Whether what a stage reads is what this config asks for, and whole; if not, which stage is to be run again.
+"""Checks that the inputs of a stage are undamaged and made with the present config, and finds the stage to run again.
 
-What a stage reads itself is looked at file by file. What that was made from is judged by the stamps alone.
+The files of a stage's own inputs are compared with their stamps. For everything before that, only stamps are compared.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from k2d.pipeline.job import Job, Unit
 from k2d.pipeline.stage_list import BY_VERB, STAGES, Stage
 from k2d.pipeline.unit_status import input_name
 
-RAW = "raw"  # setting of stage 1: a raw corpus may grow while a run goes on, and only stage 1 asks about that
+RAW = "raw"  # a setting of stage 1: a raw corpus may grow during a run, and only stage 1 compares it
 MOST_SHOWN = 20
 
 
@@ -32,36 +32,36 @@ class Producer:
     stage: Stage
     unit: Unit[Any]
     corpus: str | None
-    """What the stage has to be limited to, so that it makes this unit."""
+    """The corpus to which the stage must be limited to make this unit."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stale:
-    """A folder that is not what this config asks for, or not whole."""
+    """A folder that is damaged, or that was made with another config."""
 
     folder: Path
     read: Path
-    """The input of the stage that is this folder, or lies in it, or was made from it."""
+    """The input of the stage that led to this folder: it is the folder, lies in it, or was made from it."""
     changes: tuple[str, ...]
     must_ask: bool
-    """Making it anew needs --force."""
+    """Whether --force is needed to make it again."""
     stage: Stage | None
-    """Who makes it."""
+    """The stage that makes it."""
     corpus: str | None
-    """What that stage has to be limited to, so that it makes this folder."""
+    """The corpus to which that stage must be limited to make this folder."""
     is_damaged: bool = False
-    """Files in it changed since it was made."""
+    """Whether files in it have changed since it was made."""
 
 
 class Upstream:
-    """The units of all stages of an experiment, as far as they are known."""
+    """The known units of all stages of an experiment."""
 
     def __init__(self, job: Job) -> None:
         self._job = job
         self._units: dict[int, tuple[Producer, ...]] = {}
 
     def stale(self, stage: Stage, units: Sequence[Unit[Any]]) -> list[Stale]:
-        """What of all that the units of a stage read, or that it was made from, is not as it should be."""
+        """The folders that the units read, or that their inputs were made from, which are damaged or outdated."""
         own = {unit.output for unit in units}
         inputs = dict.fromkeys(path for unit in units for path in unit.inputs)
         read = [path for path in inputs if _first_in(path, own) is None]
@@ -79,7 +79,7 @@ class Upstream:
         return {found.unit.output: found for each in earlier for found in self._units[each.number]}
 
     def _damaged(self, path: Path, producers: Mapping[Path, Producer]) -> Stale | None:
-        """Whether the folder that a stage reads (or reads a file of) agrees with its stamp."""
+        """The damage to the folder that a stage reads, or reads a file of. None if it agrees with its stamp."""
         look = self._job.inspection
         maker = look.maker_of(path) if path.exists() else None
         if maker is None or maker.stamp is None:
@@ -94,7 +94,7 @@ class Upstream:
         return Stale(maker.folder, path, changes, must_ask, by, corpus, is_damaged=True)
 
     def _changed(self, read: Sequence[Path], producers: Mapping[Path, Producer]) -> Iterator[Stale]:
-        """Follow what is read back to what it was made from, each folder once."""
+        """Trace the inputs back to everything that they were made from. Each folder is visited once."""
         queue = deque((path, path) for path in read)
         seen: set[Path] = set()
         while queue:
@@ -111,14 +111,14 @@ class Upstream:
                 yield Stale(output, through, (why,), True, producer.stage, producer.corpus)
                 continue
             if stamp is None and output.exists():
-                continue  # made by hand: the experiment is not asked about it
+                continue  # a folder that was made by hand is not checked
             queue.extend((each, through) for each in producer.unit.inputs)
             if stamp is not None and (changes := self._differences(producer, stamp)):
                 must_ask = not producer.unit.is_disposable
                 yield Stale(output, through, changes, must_ask, producer.stage, producer.corpus)
 
     def _differences(self, producer: Producer, stamp: Stamp) -> tuple[str, ...]:
-        """What the config would have otherwise; inputs that are there no more count as unchanged."""
+        """The differences between the stamp and the present config. Inputs that no longer exist count as unchanged."""
         unit, recorded = producer.unit, stamp.recipe
         inputs: dict[str, str] = {}
         for path in unit.inputs:
@@ -136,7 +136,7 @@ class Upstream:
         return tuple(differences(recorded, wanted, unit.added))
 
     def _value_of(self, path: Path, recorded: str | None) -> str:
-        """The fingerprint of an input; its files are read if its stamp does not have what was recorded."""
+        """The fingerprint of an input. Its files are read if its stamp does not have the recorded fingerprint."""
         look = self._job.inspection
         by_stamp = look.recorded_fingerprint(path)
         return by_stamp if by_stamp is not None and by_stamp == recorded else look.at(path).fingerprint
@@ -146,11 +146,11 @@ class Upstream:
 
 
 def refuse_stale(stage: Stage, units: Sequence[Unit[Any]], job: Job) -> None:
-    """Refuse, before any work, to work on what another config asked for, or on damaged files."""
+    """Stop before any work if inputs are damaged or were made with another config."""
     found = Upstream(job).stale(stage, units)
     if not found:
         return
-    lines = [f"stage {stage.number} ({stage.verb}) reads what is not as this config asks for:"]
+    lines = [f"stage {stage.number} ({stage.verb}) reads folders that are damaged or were made with another config:"]
     for each in found[:MOST_SHOWN]:
         through = "" if each.read.is_relative_to(each.folder) else f", from which {shown(each.read)} was made"
         lines += [f"  {shown(each.folder)}{through}", *(f"    {change}" for change in each.changes)]
@@ -162,7 +162,7 @@ def refuse_stale(stage: Stage, units: Sequence[Unit[Any]], job: Job) -> None:
 def _remedy(stage: Stage, found: Sequence[Stale], job: Job) -> Iterator[str]:
     first, force = found[0], any(each.must_ask for each in found)
     if first.stage is None:
-        yield f"make {shown(first.folder)} anew"
+        yield f"make {shown(first.folder)} again"
     else:
         only = ["--corpus", first.corpus] if first.corpus else []
         stop = ["--stop-stage", "1"] if first.stage.number == 1 else []
@@ -174,7 +174,7 @@ def _remedy(stage: Stage, found: Sequence[Stale], job: Job) -> Iterator[str]:
     if first.stage is not None and first.stage.number == 1:
         yield "or, to change data by hand, copy it (python -m k2d data copy) and name the copy in the config"
     if any(each.is_damaged for each in found):
-        yield "or put the files back as they were"
+        yield "or restore the files"
     if not all(each.is_damaged for each in found):
         yield "or give the experiment another name (name=…, data=… for corpora)"
 
@@ -182,7 +182,7 @@ def _remedy(stage: Stage, found: Sequence[Stale], job: Job) -> Iterator[str]:
 def _producers(stage: Stage, job: Job) -> Iterator[Producer]:
     """The units of a stage, for the whole experiment and for the corpus of this run."""
     corpora: list[str | None] = [None, job.corpus] if job.corpus else [None]
-    if stage.number == 1:  # each by itself, so that one unknown corpus does not hide the others
+    if stage.number == 1:  # corpus by corpus, so that one unknown corpus does not hide the others
         corpora = list(dict.fromkeys([*job.config.corpora.names(), *([job.corpus] if job.corpus else [])]))
     for corpus in corpora:
         try:
@@ -197,7 +197,7 @@ def _producers(stage: Stage, job: Job) -> Iterator[Producer]:
 
 @contextmanager
 def _silently() -> Iterator[None]:
-    """Silence what a stage logs about its units: it matters when that stage itself runs."""
+    """Suppress what a stage logs about its units. It is logged when that stage itself runs."""
     log = logging.getLogger("k2d")
     level = log.level
     log.setLevel(logging.WARNING)
@@ -208,11 +208,11 @@ def _silently() -> Iterator[None]:
 
 
 def _is_ones_own(folder: Path, made: Path, stamp: Stamp) -> bool:
-    """Whether a folder was put into a made one later, such as a subset beside the data that it was taken from."""
+    """Whether a folder was put into a finished one later, such as a subset beside the data that it was taken from."""
     prefix = "" if folder == made else f"{folder.relative_to(made).as_posix()}/"
     return not any(name.startswith(prefix) for name in stamp.files)
 
 
 def _first_in(path: Path, folders: set[Path] | Mapping[Path, object]) -> Path | None:
-    """The folder among these that a path is, or lies in."""
+    """The folder among these that contains a path, or is the path."""
     return next((folder for folder in (path, *path.parents) if folder in folders), None)

@@ -1,1 +1,1 @@
-"""The cost of an experiment before any work, from sizes alone: parameters, memory, disk and hours."""
+"""Estimate the cost of an experiment before any work: parameters, memory, disk and hours. Reads sizes only."""

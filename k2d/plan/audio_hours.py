@@ -1,4 +1,4 @@
-"""Hours of audio: of prepared splits, or as the corpus's card states them."""
+"""The hours of audio of splits: measured if they are prepared, otherwise as stated on the corpus's card."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from k2d.data.kaldi.joins import split_row
 
 
 def hours_of(splits: Iterable[str], config: Config) -> float | None:
-    """The sum over these splits; None if one is unknown or there are none."""
+    """The sum over these splits. None if one is unknown or there are no splits."""
     hours = [_hours(split, config) for split in splits]
     known = [each for each in hours if each is not None]
     return sum(known) if known and len(known) == len(hours) else None

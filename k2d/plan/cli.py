@@ -1,6 +1,6 @@
-"""python -m k2d plan: what an experiment will cost, before any work: parameters, memory, disk and hours.
+"""python -m k2d plan: estimate the cost of an experiment before any work: parameters, memory, disk and hours.
 
-Sizes alone are read, no weights. Exit codes: 0 it fits, 2 wrong call, or a config that cannot be carried out.
+Reads sizes, no weights. Exit codes: 0 the experiment is possible, 2 wrong call, or a config that cannot be carried out.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from k2d.plan.reading import shape_of
 
 
 def main(argv: Sequence[str]) -> int:
-    """Print the plan; UsageError (exit code 2) if it cannot be carried out."""
+    """Print the plan. UsageError (exit code 2) if it cannot be carried out."""
     options = parser().parse_intermixed_args(argv)
     measured = _measured(options.throughput)
     config = load_config(resolve_conf(options.conf), options.overrides)
@@ -37,7 +37,7 @@ def main(argv: Sequence[str]) -> int:
     else:
         print("\n".join(line.rstrip() for line in as_text(plan, options.conf)))
     if plan.faults:
-        raise UsageError("\n  ".join([f"{options.conf} cannot be carried out like this:", *plan.faults]))
+        raise UsageError("\n  ".join([f"{options.conf} cannot be carried out:", *plan.faults]))
     return 0
 
 

@@ -1,4 +1,4 @@
-"""The disk space of each stage's output, from measured sizes per hour and the sizes of models."""
+"""The disk space of each stage's output, from sizes per hour that were measured and from the sizes of models."""
 
 from __future__ import annotations
 
@@ -15,23 +15,25 @@ CHUNKS_PER_HOUR = 175 * KB
 OPINIONS_PER_HOUR = 135 * KB
 DISTANCES_PER_CHUNK = 120
 KEPT_PER_CHUNK = 440
-"""Of the mini recipe as it lies on disk (hyp.jsonl, text, tables and data directories), rounded up."""
+"""Measured on the mini recipe's files (hyp.jsonl, text, tables and data directories), rounded up."""
 
 TABLE_PER_CHUNK = 1_900
-"""Of chunks of 60 words, as tools/bench/chunk_table.py finds it: text, and ids of four bytes with and without times."""
+"""For chunks of 60 words, measured by tools/bench/chunk_table.py: text, and ids of four bytes with and without
+times.
+"""
 
 AUDIO_PER_HOUR = 16000 * 2 * 3600
-"""16 kHz in 16 bits, one channel."""
+"""One channel of 16-bit samples at 16 kHz."""
 FLAC_SHARE = 0.54
-"""Measured on noise-like speech; quiet speech takes less."""
+"""Measured on noise-like speech. Quiet speech takes less space."""
 
 KEPT_LAST = 2
-"""Checkpoints of a training beside its best, as k2d/train/checkpoints.py keeps them."""
+"""The last checkpoints of a training that are kept in addition to the best ones (k2d/train/checkpoints.py)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Amounts:
-    """How much there is of everything."""
+    """The numbers that determine the disk space."""
 
     hours: float
     n_chunks: float
@@ -40,17 +42,17 @@ class Amounts:
     n_students: int
     kept_checkpoints: int
     cuts_audio: bool
-    """Chunks are put together from pieces, and written."""
+    """Whether chunks are joined from pieces, so that their audio is written."""
     keeps_encoded: bool
     n_exports: int
-    """Students times formats."""
+    """The number of students times the number of formats."""
 
 
 def disk_lines(amounts: Amounts, teacher: Shape, auxiliaries: list[Shape], step: Distillation) -> Iterator[Line]:
-    """The size of each stage's output; stages with almost none are left out."""
+    """The size of each stage's output. Stages with very small outputs are left out."""
     hours, n_chunks = amounts.hours, amounts.n_chunks
     student_bytes = 4 * step.student.parameters
-    yield Line("1 prepare: the audio itself", hours * AUDIO_PER_HOUR, "where it lies: hours × 16 kHz × 2 bytes as WAV")
+    yield Line("1 prepare: the audio itself", hours * AUDIO_PER_HOUR, "hours × 16 kHz × 2 bytes as WAV, in its place")
     models = 4 * (teacher.parameters + sum(shape.parameters for shape in auxiliaries))
     yield Line("3, 4 teacher and auxiliaries", models, "parameters × 4 bytes")
     yield Line("5 pseudo_label", hours * LABELS_PER_HOUR, "hours × 250 kB, as in the mini recipe")

@@ -1,4 +1,4 @@
-"""Hours of each stage, on the devices given; stages of a few minutes are left out."""
+"""The hours of each stage on the given devices. Stages that take a few minutes are left out."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ UNITS: Mapping[str, str] = {
     "distill": SAMPLES_PER_S,
     "decode": TIMES_REAL_TIME,
 }
-"""Stages whose throughput, of one device, can be given, and its unit."""
+"""Stages whose throughput on one device can be given as an option, with its unit."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pieces:
-    """The work of a stage: the model, the kind of work and the amount."""
+    """The models, the step and the amounts of data that determine the hours."""
 
     teacher: Shape
     auxiliaries: Mapping[str, Shape]
@@ -51,16 +51,16 @@ class Pieces:
 
 @dataclass(frozen=True, slots=True)
 class StageHours:
-    """What a stage takes."""
+    """The time that a stage takes."""
 
     stage: str
     amount: str
     throughput: float
     unit: str
     is_measured: bool
-    """Given, not estimated."""
+    """Whether the throughput was given as an option, not estimated."""
     flops: float
-    """Of a window or sample."""
+    """Operations for one window or sample."""
     share_of_peak: float
     device_hours: float
     wall_hours: float
@@ -69,7 +69,7 @@ class StageHours:
 def stage_hours(
     config: Config, pieces: Pieces, machine: Machine, n_devices: int, measured: Mapping[str, float]
 ) -> Iterator[StageHours]:
-    """The stages in their order; those of a few minutes are left out."""
+    """The stages in order, without those that take a few minutes."""
     clock = _Clock(config, pieces, machine, n_devices, measured)
     yield from clock.training("3 teacher", "teacher", config.teacher, pieces.teacher)
     for name, shape in pieces.auxiliaries.items():
@@ -100,7 +100,7 @@ class _Clock:
         return self._row(stage, verb, f"{hours:,.0f} h", times, Rate(per_s, rate.flops), hours / times, work.precision)
 
     def training(self, stage: str, verb: str, by_whom: Recogniser, shape: Shape) -> Iterator[StageHours]:
-        """Training of a model that is not a checkpoint; every sample counts as a whole window."""
+        """Training of a model that is not loaded from a checkpoint. Every sample counts as a full window."""
         if by_whom.model is None:
             return
         training, phases = by_whom.training, by_whom.training.phases.values()
@@ -120,7 +120,7 @@ class _Clock:
         return StageHours("8 select (CPU)", amount, SELECT_CHUNKS_PER_S, "pairs/s", False, 0.0, 0.0, hours, hours)
 
     def distillation(self) -> Iterator[StageHours]:
-        """All students: their steps, the encoding before, and the measurements on held-out recordings."""
+        """All students: the encoding beforehand, their steps, and the measurements on held-out recordings."""
         pieces, distill = self.pieces, self.config.distill
         n_students, step, training = len(self.config.students()), pieces.step, distill.training
         if distill.keep_encoded:
@@ -140,7 +140,7 @@ class _Clock:
             yield self.decoding("10 distill: held-out", "decode", Recogniser(), pieces.student, heldout_hours)
 
     def test_decoding(self) -> Iterator[StageHours]:
-        """Every model on the test and development sets whose length is known."""
+        """Decoding of the test and development sets of known length by every model."""
         pieces = self.pieces
         if not pieces.test_hours:
             return
@@ -162,7 +162,7 @@ class _Clock:
 
 
 def _sample_flops(phase: Phase, shape: Shape) -> int:
-    """Forward, and twice as much backward for the parts that learn; kept batches are encoded before."""
+    """The forward pass, and twice as much for the backward pass of trained parts. Kept batches are already encoded."""
     encoder, decoder = shape.encoder_flops(), shape.decoder_flops(tokens_of(shape))
     if phase.train == "encoder":
         return 3 * encoder

@@ -1,4 +1,4 @@
-"""The machines' peak figures, and the share of them that is usually reached; every figure with its source."""
+"""The peak performance of machines, and the share of it that is usually reached. Every number has its source."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ GIB = 1 << 30
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """A device. Operations are those of matrix products, without sparsity."""
+    """A device. Operations are counted in dense matrix products."""
 
     name: str
     memory_bytes: float | None
-    """None: what the machine has on which the plan is made."""
+    """None: as much as the machine has on which the plan is made."""
     flops_per_s: Mapping[str, float]
-    """By precision."""
+    """Operations per second by precision."""
     bytes_per_s: float
     source: str
     compute_share: float
-    """Of the operations, in encoders and in training."""
+    """The share of peak operations that encoders and training reach."""
     read_share: float
-    """Of the memory's speed, in decoding token by token."""
+    """The share of peak memory bandwidth that decoding token by token reaches."""
     is_gpu: bool = True
 
 
@@ -61,4 +61,4 @@ MACHINES: Mapping[str, Machine] = {
         ),
     )
 }
-"""`cpu` is one core; `--gpus` says how many."""
+"""`cpu` is one core; `--gpus` is the number of cores."""

@@ -1,4 +1,4 @@
-"""Memory of one device while it decodes or trains, line by line, and what would fit if that does not."""
+"""The memory of one device in decoding and training, line by line, and a batch that would fit if this one does not."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from k2d.objectives import CHUNK_ELEMENTS
 from k2d.plan.machines import GIB
 
 USABLE = 0.92
-"""Of a device's memory: an allocator cannot use every gap."""
+"""The share of a device's memory that can be used, because an allocator leaves gaps."""
 CUDA_BYTES = GIB
-"""Taken by CUDA's context and libraries before anything is computed."""
+"""Used by CUDA's context and libraries before any computation."""
 
 BYTES = {"fp32": 4, "bf16": 2, "fp16": 2}
 
-_MIXED = 2  # bytes of what autocast computes in
+_MIXED = 2  # bytes of a number under autocast
 _SAVED_ENCODER_LAYER = 34  # bytes per frame and feature kept for the backward pass (Korthikanti et al., 2022)
-_SAVED_DECODER_LAYER = 34 + 13  # its cross-attention is a second attention without a feed-forward
-_WORKING = 8  # copies of a layer's input that live at once without gradients; the feed-forward's middle is four
+_SAVED_DECODER_LAYER = 34 + 13  # its cross-attention is a second attention block without a feed-forward block
+_WORKING = 8  # copies of a layer's input in memory at once without gradients; the feed-forward's middle counts as four
 _LOSS_COPIES = 6  # fp32 tensors of one piece of logits: both sides, their log-probabilities, product and gradient
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """An amount, and how it is computed."""
+    """An amount, with its formula."""
 
     what: str
     amount: float
@@ -34,7 +34,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Decoding:
-    """How a model is decoded."""
+    """The model and the options of decoding that determine its memory."""
 
     shape: Shape
     batch_size: int
@@ -50,9 +50,9 @@ class Distillation:
     student: Shape
     teacher: Shape
     n_windows: int
-    """Of one backward pass on this device."""
+    """In one backward pass on this device."""
     n_tokens: int
-    """Of the longest label, which all are padded to."""
+    """In the longest label, to which all labels are padded."""
     precision: str
     freeze_encoder: bool = True
     freeze_positions: bool = False
@@ -70,7 +70,7 @@ def total(lines: Iterable[Line]) -> float:
 
 
 def decoding_lines(work: Decoding, *, on_gpu: bool) -> list[Line]:
-    """A device's memory while a batch of windows is decoded."""
+    """The memory of a device while it decodes a batch of windows."""
     shape, n_bytes, n_rows = work.shape, BYTES[work.precision], work.batch_size * work.beam
     numbers = shape.parameters + shape.fixed_numbers
     cross = 2 * work.batch_size * shape.n_decoder_layers * shape.n_frames * shape.width
@@ -86,7 +86,7 @@ def decoding_lines(work: Decoding, *, on_gpu: bool) -> list[Line]:
 
 
 def training_lines(step: Distillation, *, on_gpu: bool) -> list[Line]:
-    """A device's memory at the peak of a training step."""
+    """The memory of a device at the peak of a training step."""
     student, teacher = step.student, step.teacher
     mixed = step.precision == "bf16"
     n_bytes = BYTES[step.precision]
@@ -119,7 +119,7 @@ def _encoder_at_work(shape: Shape, n_windows: int, n_bytes: int) -> Line:
 
 
 def _kept_for_backward(step: Distillation, n_bytes: int) -> Line:
-    """Activations of what learns, halves of 16 bits as the rule has them, doubled in fp32."""
+    """Activations of the trained layers. The published rule is for numbers of 16 bits; fp32 doubles it."""
     student, scale = step.student, n_bytes / _MIXED
     n_rows = step.n_windows * step.n_tokens
     of_tokens = student.n_decoder_layers * n_rows * student.width * _SAVED_DECODER_LAYER
@@ -154,21 +154,23 @@ def fits(lines: Iterable[Line], memory_bytes: float) -> bool:
 
 
 def largest_batch(work: Decoding, memory_bytes: float, *, on_gpu: bool) -> int:
-    """The largest number of windows that fits, up to the number asked for; 0 if not even one does."""
+    """The largest number of windows that fits, up to the number asked for. 0 if not even one fits."""
     return _largest(
         work.batch_size, lambda n: fits(decoding_lines(replace(work, batch_size=n), on_gpu=on_gpu), memory_bytes)
     )
 
 
 def largest_part(step: Distillation, memory_bytes: float, *, on_gpu: bool) -> int:
-    """The most windows of one backward pass that fit, up to those asked for; 0: not even one."""
+    """The largest number of windows in a backward pass that fits, up to the number asked for. 0 if not even one
+    fits.
+    """
     return _largest(
         step.n_windows, lambda n: fits(training_lines(replace(step, n_windows=n), on_gpu=on_gpu), memory_bytes)
     )
 
 
 def _largest(most: int, is_possible: Callable[[int], bool]) -> int:
-    """The largest number up to `most` for which it is possible, where less is never harder."""
+    """The largest number up to `most` that is possible. If a number is possible, all smaller ones are."""
     low, high = 0, most
     while low < high:
         middle = (low + high + 1) // 2

@@ -1,4 +1,4 @@
-"""The paper's own figures beside this module's estimates for the same runs: how far the estimates can be trusted."""
+"""The paper's figures beside the estimates of this module for the same runs, to show how good the estimates are."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from k2d.plan.throughput import decoding_rate, distilling_rate, window_s
 _GPUS, _MACHINE = 4, MACHINES["h100"]
 _HOURS_OF_AUDIO = 60_000
 _STEPS, _BATCH = 120_000, 256
-_BATCH_OF_DECODING = 64  # the paper gives none
+_BATCH_OF_DECODING = 64  # an assumption: the paper gives no batch size
 
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """A figure of the paper beside the estimate for it."""
+    """A figure of the paper, with the estimate for it."""
 
     what: str
     paper: float
@@ -31,7 +31,7 @@ class Published:
 
 
 def against_the_paper() -> list[Published]:
-    """Sizes and hours of Tseng et al. (2024), with the default throughputs on its machine."""
+    """Sizes and hours of Tseng et al. (2024), estimated with the default throughputs for its machine."""
     teacher = published_shape("large-v2")
     student = teacher.with_decoder_layers(2)
     step = Distillation(student, teacher, _BATCH // _GPUS, 150, "bf16")

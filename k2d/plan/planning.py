@@ -1,4 +1,4 @@
-"""From a config, the shapes that it names and a machine to the whole plan, and what makes it impossible."""
+"""Make the whole plan from a config, the shapes of its models and a machine, and find what makes it impossible."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from k2d.plan.throughput import tokens_of, window_s
 from k2d.train.sharing import batch_fault, most_per_pass
 
 USUAL_HOURS = 1000.0
-"""If neither `--hours` nor the data give them."""
+"""Used if neither `--hours` nor the data give the hours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +38,11 @@ class Setup:
     machine: Machine
     n_devices: int
     memory_bytes: float
-    """Of one device; a CPU's cores share theirs."""
+    """The memory of one device. The cores of a CPU share theirs."""
     hours: float | None = None
     test_hours: float | None = None
     measured: Mapping[str, float] | None = None
-    """Throughput by stage, in place of the estimate."""
+    """Throughput by stage, to be used instead of the estimate."""
 
     @property
     def n_processes(self) -> int:
@@ -60,12 +60,12 @@ class Model:
 
 @dataclass(frozen=True, slots=True)
 class Demand:
-    """The memory that a stage wants of one device."""
+    """The memory of one device that a stage needs."""
 
     what: str
     lines: tuple[Line, ...]
     would_fit: str
-    """Empty: it fits. Otherwise what would."""
+    """A setting that would fit. Empty if this one fits."""
 
     @property
     def bytes(self) -> float:
@@ -74,7 +74,7 @@ class Demand:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What an experiment will cost."""
+    """The cost of an experiment."""
 
     setup: Setup
     hours: float
@@ -85,7 +85,7 @@ class Plan:
     stages: tuple[StageHours, ...]
     paper: tuple[Published, ...]
     faults: tuple[str, ...]
-    """Why it cannot be carried out, and what would work; empty if it can."""
+    """Why the experiment cannot be carried out, and what would work. Empty if it can."""
 
 
 def make_plan(config: Config, teacher: Shape, auxiliaries: Mapping[str, Shape], setup: Setup) -> Plan:
@@ -133,7 +133,7 @@ def make_plan(config: Config, teacher: Shape, auxiliaries: Mapping[str, Shape], 
 def distillation(config: Config, teacher: Shape, student: Shape, n_processes: int) -> Distillation:
     """The training step of one process."""
     training = config.distill.training
-    n_tokens = min(student.n_context, round(1.5 * tokens_of(student)))  # a batch is as long as its longest label
+    n_tokens = min(student.n_context, round(1.5 * tokens_of(student)))  # a batch is padded to its longest label
     return Distillation(
         student=student,
         teacher=teacher,
@@ -147,12 +147,12 @@ def distillation(config: Config, teacher: Shape, student: Shape, n_processes: in
 
 
 def _most_per_pass(steps: Steps, accumulate: int, n_processes: int) -> int:
-    """Samples in the largest backward pass; of so many processes that some would have none, as with fewer."""
+    """Samples in the largest backward pass. More processes than samples count like one process per sample."""
     return most_per_pass(steps.batch_size, min(n_processes, steps.batch_size), accumulate)
 
 
 def _sharing_faults(config: Config, n_processes: int) -> Iterator[str]:
-    """Batches that the processes cannot share."""
+    """Batch sizes that cannot be divided among the processes."""
     models = {"teacher": config.teacher, **{f"auxiliaries.{name}": each for name, each in config.auxiliaries.items()}}
     trained = {key: model.training.phases for key, model in models.items() if model.model is not None}
     batches: dict[str, Steps] = {
@@ -165,7 +165,7 @@ def _sharing_faults(config: Config, n_processes: int) -> Iterator[str]:
 
 
 def _student_layers(config: Config, teacher: Shape) -> tuple[int, list[str]]:
-    """The number of the student's decoder layers, and why it cannot have the ones asked for."""
+    """The number of the student's decoder layers, and a fault if the teacher does not have them."""
     asked, n_teacher = config.student.decoder_layers, teacher.n_decoder_layers
     if isinstance(asked, str):
         n_wanted, key, highest = config.student.n_decoder_layers, "n_decoder_layers", n_teacher
@@ -180,7 +180,7 @@ def _student_layers(config: Config, teacher: Shape) -> tuple[int, list[str]]:
 
 
 def _demands(config: Config, pieces: Pieces, setup: Setup) -> Iterator[Demand]:
-    """Every stage that could ask for more than there is."""
+    """The memory of every stage that may need more than there is."""
     decoded = {"5 pseudo_label: teacher": ("teacher", config.teacher, pieces.teacher)}
     for name, shape in pieces.auxiliaries.items():
         decoded[f"7 second_opinion: {name}"] = (f"auxiliaries.{name}", config.auxiliaries[name], shape)
@@ -192,7 +192,7 @@ def _demands(config: Config, pieces: Pieces, setup: Setup) -> Iterator[Demand]:
 
 
 def _decoding_demand(what: str, section: str, work: Decoding, setup: Setup) -> Demand:
-    """The memory of decoding; `section` is where the config has the batch that could be smaller."""
+    """The memory of decoding. `section` is the config section whose batch size could be reduced."""
     on_gpu = setup.machine.is_gpu
     lines = tuple(decoding_lines(work, on_gpu=on_gpu))
     title = f"{what}, {work.batch_size} windows in {work.precision}"
@@ -228,5 +228,5 @@ def _training_demand(config: Config, step: Distillation, setup: Setup) -> Demand
 
 def _too_much(found: float, fitting: list[str], least: float, setup: Setup) -> str:
     have = f"{USABLE * setup.memory_bytes / GIB:.1f} GiB of a {setup.machine.name}"
-    would = " or ".join(fitting) or f"no batch does; take a device with at least {least / USABLE / GIB:.1f} GiB"
+    would = " or ".join(fitting) or f"no batch size; use a device with at least {least / USABLE / GIB:.1f} GiB"
     return f"needs {found / GIB:.1f} GiB, and {have} can be used; what fits: {would}"

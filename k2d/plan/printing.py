@@ -1,4 +1,4 @@
-"""A plan as text for a terminal, and as JSON."""
+"""Print a plan as text for a terminal, or as JSON."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ _WIDTH = 120
 
 
 def as_text(plan: Plan, source: str) -> Iterator[str]:
-    """All tables, each figure with its computation."""
+    """All tables. Each number has its formula."""
     setup, machine = plan.setup, plan.setup.machine
     yield f"{source} on {_devices(setup)}"
     peak = f"{machine.flops_per_s['bf16'] / 1e12:.3g} TFLOP/s in bf16, {machine.flops_per_s['fp32'] / 1e12:.3g} in fp32"
     yield f"{machine.name}: {setup.memory_bytes / GIB:.1f} GiB, {peak}, {machine.bytes_per_s / 1e12:.3g} TB/s"
     yield f"({machine.source})"
-    known = "" if setup.hours is not None else " (neither --hours nor the data says; as an example)"
+    known = "" if setup.hours is not None else " (an example: neither --hours nor the data give the hours)"
     yield f"{plan.hours:,.0f} h of audio{known}, {plan.n_chunks:,.0f} chunks if all are kept"
     yield from _section("millions of parameters", _parameters(plan))
     for demand in plan.memory:
@@ -39,7 +39,7 @@ def as_text(plan: Plan, source: str) -> Iterator[str]:
 
 
 def as_json(plan: Plan, source: str) -> str:
-    """Everything, in bytes, seconds⁻¹ and hours."""
+    """All numbers, in bytes, seconds⁻¹ and hours."""
     record = {
         "config": source,
         "machine": asdict(plan.setup.machine),
@@ -121,15 +121,15 @@ def _assumptions(plan: Plan) -> Iterator[str]:
     """The assumptions behind the hours."""
     machine = plan.setup.machine
     yield ""
-    yield "estimates, unless given by --throughput; a throughput that was measured is worth more"
+    yield "the hours are estimates, unless --throughput gives a measured value; measure it if you can"
     sources = [SHARES_SOURCE["compute"], SHARES_SOURCE["read"]] if machine.is_gpu else [SHARES_SOURCE["cpu"]] * 2
     points = [
-        f"{TOKENS_PER_S:g} tokens per second of speech; windows move on by {FILLED:.0%} of their length, and chunks "
-        "are as full",
+        f"{TOKENS_PER_S:g} tokens per second of speech; decoding moves on by {FILLED:.0%} of a window, and chunks fill "
+        "the same share",
         f"encoders and training at {machine.compute_share:.0%} of peak: {sources[0]}",
         f"decoding token by token at {machine.read_share:.0%} of the memory's speed: {sources[1]}",
-        "what a step takes beside arithmetic and reading (launches, Python, audio) is not counted: small models on a "
-        "GPU are slower than this",
+        "time for anything but arithmetic and reading (launches, Python, audio) is not counted: small models on a GPU "
+        "are slower than this",
     ]
     for point in points:
         yield from textwrap.wrap(point, _WIDTH, initial_indent="- ", subsequent_indent="  ")

@@ -1,4 +1,4 @@
-"""The shapes of the recognisers that a config names, from names, headers and configs, without the weights."""
+"""Read the shapes of the recognisers in a config from names, headers and model configs, without loading weights."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from k2d.models.shape import Shape
 
 
 def shape_of(key: str, recogniser: Recogniser, config: Config) -> Shape:
-    """The shape of a teacher or an auxiliary; `key` is its section of the config."""
+    """The shape of a teacher or an auxiliary. `key` is its section of the config."""
     family = FAMILIES[recogniser.family]
     named = recogniser.checkpoint or recogniser.model
     if named is None:
-        raise UsageError(f"{key}: expected {key}.model or {key}.checkpoint, found neither; name what is to be planned")
+        raise UsageError(f"{key}: expected {key}.model or {key}.checkpoint, found neither; name the model to plan with")
     path = Path(named) if named in family.published else PROJECT_ROOT / named
     if named not in family.published and not path.exists():
         field = "checkpoint" if recogniser.checkpoint else "model"
-        raise UsageError(f"{key}.{field}: found {named!r}, expected {family.checkpoints} that is there")
+        raise UsageError(f"{key}.{field}: found {named!r}, expected {family.checkpoints} that exists")
     return family.shape(path, config.tokens.vocab_size)

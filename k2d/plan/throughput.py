@@ -1,4 +1,4 @@
-"""How fast a device works, from the operations and bytes of the work and the share of the peak that is reached."""
+"""The speed of a device, from the operations and bytes of the work and the share of the peak that is reached."""
 
 from __future__ import annotations
 
@@ -9,39 +9,39 @@ from k2d.plan.machines import Machine
 from k2d.plan.memory import BYTES, Decoding, Distillation
 
 TOKENS_PER_S = 5.0
-"""Of speech, timestamps included: 150 in a window of 30 s."""
+"""Of speech, including timestamps: 150 tokens in a window of 30 s."""
 FILLED = 0.9
-"""Share of a window by which decoding moves on, and of a chunk that is speech: 27 s of 30."""
+"""The share of a window by which decoding moves on, and the share of a chunk that is speech: 27 s of 30."""
 
 SELECT_CHUNKS_PER_S = 5200.0
-"""Distances of unseen chunks on one core (tools/bench/distances.py)."""
+"""Chunks per second on one core, if their distances are not cached (tools/bench/distances.py)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """How fast one device works."""
+    """The speed of one device."""
 
     per_s: float
-    """Windows, or samples."""
+    """Windows or samples per second."""
     flops: float
-    """Of one."""
+    """Operations for one window or sample."""
 
     def share_of_peak(self, machine: Machine, precision: str) -> float:
         return self.per_s * self.flops / machine.flops_per_s[precision]
 
 
 def tokens_of(shape: Shape) -> int:
-    """Of a usual window."""
+    """The number of tokens in a usual window."""
     return round(TOKENS_PER_S * shape.window_s)
 
 
 def window_s(shape: Shape) -> float:
-    """Speech that one window is good for."""
+    """The seconds of speech by which decoding moves on."""
     return FILLED * shape.window_s
 
 
 def decoding_rate(work: Decoding, machine: Machine, *, by_ctc: bool = False) -> Rate:
-    """Windows per second: the encoder is bound by operations, a step of the decoder by reading or by operations."""
+    """Windows per second. The encoder is limited by operations; a decoder step by memory bandwidth or operations."""
     shape, n_tokens = work.shape, tokens_of(work.shape)
     compute = machine.compute_share * machine.flops_per_s[work.precision]
     encoder_s = shape.encoder_flops() / compute
@@ -53,7 +53,7 @@ def decoding_rate(work: Decoding, machine: Machine, *, by_ctc: bool = False) -> 
 
 
 def bytes_per_step(work: Decoding) -> float:
-    """What a step of the decoder reads for one window: its share of the weights, and all keys and values."""
+    """The bytes that a decoder step reads for one window: its share of the weights, and all keys and values."""
     shape = work.shape
     per_place = 2 * shape.n_decoder_layers * shape.width
     kept = per_place * (shape.n_frames + work.beam * tokens_of(shape) / 2)
@@ -61,7 +61,9 @@ def bytes_per_step(work: Decoding) -> float:
 
 
 def sample_flops(step: Distillation) -> int:
-    """Of one window: both decoders forward, the encoder once, and twice as much backward for what learns."""
+    """Operations for one window: the encoder and both decoders forward, and twice as much backward for trained
+    parts.
+    """
     n_tokens = tokens_of(step.student)
     student, teacher = step.student.decoder_flops(n_tokens), step.teacher.decoder_flops(n_tokens)
     encoder = 0 if step.keep_encoded else step.teacher.encoder_flops()

@@ -118,22 +118,22 @@ def segment_differences(n_ref: int, first: Sequence[Edit], second: Sequence[Edit
     A segment is bounded by the utterance's ends and by two or more tokens in a row that both systems have right.
     """
     # Insertions lie between reference tokens, so the gaps have places of their own and never shift the tokens.
-    errors = [0] * (2 * n_ref + 1)  # gap, token, gap, token, …, gap
-    change = list(errors)
+    n_places = 2 * n_ref + 1  # gap, token, gap, token, …, gap
+    is_wrong, change = [False] * n_places, [0] * n_places
     for found, sign in ((first, -1), (second, 1)):
         for kind, ref_at, _ in found:
             at = 2 * ref_at + (kind != "i")
-            errors[at] += 1
+            is_wrong[at] = True
             change[at] += sign
-    return _bounded_sums(errors, change)
+    return _bounded_sums(is_wrong, change)
 
 
-def _bounded_sums(errors: Sequence[int], change: Sequence[int]) -> list[int]:
+def _bounded_sums(is_wrong: Sequence[bool], change: Sequence[int]) -> list[int]:
     # The test takes segments to be independent. Two correct tokens in a row are the border that NIST's sc_stats uses.
     sums: list[int] = []
     n_right, is_open = 0, False
-    for at, n_errors in enumerate(errors):
-        if n_errors:
+    for at, wrong in enumerate(is_wrong):
+        if wrong:
             if not is_open:
                 sums.append(0)
             sums[-1] += change[at]

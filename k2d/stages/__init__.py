@@ -1,1 +1,1 @@
-"""The verbs: one file each, a thin shell that reads, calls the pure part and writes."""
+"""The stages, one file each. A stage reads files, calls functions of other rooms and writes files."""

@@ -1,4 +1,4 @@
-"""Stage 4: the auxiliaries, small recognisers that give second opinions, trained on labelled data or taken ready."""
+"""Stage 4: make the auxiliaries, small recognisers for second opinions: train them, or load their checkpoints."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ VERSION = TRAINING_VERSION
 
 
 def units(job: Job) -> list[Unit[TeacherOrAuxiliary]]:
-    """One for each, in the order of the config."""
+    """One unit for each auxiliary, in the order of the config."""
     auxiliaries = job.config.auxiliaries
     if TEACHER in auxiliaries:
         raise UsageError(f"auxiliaries.{TEACHER}: this name is the teacher's; give the auxiliary another")

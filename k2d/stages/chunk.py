@@ -1,7 +1,7 @@
-"""Stage 6: the teacher's segments of long recordings become training chunks, a Kaldi directory for each split.
+"""Stage 6: make training chunks of the teacher's segments of long recordings, a Kaldi directory for each split.
 
-Chunks are lines in `segments` over the original recordings; only `chunk.duration: sum`, which cuts silence out, has
-audio of its own. Any number of recordings passes through in bounded memory.
+Chunks are lines in `segments` over the original recordings. Only `chunk.duration: sum`, which cuts silence out, writes
+audio. Any number of recordings is processed in bounded memory.
 """
 
 from __future__ import annotations
@@ -41,16 +41,16 @@ from k2d.select.chunk_reader import COURSES, LOGPROBS
 
 VERSION = 1
 
-AUDIO = "audio"  # of `sum`
-AS_HEARD = "as the teacher heard it"
+AUDIO = "audio"  # only with `sum`
+AS_HEARD = "as the teacher heard it"  # a value in stamps
 READINGS: dict[Duration, str] = {
     "span": "our reading of the paper: last end minus first start",
-    "sum": "the paper's letter: the durations of the segments summed, what lies between them cut out",
-    "authors": "the authors' code: windows of the clock; but the last one of a recording is written too",
-    "window": "windows of the clock, the label of what is cut off at the end written as far as it is heard",
+    "sum": "the paper's words: the summed durations of the segments; the gaps between them are cut out",
+    "authors": "the authors' code: fixed windows; but the last window of a recording is written, too",
+    "window": "fixed windows; of a segment that is cut off, the words before the cut are written",
 }
 
-_ROWS, _REJECTED, _DURATIONS = "rows", "rejected", "durations"  # spooled, as are LOGPROBS and SOURCES
+_ROWS, _REJECTED, _DURATIONS = "rows", "rejected", "durations"  # temporary files, like LOGPROBS and SOURCES
 
 log = logging.getLogger("k2d")
 
@@ -65,12 +65,12 @@ class Chunking:
     split: str
     duration: Duration
     max_s: float | None
-    """None: the teacher's window, which is not known before stage 5 has run."""
+    """None: the teacher's window, which is unknown before stage 5 has run."""
     is_language_guessed: bool
 
     @property
     def is_cut(self) -> bool:
-        """Whether chunks have audio of their own, and the table of what it was cut from."""
+        """Whether chunks have audio of their own, and a table of its sources."""
         return self.duration == "sum"
 
     @property
@@ -85,7 +85,7 @@ class Chunking:
 
 
 def units(job: Job) -> list[Unit[Chunking]]:
-    """A split of long recordings is a unit."""
+    """Each split of long recordings is a unit."""
     return [_unit(split, job) for split in job.config.corpora.unlabelled]
 
 
@@ -94,7 +94,7 @@ def _unit(split: str, job: Job) -> Unit[Chunking]:
     record, courses = pseudo / RECORD, data / COURSES
     inputs = [pseudo / HYPOTHESES, data / "wav.scp", *([courses] if courses.exists() else [])]
     chunk, max_s = job.config.chunk, job.config.chunk.max_s
-    if record.exists():  # how long decoding took stands in it too, and decides nothing here
+    if record.exists():  # it is not an input, because it also has the time of decoding
         max_s = _max_s(record, job)
     else:
         inputs.append(record)
@@ -103,7 +103,7 @@ def _unit(split: str, job: Job) -> Unit[Chunking]:
 
 
 def _max_s(record: Path, job: Job) -> float:
-    """What the config asks for, or the teacher's window: no chunk can be longer than that."""
+    """The length in the config, or the teacher's window, which is the upper limit."""
     try:
         window_s = float(json.loads(record.read_text(encoding="utf-8"))["window_s"])
     except (ValueError, KeyError, TypeError) as error:
@@ -129,7 +129,7 @@ def make(unit: Unit[Chunking], job: Job, folder: Path) -> Counts:
         reasons = dict(check_bad(folder, split, tally.n_segments, job.config.max_bad))
         counts = Counts(tally.n_segments, tally.n_kept, reasons, "segments")
         if not tally.n_chunks:
-            raise K2DError(f"{split}: there is nothing to make a chunk of: {counts}; look at what stage 5 wrote")
+            raise K2DError(f"{split}: found no segment to make a chunk of: {counts}; look at the output of stage 5")
         _write_tables(folder, scratch)
         _write_courses(folder, job.layout.split(split) / COURSES, scratch)
     write_text(folder / RECORD, json.dumps(_record(unit, tally, reasons), ensure_ascii=False, indent=1) + "\n")
@@ -143,7 +143,7 @@ def _record(unit: Unit[Chunking], tally: Tally, reasons: dict[str, int]) -> dict
 
 
 def _known_max_s(chunking: Chunking) -> float:
-    assert chunking.max_s is not None, "the record of stage 5 is an input: without it nothing is made"
+    assert chunking.max_s is not None, "the record of stage 5 is an input of this stage"
     return chunking.max_s
 
 
@@ -166,15 +166,15 @@ def _hypotheses_with_audio(path: Path, data: Path) -> Iterator[tuple[Hypothesis,
         while recording is not None and recording.id < hypothesis.recording_id:
             recording = next(recordings, None)
         if recording is None or recording.id != hypothesis.recording_id:
-            message = f"{shown(path)}: {hypothesis.recording_id!r} is no recording of {shown(data / 'wav.scp')}"
+            message = f"{shown(path)}: {hypothesis.recording_id!r} is not a recording in {shown(data / 'wav.scp')}"
             raise K2DError(f"{message}; run stage 5 (pseudo_label) again on these data")
         yield hypothesis, recording.audio
 
 
 def _with_audio(labelled: Iterable[Labelled], folder: Path, split: str, nj: int) -> Iterator[Labelled]:
-    """Write the audio of the chunks; a recording that is damaged loses all of its segments.
+    """Write the audio of the chunks. If a recording is damaged, all of its segments are rejected.
 
-    A recording that the machine fails at, or that is not there any more, does not: K2DError names it.
+    If the machine fails at a recording, or if the recording is missing, K2DError names it.
     """
     outcomes = run_each_twice(
         cut,
@@ -196,11 +196,11 @@ def _without_chunks(outcome: Outcome[Cutting, None]) -> Labelled:
     return replace(labelled, packed=Packed((), tuple(rejected), 0))
 
 
-# --- spool and tables ---
+# --- temporary files and tables ---
 
 
 def _spool(found: Iterable[Labelled], unit: Unit[Chunking], tally: Tally, scratch: Path) -> None:
-    """Write down, recording by recording, what the tables are made from: there may be millions of chunks."""
+    """Write the contents of the tables to temporary files, because there may be millions of chunks."""
     with ExitStack() as stack:
         names = (_ROWS, _REJECTED, _DURATIONS, LOGPROBS, SOURCES)
         files = {n: stack.enter_context((scratch / n).open("w", encoding="utf-8", newline="\n")) for n in names}
@@ -219,7 +219,7 @@ def _spool(found: Iterable[Labelled], unit: Unit[Chunking], tally: Tally, scratc
 
 
 def _utterances(labelled: Labelled, unit: Unit[Chunking]) -> Iterator[Utterance]:
-    """The chunks as rows of a data directory; the speaker is the recording. A guessed language is written."""
+    """The chunks as rows of a data directory. The speaker is the recording. A guessed language is written."""
     is_cut, is_guessed = unit.content.is_cut, unit.content.is_language_guessed
     for chunk in labelled.packed.chunks:
         if is_cut:
@@ -232,7 +232,7 @@ def _utterances(labelled: Labelled, unit: Unit[Chunking]) -> Iterator[Utterance]
 
 
 def _durations(labelled: Labelled, rows: list[Utterance]) -> Iterator[str]:
-    """Recordings of the chunks' directory (which are the chunks themselves, where each has its own audio)."""
+    """The durations of the directory's recordings. If chunks have audio of their own, they are its recordings."""
     if rows and rows[0].start_s is not None:
         yield f"{labelled.hypothesis.recording_id} {labelled.hypothesis.duration_s}"
     else:

@@ -1,6 +1,6 @@
-"""Stage 11: every model decodes every test and dev set, long-form; then their speeds are measured on the test sets.
+"""Stage 11: decode every test and dev set with every model; then measure the models' speeds on the test sets.
 
-Students of further seeds are not timed: they are the first one's network with other weights.
+Students of further seeds are not timed: they have the same network as the first one, with other weights.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Hypotheses:
 
 
 def units(job: Job) -> list[Unit[Hypotheses | SpeedRace]]:
-    """A model on a set is a unit, and so is the race of all models on a test set."""
+    """Each model on each set is a unit, and the race of all models on a test set is one."""
     asked = sets(job)
     if not asked:
         log.info("nothing to decode: no set has the role dev, in_domain or out_domain (corpora)")
@@ -50,7 +50,7 @@ def units(job: Job) -> list[Unit[Hypotheses | SpeedRace]]:
     found = models(job)
     students = job.config.students()
     if students and not set(students) & set(found):
-        log.info("no student is trained yet: the teacher and the auxiliaries alone are decoded")
+        log.info("no student has been trained yet: only the teacher and the auxiliaries are decoded")
     decode_jobs = {model: plan_long_recordings(*row, job) for model, row in found.items()}
     decoded = [_unit(model, decode_job, split, job) for model, decode_job in decode_jobs.items() for split in asked]
     tests = [split for split, role in asked.items() if role in TEST_ROLES] if job.config.score.speed_runs else []
@@ -58,7 +58,9 @@ def units(job: Job) -> list[Unit[Hypotheses | SpeedRace]]:
 
 
 def models(job: Job) -> dict[str, tuple[str, Recogniser]]:
-    """The rows that are to be decoded: the model and how. Students as their teacher, once any is trained."""
+    """The systems to decode, with model and settings. Students have the teacher's settings; all join once one
+    exists.
+    """
     config = job.config
     trained = {TEACHER: config.teacher, **config.auxiliaries}
     rows = {name: (name, recogniser) for name, recogniser in trained.items()}
@@ -72,7 +74,7 @@ def models(job: Job) -> dict[str, tuple[str, Recogniser]]:
 
 
 def sets(job: Job) -> dict[str, str]:
-    """The dev and test sets with their roles; a corpus that the config does not know joins as out_domain."""
+    """The dev and test sets with their roles. A corpus that is not in the config is out_domain."""
     named = {split: role for split, role in job.config.corpora.roles().items() if role in SCORED_ROLES}
     if job.corpus is None:
         return named
@@ -90,7 +92,7 @@ def _unit(model: str, decode_job: DecodeJob, split: str, job: Job) -> Unit[Hypot
 
 
 def _timed(decode_jobs: dict[str, DecodeJob], job: Job) -> dict[str, DecodeJob]:
-    """The models to time: of each student, the first seed."""
+    """The models to time. Of each student, only the first seed is timed."""
     first, students = job.config.distill.seeds[0], job.config.students()
     return {
         model: decode_job
@@ -100,7 +102,7 @@ def _timed(decode_jobs: dict[str, DecodeJob], job: Job) -> dict[str, DecodeJob]:
 
 
 def make(unit: Unit[Hypotheses | SpeedRace], job: Job, folder: Path) -> Counts:
-    """Decode a set by a model, or time all models on a stretch of it, alone on the machine."""
+    """Decode a set with a model, or time all models on a stretch of it with no other worker running."""
     if isinstance(unit.content, SpeedRace):
         return make_speed(unit.content, job, folder)
     recordings = read_recordings(job.layout.split(unit.content.set))

@@ -17,7 +17,7 @@ from k2d.train.sharing import check_batch
 
 VERSION = 2
 
-_NOT_DECIDING = ("batch_size", "beam", "ctc_rows")  # of how checkpoints are decoded
+_NOT_DECIDING = ("batch_size", "beam", "ctc_rows")  # settings that do not affect how checkpoints are decoded
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,11 +25,11 @@ class TrainedSystem:
     """A student or a control, trained with one seed."""
 
     name: str
-    """The method, or the control."""
+    """The name of the method or of the control."""
     seed: int
     config: Config
     pool_phase: Mapping[str, Any] | None
-    """What a control takes over from the teacher's training; None for a student."""
+    """The settings that a control takes from the teacher's training. None for a student."""
 
     @property
     def kind(self) -> TrainingKind:
@@ -80,15 +80,15 @@ def _unit(name: str, seed: int, job: Job) -> Unit[TrainedSystem]:
             raise UsageError(f"distill.controls: {name} learns from labelled data; name a split in corpora.labelled")
     else:
         data = [layout.selection(name)]
-    pseudo = [layout.pseudo_labels(split) for split in config.corpora.unlabelled]  # the held-out recordings' text
+    pseudo = [layout.pseudo_labels(split) for split in config.corpora.unlabelled]  # the held-out recordings' labels
     models = [layout.model(TEACHER), *([] if system.kind is TrainingKind.TEACHER_MORE else [layout.model(STUDENT)])]
     return Unit(layout.model(system.model), system, (*models, *data, *pseudo), added=frozenset({"pool_phase"}))
 
 
 def make(unit: Unit[TrainedSystem], job: Job, folder: Path) -> Counts:
-    """Train one student."""
+    """Train one student or control."""
     system = unit.content
-    splits = sorted(job.config.corpora.unlabelled)  # the recipe does not hold in which order the config names them
+    splits = sorted(job.config.corpora.unlabelled)  # the order in the config is not part of the recipe
     kept = {split: job.layout.kept(system.name, split) for split in splits}
     recipe = recipe_of("distill", VERSION, unit, job)
     return train_student_or_control(system.kind, system.model, system.seed, kept, recipe, job, folder)

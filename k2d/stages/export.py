@@ -1,4 +1,4 @@
-"""Stage 14: students are exported in the formats that other libraries load, each with a model card."""
+"""Stage 14: export students in the formats of other libraries, each with a model card."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ log = logging.getLogger("k2d")
 
 @dataclass(frozen=True, slots=True)
 class ExportedStudent:
-    """A student in a format of another library."""
+    """A student in the format of another library."""
 
     student: str
     form: str
@@ -51,21 +51,21 @@ class ExportedStudent:
 
 
 def units(job: Job) -> list[Unit[ExportedStudent]]:
-    """A student in a format is a unit."""
+    """Each student in each format is a unit."""
     students = job.config.exported()
     if not students:
-        log.info("there is no student to hand out: select.methods names none")
+        log.info("there is no student to export: select.methods is empty")
     return [_unit(name, form, job) for name in students for form in job.config.export_formats()]
 
 
 def _unit(name: str, form: str, job: Job) -> Unit[ExportedStudent]:
     inputs = (job.layout.model(name), *_records(name, job.layout), *_corpus_cards(job).values())
     content = ExportedStudent(name, form, job.config)
-    return Unit(job.layout.export(name, form), content, inputs, is_disposable=True)  # new scores make a new card
+    return Unit(job.layout.export(name, form), content, inputs, is_disposable=True)  # new scores change the card
 
 
 def _records(name: str, layout: Layout) -> list[Path]:
-    """What the card is filled from, as far as it is there."""
+    """The existing files with the contents of the model card."""
     method, exp = stored.method_of(name), layout.exp
     of_models = [path for path in stored.score_files(exp) if path.relative_to(exp).parts[1] in (TEACHER, name)]
     selections = [path for path in stored.selection_files(exp) if path.parent.name == method]
@@ -90,7 +90,7 @@ def make(unit: Unit[ExportedStudent], job: Job, folder: Path) -> Counts:
 
 
 def _loaded_back(unit: Unit[ExportedStudent], request: ExportRequest, folder: Path, job: Job) -> Agreement | None:
-    """Compare the logits of the format's library with those here; None, with a log line, without such a library."""
+    """Compare the logits of the format's library with ours. None, with a log line, if the library is not installed."""
     from k2d.export.formats import FORMATS
     from k2d.models.parity_check import make_probe, probe_logits
     from k2d.models.registry import load_recogniser

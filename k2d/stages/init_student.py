@@ -1,4 +1,4 @@
-"""Stage 9: the student as it begins: the teacher's encoder, and a few layers of its decoder."""
+"""Stage 9: initialise the student with the teacher's encoder and a few layers of its decoder."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ log = logging.getLogger("k2d")
 
 
 def units(job: Job) -> list[Unit[Settings]]:
-    """One student, from which all methods begin."""
+    """One student, with which all methods start."""
     student, teacher = job.config.student, job.config.teacher
     rule = student.decoder_layers
     settings = {
@@ -37,7 +37,7 @@ def units(job: Job) -> list[Unit[Settings]]:
 
 
 def make(unit: Unit[Settings], job: Job, folder: Path) -> Counts:
-    """Cut the student out of the teacher, see that the cutting is right, and write its folder."""
+    """Make the student from the teacher's layers, check that the copy is exact, and write its folder."""
     from k2d.models.registry import load_recogniser
     from k2d.models.student import Shrinkable, chosen_layers, shrink
 
@@ -58,7 +58,7 @@ def make(unit: Unit[Settings], job: Job, folder: Path) -> Counts:
 
 
 def _check_cutting(teacher: Shrinkable) -> None:
-    """A student with all layers is the teacher, to the last bit; or the cutting is wrong, and all students with it."""
+    """A student with all layers must equal the teacher bit by bit. Otherwise the copy of layers is wrong."""
     import torch
 
     from k2d.models.parity_check import make_probe, probe_logits
@@ -71,12 +71,12 @@ def _check_cutting(teacher: Shrinkable) -> None:
         far = float((ours - theirs).abs().max())
         raise K2DError(
             f"student: with all the teacher's layers it gives other logits (by up to {far:.2g}); the teacher's folder "
-            "holds something that its student would not take over"
+            "contains something that its student does not take over"
         )
 
 
 def table(parts: Mapping[str, Mapping[str, int]], *, is_encoder_frozen: bool) -> list[str]:
-    """Parameters of teacher and student by part, in lines."""
+    """A table of the parameters of teacher and student by part."""
     names = list(dict.fromkeys([*parts["teacher"], *parts["student"]]))
     rows = [["part", "teacher", "student", "ratio", ""]]
     for name in names:

@@ -1,4 +1,4 @@
-"""Stage 1: corpora under egs/ become Kaldi data directories, checked, under data/<corpus>/<split>/."""
+"""Stage 1: make Kaldi data directories of the corpora under egs/, and check them: data/<corpus>/<split>/."""
 
 from __future__ import annotations
 
@@ -43,11 +43,11 @@ class PreparedCorpus:
     corpus: Corpus
     root: Path
     options: Any
-    """The options of the corpus's recipe, None if it has none."""
+    """The options of the corpus's recipe. None if it has none."""
     recipe: str
     """The digest of the recipe's code."""
     inventory: Mapping[str, Any]
-    """What lies in the raw corpus."""
+    """The present content of the raw corpus."""
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -61,7 +61,7 @@ class PreparedCorpus:
 
 
 def units(job: Job) -> list[Unit[PreparedCorpus]]:
-    """A corpus is a unit: its splits are made together. The faults of all corpora are raised together."""
+    """Each corpus is a unit: its splits are made together. The faults of all corpora are raised together."""
     found, faults = [], []
     for name in [job.corpus] if job.corpus else job.config.corpora.names():
         try:
@@ -83,20 +83,20 @@ def _unit(corpus: Corpus, job: Job) -> Unit[PreparedCorpus]:
 
 
 def _recipe(corpus: Corpus, made: Path) -> str:
-    """The digest of the recipe, or the one of an earlier version if that is in the stamp and means the same recipe.
+    """The digest of the recipe, or the digest in the stamp if it is of an earlier version of the same recipe.
 
-    A digest by bytes says nothing of the readers (`k2d/data/raw`) that made the data.
+    A digest of bytes does not cover the readers (`k2d/data/raw`) that made the data.
     """
     try:
         stamp = read_stamp(made)
-    except K2DError:  # raised when the unit's status is read
+    except K2DError:  # also raised when the unit's status is read
         stamp = None
     stamped = stamp.recipe.settings.get("recipe") if stamp is not None else None
     return stamped if stamped in corpus.former_codes() else corpus.code()
 
 
 def make(unit: Unit[PreparedCorpus], job: Job, folder: Path) -> Counts:
-    """Prepare one corpus: its rows are spooled by split, then each split is probed, written and checked."""
+    """Prepare one corpus: write its rows to a file per split, then check the audio and write each split."""
     corpus, root, options = unit.content.corpus, unit.content.root, unit.content.options
     with tempfile.TemporaryDirectory(prefix=".spool-", dir=folder) as spool:
         _spool(corpus.rows(root, options, job.nj, corpus.store(job.layout.data)), Path(spool))
@@ -112,7 +112,7 @@ def make(unit: Unit[PreparedCorpus], job: Job, folder: Path) -> Counts:
 
 
 def _refuse_lacking(corpus: str, given: list[str], job: Job) -> None:
-    """Tell now, not days later, that a split which the experiment counts on is not there."""
+    """Raise now if a split that the experiment needs is missing, not days later."""
     roles = job.config.corpora.roles()
     lacking = [name for name in roles if name.startswith(f"{corpus}/") and name.partition("/")[2] not in given]
     if lacking:
@@ -122,7 +122,7 @@ def _refuse_lacking(corpus: str, given: list[str], job: Job) -> None:
         words = " ".join(f"corpora.{role}=[{','.join(names)}]" for role, names in rest.items())
         raise K2DError(
             f"the config names {', '.join(lacking)}, and egs/{corpus} gave only {', '.join(given)}; "
-            f"egs/{corpus}/README.md says what makes a split; to go on without it: {words}"
+            f"egs/{corpus}/README.md describes how splits are made; to continue without it: {words}"
         )
 
 
@@ -134,7 +134,7 @@ def sum_counts(counts: list[Counts]) -> Counts:
 
 
 def _spool(rows: Iterator[tuple[str, Utterance]], spool: Path) -> None:
-    """Write rows as they come into a file per split: a corpus need not fit in memory."""
+    """Write rows to a file per split as they come, because a corpus may not fit in memory."""
     files: dict[str, Any] = {}
     try:
         for split, row in rows:
@@ -142,7 +142,7 @@ def _spool(rows: Iterator[tuple[str, Utterance]], spool: Path) -> None:
                 if not split.replace("_", "").replace("-", "").isalnum():
                     raise K2DError(f"prepare.py gave the split {split!r}; use letters, digits, _ and -")
                 files[split] = (spool / split).open("w", encoding="utf-8", newline="\n")
-            # Audio inside the project is named from its root, so that the project can be moved.
+            # Audio inside the project is named relative to its root, so that the project can be moved.
             movable = replace(row, audio=row.audio.removeprefix(f"{PROJECT_ROOT}/"))
             files[split].write(json.dumps(asdict(movable), ensure_ascii=False) + "\n")
     finally:
@@ -155,7 +155,7 @@ def _spooled(path: Path) -> Iterator[Utterance]:
 
 
 def _make_split(folder: Path, spool: Path, job: Job) -> Counts:
-    """One data directory: rows of unusable recordings are set aside, the rest written and checked."""
+    """Write one data directory. Rows of unusable recordings are rejected, the others written and checked."""
     scratch = spool.with_name(f"{spool.name}.scratch")
     scratch.mkdir()
     probed = _probe(spool, scratch, job)
@@ -163,11 +163,14 @@ def _make_split(folder: Path, spool: Path, job: Job) -> Counts:
     lost = (row for row in _spooled(spool) if row.recording_id in probed.bad)
     n_in = sum(1 for _ in _spooled(spool))
     write_rejected(scratch, (replace(probed.bad[row.recording_id], id=row.id) for row in lost))
-    check_bad(scratch, folder.name, n_in, job.config.max_bad)  # before a directory that might be left with nothing
+    check_bad(scratch, folder.name, n_in, job.config.max_bad)  # first, because no row might be left
     try:
         write_datadir(folder, good, durations_s=probed.durations_s())
     except InvalidData as error:
-        lines = [f"{folder.name}: what prepare.py gave for this split makes no data directory:", *error.report.lines()]
+        lines = [
+            f"{folder.name}: the rows of prepare.py for this split are not a data directory:",
+            *error.report.lines(),
+        ]
         raise K2DError("\n".join(lines)) from error
     if (scratch / REJECTED).exists():
         shutil.move(scratch / REJECTED, folder / REJECTED)
@@ -183,7 +186,7 @@ def _probe(spool: Path, scratch: Path, job: Job) -> Probed:
     recordings = scratch / "recordings"
     with recordings.open("w", encoding="utf-8") as file:
         file.writelines(f"{line}\n" for line, _ in groupby(pairs))
-    return probe_recordings(recordings, scratch, nj=job.nj, label=f"{spool.name}: looking at the audio")
+    return probe_recordings(recordings, scratch, nj=job.nj, label=f"{spool.name}: checking the audio")
 
 
 def _write_tables(rows: Iterator[tuple[str, str, str, str]], folder: Path) -> None:
@@ -201,23 +204,23 @@ def _write_tables(rows: Iterator[tuple[str, str, str, str]], folder: Path) -> No
 
 
 def _compare(corpus: Corpus, expected: Any, folder: Path, counts: dict[str, Counts], go_on: bool) -> None:
-    """Hold what was prepared against what corpus.yaml promises."""
+    """Compare the prepared data with the expected numbers in corpus.yaml."""
     if expected is None:
         return
     found = {name: (counts[name].kept, hours_of(folder / name)) for name in counts}
-    problems = [f"{name}: is not there" for name in expected if name not in found]
+    problems = [f"{name}: is missing" for name in expected if name not in found]
     problems += [f"{name}: was not expected" for name in found if name not in expected]
     for name in [name for name in expected if name in found]:
         if problem := expected[name].problem(*found[name]):
             problems.append(f"{name}: {problem}")
     if not problems:
         return
-    text = "\n  ".join([f"egs/{corpus.name}/corpus.yaml promises something else than was found:", *problems])
+    text = "\n  ".join([f"egs/{corpus.name}/corpus.yaml expects other numbers than were found:", *problems])
     if not go_on:
-        raise K2DError(f"{text}\nis the raw corpus whole? To go on all the same: --allow-count-mismatch")
+        raise K2DError(f"{text}\nis the raw corpus complete? To continue anyway: --allow-count-mismatch")
     log.warning("%s", text)
 
 
 def hours_of(folder: Path) -> float:
-    """Hours of speech in a data directory, by utt2dur."""
+    """The hours of speech in a data directory, by utt2dur."""
     return sum(float(line.partition(" ")[2]) for line in read_lines(folder / "utt2dur")) / 3600

@@ -1,4 +1,4 @@
-"""Stage 5: the teacher transcribes the long recordings, with timestamps."""
+"""Stage 5: decode the long recordings with the teacher, with timestamps."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Stage 13: scores and selection records become RESULTS.md and report.html. From stored files only."""
+"""Stage 13: write RESULTS.md and report.html from stored scores and selection records."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from k2d.text.tokenise import token_texts
 VERSION = 2
 PAGE = "report.html"
 
-# The results that a report stands on.
+# The results on which a report is based.
 _RESULTS = (
     stored.score_files,
     stored.speed_files,
@@ -42,13 +42,13 @@ log = logging.getLogger("k2d")
 
 
 def units(job: Job) -> list[Unit[Settings]]:
-    """The report is one folder, made anew when any result behind it is another."""
+    """The report is one folder. It is made again when any result behind it changes."""
     files = sorted(chain.from_iterable(find(job.layout.exp) for find in _RESULTS))
     return [Unit(job.layout.report, Settings(_settings(job)), tuple(files), is_disposable=True)]
 
 
 def _settings(job: Job) -> dict[str, Any]:
-    """What decides the report beside the results: which systems and sets are asked for, in which order."""
+    """What determines the report besides the results: the systems and sets of the config, in order."""
     config = job.config
     return {
         "report": settings_of(config.report),

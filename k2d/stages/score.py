@@ -1,4 +1,4 @@
-"""Stage 12: hypotheses are held against references, and the selection's distances against the truth."""
+"""Stage 12: compare hypotheses with references, and the distances of selection with the truth."""
 
 from __future__ import annotations
 
@@ -48,12 +48,12 @@ class SystemScore:
     role: str
     config: Config
     decode: str
-    """How the set was decoded, in words for the signature."""
+    """The settings of decoding as text, for the signature."""
 
     @property
     def settings(self) -> dict[str, Any]:
         score = settings_of(self.config.score)
-        for other in ("bad_label_mer", "speed_runs"):  # of the study and of decoding
+        for other in ("bad_label_mer", "speed_runs"):  # settings of the validator study and of timing
             del score[other]
         return {
             "model": self.system,
@@ -86,7 +86,7 @@ class ValidatorStudy:
 
 
 def units(job: Job) -> list[Unit[SystemScore | ValidatorStudy]]:
-    """A model on a test set is a unit; the validator study is one more where the truth is known."""
+    """Each model on each test set is a unit. So is the validator study, if the truth is known."""
     sets = sets_to_score(job)
     if not sets:
         log.info("nothing to score: no set has the role dev, in_domain or out_domain (corpora)")
@@ -95,16 +95,18 @@ def units(job: Job) -> list[Unit[SystemScore | ValidatorStudy]]:
 
 
 def models(job: Job) -> list[str]:
-    """Every model that was decoded. Before any was, the teacher, so that the stage names what is missing."""
+    """Every model that was decoded. If there is none yet, the teacher, so that the stage reports what is missing."""
     folder = job.layout.decoded
     found = sorted(path.name for path in folder.glob("[!.]*") if path.is_dir())
     if VALIDATOR in found:
-        raise K2DError(f"{shown(folder / VALIDATOR)}: a model may not be called {VALIDATOR!r}; rename it in the config")
+        raise K2DError(
+            f"{shown(folder / VALIDATOR)}: {VALIDATOR!r} is not allowed as a model's name; rename it in the config"
+        )
     return found or [TEACHER]
 
 
 def sets_to_score(job: Job) -> dict[str, str]:
-    """The splits to score with their roles; those of a corpus that the config does not know are `out_domain`."""
+    """The splits to score with their roles. Splits of a corpus that is not in the config are `out_domain`."""
     named = {split: role for split, role in job.config.corpora.roles().items() if role in SCORED_ROLES}
     if job.corpus is None:
         return named
@@ -141,7 +143,7 @@ def _conventions(score: ScoreConfig) -> Conventions:
 
 
 def _decode(model: str, job: Job) -> str:
-    """How the sets were decoded, for the signature: what decides results, not what decides speed."""
+    """The settings of decoding that determine results, for the signature. Settings for speed are left out."""
     by_name = {TEACHER: job.config.teacher, **job.config.auxiliaries}
     recogniser = by_name.get(model.removesuffix(CTC_ROW), job.config.teacher)
     decode = job.config.decode_of(recogniser)
@@ -189,7 +191,7 @@ def _make_score(asked: SystemScore, job: Job, folder: Path) -> Counts:
 
 
 def _study_units(job: Job) -> list[Unit[ValidatorStudy]]:
-    """The study needs distances and, for at least one unlabelled split, the truth; without them there is none."""
+    """The validator study. It needs distances, and the truth of at least one unlabelled split."""
     splits = [split for split in job.config.corpora.unlabelled if _truth(split, job).is_dir()]
     tables = {name: _table(name, job) for name in job.config.auxiliaries if _table(name, job).exists()}
     if job.corpus is not None or not splits or not tables:
@@ -245,5 +247,5 @@ def _demand_same_chunks(labels: dict[str, Utterance], distances: dict[str, Chunk
     differing = sorted(labels.keys() ^ distances.keys())
     if differing:
         named = ", ".join(differing[:5])
-        message = f"{len(differing):,} chunks are only here or only in chunks/: {named}"
+        message = f"{len(differing):,} chunks are either missing here or missing in chunks/: {named}"
         raise K2DError(f"{shown(table)}: {message}; run stage 8 (select) again")

@@ -1,4 +1,4 @@
-"""Stage 7: each auxiliary transcribes each chunk as plain text."""
+"""Stage 7: decode each chunk with each auxiliary, as plain text."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Opinions:
 
 
 def units(job: Job) -> list[Unit[Opinions]]:
-    """An auxiliary on the chunks of a split is a unit."""
+    """Each auxiliary on the chunks of each split is a unit."""
     splits = job.config.corpora.unlabelled
     return [_unit(auxiliary, split, job) for auxiliary in job.config.auxiliaries for split in splits]
 
@@ -50,7 +50,7 @@ def _unit(auxiliary: str, split: str, job: Job) -> Unit[Opinions]:
 
 
 def make(unit: Unit[Opinions], job: Job, folder: Path) -> Counts:
-    """Decode every chunk of a split once by one auxiliary. A chunk that cannot be read has an empty opinion."""
+    """Decode every chunk of a split once with one auxiliary. A chunk that cannot be read has an empty opinion."""
     decode_job = unit.content.decode_job
     cache, tally = cache_of(unit, job), DecodingTally()
     items = chunk_items(job.layout.chunks(unit.content.split), tally)
@@ -75,7 +75,7 @@ def make(unit: Unit[Opinions], job: Job, folder: Path) -> Counts:
 
 
 def chunk_items(folder: Path, tally: DecodingTally) -> Iterator[Item]:
-    """The chunks of a directory, one by one, with their lengths added up in the tally."""
+    """The chunks of a directory, one by one. Their lengths are added to the tally."""
     for row, (_, source) in zip(read_utterances(folder), read_sources(folder), strict=True):
         item = Item(row.id, row.audio, row.start_s, row.end_s, source.duration_s)
         tally.audio_s += item.length_s

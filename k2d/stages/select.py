@@ -1,7 +1,7 @@
-"""Stage 8: two opinions on every chunk become distances, once; each method keeps what its rule allows.
+"""Stage 8: compute the distances between two opinions on every chunk once; each method keeps what its rule allows.
 
-`select/distances/<auxiliary>/` serves all methods and every α. `select/<method>/` holds what the method keeps (data
-directories), its decision on every chunk, and the record of both.
+`select/distances/<auxiliary>/` is used by all methods and every α. `select/<method>/` has the chunks that the method
+keeps (data directories), its decision on every chunk, and the record of both.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ from k2d.select.table_files import DECISIONS, DISTANCES, read_distances, write_d
 
 VERSION = 1
 
-TEACHER_ALONE = "_teacher_alone"  # in place of an auxiliary where there is none; no auxiliary can have this name
+TEACHER_ALONE = "_teacher_alone"  # stands for an auxiliary if there is none; an auxiliary cannot have this name
 
 
 @dataclass(frozen=True, slots=True)
 class ChunkDistances:
-    """How far the opinions of an auxiliary on all chunks are from the teacher's labels."""
+    """The distances between the labels of all chunks and an auxiliary's opinions on them."""
 
     auxiliary: str
     measuring: Measuring
@@ -57,7 +57,7 @@ class ChunkDistances:
 
 @dataclass(frozen=True, slots=True)
 class KeptChunks:
-    """What a method keeps of all chunks."""
+    """The chunks that a method keeps."""
 
     method: str
     rule: str
@@ -65,7 +65,7 @@ class KeptChunks:
     auxiliary: str
     also: tuple[str, ...]
     measuring: Measuring
-    """As the distances were measured; their folder is an input, and records it."""
+    """How the distances were measured. They are an input, whose stamp has these settings."""
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -80,7 +80,7 @@ class KeptChunks:
 
 
 def units(job: Job) -> list[Unit[ChunkDistances | KeptChunks]]:
-    """The distances to every auxiliary, then what every method keeps."""
+    """The distances to every auxiliary, then the kept chunks of every method."""
     methods = job.config.select.methods
     if not job.config.corpora.unlabelled:
         if not methods:
@@ -96,10 +96,10 @@ def units(job: Job) -> list[Unit[ChunkDistances | KeptChunks]]:
 
 
 def make(unit: Unit[ChunkDistances | KeptChunks], job: Job, folder: Path) -> Counts:
-    """Measure all chunks against one auxiliary, or decide on them by one method."""
+    """Measure the distances of all chunks to one auxiliary, or decide on the chunks with one method."""
     with ExitStack() as stack:
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix=".scratch-", dir=folder)))
-        splits = sorted(job.config.corpora.unlabelled, key=lambda split: f"{split}/")  # so that all ids are in order
+        splits = sorted(job.config.corpora.unlabelled, key=lambda split: f"{split}/")  # all ids are then in order
         chunks = [Chunks(split, job.layout.chunks(split), scratch / str(n)) for n, split in enumerate(splits)]
         if isinstance(unit.content, ChunkDistances):
             return _measure_chunks(unit.content, job, chunks, folder)
@@ -156,7 +156,7 @@ def _measure_chunks(asked: ChunkDistances, job: Job, chunks: list[Chunks], folde
     auxiliary = asked.auxiliary
     total = sum(each.n_chunks for each in chunks)
     pairs = (pair for each in chunks for pair in each.pairs(_opinion(auxiliary, each.split, job)))
-    cache = job.layout.cache  # saves time and decides nothing
+    cache = job.layout.cache  # only saves time
     keeping = Keeping(guesses=cache / "phonemes", blocks=cache / "distances" / auxiliary)
     lines = measured_lines(pairs, asked.measuring, nj=job.nj, total=total, keeping=keeping)
     n_rows = write_distances(folder / DISTANCES, sort_lines(lines, chunks[0].scratch))
@@ -207,7 +207,9 @@ def _decided(asked: KeptChunks, job: Job, chunks: list[Chunks]) -> Iterator[tupl
 def _nothing_kept(tally: SelectionTally, asked: KeptChunks) -> str:
     dropped = ", ".join(f"{reason} {n:,}" for reason, n in tally.n_dropped().items()) or "none"
     found = f"the method {asked.method} (rule {asked.rule}, alpha {asked.alpha:g}) keeps nothing"
-    remedy = "look at the distances (python -m k2d select --sweep 0.1:0.9:0.1), or go on with select.allow_empty=true"
+    remedy = (
+        "look at the distances (python -m k2d select --sweep 0.1:0.9:0.1), or continue with select.allow_empty=true"
+    )
     return f"{found} of {tally.all.total.n_chunks:,} chunks: dropped {dropped}; {remedy}"
 
 

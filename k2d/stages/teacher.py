@@ -1,4 +1,4 @@
-"""Stage 3: the teacher, trained on labelled data or taken ready."""
+"""Stage 3: make the teacher: train it on labelled data, or load its checkpoint."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
-"""Stage 2: the vocabulary of the models that are trained here: sentencepiece on labelled text, no character unknown.
+"""Stage 2: train the vocabulary of the models that are trained here, with sentencepiece on labelled text.
 
-Teacher and auxiliaries share it. A model that is taken ready brings its own, and so do families with a published one.
+The vocabulary has all characters of that text. Teacher and auxiliaries share it. A model from a checkpoint has its own
+vocabulary, and so has each family with a published one.
 """
 
 from __future__ import annotations
@@ -21,19 +22,19 @@ from k2d.pipeline.job import Counts, Job, Unit
 
 VERSION = 1
 
-LANGUAGE = "zho"  # of the prompt, where no recogniser names one
+LANGUAGE = "zho"  # of the prompt, if no recogniser names a language
 
 
 @dataclass(frozen=True, slots=True)
 class Vocabulary:
-    """The pieces and the list of tokens."""
+    """The sentencepiece model and the list of tokens."""
 
     options: Tokens
     splits: tuple[str, ...]
     window: Window
     languages: list[str]
     family: str
-    """Of the models that share it; their configs are not inputs here, and the window stands for them."""
+    """The family of the models that share it. Their configs are not inputs; only their window counts."""
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -46,7 +47,7 @@ class Vocabulary:
 
 
 def units(job: Job) -> list[Unit[Vocabulary]]:
-    """One, if anything is trained here."""
+    """One unit, if any model is trained here."""
     trained = trained_here(job.config)
     if not trained:
         return []
@@ -75,12 +76,12 @@ def trained_here(config: Config) -> dict[str, Recogniser]:
 
 
 def _languages(trained: Mapping[str, Recogniser]) -> list[str]:
-    """Every language that a prompt names has a symbol."""
+    """The languages with a token: all that a prompt names."""
     return sorted({language for recogniser in trained.values() for language in recogniser.language}) or [LANGUAGE]
 
 
 def _common_window(trained: Mapping[str, Recogniser]) -> Window:
-    """The window that all of them share. The vocabulary has its timestamps."""
+    """The window that all of them share. Its times become timestamp tokens of the vocabulary."""
     windows = {
         key: FAMILIES[recogniser.family].window(PROJECT_ROOT / str(recogniser.model))
         for key, recogniser in trained.items()

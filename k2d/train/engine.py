@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -11,11 +12,13 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
+from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.pytorch.utilities import rank_zero_only
 from torch import Tensor
 from torch.utils.data import Dataset
 
 from k2d.config.training import Running, Steps
+from k2d.core.ddp_children import is_first
 from k2d.core.errors import K2DError, UsageError
 from k2d.core.layout import shown
 from k2d.core.stamp import Recipe
@@ -99,6 +102,8 @@ def train(
             )
         for phase in phases:
             check_batch(f"phase {phase.name}", phase.steps.batch_size, phase.steps.accumulate, setting.n_processes)
+    if is_first(os.environ):
+        LightningEnvironment().set_global_rank(0)  # Lightning takes the number of a Slurm task (SLURM_PROCID) for it
     with watching_ranks():
         return _TrainingRun(recogniser, phases, running, setting, recipe, measure).run()
 

@@ -10,6 +10,9 @@ from pathlib import Path
 
 import lightning as L
 import torch
+from lightning.fabric.plugins.environments.cluster_environment import ClusterEnvironment
+from lightning.fabric.plugins.environments.lightning import LightningEnvironment
+from lightning.fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 from lightning.pytorch.loggers import TensorBoardLogger
 
 from k2d.config.training import Running
@@ -35,6 +38,7 @@ def make_trainer(running: Running, folder: Path, ngpu: int, callbacks: list[L.Ca
         max_epochs=1,
         logger=logger,
         callbacks=callbacks,
+        plugins=[process_launcher()],
         enable_checkpointing=False,
         enable_progress_bar=False,
         enable_model_summary=False,
@@ -42,6 +46,13 @@ def make_trainer(running: Running, folder: Path, ngpu: int, callbacks: list[L.Ca
         use_distributed_sampler=False,
         default_root_dir=folder,
     )
+
+
+def process_launcher() -> ClusterEnvironment:
+    """Who starts the processes of a training: torchrun if it started this one, otherwise Lightning."""
+    # By itself, Lightning would take the tasks of a Slurm job (SLURM_NTASKS) for its processes and start none. But K2D
+    # is a single task, so one process would train, however many GPUs were asked for.
+    return TorchElasticEnvironment() if TorchElasticEnvironment.detect() else LightningEnvironment()
 
 
 @contextmanager

@@ -158,7 +158,7 @@ def test_a_teacher_that_hears_no_times_labels_nothing(tmp_path):
     deaf = "teacher: {decode: ctc}\n"
     assert load_config(write(tmp_path, deaf)).teacher.decode == "ctc"
     (fault,) = faults_of(write(tmp_path, deaf + "corpora: {unlabelled: [mini/lectures]}\n"))
-    assert 'teacher.decode: found "ctc", expected joint or attention, as labels have timestamps' in fault
+    assert 'teacher.decode: found "ctc", expected joint or attention, because labels need timestamps' in fault
 
 
 def test_base_is_merged_deeply_and_null_removes_a_named_entry(tmp_path):

@@ -24,6 +24,12 @@ def test_a_process_with_a_rank_helps_with_what_the_first_one_makes(tmp_path, mon
     assert output_of_leader() is None, "a rank that somebody else gave"
 
 
+def test_the_third_task_of_a_slurm_step_writes_what_it_trains(tmp_path, monkeypatch):
+    monkeypatch.setenv("SLURM_PROCID", "2")
+    with ddp_children_for(tmp_path / "student"):
+        assert output_of_leader() is None
+
+
 def test_the_next_training_finds_the_environment_as_this_one_did(tmp_path, monkeypatch):
     monkeypatch.setenv("WORLD_SIZE", "1")
     before = dict(os.environ)
@@ -43,9 +49,11 @@ def test_the_next_training_finds_the_environment_as_this_one_did(tmp_path, monke
         ("RANK=0 LOCAL_RANK=0 GROUP_RANK=0 WORLD_SIZE=4", True),  # torchrun
         ("RANK=2 LOCAL_RANK=0 GROUP_RANK=1 WORLD_SIZE=4", False),
         ("LOCAL_RANK=0 GROUP_RANK=1 WORLD_SIZE=4", False),
-        ("SLURM_PROCID=0 SLURM_LOCALID=0", True),  # srun
-        ("SLURM_PROCID=2 SLURM_LOCALID=0", False),
+        ("SLURM_PROCID=0 SLURM_LOCALID=0", True),  # srun, whose tasks each train a model of their own
+        ("SLURM_PROCID=2 SLURM_LOCALID=0", True),
         ("SLURM_PROCID=0 LOCAL_RANK=1 NODE_RANK=0", False),  # Lightning's, in a batch script
+        ("SLURM_PROCID=2 LOCAL_RANK=0 NODE_RANK=0", True),  # its leader in the third task
+        ("SLURM_PROCID=2 RANK=1 LOCAL_RANK=1 GROUP_RANK=0", False),  # torchrun in a batch script
     ],
 )
 def test_the_first_process_is_the_first_of_all_machines(environment, is_the_first):

@@ -18,7 +18,7 @@ from k2d.inference.answer_cache import Answer, write_answer
 from k2d.pipeline.answer_parts import new_part
 from k2d.pipeline.kept_progress import describe_kept
 
-GO_ON = "the same command goes on from there"
+GO_ON = "run the same command again to continue"
 
 
 @pytest.fixture

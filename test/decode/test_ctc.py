@@ -48,6 +48,24 @@ def test_best_paths_by_hand():
     assert one.mean_logprob == round(math.log(0.9 * 0.6 * 0.8) / 3, 2)
 
 
+def test_two_frames_by_hand_with_the_blank_after_the_words():
+    """Word 0 has 1/2 in each frame, the blank 1 has 1/4, word 2 and the end 3 have 1/8 each; CTC alone decides."""
+    log_probs_WTV = torch.tensor([[[1 / 2, 1 / 4, 1 / 8, 1 / 8]] * 2], dtype=torch.double).log()
+    scorer = PrefixScorer(log_probs_WTV, 2, blank_id=1, eos_id=3, weight=1.0)
+    attention_RV = torch.tensor([[-1.0, -9.0, -1.0, -9.0]], dtype=torch.double).repeat(2, 1)
+
+    # The frames begin with word 0: it is in the first frame, or behind a blank. They are empty: two blanks.
+    first_V = scorer.mixed(attention_RV.clone())[0].exp().tolist()
+    assert first_V == pytest.approx([1 / 2 + 1 / 8, 0, 1 / 8 + 1 / 32, 1 / 16])
+
+    scorer.follow(torch.tensor([0, 0]), torch.tensor([0, 2]))
+    after_0_V, after_2_V = scorer.mixed(attention_RV.clone()).exp().tolist()
+    # After 0: another 0 needs a blank and so a third frame; 2 follows in the second frame; nothing follows `00`, `0 `
+    # and ` 0`. Each is divided by the 5/8 of everything that begins with 0.
+    assert after_0_V == pytest.approx([0, 0, (1 / 16) / (5 / 8), (1 / 4 + 1 / 8 + 1 / 8) / (5 / 8)], abs=1e-9)
+    assert after_2_V == pytest.approx([(1 / 16) / (5 / 32), 0, 0, (1 / 64 + 1 / 32 + 1 / 32) / (5 / 32)], abs=1e-9)
+
+
 def test_prefix_scores_are_those_of_all_paths():
     """Two beams take other ways through 5 frames; each score is the change in the probability of the prefix."""
     log_probs_TV = log_probs(1, 5, 4)[0]

@@ -2,11 +2,12 @@
 
 import pytest
 import torch
+from ctranslate2_made import write_ctranslate2
 from made_audio import speechlike, write_audio
 from models_made import made_recogniser
 from whisper_tiny import tiny_checkpoint, write_talks
 
-from k2d.core.errors import UsageError
+from k2d.core.errors import K2DError, UsageError
 from k2d.core.layout import user_cache
 from k2d.decode.cli import main
 
@@ -44,6 +45,40 @@ def test_both_engines_write_the_same_and_the_model_is_converted_once(talk, cache
     quantized = say(capsys, *words, *BY_ENGINE, "--compute-type", "int8")
     assert quantized.out == torchs.out
     assert sorted(path.name for path in folder.parent.iterdir() if not path.name.startswith(".")) == ["fp32", "int8"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stored", ["float32", "int8"])
+def test_a_ctranslate2_folder_is_decoded_as_it_is_and_in_torch(stored, talk, cache, capsys, caplog, tmp_path):
+    from ctranslate2.converters import TransformersConverter
+
+    from k2d.export import huggingface
+    from k2d.export.request import ExportRequest
+
+    (tmp_path / "face").mkdir()
+    huggingface.write(tiny_checkpoint(), ExportRequest("tiny"), tmp_path / "face")
+    folder = tmp_path / "ct2"
+    TransformersConverter(str(tmp_path / "face")).convert(str(folder), quantization=stored)
+    words = ("--language", "zh", "--format", "srt", talk)
+    expected = say(capsys, "--model", tiny_checkpoint(), *words).out
+    before = sorted(folder.iterdir())
+    for engine in ((), (*BY_ENGINE, "--threads", "1"), (*BY_ENGINE, "--compute-type", "int8")):
+        found = say(capsys, "--model", folder, *words, *engine)
+        assert found.out == expected
+        assert "converted" not in found.err
+        assert ("its weights are int8 numbers with scales" in caplog.text) == (stored == "int8" and engine == ())
+        caplog.clear()
+    assert not cache.exists()
+    assert sorted(folder.iterdir()) == before
+
+
+def test_a_damaged_ctranslate2_folder_is_refused_before_its_library_reads_it(tmp_path):
+    folder = write_ctranslate2(tmp_path / "ct2")
+    binary = folder / "model.bin"
+    binary.write_bytes(binary.read_bytes()[:-1])
+    audio = write_audio(tmp_path / "a.wav", speechlike(1.0))
+    with pytest.raises(K2DError, match=r"ct2/model\.bin: damaged at byte .*: it is truncated"):
+        main(["--model", str(folder), *BY_ENGINE, str(audio)])
 
 
 @pytest.mark.slow

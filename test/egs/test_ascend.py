@@ -192,7 +192,7 @@ def test_counts_that_differ_and_a_duplicate_stop_stage_1(project, tmp_path):
     stage_1 = ("--corpus", "ascend", "--stage", "1", "--stop-stage", "1", "--nj", "1")
     done = project.run(*stage_1, ASCEND_ROOT=str(parquet))
     assert done.returncode == 1
-    assert "train: what prepare.py gave for this split makes no data directory:" in done.stderr
+    assert "train: the rows of prepare.py for this split are not a data directory:" in done.stderr
     assert "two utterances have the id 'ascend-spk01-ses01-00003110-00004610': 'data/raw/ascend/train-" in done.stderr
     assert ".partial" not in done.stderr
     assert done.stderr.count("error: ") == 1

@@ -96,7 +96,7 @@ def test_a_config_that_names_an_unprepared_corpus_is_told_the_command_for_it(pro
     assert "data/ascend/test_long/wav.scp" in done.stderr
     command = "egs/ascend/run.sh --conf conf/x.yaml --stage 1 --stop-stage 1"
     assert f"ascend is prepared by: ASCEND_ROOT=/path/to/it {command}" in done.stderr
-    assert "nowhere is no corpus under egs/: add it (egs/README.md)" in done.stderr
+    assert "nowhere is not a corpus under egs/: add it (egs/README.md)" in done.stderr
 
 
 @pytest.mark.slow

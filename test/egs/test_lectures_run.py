@@ -97,7 +97,7 @@ def test_a_config_that_counts_on_captions_is_told_that_there_are_none(project, r
     stopped = project.run(*words, "corpora.in_domain=[lectures/test]")
     assert stopped.returncode == 1
     assert "the config names lectures/test, and egs/lectures gave only train" in stopped.stderr
-    assert "to go on without it: corpora.in_domain=[]" in stopped.stderr
+    assert "to continue without it: corpora.in_domain=[]" in stopped.stderr
 
 
 @pytest.mark.slow

@@ -25,9 +25,9 @@ COUNTS = [
 def test_counts_that_differ(project, tmp_path, corpus, write_raw, message):
     done = stage_1(project, corpus, write_raw(tmp_path))
     assert done.returncode == 1
-    assert f"egs/{corpus}/corpus.yaml promises something else than was found:" in done.stderr
+    assert f"egs/{corpus}/corpus.yaml expects other numbers than were found:" in done.stderr
     assert f"  {message}\n" in done.stderr
-    assert "is the raw corpus whole? To go on all the same: --allow-count-mismatch" in done.stderr
+    assert "is the raw corpus complete? To continue anyway: --allow-count-mismatch" in done.stderr
     assert not (project.root / "data" / corpus).exists()
 
 
@@ -38,7 +38,7 @@ def test_a_split_of_which_nothing_is_known_must_be_there(project, tmp_path):
         write(tmp_path / "data/index/short_wav/dev" / name, [])
     done = stage_1(project, "csdialogue", tmp_path)
     assert done.returncode == 1
-    assert "  dev: is not there\n" in done.stderr
+    assert "  dev: is missing\n" in done.stderr
 
 
 @pytest.mark.slow

@@ -24,7 +24,7 @@ def test_a_token_is_made_of_what_was_merged_before_it():
 
 
 def test_a_token_that_nothing_before_it_makes_is_refused():
-    with pytest.raises(K2DError, match=r"no two tokens before b'bab' \(rank 3\) make it"):
+    with pytest.raises(K2DError, match=r"no two tokens before b'bab' \(rank 3\) form it"):
         merges({b"a": 0, b"b": 1, b"bab": 3})
 
 

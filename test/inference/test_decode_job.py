@@ -66,7 +66,7 @@ def test_where_no_model_is_a_whisper_it_is_refused_with_the_reason(tmp_path):
     with pytest.raises(UsageError) as told:
         job_of(tmp_path, BY_ENGINE, conf=conf)
     assert "decode.engine" in str(told.value)
-    assert "torch, as ctranslate2 runs only whisper models and no model here is one " in str(told.value)
+    assert "torch, because ctranslate2 runs only whisper models and no model here is one " in str(told.value)
     assert "(teacher: espnet_s2t, auxiliaries.base: espnet_s2t)" in str(told.value)
 
 
@@ -146,13 +146,13 @@ def test_what_a_model_and_its_engine_cannot_is_told_at_its_own_keys_all_at_once(
         job_of(tmp_path, *words, conf=TWO)
     found = [line.removeprefix("command line: ") for line in str(told.value).splitlines()]
     assert found == [
-        'teacher.decoding.precision: found "bf16", expected teacher.decoding.compute_type, as the engine of this model '
-        "is ctranslate2",
-        'teacher.decode: found "joint", expected attention, as the engine is ctranslate2',
-        'auxiliaries.base.decoding.compute_type: found "int8", expected auxiliaries.base.decoding.precision, as the '
-        "engine of this model is torch",
-        'auxiliaries.ctc.decoding.engine: found "ctranslate2", expected torch, as ctranslate2 runs only whisper models '
-        "(this one is of the family espnet_s2t)",
+        'teacher.decoding.precision: found "bf16", expected teacher.decoding.compute_type, because the engine '
+        "of this model is ctranslate2",
+        'teacher.decode: found "joint", expected attention, because the engine is ctranslate2',
+        'auxiliaries.base.decoding.compute_type: found "int8", expected auxiliaries.base.decoding.precision, because '
+        "the engine of this model is torch",
+        'auxiliaries.ctc.decoding.engine: found "ctranslate2", expected torch, because ctranslate2 runs only whisper '
+        "models (this one is of the family espnet_s2t)",
     ]
     with pytest.raises(UsageError, match=r"teacher\.decoding\.batch_size: found 0, expected at least 1"):
         job_of(tmp_path, "teacher.decoding.batch_size=0", conf=TWO)

@@ -69,7 +69,7 @@ def test_a_third_family_is_a_family_of_the_config(toy, tmp_path):
     with pytest.raises(UsageError) as told:
         job_of(tmp_path, "teacher: {family: tyo}\n")
     assert str(told.value).endswith("family: found \"tyo\", expected one of 'espnet_s2t' or 'whisper' or 'toy'")
-    with pytest.raises(UsageError, match="what students of the family toy can be: openai"):
+    with pytest.raises(UsageError, match="the formats for students of the family toy: openai"):
         job_of(tmp_path, "teacher: {family: toy}\nexport: {formats: [espnet]}\n")
     with pytest.raises(UsageError, match=r"no model here is one \(teacher: toy\)"):
         job_of(tmp_path, "teacher: {family: toy}\ndecode: {engine: ctranslate2}\n")
@@ -83,7 +83,7 @@ def test_a_third_family_is_taken_by_its_published_name(toy, tmp_path):
     job = job_of(tmp_path, "teacher: {family: toy, checkpoint: toy-two}\n")
     with pytest.raises(UsageError, match="a model folder or a file of one, or one of toy-one"):
         unit_of("teacher", job.config.teacher, "teacher", job)
-    with pytest.raises(UsageError, match=r"found 'toy-two', expected a \.toy file that is there"):
+    with pytest.raises(UsageError, match=r"found 'toy-two', expected a \.toy file that exists"):
         shape_of("teacher", job.config.teacher, job.config)
 
 

@@ -56,7 +56,7 @@ def test_an_answer_that_nobody_asked_for_is_refused(bench, monkeypatch):
     with pytest.raises(K2DError) as told:
         bench.hear()
     assert "1 of 4 items has no answer: rb;" in str(told.value)
-    assert "1 answer is to nothing that was asked: rb2;" in str(told.value)
+    assert "1 answer has an id that was not requested: rb2;" in str(told.value)
     assert "remove the folder" in str(told.value)
 
 

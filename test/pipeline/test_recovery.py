@@ -153,7 +153,7 @@ def test_what_was_moved_aside_is_put_back_wherever_it_lies_and_is_told(tmp_path,
     assert (opinions / "kept").exists()
     assert (where.exp / "cache" / "pool" / "kept").exists()
     assert not (where.exp / "models" / ".a.replaced").exists()
-    assert "lectures: put back; the run that was replacing it was killed" in caplog.text
+    assert "lectures: moved back; the run that was replacing it was killed" in caplog.text
 
 
 def test_a_corpus_that_another_run_is_replacing_is_left_to_it(tmp_path):

@@ -31,7 +31,7 @@ def test_every_stage_that_reads_data_does(project, verb):
 def test_a_corpus_without_a_recipe_is_told(project):
     done = project.k2d("pseudo_label", "corpora.unlabelled=[nowhere/train]")
     assert done.returncode == 3
-    assert "nowhere is no corpus under egs/: add it (egs/README.md)" in done.stderr
+    assert "nowhere is not a corpus under egs/: add it (egs/README.md)" in done.stderr
     first = project.k2d("prepare", "corpora.unlabelled=[nowhere/train]")
     assert first.returncode == 2
     assert "egs/nowhere/corpus.yaml: no such file; the corpora are" in first.stderr

@@ -23,7 +23,9 @@ def road(tmp_path, monkeypatch):
 
 def refusal(road, verb, *overrides, **more):
     """What a stage says when it refuses to work; it must not have made anything."""
-    with pytest.raises(K2DError, match=rf"stage {BY_VERB[verb].number} \({verb}\) reads what is not") as caught:
+    with pytest.raises(
+        K2DError, match=rf"stage {BY_VERB[verb].number} \({verb}\) reads folders that are damaged"
+    ) as caught:
         road.run(verb, overrides=overrides, **more)
     return str(caught.value).replace(f"{road.exp}/", "")
 
@@ -39,7 +41,7 @@ def listed(road, verb, *overrides):
 def test_a_setting_of_the_stage_before_is_refused_with_the_command_that_helps(road):
     road.run()
     assert refusal(road, "distill", *OTHER) == (
-        "stage 10 (distill) reads what is not as this config asks for:\n"
+        "stage 10 (distill) reads folders that are damaged or were made with another config:\n"
         "  select/a\n"
         "    setting alpha: 0.4 -> 0.2\n"
         "run stage 8 (select) again first: ./run.sh select.alpha=0.2 --stage 8 --force\n"
@@ -81,7 +83,7 @@ def test_what_was_made_from_the_former_selection_is_refused_when_only_that_was_r
     told = refusal(road, "score", *OTHER)
     assert "  models/a-s1, from which decode/a/text was made\n    input select/a has changed\n" in told
     assert "run stage 10 (distill) again first" in told
-    assert "select/a, from" not in told  # it is as this config asks for
+    assert "select/a, from" not in told  # made with this config
 
 
 def test_several_stages_that_differ_are_all_told_and_the_first_is_named(road):
@@ -282,11 +284,11 @@ def test_a_text_that_was_edited_by_hand_is_not_scored(road, is_scored):
     road.run("second_opinion", "select", "distill", "decode", *(["score"] if is_scored else []))
     (road.exp / "decode" / "a" / "text").write_text("better than it was")
     assert refusal(road, "score") == (
-        "stage 12 (score) reads what is not as this config asks for:\n"
+        "stage 12 (score) reads folders that are damaged or were made with another config:\n"
         "  decode/a\n"
         "    text was edited\n"
         "run stage 11 (decode) again first: ./run.sh --stage 11 --force\n"
-        "or put the files back as they were"
+        "or restore the files"
     )
     assert road.run("decode", force=True) == ["a"]
     assert road.run() == ([] if is_scored else ["a"])

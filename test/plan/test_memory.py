@@ -109,8 +109,8 @@ def test_what_does_not_fit_is_refused_with_what_would(small, slow):
 def test_where_no_batch_fits_the_device_that_would_is_told(small, slow):
     decoding, training = faults(small, slow, 500)
     assert decoding.startswith("5 pseudo_label: teacher, 4 windows in fp32: needs")
-    assert "no batch does; take a device with at least" in decoding
-    assert "no batch does; take a device with at least" in training
+    assert "no batch size; use a device with at least" in decoding
+    assert "no batch size; use a device with at least" in training
 
 
 def test_more_layers_than_the_teacher_has_are_refused(small, slow):

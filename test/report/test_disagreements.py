@@ -68,7 +68,7 @@ def test_what_is_missing_is_told_in_its_place(bench, tmp_path):
     assert unknown.clip.why_not == "its chunk directory has no audio for it"
     assert unknown.teacher == ()
     (elsewhere,) = pairs([row("c1", "other/split")], "base", bench.layout, tokens)
-    assert "teacher's text is not there" in elsewhere.facts
+    assert "teacher's text is missing" in elsewhere.facts
 
 
 @pytest.mark.parametrize(("bad", "told"), [(np.full(320_000, np.nan, np.float32), "nan_samples"), (None, "empty")])

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from k2d.score import confidence
 from k2d.score.align import edits
 from k2d.score.confidence import Draws, bootstrap, improvement, matched_pairs, segment_differences
 from k2d.score.rates import ErrorRate
@@ -50,6 +51,15 @@ def test_one_group_has_no_interval_and_the_seed_decides():
     groups = of([(n, n / 40) for n in range(3, 33)])
     assert bootstrap(groups) == bootstrap(groups)
     assert bootstrap(groups, Draws(seed=2)) != bootstrap(groups)
+
+
+@pytest.mark.parametrize("n_at_once", [1, 20, 41, 1000])
+def test_the_draws_are_the_same_however_many_are_in_memory(monkeypatch, n_at_once):
+    """20 groups: less than one draw of them, one, two and a bit, and all 30 at once."""
+    groups = of([(n, n / 40) for n in range(3, 23)])
+    expected = bootstrap(groups, Draws(resamples=30))
+    monkeypatch.setattr(confidence, "_DRAWN_AT_ONCE", n_at_once)
+    assert bootstrap(groups, Draws(resamples=30)) == expected
 
 
 @settings(max_examples=60, deadline=None)

@@ -321,13 +321,13 @@ def test_too_much_that_is_bad_stops_the_stage_with_examples(lab):
 
 def test_nothing_to_make_a_chunk_of_is_an_error(lab):
     lab.write_heard({"r1": [], "r2": []})
-    with pytest.raises(K2DError, match="lab/talks: there is nothing to make a chunk of: in 0 segments = kept 0; look"):
+    with pytest.raises(K2DError, match="lab/talks: found no segment to make a chunk of: in 0 segments = kept 0; look"):
         lab.chunk()
 
 
 def test_a_hypothesis_of_an_unknown_recording_is_refused(lab):
     lab.write_heard({"r1": [], "r2-old": []})
-    with pytest.raises(K2DError, match=r"hyp\.jsonl: 'r2-old' is no recording of .*wav\.scp; run stage 5"):
+    with pytest.raises(K2DError, match=r"hyp\.jsonl: 'r2-old' is not a recording in .*wav\.scp; run stage 5"):
         lab.chunk()
 
 

@@ -195,7 +195,7 @@ def test_layers_that_are_not_there_are_refused(lab, settings, message):
         (["select.methods.teacher_more.rule=none"], "select.methods.teacher_more: this name is a control's"),
         (["distill.objective.cross=1.0"], "distill.objective.cross"),
         (["distill.objective.ctc=0.1"], "distill.objective.ctc: found 0.1, expected 0"),
-        (["reuse=exp/x"], "expected another experiment's folder; this one is its own"),
+        (["reuse=exp/x"], "expected the folder of another experiment; this is its own folder"),
     ],
 )
 @pytest.mark.slow

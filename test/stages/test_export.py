@@ -76,9 +76,9 @@ def test_one_student_by_name_and_new_scores_make_a_new_card_unasked(lab):
 @pytest.mark.parametrize(
     ("word", "message"),
     [
-        ("export.formats=[huggingface]", "export.formats: found huggingface, expected what students of the family"),
+        ("export.formats=[huggingface]", "expected the formats for students of the family"),
         ("export.students=[kd_all-s1]", "export.students: found kd_all-s1, expected a student of this experiment"),
-        ("decode.engine=ctranslate2", "expected torch, as ctranslate2 runs only whisper models"),
+        ("decode.engine=ctranslate2", "expected torch, because ctranslate2 runs only whisper models"),
     ],
 )
 def test_what_does_not_fit_dies_at_once(lab, word, message):

@@ -31,7 +31,7 @@ def write_table(root, numbers, name="train"):
 
 
 def prepare(project, *words):
-    """A last word wins: the recipe in the box allows more bad items than these tests do."""
+    """A last word wins: the mini recipe allows more bad items than these tests do."""
     return project.run("--corpus", "lab", "--stage", "1", "--stop-stage", "1", "--nj", "2", "max_bad=0.01", *words)
 
 
@@ -85,7 +85,7 @@ def test_counts_that_differ_from_the_card_stop_the_stage_unless_allowed(project,
     card.write_text(card.read_text().replace("expected: {}", f"expected: {{default: {promised}}}"))
     stopped = prepare(project)
     assert stopped.returncode == 1
-    assert "test: is not there" in stopped.stderr
+    assert "test: is missing" in stopped.stderr
     assert "train: 20 utterances (expected 21), 0.00 h (expected 0.01)" in stopped.stderr
     assert "--allow-count-mismatch" in stopped.stderr
     allowed = prepare(project, "--allow-count-mismatch")

@@ -1,4 +1,4 @@
-"""Stage 1 on the corpus in the box, in its smoke form, from outside."""
+"""Stage 1 on the mini corpus, in its smoke form, from outside."""
 
 import shutil
 import signal

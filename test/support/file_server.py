@@ -20,6 +20,8 @@ class Served:
     """If given: the contents by path, and nothing elsewhere."""
     links: dict[str, str] = field(default_factory=dict)
     """The header `Link` of answers, by path."""
+    types: dict[str, str] = field(default_factory=dict)
+    """The header `Content-Type` of answers, by path."""
     etag: str = '"v1"'
     ranges: bool = True
     status: int = 200
@@ -59,6 +61,8 @@ class _Handler(BaseHTTPRequestHandler):
         headers = {"ETag": served.etag} if served.etag else {}
         if self.path in served.links:
             headers["Link"] = served.links[self.path]
+        if self.path in served.types:
+            headers["Content-Type"] = served.types[self.path]
         status = 200
         if served.ranges:
             headers["Accept-Ranges"] = "bytes"

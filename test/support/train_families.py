@@ -18,7 +18,7 @@ from whisper_made import TINY, made_state
 from k2d.config.training import Running, Steps
 from k2d.models.codec import Request
 from k2d.models.student import shrink
-from k2d.models.whisper.checkpoint_files import Generation, WhisperWeights
+from k2d.models.whisper.checkpoint import Generation, WhisperWeights
 from k2d.models.whisper.new_network import NewWhisper
 from k2d.models.whisper.recogniser import WhisperRecogniser
 from k2d.objectives.objective import Objective

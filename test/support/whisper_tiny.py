@@ -140,7 +140,7 @@ def tiny_checkpoint() -> Path:
 
 
 def _train(path: Path) -> None:
-    from k2d.models.whisper.checkpoint_files import WhisperWeights
+    from k2d.models.whisper.checkpoint import WhisperWeights
     from k2d.models.whisper.recogniser import WhisperRecogniser
 
     model = WhisperRecogniser.of(WhisperWeights(DIMS, _beginning()))

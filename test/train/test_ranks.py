@@ -19,9 +19,15 @@ SUPPORT = PROJECT_ROOT / "test" / "support"
 LIMIT_S = 300  # for the start: a loaded machine imports for minutes
 
 
-def start(folder, step_s):
+# A job of `sbatch --ntasks=1`, as its batch script sees it.
+IN_SLURM = dict.fromkeys(("SLURM_PROCID", "SLURM_LOCALID", "SLURM_NODEID"), "0")
+IN_SLURM |= {"SLURM_JOB_ID": "7", "SLURM_JOB_NAME": "k2d", "SLURM_NTASKS": "1"}
+
+
+def start(folder, step_s, **of_cluster):
     folder.mkdir(exist_ok=True)
     environment = {**os.environ, "PYTHONPATH": f"{PROJECT_ROOT}:{SUPPORT}", "OMP_NUM_THREADS": "1", "STEP_S": step_s}
+    environment |= of_cluster
     words = [sys.executable, str(SUPPORT / "train_ranks.py"), str(folder)]
     with (folder / "said").open("w") as said:
         return subprocess.Popen(words, env=environment, stdout=said, stderr=said, start_new_session=True)
@@ -88,10 +94,18 @@ def test_a_rank_that_dies_ends_the_training_with_the_reason_and_a_rerun_goes_on(
     assert len((folder / "curves.csv").read_text().splitlines()) == 11
 
 
-@pytest.mark.parametrize(("name", "code"), [("SIGTERM", 143), ("SIGINT", 130), ("SIGKILL", -9)])
-def test_the_others_end_with_the_first_and_what_can_be_is_saved(tmp_path, ended, name, code):
+@pytest.mark.parametrize(
+    ("name", "code", "of_cluster"),
+    [
+        # Lightning by itself would train with one process here, as Slurm started one task.
+        pytest.param("SIGTERM", 143, IN_SLURM, id="Slurm cancels its job"),
+        pytest.param("SIGINT", 130, {}, id="Ctrl-C"),
+        pytest.param("SIGKILL", -9, {}, id="kill -9"),
+    ],
+)
+def test_the_others_end_with_the_first_and_what_can_be_is_saved(tmp_path, ended, name, code, of_cluster):
     folder = tmp_path / "x"
-    leader = start(folder, "0.3")
+    leader = start(folder, "0.3", **of_cluster)
     ended(leader)
     _, second = ranks(folder, leader)
     number = getattr(signal, name)

@@ -1,12 +1,12 @@
-"""What it costs to begin a student's training on many chunks: time and memory of each process, against lists of them.
+"""The cost of starting a student's training on many chunks: time and memory of each process, compared with lists.
 
     python tools/bench/chunk_table.py [--chunks 1000000] [--words 60] [--without-lists]
 
-A kept folder is made in a temporary place: chunks of 28 s with so many words of two languages, and times. Each part
-is a fresh process. `table` is the process that leads (reads, tokenises, writes), `rank` every other one, and a rerun;
-`lists` is the plain way, which every process went: all chunks read into a list, all labels tokenised for their
-lengths, all ids gathered. Both must give the same first batches. Memory is what comes on top of the imports, at its
-highest; what is mapped counts as far as it was touched.
+A kept folder is made in a temporary place: chunks of 28 s with that many words of two languages, and times. Each part
+runs in a new process. `table` is the leading process (it reads, tokenises and writes), `rank` is every other process
+and a rerun. `lists` is the plain way for every process: read all chunks into a list, tokenise all labels for their
+lengths, and collect all ids. Both ways must give the same first batches. Memory is the peak minus the imports; mapped
+memory counts if it was touched.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--chunks", type=int, default=1_000_000)
     parser.add_argument("--words", type=int, default=60, help="in a chunk (default: 60)")
-    parser.add_argument("--without-lists", action="store_true", help="leave the plain way out, which takes longest")
+    parser.add_argument("--without-lists", action="store_true", help="leave out the plain way, which takes longest")
     parser.add_argument("--part", choices=["table", "rank", "lists"], help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -81,7 +81,7 @@ def _run(part: str, folder: Path) -> dict[str, Any]:
 
 
 def _measured(part: str, folder: Path) -> dict[str, Any]:
-    """Begin as stage 10 does, as far as the first batches' numbers."""
+    """Do what stage 10 does first, up to the numbers of the first batches."""
     codec = _codec((folder / "pieces.model").read_bytes())
     imports_mb = _status_mb("VmHWM")
     started, started_cpu = time.perf_counter(), time.process_time()
@@ -107,7 +107,7 @@ def _lengths_from_lists(kept: Path, codec: S2TCodec) -> np.ndarray[Any, Any]:
     return lengths
 
 
-# --- what is measured on ---
+# --- the data ---
 
 
 def _write_chunks(folder: Path, n_chunks: int, n_words: int) -> None:

@@ -1,13 +1,12 @@
-"""How much faster are recordings decoded here than by ESPnet's `Speech2Text.decode_long` with beam 1?
+"""How much faster is long-form decoding here than ESPnet's `Speech2Text.decode_long` with beam 1?
 
     python tools/bench/decoding.py [--shape mini] [--pairs 5] [--threads 2] [--recordings 16] [--windows 2]
 
-Makes an ESPnet model folder with random weights by ESPnet's own task code, and noise to listen to. Both sides load
-that folder. So that random weights talk as much as speakers do, both are made to say 5 tokens per second in two
-segments per window: which kind of token comes where is dictated to both in the same way, which one it is the network
-says. The ways are timed in turns, so that other load on the machine meets all; medians of the ratios are printed, and
-whether all of them heard the same text at the same times. On a machine that is busy with other things,
-`--processor-time --threads 1` counts the time that the processor spent on this process.
+Makes an ESPnet model folder with random weights by ESPnet's own task code, and recordings of noise. Both sides load
+that folder. To get realistic lengths from random weights, both sides are forced to write 5 tokens per second in two
+segments per window: the kind of each token is fixed, and the network chooses the token. The ways are timed in turn, so
+that other load on the machine affects all of them. Printed are medians of the ratios, and whether all ways gave the
+same text and times. On a busy machine, `--processor-time --threads 1` measures the processor time of this process.
 """
 
 from __future__ import annotations
@@ -52,7 +51,7 @@ N_PROMPT = 3  # <sos> <zho> <asr>
 
 @dataclass(frozen=True)
 class Shape:
-    """A model's size, its window and its grid of times."""
+    """A model's size, window and time grid."""
 
     window_s: float
     time_step_s: float
@@ -67,11 +66,11 @@ class Shape:
 
     @property
     def n_tokens(self) -> int:
-        """Of a window, the times included."""
+        """The number of tokens in a window, including times."""
         return round(self.window_s * TOKENS_PER_S)
 
     def at(self, share: float) -> float:
-        """A time on the grid, at this share of the window."""
+        """The time on the grid at this share of the window."""
         return round(share * self.window_s / self.time_step_s) * self.time_step_s
 
 
@@ -101,7 +100,7 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--shape", action="append", choices=SHAPES, help="default: all")
     parser.add_argument("--pairs", type=int, default=5, help="how often each way is timed")
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--processor-time", action="store_true", help="not the clock")
+    parser.add_argument("--processor-time", action="store_true", help="measure processor time, not wall-clock time")
     parser.add_argument("--recordings", type=int, default=16)
     parser.add_argument("--windows", type=int, default=2, help="windows per recording")
     return parser.parse_args()
@@ -120,7 +119,7 @@ def compare(name: str, shape: Shape, folder: Path, options: argparse.Namespace) 
 
 
 def longform(theirs: Any, ours: Recogniser, sources: list[Source], shape: Shape, options: argparse.Namespace) -> None:
-    """Whole recordings, all ways in turns."""
+    """Whole recordings, all ways in turn."""
     speech = [soundfile.read(source.audio, dtype="float32")[0] for source in sources]
     end = f"<{shape.window_s - 1:.2f}>"
     ways: dict[str, Callable[[], Any]] = {
@@ -176,7 +175,7 @@ def parts(theirs: Any, ours: Recogniser, sources: list[Source], shape: Shape, op
 def timed_in_turns(
     ways: dict[str, Callable[[], Any]], options: argparse.Namespace
 ) -> tuple[dict[str, list[float]], dict[str, Any]]:
-    """Seconds of every way, turn by turn after a first one to warm up, and what each way gave."""
+    """The seconds of each way in each turn, after a turn to warm up, and the result of each way."""
     now = time.process_time if options.processor_time else time.perf_counter
     found = {way: work() for way, work in ways.items()}
     times: dict[str, list[float]] = {way: [] for way in ways}
@@ -199,7 +198,7 @@ def spans(hypothesis: Hypothesis) -> list[tuple[float, float, str]]:
 
 
 def make_recordings(folder: Path, shape: Shape, options: argparse.Namespace) -> list[Source]:
-    """Noise whose loudness changes, 0.1 s longer than its windows, each of which moves on by 89 % of itself."""
+    """Noise of changing loudness, 0.1 s longer than its windows. Each window moves on by 89 % of its length."""
     sources = []
     n_tenths = round(shape.at(0.89) * options.windows * 10) + 1
     for n in range(options.recordings):
@@ -212,7 +211,7 @@ def make_recordings(folder: Path, shape: Shape, options: argparse.Namespace) -> 
 
 
 def make_model(folder: Path, shape: Shape) -> None:
-    """A folder as ESPnet's S2T recipe leaves it, random weights inside."""
+    """A model folder as written by ESPnet's S2T recipe, with random weights."""
     from espnet2.tasks.s2t import S2TTask
 
     config = S2TTask.get_default_config() | model_config(shape) | vocabulary(folder, shape)
@@ -247,7 +246,7 @@ def model_config(shape: Shape) -> dict[str, Any]:
 
 
 def vocabulary(folder: Path, shape: Shape) -> dict[str, Any]:
-    """Made-up words, as many as make the vocabulary full; and what the preprocessor must know."""
+    """Made-up words that fill the vocabulary, and the settings of the preprocessor."""
     import sentencepiece
 
     n_times = round(shape.window_s / shape.time_step_s) + 1
@@ -295,7 +294,7 @@ def load_espnet(folder: Path, shape: Shape) -> Any:
 
 
 def force_espnet(theirs: Any, shape: Shape) -> Tensor:
-    """Add to ESPnet's filter which kinds of tokens may stand where; return what is added, a row per position."""
+    """Make ESPnet's filter add scores that fix the kind of token at each position. Returns them, a row per position."""
     token_list = theirs.s2t_model.token_list
     first_text = token_list.index(theirs.preprocessor_conf["last_time_symbol"]) + 1
     added_LV = torch.full((shape.n_tokens + 1, len(token_list)), -torch.inf)
@@ -318,7 +317,7 @@ def force_espnet(theirs: Any, shape: Shape) -> Tensor:
 
 
 def force_ours(ours: Any, added_LV: Tensor) -> None:
-    """The same for ours."""
+    """The same for our recogniser."""
     constrain = ours.constrain
 
     def forced(logits_RV: Tensor, generated_RL: Tensor, request: Request) -> Tensor:

@@ -1,11 +1,11 @@
-"""How fast two opinions on a chunk are compared, against a plain implementation, and in how much memory.
+"""The speed of comparing two opinions on a chunk, relative to a plain implementation, and its memory.
 
     python tools/bench/distances.py [--pairs 200000]
 
-Chunks of 100 to 150 tokens of Mandarin-English lectures, every fifth token of the auxiliary's an error. The speed is
-that of chunks not seen before, of words seen before; the cold figure that of a new process. The plain implementation
-takes jiwer, pypinyin as it is, a Counter of 6-grams and Whisper's own normaliser, and English phonemes from a dict.
-Both must find the same distances. Then `--pairs` of them go through a worker into a sorted file, as in stage 8.
+Chunks have 100 to 150 tokens of Mandarin-English lectures; every fifth token of the auxiliary is an error. The speed is
+that of new chunks with known words; the cold figure is that of a new process. The plain implementation uses jiwer,
+pypinyin, a Counter of 6-grams, Whisper's own normaliser, and English phonemes from a dict. Both must find the same
+distances. Then `--pairs` of them go through a worker into a sorted file, as in stage 8.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def main() -> None:
 
 
 def pairs(seed: int) -> Iterator[TextPair]:
-    """Chunks without end, with two opinions each."""
+    """An endless stream of chunks with two opinions each."""
     rng = Random(seed)
     grammars = [read_grammar("everyday", "lecture", f"courses/{course}") for course in COURSES]
     words = [*read_deck("mandarin"), *read_deck("english")]
@@ -76,7 +76,7 @@ def pairs(seed: int) -> Iterator[TextPair]:
 
 
 def _chunk(grammar: Mapping[str, tuple[str, ...]], words: list[str], rng: Random) -> str:
-    """Sentences of a lecture with other words between them, so that no chunk is like another."""
+    """Sentences of a lecture with other words between them, so that all chunks differ."""
     parts: list[str] = []
     wanted = rng.randint(100, 150)
     while len(token_texts(" ".join(parts))) < wanted:
@@ -112,7 +112,7 @@ def _speed() -> None:
 
 
 def _fresh_seconds(seed: int) -> float:
-    """Seconds for a chunk that was never seen, when its words were."""
+    """Seconds per chunk, for new chunks with known words."""
     chunks = list(islice(pairs(seed), WARM + TIMED))
     comparer = Comparer(Measuring())
     _seconds(comparer.compare, chunks[:WARM])
@@ -127,7 +127,7 @@ def _seconds(compare: Callable[[str, str], object], chunks: list[TextPair]) -> f
 
 
 def _plain_comparer() -> Callable[[str, str], tuple[bool, bool, float, float]]:
-    """What one would write first."""
+    """A plain implementation, as one would write it first."""
     import jiwer
     import opencc
     from pypinyin import Style, lazy_pinyin
@@ -162,7 +162,7 @@ def _plain_comparer() -> Callable[[str, str], tuple[bool, bool, float, float]]:
 
 
 def _cold() -> None:
-    """The first chunks of a new process: dictionaries to load, every word to look up."""
+    """The first chunks of a new process, which loads dictionaries and looks up every word."""
     chunks = list(islice(pairs(99), TIMED))
     started = time.perf_counter()
     comparer = Comparer(Measuring())
@@ -174,7 +174,7 @@ def _cold() -> None:
 
 
 def _memory(n_pairs: int) -> None:
-    """Distances of many pairs into a sorted file: resident memory as it goes."""
+    """Write the distances of many pairs into a sorted file and print the resident memory."""
     started = time.perf_counter()
     marks = {n_pairs * quarter // 4 for quarter in (1, 2, 3, 4)}
 

@@ -1,11 +1,11 @@
-"""What a distillation step costs beside its mathematics, and what sharing the encoder saves.
+"""The cost of a distillation step beside its arithmetic, and the gain from sharing the encoder.
 
     python tools/bench/distillation.py [--batch-size 16] [--pairs 20]
 
-Teacher (conf/models/mini_teacher.yaml) and student (its first and last decoder layers) have random weights; batches
-are 10 s of noise with 50 tokens. Timed in turn: a whole step of the engine's objective with the optimiser; the
-encoder's forward, the teacher's decoder forward, the student's forward and backward alone; the same with an encoder
-run for each of the two; and with the encoder's output kept (distill.keep_encoded).
+Teacher (conf/models/mini_teacher.yaml) and student (its first and last decoder layers) have random weights. Batches are
+10 s of noise with 50 tokens. Timed in turn: a whole step of the engine's objective with the optimiser; the bare
+arithmetic (the encoder's forward, the teacher's decoder forward, the student's forward and backward); the same with an
+encoder run for each of the two; and with the encoder's output kept (distill.keep_encoded).
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def make_teacher() -> Any:
 
 
 def ways(teacher: Any, student: Any, batch_size: int) -> dict[str, Callable[[], None]]:
-    """What is timed, by name."""
+    """The ways that are timed, by name."""
     batch = make_batch(teacher, batch_size)
     kept = batch._replace(states_BTD=teacher.encode(batch.speech_BN).states_BTD.detach())
     pairs = {
@@ -128,7 +128,7 @@ def make_batch(teacher: Any, batch_size: int) -> Batch:
 
 
 def timed_in_turns(ways: dict[str, Callable[[], None]], n_turns: int) -> dict[str, list[float]]:
-    """Seconds of each way, turn by turn, so that what else the machine does meets all of them."""
+    """The seconds of each way, turn by turn, so that other load on the machine affects all of them."""
     times: dict[str, list[float]] = {name: [] for name in ways}
     for turn in range(WARM_TURNS + n_turns):
         for name, way in ways.items():

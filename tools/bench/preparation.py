@@ -1,10 +1,10 @@
-"""How fast a corpus in parquet becomes data directories: hours of audio per minute, and the memory that it takes.
+"""The speed of preparing a corpus from parquet: hours of audio per minute, and the memory.
 
     python tools/bench/preparation.py [--hours 2] [--group-rows 100] [--nj 1]
 
-A set in the form of NTUML2021 is made in a temporary folder (clips of 1 to 4 s, their samples speech-like noise), and
-stage 1 is run on it as a command: audio unpacked and written as FLAC, long recordings put together, every file
-looked at, tables sorted, written and checked. Then once more, with the audio there.
+A set in the form of NTUML2021 is made in a temporary folder (clips of 1 to 4 s of speech-like noise). Stage 1 is run on
+it as a command: it unpacks the audio, writes FLAC, joins long recordings, checks every file, and sorts, writes and
+checks the tables. It is run once more with the audio in place.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ DEV_SHARE = 0.2
 AUDIO = pyarrow.struct([("bytes", pyarrow.binary()), ("path", pyarrow.string())])
 SCHEMA = pyarrow.schema([("audio", AUDIO), ("transcription", pyarrow.string()), ("file", pyarrow.string())])
 
-# From a small process of its own: a child begins with its parent's peak of memory.
+# Run from a small process of its own, because a child inherits its parent's peak of memory.
 MEASURE = """
 import resource, subprocess, sys
 subprocess.run(sys.argv[1:], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -48,7 +48,7 @@ class Used(NamedTuple):
     cpu_s: float
     """Of all processes together."""
     peak_mb: float
-    """Of the largest of them."""
+    """Of the largest process."""
 
 
 def main() -> None:
@@ -73,7 +73,7 @@ def main() -> None:
 
 
 def write_corpus(folder: Path, n_test: int, group_rows: int) -> float:
-    """Write `test`, and `dev` of other clips; returns the hours of both."""
+    """Write `test`, and `dev` with other clips. Returns the hours of both."""
     folder.mkdir(parents=True)
     seconds = 0.0
     for split, n_rows in (("test", n_test), ("dev", round(n_test * DEV_SHARE))):
@@ -98,7 +98,7 @@ def clips(split: str, numbers: range) -> Iterator[dict[str, Any]]:
 
 
 def prepare(folder: Path, nj: int) -> Used:
-    """Stage 1 as a command, and what it used."""
+    """Run stage 1 as a command. Returns its time and memory."""
     words = ["--conf", str(PROJECT_ROOT / "conf" / "mini.yaml"), "--corpus", "ntuml2021", "--nj", str(nj)]
     settings = [f"data={folder}/made", f"exp={folder}/exp", f"prepare.roots.ntuml2021={folder}/raw"]
     command = [sys.executable, "-m", "k2d", "prepare", *words, "--allow-count-mismatch", *settings]

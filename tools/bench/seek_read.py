@@ -1,11 +1,11 @@
-"""How much faster is a segment read by seeking than by decoding its whole recording?
+"""How much faster is reading a segment by seeking than decoding its whole recording?
 
     python tools/bench/seek_read.py [--minutes 30] [--segment-s 10] [--pairs 9]
 
-Makes a speech-like recording in each format, then times pairs: `k2d.data.audio.read` of a segment at a random
-place (probed once beforehand, as the stages do), and a decode of the whole file with the same segment cut out of it.
-The two are interleaved, so that other load on the machine meets both; medians and their ratio are printed. Both
-give 16 kHz; the recordings are at 16 kHz, so that decoding is what is measured (Opus and MP3 included).
+Makes a speech-like recording in each format, then times pairs: `k2d.data.audio.read` of a segment at a random place
+(probed beforehand, as the stages do), and a decode of the whole file with the same segment cut out of it. The two are
+interleaved, so that other load on the machine affects both. Medians and their ratio are printed. All recordings are at
+16 kHz, the output's rate, so that only decoding is measured (also for Opus and MP3).
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def machine() -> str:
 
 
 def make_recording(path: Path, minutes: float, how: dict[str, str]) -> Path:
-    """A minute of harmonics with moving pitch, syllables and noise, again and again."""
+    """A minute of harmonics with moving pitch, syllables and noise, repeated."""
     time_s = np.arange(60 * RATE_HZ) / RATE_HZ
     phase = 2 * np.pi * np.cumsum(130 + 30 * np.sin(2 * np.pi * 0.7 * time_s)) / RATE_HZ
     voice = np.sum([np.sin(k * phase) / k for k in range(1, 16)], axis=0)

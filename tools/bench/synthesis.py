@@ -1,8 +1,8 @@
-"""How fast egs/mini makes its audio: seconds of audio per second of wall clock.
+"""The speed at which egs/mini makes its audio: seconds of audio per second of wall-clock time.
 
     python tools/bench/synthesis.py [--preset mini] [--scale 0.2] [--nj 2]
 
-The corpus is made in a temporary folder, from nothing, and then asked for once more: what is done is not made again.
+The corpus is made in an empty temporary folder, and then requested once more. Finished parts are not made again.
 """
 
 from __future__ import annotations
@@ -47,13 +47,13 @@ def main() -> None:
 
 
 def scaled(options: Options, share: float) -> Options:
-    """The options with less to make; the development and test splits stay."""
+    """The options with a smaller pool and fewer lectures. The development and test splits stay."""
     lectures = replace(options.lectures, recordings=max(1, round(options.lectures.recordings * share)))
     return replace(options, pool=max(1, round(options.pool * share)), lectures=lectures)
 
 
 def make(root: Path, options: Options, nj: int) -> float:
-    """Make the corpus; the seconds of all its recordings."""
+    """Make the corpus. Returns the seconds of all its recordings."""
     import soundfile
 
     from egs.mini.prepare import prepare

@@ -1,10 +1,10 @@
-"""How fast texts are normalised, cut into tokens and read: microseconds a text, beside a plain implementation.
+"""The speed of normalising texts, splitting them into tokens and converting them to phonemes: microseconds per text.
 
     python tools/bench/text.py [--texts 2000]
 
-Labels of chunks as a recogniser writes them, timestamps and all: 100 to 150 tokens, of which a fifth are English words,
-random sequences of the mini recipe's words, so that no text is seen twice. The plain implementation is Whisper's own
-normaliser, OpenCC, one regular expression, pypinyin by the run, and the English lexicon by the word.
+The texts are chunk labels with timestamps: 100 to 150 tokens, a fifth of them English words, in random sequences of the
+mini recipe's words, so that no text repeats. For comparison there is a plain implementation: Whisper's own normaliser,
+OpenCC, one regular expression, pypinyin run by run, and the English lexicon word by word.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ from typing import Any
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
 ENGLISH_SHARE = 0.2
 TOKENS_PER_SEGMENT = 13
-ROUNDS = 3  # the fastest counts
-Task = tuple[Callable[[Any], Any], Sequence[Any]]  # what to do, with each of which
+ROUNDS = 3  # the fastest one counts
+Task = tuple[Callable[[Any], Any], Sequence[Any]]  # a function, and its arguments one by one
 
 
 def main() -> None:
@@ -95,7 +95,7 @@ def _labels(n_texts: int, rng: random.Random) -> list[str]:
 
 
 def _label(han: Sequence[str], english: Sequence[str], rng: random.Random) -> str:
-    """Segments of words between timestamps until there are enough tokens."""
+    """Segments of words between timestamps, until there are enough tokens."""
     wanted, n_tokens, time_s, parts = rng.randint(100, 150), 0, 0.0, []
     while n_tokens < wanted:
         parts.append(f"<{time_s:.2f}>")
@@ -116,7 +116,7 @@ def _plain_normaliser() -> Callable[[str], str]:
     whisper = importlib.util.find_spec("whisper")
     if whisper is None or whisper.origin is None:
         sys.exit("the plain implementation needs openai-whisper: install the extra [dev]")
-    # The file alone: the package imports torch.
+    # Only this file is run, because the package imports torch.
     names = runpy.run_path(str(Path(whisper.origin).parent / "normalizers" / "basic.py"))
     basic, convert = names["BasicTextNormalizer"](), opencc.OpenCC("t2s").convert
     return lambda text: str(convert(basic(re.sub("<[0-9.]+>", " ", text))))

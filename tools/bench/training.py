@@ -1,11 +1,11 @@
-"""What the training engine costs beside the mathematics of a step, and how long it waits for data.
+"""The cost of the training engine beside the arithmetic of a step, and the time it waits for data.
 
     python tools/bench/training.py [--batch-size 24] [--pairs 20]
 
 A plain encoder-decoder of the mini teacher's shape (3 encoder and 12 decoder layers of 128, 10 s windows, 1,200 tokens)
-learns from windows composed as in a real training, with noise and echo, prepared by one process beside it. After each
-step, the forward and backward pass of the same batch are timed alone; the ratio is the median over the pairs. Then as
-many steps without that: the share of the time that is spent waiting for data.
+is trained on windows composed as in a real training, with noise and echo, prepared by one process beside it. After each
+step, the forward and backward pass of the same batch are timed alone; the ratio is the median over the pairs. Then the
+same number of steps without that shows the share of time spent waiting for data.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ WARM_STEPS = 3
 
 
 class Letters:
-    """A codec that makes some id of every letter."""
+    """A codec that maps each letter to an id."""
 
     eos_id, vocabulary_hash = 1, ""
 
@@ -59,7 +59,7 @@ class Letters:
 
 
 class PlainRecogniser:
-    """As little around torch's own layers as can be."""
+    """A minimal recogniser of torch's own layers."""
 
     family, codec, window, ctc_blank_id = "plain", Letters(), WINDOW, 0
     freeze_positions = skips_layers = False
@@ -113,7 +113,7 @@ class PlainRecogniser:
 
 
 class Pairs(L.Callback):
-    """Times a whole step, from the end of what came before it, then the mathematics of the same batch alone."""
+    """Times a whole step, from the end of the one before, then only the arithmetic of the same batch."""
 
     def __init__(self) -> None:
         self.step_s: list[float] = []
@@ -154,7 +154,7 @@ def main() -> None:
 
 
 def _train(phase: Phase, callbacks: list[L.Callback]) -> float:
-    """Train for a few steps; returns the share of waiting."""
+    """Train for a few steps. Returns the share of waiting."""
     recogniser: Any = PlainRecogniser()
 
     def with_callbacks(running: Running, folder: Path, ngpu: int, ours: list[L.Callback], first: int) -> L.Trainer:
@@ -168,7 +168,7 @@ def _train(phase: Phase, callbacks: list[L.Callback]) -> float:
 
 
 def _pool() -> Pool:
-    """Half an hour of noise in utterances of one to five seconds, seven letters to the second."""
+    """Half an hour of noise in utterances of one to five seconds, with seven letters per second."""
     rng = np.random.default_rng(0)
     counts = [int(n) for n in rng.integers(16_000, 80_000, 600)]
     texts = ["".join(rng.choice(list("abcdefghijklmnop"), 7 * n // 16_000)) for n in counts]

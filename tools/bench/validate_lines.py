@@ -1,9 +1,9 @@
-"""How fast, and in how much memory, a large data directory is validated: lines per second over all its files.
+"""The speed and memory of validating a large data directory: lines per second over all its files.
 
     python tools/bench/validate_lines.py [--utterances 1000000]
 
 A directory with segments is made twice in a temporary folder, once sorted and once in random order, and validated
-without looking at audio, each time by a fresh process.
+without its audio, each time by a new process.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ RECORDINGS_PER_SPEAKER = 4
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--utterances", type=int, default=1_000_000)
-    parser.add_argument("--validate", type=Path, help=argparse.SUPPRESS)  # what the fresh process does
+    parser.add_argument("--validate", type=Path, help=argparse.SUPPRESS)  # for the new process
     arguments = parser.parse_args()
     if arguments.validate:
         _validate(arguments.validate)
@@ -56,7 +56,7 @@ def _validate(folder: Path) -> None:
 
 
 def _peak_mb() -> float:
-    """Of this process alone: ru_maxrss would count what the parent held when it started us."""
+    """The peak of this process alone. ru_maxrss would include the parent's memory at the start."""
     fields = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
     return int(fields["VmHWM"].split()[0]) / 1024
 
@@ -67,7 +67,7 @@ def _count_lines(path: Path) -> int:
 
 
 def _make(folder: Path, n_utterances: int, order: str) -> tuple[int, int]:
-    """Write the directory, a table at a time; return its lines and bytes."""
+    """Write the directory table by table. Returns its lines and bytes."""
     folder.mkdir()
     n_recordings = -(-n_utterances // UTTERANCES_PER_RECORDING)
     tables = {

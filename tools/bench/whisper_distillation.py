@@ -1,14 +1,14 @@
-"""A step of Whisper's distillation here against a plain one in transformers, time and memory.
+"""A distillation step of Whisper here, compared with a plain one in transformers: time and memory.
 
     python tools/bench/whisper_distillation.py [--size base] [--batch-size 4] [--pairs 5]
 
 Teacher and student (the teacher's encoder, its first and last decoder layers) have the sizes of a published Whisper and
-random weights, the same on both sides; batches are 30 s of noise with 150 tokens. Here the frozen encoder runs once for
-both, logits come in pieces, and features are computed from samples; there teacher and student are run one after the
-other, each with its encoder, on features that are ready, and both sets of logits are whole. Both do the whole step:
-0.8 CE + KL at T = 2 per token, backward, clipping, AdamW. The losses are held against each other first. Times are
-processor seconds of interleaved turns in one process; memory is the growth of the peak over what lies there before the
-first step, each way in a process of its own.
+random weights, the same on both sides. Batches are 30 s of noise with 150 tokens. Here the frozen encoder runs once for
+both, logits are computed in pieces, and features are computed from samples. There teacher and student run one after the
+other, each with its encoder, on precomputed features, and with all logits in memory. Both do the whole step: 0.8 CE +
+KL at T = 2 per token, backward, clipping, AdamW. First the losses are compared. Times are processor seconds of
+interleaved turns in one process. Memory is the growth of the peak over the memory before the first step, with a process
+for each way.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from k2d.models.student import shrink
-from k2d.models.whisper.checkpoint_files import WhisperWeights
+from k2d.models.whisper.checkpoint import WhisperWeights
 from k2d.models.whisper.dims import PUBLISHED, WhisperDims, shapes
 from k2d.models.whisper.huggingface_names import to_hugging_face
 from k2d.models.whisper.library import features, powers
@@ -83,7 +83,7 @@ def make_batch(dims: WhisperDims, batch_size: int) -> Batch:
 
 
 def made_weights(dims: WhisperDims) -> dict[str, Tensor]:
-    """Random weights under OpenAI's names, of a size at which a network's output depends on its input."""
+    """Random weights under OpenAI's names, scaled so that the network's output depends on its input."""
     generator = torch.Generator().manual_seed(0)
     state = {}
     for name, shape in shapes(dims).items():
@@ -94,7 +94,7 @@ def made_weights(dims: WhisperDims) -> dict[str, Tensor]:
 
 
 def here(dims: WhisperDims, batch: Batch) -> Step:
-    """As stage 10 does it."""
+    """The step of stage 10."""
     teacher = WhisperRecogniser.of(WhisperWeights(dims, made_weights(dims)), ("zh",))
     student: Any = shrink(teacher, [0, dims.n_text_layer - 1])
     student.network.encoder.requires_grad_(False)
@@ -113,7 +113,7 @@ def here(dims: WhisperDims, batch: Batch) -> Step:
 
 
 def there(dims: WhisperDims, batch: Batch) -> Step:
-    """As a trainer on transformers would, from features that are ready."""
+    """The step of a trainer on transformers, with precomputed features."""
     state = made_weights(dims)
     teacher = _transformer(dims, state).requires_grad_(False)
     last = f"decoder.blocks.{dims.n_text_layer - 1}."
@@ -154,7 +154,7 @@ def _is_kept(name: str, last: str) -> bool:
 
 
 def _transformer(dims: WhisperDims, state: dict[str, Tensor]) -> Any:
-    """transformers' network with these weights; its output layer is its embedding."""
+    """transformers' network with these weights. Its output layer is its embedding."""
     from transformers import WhisperConfig, WhisperForConditionalGeneration
 
     width = dims.n_audio_state
@@ -183,7 +183,7 @@ def _transformer(dims: WhisperDims, state: dict[str, Tensor]) -> Any:
 
 
 def in_a_process_of_its_own(name: str, size: str, batch_size: int) -> int:
-    """Bytes by which the peak of some steps is above what lay there before them."""
+    """The growth of the peak of memory during some steps, in bytes."""
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         return pool.apply(_grown, (name, size, batch_size))
 
@@ -191,7 +191,7 @@ def in_a_process_of_its_own(name: str, size: str, batch_size: int) -> int:
 def _grown(name: str, size: str, batch_size: int) -> int:
     step = WAYS[name](PUBLISHED[size], make_batch(PUBLISHED[size], batch_size))
     before = _status_bytes("VmRSS")
-    Path("/proc/self/clear_refs").write_text("5")  # the peak is counted anew from here on
+    Path("/proc/self/clear_refs").write_text("5")  # resets the peak
     for _ in range(N_STEPS_FOR_MEMORY):
         step()
     return _status_bytes("VmHWM") - before

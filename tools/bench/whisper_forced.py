@@ -1,4 +1,4 @@
-"""What whisper_labelling.py and whisper_others.py share: the forced length of a window, and timing in turns."""
+"""Shared by whisper_labelling.py and whisper_others.py: the forced length of a window, and timing in turn."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LABELLING = Options(batch_size=16, min_window_s=0.2)
 
 
 def added(n_generated: int, n_vocabulary: int, cache: dict[int, Tensor]) -> Tensor:
-    """What is added to the scores at a place: times and the end where they have to be, words elsewhere."""
+    """The scores to add at a position: they force times and the end where they must be, and words elsewhere."""
     if n_generated not in cache:
         row_V = torch.full((n_vocabulary,), -torch.inf)
         if n_generated in TIMES_S:
@@ -40,7 +40,7 @@ def clock(options: argparse.Namespace) -> Callable[[], float]:
 def timed_in_turns(
     ways: dict[str, Callable[[], Any]], options: argparse.Namespace
 ) -> tuple[dict[str, list[float]], dict[str, Any]]:
-    """Seconds of every way, turn by turn, and what each way gave."""
+    """The seconds of each way, turn by turn, and the result of each way."""
     now = clock(options)
     found: dict[str, Any] = {}
     times: dict[str, list[float]] = {way: [] for way in ways}

@@ -1,8 +1,8 @@
-"""Long recordings through a Whisper here against `whisper.transcribe`, transformers and faster-whisper.
+"""Decoding of long recordings with a Whisper here, compared with `whisper.transcribe`, transformers and faster-whisper.
 
-One checkpoint of `base` size with random weights, temperature 0, no previous text. Random weights never end a window:
-what may stand where is forced alike on all sides that can be forced, so that each window says 150 tokens, with times,
-and moves on by 89 % of itself. transformers and faster-whisper are let go on for as many tokens as they are told.
+One checkpoint of `base` size with random weights, temperature 0, no previous text. Random weights never end a window.
+So the kinds of tokens are forced in the same way on all sides that allow it: each window has 150 tokens, with times,
+and moves on by 89 % of its length. transformers and faster-whisper write as many tokens as they are allowed.
 
     PYTHONPATH=. .venv/bin/python tools/bench/whisper_labelling.py --threads 2 [--others]
 """
@@ -68,7 +68,7 @@ def main() -> None:
             decoder_alone(theirs, ours, sources, options)
             over_all(theirs, ours, sources, options)
         if options.others:
-            from tools.bench.whisper_others import compare_others  # its libraries need not be installed
+            from tools.bench.whisper_others import compare_others  # imported here, as its libraries are optional
 
             compare_others(ours, checkpoint, sources, options)
 
@@ -78,7 +78,7 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--size", default="base", choices=list(PUBLISHED))
     parser.add_argument("--pairs", type=int, default=3, help="how often each way is timed")
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--processor-time", action="store_true", help="not the clock: on a machine that is busy")
+    parser.add_argument("--processor-time", action="store_true", help="measure processor time, for a busy machine")
     parser.add_argument("--recordings", type=int, default=16)
     parser.add_argument("--windows", type=int, default=1, help="windows per recording")
     parser.add_argument("--others", action="store_true", help="transformers and faster-whisper too")
@@ -86,7 +86,7 @@ def parse_options() -> argparse.Namespace:
 
 
 def over_all(theirs: Any, ours: Any, sources: list[Source], options: argparse.Namespace) -> None:
-    """Whole recordings, in turns."""
+    """Whole recordings, in turn."""
     speech = [soundfile.read(source.audio, dtype="float32")[0] for source in sources]
     ways: dict[str, Callable[[], Any]] = {
         "whisper.transcribe": lambda: [theirs.transcribe(audio, **TEMPERATURES)["segments"] for audio in speech],
@@ -109,7 +109,7 @@ def over_all(theirs: Any, ours: Any, sources: list[Source], options: argparse.Na
 
 
 def decoder_alone(theirs: Any, ours: Any, sources: list[Source], options: argparse.Namespace) -> None:
-    """One window of each recording, its encoder's output given."""
+    """One window of each recording, with the encoder's output given."""
     n_samples = ours.window.n_samples
     speech = [torch.from_numpy(soundfile.read(source.audio, n_samples, dtype="float32")[0]) for source in sources]
     speech_BN = torch.stack(speech)
@@ -138,7 +138,7 @@ def decoder_alone(theirs: Any, ours: Any, sources: list[Source], options: argpar
 
 
 def make_recordings(folder: Path, options: argparse.Namespace) -> list[Source]:
-    """Noise whose loudness changes, of so many windows that move on by 26.7 s."""
+    """Noise of changing loudness, with this many windows, which move on by 26.7 s."""
     sources = []
     n_tenths = 267 * options.windows
     for n in range(options.recordings):
@@ -151,7 +151,7 @@ def make_recordings(folder: Path, options: argparse.Namespace) -> list[Source]:
 
 
 def make_checkpoint(path: Path, dims: WhisperDims) -> Path:
-    """OpenAI's format, random weights inside."""
+    """A checkpoint in OpenAI's format with random weights."""
     generator = torch.Generator().manual_seed(0)
     state = {}
     for name, shape in shapes(dims).items():
@@ -166,7 +166,7 @@ def make_checkpoint(path: Path, dims: WhisperDims) -> Path:
 
 
 def force_ours(ours: Any) -> None:
-    """In place of what our rules give, which are computed all the same."""
+    """Replace the scores after our rules have been applied, so that the rules are still timed."""
     constrain, rows = ours.constrain, dict[int, Tensor]()
 
     suppressed = torch.tensor(ours._rules.suppressed)
@@ -181,7 +181,7 @@ def force_ours(ours: Any) -> None:
 
 @contextlib.contextmanager
 def forced_whisper() -> Iterator[None]:
-    """In place of what their rules give, which are computed all the same."""
+    """Replace the scores after their rules have been applied, so that the rules are still timed."""
     from whisper.decoding import ApplyTimestampRules
 
     rows: dict[int, Tensor] = {}

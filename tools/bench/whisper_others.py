@@ -1,6 +1,6 @@
-"""The other sides of whisper_labelling.py: transformers' batched long form, and faster-whisper in fp32 and int8.
+"""Further sides of whisper_labelling.py: transformers' batched long form, and faster-whisper in fp32 and int8.
 
-transformers is forced as the others are; faster-whisper, which cannot be, writes as many tokens as it is allowed.
+transformers is forced in the same way. faster-whisper cannot be forced, so it writes as many tokens as it is allowed.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def compare_others(ours: Any, checkpoint: Path, sources: list[Source], options: 
 
 
 def transformers_way(checkpoint: Path, speech: list[Any]) -> Callable[[], Any]:
-    """Its sequential long form, all recordings as one batch."""
+    """Its sequential long form, with all recordings as one batch."""
     from transformers import LogitsProcessor, LogitsProcessorList, WhisperForConditionalGeneration, WhisperProcessor
 
     folder = checkpoint.parent / "huggingface"
@@ -72,7 +72,7 @@ def transformers_way(checkpoint: Path, speech: list[Any]) -> Callable[[], Any]:
 
 
 def faster_way(checkpoint: Path, speech: list[Any], compute_type: Any, threads: int) -> Callable[[], Any]:
-    """One recording after another, greedy."""
+    """One recording after another, with greedy decoding."""
     from faster_whisper import WhisperModel
 
     folder = checkpoint.parent / f"ctranslate2_{compute_type}"

@@ -12,12 +12,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from k2d.core.download import Remote, fetch
 from k2d.core.errors import K2DError
 from k2d.core.layout import PROJECT_ROOT
 from k2d.core.lock import holding
 from k2d.data.corpus import Card, read_card
 from k2d.data.raw.archive import name_fault
-from k2d.data.raw.download import Remote, fetch
 from k2d.data.raw.hub import ENDPOINT, listed
 
 
@@ -54,9 +54,17 @@ def download(card: Card, folder: Path, patterns: tuple[str, ...] = (), endpoint:
     folder.mkdir(parents=True, exist_ok=True)
     with holding(folder / "download"):
         for name, remote in files:
-            fetch(remote, folder / name)
+            _fetch(remote, folder / name)
     if card.root_variable:
         print(f"next: {card.root_variable}={folder} egs/{card.name}/run.sh --stage 1 --stop-stage 1")
+
+
+def _fetch(remote: Remote, target: Path) -> None:
+    if fetch(remote, target):
+        checked = ", as published" if remote.digest else ""
+        print(f"{target}: fetched, {target.stat().st_size:,} bytes{checked}", flush=True)
+    else:
+        print(f"{target}: is there already", flush=True)
 
 
 def _files(card: Card, patterns: tuple[str, ...], endpoint: str) -> list[tuple[str, Remote]]:

@@ -15,9 +15,9 @@ from urllib.parse import quote, urljoin, urlsplit
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
+from k2d.core.download import TIMEOUT_S, Remote
 from k2d.core.errors import K2DError
-from k2d.data.raw.download import TIMEOUT_S, Remote
-from k2d.data.raw.https_only import opener, refusal, refuse_url
+from k2d.core.https_only import opener, refusal, refuse_url
 
 ENDPOINT = "https://huggingface.co"
 MAX_PAGE_BYTES = 1 << 24  # a page has up to 1,000 entries of about 400 bytes

@@ -24,7 +24,8 @@ from k2d.models.interface import Memory, Request, Written
 from k2d.models.whisper.checkpoint import Generation
 from k2d.models.whisper.checkpoint_files import RULES, read_rules, read_whisper
 from k2d.models.whisper.codec import WhisperCodec, codec_of
-from k2d.models.whisper.dims import WhisperDims, n_parameters
+from k2d.models.whisper.ctranslate2_files import read_ctranslate2_facts
+from k2d.models.whisper.dims import BINARY, WhisperDims, n_parameters
 from k2d.models.whisper.frontend import WhisperEars
 from k2d.models.whisper.timestamp_rules import WhisperRules
 
@@ -38,6 +39,11 @@ def write_facts(folder: Path, model: Path) -> None:
     weights = read_whisper(model)
     write_text(folder / DIMS, json.dumps(weights.dims.as_dict()) + "\n")
     write_text(folder / RULES, json.dumps(weights.generation.as_dict()) + "\n")
+
+
+def is_converted(model: Path) -> bool:
+    """Whether a model is a CTranslate2 folder, which the engine takes as it is."""
+    return (model / BINARY).is_file()
 
 
 class CTranslate2Whisper(WhisperEars):
@@ -171,10 +177,14 @@ def check_compute_type(compute_type: str, device: str, key: str) -> None:
 def load(
     folder: Path, device: str, compute_type: str, languages: Sequence[str] = (), n_threads: int = 0
 ) -> CTranslate2Whisper:
-    """Load a converted folder with its facts; CTranslate2 chooses the threads where none are given."""
+    """Load a converted folder, or one that came so; CTranslate2 chooses the threads where none are given.
+
+    CTranslate2 computes in any type that the device can, whichever type the weights are stored in.
+    """
     import ctranslate2
 
     check_compute_type(compute_type, device, "decode.compute_type")
+    dims, generation = _facts(folder)
     kind, _, index = device.partition(":")
     try:
         model = ctranslate2.models.Whisper(
@@ -185,9 +195,14 @@ def load(
             intra_threads=n_threads,
         )
     except RuntimeError as error:
-        raise K2DError(
-            f"{shown(folder)}: CTranslate2 cannot load it: {error}; remove the folder, it is made again"
-        ) from error
-    dims = WhisperDims(**json.loads((folder / DIMS).read_text(encoding="utf-8")))
-    generation = read_rules(folder / RULES)
+        remedy = "remove the folder, it is made again" if (folder / DIMS).is_file() else "convert the model anew"
+        raise K2DError(f"{shown(folder)}: CTranslate2 cannot load it: {error}; {remedy}") from error
     return CTranslate2Whisper(model, codec_of(dims, generation, languages), dims, generation)
+
+
+def _facts(folder: Path) -> tuple[WhisperDims, Generation]:
+    """Sizes and rules, as they were written beside a conversion made here, or by the folder's own files."""
+    if not (folder / DIMS).is_file():
+        return read_ctranslate2_facts(folder)
+    dims = WhisperDims(**json.loads((folder / DIMS).read_text(encoding="utf-8")))
+    return dims, read_rules(folder / RULES)

@@ -207,7 +207,7 @@ def _read_generation(folder: Path, dims: WhisperDims) -> Generation:
         return Generation()
     raw = read_json(folder / CONFIG)
     if faults := [
-        f"{key}: expected a list of ids from 0 to {dims.n_vocab - 1}, found {str(raw[key])[:60]}"
+        f"{key}: expected a list of ids from 0 to {dims.n_vocab - 1}, found {repr(raw[key])[:60]}"
         for key in (_NEVER, _NEVER_FIRST, _LANGUAGES)
         if raw.get(key) is not None and not are_ids(raw[key], dims.n_vocab)
     ]:

@@ -22,6 +22,7 @@ class Whisper(Family):
 
     name = "whisper"
     published = tuple(PUBLISHED)
+    publisher_module = "k2d.models.whisper.published"
     checkpoints = (
         f"a published name ({', '.join(PUBLISHED)}), a .pt file of OpenAI's, or a folder in the format of Hugging Face "
         "or CTranslate2"

@@ -1,11 +1,7 @@
-"""The adapter of openai-whisper, the only module that imports it: network, vocabulary, mel filters and download."""
+"""The adapter of openai-whisper, the only module that imports it: network, vocabulary and mel filters."""
 
 from __future__ import annotations
 
-import os
-import urllib.error
-import warnings
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -14,11 +10,8 @@ from torch import Tensor, nn
 from whisper.audio import HOP_LENGTH, N_FFT, mel_filters
 from whisper.tokenizer import TO_LANGUAGE_CODE, get_tokenizer
 
-from k2d.core.errors import K2DError
-from k2d.core.layout import shown
-from k2d.models.whisper.dims import PUBLISHED, WhisperDims
+from k2d.models.whisper.dims import WhisperDims
 
-CACHE_VARIABLE = "K2D_WHISPER_CACHE"
 MARGIN = N_FFT // 2
 """Samples on both sides of a frame's middle that it hears."""
 _TOO_QUIET = 1e-10
@@ -62,37 +55,3 @@ def features(powers_MF: Tensor, loudest: Tensor | float | None = None) -> Tensor
     """The encoder's input: powers relative to the loudest one of the recording, or of these frames alone."""
     top = powers_MF.max() if loudest is None else torch.as_tensor(loudest, device=powers_MF.device)
     return (torch.maximum(powers_MF, top - _RANGE) + 4.0) / 4.0
-
-
-# --- published checkpoints ---
-
-
-def cache_folder(chosen: str | None = None) -> Path:
-    """Where published checkpoints are kept: as the config says, or the environment, or where openai-whisper does."""
-    if chosen or os.environ.get(CACHE_VARIABLE):
-        return Path(chosen or os.environ[CACHE_VARIABLE]).expanduser()
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "whisper"
-
-
-def fetch(name: str, folder: Path) -> Path:
-    """A published checkpoint by its name: from the folder, or downloaded into it; its checksum is looked at."""
-    if name not in PUBLISHED or name not in whisper._MODELS:
-        known = ", ".join(PUBLISHED)
-        raise K2DError(f"{name}: no published Whisper model has this name; expected one of {known}, a .pt or a folder")
-    url = whisper._MODELS[name]
-    file = folder / Path(url).name
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # that a file with a wrong checksum is fetched again
-            return Path(whisper._download(url, str(folder), in_memory=False))
-    except (urllib.error.URLError, OSError) as error:
-        reason = f"it is not in {shown(folder)} and cannot be fetched ({getattr(error, 'reason', None) or error})"
-    except RuntimeError as error:  # of openai-whisper: the checksum
-        reason = str(error)
-    file.unlink(missing_ok=True) if file.is_file() and not file.stat().st_size else None
-    raise K2DError(
-        f"Whisper {name}: {reason}; fetch {url} where there is a network, put it there as {file.name} (or set "
-        f"{CACHE_VARIABLE}, or give the path of the file as the checkpoint)"
-    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,8 @@ from k2d.models.whisper.codec import WhisperCodec, codec_of
 from k2d.models.whisper.dims import PUBLISHED, WhisperDims, n_parameters
 from k2d.models.whisper.folder import write_folder
 from k2d.models.whisper.frontend import HOP, WhisperEars
-from k2d.models.whisper.library import build_network, cache_folder, fetch
+from k2d.models.whisper.library import build_network
+from k2d.models.whisper.published import cache_folder, obtain
 from k2d.models.whisper.timestamp_rules import WhisperRules
 from k2d.models.whisper.weights import weights_of
 
@@ -204,14 +206,18 @@ class WhisperRecogniser(WhisperEars):
 
 def load_whisper(path: Path | str, languages: Sequence[str] = (), cache: str | None = None) -> WhisperRecogniser:
     """A checkpoint in any of the formats, or a published name, which is fetched."""
-    return WhisperRecogniser.of(read_whisper(checkpoint_of(path, cache)), languages)
+    found = checkpoint_of(path, cache)
+    weights = read_whisper(found)
+    if found != Path(path):  # a published name decodes as openai-whisper does, whatever its source says of decoding
+        weights = replace(weights, generation=Generation())
+    return WhisperRecogniser.of(weights, languages)
 
 
 def checkpoint_of(path: Path | str, cache: str | None = None) -> Path:
     """Where the weights lie: the path, or (it is a published name) the checkpoint of that name, which is fetched."""
     path, name = Path(path), str(path)
     if not path.exists() and (name in PUBLISHED or not {"/", "\\", "."} & set(name)):
-        return fetch(name, cache_folder(cache))
+        return obtain(name, cache_folder(cache))
     return path
 
 

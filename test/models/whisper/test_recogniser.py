@@ -247,37 +247,6 @@ def test_the_family_is_told_by_the_files(tmp_path):
     assert family_of(tmp_path).name == "espnet_s2t"
 
 
-def test_a_published_name_comes_from_the_cache_if_its_checksum_is_right(tmp_path, monkeypatch):
-    import hashlib
-
-    path = write_openai(tmp_path / "made.pt")
-    checksum = hashlib.sha256(path.read_bytes()).hexdigest()
-    monkeypatch.setitem(whisper._MODELS, "base", f"https://nowhere.invalid/{checksum}/base.pt")
-    monkeypatch.setenv("K2D_WHISPER_CACHE", str(tmp_path / "cache"))
-    (tmp_path / "cache").mkdir()
-    path.rename(tmp_path / "cache" / "base.pt")
-    assert load_whisper("base", ("zh",)).dims == TINY
-    (tmp_path / "cache" / "base.pt").write_bytes(b"half of it")
-    with pytest.raises(K2DError, match=r"cannot be fetched .* put it there as base\.pt"):
-        load_whisper("base")
-
-
-def test_without_a_network_the_remedy_is_told(tmp_path, monkeypatch):
-    import urllib.error
-    import urllib.request
-
-    def nothing(*_, **__):
-        raise urllib.error.URLError("Name or service not known")
-
-    monkeypatch.setattr(urllib.request, "urlopen", nothing)
-    with pytest.raises(K2DError) as told:
-        load_whisper("large-v2", cache=str(tmp_path / "models"))
-    message = str(told.value)
-    assert f"it is not in {tmp_path / 'models'} and cannot be fetched (Name or service not known)" in message
-    assert "/large-v2.pt where there is a network, put it there as large-v2.pt" in message
-    assert not list((tmp_path / "models").iterdir())
-
-
 def test_an_unknown_name_is_told_with_the_known_ones(tmp_path):
     with pytest.raises(
         K2DError, match="large-v9: no published Whisper model has this name; expected one of tiny, base"

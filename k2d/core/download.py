@@ -24,14 +24,15 @@ from urllib.parse import urlsplit
 
 from k2d.core.atomic import sync_folder, write_text
 from k2d.core.errors import K2DError
+from k2d.core.https_only import opener, refusal, refuse_url
 from k2d.core.progress import Progress
-from k2d.data.raw.https_only import opener, refusal, refuse_url
 
 TIMEOUT_S = 60.0
 BLOCK_BYTES = 1 << 20
 WAITS_S = (1.0, 2.0, 5.0, 15.0, 30.0)  # before each further try, if a try downloads nothing
 BUSY = (408, 425, 429, 500, 502, 503, 504)
 
+_KEPT = "; what has been fetched is kept"
 _DIGEST = re.compile(r"sha256:[0-9a-fA-F]{64}|md5:[0-9a-fA-F]{32}")
 
 Say = Callable[[str], None]
@@ -77,13 +78,24 @@ class _Unreachable(_Interrupted):
     """No connection could be made."""
 
 
+class NotFetched(K2DError):
+    """The server does not give the file. `why` is the reason alone, without the advice in the message."""
+
+    def __init__(self, remote: Remote, target: Path, why: str) -> None:
+        super().__init__(f"{remote.url}: {why}; a file fetched in another way can be put at {target}")
+        self.why = why
+
+
+class UnreachableHost(NotFetched):
+    """No connection could be made, in any try."""
+
+
 def fetch(remote: Remote, target: Path, say: Say = print, *, waits_s: tuple[float, ...] = WAITS_S) -> bool:
     """Download a file unless a correct one exists. Returns whether anything was downloaded."""
     refuse_url(remote.url)
     _refuse_digest(remote)
     if target.exists():
         _check(target, remote)
-        say(f"{target}: is there already")
         return False
     target.parent.mkdir(parents=True, exist_ok=True)
     part = _whole_part(remote, target, say, waits_s)
@@ -93,7 +105,6 @@ def fetch(remote: Remote, target: Path, say: Say = print, *, waits_s: tuple[floa
         part.forget()
         raise
     _publish(part, target)
-    say(f"{target}: fetched, {target.stat().st_size:,} bytes{', as published' if remote.digest else ''}")
     return True
 
 
@@ -101,7 +112,7 @@ def _refuse_digest(remote: Remote) -> None:
     """Raise for a checksum in an unknown format, before anything is downloaded."""
     if remote.digest and not _DIGEST.fullmatch(remote.digest):
         expected = "sha256: and 64 hexadecimal digits, or md5: and 32"
-        raise K2DError(f"{remote.url}: its checksum is {remote.digest!r}, expected {expected}; mend the corpus's card")
+        raise K2DError(f"{remote.url}: its checksum is {remote.digest!r}, expected {expected}; mend its list")
 
 
 def _whole_part(remote: Remote, target: Path, say: Say, waits_s: tuple[float, ...]) -> _Part:
@@ -118,7 +129,8 @@ def _whole_part(remote: Remote, target: Path, say: Say, waits_s: tuple[float, ..
             part = _remembered(target, remote.url)
             n_idle = 0 if part.n_there > before else n_idle + 1
             if n_idle > len(waits_s) or not has_answered:
-                raise K2DError(f"{_advice(remote, target, str(trouble))}; what has been fetched is kept") from None
+                raised = NotFetched if has_answered else UnreachableHost
+                raise raised(remote, target, f"{trouble}{_KEPT if part.n_there else ''}") from None
             wait_s = waits_s[max(n_idle, 1) - 1]
             say(f"{target.name}: {trouble}; going on from byte {part.n_there:,} in {wait_s:g} s")
             time.sleep(wait_s)
@@ -220,11 +232,7 @@ def _explain(error: urllib.error.HTTPError, remote: Remote, part: _Part) -> None
         raise _Interrupted("the file on the server is shorter now than what has been fetched")
     if error.code in BUSY:
         raise _Interrupted(f"the server is busy or broken (HTTP {error.code})")
-    raise K2DError(_advice(remote, target, refusal(error))) from None
-
-
-def _advice(remote: Remote, target: Path, why: str) -> str:
-    return f"{remote.url}: {why}; a file fetched in another way can be put at {target}"
+    raise NotFetched(remote, target, refusal(error)) from None
 
 
 def _check_total(remote: Remote, part: _Part) -> None:
@@ -232,7 +240,7 @@ def _check_total(remote: Remote, part: _Part) -> None:
         part.forget()
         raise K2DError(
             f"{remote.url}: the server has {part.total:,} bytes, {remote.n_bytes:,} are expected: it is not the file "
-            "that was published; look for this version of it on the corpus's own page"
+            "that was published; look for this version of it on its publisher's own page"
         )
 
 

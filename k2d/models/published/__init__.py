@@ -1,0 +1,1 @@
+"""Published checkpoints: where they come from, the cache that keeps them, and the verb `fetch`."""

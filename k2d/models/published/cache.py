@@ -1,0 +1,84 @@
+"""The cache of published checkpoints: where the files of a source lie, and whether they are those that were published.
+
+A file is read once. After that its size, time and inode are compared with a record beside the checkpoint.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Literal
+
+from k2d.core.atomic import write_text
+from k2d.core.hashing import Status, read_sha256, status_of
+from k2d.models.published.table import Checkpoint, Source
+
+State = Literal["verified", "not verified yet", "damaged", "not there"]
+
+
+def cached_files(cache: Path, source: Source) -> dict[str, Path]:
+    """Where the files of a source lie in the cache, by their names."""
+    folder = cache if source.folder is None else cache / source.folder
+    return {name: folder / name for name in source.files}
+
+
+def find_cached(cache: Path, checkpoint: Checkpoint) -> Path | None:
+    """A checkpoint in the cache whose files are all as published, whichever source they came from."""
+    for source in checkpoint.sources:
+        state = state_of(cache, source)
+        if state == "verified" or (state == "not verified yet" and verify(cache, source)):
+            return cache / source.form
+    return None
+
+
+def state_of(cache: Path, source: Source) -> State:
+    """The state of a source's files, by their sizes and the record: nothing is read."""
+    found = _statuses(cached_files(cache, source))
+    if found is None:
+        return "not there"
+    known = _recorded(cache, source)
+    if any(file.size not in (None, found[name].size_bytes) for name, file in source.files.items()):
+        return "damaged"
+    if all(known.get(name) == [source.files[name].sha256, *status] for name, status in found.items()):
+        return "verified"
+    return "not verified yet"
+
+
+def verify(cache: Path, source: Source) -> bool:
+    """Read all files of a source. If each has its SHA-256, write the record and return True."""
+    paths = cached_files(cache, source)
+    before = _statuses(paths)
+    if before is None or not are_published(source, paths) or before != _statuses(paths):
+        return False
+    record = {name: [source.files[name].sha256, *status] for name, status in before.items()}
+    with suppress(OSError):  # the cache of a cluster may be for reading only: then the files are read every time
+        write_text(_record_file(cache, source), json.dumps(record, indent=1) + "\n")
+    return True
+
+
+def are_published(source: Source, paths: Mapping[str, Path]) -> bool:
+    """Whether the files have the SHA-256 of the table."""
+    return all(path.is_file() and read_sha256(path) == source.files[name].sha256 for name, path in paths.items())
+
+
+def _statuses(paths: Mapping[str, Path]) -> dict[str, Status] | None:
+    """None unless all files are there."""
+    try:
+        return {name: status_of(path) for name, path in paths.items()}
+    except OSError:
+        return None
+
+
+def _record_file(cache: Path, source: Source) -> Path:
+    return cache / f".{source.form}.verified.json"
+
+
+def _recorded(cache: Path, source: Source) -> Mapping[str, Any]:
+    """What the record says of each file; nothing if it cannot be read."""
+    try:
+        found = json.loads(_record_file(cache, source).read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}

