@@ -13,7 +13,7 @@ from k2d.models.registry import family_of, published_shape
 from k2d.models.whisper.recogniser import load_whisper
 
 FORMS = {"openai": openai, "huggingface": huggingface, "ctranslate2": ctranslate2}
-N_PARAMETERS = 72_593_920
+N_PARAMETERS = 71_825_920
 
 
 @pytest.fixture(scope="module")
