@@ -1,4 +1,4 @@
-"""python -m k2d <verb>: every verb by name, its module imported only when it is called."""
+"""python -m k2d <verb>: run a verb. Its module is imported only when it is called."""
 
 from __future__ import annotations
 
@@ -53,7 +53,9 @@ FORMS = {
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a verb and return its exit code: 0 fine, 1 failed, 2 wrong call, 3 an earlier stage's output is missing."""
+    """Run a verb and return its exit code: 0 success, 1 failure, 2 wrong call, 3 an earlier stage's output is
+    missing.
+    """
     words = list(sys.argv[1:] if argv is None else argv)
     try:
         return _run(words)
@@ -69,7 +71,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         print(_missing_package(error), file=sys.stderr)
         return 2
-    except BrokenPipeError:  # the reader, such as head, has what it wanted
+    except BrokenPipeError:  # the reader has closed the pipe, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except KeyboardInterrupt:
@@ -90,8 +92,8 @@ def _run(words: list[str]) -> int:
         end_with_run_sh()
         return _call(words[0], words[1:])
     finally:
-        if sys.stdout is not None:  # it is closed
-            sys.stdout.flush()  # here, where the error of a full disk is reported, and not at the end of Python
+        if sys.stdout is not None:  # None if it is closed
+            sys.stdout.flush()  # now, so that an error of a full disk is reported, not at the end of Python
 
 
 def _call(verb: str, rest: list[str]) -> int:

@@ -14,7 +14,7 @@ import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from k2d.config.cross_checks import faults_between_fields
-from k2d.config.schema import SCHEMA_VERSION, Config
+from k2d.config.schema import SCHEMA_VERSION, Config, Distill
 from k2d.core import strict_yaml
 from k2d.core.errors import Fault, Treatment, UsageError
 from k2d.core.layout import PROJECT_ROOT, shown
@@ -82,6 +82,21 @@ def settings_of(section: object) -> Any:
     {'max_s': None, 'duration': 'span'}
     """
     return TypeAdapter(type(section)).dump_python(section, mode="json")
+
+
+def distill_settings(distill: Distill) -> dict[str, Any]:
+    """The section `distill` as stamps record it.
+
+    Settings that stamps of earlier versions do not know are left out while they change nothing.
+
+    >>> from k2d.config.schema import Distill
+    >>> {"vocabulary", "sampled_tokens"} & set(distill_settings(Distill()))
+    set()
+    """
+    settings: dict[str, Any] = settings_of(distill)
+    if distill.vocabulary == "all":
+        del settings["vocabulary"], settings["sampled_tokens"]
+    return settings
 
 
 # --- merging ---------------------------------------------------------------------------------------------------

@@ -196,6 +196,13 @@ class Distill:
     token_noise: Share = 0.0
     """Share of the words in the student's input that are replaced by others, so that it depends on the audio and learns
     to continue after an error. Its targets and the teacher's input are not changed."""
+    vocabulary: Literal["all", "in_use"] = "all"
+    """The tokens that the student is trained on. `in_use`: those that occur in the labels, all control and time tokens,
+    and a sample of the others. The loss of a token is then over these, and no other row of the embedding and output
+    layer changes. It saves most of a step where the labels use a small part of a large vocabulary."""
+    sampled_tokens: Whole = 2000
+    """With `vocabulary: in_use`: number of tokens from no label that take part, so that the student continues to rate
+    such tokens low. They are drawn once for each student, by its seed."""
     heldout_share: Share = 0.02
     """Share of the unlabelled recordings that is not used for training but for choosing checkpoints."""
     keep_encoded: bool = False

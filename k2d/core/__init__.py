@@ -1,1 +1,1 @@
-"""The foundation of all rooms: complete files, stamps, locks, workers, errors for people. Knows nothing of speech."""
+"""The foundation of all rooms: complete files, stamps, locks, workers, error messages. Independent of speech."""

@@ -1,8 +1,8 @@
-"""Files and folders that are either complete or not there: written beside their place, synced, renamed.
+"""Files and folders that are either complete or absent: they are written beside their place, synced and renamed.
 
-After a kill or a power cut at any moment the final name holds the old content or the new one, never a part. A folder
-changes places with its successor in one step where the system can do that (`renameat2`). Elsewhere two renames are
-needed. A kill between them leaves the old folder under its `.replaced` name, and `restore` puts it back.
+After a kill or a power cut, the final name always has either the old content or the new one, never a part. Two folders
+change places in one step if the system supports it (`renameat2`). Otherwise two renames are needed. A kill between them
+leaves the old folder under its `.replaced` name, and `restore` moves it back.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from k2d.core import file_calls
 from k2d.core.system_errors import NO_ROOM
 
 PARTIAL = ".partial"  # being written; never read as a result
-REPLACED = ".replaced"  # the former content, for the instant of the swap
+REPLACED = ".replaced"  # the former content, during the swap
 
 _PROBE_BYTES = 1 << 16
-_NAME_BYTES = 100  # of the final name in a temporary one, which must not become too long for the file system
+_NAME_BYTES = 100  # of the final name that are part of a temporary name, which must not be too long
 
 
 @contextmanager
 def writing(path: Path) -> Iterator[TextIO]:
-    """Open a text file (UTF-8, LF) that takes its final name only when the block ends well.
+    """Open a text file (UTF-8, LF) that gets its final name only if the block succeeds.
 
     >>> import tempfile
     >>> target = Path(tempfile.mkdtemp()) / "counts.txt"
@@ -52,12 +52,12 @@ def writing(path: Path) -> Iterator[TextIO]:
         if isinstance(error, OSError):
             _set_filename(error, partial, path)
         raise
-    # A rename is lasting only when the folder that holds the name is on the disk as well.
+    # A rename is durable only after its folder has been synced, too.
     sync_folder(path.parent)
 
 
 def _set_filename(error: OSError, partial: Path, path: Path) -> None:
-    """Make an error name the file that the user knows. Python's error of a failed write names no file at all."""
+    """Make an error name the file that the user knows. Python's error of a failed write names no file."""
     if error.filename == str(partial) or (error.filename is None and error.errno in NO_ROOM):
         error.filename, error.filename2 = str(path), None
 
@@ -69,19 +69,19 @@ def write_text(path: Path, text: str) -> None:
 
 
 def partial_file(path: Path) -> Path:
-    """A name for an unfinished file: hidden, in the same folder (a rename cannot cross file systems), and unique."""
-    # Host and process are in it because several nodes of a cluster may write into one shared folder.
+    """A name for an unfinished file: hidden, unique, in the same folder (a rename cannot cross file systems)."""
+    # It contains host and process, because several nodes of a cluster may write into one shared folder.
     name = path.name.encode()[:_NAME_BYTES].decode(errors="ignore")
     return path.with_name(f".{name}.{os.uname().nodename}.{os.getpid()}.{secrets.token_hex(4)}{PARTIAL}")
 
 
 def partial_folder(final: Path) -> Path:
-    """The name under which a folder is made before it is published: hidden, in the same parent."""
+    """The name of a folder until it is published: hidden, in the same parent."""
     return final.with_name(f".{final.name}{PARTIAL}")
 
 
 def new_partial_folder(final: Path) -> Path:
-    """An empty folder to fill and publish; what an earlier run left there is removed."""
+    """An empty folder to fill and publish. The remains of an earlier run are removed."""
     partial = partial_folder(final)
     _remove(partial)
     make_folders(partial)
@@ -90,19 +90,19 @@ def new_partial_folder(final: Path) -> Path:
 
 def publish_folder(partial: Path, final: Path) -> None:
     """Give a finished folder its final name, and remove the folder that had it before."""
-    # First the content, then the name: after a power cut a name may otherwise stand for empty files.
+    # Sync the content before the name: otherwise a power cut may leave a name with empty files.
     sync_tree(partial)
     restore(final)
     former = _former(final)
     if not os.path.lexists(final):
         file_calls.rename(partial, final)
     elif file_calls.exchange(partial, final):
-        with suppress(OSError):  # the new content is in place: what happens to the old one is no failure
+        with suppress(OSError):  # the new content is in place, so failing to remove the old one is no failure
             file_calls.rename(partial, former)
     else:
         _rename_twice(partial, final)
     sync_folder(final.parent)
-    with suppress(OSError):  # a reader may still hold files of it; `restore` removes the rest
+    with suppress(OSError):  # a reader may still use its files; `restore` removes the rest
         _remove(former)
 
 
@@ -116,14 +116,14 @@ def _rename_twice(partial: Path, final: Path) -> None:
 
 
 def restore(final: Path) -> bool:
-    """Clean up after a kill in the middle of `publish_folder`; True if the old folder was put back.
+    """Clean up after a kill in the middle of `publish_folder`. True if the old folder was moved back.
 
-    The caller makes sure that nobody else publishes this folder at the same time.
+    The caller ensures that nobody else publishes this folder at the same time.
     """
     former = _former(final)
     if not os.path.lexists(former):
         return False
-    if os.path.lexists(final):  # the new folder is in place, and only the old one was not removed yet
+    if os.path.lexists(final):  # the new folder is in place, and only the old one has not been removed yet
         with suppress(OSError):
             _remove(former)
         return False
@@ -139,7 +139,7 @@ def replaced_in(folder: Path) -> list[Path]:
 
 
 def try_writing(folder: Path) -> None:
-    """Make a folder and write into it, so that an OSError comes at once and not after hours of work."""
+    """Make a folder and write into it, so that an OSError is raised at once and not after hours of work."""
     make_folders(folder)
     probe = partial_file(folder / "probe")
     try:
@@ -185,7 +185,7 @@ def _former(final: Path) -> Path:
 
 
 def _remove(path: Path) -> None:
-    """Remove a folder, a file or a link, if it is there."""
+    """Remove a folder, a file or a link, if it exists."""
     if path.is_dir() and not path.is_symlink():
         file_calls.remove_tree(path)
     elif os.path.lexists(path):

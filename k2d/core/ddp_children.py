@@ -1,6 +1,6 @@
-"""DDP children: processes that Lightning starts for the other GPUs of a training, by running the command once more.
+"""DDP children: processes for the other GPUs of a training. Lightning starts them by running the command again.
 
-They only train. The process that started them (the leader) alone takes locks and writes files, and they end with it.
+They only train. The process that started them (the leader) takes the locks and writes the files, and they end with it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _OF_LIGHTNING = ("LOCAL_RANK", "NODE_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER
 
 
 def output_of_leader() -> str | None:
-    """The output that this process helps to train; None if it is no DDP child."""
+    """The output whose training this process joins. None if it is not a DDP child."""
     return None if is_first(os.environ) else os.environ.get(_OUTPUT)
 
 
@@ -48,25 +48,25 @@ def is_first(environment: Mapping[str, str]) -> bool:
 
 @contextmanager
 def ddp_children_for(output: Path) -> Iterator[None]:
-    """DDP children that are started in the block help to train this output."""
+    """DDP children that are started in the block join the training of this output."""
     before = set(os.environ)
     os.environ[_OUTPUT] = str(output)
     os.environ[_LEADER] = f"{socket.gethostname()}:{os.getpid()}"
     try:
         yield
     finally:
-        # Lightning leaves its variables behind, and the next training in this process would take itself for a child.
+        # Lightning does not remove its variables, and the next training in this process would look like a child.
         for name in {*_OURS, *_OF_LIGHTNING} - before:
             os.environ.pop(name, None)
 
 
 def follow_leader() -> None:
-    """Make this DDP child end when its leader does. Lightning starts children from the leader's main thread."""
+    """Make this DDP child end with its leader. Lightning starts children from the leader's main thread."""
     host, _, number = os.environ.get(_LEADER, "").rpartition(":")
     if host != socket.gethostname():  # there is no leader, or it is on another machine
         return
     leader = int(number)
-    if os.getppid() == leader or not _is_running(leader):  # else a cluster's launcher stands between
+    if os.getppid() == leader or not _is_running(leader):  # otherwise a cluster's launcher is its parent
         end_with_parent(leader, started_by_main_thread=True)
 
 

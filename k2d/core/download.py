@@ -112,7 +112,7 @@ def _refuse_digest(remote: Remote) -> None:
     """Raise for a checksum in an unknown format, before anything is downloaded."""
     if remote.digest and not _DIGEST.fullmatch(remote.digest):
         expected = "sha256: and 64 hexadecimal digits, or md5: and 32"
-        raise K2DError(f"{remote.url}: its checksum is {remote.digest!r}, expected {expected}; mend its list")
+        raise K2DError(f"{remote.url}: its checksum is {remote.digest!r}, expected {expected}; correct the list")
 
 
 def _whole_part(remote: Remote, target: Path, say: Say, waits_s: tuple[float, ...]) -> _Part:

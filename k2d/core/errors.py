@@ -1,6 +1,6 @@
-"""Faults: what is wrong, where, what was expected and what to do; collected, then shown together.
+"""Faults: what is wrong, where, what was expected and what to do. They are collected and then reported together.
 
-Nothing here decides what happens next: a check adds faults to a report, and a verb or a stage reads the report.
+This module decides nothing: a check adds faults to a report, and a verb or a stage reads the report.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class MissingInput(K2DError):
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One finding. `code` is for programs (and rejected.jsonl), `message` and `remedy` for people."""
+    """One finding. `code` is for programs (and rejected.jsonl); `message` and `remedy` are for people."""
 
     treatment: Treatment
     code: str
@@ -51,7 +51,7 @@ class Fault:
 
 @dataclass
 class FaultReport:
-    """Counts every fault, keeps the first `cap` of each code: a directory with a million faults fits in memory."""
+    """Counts all faults and keeps the first `cap` of each code, so that a million faults fit in memory."""
 
     cap: int = 10
     counts: Counter[tuple[Treatment, str]] = field(default_factory=Counter)
@@ -64,7 +64,7 @@ class FaultReport:
             self.kept.append(fault)
 
     def count(self, *treatments: Treatment) -> int:
-        """How many faults were added, of these treatments or (none named) of all.
+        """The number of faults with these treatments. Without arguments, the number of all faults.
 
         >>> report = FaultReport()
         >>> report.add(Fault(Treatment.WARN, "one_speaker", "only one speaker"))
@@ -74,7 +74,7 @@ class FaultReport:
         return sum(n for (treatment, _), n in self.counts.items() if not treatments or treatment in treatments)
 
     def lines(self, *treatments: Treatment) -> list[str]:
-        """The report as text: the kept faults by code, then how many more of that code there are."""
+        """The report as text: the kept faults by code, then the number of further faults of that code."""
         lines: list[str] = []
         for (treatment, code), n in self.counts.items():
             if treatments and treatment not in treatments:

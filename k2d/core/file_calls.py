@@ -14,7 +14,7 @@ from typing import TextIO
 
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
-_NO_EXCHANGE = {errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP, errno.EPERM}  # of the kernel, file system or sandbox
+_NO_EXCHANGE = {errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP, errno.EPERM}  # the kernel, file system or sandbox cannot
 
 
 def make_folder(path: Path) -> None:
@@ -27,7 +27,7 @@ def open_new(path: Path) -> TextIO:
 
 
 def flush(file: TextIO) -> None:
-    """Hand what was written to the kernel."""
+    """Pass the written data to the kernel."""
     file.flush()
 
 
@@ -46,12 +46,12 @@ def sync(path: Path) -> None:
 
 
 def rename(source: Path, target: Path) -> None:
-    """Rename a file or a folder; a file, or an empty folder, of the target's name is replaced."""
+    """Rename a file or a folder. An existing file, or an empty folder, of the target's name is replaced."""
     source.replace(target)
 
 
 def exchange(one: Path, other: Path) -> bool:
-    """Let two folders change names in one step. False: not possible here, and nothing was done."""
+    """Swap the names of two folders in one step. False if that is not possible; then nothing was done."""
     call = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
     if call is None:
         return False
@@ -68,5 +68,5 @@ def unlink(path: Path) -> None:
 
 
 def remove_tree(path: Path) -> None:
-    """Remove a folder with all that is in it."""
+    """Remove a folder with all of its content."""
     shutil.rmtree(path)

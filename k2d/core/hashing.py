@@ -1,4 +1,4 @@
-"""The files below a folder, and their SHA-256: a process reads an unchanged file only once."""
+"""The files below a folder and their SHA-256. A process reads an unchanged file only once."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _N_REMEMBERED = 100_000
 
 
 class Status(NamedTuple):
-    """Size, time and inode of a file: if they are the same, the file was not replaced or rewritten."""
+    """Size, time and inode of a file. If they are equal, the file was not replaced or rewritten."""
 
     size_bytes: int
     mtime_ns: int
@@ -33,7 +33,7 @@ def status_of(path: Path) -> Status:
 
 
 def files_below(folder: Path) -> Iterator[tuple[str, Status]]:
-    """The regular files below a folder by their relative names; hidden ones are skipped."""
+    """The regular files below a folder by their relative names. Hidden files are skipped."""
     return _files_below(str(folder), "")
 
 
@@ -43,7 +43,7 @@ def _files_below(folder: str, prefix: str) -> Iterator[tuple[str, Status]]:
     except FileNotFoundError:
         return
     except OSError as error:
-        raise K2DError(f"{shown(Path(folder))}: cannot be read ({error.strerror}); mend its permissions") from error
+        raise K2DError(f"{shown(Path(folder))}: cannot be read ({error.strerror}); fix its permissions") from error
     for entry in entries:
         if entry.name.startswith("."):
             continue
@@ -54,7 +54,7 @@ def _files_below(folder: str, prefix: str) -> Iterator[tuple[str, Status]]:
 
 
 def _if_regular(entry: os.DirEntry[str]) -> Status | None:
-    """None if it is no regular file, has just been removed, or is a link to nowhere or in a loop."""
+    """None if it is not a regular file, has just been removed, or is a broken or looping link."""
     try:
         found = entry.stat()
     except OSError as error:
@@ -69,7 +69,7 @@ def _as_status(found: os.stat_result) -> Status:
 
 
 def sha256_of(path: Path, status: Status) -> str:
-    """The SHA-256 of a file, read only once while its size, time and inode stay the same."""
+    """The SHA-256 of a file. It is read only once while its size, time and inode stay the same."""
     if time.time_ns() - status.mtime_ns < _SETTLED_AFTER_NS:
         return read_sha256(path)
     return _remembered(str(path), status)
@@ -81,7 +81,7 @@ def _remembered(path: str, _status: Status) -> str:
 
 
 def read_sha256(path: Path) -> str:
-    """The SHA-256 of a file, from its bytes. All hashes of files are made here."""
+    """The SHA-256 of a file, computed from its bytes. All hashes of files are computed here."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while block := file.read(1 << 20):

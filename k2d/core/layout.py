@@ -1,4 +1,4 @@
-"""Where things live: the project, its data directories, an experiment's folders. The only place that knows."""
+"""The paths of the project, its data directories and an experiment's folders. No other file defines them."""
 
 from __future__ import annotations
 
@@ -24,25 +24,25 @@ _KINDS = {
 TEACHER = "teacher"
 """The name of the teacher among the models and systems. No auxiliary may have it."""
 STUDENT = "student_init"
-"""The name of the student before it is trained: all methods begin with it."""
+"""The name of the student before training. All methods start with it."""
 VALIDATOR = "validator"
-"""In place of a system's name: the folder of the validator study among the scores."""
+"""The folder of the validator study among the scores, where other folders have a system's name."""
 DISTANCES = "distances"
-"""In place of a method's name: the folder of the distances among the selections."""
+"""The folder of the distances among the selections, where other folders have a method's name."""
 
 TEST_ROLES = ("in_domain", "out_domain")
 SCORED_ROLES = ("dev", *TEST_ROLES)
 ROLES = ("labelled", "unlabelled", *SCORED_ROLES)
-"""What a set is used for. Test sets are reported; development sets are scored as well, and choose checkpoints."""
+"""The use of a set. Test sets are reported. Development sets are scored, too, and are used to choose checkpoints."""
 
 RECORD = "record.json"
-"""How a folder of pseudo-labels, chunks, opinions, hypotheses or selected chunks was made, and its figures."""
+"""How a folder of pseudo-labels, chunks, opinions, hypotheses or selected chunks was made, with its figures."""
 
 KEPT = "kept"
-"""Below the folder of a method: the data directories of the chunks that it keeps."""
+"""The folder inside a method's folder with the data directories of the chunks that it keeps."""
 
 STUDENT_RECORD = "student.json"
-"""Which of the teacher's layers the student has."""
+"""The numbers of the teacher's layers that the student has."""
 
 MODELS, SELECTIONS, SPEEDS, SCORES, REPORT = "models", "select", "speed", "score", "report"
 """Folders of an experiment in which files are searched for."""
@@ -59,7 +59,7 @@ class Layout:
         """The data directory of `<corpus>/<split>`."""
         return self.data / split
 
-    # What the stages make.
+    # The outputs of the stages.
 
     @property
     def tokens(self) -> Path:
@@ -85,7 +85,7 @@ class Layout:
         return self.all_opinions / auxiliary / split
 
     def distances(self, auxiliary: str) -> Path:
-        """How far an auxiliary's opinions are from the teacher's labels, for all methods."""
+        """The distances of an auxiliary's opinions to the teacher's labels, for all methods."""
         return self.exp / SELECTIONS / DISTANCES / auxiliary
 
     def selection(self, method: str) -> Path:
@@ -98,7 +98,7 @@ class Layout:
 
     @property
     def decoded(self) -> Path:
-        """Below it are the hypotheses of each system for each set."""
+        """The folder with the hypotheses of each system for each set."""
         return self.exp / "decode"
 
     def hypotheses(self, system: str, set_name: str) -> Path:
@@ -121,33 +121,33 @@ class Layout:
     def export(self, student: str, form: str) -> Path:
         return self.exp / "export" / student / form
 
-    # What a run needs beside them. It decides no result.
+    # Files that a run needs besides the outputs. They do not affect results.
 
     @property
     def log(self) -> Path:
         return self.exp / "log"
 
     def training_work(self, model: str) -> Path:
-        """Checkpoints and curves of a training that is not finished. A rerun continues from them."""
+        """Checkpoints and curves of an unfinished training. A rerun continues from them."""
         return self.exp / "work" / model
 
     @property
     def cache(self) -> Path:
-        """What can be made again at the cost of time."""
+        """Files that can be made again, which takes time."""
         return self.exp / "cache"
 
     def answers(self, output: Path) -> Path:
-        """What is decoded already for an unfinished folder of the experiment."""
+        """The answers that were decoded for an unfinished folder of the experiment."""
         return self.cache / output.relative_to(self.exp)
 
 
 def converted_model(model: Path, compute_type: str) -> Path:
-    """Where the form of a model that CTranslate2 decodes lies: in the cache of the model's experiment."""
+    """The path of a model's converted form for CTranslate2: in the cache of the model's experiment."""
     return model.parents[1] / "cache" / "ctranslate2" / model.name / compute_type
 
 
 def experiment_layout(data: str, exp: str, name: str) -> Layout:
-    """The folders of experiment `name`; relative ones lie in the project."""
+    """The folders of experiment `name`. Relative paths start at the project."""
     return Layout(data=PROJECT_ROOT / data, exp=PROJECT_ROOT / exp / name)
 
 
@@ -155,13 +155,13 @@ def experiment_layout(data: str, exp: str, name: str) -> Layout:
 
 
 def user_cache() -> Path:
-    """Where is kept what a command outside of any experiment makes and could make again: `$XDG_CACHE_HOME/k2d`."""
+    """The cache of commands outside of experiments: `$XDG_CACHE_HOME/k2d`."""
     base = Path(os.environ.get("XDG_CACHE_HOME", ""))
     return (base if base.is_absolute() else Path("~/.cache").expanduser()) / "k2d"
 
 
 def shown(path: Path) -> str:
-    """A path for messages: relative to the project where it lies inside.
+    """A path for messages: relative to the project if it is inside.
 
     >>> shown(PROJECT_ROOT / "conf" / "mini.yaml")
     'conf/mini.yaml'
@@ -170,7 +170,7 @@ def shown(path: Path) -> str:
 
 
 def no_file_kind(mode: int) -> str:
-    """What a path with this mode is that is no regular file; empty for one that is.
+    """The kind of a path that is not a regular file, by its mode. Empty if it is one.
 
     >>> no_file_kind(stat.S_IFIFO | 0o600), no_file_kind(stat.S_IFREG)
     ('a named pipe', '')
@@ -179,7 +179,7 @@ def no_file_kind(mode: int) -> str:
 
 
 def unicode_form(name: str) -> str:
-    """The form in which a name is written; two names that look the same may differ in it.
+    """The Unicode form of a name. Names that look the same may differ in it.
 
     >>> unicode_form("caf\\u00e9"), unicode_form("cafe\\u0301")
     ('NFC', 'NFD')

@@ -1,4 +1,4 @@
-"""Upper limits of options. Beyond them a run takes for ever, and its result is no better."""
+"""Upper limits of options. Larger values take very long and give no better results."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import argparse
 from collections.abc import Callable
 
 MOST_RESAMPLES = 100_000
-"""With this many, the ends of a 95 % interval vary by about a hundredth of its width."""
+"""With this number, the ends of a 95 % interval vary by about a hundredth of its width."""
 MOST_BEAM = 100
-"""The work grows with the beam; recognisers are used with 1 to 60."""
+"""The work grows with the beam. Recognisers are used with beams of 1 to 60."""
 MOST_SPEED_RUNS = 100
-"""The paper takes the mean of 5."""
+"""The paper uses the mean of 5 runs."""
 MOST_PROCESSES = 1024
-"""Each is an interpreter of its own."""
+"""Each process is an interpreter of its own."""
 MOST_BATCH = 4096
 """4,096 windows of 30 s are 7.9 GB of samples."""
 
@@ -26,7 +26,7 @@ def whole_number(least: int, most: int | None = None) -> Callable[[str], int]:
     expected = f"of at least {least}" if most is None else f"from {least} to {most:,}"
 
     def number(text: str) -> int:
-        is_whole = text.isascii() and text.isdigit() and len(text) <= 18  # int() takes long over millions of digits
+        is_whole = text.isascii() and text.isdigit() and len(text) <= 18  # int() is slow with millions of digits
         if not is_whole or int(text) < least or (most is not None and int(text) > most):
             shown = text if len(text) <= 40 else f"{text[:40]}…"
             raise argparse.ArgumentTypeError(f"found {shown!r}, expected a whole number {expected}")
@@ -36,7 +36,7 @@ def whole_number(least: int, most: int | None = None) -> Callable[[str], int]:
 
 
 def between_0_and_1(text: str) -> float:
-    """An argparse type for shares between 0 and 1, both exclusive."""
+    """An argparse type for numbers between 0 and 1, both exclusive."""
     try:
         value = float(text)
     except ValueError:

@@ -1,6 +1,6 @@
-"""One run at a time on a folder: a second run gets an error that names the holder, or waits.
+"""Only one run at a time uses a folder: a second run gets an error that names the holder, or waits.
 
-The kernel drops an flock when its holder dies, in whichever way, so no stale lock can remain.
+The kernel releases an flock when its holder dies, so a stale lock is not possible.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from pathlib import Path
 from k2d.core.errors import K2DError
 from k2d.core.layout import shown
 
-_MOST_BYTES = 1 << 16  # that are read of a lock file, in which anything may stand
+_MOST_BYTES = 1 << 16  # the part of a lock file that is read, whatever its content
 
 log = logging.getLogger("k2d")
 
 
 @contextmanager
 def holding(folder: Path) -> Iterator[None]:
-    """Hold a folder (by a hidden file beside it) during the block; K2DError if another process holds it."""
+    """Lock a folder (by a hidden file beside it) during the block. K2DError if another process has locked it."""
     with _lock_file(folder) as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -39,9 +39,9 @@ def holding(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def taking_turns(folder: Path) -> Iterator[None]:
-    """Hold a folder that several processes may want to make, during the block; the others wait.
+    """Lock a folder that several processes may want to make, during the block. The others wait.
 
-    Check inside the block whether the folder is there already: an earlier process may have made it.
+    Check inside the block whether the folder exists: an earlier process may have made it.
     """
     with _lock_file(folder) as file:
         try:
@@ -61,10 +61,10 @@ def _lock_file(folder: Path) -> FileIO:
 
 @contextmanager
 def _signed(lock_file: FileIO) -> Iterator[None]:
-    """Write the holder into the file, for the messages of others."""
+    """Write the holder into the file, for the messages of other processes."""
     now, command = time.strftime("%Y-%m-%d %H:%M:%S"), " ".join(["k2d", *sys.argv[1:]])
     holder = {"host": socket.gethostname(), "pid": os.getpid(), "since": now, "command": command}
-    with suppress(OSError):  # on a full disk the folder is locked all the same, by a holder without a name
+    with suppress(OSError):  # on a full disk the lock still works, but without the holder's name
         lock_file.truncate(0)
         lock_file.write(json.dumps(holder).encode())
     yield
@@ -77,5 +77,5 @@ def _holder(lock_file: FileIO) -> str:
         lock_file.seek(0)
         who = json.loads(lock_file.read(_MOST_BYTES))
         return f"process {who['pid']} on {who['host']} since {who['since']} ({who['command']})"
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):  # whatever stands there, the folder is held
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):  # invalid content: the holder is unknown
         return "another run"

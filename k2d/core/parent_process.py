@@ -1,13 +1,13 @@
-"""A process that ends when its parent ends, in whichever way the parent ends: done, failed, or killed.
+"""Make a process end when its parent ends, in whatever way: done, failed, or killed.
 
-There are two guards, because neither is enough alone:
+There are two guards, because neither is sufficient alone:
 
-- On Linux the kernel sends a signal when the parent dies. It works even while the child is busy in C code. But "parent"
-  means the thread that started the child: if that thread ends, the child gets the signal although the parent process
-  lives on. The kernel is therefore asked only where the main thread started the child, as that thread ends last.
-- Everywhere, a thread of the child looks at the number of its parent. It is not the end of a pipe to the parent that is
-  watched, because processes forked from the parent (such as the loaders of a training) inherit that end and hold it
-  open. A thread cannot run while C code holds the interpreter's lock, which is what the kernel's signal is for.
+- On Linux the kernel sends a signal when the parent dies. This works even while the child runs C code. But for the
+  kernel "parent" means the thread that started the child: if that thread ends, the child gets the signal although the
+  parent process still runs. So this is used only if the main thread started the child, because that thread ends last.
+- On all systems, a thread of the child checks the id of its parent. It does not watch a pipe to the parent, because
+  processes forked from the parent (such as the loaders of a training) inherit that pipe and keep it open. A thread
+  cannot run while C code holds the interpreter's lock; the kernel's signal covers that case.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _PR_SET_PDEATHSIG = 1
 
 
 def end_with_parent(parent: int, *, started_by_main_thread: bool) -> None:
-    """Kill this process as soon as its parent, the process with this id, is gone."""
+    """Kill this process as soon as its parent, the process with this id, has ended."""
     if started_by_main_thread:
         signal_at_parents_end(signal.SIGKILL)
     threading.Thread(target=_watch, args=(parent,), name="parent watch", daemon=True).start()
@@ -37,21 +37,21 @@ def signal_at_parents_end(number: signal.Signals) -> None:
 
 
 def end_with_run_sh() -> None:
-    """If run.sh started this process, get SIGTERM when run.sh ends: it passes on none of its own signals."""
+    """If run.sh started this process, get SIGTERM when run.sh ends, because run.sh does not forward its signals."""
     run_sh = os.environ.get("K2D_RUN_SH")
     if run_sh == str(os.getppid()):
         signal_at_parents_end(signal.SIGTERM)
 
 
 def _watch(parent: int) -> None:
-    # The first look is not a formality: the parent may have died before the kernel was asked.
+    # The first check is needed: the parent may have died before the kernel was asked.
     while os.getppid() == parent:
         time.sleep(POLL_S)
     os._exit(1)
 
 
 def _become(parent: int, words: list[str]) -> None:
-    """Become another program that ends with the parent: the thread that waits for the program started this process."""
+    """Replace this process by another program that ends with the parent. The thread that started it waits for it."""
     signal_at_parents_end(signal.SIGKILL)
     if os.getppid() != parent:
         sys.exit(1)

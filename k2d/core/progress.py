@@ -1,4 +1,4 @@
-"""Progress with the time left: a bar on a terminal, a line now and then elsewhere (a log, a cluster job)."""
+"""Progress with the time left: a bar on a terminal, otherwise a line from time to time (a log, a cluster job)."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ from tqdm import tqdm
 
 Item = TypeVar("Item")
 
-LINE_EVERY_S = 30.0  # off a terminal
-DRAWN_EVERY_S = 0.2  # on one
+LINE_EVERY_S = 30.0  # without a terminal
+DRAWN_EVERY_S = 0.2  # on a terminal
 PACE_OVER_S = 600.0
 _MARK_EVERY_S = 1.0
 
 
 class Pace:
-    """The speed of work over the last ten minutes, or since it began if that is less."""
+    """The speed of work over the last ten minutes, or since the start if that is shorter."""
 
     def __init__(self, now_s: float, done: float) -> None:
         self._marks = deque([(now_s, done)])
 
     def record(self, now_s: float, done: float) -> None:
-        """Record how much is done at this time."""
+        """Record the amount of finished work at this time."""
         if now_s - self._marks[-1][0] >= _MARK_EVERY_S:
             self._marks.append((now_s, done))
         while len(self._marks) > 1 and now_s - self._marks[1][0] >= PACE_OVER_S:
             self._marks.popleft()
 
     def left_s(self, now_s: float, done: float, total: float) -> float | None:
-        """How long the rest takes at this speed; None while the speed is unknown."""
+        """The time that the rest takes at this speed. None while the speed is unknown."""
         then_s, done_then = self._marks[0]
         if done >= total:
             return 0.0
@@ -40,9 +40,9 @@ class Pace:
 
 
 class Progress:
-    """Counts work done towards a total. Use as a context manager; `update` as work finishes.
+    """Counts work towards a total. Use it as a context manager, and call `update` when work is finished.
 
-    `done` is the work of earlier runs: it counts towards the total, but not for the speed.
+    `done` is the work of earlier runs. It counts towards the total, but not for the speed.
     """
 
     def __init__(
@@ -60,11 +60,11 @@ class Progress:
     def __exit__(self, *exc: object) -> None:
         if self._bar is not None:
             self._bar.close()
-        elif self._last_shown > self._start:  # lines were printed, so print a last one
+        elif self._last_shown > self._start:  # lines were printed, so print the last one, too
             self._show(time.monotonic())
 
     def begin(self) -> None:
-        """Measure the speed from now on: the time before was for something else, such as loading a model."""
+        """Measure the speed from now on. The time before was for other work, such as loading a model."""
         self._pace = Pace(time.monotonic(), self.done)
 
     def update(self, amount: float = 1) -> None:
@@ -76,7 +76,7 @@ class Progress:
             self._show(now_s)
 
     def reach(self, done: float) -> None:
-        """Set the finished work. Less than before (when work is done again) changes nothing."""
+        """Set the finished work. A smaller amount than before (when work is repeated) has no effect."""
         self.update(max(0.0, done - self.done))
 
     def _show(self, now_s: float) -> None:
@@ -87,7 +87,7 @@ class Progress:
             self._bar.refresh()
 
     def status(self) -> str:
-        """How much is done, and the time left if a total is known."""
+        """The finished work, and the time left if a total is known."""
         now_s = time.monotonic()
         unit = f" {self.unit}" if self.unit else ""
         gone = clock(now_s - self._start)
@@ -100,10 +100,10 @@ class Progress:
 
 
 class _Bar(tqdm):  # type: ignore[type-arg]
-    """A bar with the text of a line: tqdm's own speed would count the work of earlier runs."""
+    """A bar with the text of a line. tqdm's own speed would include the work of earlier runs."""
 
     def __init__(self, progress: Progress) -> None:
-        self._progress = progress  # first: tqdm draws as soon as it is made
+        self._progress = progress  # set first, because tqdm draws when it is made
         form = "{desc}: {bar}| {status}" if progress.total else "{desc}: {status}"
         super().__init__(
             desc=progress.label,
@@ -120,7 +120,7 @@ class _Bar(tqdm):  # type: ignore[type-arg]
 
 
 def track(items: Iterable[Item], label: str, total: float | None = None, unit: str = "") -> Iterator[Item]:
-    """Yield the items, showing progress by one each."""
+    """Yield the items and show the progress, one step for each."""
     if total is None and isinstance(items, Sized):
         total = len(items)
     with Progress(label, total, unit) as progress:
@@ -130,7 +130,7 @@ def track(items: Iterable[Item], label: str, total: float | None = None, unit: s
 
 
 def clock(seconds: float) -> str:
-    """A duration for people.
+    """A duration as text.
 
     >>> clock(4.2), clock(75), clock(3 * 3600 + 62)
     ('4 s', '1 min 15 s', '3 h 1 min')

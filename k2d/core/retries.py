@@ -1,8 +1,8 @@
-"""Whose fault a failure is: a failure of the machine is tried again, and an item is rejected only for its own fault.
+"""Find the cause of a failure: a failure of the machine is retried; an item is rejected only for its own fault.
 
-An item's own fault (a damaged file, one that crashes its decoder) is found again by every try. A fault of the machine
-(a disk or a mount that fails, too little memory, a worker that is killed from outside) may be gone the next time:
-dropping an item for it would change the data by accident.
+An item's own fault (a damaged file, a file that crashes its decoder) occurs in every try. A fault of the machine (a
+failing disk or mount, too little memory, a worker killed from outside) may be gone the next time. Rejecting an item for
+it would change the data by chance.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ Item = TypeVar("Item")
 Value = TypeVar("Value")
 
 MAX_AGAIN = 64
-"""How many items that the machine failed at are tried again in one run; with more of them the run stops."""
+"""The number of items that are retried in one run after failures of the machine. With more failures, the run stops."""
 _MAX_NAMED = 5
 _MEMORY_WORDS = ("out of memory", "allocate memory")
 _CRASHES = {"SIGSEGV", "SIGABRT", "SIGFPE", "SIGILL", "SIGTRAP", "SIGSYS"}
@@ -26,13 +26,13 @@ _SIGNAL = re.compile(r"\bsignal (SIG\w+)")
 
 
 def is_passing(error: BaseException) -> bool:
-    """Whether another try may succeed. An exception may say so itself (`is_passing`), as AudioError does."""
+    """Whether another try may succeed. An exception may have the answer (`is_passing`), as AudioError has."""
     stated = getattr(error, "is_passing", None)
     return stated if isinstance(stated, bool) else isinstance(error, OSError) or is_short_of_memory(error)
 
 
 def is_short_of_memory(error: BaseException) -> bool:
-    """Whether memory ran out; torch words it in several ways, on a GPU and on a CPU.
+    """Whether memory ran out. torch has several messages for that, on GPU and CPU.
 
     >>> is_short_of_memory(RuntimeError("DefaultCPUAllocator: can't allocate memory"))
     True
@@ -45,7 +45,7 @@ def is_short_of_memory(error: BaseException) -> bool:
 
 
 def was_killed(error: str) -> bool:
-    """Whether a worker was killed by a signal from outside, by the text of its outcome, and not by its own crash.
+    """Whether a worker was killed by a signal from outside, not by its own crash, according to its outcome's text.
 
     SIGBUS counts as from outside: a failing disk causes it in a mapped file.
 
@@ -68,10 +68,11 @@ def run_each_twice(
     limit_s: float | None = None,
     judge: Callable[[BaseException], bool] = is_passing,
 ) -> Iterator[Outcome[Item, Value]]:
-    """`run_each`, whose failed outcomes are the items' own fault.
+    """Like `run_each`, but failed outcomes are only faults of the items themselves.
 
-    What the machine failed at, and what took its worker with it, is tried once more, alone, when all else is done.
-    K2DError names what the machine fails at again, counted by `what`. `judge` says which exceptions pass.
+    An item at which the machine failed, or whose worker died, is tried once more, alone, after all others. K2DError
+    names the items at which the machine fails again, counted by `what`. `judge` decides which exceptions are the
+    machine's.
     """
     again: list[Item] = []
     passing: list[tuple[str, str]] = []
@@ -95,7 +96,7 @@ def run_each_twice(
 
 
 def is_passing_outcome(outcome: Outcome[Item, Value], judge: Callable[[BaseException], bool] = is_passing) -> bool:
-    """Whether an outcome is the machine's fault."""
+    """Whether an outcome is a fault of the machine."""
     return judge(outcome.exception) if outcome.exception is not None else was_killed(outcome.error)
 
 
@@ -104,18 +105,18 @@ def _reason(outcome: Outcome[Item, Value]) -> str:
 
 
 def machine_failed(what: str, failures: Sequence[tuple[str, str]], kept: str = "") -> K2DError:
-    """The error that stops a stage; `failures` are names with reasons, `kept` says what a rerun need not do again.
+    """The error that stops a stage. `failures` are names with reasons; `kept` says what a rerun need not repeat.
 
     >>> print(machine_failed("lab/train: 1 of 4 recordings", [("rb", "rb.wav: cannot be read")]))
     lab/train: 1 of 4 recordings could not be read or worked on. The fault is the machine's, not theirs:
       rb: rb.wav: cannot be read
-    mend it (disk, mount, permissions, memory) and run the same command again: it tries them again
+    repair it (disk, mount, permissions, memory) and run the same command again: it tries them again
     """
     lines = [f"{what} could not be read or worked on. The fault is the machine's, not theirs:"]
     lines += [f"  {name}: {reason}" for name, reason in failures[:_MAX_NAMED]]
     if len(failures) > _MAX_NAMED:
         lines.append(f"  … and {len(failures) - _MAX_NAMED:,} more")
     lines.append(
-        f"mend it (disk, mount, permissions, memory) and run the same command again: it tries them again{kept}"
+        f"repair it (disk, mount, permissions, memory) and run the same command again: it tries them again{kept}"
     )
     return K2DError("\n".join(lines))

@@ -1,4 +1,4 @@
-"""A process that is asked to end cleans up first: the signal becomes an exception, so that `finally` blocks run."""
+"""End a process cleanly on a signal: the signal becomes an exception, so that `finally` blocks run."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from types import FrameType
 
 _ASKING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 REPEATED_WITHIN_S = 2.0
-KEPT = "what is finished is kept; the same command goes on from there"
+KEPT = "finished work is kept; run the same command again to continue"
 
 
 class Ended(SystemExit):
-    """Somebody asked this process to end: Ctrl-C, a scheduler, a closed terminal. The exit code has the signal.
+    """This process was asked to end: by Ctrl-C, a scheduler, or a closed terminal. The exit code contains the signal.
 
-    It is no `Exception`, so nothing that handles failures takes it for one.
+    It is not an `Exception`, so code that handles failures does not catch it.
     """
 
     def __init__(self, number: int, kept: str = "") -> None:
         super().__init__(128 + number)
         self.number = number
         self.kept = kept
-        """For the message: what is kept, and how to go on."""
+        """For the message: what is kept, and how to continue."""
 
     def __str__(self) -> str:
         how = f"interrupted ({signal.Signals(self.number).name})"
@@ -33,15 +33,15 @@ class Ended(SystemExit):
 
 @contextmanager
 def ending_on_signals() -> Iterator[None]:
-    """In the block, signals that ask to end raise `Ended` in the main thread. Ignored ones (nohup) stay ignored."""
+    """In the block, signals that ask to end raise `Ended` in the main thread. Ignored signals (nohup) stay ignored."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     last_s = -REPEATED_WITHIN_S
 
     def end(number: int, _: FrameType | None) -> None:
-        # One request often comes as several signals, to the process and to its group, and the second must not stop
-        # the cleaning up. Later ones must be able to, as it may hang.
+        # One request often causes several signals, to the process and to its group, and the second must not interrupt
+        # the clean-up. Later signals must be able to, because the clean-up may hang.
         nonlocal last_s
         if time.monotonic() - last_s >= REPEATED_WITHIN_S:
             last_s = time.monotonic()

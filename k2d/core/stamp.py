@@ -1,6 +1,6 @@
 """The stamp of a folder: the settings, inputs and code version that made it, and the checksums of its files.
 
-A folder whose stamp equals the one that would be written now is done. Any other is refused, with what has changed.
+A folder is done if its stamp equals the one that would be written now. Otherwise it is refused, with the changes.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from k2d.core.layout import shown
 
 STAMP = "stamp.json"
 
-_MOST_SHOWN = 100  # letters of a setting in a message
+_MOST_SHOWN = 100  # characters of a setting in a message
 
 
 @dataclass(frozen=True)
@@ -28,10 +28,10 @@ class Recipe:
 
     stage: str
     version: int
-    """The version of the stage's code; raised by hand when the same settings would give another result."""
+    """The version of the stage's code. Raise it by hand if the same settings would give another result."""
     settings: Mapping[str, Any]
     inputs: Mapping[str, str]
-    """Fingerprint of each input, by its path."""
+    """The fingerprint of each input, by path."""
 
     @property
     def identity(self) -> str:
@@ -57,23 +57,23 @@ class Stamp:
 
     @property
     def as_made(self) -> Mapping[str, str]:
-        """Files in which only the experiment's name was changed since they were made, with their hashes before that.
+        """The former hashes of files in which only the experiment's name was changed since they were made.
 
-        Fingerprints use the hashes before, so that an experiment can reuse another one's folders: whatever is made
-        from them is the same in both.
+        Fingerprints use the former hashes, so that an experiment can reuse another one's folders: everything made from
+        them is equal in both.
         """
         found = self.made.get("as_made", {})
         return found if isinstance(found, Mapping) else {}
 
 
 def write_stamp(folder: Path, recipe: Recipe, counts: Mapping[str, Any], made: Mapping[str, Any]) -> Stamp:
-    """Record every file below the folder, then write the stamp: a folder with a stamp is complete."""
+    """Record every file below the folder, then write the stamp. A folder with a stamp is complete."""
     files = {name: _record(folder, name, status) for name, status in files_below(folder) if name != STAMP}
     return _write(folder, Stamp(recipe, counts, made, files))
 
 
 def restamp(folder: Path, stamp: Stamp, renamed: Sequence[str]) -> Stamp:
-    """Record files in which only the experiment's name was changed, and keep the records of the others."""
+    """Record files in which only the experiment's name was changed, and keep the records of all others."""
     as_made = {**stamp.as_made, **{name: stamp.as_made.get(name, stamp.files[name].sha256) for name in renamed}}
     files = {**stamp.files, **{name: _record(folder, name, status_of(folder / name)) for name in renamed}}
     return _write(folder, Stamp(stamp.recipe, stamp.counts, {**stamp.made, "as_made": as_made}, files))
@@ -89,17 +89,17 @@ def _write(folder: Path, stamp: Stamp) -> Stamp:
 
 
 class UnreadableStamp(K2DError):
-    """A stamp.json that is damaged, or was not written by this toolkit."""
+    """A stamp.json that is damaged, or that was not written by this toolkit."""
 
     def __init__(self, path: Path, why: str) -> None:
         super().__init__(
-            f"{shown(path)}: not a stamp of this toolkit ({why}); run its stage with --force to make the folder anew"
+            f"{shown(path)}: not a stamp of this toolkit ({why}); run its stage with --force to make the folder again"
         )
         self.why = why
 
 
 def read_stamp(folder: Path) -> Stamp | None:
-    """The stamp of a folder; None if there is none."""
+    """The stamp of a folder. None if there is none."""
     path = folder / STAMP
     if not path.is_file():
         return None
@@ -117,7 +117,7 @@ def read_stamp(folder: Path) -> Stamp | None:
 
 
 def readable_stamp(folder: Path) -> Stamp | None:
-    """The stamp of a folder; None if there is none or it cannot be read."""
+    """The stamp of a folder. None if there is none or it cannot be read."""
     try:
         return read_stamp(folder)
     except UnreadableStamp:
@@ -152,7 +152,7 @@ class Maker:
 
     folder: Path
     stamp: Stamp | None
-    """None: it cannot be read."""
+    """None if it cannot be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,8 +166,8 @@ class PathState:
 
 
 def maker_of(path: Path, read: Callable[[Path], Stamp | None] = read_stamp) -> Maker | None:
-    """The nearest stamped folder at or above a path; None if there is none. `read` reads a folder's stamp."""
-    # The nearest one, as stamped folders may lie within each other.
+    """The nearest stamped folder at or above a path. None if there is none. `read` reads a folder's stamp."""
+    # The nearest one, because stamped folders may contain others.
     for folder in (path, *path.parents):
         try:
             stamp = read(folder)
@@ -181,10 +181,9 @@ def maker_of(path: Path, read: Callable[[Path], Stamp | None] = read_stamp) -> M
 def inspect_path(path: Path, maker: Maker | None, *, verify: bool = False) -> PathState:
     """Inspect a file, or all files below a folder, once.
 
-    A file with the size and time of the stamp is not read: it is taken to have the stamp's hash, unless `verify` is
-    set.
+    A file with the size and time of the stamp is not read but assumed to have the stamp's hash, unless `verify` is set.
     """
-    # Chunks and pseudo-labels are terabytes at full scale, and each stage asks for the fingerprints of its inputs.
+    # At full scale, chunks and pseudo-labels are terabytes, and each stage needs the fingerprints of its inputs.
     recorded = {} if maker is None or maker.stamp is None else maker.stamp.files
     inside = "" if maker is None or path == maker.folder else path.relative_to(maker.folder).as_posix()
     prefix = f"{inside}/" if inside else ""
@@ -207,13 +206,13 @@ def damaged_files(folder: Path, stamp: Stamp, *, verify: bool = False) -> list[s
 def fingerprint(path: Path) -> str:
     """The fingerprint of an input for a later stage's recipe: the stamp above it, and the hashes of its files.
 
-    The stamp shows changes that the files do not, such as changed audio behind the same paths in wav.scp.
+    The stamp shows changes that the files do not show, such as changed audio with the same paths in wav.scp.
     """
     return inspect_path(path, maker_of(path)).fingerprint
 
 
 def recorded_fingerprint(path: Path, maker: Maker | None) -> str | None:
-    """The fingerprint of a path by the stamp alone, without the files; None if the stamp does not cover the path."""
+    """The fingerprint of a path from the stamp alone, without the files. None if the stamp does not cover the path."""
     if maker is None or maker.stamp is None:
         return None
     files, inside = maker.stamp.files, path.relative_to(maker.folder).as_posix()
@@ -225,11 +224,11 @@ def recorded_fingerprint(path: Path, maker: Maker | None) -> str | None:
 
 
 def _fingerprint(maker: Maker | None, prefix: str, content: Mapping[str, str]) -> str:
-    """`content` holds the hashes of files, whose names in the maker's folder begin with `prefix`."""
+    """`content` has the hashes of files, whose names in the maker's folder start with `prefix`."""
     if maker is None:
         identity = ""
     elif maker.stamp is None:
-        identity = "unreadable"  # equal to no other: results from this path count as changed until it is made again
+        identity = "unreadable"  # results from this path count as changed until it is made again
     else:
         identity, stamp = maker.stamp.recipe.identity, maker.stamp
         content = {name: _as_made(prefix + name, sha256, stamp) for name, sha256 in content.items()}
@@ -237,13 +236,13 @@ def _fingerprint(maker: Maker | None, prefix: str, content: Mapping[str, str]) -
 
 
 def _as_made(name: str, sha256: str, stamp: Stamp) -> str:
-    """The hash of a file as it was made; its present hash if it was edited since."""
+    """The hash of a file when it was made. Its present hash if it was edited since."""
     record = stamp.files.get(name)
     return stamp.as_made.get(name, sha256) if record is not None and record.sha256 == sha256 else sha256
 
 
 def _hash(folder: Path, name: str, status: Status, record: FileRecord | None) -> str:
-    # As in make and git: nothing that edits a file by accident sets its time back.
+    # As in make and git: an accidental edit does not set the time back.
     if record is not None and (record.size_bytes, record.mtime_ns) == (status.size_bytes, status.mtime_ns):
         return record.sha256
     return sha256_of(folder / name, status)
@@ -260,7 +259,7 @@ def _damage(prefix: str, content: Mapping[str, str], files: Mapping[str, FileRec
 
 
 def _stamp_of(raw: Any) -> Stamp:
-    """A stamp from its JSON; TypeError or KeyError if anything in it is not as expected."""
+    """A stamp from its JSON. TypeError or KeyError if its content is not as expected."""
     _expect("the stamp", raw, Mapping)
     for name in ("recipe", "counts", "made", "files"):
         _expect(name, raw[name], Mapping)
@@ -273,7 +272,7 @@ def _stamp_of(raw: Any) -> Stamp:
         _expect(f"recipe.inputs.{name}", value, str)
     _expect("made.duration_s", raw["made"].get("duration_s", 0), int | float)
     files = {name: _file_record(name, record) for name, record in raw["files"].items()}
-    _ = recipe.identity  # settings that are nested too deeply fail here, where the caller reports it
+    _ = recipe.identity  # settings that are nested too deeply fail here, and the caller reports it
     return Stamp(recipe, raw["counts"], raw["made"], files)
 
 
@@ -295,15 +294,15 @@ def _changed_settings(old: Any, new: Any, at: Sequence[str] = ()) -> list[str]:
     if isinstance(old, Mapping) and isinstance(new, Mapping):
         names = list(dict.fromkeys([*old, *new]))
         return [line for n in names for line in _changed_settings(old.get(n), new.get(n), (*at, n))]
-    before, now = json.dumps(old), json.dumps(new)  # as they are stored: a tuple is a list there
+    before, now = json.dumps(old), json.dumps(new)  # as JSON, in which a tuple is a list
     return [] if before == now else [f"setting {'.'.join(at)}: {_shortened(before)} -> {_shortened(now)}"]
 
 
 def _shortened(value: str) -> str:
-    """A value cut to the length of a line: it may be a whole section of a config."""
+    """A value cut to the length of a line, because it may be a whole section of a config."""
     return value if len(value) <= _MOST_SHOWN else f"{value[:_MOST_SHOWN]}…"
 
 
 def _digest(value: Any) -> str:
     text = json.dumps(value, ensure_ascii=False, sort_keys=True)
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()  # names of files may hold any bytes
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()  # file names may contain any bytes

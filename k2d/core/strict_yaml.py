@@ -1,7 +1,7 @@
-"""YAML as data and nothing else: no tags, no duplicate keys, no bombs, and a line number for every key.
+"""Load YAML strictly as data: no tags, no duplicate keys, no bombs, and a line number for every key.
 
-PyYAML's safe loader is the parser; what it lets pass is refused here. Scalars follow YAML 1.2, so that `1e-4` is
-a number, `no` a word and `010` ten.
+PyYAML's safe loader is the parser, with further checks here. Scalars follow YAML 1.2, so that `1e-4` is a number, `no`
+a word and `010` ten.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from k2d.core.errors import Fault, Treatment
 KeyPath = tuple[str, ...]
 
 MAX_BYTES = 1 << 20
-MAX_NODES = 20_000  # with every alias counted where it is used
+MAX_NODES = 20_000  # an alias counts each time it is used
 MAX_DEPTH = 32
-MAX_DIGITS = 18  # of a whole number: it fits into 64 bits, whoever reads it
+MAX_DIGITS = 18  # of a whole number, which then fits into 64 bits
 
 _TOO_DEEP = f"values are nested more than {MAX_DEPTH} deep"
 
 
 class _Loader(yaml.SafeLoader):
-    """The safe loader with the scalars of YAML 1.2 instead of 1.1, and a bound on its recursion."""
+    """The safe loader with the scalars of YAML 1.2 instead of 1.1, and a limit of its recursion."""
 
     _depth = 0
 
@@ -58,7 +58,7 @@ for _tag, _pattern, _first in (
 
 @dataclass
 class Document:
-    """A YAML file as plain data, the line of each key, and what is wrong with it."""
+    """A YAML file as plain data, with the line of each key and the faults."""
 
     path: str
     data: dict[str, Any] = field(default_factory=dict)
@@ -70,7 +70,7 @@ class Document:
 
 
 def read(path: Path, shown: str) -> Document:
-    """Read a YAML file whose top level is a mapping. Nothing is raised for its content: see `faults`."""
+    """Load a YAML file whose top level is a mapping. Faults in its content are not raised: see `faults`."""
     document = Document(shown)
     try:
         raw = path.read_bytes()
@@ -98,7 +98,7 @@ def read(path: Path, shown: str) -> Document:
 
 
 def parse_value(text: str) -> Any:
-    """The value of a `key=value` word, read as YAML.
+    """The value of a `key=value` word, parsed as YAML.
 
     >>> parse_value("0.3"), parse_value("[1, 2]"), parse_value("no"), parse_value("1e-4")
     (0.3, [1, 2], 'no', 0.0001)
@@ -119,12 +119,12 @@ def _syntax_fault(error: Exception, shown: str) -> Fault:
     if "cannot start any token" in problem and "\\t" in problem:
         problem, remedy = "a tab is used for indentation", "use spaces"
     else:
-        remedy = "mend the YAML here"
+        remedy = "correct the YAML here"
     return Fault(Treatment.REJECT, "yaml_syntax", problem, remedy, shown, mark.line + 1 if mark else None)
 
 
 class _Reader:
-    """Turns composed nodes into plain data, counting every node so that aliases cannot explode."""
+    """Converts composed nodes into plain data. Every node is counted, so that aliases cannot explode."""
 
     def __init__(self, document: Document) -> None:
         self.document = document
@@ -141,7 +141,7 @@ class _Reader:
             return None
         if isinstance(node, yaml.ScalarNode):
             return self._scalar(node, line)
-        if len(self.open) > MAX_DEPTH:  # only aliases lead so far: the loader has its own bound
+        if len(self.open) > MAX_DEPTH:  # only aliases lead to this depth: the loader has its own limit
             if not any(f.message == _TOO_DEEP for f in self.document.faults):
                 self.document.fault("too_deep", _TOO_DEEP, "write them out, without anchors", line)
             return None
@@ -156,13 +156,13 @@ class _Reader:
             self.open.pop()
 
     def mapping(self, node: yaml.MappingNode, at: KeyPath) -> dict[str, Any]:
-        """A mapping with string keys, each once; the top level goes into the document itself."""
+        """A mapping with unique string keys. The top level becomes the document itself."""
         target = self.document.data if not at else {}
         for key, key_line, child in self._entries(node):
             here = (*at, key)
             if key in target:
                 first = self.document.lines[here]
-                message = f"key {'.'.join(here)} stands twice, first in line {first}"
+                message = f"key {'.'.join(here)} occurs twice, first in line {first}"
                 self.document.fault("duplicate_key", message, "keep one", key_line)
                 continue
             self.document.lines[here] = key_line

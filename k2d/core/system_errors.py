@@ -1,4 +1,4 @@
-"""Errors of the operating system as a sentence for people: where, what, and what to do about it."""
+"""Explain errors of the operating system in a sentence: where, what, and what to do."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from pathlib import Path
 from k2d.core.layout import PROJECT_ROOT, shown
 
 NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-_FULL_BYTES = 1 << 20  # a place with less than this is full
+_FULL_BYTES = 1 << 20  # a file system with less free space is full
 
-_ANOTHER_PLACE = "mend its permissions, or name another place"
+_ANOTHER_PLACE = "fix its permissions, or name another place"
 _IN_THE_WAY = "a file stands where a folder is needed: move it away, or name another place"
-_BROKEN_DISK = "look after the disk or the network share, then run the same command again"
+_BROKEN_DISK = "check the disk or the network share, then run the same command again"
 _FEWER = "use fewer processes (--nj), or raise the limit (ulimit -a)"
 
-# Any other error counts as a bug of the toolkit, which is shown with its traceback.
+# Any other error is treated as a bug of the toolkit and shown with its traceback.
 REMEDIES = {
-    errno.ENOSPC: "make room there (TMPDIR names another folder for temporary files), then run the same command again",
-    errno.EDQUOT: "make room there or have the quota raised, then run the same command again",
+    errno.ENOSPC: "free space there (TMPDIR names another folder for temporary files), then run the same command again",
+    errno.EDQUOT: "free space there or get a larger quota, then run the same command again",
     errno.EFBIG: "the file system or `ulimit -f` allows no file of this size: raise the limit, or name another place",
     errno.EACCES: _ANOTHER_PLACE,
     errno.EPERM: _ANOTHER_PLACE,
@@ -34,7 +34,7 @@ REMEDIES = {
     errno.EISDIR: "a folder stands where a file is needed: move it away, or name another place",
     errno.ENOENT: "check the path",
     errno.ENAMETOOLONG: "use a shorter name",
-    errno.ELOOP: "mend the symbolic links, which form a loop",
+    errno.ELOOP: "remove the loop of symbolic links",
     errno.EIO: _BROKEN_DISK,
     errno.ESTALE: _BROKEN_DISK,
     errno.EMFILE: _FEWER,
@@ -45,9 +45,9 @@ REMEDIES = {
 
 
 def explain_os_error(error: BaseException, words: Sequence[str] = ()) -> str | None:
-    """The sentence for an exception that an error of the operating system caused; None for all others.
+    """A sentence about an exception that was caused by an error of the operating system. None for all others.
 
-    `words` are the words of the command line: one of them may be the path without room.
+    `words` are the words of the command line, one of which may be the path of the full disk.
 
     >>> explain_os_error(FileExistsError(errno.EEXIST, "File exists", "out"))
     'out: File exists; a file stands where a folder is needed: move it away, or name another place'
@@ -63,7 +63,7 @@ def explain_os_error(error: BaseException, words: Sequence[str] = ()) -> str | N
 
 @contextmanager
 def reporting_full_disk(path: Path) -> Iterator[None]:
-    """Around a library that writes a file and reports a full disk in its own way: raise the system's error instead."""
+    """For a library that reports a full disk in its own way: raise the system's error instead."""
     try:
         yield
     except Exception as error:
@@ -73,7 +73,7 @@ def reporting_full_disk(path: Path) -> Iterator[None]:
 
 
 def _chain(error: BaseException | None) -> Iterator[OSError]:
-    """The OSErrors among an exception and its causes: a library may wrap a failed write."""
+    """The OSErrors among an exception and its causes, because a library may wrap a failed write."""
     seen: set[int] = set()
     while error is not None and id(error) not in seen:
         if isinstance(error, OSError):
@@ -88,7 +88,7 @@ def _where(error: OSError, words: Sequence[str]) -> str:
             return shown(Path(os.fsdecode(name)))
     if sys.stdout is not None and _is_output_stuck():
         return "standard output"
-    full = _full_places(words) if error.errno in NO_ROOM else []  # a failed write does not say where it went
+    full = _full_places(words) if error.errno in NO_ROOM else []  # a failed write does not name its file
     return " and ".join(full) or "standard output, or a file that the system does not name"
 
 
@@ -104,10 +104,10 @@ def _full_places(words: Sequence[str]) -> list[str]:
 
 
 def _is_output_stuck() -> bool:
-    """Whether standard output accepts no more; if so, the rest of the output is dropped."""
+    """Whether standard output accepts no more data. If so, the rest of the output is dropped."""
     try:
         sys.stdout.flush()
-    except OSError:  # the next flush, at Python's end, goes nowhere
+    except OSError:  # redirect the flush at Python's end to nowhere
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return True
     return False

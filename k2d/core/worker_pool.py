@@ -1,4 +1,4 @@
-"""Worker processes that stay between calls, so that each pays for its heavy imports once."""
+"""Worker processes that are kept between calls, so that each does its heavy imports only once."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ Seat = TypeVar("Seat")
 
 
 class WorkerPool(Generic[Seat, Item, Value]):
-    """One worker process per seat (a device, say). `function` gets (seat, item) and must be importable.
+    """One worker process per seat (a device, for example). `function` gets (seat, item) and must be importable.
 
-    A worker that dies is replaced, and its item comes back as a failed outcome. The workers end with the pool and with
-    this process. The thread that calls `map` starts them and talks to them; there is no other thread.
+    A worker that dies is replaced, and its item is returned as a failed outcome. The workers end with the pool and with
+    this process. The thread that calls `map` starts them and communicates with them; there is no other thread.
     """
 
     def __init__(self, function: Callable[[tuple[Seat, Item]], Value], seats: Sequence[Seat]) -> None:

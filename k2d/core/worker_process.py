@@ -1,7 +1,7 @@
-"""One worker process: the parent's side (start, give an item, read the answer, stop) and the worker's loop.
+"""One worker process: the parent's side (start, send an item, read the answer, stop) and the worker's loop.
 
-Messages are bytes, and each side pickles and unpickles them in a `try`: `Connection.recv` would raise in the middle of
-its own work, and the parent could not tell a bad item from a dead worker. The text of an error is never pickled.
+Messages are bytes, and each side pickles and unpickles them in a `try`. `Connection.recv` would raise in the middle of
+its own work, and the parent could not distinguish a bad item from a dead worker. Error texts are not pickled.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from k2d.core.parent_process import end_with_parent
 _SPAWN = multiprocessing.get_context("spawn")
 _READY = b""
 _DYING_S = 1.0
-_END_LIMIT_S = 10.0  # a killed process that hangs in the kernel is left to itself
+_END_LIMIT_S = 10.0  # a killed process that hangs in the kernel is abandoned after this time
 
 
 class Answer(NamedTuple):
@@ -36,11 +36,11 @@ class Answer(NamedTuple):
 
 
 class Died(Exception):
-    """The worker process is gone; the message says how it ended."""
+    """The worker process has ended. The message says how."""
 
 
 class NotStarted(Exception):
-    """The worker process did not become ready. `is_final`: trying again would not help."""
+    """The worker process did not become ready. `is_final`: another try would not help."""
 
     def __init__(self, reason: str, *, is_final: bool = False) -> None:
         super().__init__(reason)
@@ -52,7 +52,7 @@ class NotSendable(Exception):
 
 
 def packed(thing: object) -> bytes:
-    """An object as bytes; NotSendable if it cannot be pickled."""
+    """An object as bytes. NotSendable if it cannot be pickled."""
     try:
         return bytes(ForkingPickler.dumps(thing))
     except Exception as problem:
@@ -63,7 +63,7 @@ class WorkerProcess:
     """A process that is starting, idle or busy with an item."""
 
     def __init__(self, function: bytes) -> None:
-        """Start it; NotStarted if the system refuses."""
+        """Start it. NotStarted if the system refuses."""
         self.pipe, theirs = _SPAWN.Pipe()
         by_main_thread = threading.current_thread() is threading.main_thread()
         self._process = _SPAWN.Process(target=_serve, args=(function, theirs, os.getpid(), by_main_thread), daemon=True)
@@ -79,7 +79,7 @@ class WorkerProcess:
         self.since = time.monotonic()
 
     def check_ready(self) -> None:
-        """Read the message that a worker sends when it is ready; NotStarted if there is none, or an error instead."""
+        """Read the message of a worker that is ready. NotStarted if there is none, or an error instead."""
         try:
             message = self.pipe.recv_bytes() if self.pipe.poll() else None
         except (EOFError, OSError):
@@ -95,7 +95,7 @@ class WorkerProcess:
             raise NotStarted(message.decode(), is_final=True)
 
     def give(self, task: bytes) -> None:
-        """Send an item; Died if the worker died while it was idle."""
+        """Send an item. Died if the worker died while it was idle."""
         self.since = time.monotonic()
         try:
             self.pipe.send_bytes(task)
@@ -103,7 +103,7 @@ class WorkerProcess:
             raise Died("while it was idle") from problem
 
     def answer(self) -> Answer | None:
-        """The answer of a busy worker; None if there is none yet, Died if there never will be one."""
+        """The answer of a busy worker. None if there is none yet, Died if there never will be one."""
         try:
             if self.pipe.poll():
                 return _read(self.pipe.recv_bytes().decode(), self.pipe.recv_bytes())
@@ -115,8 +115,8 @@ class WorkerProcess:
         return None
 
     def _how_it_ended(self) -> str:
-        """How the process ended; empty if it still runs."""
-        # When a process dies, its pipe closes some moments before it has an exit code.
+        """How the process ended. Empty if it still runs."""
+        # When a process dies, its pipe closes a moment before it has an exit code.
         self._process.join(_DYING_S)
         code = self._process.exitcode
         if code is None:
@@ -149,8 +149,8 @@ def _signal_name(number: int) -> str:
 
 @contextlib.contextmanager
 def _no_interrupts() -> Iterator[None]:
-    """Block SIGINT, which a process started here inherits: Ctrl-C during its start would print its traceback."""
-    # Starting the resource tracker unblocks SIGINT again, so it must run before.
+    """Block SIGINT, which a process started here inherits. Otherwise Ctrl-C during its start prints its traceback."""
+    # Starting the resource tracker unblocks SIGINT again, so it must be started before.
     resource_tracker.ensure_running()
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
@@ -168,9 +168,9 @@ def _words(problem: BaseException) -> str:
 
 def _serve(packed_function: bytes, pipe: Connection, parent: int, started_by_main_thread: bool) -> None:
     """The worker's loop. It ends with its parent, or when the parent closes the pipe."""
-    # Before any heavy import: the parent may die while the worker still imports.
+    # Before any heavy import, because the parent may die while the worker imports.
     end_with_parent(parent, started_by_main_thread=started_by_main_thread)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends Ctrl-C to all, and the parent handles it
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends Ctrl-C to all processes; the parent handles it
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     with contextlib.suppress(EOFError, OSError):
         try:
@@ -183,7 +183,7 @@ def _serve(packed_function: bytes, pipe: Connection, parent: int, started_by_mai
         while True:
             for message in _answer_to(function, pipe.recv_bytes()):
                 pipe.send_bytes(message)
-    # Here the parent has closed the pipe. A normal exit would wait for the threads of libraries, perhaps for ever.
+    # The parent has closed the pipe. A normal exit would wait for the threads of libraries, perhaps for ever.
     os._exit(1)
 
 
@@ -195,7 +195,7 @@ def _answer_to(function: Callable[[Any], Any], task: bytes) -> tuple[bytes, byte
         return f"the item cannot be read in the worker: {_words(problem)}".encode(errors="replace"), b""
     try:
         value = function(item)
-    except BaseException as problem:  # also SystemExit: the process belongs to the next items as well
+    except BaseException as problem:  # also SystemExit, because the process is needed for the next items
         return _words(problem).encode(errors="replace"), _packed_exception(problem)
     try:
         return b"", packed(value)
@@ -204,8 +204,8 @@ def _answer_to(function: Callable[[Any], Any], task: bytes) -> tuple[bytes, byte
 
 
 def _packed_exception(problem: BaseException) -> bytes:
-    """The exception as bytes; empty if the parent would not get the same exception back."""
-    # An exception whose __init__ takes other arguments than it passes to super() pickles well and fails to unpickle.
+    """The exception as bytes. Empty if the parent would not get an equal exception."""
+    # An exception whose __init__ has other arguments than super().__init__ can be pickled but not unpickled.
     try:
         body = packed(problem)
         return body if isinstance(problem, Exception) and type(ForkingPickler.loads(body)) is type(problem) else b""

@@ -1,6 +1,6 @@
-"""Run a function on many items in worker processes that are allowed to die.
+"""Run a function on many items in worker processes that may die.
 
-A crash in a C decoder ends one worker and never the stage: the item comes back as a failed outcome, and a new worker
+A crash in a C decoder ends one worker, never the stage: the item is returned as a failed outcome, and a new worker
 takes the next item. `concurrent.futures` breaks its whole pool in that case, so this module has its own loop.
 """
 
@@ -22,10 +22,10 @@ Item = TypeVar("Item")
 Value = TypeVar("Value")
 
 START_LIMIT_S = 600.0
-"""Time for importing the function: a busy machine with its libraries on a network drive takes minutes."""
+"""The time for importing the function. It takes minutes on a busy machine with libraries on a network drive."""
 MAX_TRIES = 3
-"""How often a worker may fail to start before no more are tried."""
-_PAUSE_S = 0.5  # before a worker is tried again; longer each time
+"""How often a worker may fail to start before no more tries are made."""
+_PAUSE_S = 0.5  # before a worker is started again; longer each time
 
 log = logging.getLogger("k2d")
 
@@ -36,8 +36,8 @@ class Outcome(Generic[Item, Value]):
 
     item: Item
     value: Value | None = None
-    error: str = ""  # empty: all went well
-    exception: Exception | None = None  # what the function raised, if it raised and the exception could be sent
+    error: str = ""  # empty on success
+    exception: Exception | None = None  # the exception of the function, if there is one and it could be sent
     answered: bool = True  # False: the worker died, or was stopped
 
 
@@ -64,15 +64,15 @@ def run_each(
 
 @dataclass
 class _Place(Generic[Item]):
-    """Where one worker works: there is none, or one that is starting (not ready), idle (no item) or busy."""
+    """The place of one worker: empty, or with a worker that is starting (not ready), idle (no item) or busy."""
 
     task_of: Callable[[Item], object]
     worker: WorkerProcess | None = None
     is_ready: bool = False
     items: tuple[Item, ...] = ()
-    """The item that it is busy with."""
+    """The item that it is working on."""
     n_failed: int = 0
-    """How many starts have failed in a row."""
+    """The number of failed starts in a row."""
 
     def vacate(self) -> None:
         if self.worker is not None:
@@ -81,9 +81,9 @@ class _Place(Generic[Item]):
 
 
 class Pool(Generic[Item, Value]):
-    """Worker processes, one at each place, that stay until the pool is stopped.
+    """Worker processes, one at each place, that are kept until the pool is stopped.
 
-    An item is given to a worker only when that is ready for it: a worker that cannot be started costs no item.
+    An item is sent to a worker only when the worker is ready, so a worker that cannot be started costs no item.
     """
 
     def __init__(
@@ -94,7 +94,7 @@ class Pool(Generic[Item, Value]):
         fresh: bool = False,
         limit_s: float | None = None,
     ) -> None:
-        """`tasks` has a function for each place: it turns an item into the argument that the worker gets."""
+        """`tasks` has a function for each place, which converts an item to the argument for the worker."""
         self._name = f"{getattr(function, '__module__', '')}.{getattr(function, '__qualname__', function)}"
         try:
             self._function = packed(function)
@@ -104,13 +104,13 @@ class Pool(Generic[Item, Value]):
             raise ValueError(f"{self._name}: found no place for a worker; expected at least one")
         self._places = [_Place[Item](task_of) for task_of in tasks]
         self._fresh, self._limit_s = fresh, limit_s
-        self._waiting: deque[Item] = deque()  # read, and not yet given to a worker
+        self._waiting: deque[Item] = deque()  # read, but not sent to a worker yet
         self._n_maps = 0
 
     def map(self, items: Iterable[Item]) -> Iterator[Outcome[Item, Value]]:
-        """Yield an outcome per item, in the order in which they finish; items are read as workers become free.
+        """Yield an outcome per item, in the order in which they finish. Items are read when workers become free.
 
-        If the caller leaves early, the workers that are busy are ended: nobody finds their answers later.
+        If the caller stops early, busy workers are ended, because nobody would read their answers.
         """
         self._n_maps += 1
         number, queue = self._n_maps, iter(items)
@@ -126,7 +126,7 @@ class Pool(Generic[Item, Value]):
                         self._check_started(place)
         finally:
             # The caller may drop this generator long after it has called `map` again. Then the places work for the
-            # later call, and must be left alone.
+            # later call and must not be changed.
             if number == self._n_maps:
                 self._drop_work()
 
@@ -143,8 +143,8 @@ class Pool(Generic[Item, Value]):
                 place.vacate()
 
     def _read(self, queue: Iterator[Item]) -> bool:
-        """Read items until there is one for each place; False if all work is done."""
-        # No more than that: items may be read lazily from large files, and a failing stage must not read them all.
+        """Read items until there is one for each place. False if all work is done."""
+        # Not more: items may be read lazily from large files, and a failing stage must not read all of them.
         n_out = len(self._waiting) + sum(1 for place in self._places if place.items)
         for _ in range(len(self._places) - n_out):
             try:
@@ -168,14 +168,14 @@ class Pool(Generic[Item, Value]):
                     place.worker.give(task)
                     place.items = (item,)
                 except Died:
-                    # It died while it was idle, so the item is not to blame and goes to another worker.
+                    # It died while it was idle, so the item is not the cause and is sent to another worker.
                     place.vacate()
                     self._waiting.appendleft(item)
 
     # --- starting ---
 
     def _start_workers(self) -> None:
-        """Start a worker for each item that waits for one."""
+        """Start a worker for each waiting item."""
         n_missing = len(self._waiting) - sum(1 for p in self._places if p.worker is not None and not p.items)
         vacant = [place for place in self._places if place.worker is None and place.n_failed < MAX_TRIES]
         for place in vacant[: max(0, n_missing)]:
@@ -186,7 +186,7 @@ class Pool(Generic[Item, Value]):
                 return
 
     def _check_started(self, place: _Place[Item]) -> None:
-        """Note that a worker is ready, or that it failed to start."""
+        """Record that a worker is ready, or that it failed to start."""
         if place.worker is None:
             return
         try:
@@ -197,11 +197,11 @@ class Pool(Generic[Item, Value]):
             self._failed_to_start(place, problem)
 
     def _failed_to_start(self, place: _Place[Item], problem: NotStarted) -> None:
-        """Go on with the other workers; without any, try again after a pause, `MAX_TRIES` times."""
+        """Continue with the other workers. Without any, try again after a pause, up to `MAX_TRIES` times."""
         place.n_failed += 1
         if problem.is_final:
             raise K2DError(f"workers of {self._name} cannot start: {problem}; {self._first_waiting()}")
-        # The system may refuse one process more and still run those that there are: slow, but the work gets done.
+        # The system may refuse one more process and still run the existing ones: slower, but the work gets done.
         if any(other.worker is not None for other in self._places):
             if place.n_failed == MAX_TRIES:
                 log.warning("a worker of %s cannot start (%s); the others do its work", self._name, problem)
@@ -213,12 +213,12 @@ class Pool(Generic[Item, Value]):
         time.sleep(_PAUSE_S * n_tries)
 
     def _first_waiting(self) -> str:
-        return f"the first item that waits: {_SHORT.repr(next(iter(self._waiting), None))}"
+        return f"the first waiting item: {_SHORT.repr(next(iter(self._waiting), None))}"
 
     # --- waiting ---
 
     def _wait_for_events(self) -> list[_Place[Item]]:
-        """Wait until a worker has answered, is ready, has died or has run out of time; the places of all such."""
+        """Wait until a worker has answered, is ready, has died or has run out of time. Returns all such places."""
         now = time.monotonic()
         working = [(p, p.worker) for p in self._places if p.worker is not None and (p.items or not p.is_ready)]
         if not working:
@@ -226,8 +226,8 @@ class Pool(Generic[Item, Value]):
         item_limit_s = self._limit_s if self._limit_s is not None else float("inf")
         limits = {id(p): w.since + (item_limit_s if p.items else START_LIMIT_S) - now for p, w in working}
         first = min(limits.values())
-        # Pipes tell of answers. The sentinels tell of deaths: a pipe can stay open after its worker's death, in the
-        # hands of a process that the worker has started.
+        # Pipes report answers. Sentinels report deaths, because a pipe may stay open after its worker's death: a
+        # process started by the worker may hold it.
         handles = [handle for _, worker in working for handle in (worker.pipe, worker.sentinel)]
         ready = set(wait(handles, None if first == float("inf") else max(0.0, first)))
         waited = time.monotonic() - now
@@ -244,14 +244,14 @@ class Pool(Generic[Item, Value]):
             place.vacate()
             error = f"the worker process died ({death})"
             if str(death) == "signal SIGKILL":
-                error += "; the system does that where memory runs out: use fewer processes (--nj)"
+                error += "; the system does that if memory runs out: use fewer processes (--nj)"
             yield Outcome(item, error=error, answered=False)
             return
         if answer is None:
             place.vacate()
             yield Outcome(item, error=f"took longer than {self._limit_s:g} s and was stopped", answered=False)
             return
-        # Free the place before the outcome is yielded: the caller may never ask for the next one.
+        # Free the place before the outcome is yielded, because the caller may never ask for the next one.
         place.items = ()
         if self._fresh:
             place.vacate()

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from k2d.train.distillation import TeacherStudent
     from k2d.train.encoded import StoredOutputs
     from k2d.train.learner import Objective
+    from k2d.train.vocabulary import VocabularyInUse
 
 log = logging.getLogger("k2d")
 
@@ -59,6 +60,8 @@ class Lesson:
     objective: Objective
     batches: Callable[[TrainingProcess, int], Dataset[list[Batch]]]
     counts: Counts
+    vocabulary: VocabularyInUse | None = None
+    """The tokens that it learns; None: all."""
 
 
 def train_student_or_control(
@@ -83,6 +86,9 @@ def train_student_or_control(
     lesson.learner.freeze_positions = job.config.student.freeze_positions
     setting = setting_of(work, seed, job)
     record = train(lesson.learner, [plan], training, setting, recipe=recipe, measure=_measure(heldout, job))
+    if lesson.vocabulary is not None:
+        lesson.learner.restore_vocabulary()
+        record.vocabulary = lesson.vocabulary.record()
     save_trained(lesson.learner, record, work, folder)
     return lesson.counts
 
@@ -116,6 +122,8 @@ def _from_chunks(
     pair: TeacherStudent, objective: Objective, seed: int, folders: Mapping[Path, frozenset[str]], job: Job
 ) -> Lesson:
     """A student on the chunks that a method kept; those of held-out recordings are counted as left out."""
+    import torch
+
     from k2d.train.chunk_batches import ChunkBatches, ChunkMaterial, Labelling
 
     distill = job.config.distill
@@ -127,14 +135,40 @@ def _from_chunks(
     )
     table = _table(folders, pair.student, job)
     encoded = _encoded(pair.teacher, labelling, job) if distill.keep_encoded else None
-    material = ChunkMaterial(table, pair.student.codec, pair.student.window, labelling, encoded)
+    vocabulary = _vocabulary(table, pair.student, seed, job) if distill.vocabulary == "in_use" else None
+    if vocabulary is not None:
+        log.info("%s", vocabulary)
+        for each in (pair.student, pair.teacher):
+            each.restrict_vocabulary(torch.from_numpy(vocabulary.ids_K))
+    material = ChunkMaterial(table, pair.student.codec, pair.student.window, labelling, encoded, vocabulary)
     training = distill.training
 
     def batches(process: TrainingProcess, _first_step: int) -> ChunkBatches:
         return ChunkBatches(material, training.batch_size, training.accumulate, (seed, 0), process)
 
     counts = Counts(table.index.n_in, table.index.kept, dict(table.index.dropped), "chunks")
-    return Lesson(cast("Trainable", pair.student), objective, batches, counts)
+    return Lesson(pair.student, objective, batches, counts, vocabulary)
+
+
+def _vocabulary(table: ChunkTable, student: Recogniser, seed: int, job: Job) -> VocabularyInUse:
+    """The tokens of the chunks and of the held-out recordings' labels, which choose the checkpoints, and a sample."""
+    from k2d.train.vocabulary import vocabulary_in_use
+
+    held_out = [
+        segment.text
+        for split, names in heldout_of(job).items()
+        for hypothesis in read_hypotheses(job.layout.pseudo_labels(split) / HYPOTHESES, names)
+        for segment in hypothesis.segments
+    ]
+    distill = job.config.distill
+    return vocabulary_in_use(
+        table,
+        student.codec,
+        held_out,
+        has_previous_text=distill.previous_text_probability > 0,
+        n_sampled=distill.sampled_tokens,
+        seed=seed,
+    )
 
 
 def _table(folders: Mapping[Path, frozenset[str]], reader: Recogniser, job: Job) -> ChunkTable:

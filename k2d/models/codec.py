@@ -67,6 +67,11 @@ class Codec(Protocol):
         ...
 
     @property
+    def special_ids(self) -> Sequence[int]:
+        """The ids that stand for no text: control tokens, languages and timestamps; ascending."""
+        ...
+
+    @property
     def language_ids(self) -> Mapping[str, int]:
         """The token of each language by name; empty if prompts name no language."""
         ...

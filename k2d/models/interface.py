@@ -176,9 +176,23 @@ class Trainable(Recogniser, Protocol):
         """Whether the encoder skips whole layers at random while it learns: they get no gradient in that step."""
         ...
 
+    def restrict_vocabulary(self, ids_K: Tensor) -> None:
+        """Let `output` rate these tokens alone (ascending) and no other token's row learn, until `restore_vocabulary`.
+        Decoding, and a CTC head, know the whole vocabulary as before."""
+        ...
+
+    def restore_vocabulary(self) -> None:
+        """Put the whole layers back: the rows of other tokens are as they were."""
+        ...
+
+    @property
+    def n_classes(self) -> int:
+        """How many classes `output` gives logits of."""
+        ...
+
     def classes(self, tokens: Tensor) -> Tensor:
-        """The numbers that `logits` and `ctc_log_probs` give these tokens: their ids, unless many tokens share one.
-        Negative ones, which carry no loss, stay as they are."""
+        """The numbers that `logits` and `ctc_log_probs` give these tokens: their ids, unless many tokens share one, or
+        the vocabulary is restricted (then of `logits` alone). Negative ones, which carry no loss, stay as they are."""
         ...
 
     def encode_unpadded(self, speech_BN: Tensor, n_samples_B: Tensor) -> tuple[Memory, Tensor]:

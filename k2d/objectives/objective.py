@@ -18,7 +18,8 @@ OutputLayer = Callable[[Tensor], Tensor]
 
 @dataclass(frozen=True, slots=True)
 class Sides:
-    """Both decoders' last hidden states at the N places with a label, and their output layers."""
+    """Both decoders' last hidden states at the N places with a label, and their output layers, which rate the same
+    tokens: the whole vocabulary, or those of it that take part."""
 
     targets_N: Tensor
     student_hidden_ND: Tensor
@@ -26,6 +27,7 @@ class Sides:
     teacher_hidden_ND: Tensor
     teacher_output: OutputLayer
     n_vocabulary: int
+    """How many tokens the output layers rate."""
 
 
 @dataclass(frozen=True, slots=True)

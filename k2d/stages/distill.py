@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from k2d.config import Config, settings_of
+from k2d.config import Config, distill_settings, settings_of
 from k2d.core.errors import UsageError
 from k2d.core.layout import STUDENT, TEACHER
 from k2d.fitting.student_or_control import CONTROLS, TrainingKind, pool_phase_settings, train_student_or_control
@@ -43,7 +43,8 @@ class TrainedSystem:
     def settings(self) -> dict[str, Any]:
         """What decides the result: data, initial weights, objective, and the measure that chooses checkpoints."""
         config = self.config
-        distill = settings_of(config.distill)
+        is_control = self.kind is not TrainingKind.STUDENT  # which is trained on the whole vocabulary in any case
+        distill = distill_settings(replace(config.distill, vocabulary="all") if is_control else config.distill)
         for other in ("seeds", "controls", "keep_encoded"):
             del distill[other]
         return {

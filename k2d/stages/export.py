@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from k2d.config import Config, settings_of
+from k2d.config import Config, distill_settings
 from k2d.core.atomic import write_text
 from k2d.core.layout import PROJECT_ROOT, STUDENT, STUDENT_RECORD, TEACHER, Layout
 from k2d.data.corpus import read_card
@@ -45,7 +45,7 @@ class ExportedStudent:
             "language": list(config.teacher.language),
             "teacher": config.teacher.checkpoint or config.teacher.model,
             "teacher_licence": config.export.teacher_licence,
-            "distill": settings_of(config.distill),
+            "distill": distill_settings(config.distill),
             **({"compute_type": config.export.compute_type} if self.form == "ctranslate2" else {}),
         }
 

@@ -20,6 +20,7 @@ from k2d.train.bucketing import LengthBatches, Numbers
 from k2d.train.chunk_table import ChunkTable, LabelledChunk
 from k2d.train.keys import StepKey
 from k2d.train.sharing import check_data, parts_of
+from k2d.train.vocabulary import VocabularyInUse
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,8 @@ class ChunkMaterial:
     labelling: Labelling = field(default_factory=Labelling)
     encoded: TeacherOutputs | None = None
     """If given, these are read and neither the audio nor the teacher is needed."""
+    vocabulary: VocabularyInUse | None = None
+    """If given, no chunk may have another token."""
 
 
 class TeacherOutputs(Protocol):
@@ -123,6 +126,8 @@ class ChunkBatches(Dataset[list[Batch]]):
         has_previous = rng.random() < labelling.previous_text_probability
         previous_ids = material.chunks.ids_before(number, material.codec) if has_previous else []
         label = decoder_sequence(chunk, material.codec, labelling.languages, timestamps, previous_ids)
+        if material.vocabulary is not None:
+            material.vocabulary.check(np.append(label.inputs, label.targets[-1]), chunk.id)
         inputs, clean = label.inputs, None
         if labelling.token_noise:
             clean = label.inputs

@@ -7,7 +7,7 @@ loader processes read it, whereas Python objects would be copied into each of th
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -32,6 +32,8 @@ ROWS, LEARNT, LENGTHS, TOKENS, TEXTS, WORDS = (
 FILES = (ROWS, LEARNT, LENGTHS, TOKENS, TEXTS, WORDS)
 
 NO_LANGUAGE = -1
+
+_IDS_AT_ONCE = 1 << 20
 
 ROW = np.dtype(
     [
@@ -136,6 +138,11 @@ class ChunkTable:
     def words(self) -> NDArray[np.int64]:
         """The ids that occur in the texts, each once, in order."""
         return np.fromfile(self._folder / WORDS, dtype="<i8")
+
+    def label_ids(self) -> Iterator[NDArray[Any]]:
+        """All ids of all labels, with and without timestamps, in pieces."""
+        for start in range(0, len(self._tokens), _IDS_AT_ONCE):
+            yield self._tokens[start : start + _IDS_AT_ONCE]
 
     @property
     def content(self) -> Mapping[str, Mapping[str, Any]]:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from k2d.core.errors import UsageError
-from k2d.models.interface import Memory, Recogniser
+from k2d.models.interface import Memory, Trainable
 from k2d.objectives.objective import Objective, Sides
 from k2d.objectives.terms import CTC, ctc
 from k2d.train.batches import IGNORED, Batch
@@ -21,8 +21,8 @@ from k2d.train.trainable import BY_CTC, BY_TOKENS, Reach
 class TeacherStudent:
     """A student and its teacher."""
 
-    student: Recogniser
-    teacher: Recogniser
+    student: Trainable
+    teacher: Trainable
     shares_encoder: bool
     """The student's encoder is the teacher's and frozen, so its output is computed once for both."""
 
@@ -93,12 +93,12 @@ class DistillationLoss:
                 inputs_BL = batch.inputs_BL if batch.clean_inputs_BL is None else batch.clean_inputs_BL
                 teacher_hidden_BLD = teacher.hidden(teacher_memory, inputs_BL)
         return Sides(
-            batch.targets_BL[counted_BL],
+            student.classes(batch.targets_BL[counted_BL]),
             student_hidden_BLD[counted_BL],
             student.output,
             teacher_hidden_BLD[counted_BL],
             teacher.output,
-            teacher.codec.n_tokens,
+            student.n_classes,
         )
 
     def _ctc(self, memory: Memory, batch: Batch) -> Tensor:

@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 from k2d.core.atomic import write_text, writing
 
@@ -83,6 +84,8 @@ class TrainingRecord:
     final_error_rate: float | None = None
     undertrained: bool | None = None
     """Whether the error rate was still falling; None: it was not measured often enough."""
+    vocabulary: dict[str, Any] | None = None
+    """How many tokens took part, and of which kind; None: the whole vocabulary."""
 
     def write(self, folder: Path) -> None:
         shares = {"waiting_share": {name: round(phase.waiting_share, 4) for name, phase in self.phases.items()}}

@@ -87,5 +87,5 @@ def test_a_folder_that_cannot_be_listed_is_told(tmp_path, monkeypatch):
         raise PermissionError(13, "Permission denied", path)
 
     monkeypatch.setattr(os, "scandir", refused)
-    with pytest.raises(K2DError, match="cannot be read \\(Permission denied\\); mend its permissions"):
+    with pytest.raises(K2DError, match="cannot be read \\(Permission denied\\); fix its permissions"):
         list(files_below(tmp_path))

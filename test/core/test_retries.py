@@ -109,7 +109,7 @@ def test_what_the_machine_fails_at_twice_is_named_when_all_else_is_done():
     first, named, remedy = str(told.value).splitlines()
     assert first == "1 of 3 toys could not be read or worked on. The fault is the machine's, not theirs:"
     assert named.startswith("  toy 8: the worker process died (signal SIGKILL)")
-    assert remedy == "mend it (disk, mount, permissions, memory) and run the same command again: it tries them again"
+    assert remedy == "repair it (disk, mount, permissions, memory) and run the same command again: it tries them again"
 
 
 def test_a_machine_that_fails_at_everything_is_not_asked_for_all_of_it_again(tmp_path, monkeypatch):

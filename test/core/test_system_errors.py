@@ -17,7 +17,7 @@ from k2d.core.atomic import try_writing
 from k2d.core.layout import PROJECT_ROOT
 from k2d.pipeline.runner import open_log
 
-ROOM = "make room there (TMPDIR names another folder for temporary files), then run the same command again"
+ROOM = "free space there (TMPDIR names another folder for temporary files), then run the same command again"
 IN_THE_WAY = "a file stands where a folder is needed: move it away, or name another place"
 
 

@@ -15,7 +15,7 @@ from k2d.core.workers import run_each
 
 LIMIT_S = 120
 
-KILLED = "the worker process died (signal SIGKILL); the system does that where memory runs out: use fewer processes"
+KILLED = "the worker process died (signal SIGKILL); the system does that if memory runs out: use fewer processes"
 WAYS = {
     "memory": ("MemoryError", True),
     "SIGKILL": (f"{KILLED} (--nj)", False),

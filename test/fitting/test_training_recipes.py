@@ -16,7 +16,7 @@ from k2d.pipeline import runner
 from k2d.pipeline.job import Counts, Unit
 from k2d.pipeline.stage_list import BY_VERB
 from k2d.pipeline.unit_status import state_of
-from k2d.stages import auxiliary, distill, teacher
+from k2d.stages import auxiliary, distill, export, teacher
 
 CONF = """
 corpora: {{labelled: [lab/pool], dev: [lab/dev], unlabelled: [lab/train]}}
@@ -81,7 +81,10 @@ STUDENTS = [
     ("exp/x/models/teacher/model.pth", "input models/teacher has changed"),
     ("exp/x/pseudo/lab/train/hyp.jsonl", "input pseudo/lab/train has changed"),
 ]
-FROM_CHUNKS = [("exp/x/select/all/kept/lab/train/text", "input select/all has changed")]
+FROM_CHUNKS = [
+    ("exp/x/select/all/kept/lab/train/text", "input select/all has changed"),
+    ("distill.vocabulary=in_use", 'setting distill.vocabulary: null -> "in_use"'),
+]
 # Its stamp holds student.decoder_layers, and its weights have so many.
 FROM_STUDENT = [("exp/x/models/student_init/model.pth", "input models/student_init has changed")]
 FROM_POOL = [
@@ -223,6 +226,26 @@ def test_a_model_that_was_made_before_is_done_although_its_stamp_does_not_tell_o
     write_stamp(unit.output, replace(recipe, settings={**recipe.settings, "decode": None}), {}, {})
     (told,) = state_of(BY_VERB[verb], unit, lab.job()).changes
     assert told.startswith('setting decode: null -> {"')
+
+
+def test_the_vocabulary_is_named_only_where_a_part_of_it_is_used(tmp_path):
+    """Stamps of students that were trained before stay as they are, and controls are trained on all of it."""
+    lab = Lab(tmp_path)
+
+    def settings_of(*changes):
+        job = lab.job(*changes)
+        found = {unit.output.name: unit.settings["distill"] for unit in distill.units(job)}
+        exported = {unit.settings["student"]: unit.settings["distill"] for unit in export.units(job)}
+        return {**found, "exported": exported["all-s1"]}
+
+    usual = settings_of()
+    assert not any({"vocabulary", "sampled_tokens"} & set(each) for each in usual.values())
+    assert settings_of("distill.sampled_tokens=5") == usual
+    in_part = settings_of("distill.vocabulary=in_use", "distill.sampled_tokens=5")
+    named = {"vocabulary": "in_use", "sampled_tokens": 5}
+    for name in usual:
+        is_control = name in ("teacher_more-s1", "student_pool-s1")
+        assert in_part[name] == {**usual[name], **({} if is_control else named)}, name
 
 
 def test_without_development_sets_decoding_decides_nothing(tmp_path):

@@ -71,6 +71,35 @@ def test_a_teacher_that_guesses_its_language_teaches_it(lab):
 
 
 @pytest.mark.slow
+def test_a_student_that_learns_the_vocabulary_in_use_is_an_ordinary_one(lab):
+    """Of the embedding only the rows in use change, and what they are is in the record."""
+    import whisper
+
+    from k2d.models.registry import load_recogniser
+
+    made(lab)
+    in_use = ["distill.vocabulary=in_use", "distill.sampled_tokens=50", "distill.previous_text_probability=0.5"]
+    settings = ["auxiliaries={}", "distill.keep_encoded=true", *in_use]
+    done = lab.run("--conf", "conf/x.yaml", "--stage", "3", "--stop-stage", "10", "--nj", "1", *settings)
+    assert done.returncode == 0, done.stdout + done.stderr
+    models = lab.root / "exp" / "x" / "models"
+    start, student = (
+        whisper.load_model(str(models / name / "model.pt"), device="cpu").decoder.token_embedding.weight
+        for name in ("student_init", "kd_all-s1")
+    )
+    has_changed_V = (start != student).any(dim=1)
+    record = json.loads((models / "kd_all-s1" / "training.json").read_text())["vocabulary"]
+    assert record["in_use"] == record["of_labels"] + record["special"] + record["sampled"]
+    assert (record["tokens"], record["special"], record["sampled"]) == (51_865, 1608, 50)
+    assert has_changed_V.sum() == record["in_use"]
+    assert has_changed_V[50_257:].all()
+    codec = load_recogniser(models / "teacher", family="whisper", languages=("zh",)).codec
+    said = {token for talk in talks() for each in talk.said for token in codec.ids(each.text)}
+    assert has_changed_V[sorted(said)].all()
+    assert f"training on {record['in_use']:,} of 51,865 tokens" in done.stdout + done.stderr
+
+
+@pytest.mark.slow
 def test_a_hugging_face_folder_is_taken_as_it_is(lab):
     import whisper
 

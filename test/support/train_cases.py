@@ -18,6 +18,8 @@ class Case:
     freeze_encoder: bool = True
     freeze_positions: bool = False
     keep_encoded: bool = False
+    in_use_alone: bool = False
+    """Whether the tokens of the labels, control and time tokens alone take part."""
 
 
 def _on_labels() -> dict[str, Case]:
@@ -58,6 +60,9 @@ def _students() -> dict[str, Case]:
             found[f"{name}-free"] = Case(family, terms=terms, freeze_encoder=False)
     for terms in (("ctc",), ("ce", "kl", "ctc"), ("hidden_mse", "ctc")):
         found[f"s2t-student-{'+'.join(terms)}-free"] = Case("s2t", terms=terms, freeze_encoder=False)
+    for family in ("s2t", "whisper"):
+        found[f"{family}-student-ce+kl-in-use"] = Case(family, terms=("ce", "kl"), in_use_alone=True)
+    found["s2t-student-ce+ctc-in-use-free"] = Case("s2t", terms=("ce", "ctc"), freeze_encoder=False, in_use_alone=True)
     found["whisper-student-ce+kl-frozen-positions"] = Case("whisper", terms=("ce", "kl"), freeze_positions=True)
     return found
 

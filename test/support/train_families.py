@@ -67,10 +67,19 @@ class Families:
         student.spec_augment, student.freeze_positions = False, case.freeze_positions
         pair = TeacherStudent(student, teacher, shares_encoder=case.freeze_encoder)
         objective = DistillationLoss(pair, Objective(dict.fromkeys(case.terms, 1.0), 2.0), "token_mean")
+        if case.in_use_alone:
+            for each in (student, teacher):
+                each.restrict_vocabulary(tokens_in_use(each.codec))
         samples = _samples(student)
         part = "decoder" if case.freeze_encoder else "all"
         keeping = teacher if case.keep_encoded else None
         return student, PhasePlan("student", STEPS, part, objective, lambda share, _: Shared(samples, share, keeping))
+
+
+def tokens_in_use(codec: Any) -> torch.Tensor:
+    """The tokens of the texts, and all that stand for no text."""
+    words = {token for text in TEXTS for token in codec.ids(f"<0.00>{text}<1.20>")}
+    return torch.tensor(sorted(words | set(codec.special_ids)))
 
 
 def _make_exact(recogniser: Any) -> None:

@@ -48,6 +48,11 @@ class S2TCodec:
         return len(self.tokens)
 
     @property
+    def special_ids(self) -> Sequence[int]:
+        """Symbols and timestamps, which are written in angle brackets."""
+        return sorted(self._special)
+
+    @property
     def language_ids(self) -> dict[str, int]:
         return {name[1:-1]: self._id_of[name] for name in self.layout.languages(self.tokens)}
 

@@ -19,6 +19,7 @@ from k2d.models.espnet_s2t.init import lean_on_ctc
 from k2d.models.espnet_s2t.timestamp_rules import TimeRules
 from k2d.models.espnet_s2t.weights import weights_of
 from k2d.models.interface import Memory, Part, Started
+from k2d.models.kept_rows import KeptEmbedding, KeptOutput, KeptRows, learnt_rows
 
 # About as much audio as fits the cache of a CPU: eight windows of 30 s at once take 1.5 times as long as one by one.
 _TOGETHER_S = 40.0
@@ -49,13 +50,11 @@ class S2TRecogniser:
 
     @property
     def device(self) -> torch.device:
-        device: torch.device = self.network.decoder.embed[0].weight.device
-        return device
+        return learnt_rows(self.network.decoder.embed[0]).device
 
     @property
     def dtype(self) -> torch.dtype:
-        dtype: torch.dtype = self.network.decoder.embed[0].weight.dtype
-        return dtype
+        return learnt_rows(self.network.decoder.embed[0]).dtype
 
     @property
     def width(self) -> int:
@@ -95,9 +94,27 @@ class S2TRecogniser:
         states_BTD = states[0] if isinstance(states, tuple) else states  # with intermediate outputs for CTC behind
         return Memory(states_BTD), n_frames_B
 
+    def restrict_vocabulary(self, ids_K: Tensor) -> None:
+        """Let only these tokens take part in training. The CTC head keeps all."""
+        decoder = self.network.decoder
+        decoder.embed[0] = KeptEmbedding(decoder.embed[0], ids_K)
+        decoder.output_layer = KeptOutput(decoder.output_layer, ids_K)
+
+    def restore_vocabulary(self) -> None:
+        """Put the whole embedding and the whole output layer back."""
+        decoder = self.network.decoder
+        decoder.embed[0] = decoder.embed[0].restored()
+        decoder.output_layer = decoder.output_layer.restored()
+
+    @property
+    def n_classes(self) -> int:
+        """The tokens that `output` rates."""
+        return len(learnt_rows(self.network.decoder.output_layer))
+
     def classes(self, tokens: Tensor) -> Tensor:
-        """Each token is a class of its own."""
-        return tokens
+        """Each token is a class of its own; if some take part in training, they are numbered anew."""
+        embedding = self.network.decoder.embed[0]
+        return embedding.classes(tokens) if isinstance(embedding, KeptRows) else tokens
 
     def hidden(self, memory: Memory, tokens_BL: Tensor) -> Tensor:
         """As ESPnet's decoder, but without the output layer, whose logits of a whole batch can be too large."""

@@ -13,15 +13,16 @@ from k2d.models.decoder_weights import Affine, HeadNorms, Layer, Weights, joined
 def weights_of(decoder: Any) -> Weights:
     """The weights as they are now; take them again after a training step."""
     embedding, positions = decoder.embed
+    embedding_VD = embedding.weight
 
     def embed(tokens: Tensor) -> Tensor:
-        vectors: Tensor = embedding.weight[tokens] * positions.xscale
+        vectors: Tensor = embedding_VD[tokens] * positions.xscale
         return vectors
 
     return Weights(
         layers=tuple(_layer(layer) for layer in decoder.decoders),
         embed=embed,
-        positions_LD=positions.pe[0].to(embedding.weight),
+        positions_LD=positions.pe[0].to(embedding_VD),
         n_heads=decoder.decoders[0].self_attn.h,
         activation=Tensor.relu_,
         last_norm=Affine.of(decoder.after_norm) if decoder.normalize_before else None,

@@ -52,10 +52,16 @@ def verify(cache: Path, source: Source) -> bool:
     before = _statuses(paths)
     if before is None or not are_published(source, paths) or before != _statuses(paths):
         return False
-    record = {name: [source.files[name].sha256, *status] for name, status in before.items()}
-    with suppress(OSError):  # the cache of a cluster may be for reading only: then the files are read every time
-        write_text(_record_file(cache, source), json.dumps(record, indent=1) + "\n")
+    record(cache, source)
     return True
+
+
+def record(cache: Path, source: Source) -> None:
+    """Record that the files of a source are as published: they have just been read."""
+    found = _statuses(cached_files(cache, source)) or {}
+    content = {name: [source.files[name].sha256, *status] for name, status in found.items()}
+    with suppress(OSError):  # a shared cache may be read-only; then the files are read every time
+        write_text(_record_file(cache, source), json.dumps(content, indent=1) + "\n")
 
 
 def are_published(source: Source, paths: Mapping[str, Path]) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import shutil
 import sys
@@ -12,13 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
-from k2d.core.atomic import make_folders, partial_file, sync_folder
+from k2d.core.atomic import PARTIAL, make_folders, partial_file, sync_folder
 from k2d.core.download import NotFetched, Remote, UnreachableHost, fetch
 from k2d.core.errors import K2DError, UsageError
 from k2d.core.file_calls import sync
 from k2d.core.layout import shown
 from k2d.core.lock import taking_turns
-from k2d.models.published.cache import are_published, cached_files, find_cached, verify
+from k2d.models.published.cache import are_published, cached_files, find_cached, record
 from k2d.models.published.table import Checkpoint, Source
 from k2d.models.published.wheels import download_wheels, unpack
 
@@ -34,8 +35,13 @@ Paths = Mapping[str, Path]
 FilesOf = Callable[[Source], Paths]
 
 
-def print_to_stderr(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
+def log_or_print(line: str) -> None:
+    """Into the log of a stage, which then records the source; without one, to the terminal."""
+    log = logging.getLogger("k2d")
+    if log.handlers:
+        log.info("%s", line)
+    else:
+        print(line, file=sys.stderr, flush=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +57,7 @@ class FetchRequest:
     """Digest of the weights of a checkpoint, for comparison with the table's."""
 
 
-def obtain(request: FetchRequest, cache: Path, report: Report = print_to_stderr) -> Path:
+def obtain(request: FetchRequest, cache: Path, report: Report = log_or_print) -> Path:
     """The checkpoint in the cache, fetched if it is missing. If two processes need it, only one of them fetches."""
     if (found := find_cached(cache, request.checkpoint)) is not None:
         return found
@@ -61,7 +67,7 @@ def obtain(request: FetchRequest, cache: Path, report: Report = print_to_stderr)
             if (found := find_cached(cache, request.checkpoint)) is not None:
                 return found
             source = _fetch_from_sources(request, lambda source: cached_files(cache, source), cache, report)
-            verify(cache, source)
+            record(cache, source)
     except OSError as error:
         if error.errno not in _READ_ONLY:
             raise
@@ -72,7 +78,7 @@ def obtain(request: FetchRequest, cache: Path, report: Report = print_to_stderr)
 
 
 def obtain_into(
-    request: FetchRequest, folder: Path, single_name: str, cache: Path, report: Report = print_to_stderr
+    request: FetchRequest, folder: Path, single_name: str, cache: Path, report: Report = log_or_print
 ) -> Path:
     """The checkpoint as a folder, copied from the cache or fetched. A single file gets the name `single_name`."""
 
@@ -190,6 +196,8 @@ def _remove_unfinished(source: Source, paths: Paths) -> None:
     for path in paths.values():
         for ending in (".part", ".part.json"):
             path.with_name(path.name + ending).unlink(missing_ok=True)
+        for partial in path.parent.glob(f".{path.name}.*{PARTIAL}"):  # of a run that was killed
+            partial.unlink(missing_ok=True)
     shutil.rmtree(_wheels(source, paths), ignore_errors=True)
     _remove_if_empty(_folder(paths))
 

@@ -142,9 +142,8 @@ def read_table(path: Path) -> Table:
         faults += [_fault(shown(path), detail) for detail in error.errors()]
     else:
         faults += [f"{shown(path)}: {fault}" for fault in table.faults()]
-        faults += (
-            [] if table.checkpoints else [f"{shown(path)}: found no checkpoint, expected names with their sources"]
-        )
+        if not table.checkpoints and not faults:
+            faults.append(f"{shown(path)}: found no checkpoint, expected names with their sources")
     if faults:
         raise K2DError("\n".join(Counter(faults)))
     return table

@@ -50,6 +50,11 @@ class WhisperCodec:
         return self._dims.n_vocab
 
     @property
+    def special_ids(self) -> Sequence[int]:
+        """All behind the words: the end, languages, tasks and timestamps."""
+        return range(self.eos_id, self.n_tokens)
+
+    @property
     def mixture_id(self) -> int:
         """The id behind the vocabulary that stands for several languages in a prompt; it is never written."""
         return self.n_tokens

@@ -82,6 +82,11 @@ class NewWhisper(WhisperRecogniser):
 
     # --- numbering ---
 
+    @property
+    def n_classes(self) -> int:
+        """The words in use, symbols and timestamps, and the class of all others."""
+        return len(self.network.decoder.token_embedding.vectors_CD)
+
     def classes(self, ids: Tensor) -> Tensor:
         """Classes of tokens; negative ids, which carry no loss, stay as they are."""
         classes: Tensor = self.network.decoder.token_embedding.class_V[ids.clamp(min=0)]
@@ -124,15 +129,6 @@ class NewWhisper(WhisperRecogniser):
         return found_MF
 
     # --- teacher-forced ---
-
-    def embed(self, tokens: Tensor) -> Tensor:
-        embedding = self.network.decoder.token_embedding
-        if not self.codec.mixture:
-            vectors: Tensor = embedding(tokens)
-            return vectors
-        is_mixed = (tokens == self.codec.mixture_id).unsqueeze(-1)
-        mean_D = embedding(torch.tensor(self.codec.mixture, device=tokens.device)).mean(0)
-        return torch.where(is_mixed, mean_D, embedding(tokens.clamp(max=self.codec.n_tokens - 1)))
 
     def output(self, hidden_ND: Tensor) -> Tensor:
         logits_NC: Tensor = self.network.decoder.token_embedding.logits(hidden_ND)

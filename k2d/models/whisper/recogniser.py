@@ -15,6 +15,7 @@ from k2d.models.cached_decoding import CachedDecoding
 from k2d.models.codec import Request
 from k2d.models.decoder_weights import awake
 from k2d.models.interface import Memory, Part, Started
+from k2d.models.kept_rows import KeptEmbedding, KeptRows, learnt_rows
 from k2d.models.whisper.checkpoint import Generation, WhisperWeights
 from k2d.models.whisper.checkpoint_files import read_whisper
 from k2d.models.whisper.codec import WhisperCodec, codec_of
@@ -89,19 +90,35 @@ class WhisperRecogniser(WhisperEars):
 
     # --- teacher-forced ---
 
+    def restrict_vocabulary(self, ids_K: Tensor) -> None:
+        """Let only these tokens take part in training."""
+        decoder = self.network.decoder
+        decoder.token_embedding = KeptEmbedding(decoder.token_embedding, ids_K)
+
+    def restore_vocabulary(self) -> None:
+        """Put the whole embedding back."""
+        decoder = self.network.decoder
+        decoder.token_embedding = decoder.token_embedding.restored()
+
+    @property
+    def n_classes(self) -> int:
+        """The tokens that `output` rates."""
+        return len(learnt_rows(self.network.decoder.token_embedding))
+
     def classes(self, tokens: Tensor) -> Tensor:
-        """Each token is a class of its own."""
-        return tokens
+        """Each token is a class of its own; if some take part in training, they are numbered anew."""
+        embedding = self.network.decoder.token_embedding
+        return embedding.classes(tokens) if isinstance(embedding, KeptRows) else tokens
 
     def embed(self, tokens: Tensor) -> Tensor:
         """The vectors of tokens; that of `mixture_id` is the mean of its languages' vectors."""
-        embedding_VD = self.network.decoder.token_embedding.weight
-        mixture = self.codec.mixture
+        embedding, mixture = self.network.decoder.token_embedding, self.codec.mixture
         if not mixture:
-            return nn.functional.embedding(tokens, embedding_VD)
+            vectors: Tensor = embedding(tokens)
+            return vectors
         is_mixed = (tokens == self.codec.mixture_id).unsqueeze(-1)
-        plain = nn.functional.embedding(tokens.clamp(max=self.codec.n_tokens - 1), embedding_VD)
-        return torch.where(is_mixed, embedding_VD[list(mixture)].mean(0), plain)
+        plain = embedding(tokens.clamp(max=self.codec.n_tokens - 1))
+        return torch.where(is_mixed, embedding(torch.tensor(mixture, device=tokens.device)).mean(0), plain)
 
     def hidden(self, memory: Memory, tokens_BL: Tensor) -> Tensor:
         """As Whisper's decoder, but without the output layer, whose logits of a whole batch can be too large."""
@@ -114,7 +131,7 @@ class WhisperRecogniser(WhisperEars):
         return hidden_BLD
 
     def output(self, hidden_ND: Tensor) -> Tensor:
-        return nn.functional.linear(hidden_ND, self.network.decoder.token_embedding.weight.to(hidden_ND.dtype))
+        return nn.functional.linear(hidden_ND, learnt_rows(self.network.decoder.token_embedding).to(hidden_ND.dtype))
 
     def logits(self, memory: Memory, tokens_BL: Tensor) -> Tensor:
         return self.output(self.hidden(memory, tokens_BL))

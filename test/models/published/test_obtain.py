@@ -1,5 +1,7 @@
 """A published checkpoint from the cache and from its sources, with servers on this machine. Nothing leaves it."""
 
+import logging
+import logging.handlers
 import os
 import random
 import socket
@@ -186,6 +188,18 @@ def test_weights_that_differ_from_those_of_other_sources_are_reported(server, as
     assert len(said) == 1
     obtain(asked(source, weights="a" * 64, weigh=lambda path: "b" * 64), tmp_path / "2", said.append)
     assert "the weights have the digest bbbbbbbbbbbbbbbb…, those of other sources aaaaaaaaaaaaaaaa…" in said[-1]
+
+
+def test_the_log_of_a_stage_records_the_source(server, asked, tmp_path, capsys, caplog, monkeypatch):
+    request = asked(at_address(server, "base.pt", PT))
+    obtain(request, tmp_path / "1")
+    assert "0 MB from the maker" in capsys.readouterr().err
+    kept = logging.handlers.BufferingHandler(10)
+    monkeypatch.setattr(logging.getLogger("k2d"), "handlers", [kept])
+    caplog.set_level(logging.INFO, "k2d")
+    obtain(request, tmp_path / "2")
+    assert "0 MB from the maker" in kept.buffer[0].getMessage()
+    assert capsys.readouterr().err == ""
 
 
 # --- into a folder ---

@@ -95,3 +95,9 @@ def test_checkpoints_that_make_no_sense_together_are_refused(tmp_path):
     (tmp_path / "t.yaml").write_text("")
     with pytest.raises(K2DError, match="found no checkpoint"):
         read_table(tmp_path / "t.yaml")
+    with pytest.raises(K2DError) as caught:
+        read_table(tmp_path / "none.yaml")
+    assert (
+        str(caught.value)
+        == f"{tmp_path}/none.yaml: cannot be read: No such file or directory; name an existing YAML file"
+    )

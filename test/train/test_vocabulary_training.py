@@ -1,0 +1,198 @@
+"""A training on a part of the vocabulary: exact where everything is in use, and nothing else moves where it is not."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from train_cases import Case
+
+from k2d.config.training import Running
+from k2d.core.stamp import Recipe
+
+pytestmark = pytest.mark.slow
+
+RUNNING = Running(weight_decay=0.3, checkpoint_every_steps=2)
+STUDENTS = {
+    "whisper": Case("whisper", terms=("ce", "kl")),
+    "whisper-dkd-encoded": Case("whisper", terms=("ce", "dkd"), keep_encoded=True),
+    "s2t": Case("s2t", terms=("ce", "kl")),
+    "s2t-free": Case("s2t", terms=("ce", "kl", "ctc"), freeze_encoder=False),
+}
+
+
+@pytest.fixture(scope="module")
+def families(tmp_path_factory):
+    import torch
+    from train_families import Families
+
+    torch.set_num_threads(1)
+    return Families(tmp_path_factory.mktemp("families"))
+
+
+class Stopping:
+    """Batches up to a step, at which the training dies."""
+
+    def __init__(self, batches, at):
+        self._batches, self._at = batches, at
+
+    def __getitem__(self, step):
+        if step == self._at:
+            raise KeyError("killed")
+        return self._batches[step]
+
+
+def whole(codec):
+    import torch
+
+    return torch.arange(codec.n_tokens)
+
+
+def train(families, case, folder, ids_of=None, *, stop_at=None, n_steps=4, number_format="float32"):
+    """The student after some steps, as it is saved, and its curves."""
+    import torch
+
+    from k2d.train import engine
+    from k2d.train.engine import Setting
+
+    student, plan = families.made(case)
+    teacher = plan.objective._pair.teacher
+    for each in (student, teacher):
+        each.to("cpu", getattr(torch, number_format))
+        each.network.to(getattr(torch, number_format))
+        if ids_of is not None:
+            each.restrict_vocabulary(ids_of(each.codec))
+    _, of_case = families.made(case)
+    batches = of_case.batches
+    if stop_at is not None:
+        plan = replace(plan, batches=lambda share, first: Stopping(batches(share, first), stop_at))
+    plan = replace(plan, steps=replace(plan.steps, steps=n_steps))
+    setting = Setting(folder, seed=5, n_workers=0)
+    engine.train(student, [plan], RUNNING, setting, recipe=Recipe("case", 1, {}, {}))
+    if ids_of is not None:
+        student.restore_vocabulary()
+    return student, (folder / "curves.csv").read_text()
+
+
+@pytest.mark.parametrize("name", STUDENTS)
+def test_with_everything_in_use_it_is_the_training_on_all_bit_by_bit(families, name, tmp_path):
+    """Losses, norms of gradients and weights, with weight decay."""
+    case = STUDENTS[name]
+    student, curves = train(families, case, tmp_path / "all")
+    same, same_curves = train(families, case, tmp_path / "in_use", whole)
+    assert curves == same_curves
+    weights, same_weights = student.network.state_dict(), same.network.state_dict()
+    assert list(weights) == list(same_weights)
+    assert [name for name in weights if not weights[name].equal(same_weights[name])] == []
+
+
+def vocabulary_layers(student):
+    decoder = student.network.decoder
+    if student.family == "whisper":
+        return {"embedding": decoder.token_embedding.weight}
+    output = decoder.output_layer
+    return {"embedding": decoder.embed[0].weight, "output": output.weight, "bias": output.bias}
+
+
+@pytest.mark.parametrize("name", STUDENTS)
+def test_rows_that_are_not_in_use_stay_as_they_are(families, name, tmp_path):
+    """Where all rows take part, weight decay moves every one of them."""
+    from train_families import tokens_in_use
+
+    case = STUDENTS[name]
+    start, _ = families.made(case)
+    start.network.float()
+    student, _ = train(families, case, tmp_path / "in_use", tokens_in_use)
+    others = sorted({*range(student.codec.n_tokens)} - {*tokens_in_use(student.codec).tolist()})
+    on_all, _ = train(families, case, tmp_path / "all")
+    for layer, before in vocabulary_layers(start).items():
+        after = vocabulary_layers(student)[layer]
+        assert after.shape == before.shape
+        assert after[others].equal(before[others])
+        in_use = tokens_in_use(student.codec)
+        assert not (after[in_use] == before[in_use]).any(), "all of these learn"
+        assert not vocabulary_layers(on_all)[layer][others].equal(before[others])
+
+
+@pytest.mark.parametrize("name", ["whisper", "s2t"])
+def test_the_loss_is_a_softmax_over_the_tokens_in_use(families, name):
+    """Worked out from the whole vocabulary's logits, token by token."""
+    import torch
+    from train_families import tokens_in_use
+
+    from k2d.train.batches import IGNORED, TrainingProcess
+
+    student, plan = families.made(STUDENTS[name])
+    teacher, loss = plan.objective._pair.teacher, plan.objective
+    (batch,) = plan.batches(TrainingProcess(), 0)[0]
+    ids = tokens_in_use(student.codec)
+    ce = kl = 0.0
+    with torch.no_grad():
+        memory = teacher.encode(batch.speech_BN)
+        ours, theirs = (each.logits(memory, batch.inputs_BL).numpy() for each in (student, teacher))
+        on_all = loss.sums(batch)
+    for b, place in zip(*np.nonzero(batch.targets_BL.numpy() != IGNORED), strict=True):
+        q, p = ([math.exp(logits[b, place, token] / t) for token in ids] for logits, t in ((ours, 1.0), (theirs, 2.0)))
+        label = ids.tolist().index(int(batch.targets_BL[b, place]))
+        ce -= math.log(q[label] / sum(q))
+        half = [math.exp(ours[b, place, token] / 2.0) for token in ids]
+        terms = (x / sum(p) * math.log((x / sum(p)) / (y / sum(half))) for x, y in zip(p, half, strict=True))
+        kl += 4.0 * sum(terms)
+    for each in (student, teacher):
+        each.restrict_vocabulary(ids)
+    sums = loss.sums(batch)
+    assert sums["ce"].item() == pytest.approx(ce, rel=1e-6)
+    assert sums["kl"].item() == pytest.approx(kl, rel=1e-6)
+    assert sums["ce"].item() < on_all["ce"].item(), "the others have no share any more"
+
+
+@pytest.mark.parametrize("name", ["whisper", "s2t"])
+def test_a_training_that_died_goes_on_as_if_it_had_not(families, name, tmp_path):
+    from train_families import tokens_in_use
+
+    student, curves = train(families, STUDENTS[name], tmp_path / "unbroken", tokens_in_use, n_steps=5)
+    with pytest.raises(KeyError, match="killed"):
+        train(families, STUDENTS[name], tmp_path / "broken", tokens_in_use, n_steps=5, stop_at=3)
+    assert len(list((tmp_path / "broken").rglob("step-*.pt"))) == 1
+    resumed, same_curves = train(families, STUDENTS[name], tmp_path / "broken", tokens_in_use, n_steps=5)
+    assert curves == same_curves
+    weights, same = student.network.state_dict(), resumed.network.state_dict()
+    assert [name for name in weights if not weights[name].equal(same[name])] == []
+
+
+def test_it_does_not_go_on_with_other_tokens(families, tmp_path):
+    from train_families import tokens_in_use
+
+    from k2d.core.errors import K2DError
+
+    with pytest.raises(KeyError):
+        train(families, STUDENTS["whisper"], tmp_path, tokens_in_use, stop_at=3)
+    with pytest.raises(K2DError, match=r"the checkpoint is of a training on .* other tokens than"):
+        train(families, STUDENTS["whisper"], tmp_path, lambda codec: tokens_in_use(codec)[1:])
+
+
+@pytest.mark.parametrize("name", ["whisper", "s2t"])
+def test_checkpoints_are_measured_on_the_whole_vocabulary(families, name):
+    """Decoding in between knows every token, as the saved student does, and the rows that have learnt so far."""
+    import torch
+    from train_families import tokens_in_use
+
+    from k2d.models.codec import Request
+
+    student, _ = families.made(STUDENTS[name])
+    ids = tokens_in_use(student.codec)
+    odd = min({*range(student.codec.n_tokens)} - {*ids.tolist()})
+    student.restrict_vocabulary(ids)
+    with torch.no_grad():
+        for parameter in student.network.decoder.parameters():
+            parameter += 0.01
+
+    def logits():
+        with torch.no_grad():
+            started = student.start(student.encode(torch.ones(1, 16_000)), Request())
+            return [started.logits_RV, started.decoding.step(torch.tensor([odd])), started.decoding.step(ids[:1])]
+
+    in_between = logits()
+    student.restore_vocabulary()
+    assert in_between[0].shape[1] == student.codec.n_tokens
+    assert all(one.equal(other) for one, other in zip(in_between, logits(), strict=True))
