@@ -198,6 +198,7 @@ def _encoded(teacher: Recogniser, labelling: Labelling, job: Job) -> StoredOutpu
             "audio": [fingerprint(folder) for folder in splits],  # a corpus may be made anew under the same paths
         },
         batch_size=job.config.decode_of(job.config.teacher).batch_size,
+        precision=job.config.distill.encoded_precision,
     )
 
 

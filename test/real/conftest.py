@@ -1,7 +1,7 @@
 """Tests with Whisper base's published weights on recorded speech.
 
-The weights are fetched, or taken from the cache. Where they cannot be had, these tests are skipped and one line says so;
-with K2D_REAL=1 they fail instead.
+The weights are fetched, or taken from the cache. Where they cannot be had, these tests are skipped and one line reports
+that; with K2D_REAL=1 they fail instead.
 """
 
 import os
@@ -24,7 +24,9 @@ def pytest_collection_modifyitems(items):
 
 
 def pytest_terminal_summary(terminalreporter):
-    reasons = {str(report.longrepr[2]) for report in terminalreporter.stats.get("skipped", []) if "real" in report.nodeid}
+    reasons = {
+        str(report.longrepr[2]) for report in terminalreporter.stats.get("skipped", []) if "real" in report.nodeid
+    }
     for reason in sorted(reason for reason in reasons if "Whisper base" in reason):
         terminalreporter.write_line(reason)
 

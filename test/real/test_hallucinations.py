@@ -1,6 +1,7 @@
 """What a real Whisper writes where nobody speaks, and what the guards make of it; languages guessed and mixed."""
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -66,9 +67,10 @@ def guarded(mandarin, not_speech):
 def loops(hypothesis):
     """Whether the text of any window repeats itself, as selection looks at it."""
     starts_s = [window.start_s for window in hypothesis.windows] + [float("inf")]
-    windows = zip(starts_s, starts_s[1:], strict=False)
+    windows = pairwise(starts_s)
     return any(
-        is_loop(" ".join(s.text for s in hypothesis.segments if start_s <= s.start_s < end_s)) for start_s, end_s in windows
+        is_loop(" ".join(s.text for s in hypothesis.segments if start_s <= s.start_s < end_s))
+        for start_s, end_s in windows
     )
 
 
@@ -98,7 +100,8 @@ def test_the_silence_rule_leaves_only_texts_that_the_model_is_sure_of(mandarin, 
     found = decoded(mandarin, not_speech, rule, stops_loops=True)
     windows = [window for each in found.values() for window in each.windows]
     silent = [window for window in windows if window.ended == "silence"]
-    assert silent and all(window.n_tokens == 0 for window in silent)
+    assert silent
+    assert all(window.n_tokens == 0 for window in silent)
     assert any(window.ended == "loop" for window in windows)
 
 

@@ -33,7 +33,9 @@ def whisper_segments(model, paths, language):
     for path in paths:
         speech_N, duration_s = samples(path)
         result = model.transcribe(speech_N, language=language, logprob_threshold=None, fp16=False, **GREEDY)
-        found[path.stem] = [segment(s["start"], s["end"], s["text"], duration_s) for s in result["segments"] if s["text"]]
+        found[path.stem] = [
+            segment(s["start"], s["end"], s["text"], duration_s) for s in result["segments"] if s["text"]
+        ]
     return found
 
 
@@ -42,7 +44,9 @@ def faster_whisper_segments(model, paths, language):
     found = {}
     for path in paths:
         speech_N, duration_s = samples(path)
-        segments, _ = model.transcribe(speech_N, language=language, beam_size=1, best_of=1, log_prob_threshold=None, **GREEDY)
+        segments, _ = model.transcribe(
+            speech_N, language=language, beam_size=1, best_of=1, log_prob_threshold=None, **GREEDY
+        )
         found[path.stem] = [segment(s.start, s.end, s.text, duration_s) for s in segments]
     return found
 
