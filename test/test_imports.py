@@ -263,7 +263,15 @@ def test_nothing_unsafe_is_imported_or_called():
 
 
 @pytest.mark.parametrize(
-    "words", [["--help"], ["config"], ["data", "--help"], ["stages"], ["plan", "--conf", "conf/k2d_large_v2.yaml"]]
+    "words",
+    [
+        ["--help"],
+        ["config"],
+        ["data", "--help"],
+        ["stages"],
+        ["fetch", "--list"],
+        ["plan", "--conf", "conf/k2d_large_v2.yaml"],
+    ],
 )
 @pytest.mark.slow
 def test_light_verbs_import_nothing_heavy(words):

@@ -29,7 +29,19 @@ MADE_UP = ("egs/mycorpus", "test/egs/test_mycorpus")  # the corpus that egs/READ
 EXAMPLE = "NAME_OR_PATH"
 _PATH = re.compile(rf"(?<![\w./~-])(?:\./|\.\./)*((?:{'|'.join(ROOMS)})/[\w./-]+|run\.sh|requirements\.lock)")
 _TYPED = re.compile(r"(\w+=\S+ )*(?P<command>(\./|egs/\w+/)run\.sh|(\.venv/bin/)?python -m k2d) ?")
-_SECTIONS = ("corpora", "prepare", "tokens", "teacher", "decode", "chunk", "select", "student", "distill", "score")
+_SECTIONS = (
+    "corpora",
+    "prepare",
+    "tokens",
+    "teacher",
+    "pseudo_label",
+    "decode",
+    "chunk",
+    "select",
+    "student",
+    "distill",
+    "score",
+)
 _DOTTED = re.compile(rf"`((?:{'|'.join(_SECTIONS)}|report|export)(?:\.[a-z_]+)+)(?:[:=][^`]*)?`")
 _FILE = re.compile(r"\.(py|json|jsonl|html|md|yaml|tsv|txt|sh|svg)$")
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import PurePath
 
-from k2d.config.schema import Config, Corpora, Recogniser
+from k2d.config.fields import Transcripts
+from k2d.config.schema import Auxiliary, Config, Corpora, Recogniser
 from k2d.config.training import Steps, Training
-from k2d.core.layout import ROLES
+from k2d.core.layout import ROLES, TEACHER
 from k2d.models.registry import FAMILIES, families_of_engine
+from k2d.objectives.terms import TERMS
 
 RULES_OF_THE_LABEL_ALONE = ("none", "trivial")  # all other rules compare it with a second opinion
 
@@ -24,7 +26,8 @@ def faults_between_fields(config: Config) -> Iterator[tuple[str, object, str]]:
                 f"only one of model and checkpoint (model is {model.model})",
             )
         yield from _training_faults(f"{key}.training", model.training)
-    if config.teacher.decode == "ctc" and config.corpora.unlabelled:
+    yield from _transcript_faults(config)
+    if config.teacher.decode == "ctc" and config.corpora.unlabelled and config.pseudo_label.from_ is None:
         yield "teacher.decode", "ctc", "joint or attention, because labels need timestamps, which CTC does not give"
     for name, method in config.select.methods.items():
         if method.auxiliary is not None and method.auxiliary not in config.auxiliaries:
@@ -47,8 +50,49 @@ def faults_between_fields(config: Config) -> Iterator[tuple[str, object, str]]:
 
 
 def _recognisers(config: Config) -> dict[str, Recogniser]:
-    """The recognisers by their keys in the config."""
-    return {"teacher": config.teacher, **{f"auxiliaries.{n}": a for n, a in config.auxiliaries.items()}}
+    """The recognisers that decode here, by their keys in the config."""
+    return {"teacher": config.teacher, **{f"auxiliaries.{n}": a for n, a in config.decoding_auxiliaries().items()}}
+
+
+def _transcript_faults(config: Config) -> Iterator[tuple[str, object, str]]:
+    """What does not fit to labels or second opinions of another system, which are read from a file."""
+    labels, unlabelled = config.pseudo_label, config.corpora.unlabelled
+    yield from _file_faults("pseudo_label.from", labels.from_, unlabelled)
+    if labels.made_by and labels.from_ is None:
+        yield "pseudo_label.made_by", labels.made_by, "pseudo_label.from beside it: the teacher makes the labels here"
+    if labels.is_of_another:
+        for name, weight in config.distill.objective.items():
+            if weight and name in TERMS and TERMS[name].reads_teacher:
+                yield f"distill.objective.{name}", weight, _NO_DISTRIBUTION.format(name=name)
+    for key, auxiliary in config.auxiliaries.items():
+        yield from _file_faults(f"auxiliaries.{key}.from", auxiliary.from_, unlabelled)
+        if auxiliary.from_ is not None:
+            yield from _unused_faults(f"auxiliaries.{key}", auxiliary)
+
+
+_NO_DISTRIBUTION = (
+    "0, as the labels are another system's (pseudo_label.from): {name} compares with the teacher's distribution, which "
+    "favours what the teacher would have written, not the label. Learn from ce alone, or set "
+    f"pseudo_label.made_by: {TEACHER} if the teacher wrote the file"
+)
+
+
+def _file_faults(key: str, named: Transcripts | None, splits: tuple[str, ...]) -> Iterator[tuple[str, object, str]]:
+    """A file for each unlabelled split."""
+    if named is None or (isinstance(named, str) and len(splits) <= 1):
+        return
+    if isinstance(named, str) or set(named) != set(splits):
+        found = named if isinstance(named, str) else ", ".join(named)
+        yield key, found, f"a file for each unlabelled split: {{{', '.join(f'{split}: FILE' for split in splits)}}}"
+
+
+def _unused_faults(key: str, auxiliary: Auxiliary) -> Iterator[tuple[str, object, str]]:
+    """Settings of a model that an auxiliary from a file does not have."""
+    unused = Recogniser()
+    for name, default in vars(unused).items():
+        if (found := getattr(auxiliary, name)) != default:
+            shown = found if isinstance(found, (str, int)) else list(found) if isinstance(found, tuple) else "a section"
+            yield f"{key}.{name}", shown, f"nothing, as the texts are read from a file ({key}.from)"
 
 
 def _distill_faults(config: Config) -> Iterator[tuple[str, object, str]]:

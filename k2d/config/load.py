@@ -81,7 +81,7 @@ def settings_of(section: object) -> Any:
     >>> settings_of(Chunk())
     {'max_s': None, 'duration': 'span'}
     """
-    return TypeAdapter(type(section)).dump_python(section, mode="json")
+    return TypeAdapter(type(section)).dump_python(section, mode="json", by_alias=True)
 
 
 def distill_settings(distill: Distill) -> dict[str, Any]:
@@ -192,7 +192,7 @@ def _validate(merged: _Merged) -> tuple[Config, set[str]]:
     """
     schema = TypeAdapter(Config)
     try:
-        return schema.validate_json(json.dumps(merged.data)), set()
+        return schema.validate_json(json.dumps(merged.data), by_name=False), set()
     except ValidationError as error:
         details = error.errors()
     by_key: dict[KeyPath, list[Any]] = {}
@@ -202,7 +202,7 @@ def _validate(merged: _Merged) -> tuple[Config, set[str]]:
         _add_schema_fault(merged, at, found)
     wrong = {at[0] for at in by_key if at}
     right = {key: value for key, value in merged.data.items() if key not in wrong}
-    return schema.validate_json(json.dumps({"name": "unnamed", **right})), wrong
+    return schema.validate_json(json.dumps({"name": "unnamed", **right}), by_name=False), wrong
 
 
 def _add_schema_fault(merged: _Merged, at: KeyPath, details: Sequence[Mapping[str, Any]]) -> None:
@@ -279,7 +279,7 @@ def _names_at(at: KeyPath) -> list[str]:
     kind: Any = Config
     for key in at:
         kind = get_args(kind)[1] if get_origin(kind) is dict else get_type_hints(kind)[key]
-    return [f.name for f in dataclasses.fields(kind)]
+    return [_key_of(f.name) for f in dataclasses.fields(kind)]
 
 
 def known_keys(kind: Any = Config, prefix: str = "") -> Iterator[str]:
@@ -292,11 +292,17 @@ def known_keys(kind: Any = Config, prefix: str = "") -> Iterator[str]:
         if name.startswith("__"):
             continue
         inner = get_args(hint)[1] if get_origin(hint) is dict else hint
-        dotted = f"{prefix}{name}.*" if get_origin(hint) is dict else f"{prefix}{name}"
+        key = _key_of(name)
+        dotted = f"{prefix}{key}.*" if get_origin(hint) is dict else f"{prefix}{key}"
         if dataclasses.is_dataclass(inner):
             yield from known_keys(inner, f"{dotted}.")
         else:
             yield dotted
+
+
+def _key_of(field_name: str) -> str:
+    """A field that is named like a word of Python's (`from`) has an underscore at its end, its key has none."""
+    return field_name.removesuffix("_")
 
 
 def resolve_conf(text: str) -> Path:

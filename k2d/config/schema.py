@@ -15,6 +15,7 @@ from pydantic.dataclasses import dataclass
 from k2d.config.decoding import Decode, ModelDecoding
 from k2d.config.fields import (
     STRICT,
+    STRICT_WITH_ALIAS,
     Alpha,
     ComputeType,
     Count,
@@ -29,10 +30,11 @@ from k2d.config.fields import (
     SplitName,
     Step,
     Term,
+    Transcripts,
     Whole,
 )
 from k2d.config.training import StudentTraining, Training
-from k2d.core.layout import ROLES
+from k2d.core.layout import ROLES, TEACHER
 from k2d.models.registry import DEFAULT_FAMILY, FAMILIES
 
 SCHEMA_VERSION = 1
@@ -114,6 +116,31 @@ class Recogniser:
     def guesses_language(self) -> bool:
         """Whether the model guesses the language of each window."""
         return FAMILIES[self.family].guesses_language and not self.language
+
+
+@dataclass(frozen=True, config=STRICT_WITH_ALIAS)
+class Auxiliary(Recogniser):
+    """A recogniser that gives second opinions, or the name of another system, whose transcripts are in a file."""
+
+    from_: Transcripts | None = Field(default=None, alias="from")
+    """File with a text for each chunk, made elsewhere (docs/recognisers.md); nothing is decoded here then. For several
+    unlabelled splits, a file for each."""
+
+
+@dataclass(frozen=True, config=STRICT_WITH_ALIAS)
+class PseudoLabel:
+    """Stage 5: whose transcripts the labels are."""
+
+    from_: Transcripts | None = Field(default=None, alias="from")
+    """File with timestamped transcripts of the unlabelled recordings, made elsewhere (docs/recognisers.md); for several
+    splits, a file for each. Default: the teacher transcribes the recordings."""
+    made_by: str | None = None
+    """The system that wrote the file, for the report. `teacher`: the teacher wrote it on another machine."""
+
+    @property
+    def is_of_another(self) -> bool:
+        """Whether the labels are not the teacher's own, so that its distributions do not belong to them."""
+        return self.from_ is not None and self.made_by != TEACHER
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -286,9 +313,10 @@ class Config:
     prepare: Prepare = field(default_factory=Prepare)
     tokens: Tokens = field(default_factory=Tokens)
     teacher: Recogniser = field(default_factory=Recogniser)
-    auxiliaries: dict[Name, Recogniser] = field(default_factory=dict)
+    auxiliaries: dict[Name, Auxiliary] = field(default_factory=dict)
     """The validators by name. A method uses the first one unless it names another."""
     decode: Decode = field(default_factory=Decode)
+    pseudo_label: PseudoLabel = field(default_factory=PseudoLabel)
     chunk: Chunk = field(default_factory=Chunk)
     select: Select = field(default_factory=Select)
     student: Student = field(default_factory=Student)
@@ -296,6 +324,10 @@ class Config:
     score: Score = field(default_factory=Score)
     report: Report = field(default_factory=Report)
     export: Export = field(default_factory=Export)
+
+    def decoding_auxiliaries(self) -> dict[str, Auxiliary]:
+        """The auxiliaries that decode here. The others have their second opinions in a file."""
+        return {name: each for name, each in self.auxiliaries.items() if each.from_ is None}
 
     def decode_of(self, recogniser: Recogniser) -> Decode:
         """The decoding of a model: the section `decode` with the model's own settings, and an engine that can run

@@ -15,6 +15,7 @@ from k2d.export.formats import FORMATS
 from k2d.report.contents import signatures
 from k2d.report.document import Block, Bullets, Paragraph, Section, Table, names
 from k2d.report.markdown import markdown, sections_markdown
+from k2d.report.origins import labeller, origins
 from k2d.report.result_rows import Selection
 from k2d.report.score_tables import interval_table, kinds_table, mer_table
 from k2d.report.selection_tables import reasons_table, selection_table
@@ -136,9 +137,10 @@ def _what(subject: Subject, parameters: Mapping[str, int]) -> str:
 def _making(subject: Subject, experiment: Experiment) -> Iterator[str]:
     config, row = subject.config, method_of(subject.name)
     yield f"Teacher: {subject.teacher} (family {config.teacher.family})."
+    yield from origins(config)
     selection = experiment.selections.get(row)
     if selection is not None:
-        yield f"Method: {row}. {_method(selection)} ({_PAPER})."
+        yield f"Method: {row}. {_method(selection, config)} ({_PAPER})."
     elif subject.is_of_chunks:
         yield f"Method: {row}. There is no record of its selection."
     else:
@@ -152,12 +154,13 @@ def _making(subject: Subject, experiment: Experiment) -> Iterator[str]:
         yield f"Training: {training.steps:,} steps of {batch:,} (weights of step {chosen or 'the last'})."
 
 
-def _method(selection: Selection) -> str:
-    text = f"The teacher labelled recordings, cut into chunks; {_RULES.get(selection.rule, selection.rule)}"
+def _method(selection: Selection, config: Config) -> str:
+    text = f"{labeller(config)} labelled recordings, cut into chunks; {_RULES.get(selection.rule, selection.rule)}"
     if selection.auxiliary is not None and selection.rule not in ("none", "trivial"):
         text += f" (second opinion: {selection.auxiliary}"
         text += f", largest distance {selection.alpha:g})" if selection.alpha is not None else ")"
-    return f"{text}; on these it was trained with the labels and the teacher's distribution"
+    taught = "the labels" if config.pseudo_label.is_of_another else "the labels and the teacher's distribution"
+    return f"{text}; on these it was trained with {taught}"
 
 
 def _data(subject: Subject, experiment: Experiment) -> Iterator[Block]:
@@ -216,7 +219,9 @@ _INTENDED = (
 def _limits(subject: Subject, experiment: Experiment) -> Iterator[str]:
     yield "It has not been tested on speech that differs from the sets above (languages, accents, rooms, microphones)."
     if subject.is_of_chunks:
-        yield "It was trained on its teacher's labels, not on transcripts by people: it repeats the teacher's errors."
+        another = subject.config.pseudo_label.is_of_another
+        whose, repeated = ("another system's", "that system's") if another else ("its teacher's", "the teacher's")
+        yield f"It was trained on {whose} labels, not on transcripts by people: it repeats {repeated} errors."
     yield "It may write words that nobody said, above all in silence and noise, and it may repeat itself."
     if len(languages := subject.config.teacher.language) > 1:
         named = ", ".join(languages)

@@ -56,6 +56,11 @@ class Objective:
         """Whether any term reads the student's logits, so that its output layer learns."""
         return any(TERMS[name].reads_student_logits for name in self.token_terms)
 
+    @property
+    def reads_teacher(self) -> bool:
+        """Whether any term reads what the teacher's decoder gives."""
+        return any(TERMS[name].reads_teacher for name in self.token_terms)
+
     def sums(self, sides: Sides) -> dict[str, Tensor]:
         """Each term summed over the tokens, unweighted, with gradients to the student.
 

@@ -37,6 +37,12 @@ class Term:
     loss: Callable[[Tokens], Tensor]
     reads_student_logits: bool
     reads_teacher_logits: bool
+    reads_teacher_hidden: bool = False
+
+    @property
+    def reads_teacher(self) -> bool:
+        """Whether the teacher's decoder has to run."""
+        return self.reads_teacher_logits or self.reads_teacher_hidden
 
 
 TERMS: dict[str, Term] = {}
@@ -44,12 +50,12 @@ TERMS: dict[str, Term] = {}
 
 
 def term(
-    *, student_logits: bool, teacher_logits: bool
+    *, student_logits: bool, teacher_logits: bool, teacher_hidden: bool = False
 ) -> Callable[[Callable[[Tokens], Tensor]], Callable[[Tokens], Tensor]]:
     """Register a function as a term."""
 
     def register(loss: Callable[[Tokens], Tensor]) -> Callable[[Tokens], Tensor]:
-        TERMS[loss.__name__] = Term(loss, student_logits, teacher_logits)
+        TERMS[loss.__name__] = Term(loss, student_logits, teacher_logits, teacher_hidden)
         return loss
 
     return register
@@ -80,7 +86,7 @@ def kl(tokens: Tokens) -> Tensor:
     return F.kl_div(student, teacher, reduction="none", log_target=True).sum(-1) * t**2
 
 
-@term(student_logits=False, teacher_logits=False)
+@term(student_logits=False, teacher_logits=False, teacher_hidden=True)
 def hidden_mse(tokens: Tokens) -> Tensor:
     """|h_student - h_teacher|² / D: the last hidden states, which must be of one size (Distil-Whisper, eq. 10-12)."""
     difference = tokens.student_hidden_ND.float() - tokens.teacher_hidden_ND.float()

@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from k2d.config.fields import files_named
 from k2d.core.errors import K2DError
 from k2d.core.layout import shown
 from k2d.pipeline.job import Job
@@ -23,8 +24,21 @@ def main(argv: Sequence[str]) -> int:
     job = job_from(options)
     print(f"{options.conf}: experiment {shown(job.layout.exp)}\n")
     upstream = Upstream(job)
-    print(table([(str(s.number), s.verb, s.reads, s.writes, progress_of(s, job, upstream)) for s in STAGES]))
+    rows = [(str(s.number), s.verb, reads_of(s, job), s.writes, progress_of(s, job, upstream)) for s in STAGES]
+    print(table(rows))
     return 0
+
+
+def reads_of(stage: Stage, job: Job) -> str:
+    """What a stage reads, with the files that the config names in place of a model's work."""
+    config = job.config
+    if stage.verb == "pseudo_label" and config.pseudo_label.from_ is not None:
+        return f"long recordings, {files_named(config.pseudo_label.from_)}"
+    if stage.verb == "second_opinion":
+        files = [files_named(each.from_) for each in config.auxiliaries.values() if each.from_ is not None]
+        models = ["auxiliary"] if config.decoding_auxiliaries() or not files else []
+        return ", ".join(["chunks", *models, *files])
+    return stage.reads
 
 
 def progress_of(stage: Stage, job: Job, upstream: Upstream) -> str:

@@ -30,7 +30,8 @@ def main(argv: Sequence[str]) -> int:
     config = load_config(resolve_conf(options.conf), options.overrides)
     setup = _setup(options, config, measured)
     teacher = shape_of("teacher", config.teacher, config)
-    auxiliaries = {name: shape_of(f"auxiliaries.{name}", each, config) for name, each in config.auxiliaries.items()}
+    decoding = config.decoding_auxiliaries()
+    auxiliaries = {name: shape_of(f"auxiliaries.{name}", each, config) for name, each in decoding.items()}
     plan = make_plan(config, teacher, auxiliaries, setup)
     if options.json:
         print(as_json(plan, options.conf))

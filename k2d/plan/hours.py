@@ -20,6 +20,8 @@ from k2d.plan.throughput import (
 )
 
 TIMES_REAL_TIME, SAMPLES_PER_S = "× real time", "samples/s"
+FROM_FILE = "from a file"
+"""In place of an amount of work."""
 
 UNITS: Mapping[str, str] = {
     "teacher": SAMPLES_PER_S,
@@ -74,13 +76,24 @@ def stage_hours(
     yield from clock.training("3 teacher", "teacher", config.teacher, pieces.teacher)
     for name, shape in pieces.auxiliaries.items():
         yield from clock.training(f"4 auxiliary: {name}", "auxiliary", config.auxiliaries[name], shape)
-    yield clock.decoding("5 pseudo_label", "pseudo_label", config.teacher, pieces.teacher, pieces.hours)
-    for name, shape in pieces.auxiliaries.items():
-        by_whom = config.auxiliaries[name]
-        yield clock.decoding(f"7 second_opinion: {name}", "second_opinion", by_whom, shape, pieces.hours)
+    if config.pseudo_label.from_ is not None:
+        yield _from_file("5 pseudo_label")
+    else:
+        yield clock.decoding("5 pseudo_label", "pseudo_label", config.teacher, pieces.teacher, pieces.hours)
+    for name, by_whom in config.auxiliaries.items():
+        stage = f"7 second_opinion: {name}"
+        if by_whom.from_ is not None:
+            yield _from_file(stage)
+        else:
+            yield clock.decoding(stage, "second_opinion", by_whom, pieces.auxiliaries[name], pieces.hours)
     yield clock.selection()
     yield from clock.distillation()
     yield from clock.test_decoding()
+
+
+def _from_file(stage: str) -> StageHours:
+    """A stage that takes its transcripts from a file, which costs nothing to speak of."""
+    return StageHours(stage, FROM_FILE, 0.0, "", False, 0.0, 0.0, 0.0, 0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +126,7 @@ class _Clock:
 
     def selection(self) -> StageHours:
         """Selection on one CPU core."""
-        n_auxiliaries = max(1, len(self.pieces.auxiliaries))
+        n_auxiliaries = max(1, len(self.config.auxiliaries))
         n_pairs = self.pieces.n_chunks * n_auxiliaries
         hours = n_pairs / SELECT_CHUNKS_PER_S / 3600
         amount = f"{n_pairs:,.0f} pairs"

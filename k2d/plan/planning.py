@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from k2d.config.schema import Config
+from k2d.config.schema import Config, Recogniser
 from k2d.config.training import Steps
 from k2d.models.shape import Shape
 from k2d.plan.disk import Amounts, disk_lines
@@ -102,7 +102,7 @@ def make_plan(config: Config, teacher: Shape, auxiliaries: Mapping[str, Shape], 
     amounts = Amounts(
         hours=hours,
         n_chunks=n_chunks,
-        n_auxiliaries=len(auxiliaries),
+        n_auxiliaries=len(config.auxiliaries),
         n_methods=len(config.select.methods),
         n_students=len(config.students()),
         kept_checkpoints=config.distill.training.average_best,
@@ -182,7 +182,9 @@ def _student_layers(config: Config, teacher: Shape) -> tuple[int, list[str]]:
 
 def _demands(config: Config, pieces: Pieces, setup: Setup) -> Iterator[Demand]:
     """The memory of every stage that may need more than there is."""
-    decoded = {"5 pseudo_label: teacher": ("teacher", config.teacher, pieces.teacher)}
+    decoded: dict[str, tuple[str, Recogniser, Shape]] = {}
+    if config.pseudo_label.from_ is None:
+        decoded["5 pseudo_label: teacher"] = ("teacher", config.teacher, pieces.teacher)
     for name, shape in pieces.auxiliaries.items():
         decoded[f"7 second_opinion: {name}"] = (f"auxiliaries.{name}", config.auxiliaries[name], shape)
     for what, (key, by_whom, shape) in decoded.items():

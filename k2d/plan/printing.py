@@ -7,7 +7,7 @@ import textwrap
 from collections.abc import Iterator
 from dataclasses import asdict
 
-from k2d.plan.hours import StageHours
+from k2d.plan.hours import FROM_FILE, StageHours
 from k2d.plan.machines import GIB, SHARES_SOURCE
 from k2d.plan.memory import USABLE, Line
 from k2d.plan.planning import Plan, Setup
@@ -110,6 +110,8 @@ def _hours_row(stage: StageHours) -> tuple[str, ...]:
     flops = f"{stage.flops / 1e12:.3g}" if stage.flops else "–"
     share = f"{stage.share_of_peak:.1%}" if stage.flops else "–"
     hours = (_number(stage.device_hours), _number(stage.wall_hours))
+    if stage.amount == FROM_FILE:
+        return (stage.stage, stage.amount, "–", "", flops, share, *hours)
     return (stage.stage, stage.amount, _number(stage.throughput), unit, flops, share, *hours)
 
 

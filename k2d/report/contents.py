@@ -9,6 +9,7 @@ from k2d.core.layout import PROJECT_ROOT, TEACHER, TEST_ROLES
 from k2d.report.comparable import pooled, teacher_speed_up
 from k2d.report.document import Block, Bullets, Paragraph, Section, Table, names
 from k2d.report.figures import cost_figures, interval_figures, selection_figures
+from k2d.report.origins import origins
 from k2d.report.score_tables import (
     ROLES,
     interval_table,
@@ -43,7 +44,7 @@ _READING = (
 def sections(experiment: Experiment, config: Config, differences: Table | None = None) -> Iterator[Section]:
     """The report's sections. Empty sections are left out."""
     sets = experiment.sets(*TEST_ROLES)
-    yield Section("Summary", tuple(_summary(experiment, sets)))
+    yield Section("Summary", tuple(_summary(experiment, config, sets)))
     yield Section("Mixed error rate (Table 2)", tuple(_errors(experiment, sets)))
     if sets and (seeds := seeds_table(experiment, sets, "Mean MER of each method over its seeds")) is not None:
         yield Section("Over seeds", (seeds,))
@@ -68,8 +69,8 @@ def sections(experiment: Experiment, config: Config, differences: Table | None =
     yield Section("Commands", tuple(_commands(experiment)))
 
 
-def _summary(experiment: Experiment, sets: Sequence[str]) -> Iterator[Block]:
-    if lines := tuple(_findings(experiment)):
+def _summary(experiment: Experiment, config: Config, sets: Sequence[str]) -> Iterator[Block]:
+    if lines := (*_findings(experiment), *origins(config)):
         yield Bullets(lines)
     if not experiment.scores and not experiment.roles:
         yield Paragraph(

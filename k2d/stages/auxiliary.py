@@ -14,9 +14,9 @@ VERSION = TRAINING_VERSION
 
 
 def units(job: Job) -> list[Unit[TeacherOrAuxiliary]]:
-    """One unit for each auxiliary, in the order of the config."""
-    auxiliaries = job.config.auxiliaries
-    if TEACHER in auxiliaries:
+    """One unit for each auxiliary that decodes here, in the order of the config."""
+    auxiliaries = job.config.decoding_auxiliaries()
+    if TEACHER in job.config.auxiliaries:
         raise UsageError(f"auxiliaries.{TEACHER}: this name is the teacher's; give the auxiliary another")
     return [unit_of(name, recogniser, f"auxiliaries.{name}", job) for name, recogniser in auxiliaries.items()]
 

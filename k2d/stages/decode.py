@@ -62,7 +62,7 @@ def models(job: Job) -> dict[str, tuple[str, Recogniser]]:
     exists.
     """
     config = job.config
-    trained = {TEACHER: config.teacher, **config.auxiliaries}
+    trained = {TEACHER: config.teacher, **config.decoding_auxiliaries()}
     rows = {name: (name, recogniser) for name, recogniser in trained.items()}
     if config.decode.ctc_rows:
         others = {n: r for n, r in trained.items() if FAMILIES[r.family].has_ctc_head and r.decode != "ctc"}

@@ -14,6 +14,7 @@ from k2d.core.layout import PROJECT_ROOT, STUDENT, STUDENT_RECORD, TEACHER, Layo
 from k2d.data.corpus import read_card
 from k2d.pipeline.job import Counts, Job, Unit
 from k2d.report import stored
+from k2d.report.origins import origin_settings
 
 if TYPE_CHECKING:
     from k2d.export.card import Subject
@@ -46,6 +47,7 @@ class ExportedStudent:
             "teacher": config.teacher.checkpoint or config.teacher.model,
             "teacher_licence": config.export.teacher_licence,
             "distill": distill_settings(config.distill),
+            **origin_settings(config),
             **({"compute_type": config.export.compute_type} if self.form == "ctranslate2" else {}),
         }
 

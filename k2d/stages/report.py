@@ -17,6 +17,7 @@ from k2d.report.contents import sections
 from k2d.report.disagreements import Tokens, pairs
 from k2d.report.document import Paragraph, Section
 from k2d.report.markdown import markdown
+from k2d.report.origins import origin_settings
 from k2d.report.page import page
 from k2d.report.publish import RESULTS
 from k2d.report.significance import significance_table
@@ -57,6 +58,7 @@ def _settings(job: Job) -> dict[str, Any]:
         "auxiliaries": list(config.auxiliaries),
         "alpha": config.select.alpha,
         "script": config.select.script,
+        **origin_settings(config),
     }
 
 

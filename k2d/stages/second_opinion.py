@@ -1,4 +1,4 @@
-"""Stage 7: decode each chunk with each auxiliary, as plain text."""
+"""Stage 7: decode each chunk with each auxiliary, as plain text, or take texts that were made elsewhere."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from k2d.inference.answer_cache import cache_of, model_facts
 from k2d.inference.decode_job import VERSION as DECODER_VERSION
 from k2d.inference.decode_job import DecodeJob, Item, decode_settings, plan_decoding
 from k2d.inference.dispatch import decode_items
+from k2d.inference.external import ELSEWHERE, external_file, take_opinions
 from k2d.inference.hypothesis_folder import DecodingTally, decoding_record, finish_folder, write_record, write_timing
 from k2d.pipeline.job import Counts, Job, Unit
 
@@ -36,24 +37,48 @@ class Opinions:
         return {"auxiliary": self.auxiliary, "split": self.split, **decode_settings(self.decode_job)}
 
 
-def units(job: Job) -> list[Unit[Opinions]]:
+@dataclass(frozen=True, slots=True)
+class ExternalOpinions:
+    """Another system's texts for the chunks of a split."""
+
+    auxiliary: str
+    split: str
+    file: Path
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        return {"auxiliary": self.auxiliary, "split": self.split, "opinions": ELSEWHERE}
+
+
+def units(job: Job) -> list[Unit[Opinions | ExternalOpinions]]:
     """Each auxiliary on the chunks of each split is a unit."""
     splits = job.config.corpora.unlabelled
     return [_unit(auxiliary, split, job) for auxiliary in job.config.auxiliaries for split in splits]
 
 
-def _unit(auxiliary: str, split: str, job: Job) -> Unit[Opinions]:
+def _unit(auxiliary: str, split: str, job: Job) -> Unit[Opinions | ExternalOpinions]:
     recogniser = job.config.auxiliaries[auxiliary]
+    output, chunks = job.layout.opinions(auxiliary, split), job.layout.chunks(split)
+    if recogniser.from_ is not None:
+        file = external_file(recogniser.from_, split)
+        return Unit(output, ExternalOpinions(auxiliary, split, file), (file, chunks))
     decode_job = plan_decoding(auxiliary, recogniser, job, clips=True, timestamps=False, mode=recogniser.decode)
-    output, inputs = job.layout.opinions(auxiliary, split), (decode_job.model, job.layout.chunks(split))
-    return Unit(output, Opinions(auxiliary, split, decode_job), inputs)
+    return Unit(output, Opinions(auxiliary, split, decode_job), (decode_job.model, chunks))
 
 
-def make(unit: Unit[Opinions], job: Job, folder: Path) -> Counts:
-    """Decode every chunk of a split once with one auxiliary. A chunk that cannot be read has an empty opinion."""
-    decode_job = unit.content.decode_job
-    cache, tally = cache_of(unit, job), DecodingTally()
-    items = chunk_items(job.layout.chunks(unit.content.split), tally)
+def make(unit: Unit[Opinions | ExternalOpinions], job: Job, folder: Path) -> Counts:
+    """Have the texts of one auxiliary for every chunk of a split."""
+    content, chunks = unit.content, job.layout.chunks(unit.content.split)
+    if isinstance(content, ExternalOpinions):
+        ids = (row.id for row in read_utterances(chunks))
+        return take_opinions(content.file, ids, content.auxiliary, job, folder)
+    return _decode(content.decode_job, chunks, cache_of(unit, job), job, folder)
+
+
+def _decode(decode_job: DecodeJob, chunks: Path, cache: Path, job: Job, folder: Path) -> Counts:
+    """Decode every chunk once. A chunk that cannot be read has an empty opinion."""
+    tally = DecodingTally()
+    items = chunk_items(chunks, tally)
     with (
         (folder / HYPOTHESES).open("w", encoding="utf-8", newline="\n") as hypotheses,
         (folder / TEXT).open("w", encoding="utf-8", newline="\n") as texts,

@@ -86,7 +86,9 @@ class DistillationLoss:
         student, teacher = self._pair.student, self._pair.teacher
         counted_BL = batch.targets_BL != IGNORED
         student_hidden_BLD = student.hidden(student_memory, batch.inputs_BL)
-        if batch.teacher_hidden_BLD is not None:
+        if not self._objective.reads_teacher:  # its decoder is the dearest part of a step
+            teacher_hidden_BLD = student_hidden_BLD.new_zeros((*counted_BL.shape, 0))
+        elif batch.teacher_hidden_BLD is not None:
             teacher_hidden_BLD = batch.teacher_hidden_BLD.to(teacher.device, teacher.dtype)
         else:
             with torch.no_grad():

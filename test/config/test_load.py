@@ -228,6 +228,69 @@ def test_transcripts_need_a_language_and_pseudo_labels_bring_theirs(tmp_path):
     assert "auxiliaries.base.language: found [], expected at least one" in fault
 
 
+ELSEWHERE = "corpora: {unlabelled: [lab/a]}\npseudo_label: {from: labels.jsonl, made_by: Other}\n"
+
+
+def test_labels_and_opinions_may_be_another_systems(tmp_path):
+    text = (
+        ELSEWHERE
+        + "distill: {objective: {ce: 1.0, kl: 0.0}}\nauxiliaries: {ear: {from: {lab/a: ear.jsonl}}, base: {}}\n"
+    )
+    config = load_config(write(tmp_path, text))
+    assert (config.pseudo_label.from_, config.pseudo_label.is_of_another) == ("labels.jsonl", True)
+    assert [list(config.auxiliaries), list(config.decoding_auxiliaries())] == [["ear", "base"], ["base"]]
+    printed = settings_of(config)
+    assert printed["pseudo_label"] == {"from": "labels.jsonl", "made_by": "Other"}
+    assert printed["auxiliaries"]["ear"]["from"] == {"lab/a": "ear.jsonl"}
+    assert {"pseudo_label.from", "auxiliaries.*.from", "auxiliaries.*.checkpoint"} <= set(known_keys())
+
+
+def test_the_teachers_distribution_belongs_to_its_own_labels(tmp_path):
+    """Terms that read nothing of the teacher's remain; if the teacher wrote the file itself, all do."""
+    objective = "distill: {objective: {ce: 1.0, kl: 1.0, dkd: 0.5, hidden_mse: 0.1, ctc: 0.2}}\n"
+    learns = "student: {freeze_encoder: false}\n"
+    faults = faults_of(write(tmp_path, ELSEWHERE + objective + learns))
+    assert [fault.split(": found")[0].split(": ")[1] for fault in faults] == [
+        f"distill.objective.{name}" for name in ("kl", "dkd", "hidden_mse")
+    ]
+    assert faults[0].split("found ")[1] == (
+        "1.0, expected 0, as the labels are another system's (pseudo_label.from): kl compares with the teacher's "
+        "distribution, which favours what the teacher would have written, not the label. Learn from ce alone, or set "
+        "pseudo_label.made_by: teacher if the teacher wrote the file"
+    )
+    own = load_config(write(tmp_path, ELSEWHERE + objective + learns), ["pseudo_label.made_by=teacher"])
+    assert not own.pseudo_label.is_of_another
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("pseudo_label: {from: 3}", "pseudo_label.from: found 3, expected a file, or a file for each split"),
+        ("pseudo_label: {from: ''}", 'pseudo_label.from: found "", expected a file, or a file for each split'),
+        ("pseudo_label: {from: {a: x}}", 'pseudo_label.from: found {"a": "x"}, expected a file, or a file for each'),
+        ("pseudo_label: {from_: x}", "pseudo_label.from_: found an unknown key, expected a known one; did you mean"),
+        ("pseudo_label: {made_by: X}", 'pseudo_label.made_by: found "X", expected pseudo_label.from beside it'),
+        ("teacher: {from: x}", "teacher.from: found an unknown key, expected one of family, model, checkpoint"),
+        ("auxiliaries: {e: {from: x, model: y}}", 'auxiliaries.e.model: found "y", expected nothing, as the texts are'),
+        ("auxiliaries: {e: {from: x, language: [zh]}}", 'auxiliaries.e.language: found ["zh"], expected nothing, as'),
+        ("auxiliaries: {e: {from: x, decoding: {batch_size: 2}}}", 'auxiliaries.e.decoding: found "a section", expect'),
+    ],
+)
+def test_what_does_not_fit_to_transcripts_from_a_file(tmp_path, text, fault):
+    (found,) = faults_of(write(tmp_path, f"{text}\n"))
+    assert fault in found
+
+
+def test_each_split_has_a_file_of_its_own(tmp_path):
+    splits = "corpora: {unlabelled: [lab/a, lab/b]}\ndistill: {objective: {ce: 1.0}}\n"
+    expected = "expected a file for each unlabelled split: {lab/a: FILE, lab/b: FILE}"
+    for given, found in (("x", '"x"'), ("{lab/a: x}", '"lab/a"'), ("{lab/a: x, lab/c: y}", '"lab/a, lab/c"')):
+        (fault,) = faults_of(write(tmp_path, f"{splits}pseudo_label: {{from: {given}}}\n"))
+        assert f"pseudo_label.from: found {found}, {expected}" in fault
+    config = load_config(write(tmp_path, splits + "pseudo_label: {from: {lab/b: y, lab/a: x}}\n"))
+    assert config.pseudo_label.from_ == {"lab/b": "y", "lab/a": "x"}
+
+
 @pytest.mark.parametrize("name", ["../x", "a/b", ".hidden", "-x", ""])
 def test_a_name_is_never_a_path(tmp_path, name):
     assert "name: found" in faults_of(write(tmp_path, f"name: '{name}'\n"))[0]

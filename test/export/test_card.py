@@ -90,6 +90,16 @@ def test_names_from_others_are_text_and_the_block_stays_yaml(tmp_path):
     assert "<script>" not in text
 
 
+def test_labels_of_another_system_are_not_called_the_teachers(whole):
+    words = ("pseudo_label.from=/home/me/labels.jsonl", "pseudo_label.made_by=Other-ASR", "distill.objective.kl=0")
+    _, text = card_in(whole, *words, "distill.objective.ce=1.0")
+    assert "The labels are not the teacher's: Other-ASR made them, and they were read from labels.jsonl" in text
+    assert "Other-ASR labelled recordings, cut into chunks;" in text
+    assert "on these it was trained with the labels (" in text
+    assert "trained on another system's labels, not on transcripts by people: it repeats that system's errors" in text
+    assert "/home/me" not in text
+
+
 def test_a_control_did_not_learn_from_chunks(whole):
     block, text = card_in(whole, "distill.controls=[student_pool]", name="student_pool-s1")
     assert "the control student_pool, trained on labelled speech" in text

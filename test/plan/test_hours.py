@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from k2d.config import Config
-from k2d.config.schema import Distill, Method, Recogniser, Select, Student
+from k2d.config.schema import Auxiliary, Distill, Method, PseudoLabel, Select, Student
 from k2d.config.training import StudentTraining
 from k2d.models.whisper.dims import PUBLISHED
 from k2d.models.whisper.shape import whisper_shape
@@ -38,11 +38,12 @@ def test_a_training_step_by_hand(small, slow):
     assert distilling_rate(replace(step, precision="bf16"), slow).per_s == pytest.approx(1000 / 138_248)
 
 
-def stages(small, slow, measured=None, **setup):
+def stages(small, slow, measured=None, auxiliaries=None, pseudo_label=None, **setup):
     training = StudentTraining(steps=100, batch_size=4, evaluations=2)
     config = Config(
         name="x",
-        auxiliaries={"ear": Recogniser(decode="ctc")},
+        auxiliaries=auxiliaries or {"ear": Auxiliary(decode="ctc")},
+        pseudo_label=pseudo_label or PseudoLabel(),
         student=Student(n_decoder_layers=1),
         distill=Distill(training=training, seeds=(1, 2), heldout_share=0.1),
         select=Select(methods={"a": Method(rule="none"), "b": Method(rule="mer")}),
@@ -69,6 +70,16 @@ def test_stages_add_up(small, slow):
     # 9 h in windows of 9 s each through an encoder that takes 928 / 500 s
     assert found["7 second_opinion: ear"].device_hours == pytest.approx(3600 * 1.856 / 3600)
     assert found["10 distill: held-out"].amount == "7 h"  # 4 students, 2 measurements on 0.9 h
+
+
+def test_transcripts_from_a_file_cost_nothing_and_are_named(small, slow):
+    auxiliaries = {"other": Auxiliary(from_="o.jsonl"), "ear": Auxiliary(decode="ctc")}
+    found = stages(small, slow, auxiliaries=auxiliaries, pseudo_label=PseudoLabel(from_="l.jsonl"), hours=9.0)
+    for stage in ("5 pseudo_label", "7 second_opinion: other"):
+        assert (found[stage].amount, found[stage].device_hours) == ("from a file", 0.0)
+    before = stages(small, slow, hours=9.0)
+    assert found["7 second_opinion: ear"] == before["7 second_opinion: ear"]
+    assert found["8 select (CPU)"].device_hours == 2 * before["8 select (CPU)"].device_hours
 
 
 def test_a_measured_throughput_wins_over_the_estimate(small, slow):

@@ -3,10 +3,12 @@
 import pytest
 from made_experiment import figure, write_json, write_record, write_score
 
+from k2d.config import load_config
 from k2d.core.layout import PROJECT_ROOT
 from k2d.core.stamp import Recipe, write_stamp
 from k2d.report.contents import sections
 from k2d.report.document import Bullets, Table
+from k2d.report.origins import origin_settings, origins
 
 
 def told(bench):
@@ -81,3 +83,19 @@ def test_commands_are_told_once_with_their_time_and_no_path_of_this_machine(benc
     assert tables(told(bench)["Commands"]) == {
         "What made the results": [("select", "python -m k2d select --conf conf/mini.yaml", "0.1.0", "2", "3.0")]
     }
+
+
+def test_where_transcripts_came_from_is_told_first(bench):
+    words = ["pseudo_label.from=a/labels.jsonl", "pseudo_label.made_by=Other-ASR", "distill.objective={ce: 1.0, kl: 0}"]
+    config = load_config(PROJECT_ROOT / "conf" / "mini.yaml", [*words, "auxiliaries.ear={from: a/ear.jsonl}"])
+    summary = next(section for section in sections(bench.read(), config) if section.title == "Summary")
+    assert summary.blocks[0] == Bullets(
+        (
+            "The labels are not the teacher's: Other-ASR made them, and they were read from labels.jsonl. What is "
+            "compared with a second opinion is these labels, in the teacher's place.",
+            "The second opinions of ear were made elsewhere and read from ear.jsonl.",
+        )
+    )
+    own = load_config(PROJECT_ROOT / "conf" / "mini.yaml", ["pseudo_label={from: a/l.jsonl, made_by: teacher}"])
+    assert list(origins(own)) == ["The teacher made the labels elsewhere; they were read from l.jsonl."]
+    assert origin_settings(load_config(PROJECT_ROOT / "conf" / "mini.yaml")) == {}

@@ -172,6 +172,30 @@ def test_a_student_with_all_layers_has_nothing_to_learn_from_its_teacher(teacher
     assert any(p.grad is not None for p in smaller.network.decoder.parameters())
 
 
+def test_the_teachers_decoder_rests_where_no_term_reads_it(teacher, chunks_folder, tmp_path, monkeypatch):
+    """As with labels of another system, which are learned by cross-entropy alone."""
+    from k2d.objectives.objective import Objective
+    from k2d.train.distillation import DistillationLoss, TeacherStudent
+
+    (batch,) = batches_of(chunks_folder, tmp_path)[0]
+    pair = TeacherStudent(teacher.with_decoder_layers([0, 2]), teacher, shares_encoder=True)
+    found = {}
+    for weights in ({"ce": 0.8, "kl": 1.0}, {"ce": 0.8}):
+        if "kl" not in weights:
+            monkeypatch.setattr(type(teacher), "hidden", _for_all_but(teacher, type(teacher).hidden))
+        sums = DistillationLoss(pair, Objective(weights, 2.0), "token_mean").sums(batch)
+        found["kl" in weights] = sums["ce"].item()
+    assert found[True] == found[False]
+
+
+def _for_all_but(forbidden, hidden):
+    def checked(self, *arguments):
+        assert self is not forbidden
+        return hidden(self, *arguments)
+
+    return checked
+
+
 def _n_targets(batch):
     from k2d.train.batches import IGNORED
 

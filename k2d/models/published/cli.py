@@ -83,20 +83,16 @@ def _listed(family: Family, table: Table) -> Iterator[str]:
             rows.append((name, "", "", f"the same as {checkpoint.same_as}"))
             continue
         titles = "; ".join(source.title for source in checkpoint.sources)
-        rows.append((name, _size(family, name, checkpoint), _cached(cache, checkpoint), titles))
+        rows.append((name, _size(checkpoint), _cached(cache, checkpoint), titles))
     widths = [max(len(row[column]) for row in rows) for column in range(3)]
     for row in rows:
         columns = [cell.ljust(width) for cell, width in zip(row, widths, strict=False)]
         yield "  ".join([*columns, row[3]]).rstrip()
 
 
-def _size(family: Family, name: str, checkpoint: Checkpoint) -> str:
+def _size(checkpoint: Checkpoint) -> str:
     known = next((source.n_bytes for source in checkpoint.sources if source.n_bytes), None)
-    if known is not None:
-        return f"{known / 1e6:,.0f} MB"
-    if name not in family.published:
-        return "unknown"
-    return f"about {2 * family.shape(Path(name), 0).parameters / 1e6:,.0f} MB"  # fp16
+    return "unknown" if known is None else f"{known / 1e6:,.0f} MB"
 
 
 def _cached(cache: Path, checkpoint: Checkpoint) -> str:

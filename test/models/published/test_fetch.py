@@ -60,11 +60,12 @@ def test_the_list_has_names_sizes_sources_and_the_cache(own_table, cache, capsys
     assert "base   0 MB  base.pt: verified  the maker" in capsys.readouterr().out
 
 
-def test_the_real_list_estimates_what_is_not_known(cache, capsys):
+def test_the_real_list_has_every_size(cache, capsys):
     main(["fetch", "--list"])
     told = capsys.readouterr().out
-    assert "large-v3-turbo  about 1,614 MB  no" in told
-    assert "base            145 MB          no" in told
+    assert "large-v3-turbo  1,618 MB  no" in told
+    assert "base            145 MB    no" in told
+    assert "unknown" not in told
 
 
 def test_a_table_of_ones_own_makes_a_folder(server, cache, tmp_path, capsys):

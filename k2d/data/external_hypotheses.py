@@ -1,0 +1,153 @@
+"""The transcripts of recordings that another system made: read from a file, and held against the recordings.
+
+They are checked as closely as what is made here: nothing that stage 6 would refuse passes unseen.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from k2d.core.errors import K2DError
+from k2d.core.layout import shown
+from k2d.data.audio import AudioError
+from k2d.data.audio.read import END_TOLERANCE_S
+from k2d.data.external_lines import ExternalFile, ExternalLine, first_mark
+from k2d.data.hypotheses import hypothesis_from, hypothesis_line
+from k2d.data.label_segments import label_segments
+from k2d.data.recordings import duration_s, is_machines
+from k2d.data.rows import Hypothesis, Recording, Rejected, Segment
+
+NO_TRANSCRIPT = "no_transcript"
+"""The reason why a recording without a line in the file is left out."""
+
+
+@dataclass
+class SegmentTally:
+    """The segments of a file, and those that no chunk can be made of, by reason."""
+
+    n: int = 0
+    n_silent: int = 0
+    """Recordings without any segment."""
+    bad: Counter[str] = field(default_factory=Counter)
+    examples: dict[str, Rejected] = field(default_factory=dict)
+    longest_s: float = 0.0
+
+    def add(self, hypothesis: Hypothesis, max_s: float) -> None:
+        self.n += len(hypothesis.segments)
+        self.n_silent += not hypothesis.segments
+        for segment in hypothesis.segments:
+            self.longest_s = max(self.longest_s, segment.end_s - segment.start_s)
+        for found in label_segments(hypothesis, max_s):
+            if isinstance(found, Rejected):
+                self.bad[found.reason] += 1
+                self.examples.setdefault(found.reason, found)
+
+
+@dataclass(frozen=True, slots=True)
+class Demands:
+    """What is asked of transcripts beside their format."""
+
+    window_s: float
+    """The teacher's window: a segment has to fit into it."""
+    languages: bool
+    """Each text needs its language, as the teacher's prompt names none."""
+    max_bad: float
+
+
+class ExternalHypotheses:
+    """The hypotheses in a file for the recordings of a data directory."""
+
+    def __init__(self, path: Path, demands: Demands) -> None:
+        self.file, self.demands, self.tally = ExternalFile.at(path), demands, SegmentTally()
+
+    def of(self, recordings: Iterable[Recording], scratch: Path) -> Iterator[Hypothesis | Rejected]:
+        """Each recording's hypothesis, or why it has none; K2DError in the end names every fault of the file."""
+        lines = self.file.lines(scratch)
+        line = next(lines, None)
+        for recording in recordings:
+            while line is not None and line.id < recording.id:
+                self._refuse_unknown(line)
+                line = next(lines, None)
+            if line is None or line.id != recording.id:
+                detail = f"{shown(self.file.path)} has no line with this id"
+                yield Rejected(recording.id, NO_TRANSCRIPT, detail, recording.audio)
+                continue
+            if (found := self._checked(line, recording)) is not None:
+                yield found
+            line = next(lines, None)
+        while line is not None:
+            self._refuse_unknown(line)
+            line = next(lines, None)
+        self.file.demand_sound()
+        self._demand_good_segments()
+
+    def _refuse_unknown(self, line: ExternalLine) -> None:
+        message = f"{line.id!r} is no recording of these data; expected ids of their wav.scp"
+        self.file.refuse("unknown_recording", message, line.number)
+
+    def _checked(self, line: ExternalLine, recording: Recording) -> Hypothesis | Rejected | None:
+        """The hypothesis of a line; None if the line is at fault, which is noted."""
+        try:
+            length_s = recording.duration_s or duration_s((recording.id, recording.audio))
+        except AudioError as error:
+            if is_machines(error):
+                raise
+            return Rejected(recording.id, error.reason, str(error), recording.audio)
+        try:
+            stated = hypothesis_from({"duration_s": length_s, "windows": [], **line.record})
+        except (ValueError, RecursionError) as error:
+            self.file.refuse("bad_line", str(error), line.number)
+            return None
+        if abs(stated.duration_s - length_s) > END_TOLERANCE_S:
+            message = f"duration_s: found {stated.duration_s:g}, the recording {line.id!r} lasts {length_s:.2f} s"
+            self.file.refuse("other_audio", message, line.number, "transcribe the audio that wav.scp names")
+            return None
+        hypothesis = Hypothesis(line.id, length_s, stated.segments, stated.windows)
+        if not self._is_writable(hypothesis, line.number):
+            return None
+        self._check_texts(hypothesis.segments, line.number)
+        self.tally.add(hypothesis, self.demands.window_s)
+        return hypothesis
+
+    def _is_writable(self, hypothesis: Hypothesis, number: int) -> bool:
+        """Whether the hypothesis can be written again as JSON in UTF-8. JSON can hold what that cannot."""
+        try:
+            hypothesis_line(hypothesis).encode("utf-8")
+        except UnicodeEncodeError:
+            self.file.refuse("encoding", "a text is not Unicode: it holds half of a surrogate pair", number)
+        except (ValueError, OverflowError):
+            self.file.refuse("bad_line", "a time is no finite number", number)
+        else:
+            return True
+        return False
+
+    def _check_texts(self, segments: Sequence[Segment], number: int) -> None:
+        if mark := first_mark(segment.text for segment in segments):
+            message = f"a text holds {mark!r}; expected words alone"
+            self.file.refuse("mark", message, number, "take such marks out")
+        if self.demands.languages and any(s.text.strip() and s.language is None for s in segments):
+            message = "a segment names no language, and teacher.language is empty"
+            remedy = 'give each segment one ("language": "zh"), or set teacher.language'
+            self.file.refuse("no_language", message, number, remedy)
+
+    def _demand_good_segments(self) -> None:
+        """Refuse a file of whose segments more than the share `max_bad` could be in no chunk."""
+        tally, name = self.tally, shown(self.file.path)
+        if not tally.n:
+            raise K2DError(f"{name}: no recording has a text; expected segments with start_s, end_s and text")
+        if tally.bad.total() <= self.demands.max_bad * tally.n:
+            return
+        share = f"more than max_bad ({self.demands.max_bad:.1%})"
+        lines = [f"{name}: {tally.bad.total():,} of {tally.n:,} segments can be in no chunk, {share}:"]
+        for reason, n in tally.bad.most_common():
+            lines.append(f"  {reason} {n:,}, such as {tally.examples[reason].id}: {tally.examples[reason].detail}")
+        if "too_long" in tally.bad:
+            lines.append(
+                f"  a text has to fit into the teacher's window of {self.demands.window_s:g} s, as nothing here aligns "
+                "text with audio: cut the recordings at their silences first, and give a text for each piece"
+            )
+        lines.append("correct them, or allow more of them: max_bad=SHARE behind the command, or in the config")
+        raise K2DError("\n".join(lines))
