@@ -45,6 +45,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_copy(verbs)
     _add_longform(verbs)
     _add_summary(verbs)
+    _add_hypotheses(verbs)
     return parser
 
 
@@ -157,6 +158,21 @@ def _add_summary(verbs: Any) -> None:
     parser = _add_verb(verbs, "summary", _summary, "print hours, speakers, lengths, languages and switching")
     parser.add_argument("folders", metavar="DIR", type=Path, nargs="+")
     parser.add_argument("--by", choices=["course"], help="also print the hours of each course (needs reco2course)")
+
+
+def _add_hypotheses(verbs: Any) -> None:
+    what = "write transcripts of another system as hypotheses, for pseudo_label.from"
+    parser = _add_verb(verbs, "hypotheses", _hypotheses, what)
+    parser.add_argument(
+        "source",
+        metavar="SOURCE",
+        type=Path,
+        help="folder of .srt, .vtt or .json files named after the recordings, folder with Kaldi's text (and segments), "
+        "or file of JSON lines",
+    )
+    parser.add_argument("folder", metavar="DIR", type=Path, help="data directory of the recordings")
+    parser.add_argument("output", metavar="OUT", type=Path, help="file to write (.jsonl)")
+    parser.add_argument("--force", action="store_true", help="replace an existing file")
 
 
 def _checks(arguments: Arguments) -> Checks:
@@ -276,4 +292,14 @@ def _summary(arguments: Arguments) -> int:
     if missing or not folders:
         raise UsageError(f"no such data directory: {', '.join(missing) or arguments.folders[0]}")
     print(render([summarise(folder) for folder in folders], by_course=arguments.by == "course"))
+    return 0
+
+
+def _hypotheses(arguments: Arguments) -> int:
+    from k2d.data.convert_transcripts import convert_transcripts
+
+    if arguments.output.exists() and not arguments.force:
+        raise UsageError(f"{arguments.output}: is there already; name another file, or replace it with --force")
+    made = convert_transcripts(arguments.source, arguments.folder, arguments.output)
+    print("\n".join(f"{arguments.output}: {line}" for line in made.lines()))
     return 0

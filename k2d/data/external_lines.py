@@ -58,7 +58,7 @@ class ExternalFile:
         if n := self.report.count(Treatment.REJECT):
             what = "1 fault" if n == 1 else f"{n:,} faults"
             head = f"{shown(self.path)}: has {what}, so nothing was taken from it:"
-            remedy = "the format is in docs/recognisers.md"
+            remedy = "docs/recognisers.md has the format; python -m k2d data hypotheses writes it from other formats"
             raise K2DError("\n".join([head, *(f"  {line}" for line in self.report.lines()), f"  {remedy}"]))
 
     def lines(self, scratch: Path) -> Iterator[ExternalLine]:

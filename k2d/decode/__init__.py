@@ -1,1 +1,1 @@
-"""Decoding in batches, the same code for every family: long recordings window by window, and clips."""
+"""Decode long recordings window by window, and clips, in batches. The same code is used for every family."""

@@ -1,4 +1,4 @@
-"""How far two decodings of the same recordings agree, window by window: batch sizes, precisions, devices."""
+"""The agreement of two decodings of the same recordings, window by window, for batch sizes, precisions or devices."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from k2d.data.rows import DecodedWindow, Hypothesis, Segment
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """A window that only one side has in this form."""
+    """A window that differs between the two sides."""
 
     recording_id: str
     start_s: float
     one: str
-    """The text with its times; empty where there is no window at this time."""
+    """The text with its times. Empty if there is no window at this time."""
     other: str
 
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """How many windows were compared (those of either side), and where they differ."""
+    """The number of compared windows (of either side), and the windows that differ."""
 
     n_windows: int
     differences: tuple[Difference, ...]
 
     @property
     def share(self) -> float:
-        """The share of windows that are alike.
+        """The share of windows that are equal.
 
         >>> Agreement(1000, (Difference("a", 0.0, "<0.00>a<1.00>", ""),)).share
         0.999
@@ -37,7 +37,7 @@ class Agreement:
 
 
 def agreement(one: Iterable[Hypothesis], other: Iterable[Hypothesis]) -> Agreement:
-    """Compare text, times and reasons of every window; log-probabilities may differ."""
+    """Compare text, times and reasons of every window. Log-probabilities may differ."""
     ones, others = _by_place(one), _by_place(other)
     places = sorted(ones | others)
     pairs = ((place, ones.get(place, ""), others.get(place, "")) for place in places)
@@ -53,7 +53,7 @@ def _by_place(hypotheses: Iterable[Hypothesis]) -> dict[tuple[str, float], str]:
 
 
 def segments_by_window(hypothesis: Hypothesis) -> Iterator[tuple[DecodedWindow, list[Segment]]]:
-    """The windows, each with the segments that start before the next one does."""
+    """Each window with the segments that start before the next window does."""
     remaining = list(hypothesis.segments)
     for window, following in zip(hypothesis.windows, [*hypothesis.windows[1:], None], strict=True):
         n = len(remaining)

@@ -16,7 +16,7 @@ SUFFIXES = (".wav", ".flac", ".mp3", ".ogg", ".oga", ".opus")  # the formats tha
 
 
 def find_audio(given: Sequence[Path]) -> list[Path]:
-    """The files given, and all audio below the folders given; each once."""
+    """The given files, and all audio below the given folders, each once."""
     found: list[Path] = []
     for path in given:
         if path.is_dir():
@@ -62,7 +62,7 @@ def _balance(taken: list[Path], left_out: list[Path]) -> str:
 
 
 def _conversion_remedy(left_out: list[Path]) -> str:
-    """The formats that are read, and a command that converts a recording in another container, if one is left out."""
+    """The formats that can be read. If a file in another container is left out, also a command that converts it."""
     read = f"Read here are {' '.join(SUFFIXES)}."
     if (example := next(filter(_is_foreign_recording, left_out), None)) is None:
         return read

@@ -1,6 +1,7 @@
 """Beam search over a batch of windows. Scores are sums of log-probabilities, without a bonus for length.
 
-The best hypothesis that has ended wins. A window is done when no running hypothesis can overtake it: scores only fall.
+The best finished hypothesis wins. A window is done when no running hypothesis can overtake it, because scores only
+fall.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from k2d.models.interface import Decoding
 
 @dataclass(slots=True)
 class _Beams:
-    """The hypotheses of one window, best first, and the best one that has ended."""
+    """The hypotheses of one window, best first, and the best finished one."""
 
     window: int
     ids: list[tuple[int, ...]]
@@ -67,7 +68,7 @@ class _State:
 def beam_search(
     decoding: Decoding, logits_WV: Tensor, search: Search, n_beams: int, prefixes: PrefixScorer | None = None
 ) -> list[Decoded]:
-    """Decode all windows of a batch; `prefixes` adds the CTC scores of joint decoding."""
+    """Decode all windows of a batch. `prefixes` adds the CTC scores of joint decoding."""
     n_windows = len(logits_WV)
     windows = [_Beams(window, [()] * n_beams) for window in range(n_windows)]
     present = windows

@@ -1,4 +1,4 @@
-"""python -m k2d transcribe: recordings to text, subtitles or JSON, by any model folder."""
+"""python -m k2d transcribe: transcribe recordings with any model, as text, subtitles or JSON."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 
 def main(argv: Sequence[str]) -> int:
-    """Transcribe files; returns 1 if any of them could not be transcribed (the others are)."""
+    """Transcribe files. Returns 1 if any of them could not be transcribed; all others are."""
     options = _parser().parse_args(argv)
     _refuse_engine(options)
     files = find_audio(options.audio)
@@ -48,7 +48,7 @@ def main(argv: Sequence[str]) -> int:
             _transcribe(sources, options, tally)
     except Ended as ended:
         where = f"{tally['written']} of {len(files)} files are transcribed" + (f" to {options.out}" * bool(options.out))
-        ended.kept = f"{where}; call it with the others to go on"
+        ended.kept = f"{where}; run it again with the other files to continue"
         raise
     n_failed = tally["failed"]
     if n_failed:
@@ -119,11 +119,13 @@ def _refuse_equal_names(files: list[Path], options: argparse.Namespace) -> None:
     for path in files:
         other = taken.setdefault(_target(path, options), path)
         if other != path:
-            raise UsageError(f"{other} and {path} would both be written to {_target(path, options)}; call them apart")
+            raise UsageError(
+                f"{other} and {path} would both be written to {_target(path, options)}; use separate calls"
+            )
 
 
 def _refuse_unwritable(files: list[Path], options: argparse.Namespace) -> None:
-    """Raise before the work, not after it, if the results could not be written."""
+    """Raise before any work if the results cannot be written."""
     folders = [target for path in files if (target := _target(path, options)).is_dir()]
     if folders:
         raise UsageError(f"{folders[0]}: is a folder, expected a place for a file; move it away, or name another --out")
@@ -135,7 +137,7 @@ def _target(path: Path, options: argparse.Namespace) -> Path:
 
 
 def _sources(files: list[Path]) -> tuple[list[Source], int]:
-    """The files that can be read, and how many cannot; each of those is reported at once."""
+    """The files that can be read, and the number of others. Each of these is reported at once."""
     from k2d.decode.sources import Source
 
     found: list[Source] = []
@@ -149,7 +151,7 @@ def _sources(files: list[Path]) -> tuple[list[Source], int]:
 
 
 def _transcribe(sources: list[Source], options: argparse.Namespace, tally: Counter[str]) -> None:
-    """Decode all, write each as soon as it is decoded, and count those written and those failed."""
+    """Decode all sources, write each as soon as it is decoded, and count the written and the failed ones."""
     from k2d.decode.long_recordings import decode_recordings
     from k2d.decode.options import Options
     from k2d.decode.sources import Failed
@@ -194,16 +196,16 @@ def _write(hypothesis: Hypothesis, options: argparse.Namespace, n_files: int) ->
 
 
 def _refuse_engine(options: argparse.Namespace) -> None:
-    """Raise before any work if the options do not go together with the engine."""
+    """Raise before any work if the options do not fit the engine."""
     if options.engine == "torch":
         if options.compute_type is not None:
-            raise UsageError(f"--compute-type {options.compute_type}: goes with --engine ctranslate2")
+            raise UsageError(f"--compute-type {options.compute_type}: needs --engine ctranslate2")
         return
     if options.mode == "joint":
-        raise UsageError("--mode joint: needs a CTC head, which no model in CTranslate2 has; leave one of the two out")
+        raise UsageError("--mode joint: needs a CTC head, which no model in CTranslate2 has; use only one of the two")
     # CTranslate2 takes prompts as token ids, and the mean of several languages' embeddings is not a token.
     if len(options.language) > 1:
-        raise UsageError("--language: one at most with --engine ctranslate2, whose prompts hold no mean of languages")
+        raise UsageError("--language: at most one with --engine ctranslate2, whose prompts cannot mix languages")
 
 
 def _load_model(options: argparse.Namespace, languages: tuple[str, ...]) -> Recogniser:

@@ -1,4 +1,4 @@
-"""Clips, each one window: plain text without timestamps. For opinions and for test sets that come in segments."""
+"""Decode clips of one window each as plain text without timestamps, for opinions and for test sets with segments."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from k2d.decode.whole_window_engine import window_decoder_for
 from k2d.decode.window_batch import WindowDecoder, WindowInput
 from k2d.models.interface import Recogniser
 
-# Clips are read ahead by this many batches, so that those of similar length can be decoded together.
+# Clips are read this many batches ahead, so that clips of similar length can be decoded together.
 _BATCHES_AHEAD = 8
 
 
@@ -39,7 +39,7 @@ def decode_clips(
     is_loop: IsLoop | None = None,
     on_clip: Callable[[Clip], None] = lambda _: None,
 ) -> Iterator[ClipText | Failed]:
-    """Yield the text of each clip, in the order given; a clip that cannot be read gives a Failed in its place.
+    """Yield the text of each clip, in the given order. A clip that cannot be read gives a Failed.
 
     `on_clip` is called for each clip as soon as its batch is decoded, before the clip is yielded.
     """
@@ -75,7 +75,7 @@ def _read(clip: Clip, recogniser: Recogniser) -> WindowInput | Failed:
 
 
 def _decode_by_length(decode: WindowDecoder, windows: dict[int, WindowInput]) -> Iterator[tuple[int, Decoded]]:
-    """Batches of similar length, the longest first: if memory is too small, that shows at once."""
+    """Batches of similar length, the longest first, so that a lack of memory shows at once."""
     places = sorted(windows, key=lambda place: -len(windows[place].samples))
     for first in range(0, len(places), decode.options.batch_size):
         batch = places[first : first + decode.options.batch_size]

@@ -15,12 +15,12 @@ from torch import Tensor
 from k2d.decode.search import Decoded
 
 _CANDIDATES_PER_BEAM = 1.5  # how many of the attention decoder's tokens CTC scores, as in ESPnet
-_MIN_CANDIDATES_WITH_TIMES = 8  # CTC needs a choice; ESPnet has no joint decoding with timestamps to follow here
-_IMPOSSIBLE = -1e10  # in place of -inf, so that differences stay numbers
+_MIN_CANDIDATES_WITH_TIMES = 8  # CTC needs a choice. ESPnet has no joint decoding with timestamps to compare with
+_IMPOSSIBLE = -1e10  # instead of -inf, so that differences are numbers
 
 
 def best_paths(log_probs_WTV: Tensor, blank_id: int) -> list[Decoded]:
-    """The best token of each frame, repetitions merged, blanks left out."""
+    """The best token of each frame, with repetitions merged and blanks removed."""
     best = log_probs_WTV.double().max(dim=-1)
     scores: list[float] = best.values.sum(dim=-1).tolist()
     paths: list[list[int]] = best.indices.tolist()
@@ -42,13 +42,13 @@ class _PrefixState(NamedTuple):
     score_R: Tensor
     """Log-probability that the frames begin with the prefix."""
     last_R: Tensor
-    """The prefix's last token; -1: none."""
+    """The prefix's last token. -1: none."""
     end_R: Tensor
-    """Log-probability that the frames hold the prefix and nothing more."""
+    """Log-probability that the frames contain the prefix and nothing more."""
     complete_RT: Tensor
     """Log-probability that the prefix was complete just before frame t."""
     after_blank_RT: Tensor
-    """The same, of the paths that end in a blank."""
+    """The same for paths that end in a blank."""
 
 
 class PrefixScorer:
@@ -155,7 +155,7 @@ class PrefixScorer:
         return torch.where(is_repeated_RS1, state.after_blank_RT.unsqueeze(1), state.complete_RT.unsqueeze(1))
 
     def follow(self, parents_R: Tensor, tokens_R: Tensor) -> None:
-        """Row i goes on as row parents_R[i] with tokens_R[i]; the state of a row that has ended does not matter."""
+        """Row i continues row parents_R[i] with tokens_R[i]. The state of finished rows is not used."""
         self._state = old = _PrefixState(*(part[parents_R] for part in self._state))
         tokens_R1 = tokens_R.unsqueeze(1)
         enterable_R1T, emitted_R1T = self._enterable(tokens_R1), self._emitted(tokens_R1)
@@ -183,7 +183,7 @@ class PrefixScorer:
         return token_RT, blanks_RT + left_RT.logcumsumexp(dim=1)
 
     def keep(self, windows: Tensor) -> None:
-        """Go on with these windows alone."""
+        """Continue with these windows only."""
         rows_R = (windows.unsqueeze(1) * self._n_beams + torch.arange(self._n_beams, device=windows.device)).flatten()
         self._log_probs_WVT, self._window_R1 = self._log_probs_WVT[windows], self._window_of_rows(len(windows))
         self._blanks_RT = self._blanks_RT[rows_R]

@@ -1,6 +1,6 @@
-"""When a window's text is doubtful and is decoded again at a higher temperature. Pure.
+"""The rules for doubtful text, which is decoded again at a higher temperature. Pure functions.
 
-The rules are Whisper's and hold for every family. What is drawn for a window depends on its place alone.
+The rules are Whisper's and are used for every family. Random numbers for a window depend only on its place.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from k2d.models.codec import Codec
 
 
 def compression_ratio(text: str) -> float:
-    """How many times smaller zlib makes a text: a high ratio is the sign of a repetition.
+    """The factor by which zlib compresses a text. A high ratio is a sign of repetition.
 
     >>> round(compression_ratio("the same " * 40), 1), round(compression_ratio("not the same at all"), 1)
     (18.0, 0.7)
@@ -29,7 +29,7 @@ def compression_ratio(text: str) -> float:
 
 
 def is_doubtful(decoded: Decoded, silence: float, codec: Codec, options: Options) -> bool:
-    """Whether a window has to be decoded again, at the next temperature."""
+    """Whether a window must be decoded again at the next temperature."""
     # As in Whisper, silence comes first: the text of a silent window is dropped anyway.
     if is_silent(decoded, silence, options):
         return False
@@ -42,7 +42,7 @@ def is_doubtful(decoded: Decoded, silence: float, codec: Codec, options: Options
 
 
 def is_silent(decoded: Decoded, silence: float, options: Options) -> bool:
-    """Whether nobody speaks. `silence` is the model's probability of that, before the first token."""
+    """Whether the window is silent. `silence` is the model's probability of that, before the first token."""
     # Whisper's no-speech probability is often high over real speech. With a log-probability threshold, only a text that
     # the model doubts counts as silence.
     if options.silence_threshold is None or silence <= options.silence_threshold:
@@ -55,12 +55,12 @@ class Draws:
 
     def __init__(self, keys: Sequence[str], temperature: float, n_steps: int) -> None:
         self.temperature = temperature
-        # Each window has a generator of its own, seeded by its key: the other windows of the batch change nothing.
+        # Each window has a generator of its own, seeded by its key. Other windows of the batch have no influence.
         seeds = [list(hashlib.sha256(f"{key} {temperature:g}".encode()).digest()) for key in keys]
         self._draws_WL = np.stack([np.random.default_rng(seed).random(n_steps) for seed in seeds])
 
     def tokens(self, log_probs_RV: Tensor, windows: Sequence[int], step: int) -> Tensor:
-        """A token for each row, drawn by its probability at the temperature."""
+        """A token for each row, sampled by its probability at the temperature."""
         # Inverse transform sampling, so that one number per window and step decides. torch.multinomial would draw for
         # the whole batch from one generator. The last sum may differ from 1 by rounding, hence the product and clamp.
         cumulative_RV = (log_probs_RV.double() / self.temperature).softmax(-1).cumsum(-1)

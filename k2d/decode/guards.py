@@ -1,4 +1,4 @@
-"""Place a decoded window within its recording: its segments, and where the next window starts. Pure."""
+"""Place a decoded window within its recording: its segments, and the start of the next window. Pure functions."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _TICKS_PER_S = 1_000_000  # times are rounded to this; otherwise thousands of wi
 
 @dataclass(frozen=True, slots=True)
 class WindowPlace:
-    """Where a window lies in its recording, and how much of it is audio."""
+    """The place of a window in its recording, and how much of it is audio."""
 
     start_s: float
     audio_s: float
@@ -22,7 +22,7 @@ class WindowPlace:
 
 @dataclass(frozen=True, slots=True)
 class PlacedWindow:
-    """A window as it goes into a hypothesis."""
+    """A window in the form in which a hypothesis contains it."""
 
     window: DecodedWindow
     segments: tuple[Segment, ...] = ()
@@ -35,7 +35,9 @@ class PlacedWindow:
 
 
 def place_window(decoded: Decoded, codec: Codec, place: WindowPlace) -> PlacedWindow:
-    """Read a window's ids by the family's rules; keep its times within the recording and the next window ahead."""
+    """Read a window's ids by the family's rules. Keep its times within the recording, and make the next window
+    advance.
+    """
     reading = codec.read(decoded.ids, place.audio_s)
     segments = _segments(decoded, reading, codec, place)
     advance_s, moved_by = _advance(reading.advance_s if segments else None, place)
@@ -52,11 +54,11 @@ def place_window(decoded: Decoded, codec: Codec, place: WindowPlace) -> PlacedWi
 
 
 def _advance(decoded_s: float | None, place: WindowPlace) -> tuple[float, str]:
-    """How far to move on, and why; `decoded_s` is what the timestamps give, None for a window without text."""
-    # The model has seen all of a window without text, so the next window starts behind it.
+    """How far to move on, and why. `decoded_s` is the advance by the timestamps, None for a window without text."""
+    # The model has processed all of a window without text, so the next window starts after it.
     if decoded_s is None:
         return place.audio_s, "window"
-    # A model may write <0.00> again and again. Without a least advance the same audio would be decoded for ever.
+    # A model may write <0.00> repeatedly. Without a minimal advance, the same audio would be decoded for ever.
     least_s = min(place.min_advance_s, place.audio_s)
     if decoded_s < least_s:
         return least_s, "minimum"
@@ -64,7 +66,7 @@ def _advance(decoded_s: float | None, place: WindowPlace) -> tuple[float, str]:
 
 
 def _segments(decoded: Decoded, reading: Reading, codec: Codec, place: WindowPlace) -> tuple[Segment, ...]:
-    """The segments that hold text, in seconds of the recording."""
+    """The segments with text, in seconds of the recording."""
     segments = []
     for part in reading.segments:
         text = codec.text(part.ids).strip()

@@ -1,8 +1,8 @@
 """Long recordings: sequential windows that move on by the model's own timestamps, batched across recordings.
 
-Each window of a recording starts where the one before it says. So a batch holds the next window of `batch_size`
-different recordings, each at its own place. Without conditioning on previous text, the result of a recording does not
-depend on the others.
+Each window of a recording starts at the place that the one before it determines. So a batch contains the next windows
+of `batch_size` different recordings, each at its own place. Without conditioning on previous text, the result of a
+recording does not depend on the others.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from k2d.models.interface import ContextRecogniser, Recogniser
 OnWindow = Callable[[DecodedWindow], None]
 
 _MAX_PROMPT_TEMPERATURE = 0.5
-"""Text that was drawn at a higher temperature does not go into the next prompt, as in Whisper."""
+"""Text that was sampled at a higher temperature is not used in the next prompt, as in Whisper."""
 
 
 def decode_recordings(
@@ -35,14 +35,14 @@ def decode_recordings(
     is_loop: IsLoop | None = None,
     on_window: OnWindow | None = None,
 ) -> Iterator[Hypothesis | Failed]:
-    """Yield each recording when it is finished; one that cannot be read does not stop the others.
+    """Yield each recording when it is finished. One that cannot be read does not stop the others.
 
-    `is_loop` gets plain text and is true if the selection would call it a loop; None: no window is stopped.
+    `is_loop` gets plain text and is true if the selection would find a loop. None: no window is stopped for loops.
     """
     decode = window_decoder_for(recogniser, options, is_loop)
     under_way: list[_Recording] = []
-    # The longest first: its windows come one after the other, and if it began last, the batch would end up with it
-    # alone. A recording that cannot be opened comes last and fails there by name.
+    # The longest first: its windows are decoded one after another. If it started last, the batch would contain only it
+    # at the end. A recording that cannot be opened comes last and fails there with its name.
     found = [_Recording(source) for source in recordings]
     waiting = iter(sorted(found, key=lambda recording: (-recording.known_duration_s(), recording.source.id)))
     while True:
@@ -67,7 +67,7 @@ def decode_recordings(
 
 @dataclass(slots=True)
 class _Recording:
-    """A recording that is being decoded: its text so far, and where its next window starts."""
+    """A recording that is being decoded: its text so far, and the start of its next window."""
 
     source: Source
     audio: OpenAudio | None = None
@@ -85,7 +85,7 @@ class _Recording:
         return self.audio
 
     def known_duration_s(self) -> float:
-        """The duration by the source or the file; 0 if the file cannot be opened."""
+        """The duration from the source or the file. 0 if the file cannot be opened."""
         if self.source.duration_s is not None:
             return self.source.duration_s
         try:
@@ -94,7 +94,7 @@ class _Recording:
             return 0.0
 
     def next_window(self, recogniser: Recogniser) -> WindowInput:
-        """Read the next window; raises AudioError."""
+        """Read the next window. Raises AudioError."""
         audio, window = self.opened(), recogniser.window
         self.audio_s = rounded_time(min(window.length_s, audio.duration_s - self.start_s))
         key = f"{self.source.id} {self.start_s:.3f}"
@@ -104,7 +104,7 @@ class _Recording:
         if self.context is None:
             self.context = AudioContext.of(audio, recogniser, window)
         in_context = self.context.window_at(self.start_s, self.audio_s)
-        # The audio is read once: the window's own samples are those between the margins.
+        # The audio is read once. The window's own samples are those between the margins.
         margin = (len(in_context.speech_N) - in_context.n_samples) // 2
         samples = in_context.speech_N[margin : margin + in_context.n_samples].numpy()
         return WindowInput(samples, self.previous_ids, in_context, key)
@@ -118,7 +118,7 @@ class _Recording:
         self.start_s = placed.next_start_s
         self.is_over = self.opened().duration_s - self.start_s < decoder.options.min_window_s
         if decoder.options.condition_on_previous_text:
-            # A loop in the prompt would cause the next one, and text that was drawn at random is no context.
+            # A loop in the prompt would cause the next loop, and randomly sampled text is no useful context.
             is_poor = decoded.ended == "loop" or decoded.temperature > _MAX_PROMPT_TEMPERATURE
             self.previous_ids = () if is_poor else placed.ids[-decoder.previous_room :]
 

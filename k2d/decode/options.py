@@ -1,4 +1,4 @@
-"""The options of decoding, the same for every family and stage."""
+"""The options of decoding. They are the same for every family and stage."""
 
 from __future__ import annotations
 
@@ -9,35 +9,35 @@ from k2d.config.decoding import Decode
 from k2d.core.errors import UsageError
 
 MIN_WINDOW_S = 0.2
-"""The rest of a recording is skipped when it is shorter than this, as in ESPnet (Whisper: 0.01)."""
+"""The rest of a recording is skipped if it is shorter than this, as in ESPnet (Whisper: 0.01)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """Defaults are those of the config: greedy decoding with timestamps, without previous text in the prompt."""
+    """The defaults are those of the config: greedy decoding with timestamps, without previous text in the prompt."""
 
     batch_size: int = Decode.batch_size
-    """How many windows of different recordings are decoded together."""
+    """The number of windows of different recordings that are decoded together."""
     beam: int = Decode.beam
     max_tokens: int = Decode.max_tokens
-    """Per window, including the end."""
+    """The largest number of tokens per window, including the end."""
     min_advance_s: float = Decode.min_advance_s
     languages: tuple[str, ...] = ()
     timestamps: bool = True
     condition_on_previous_text: bool = Decode.condition_on_previous_text
     min_window_s: float = MIN_WINDOW_S
-    """The rest of a recording is skipped when it is shorter than this."""
+    """The rest of a recording is skipped if it is shorter than this."""
     silence_threshold: float | None = Decode.silence_threshold
-    """A window is skipped when the probability of silence is higher than this; None: never."""
+    """A window is skipped if the probability of silence is higher than this. None: never."""
     temperatures: tuple[float, ...] = Decode.temperatures
-    """Tried in this order while a window's text is doubtful; at 0 the best tokens are searched, above it drawn."""
+    """Tried in this order while a window's text is doubtful. At 0 the best tokens are searched, above 0 sampled."""
     compression_ratio_threshold: float | None = Decode.compression_ratio_threshold
-    """A text that zlib compresses by more than this factor is doubtful."""
+    """A text is doubtful if zlib compresses it by more than this factor."""
     logprob_threshold: float | None = Decode.logprob_threshold
-    """A text with a lower mean log-probability is doubtful, and only such a text can be taken for silence."""
+    """A text with a lower mean log-probability is doubtful, and only such a text can count as silence."""
     mode: Literal["attention", "ctc", "joint"] = "attention"
     ctc_weight: float = Decode.ctc_weight
-    """Share of the CTC score in `joint`."""
+    """The weight of the CTC score in `joint`."""
 
     def __post_init__(self) -> None:
         for name, value in (("batch_size", self.batch_size), ("beam", self.beam), ("max_tokens", self.max_tokens)):

@@ -1,4 +1,4 @@
-"""What greedy and beam search share: the limits of a search, and its result."""
+"""Shared by greedy and beam search: the limits of a search, and its result."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 IsLoop = Callable[[str], bool]
 
-# A loop test costs as much as a few decoder steps, so it is not made at every token.
+# A loop test costs as much as a few decoder steps, so it is not run at every token.
 LOOP_FIRST_TOKENS = 16
 LOOP_EVERY_TOKENS = 8
 
@@ -27,20 +27,20 @@ _UP_TO_LAST_TIME = re.compile(r".*<[0-9]+\.[0-9]{2}>", re.DOTALL)
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """The ids of one window without prompt and end, why the search stopped, and how sure the model was."""
+    """The ids of one window without prompt and end, why the search stopped, and the model's confidence."""
 
     ids: tuple[int, ...]
     ended: str
     """`end`, `budget`, `loop` or `silence`, as in a DecodedWindow."""
     logprob: float = 0.0
-    """Sum over the ids, and over the end token if the model wrote one."""
+    """The sum over the ids, and over the end token if the model wrote one."""
     language: str = ""
     temperature: float = 0.0
 
     @property
     def mean_with_end(self) -> float:
-        """Mean log-probability as Whisper's thresholds expect it."""
-        # Whisper divides by the tokens + 1, also when the budget stopped a text before its end token.
+        """The mean log-probability for Whisper's thresholds."""
+        # Whisper divides by the tokens + 1, even if the budget stopped a text before its end token.
         return self.logprob / (len(self.ids) + 1)
 
     @property
@@ -49,7 +49,7 @@ class Decoded:
 
     @property
     def mean_logprob(self) -> float | None:
-        """Rounded mean log-probability; None if nothing was decoded."""
+        """The rounded mean log-probability. None if nothing was decoded."""
         # Sums over batches of different shapes differ in their last bits. Rounding makes the result independent of the
         # other windows in the batch; adding 0.0 turns -0.0 into 0.0.
         return round(self.logprob / self.n_scored, 2) + 0.0 if self.n_scored else None
@@ -57,12 +57,12 @@ class Decoded:
 
 @dataclass(frozen=True, slots=True)
 class LoopWatch:
-    """Detects a window whose text loops. A window is stopped only when the selection would see the loop as well."""
+    """Detects a window whose text loops. A window is stopped only if the selection would find the loop, too."""
 
     codec: Codec
     is_loop: IsLoop
     audio_s: Sequence[float]
-    """The audio in each window."""
+    """The length of the audio in each window."""
 
     def stops(self, window: int, ids: Sequence[int]) -> bool:
         """True if the decoded text loops: the complete segments, or the unfinished rest after the last timestamp."""
@@ -80,7 +80,7 @@ class LoopWatch:
 
 
 class Draws(Protocol):
-    """Tokens drawn at random."""
+    """Tokens sampled at random."""
 
     def tokens(self, log_probs_RV: Tensor, windows: Sequence[int], step: int) -> Tensor: ...
 
@@ -92,10 +92,10 @@ class Search:
     recogniser: Recogniser
     request: Request
     budgets: Sequence[int]
-    """The most tokens of each window, including the end."""
+    """The largest number of tokens of each window, including the end."""
     loops: LoopWatch | None = None
     draws: Draws | None = None
-    """Draws the next token, instead of the best one, at a temperature above 0."""
+    """Samples the next token, instead of the best one, at a temperature above 0."""
 
     def log_probs(self, logits_RV: Tensor, generated_RL: Tensor) -> Tensor:
         return self.recogniser.constrain(logits_RV, generated_RL, self.request)
@@ -104,7 +104,7 @@ class Search:
         return token == self.recogniser.codec.eos_id
 
     def why_stopped(self, window: int, ids: Sequence[int]) -> str | None:
-        """`loop` or `budget` if the search must stop although the model would go on."""
+        """`loop` or `budget` if the search must stop although the model would continue."""
         if self.loops is not None and self.loops.stops(window, ids):
             return "loop"
         return "budget" if len(ids) >= self.budgets[window] else None
@@ -112,6 +112,6 @@ class Search:
 
 def refuse_nan(scores: Sequence[float]) -> None:
     """Raise if a score is not a number: broken weights give such scores, and so does an overflow in fp16."""
-    if any(score != score for score in scores):  # NaN alone differs from itself
+    if any(score != score for score in scores):  # only NaN differs from itself
         message = "the model's output is not a number (NaN); check its weights, or decode in fp32"
         raise K2DError(message)

@@ -1,4 +1,4 @@
-"""What is decoded: recordings and clips of them, opened once and read by seeking."""
+"""The inputs of decoding: recordings and clips of them, which are opened once and read by seeking."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from k2d.data.audio.decoders import Samples
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A recording of any length; `audio` is its value in `wav.scp`."""
+    """A recording of any length. `audio` is its value in `wav.scp`."""
 
     id: str
     audio: str
     duration_s: float | None = None
-    """From reco2dur; only the order of work depends on it."""
+    """The duration from reco2dur, on which only the order of work depends."""
     start_s: float | None = None
     end_s: float | None = None
-    """With both, this stretch of the file is the recording, and times count from the start of the stretch."""
+    """If both are given, this stretch of the file is the recording, and times count from the start of the stretch."""
 
 
 @dataclass(frozen=True, slots=True)
 class Clip:
-    """A stretch of a recording that fits into one window; the whole file if no times are given."""
+    """A stretch of a recording that fits into one window. Without times, the whole file."""
 
     id: str
     audio: str
@@ -33,13 +33,13 @@ class Clip:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """A recording (or clip, by its own id) that could not be decoded; the others go on."""
+    """A recording (or a clip, by its own id) that could not be decoded. The others are not affected."""
 
     recording_id: str
     reason: str
     detail: str
     is_passing: bool = False
-    """The machine failed, not the recording: another try may succeed."""
+    """Whether the machine failed, not the recording, so that another try may succeed."""
 
     @classmethod
     def of(cls, recording_id: str, error: AudioError) -> Failed:
@@ -48,7 +48,7 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class OpenAudio:
-    """A file whose header has been read, or a stretch of it; times count from the start of the stretch."""
+    """A file whose header has been read, or a stretch of it. Times count from the start of the stretch."""
 
     source: AudioSource
     info: AudioInfo
@@ -57,7 +57,7 @@ class OpenAudio:
 
     @classmethod
     def of(cls, item: Source | Clip) -> OpenAudio:
-        """Read the file's header; raises AudioError if the file, or the stretch, cannot be read."""
+        """Read the file's header. Raises AudioError if the file or the stretch cannot be read."""
         source = resolve(item.audio)
         info = probe(source)
         return cls(source, info, *clamp(source, info, item.start_s, item.end_s))

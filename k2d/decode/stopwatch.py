@@ -1,7 +1,7 @@
-"""How long decoding takes: models that are compared take turns on the same audio, several times over.
+"""Measure how long decoding takes. The compared models take turns on the same audio, several times.
 
-A machine's speed changes from one minute to the next, by other programs and by heat: what is timed in the same turn
-meets the same machine.
+A machine's speed changes from minute to minute, through other programs and heat. Models that are timed in the same turn
+run under the same conditions.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Timed:
-    """A model, and the recordings whose decoding is timed."""
+    """A model, and the recordings with which its decoding is timed."""
 
     recogniser: Recogniser
     sources: Sequence[Source]
@@ -35,7 +35,7 @@ class Timed:
 def measure_in_turn(
     timed: Mapping[str, Timed], n_runs: int, on_run: Callable[[], None] = lambda: None
 ) -> dict[str, list[float]]:
-    """Seconds of every run by name. A first turn warms up the caches and does not count."""
+    """The seconds of every run by name. A first turn warms up the caches and does not count."""
     runs_s: dict[str, list[float]] = {name: [] for name in timed}
     for _ in range(n_runs + 1):
         for name, each in timed.items():

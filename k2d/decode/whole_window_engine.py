@@ -1,4 +1,4 @@
-"""Windows in an engine that decodes a window by itself, under the same options, guards and fallback."""
+"""Decode windows in an engine that decodes whole windows, with the same options, guards and fallback."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from k2d.models.interface import Memory, Recogniser, WindowWriter, Written
 
 
 def window_decoder_for(recogniser: Recogniser, options: Options, is_loop: IsLoop | None = None) -> WindowDecoder:
-    """How this recogniser decodes windows: token by token in this package, or whole windows in its engine."""
+    """The way to decode windows for this recogniser: token by token in this package, or whole windows in its engine."""
     kind = EngineWindowDecoder if isinstance(recogniser, WindowWriter) else WindowDecoder
     return kind(recogniser, options, is_loop)
 
 
 @dataclass(frozen=True, slots=True)
 class EngineWindowDecoder(WindowDecoder):
-    """The engine decodes a whole window. One that loops is cut afterwards, where this package's search would stop."""
+    """The engine decodes a whole window. A looping text is cut afterwards, where this package's search would stop."""
 
     def _decode(
         self, windows: Sequence[WindowInput], memory: Memory, temperature: float
     ) -> tuple[list[Decoded], list[float]]:
         if temperature:
-            raise UsageError(f"decoding: temperature {temperature:g}: an engine that decodes by itself draws nothing")
+            raise UsageError(f"decoding: temperature {temperature:g}: an engine of whole windows cannot sample; use 0")
         writer, watch = cast(WindowWriter, self.recogniser), self._loop_watch(windows)
         written = writer.write(
             memory,
@@ -46,7 +46,7 @@ class EngineWindowDecoder(WindowDecoder):
 
 
 def _cut_at_loop(written: Written, watch: LoopWatch | None, window: int) -> Decoded:
-    """The window's text, up to the token at which the search would have seen a loop."""
+    """The window's text, up to the token at which the search would have found a loop."""
     ids, ended, logprob = written.ids, "end" if written.is_ended else "budget", written.logprob
     if watch is not None:
         lengths = range(1, len(ids) + 1)

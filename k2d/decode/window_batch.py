@@ -1,4 +1,4 @@
-"""Decode a batch of windows: encode once, then search. Shared by long recordings and clips."""
+"""Decode a batch of windows: encode once, then search. Used for long recordings and clips."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ class WindowInput:
     in_context: WindowInContext | None = None
     """The window with the audio around it, for recognisers whose features depend on that."""
     key: str = ""
-    """Names the window's place. What is drawn for the window at a temperature depends on this alone."""
+    """The name of the window's place. Random numbers for the window depend on it alone."""
 
 
 @dataclass(frozen=True, slots=True)
 class WindowDecoder:
-    """A recogniser and the options of decoding; call it with a batch of windows."""
+    """A recogniser and the options of decoding. Call it with a batch of windows."""
 
     recogniser: Recogniser
     options: Options
@@ -44,12 +44,12 @@ class WindowDecoder:
 
     @property
     def previous_room(self) -> int:
-        """How many ids of previous text a prompt may hold: half of the decoder's positions, as in Whisper."""
+        """The number of ids of previous text that fit into a prompt: half of the decoder's positions, as in Whisper."""
         return self.recogniser.max_tokens // 2
 
     @torch.inference_mode()
     def __call__(self, windows: Sequence[WindowInput]) -> list[Decoded]:
-        """Decode the windows; those whose text is doubtful again, at the next temperature, until none is."""
+        """Decode the windows. Doubtful text is decoded again at the next temperature, until none is doubtful."""
         options, codec = self.options, self.recogniser.codec
         memory = self._encode(windows)
         if options.mode == "ctc":
@@ -59,7 +59,7 @@ class WindowDecoder:
             doubtful = [n for n, each in enumerate(decoded) if is_doubtful(each, silence[n], codec, options)]
             if not doubtful:
                 break
-            # Only the search is repeated: what the encoder made of these windows is still there.
+            # Only the search is repeated: the encoder's output for these windows is still in memory.
             rows = memory.rows(torch.tensor(doubtful, device=memory.states_BTD.device))
             again, _ = self._decode([windows[n] for n in doubtful], rows, temperature)
             for place, each in zip(doubtful, again, strict=True):
@@ -72,7 +72,7 @@ class WindowDecoder:
     def _decode(
         self, windows: Sequence[WindowInput], memory: Memory, temperature: float
     ) -> tuple[list[Decoded], list[float]]:
-        """Decode the windows at one temperature; also the probability of silence in each."""
+        """Decode the windows at one temperature. Also returns the probability of silence in each."""
         previous = [window.previous_ids for window in windows]
         started = self.recogniser.start(memory, self._request, previous if any(previous) else None)
         silence = [0.0] * len(windows) if started.silence_B is None else started.silence_B.tolist()
@@ -92,7 +92,7 @@ class WindowDecoder:
 
     def _encode(self, windows: Sequence[WindowInput]) -> Memory:
         size = len(windows)
-        # A CPU encodes a few windows at a time as fast as all of them, and the attention weights of sixteen windows of
+        # A CPU encodes a few windows at a time as fast as all together, and the attention weights of sixteen windows of
         # 30 s would take gigabytes.
         if self.recogniser.device.type == "cpu":
             size = max(1, round(_ENCODED_AT_ONCE_S / self.recogniser.window.length_s))
@@ -119,7 +119,7 @@ class WindowDecoder:
         budgets = self._budgets(windows)
         draws = Draws([window.key for window in windows], temperature, max(budgets)) if temperature else None
         search = Search(self.recogniser, self._request, budgets, self._loop_watch(windows), draws)
-        # As in Whisper, a temperature above 0 takes one sample and no beam, whatever the options say.
+        # As in Whisper, one sample is taken without a beam at a temperature above 0, whatever the options are.
         if draws is not None:
             return greedy(started.decoding, started.logits_RV, search)
         if self.options.mode == "joint":
@@ -130,9 +130,9 @@ class WindowDecoder:
         return greedy(started.decoding, started.logits_RV, search)
 
     def _budgets(self, windows: Sequence[WindowInput]) -> list[int]:
-        """How many tokens each window may have: the option, or the decoder's positions that the prompt leaves."""
+        """The largest number of tokens of each window: the option, or the decoder positions that the prompt leaves."""
         room = self.recogniser.max_tokens - self._n_prompt
-        # The previous text needs one position more, for the token that introduces it.
+        # Previous text needs one more position, for the token that introduces it.
         rooms = [room - len(window.previous_ids) - bool(window.previous_ids) for window in windows]
         return [max(1, min(self.options.max_tokens, room)) for room in rooms]
 
@@ -169,7 +169,7 @@ class WindowDecoder:
 
 
 def _rows_of(started: Started, memory: Memory, windows: Sequence[int]) -> tuple[Started, Memory]:
-    """The rows of these windows; nothing is copied if that is all of them."""
+    """The rows of these windows. If they are all windows, nothing is copied."""
     if len(windows) == len(started.logits_RV):
         return started, memory
     index = torch.tensor(windows, device=started.logits_RV.device)

@@ -1,1 +1,1 @@
-"""How many errors, of which kind, how surely, and under which conventions: scores that can be compared."""
+"""Count errors by kind, with confidence intervals and signatures, so that scores can be compared."""

@@ -1,9 +1,9 @@
-"""One alignment of two token sequences, and the edits in it: every figure but the split ones is counted from it.
+"""Align two token sequences and list the edits. All figures except the split ones are counted from one alignment.
 
-Substitution, deletion and insertion cost 1 each. Of several cheapest alignments rapidfuzz's is taken: common ends
-are matched first, and a deletion or insertion may be preferred to substitutions (`ab` against `ba` is one of each).
-Other tools part ties in other ways, so totals can be compared with theirs, but substitutions, deletions and
-insertions one by one cannot. The version of rapidfuzz is in the signature.
+Substitution, deletion and insertion cost 1 each. If several alignments have the lowest cost, rapidfuzz's is used:
+common ends are matched first, and a deletion and an insertion may be preferred to substitutions (`ab` against `ba` is
+one of each). Other tools resolve ties differently, so totals can be compared with theirs, but single numbers of
+substitutions, deletions and insertions cannot. The version of rapidfuzz is in the signature.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Edit(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Alignment:
-    """Two token sequences and their edits, in order. What no edit names is correct."""
+    """Two token sequences and their edits, in order. Tokens without an edit are correct."""
 
     ref: Sequence[Token]
     hyp: Sequence[Token]
@@ -64,7 +64,7 @@ def edits(ref: Sequence[str], hyp: Sequence[str]) -> list[Edit]:
     """The edits that turn one sequence into the other."""
     if ref == hyp:
         return []
-    # rapidfuzz compares hashes of strings, and two words might share one. Python's hashes also differ by process.
+    # rapidfuzz compares hashes of strings, which two words might share. Python's hashes also differ between processes.
     codes: dict[str, int] = {}  # by word
     ref_codes = [codes.setdefault(word, len(codes)) for word in ref]
     hyp_codes = [codes.setdefault(word, len(codes)) for word in hyp]
@@ -87,7 +87,7 @@ def columns(alignment: Alignment) -> list[Column]:
     """
     ref, hyp = alignment.ref, alignment.hyp
     found: list[Column] = []
-    # Edits name their places on both sides, and what lies between two edits is equal: it is filled in token by token.
+    # Edits have their places on both sides, and tokens between two edits are equal, so these are filled in one by one.
     at_ref = at_hyp = 0
     for kind, ref_at, hyp_at in alignment.edits:
         n_same = ref_at - at_ref

@@ -1,6 +1,6 @@
-"""python -m k2d score --ref REF/text --hyp HYP/text: the figures of one hypothesis file.
+"""python -m k2d score --ref REF/text --hyp HYP/text: print the error rates of one hypothesis file.
 
-Exit codes: 0 fine, 1 the files cannot be scored, 2 wrong call.
+Exit codes: 0 success, 1 the files cannot be scored, 2 wrong call.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ def printed(record: Record, style: str) -> Iterator[str]:
 
 
 def rows_of(record: Record) -> list[list[str]]:
-    """The counts as a table; parts that the set has not are left out."""
+    """The counts as a table. Parts that do not occur in the set are left out."""
     figures = [(NAMES[name], record[name]) for name in NAMES]
     figures += [(PART_NAMES[name], record["parts"][name]) for name in PART_NAMES]
     shown = [(name, figure) for name, figure in figures if name == "MER" or figure["n"] or figure["i"]]
@@ -118,7 +118,7 @@ def percent(value: float | None) -> str:
 
 
 def remarks(record: Record) -> Iterator[str]:
-    """What belongs to a score besides its rates."""
+    """Further facts about a score besides its rates."""
     interval = record["interval"]
     if interval["low"] is None:
         yield f"interval: none, it takes two groups or more ({interval['over']})"

@@ -1,4 +1,4 @@
-"""Text laid out in columns where a Han character is two wide: alignments in sclite's manner, trn lines, tables."""
+"""Text in columns, in which a Han character is two columns wide: alignments like sclite's, trn lines, tables."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from k2d.score.align import Alignment, Column, columns
 from k2d.text.tokenise import Token
 
 
-@lru_cache(maxsize=1 << 16)  # the same tokens come again and again
+@lru_cache(maxsize=1 << 16)  # tokens repeat often
 def width(text: str) -> int:
-    """How many columns of a terminal a text takes.
+    """The number of columns of a text in a terminal.
 
     >>> width("gpu"), width("我們"), width("e\\u0301")
     (3, 4, 1)
@@ -27,7 +27,7 @@ def _width_of(character: str) -> int:
 
 
 def padded(text: str, n_columns: int, *, right: bool = False) -> str:
-    """The text filled up with spaces to a width, at its end or (`right`) before it."""
+    """The text padded with spaces to a width, at its end or (`right`) before it."""
     space = " " * (n_columns - width(text))
     return space + text if right else text + space
 
@@ -69,7 +69,7 @@ def alignment_block(key: str, alignment: Alignment) -> str:
 
 
 def _cells(column: Column) -> tuple[str, str, str]:
-    """Reference, hypothesis and mark, filled up to one width."""
+    """Reference, hypothesis and mark, padded to the same width."""
     ref, hyp = column
     if ref is None or hyp is None:
         word = ref or hyp or ""
@@ -82,7 +82,8 @@ def _cells(column: Column) -> tuple[str, str, str]:
 
 
 def text_table(rows: Sequence[Sequence[str]], *, ends_in_words: bool = False) -> Iterator[str]:
-    """The lines of a table for a terminal: a head, then rows; the first column to the left, figures to the right.
+    """The lines of a table for a terminal: a head, then rows. The first column is left-aligned, numbers are
+    right-aligned.
 
     >>> print(*text_table([("what", "GB", "how"), ("a", "12", "1 + 2")], ends_in_words=True), sep="\\n")
     what  GB  how

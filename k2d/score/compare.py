@@ -1,6 +1,7 @@
-"""python -m k2d compare exp/a exp/b …: scored tables side by side, the best in bold, real differences marked.
+"""python -m k2d compare exp/a exp/b …: print scored tables side by side, the best in bold, significant differences
+marked.
 
-Exit codes: 0 fine, 1 the scores cannot be compared, 2 wrong call.
+Exit codes: 0 success, 1 the scores cannot be compared, 2 wrong call.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ _LABELS = {**NAMES, **PART_NAMES}
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """What is printed, in whatever format."""
+    """The contents of the output, in any format."""
 
     figure: str
     systems: Sequence[System]
@@ -43,13 +44,11 @@ def main(argv: Sequence[str]) -> int:
     systems = [system for system in found if not _is_by_ctc(system)] or found
     notes = conflicts(systems)
     if notes and not asked.mixed_signatures:
-        advice = (
-            "score them alike (./run.sh --stage 12 --stop-stage 12), or print them all the same: --mixed-signatures"
-        )
-        raise K2DError("\n  ".join(["these scores came about in different ways:", *notes, advice]))
+        advice = "score them alike (./run.sh --stage 12 --stop-stage 12), or print them anyway: --mixed-signatures"
+        raise K2DError("\n  ".join(["these scores were made in different ways:", *notes, advice]))
     notes = [f"different signatures: {note}" for note in notes]
     if left_out := [system.name for system in found if system not in systems]:
-        notes.append(f"left out, as they were decoded by CTC alone: {', '.join(left_out)}")
+        notes.append(f"left out, because they were decoded by CTC alone: {', '.join(left_out)}")
     shown = Comparison(asked.metric, systems, list(against(systems)), notes)
     print("\n".join(as_json(shown) if asked.format == "json" else as_tables(shown, is_markdown=asked.format == "md")))
     return 0
@@ -60,7 +59,7 @@ def _is_by_ctc(system: System) -> bool:
 
 
 def parser() -> argparse.ArgumentParser:
-    what = "Scored experiments side by side; the teacher, or else the first system, is what others are held against."
+    what = "Scored experiments side by side. The baseline is the teacher, or else the first system."
     made = argparse.ArgumentParser(prog="python -m k2d compare", description=what, allow_abbrev=False)
     made.add_argument(
         "folders", type=Path, nargs="+", metavar="EXP", help="experiments, such as exp/a, or folders of scores"
@@ -72,7 +71,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def as_tables(comparison: Comparison, *, is_markdown: bool) -> Iterator[str]:
-    """The figures, then every system against the baseline, then what must be known to read them."""
+    """The figures, then every system against the baseline, then notes for the reader."""
     table = markdown_table if is_markdown else text_table
     yield f"{_LABELS[comparison.figure]} (%)"
     yield ""
@@ -88,7 +87,7 @@ def as_tables(comparison: Comparison, *, is_markdown: bool) -> Iterator[str]:
 
 
 def figure_rows(comparison: Comparison, *, bold: str) -> list[list[str]]:
-    """Systems down, sets across."""
+    """Systems in rows, sets in columns."""
     marked = {(row.system, row.set) for row in comparison.differences if row.is_significant()}
     lowest = {name: best(comparison.systems, name, comparison.figure) for name in comparison.sets}
     rows = [["system", *comparison.sets]]
@@ -148,7 +147,7 @@ def _best_names(comparison: Comparison, name: str) -> list[str]:
 
 
 def as_json(comparison: Comparison) -> Iterator[str]:
-    """Everything, for programs."""
+    """All figures as JSON."""
     systems = [
         {
             "name": system.name,

@@ -1,4 +1,4 @@
-"""Systems side by side: which scores may stand in one table, which is best, and which differences are real."""
+"""Compare systems: which scores can be in one table, which is best, and which differences are significant."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ from k2d.score.timing import speed_up
 
 @dataclass(frozen=True, slots=True)
 class Against:
-    """A system against the baseline on one set."""
+    """A system compared with the baseline on one set."""
 
     system: str
     set: str
     reduction: Reduction | None
-    """Of the MER, from the baseline's."""
+    """The reduction of the MER relative to the baseline."""
     p_better: float | None
-    """Paired bootstrap: the probability that it makes fewer errors than the baseline."""
+    """Paired bootstrap: the probability that the system makes fewer errors than the baseline."""
     pairs: MatchedPairs | None
     speed_up: float | None
     note: str = ""
@@ -45,16 +45,16 @@ class Against:
 
 
 def sets_of(systems: Sequence[System]) -> list[str]:
-    """The sets that any system was scored on, in the order of their roles and names."""
+    """The sets with a score of any system, in the order of their roles and names."""
     roles = {name: stored.score.role for system in systems for name, stored in system.scores.items()}
     order = [*SCORED_ROLES, ""]
     return sorted(roles, key=lambda name: (order.index(roles[name]) if roles[name] in order else len(order), name))
 
 
 def conflicts(systems: Sequence[System]) -> list[str]:
-    """Why the scores do not belong into one table, in words; empty if they do.
+    """Why the scores do not belong into one table. Empty if they do.
 
-    On one set the signatures must be equal; between sets they may differ in the set alone.
+    On one set the signatures must be equal. Between sets, only the set itself may differ.
     """
     lines: dict[str, None] = {}
     first: tuple[str, str] | None = None
@@ -79,7 +79,7 @@ def best(systems: Sequence[System], name: str, figure: str) -> float | None:
 
 
 def against(systems: Sequence[System], draws: Draws = USUAL) -> Iterator[Against]:
-    """Every system against the first, set by set, where both were scored."""
+    """Every system compared with the first, on all sets where both were scored."""
     baseline = systems[0]
     for system in systems[1:]:
         for name in sets_of([baseline, system]):
@@ -104,7 +104,7 @@ def _against(baseline: System, system: System, name: str, draws: Draws) -> Again
 
 
 def _faster(baseline: System, system: System, name: str) -> float | None:
-    """Not between experiments, whose machine may have been another, or the same at another speed."""
+    """The speed relative to the baseline. None between experiments, because the machines may differ."""
     factors = [each.speeds.get(name) for each in (baseline, system)]
     if baseline.folder != system.folder or factors[0] is None or factors[1] is None:
         return None

@@ -1,7 +1,7 @@
-"""How sure a score is: bootstrap over recordings or speakers, and two tests for pairs of systems.
+"""Confidence of scores: the bootstrap over recordings or speakers, and two tests for pairs of systems.
 
-Utterances of one recording share a speaker, a room and a topic; resampling them one by one would make every
-interval too narrow. So whole groups are drawn (Bisani and Ney, ICASSP 2004).
+Utterances of one recording share a speaker, a room and a topic. Resampling them one by one would make every interval
+too narrow. So whole groups are resampled (Bisani and Ney, ICASSP 2004).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from k2d.score.rates import ErrorRate
 
 RESAMPLES = Score.bootstrap_resamples
 LEVEL = Score.confidence
-FEW_SEGMENTS = 50  # below this the normal approximation of MAPSSWE is not to be trusted
+FEW_SEGMENTS = 50  # below this number, the normal approximation of MAPSSWE is unreliable
 
 _DRAWN_AT_ONCE = 1 << 20
 
@@ -40,7 +40,7 @@ USUAL = Draws()
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """Between which percentages the error rate lies, with probability `level`."""
+    """The percentages between which the error rate lies with probability `level`."""
 
     level: float
     low: float
@@ -48,7 +48,7 @@ class Interval:
 
 
 def bootstrap(groups: Sequence[ErrorRate], draws: Draws = USUAL) -> Interval | None:
-    """The percentile interval of the error rate; None where fewer than two groups have reference tokens."""
+    """The percentile interval of the error rate. None if fewer than two groups have reference tokens."""
     if sum(group.n > 0 for group in groups) < 2:
         return None
     # Counts are drawn and summed, not rates averaged: a rate is the quotient of two sums, so long groups weigh more.
@@ -73,7 +73,7 @@ def improvement(before: Sequence[ErrorRate], after: Sequence[ErrorRate], draws: 
 
 
 def _resampled(columns: Sequence[Counts], draws: Draws) -> list[Counts]:
-    """The sums of each column over the groups that were drawn, per resample; the same draw for all columns."""
+    """The sums of each column over the resampled groups, for each resample. All columns use the same sample."""
     random = np.random.default_rng(draws.seed)
     n_groups = len(columns[0])
     # All draws at once would take resamples x groups numbers: 8 GB for a million utterances.
@@ -94,7 +94,7 @@ class MatchedPairs:
     mean: float
     """Errors more per segment in the second system than in the first."""
     p: float | None
-    """Two-sided; None where there are fewer than two segments."""
+    """Two-sided. None if there are fewer than two segments."""
 
 
 def matched_pairs(differences: Sequence[int]) -> MatchedPairs:
@@ -113,9 +113,9 @@ def matched_pairs(differences: Sequence[int]) -> MatchedPairs:
 
 
 def segment_differences(n_ref: int, first: Sequence[Edit], second: Sequence[Edit]) -> list[int]:
-    """Errors of the second less those of the first system in every segment of an utterance that has any.
+    """For every segment of an utterance: the errors of the second system minus those of the first.
 
-    A segment is bounded by the utterance's ends and by two or more tokens in a row that both systems have right.
+    A segment ends at the utterance's ends, and at two or more tokens in a row that both systems have right.
     """
     # Insertions lie between reference tokens, so the gaps have places of their own and never shift the tokens.
     n_places = 2 * n_ref + 1  # gap, token, gap, token, …, gap

@@ -1,4 +1,4 @@
-"""What is counted on an alignment: errors by language, at points of interest, and where the language changes."""
+"""The counts from an alignment: errors by language, at points of interest, and where the language changes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _LANGUAGES = (Script.ZH, Script.EN)
 
 
 def part_of(ref: Sequence[Token]) -> Part:
-    """The part of a test set that an utterance is in, by its reference; `other` has neither Mandarin nor English.
+    """The part of a test set to which an utterance belongs, by its reference. `other` has neither Mandarin nor English.
 
     >>> from k2d.text.tokenise import mixed_tokens
     >>> [part_of(mixed_tokens(text)) for text in ("跑 model", "跑 3 個", "run 3", "3", "")]
@@ -47,24 +47,24 @@ def measures(alignment: Alignment) -> dict[Measure, ErrorRate]:
 
 
 def split_rate(alignment: Alignment, script: Script) -> ErrorRate:
-    """Errors of one language alone: both sides filtered, then aligned (the paper's way). Numbers are in neither.
+    """Errors of one language alone: both sides are filtered, then aligned (the paper's way). Numbers are in neither.
 
-    A word that was recognised in the other language is a deletion here and an insertion there, so the two
-    languages do not add up to the MER.
+    A word that was recognised in the other language is a deletion here and an insertion there, so the two languages do
+    not add up to the MER.
     """
-    # Aligned again: after the other language is taken out, another alignment may be the cheapest.
+    # Aligned again, because without the other language another alignment may have the lowest cost.
     ref = [token.text for token in alignment.ref if token.script is script]
     hyp = [token.text for token in alignment.hyp if token.script is script]
     return counted(len(ref), edits(ref, hyp))
 
 
 def joint_rates(alignment: Alignment) -> dict[Script, ErrorRate]:
-    """Errors by language on the one alignment: Mandarin and English add up to the MER.
+    """Errors by language in one alignment. Mandarin and English add up to the MER.
 
-    Correct, substituted and deleted tokens are of the reference token's language, inserted ones of their own.
+    Correct, substituted and deleted tokens count for the reference token's language, inserted ones for their own.
     """
-    # Every edit belongs to exactly one language, so that both together are the MER: inserted tokens have no reference
-    # token, and can only belong to their own.
+    # Every edit belongs to exactly one language, so that both add up to the MER. Inserted tokens have no reference
+    # token, so they belong to their own language.
     ref, hyp = languages(alignment.ref), languages(alignment.hyp)
     if not alignment.edits:
         return {script: ErrorRate(ref.count(script)) for script in _LANGUAGES}
@@ -79,9 +79,9 @@ def joint_rates(alignment: Alignment) -> dict[Script, ErrorRate]:
 
 
 def languages(tokens: Sequence[Token]) -> list[Script]:
-    """The language of every token: numbers and words of other scripts take that of the token to their left.
+    """The language of every token. Numbers and words of other scripts get the language of the token to their left.
 
-    At the start of an utterance they take that of the first token that has one; where none has, Mandarin, the
+    At the start of an utterance they get that of the first token that has one. If no token has one, it is Mandarin, the
     matrix language.
 
     >>> from k2d.text.tokenise import mixed_tokens
@@ -99,14 +99,14 @@ def languages(tokens: Sequence[Token]) -> list[Script]:
 
 
 def pier(alignment: Alignment) -> ErrorRate:
-    """Errors at points of interest (PIER): the English words of utterances that have Mandarin too.
+    """Errors at points of interest (PIER): the English words of utterances that also have Mandarin.
 
-    An insertion counts if the reference token after it is such a word, or, at the end, the last one. Unlike in the
-    published tool it is decided on the tokens that were aligned, and digits stay digits.
+    An insertion counts if the reference token after it is such a word or, at the end, if the last one is. Unlike in the
+    published tool, the aligned tokens decide, and digits stay digits.
     """
     if part_of(alignment.ref) != "mixed":
         return ErrorRate()
-    # An insertion stands before a reference token. Behind the last one there is none, so it is charged to the last.
+    # An insertion is before a reference token. After the last token there is none, so it counts for the last one.
     at_word = [token.script is Script.EN for token in alignment.ref]
     return _counted_where(alignment, at_word, [*at_word, at_word[-1]])
 
@@ -114,7 +114,7 @@ def pier(alignment: Alignment) -> ErrorRate:
 def switch_rate(alignment: Alignment) -> ErrorRate:
     """Errors at the tokens on either side of a change of language, and insertions between the two.
 
-    Numbers and words of other scripts are looked through: in `gpu 3 個` the change is between `gpu` and `個`.
+    Numbers and words of other scripts are skipped: in `gpu 3 個` the change is between `gpu` and `個`.
     """
     if part_of(alignment.ref) != "mixed":
         return ErrorRate()
@@ -124,12 +124,12 @@ def switch_rate(alignment: Alignment) -> ErrorRate:
     for left, right in pairwise(spoken):
         if alignment.ref[left].script is not alignment.ref[right].script:
             at_switch[left] = at_switch[right] = True
-            # All gaps from one token to the other: numbers between them do not move the change of language.
+            # All gaps between the two tokens, because numbers between them do not move the change of language.
             in_gap[left + 1 : right + 1] = [True] * (right - left)
     return _counted_where(alignment, at_switch, in_gap)
 
 
 def _counted_where(alignment: Alignment, at_token: Sequence[bool], before_token: Sequence[bool]) -> ErrorRate:
-    """The edits at chosen reference tokens, and the insertions before chosen ones (the last: at the end)."""
+    """The edits at chosen reference tokens, and the insertions before chosen ones (the last one: at the end)."""
     chosen = [e for e in alignment.edits if (before_token if e.kind == "i" else at_token)[e.ref_at]]
     return counted(sum(at_token), chosen)

@@ -1,4 +1,4 @@
-"""References and hypotheses joined by id, and the groups that the bootstrap draws them with."""
+"""References and hypotheses joined by id, and the groups that the bootstrap resamples."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Texts:
 
 @dataclass(frozen=True, slots=True)
 class Spoken:
-    """A reference: an utterance or a whole recording, with what is known of it."""
+    """A reference, an utterance or a whole recording, with the known facts about it."""
 
     id: str
     text: str
@@ -37,7 +37,7 @@ class Spoken:
 
 @dataclass(frozen=True, slots=True)
 class UtterancePair:
-    """A reference and its hypothesis (None: there is none), and the group it is resampled with."""
+    """A reference with its hypothesis (None if it is missing) and the group with which it is resampled."""
 
     id: str
     group: str
@@ -52,13 +52,13 @@ class JoinedSet:
 
     pairs: tuple[UtterancePair, ...]
     over: str
-    """What the groups are, for people: `12 recordings`."""
+    """The kind of groups, as text: `12 recordings`."""
     unit: str
-    """What a pair is: `utterances` or `recordings`."""
+    """The kind of pairs: `utterances` or `recordings`."""
 
 
 def whole_recordings(spoken: Iterable[Spoken]) -> list[Spoken]:
-    """The utterances of each recording as one, joined in the order of time; its end is its last utterance's."""
+    """The utterances of each recording joined in the order of time. The end is that of the last utterance."""
     by_recording: dict[str, list[Spoken]] = {}
     for row in spoken:
         by_recording.setdefault(row.recording_id or row.id, []).append(row)
@@ -79,9 +79,9 @@ def _one_recording(recording_id: str, parts: list[Spoken]) -> Spoken:
 
 
 def joined(references: list[Spoken], hypotheses: Texts, name: str) -> JoinedSet:
-    """References and hypotheses joined by id: of utterances, or, if that is what was recognised, of recordings.
+    """References and hypotheses joined by id: by utterances, or by recordings if recordings were decoded.
 
-    A reference without hypothesis stays; a hypothesis without reference is an error. `name` is the reference's.
+    A reference without hypothesis is kept. A hypothesis without reference is an error. `name` is the reference's.
     """
     unit = "utterances"
     recordings = {row.recording_id for row in references}
@@ -107,7 +107,7 @@ def _refuse_extra(references: list[Spoken], hypotheses: Texts, name: str) -> Non
 
 
 def grouping(references: list[Spoken], unit: str) -> tuple[str, list[str]]:
-    """What is resampled, and the group of each reference: recordings, else speakers, else neighbours by id."""
+    """The kind of group, and the group of each reference: recordings, else speakers, else neighbours by id."""
     if unit == "recordings":
         return f"{len(references)} recordings", [row.id for row in references]
     for what, keys in (

@@ -1,11 +1,11 @@
-"""Counts of errors. Counts add; a rate is only ever the quotient of two sums."""
+"""Counts of errors. Counts are added; a rate is always the quotient of two sums."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-Figure = dict[str, int | float | None]  # as it is stored
+Figure = dict[str, int | float | None]  # as stored
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class ErrorRate:
 
     def __post_init__(self) -> None:
         assert min(self.s, self.d, self.i) >= 0, f"a count below 0: {self}"
-        assert self.s + self.d <= self.n, f"more tokens wrong than there are: {self}"
+        assert self.s + self.d <= self.n, f"more wrong tokens than tokens: {self}"
 
     def __add__(self, other: ErrorRate) -> ErrorRate:
         return ErrorRate(self.n + other.n, self.s + other.s, self.d + other.d, self.i + other.i)
@@ -36,7 +36,7 @@ class ErrorRate:
 
     @property
     def percent(self) -> float | None:
-        """Errors per 100 reference tokens; None without reference tokens, where insertions have no rate."""
+        """Errors per 100 reference tokens. None without reference tokens, because insertions then have no rate."""
         return 100 * self.errors / self.n if self.n else None
 
     def as_figure(self) -> Figure:
@@ -64,16 +64,16 @@ def total(rates: Iterable[ErrorRate]) -> ErrorRate:
 
 @dataclass(frozen=True, slots=True)
 class Reduction:
-    """By how much an error rate is lower than another one: better when positive, in every table and file."""
+    """How much lower an error rate is than another one. Positive is better, in every table and file."""
 
     points: float
-    """Of percent."""
+    """The difference in percentage points."""
     percent: float | None
-    """The same as a share of the other rate; None where that is 0."""
+    """The same as a share of the other rate. None if that is 0."""
 
 
 def reduction(before: ErrorRate, after: ErrorRate) -> Reduction | None:
-    """From one error rate to another; None where one of them has no reference tokens.
+    """The reduction from one error rate to another. None if one of them has no reference tokens.
 
     >>> reduction(ErrorRate(n=100, s=20), ErrorRate(n=100, s=15))
     Reduction(points=5.0, percent=25.0)

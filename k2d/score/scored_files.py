@@ -1,4 +1,4 @@
-"""A hypothesis file against a reference file: read, joined, scored, written. What the stage and the verb share."""
+"""Score a hypothesis file against a reference file: read, join, score, write. Used by the stage and the verb."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from k2d.score.timing_files import read_timing
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """What is to be scored, and how."""
+    """The files to score, and the conventions."""
 
     ref: Path
     hyp: Path
@@ -28,7 +28,7 @@ class Task:
     conventions: Conventions = USUAL_CONVENTIONS
     draws: Draws = USUAL
     decode: str = ""
-    """A fingerprint of how the hypotheses were decoded, for the signature."""
+    """A fingerprint of the settings of decoding, for the signature."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class Scored:
 
 
 def score_files(task: Task, folder: Path | None) -> Scored:
-    """Score a pair of files; with a folder, all that it was counted from is written there."""
+    """Score a pair of files. If a folder is given, everything that was counted is written there."""
     references, hypotheses = read_texts(task.ref), read_texts(task.hyp)
     pairs = joined(read_references(references), hypotheses, shown(task.ref))
     score = _tallied(pairs, task, folder)

@@ -1,4 +1,4 @@
-"""From pairs of texts to the figures of a test set: each utterance alone, then sums."""
+"""Compute the figures of a test set from pairs of texts: first each utterance, then the sums."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from k2d.text.tokenise import mixed_tokens
 ScriptConversion = Literal["t2s", "per_char", "none"]
 TokenMode = Literal["default", "paper"]
 
-MAX_TOKENS_PER_S = 12.0  # twice as fast as people lecture; what is longer was not spoken
-SLACK_TOKENS = 5  # short utterances may burst
+MAX_TOKENS_PER_S = 12.0  # twice the speed of a lecture; longer text was not spoken
+SLACK_TOKENS = 5  # short utterances may be faster
 
 
 @dataclass(frozen=True)
 class Conventions:
-    """How texts become tokens."""
+    """How texts are converted to tokens."""
 
     script: ScriptConversion = "t2s"
     tokens: TokenMode = "default"
@@ -51,13 +51,13 @@ class ScoredUtterance:
     repetitions: int
     is_missing: bool
     is_empty: bool
-    """The hypothesis has no token, the reference has."""
+    """The hypothesis has no token, although the reference has."""
     is_too_long: bool | None
-    """The hypothesis has more tokens than could be spoken in the time; None where that is not known."""
+    """The hypothesis has more tokens than can be spoken in the time. None if the time is unknown."""
 
 
 def scored(pairs: Iterable[UtterancePair], conventions: Conventions) -> Iterator[ScoredUtterance]:
-    """Score each pair; a missing hypothesis counts as one without words."""
+    """Score each pair. A missing hypothesis counts as empty."""
     for pair in pairs:
         yield score_pair(pair, conventions)
 
@@ -102,14 +102,14 @@ class SetScore:
     empty: int
     too_long: int
     timed: int
-    """How many references have a known duration: what `too_long` is counted among."""
+    """The number of references with a known duration, among which `too_long` is counted."""
     missing: tuple[str, ...]
     empty_references: int
 
 
 @dataclass
 class ScoreTally:
-    """Sums up utterances as they come."""
+    """Adds up utterances one by one."""
 
     draws: Draws = USUAL
     n_utterances: int = 0
@@ -139,7 +139,7 @@ class ScoreTally:
             self.missing.append(utterance.id)
 
     def score(self) -> SetScore:
-        assert sum(self.parts[part].n for part in PARTS) == self.rates["mer"].n, "parts have got lost"
+        assert sum(self.parts[part].n for part in PARTS) == self.rates["mer"].n, "the parts do not add up"
         return SetScore(
             self.n_utterances,
             self.rates,

@@ -11,13 +11,13 @@ import rapidfuzz
 
 from k2d.text.normalise import Normaliser
 
-VERSION = 1  # of this room's counting; raised when the same texts would give another figure
+VERSION = 1  # of the counting in this room; raise it if the same texts would give other figures
 
 _DIGITS = 12
 
 
 def signature(normaliser: Normaliser, tokens: str, references: str, hypotheses: str = "") -> str:
-    """All that decides a score besides the recogniser's output: conventions, test set, and how it was decoded."""
+    """Everything that determines a score besides the recogniser's output: conventions, test set, decoding."""
     fields = [
         f"k2d-score:{VERSION}",
         f"norm:{normaliser.signature}",
@@ -30,7 +30,7 @@ def signature(normaliser: Normaliser, tokens: str, references: str, hypotheses: 
 
 
 def texts_digest(texts: Iterable[tuple[str, str]]) -> str:
-    """A fingerprint of references: their ids and their words, in order of id."""
+    """A fingerprint of references: their ids and texts, in order of id."""
     digest = hashlib.sha256()
     for key, text in sorted(texts):
         digest.update(f"{key} {text}\n".encode())

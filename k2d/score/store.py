@@ -1,4 +1,4 @@
-"""A score on disk: score.json, and what it was counted from, utterance by utterance."""
+"""A score on disk: score.json, and the counts of every utterance behind it."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from k2d.score.stored_row import Score, score_of
 from k2d.score.timing import RealTimeFactor
 
 SCORE = "score.json"
-CTC_ROW = "_ctc"  # behind a model's name: the same model, decoded by CTC alone
+CTC_ROW = "_ctc"  # appended to a model's name: the same model, decoded by CTC alone
 UTTERANCES = "per_utt.jsonl"
 REF, HYP, ALIGNMENT = "ref.trn", "hyp.trn", "align.txt"
 
 
 @dataclass(frozen=True, slots=True)
 class Heading:
-    """Whose score it is, on what, and how it came about."""
+    """The system and set of a score, and how it was made."""
 
     model: str
     set: str
@@ -75,7 +75,7 @@ def write_record(folder: Path, record: Record) -> None:
 
 @contextmanager
 def written(folder: Path, utterances: Iterable[ScoredUtterance]) -> Iterator[Iterator[ScoredUtterance]]:
-    """The same utterances, written down as they pass: per_utt.jsonl, ref.trn, hyp.trn and align.txt."""
+    """The same utterances. They are written as they pass: per_utt.jsonl, ref.trn, hyp.trn and align.txt."""
     with ExitStack() as stack:
         per_utt, ref, hyp, alignment = (
             stack.enter_context(writing(folder / name)) for name in (UTTERANCES, REF, HYP, ALIGNMENT)
@@ -93,7 +93,7 @@ def written(folder: Path, utterances: Iterable[ScoredUtterance]) -> Iterator[Ite
 
 
 def utterance_row(row: ScoredUtterance) -> dict[str, Any]:
-    """A line of per_utt.jsonl: `group` is what the bootstrap draws it with, `part` what is spoken in it."""
+    """A line of per_utt.jsonl. `group` is the bootstrap's group, `part` the languages of the reference."""
     counts = asdict(row.rates["mer"])
     marks = {"missing": row.is_missing, "empty": row.is_empty, "too_long": row.is_too_long}
     said = {name: True for name, is_so in marks.items() if is_so}
@@ -102,7 +102,7 @@ def utterance_row(row: ScoredUtterance) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class StoredScore:
-    """A folder with a score, read back."""
+    """A folder with a score, loaded."""
 
     folder: Path
     score: Score
@@ -116,11 +116,11 @@ class StoredScore:
         return self.score.rates[name] if name in MEASURES else self.score.parts[name]
 
     def lacking(self) -> list[str]:
-        """The files beside score.json that are needed to test it against another score, and are gone."""
+        """The missing files beside score.json that are needed for a test against another score."""
         return [shown(self.folder / name) for name in (UTTERANCES, REF, HYP) if not (self.folder / name).is_file()]
 
     def groups(self) -> dict[str, ErrorRate]:
-        """The counts of every group that the bootstrap draws."""
+        """The counts of every group of the bootstrap."""
         sums: dict[str, ErrorRate] = {}
         path = self.folder / UTTERANCES
         with path.open(encoding="utf-8") as file:
@@ -145,7 +145,7 @@ def _group_and_counts(line: str, where: str) -> tuple[str, ErrorRate]:
 
 
 def read_score(folder: Path) -> StoredScore:
-    """A stored score; K2DError if it cannot be understood."""
+    """A stored score. K2DError if it cannot be parsed."""
     path = folder / SCORE
     try:
         stored = StoredScore(folder, score_of(json.loads(path.read_text(encoding="utf-8"))))

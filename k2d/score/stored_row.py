@@ -1,4 +1,4 @@
-"""The content of a score.json, read back. The report and `compare` both read it here."""
+"""The content of a score.json as a row. The report and `compare` both load it here."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Raw = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class StoredInterval:
-    """Confidence of a MER, in percent; `over` names what was resampled."""
+    """The confidence interval of a MER, in percent. `over` names the kind of groups that were resampled."""
 
     level: float
     low: float
@@ -25,16 +25,16 @@ class StoredInterval:
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """One system on one set: a score.json."""
+    """One system on one set: the content of a score.json."""
 
     model: str
     set: str
     role: str
-    """Empty for files that were scored outside of an experiment."""
+    """Empty for files that were scored outside an experiment."""
     signature: str
     n_utterances: int
     rates: Mapping[str, ErrorRate]
-    """By the names in MEASURES."""
+    """The rates by the names in MEASURES."""
     parts: Mapping[str, ErrorRate]
     interval: StoredInterval | None
     repetitions: int
@@ -42,7 +42,7 @@ class Score:
     too_long: int
     missing: tuple[str, ...]
     rtf: RealTimeFactor | None
-    """Of the hypotheses, where a timing lay beside them."""
+    """The speed of decoding, if a timing was beside the hypotheses."""
 
     @property
     def mer(self) -> ErrorRate:
@@ -50,7 +50,7 @@ class Score:
 
 
 def score_of(raw: Raw) -> Score:
-    """A stored score.json as a row; ValueError, KeyError or TypeError if it is none."""
+    """A stored score.json as a row. ValueError, KeyError or TypeError if it is invalid."""
     return Score(
         model=_text(raw, "model"),
         set=_text(raw, "set"),
@@ -82,7 +82,7 @@ def _rate(raw: Raw) -> ErrorRate:
 
 
 def _interval(raw: Raw | None) -> StoredInterval | None:
-    """Without reference tokens there is no interval, and its borders are null."""
+    """The interval. Without reference tokens there is none, and its limits are null."""
     if raw is None or raw["low"] is None or raw["high"] is None:
         return None
     return StoredInterval(float(raw["level"]), float(raw["low"]), float(raw["high"]), str(raw["over"]))

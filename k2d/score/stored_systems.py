@@ -1,4 +1,4 @@
-"""The scored systems below some folders, read back."""
+"""Load the scored systems below given folders."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from k2d.score.timing_files import read_speeds
 
 @dataclass(frozen=True)
 class System:
-    """A model's scores by set."""
+    """A system's scores by set."""
 
     name: str
     scores: Mapping[str, StoredScore]
     folder: Path
     speeds: Mapping[str, RealTimeFactor]
-    """By set: timed in turn with the other systems of the folder, or where a timing lay beside the hypotheses."""
+    """By set: timed in turn with the other systems of the folder, or from a timing beside the hypotheses."""
 
 
 def systems_in(folders: Sequence[Path]) -> list[System]:
@@ -41,12 +41,12 @@ def systems_in(folders: Sequence[Path]) -> list[System]:
             homes[system] = folder
             if (speed := timed.get(name, {}).get(model) or stored.score.rtf) is not None:
                 speeds.setdefault(system, {})[name] = speed
-    ordered = sorted(found.items(), key=lambda item: item[0].split("/")[-1] != TEACHER)  # stable otherwise
+    ordered = sorted(found.items(), key=lambda item: item[0].split("/")[-1] != TEACHER)  # a stable sort
     return [System(name, scores, homes[name], speeds.get(name, {})) for name, scores in ordered]
 
 
 def _speeds_below(folder: Path) -> dict[str, dict[str, RealTimeFactor]]:
-    """By set and model: one recording at a time."""
+    """The speeds by set and model, for one recording at a time."""
     paths = [path for path in sorted(folder.glob(f"{SPEEDS}/*/*/{SPEED}")) if not _is_hidden(path.relative_to(folder))]
     return {path.parent.relative_to(folder / SPEEDS).as_posix(): read_speeds(path)[SINGLE] for path in paths}
 

@@ -1,4 +1,4 @@
-"""References and hypotheses from Kaldi `text` files, read strictly, with the values of the tables beside them."""
+"""Read references and hypotheses strictly from Kaldi `text` files, with the values of the tables beside them."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from k2d.data.kaldi.tables import open_table
 from k2d.data.kaldi.validation import N_LISTED, listed, with_line_numbers
 from k2d.score.pairing import Spoken, Texts
 
-TABLES_BESIDE = ("segments", "utt2spk", "utt2dur", "reco2dur")  # of a data directory: what is known of its text
+TABLES_BESIDE = ("segments", "utt2spk", "utt2dur", "reco2dur")  # tables of a data directory with facts about its text
 
 
 def read_texts(path: Path) -> Texts:
-    """A `text` file; K2DError with every fault in it. What can be read as if it were right is counted."""
+    """A `text` file. K2DError with all of its faults. Lines that can be normalised are counted."""
     return _read(path, "text")
 
 
@@ -42,9 +42,9 @@ def _normalised(report: FaultReport) -> list[str]:
 
 
 def read_references(texts: Texts) -> list[Spoken]:
-    """The references, with recording, speaker and times where a data directory's tables lie beside the text.
+    """The references, with recording, speaker and times if a data directory's tables are beside the text.
 
-    The audio is not looked at: a directory whose `wav.scp` is of another machine can be scored.
+    The audio is not read, so a directory whose `wav.scp` belongs to another machine can be scored.
     """
     beside = [texts.path.with_name(name) for name in TABLES_BESIDE if texts.path.name == "text"]
     tables = {path.name: _read(path, path.name).rows for path in beside if path.exists()}

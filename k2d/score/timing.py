@@ -1,4 +1,4 @@
-"""How fast a system is: the real-time factor of its runs, and how many times faster it is than another."""
+"""The speed of a system: the real-time factor of its runs, and its speed relative to another system."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SINGLE, BATCHED = "single", "batched"
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """What decoding a set took, run by run, and under which conditions: a timing.json."""
+    """The time that decoding a set took, run by run, with its conditions: the content of a timing.json."""
 
     audio_s: float
     runs_s: tuple[float, ...]
@@ -34,7 +34,7 @@ class Timing:
 
 @dataclass(frozen=True, slots=True)
 class RealTimeFactor:
-    """Seconds of work per second of audio over several runs, and their conditions."""
+    """Seconds of work per second of audio over several runs, with their conditions."""
 
     mean: float
     min: float
@@ -47,11 +47,11 @@ class RealTimeFactor:
 
 
 Speeds = dict[str, dict[str, RealTimeFactor]]
-"""By way (one recording at a time, batched) and model, all timed in turn."""
+"""By way of decoding (one recording at a time, batched) and model. All are timed in turn."""
 
 
 def timing_of(raw: Mapping[str, Any]) -> Timing:
-    """The content of a timing.json; ValueError, KeyError or TypeError if it is none."""
+    """The content of a timing.json. ValueError, KeyError or TypeError if it is invalid."""
     return Timing(**{**raw, "audio_s": float(raw["audio_s"]), "runs_s": tuple(map(float, raw["runs_s"]))})
 
 
@@ -71,14 +71,14 @@ def real_time_factor(timing: Timing) -> RealTimeFactor:
 
 
 def speed_up(baseline: RealTimeFactor, other: RealTimeFactor) -> float | None:
-    """How many times faster the other is; None where they ran under different conditions."""
+    """The speed of the other relative to the baseline. None if they ran under different conditions."""
     mine, theirs = (asdict(f) for f in (baseline, other))
     same = all(mine[name] == theirs[name] for name in ("batch_size", "threads", "dtype", "device"))
     return baseline.mean / other.mean if same else None
 
 
 def summed(timings: Iterable[Timing]) -> Timing | None:
-    """The cost of several sets together, by their mean runs; None without any, or with different conditions."""
+    """The cost of several sets together, by the mean of their runs. None if there is none, or if conditions differ."""
     found = list(timings)
     if len({timing.conditions for timing in found}) != 1:
         return None

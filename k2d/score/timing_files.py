@@ -1,4 +1,4 @@
-"""timing.json and speed.json, read back."""
+"""Read timing.json and speed.json."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ Found = TypeVar("Found", Timing, Speeds)
 
 
 def read_timing(path: Path) -> Timing:
-    """A timing.json; K2DError if it is not one."""
+    """A timing.json. K2DError if it is invalid."""
     return _read(path, timing_of, _FORM)
 
 
 def read_speeds(path: Path) -> Speeds:
-    """A speed.json; K2DError if it is not one."""
+    """A speed.json. K2DError if it is invalid."""
     return _read(path, speeds_of, f'{{"{SINGLE}": {{"teacher": {_FORM}, …}}, "{BATCHED}": …}}')
 
 

@@ -1,6 +1,6 @@
-"""The validator study: of the labels that are truly bad, how many would a second opinion have sorted out.
+"""The validator study: how many of the truly bad labels a second opinion detects.
 
-Needs the truth about recordings that are otherwise without transcripts, so it is a study, not a part of selecting.
+It needs the true text of recordings that otherwise have no transcripts, so it is a study, not a part of selection.
 """
 
 from __future__ import annotations
@@ -22,28 +22,28 @@ from k2d.text.tokenise import mixed_tokens
 
 ALPHAS = tuple(tenth / 10 for tenth in range(1, 10))
 FINE_ALPHAS = tuple(hundredth / 100 for hundredth in range(10, 91))
-"""For the highest recall while over half is kept: by tenths it hangs on which side of the half one of them falls."""
+"""Thresholds in steps of 0.01. With steps of 0.1, the highest recall depends on which step still keeps half."""
 
 
 @dataclass(frozen=True, slots=True)
 class JudgedChunk:
-    """A chunk, and the errors that its label truly has."""
+    """A chunk, and the true errors in its label."""
 
     row: ChunkRow
     errors: ErrorRate
 
     def is_dropped(self, metric: str, alpha: float) -> bool:
-        """As selection decides: an empty label is always dropped."""
+        """Whether selection drops it. An empty label is always dropped."""
         return self.row.distances.n_a == 0 or self.row.distances[metric] > alpha
 
     def is_bad(self, bad_label_mer: float) -> bool:
-        """Whether the true MER is above the limit; a label without any true words always is."""
-        # Multiplied and not divided: an empty reference has no rate, and its insertions are bad all the same.
+        """Whether the true MER is above the limit. A label for a chunk without true words is always bad."""
+        # A product, not a quotient: an empty reference has no rate, but insertions are bad there, too.
         return self.errors.errors > bad_label_mer * self.errors.n
 
 
 class _Said(NamedTuple):
-    """An utterance of the truth; they sort by their middle."""
+    """An utterance of the true text. Utterances are sorted by their midpoints."""
 
     middle_s: float
     text: str
@@ -52,10 +52,10 @@ class _Said(NamedTuple):
 
 
 def truth_of(chunks: Iterable[tuple[str, Source]], truth: Iterable[Utterance]) -> Iterator[tuple[str, str]]:
-    """Each chunk with what was truly said in it: the utterances whose midpoint lies within the chunk, in order.
+    """Each chunk with its true text: the utterances whose midpoints lie within the chunk, in order.
 
-    An utterance that a chunk's border cuts belongs to the chunk that has the larger part of it. What was cut out of a
-    chunk is not in it: of an utterance's part between the chunk's start and end, at least half must be left.
+    An utterance across a chunk's border belongs to the chunk with the larger part of it. Pieces that were cut out of a
+    chunk do not belong to it: at least half of the utterance's part within the chunk must be left.
     """
     said: dict[str, list[_Said]] = {}
     for row in truth:
@@ -64,19 +64,19 @@ def truth_of(chunks: Iterable[tuple[str, Source]], truth: Iterable[Utterance]) -
         rows.sort()
     for chunk_id, source in chunks:
         rows = said.get(source.recording_id, [])
-        # Sorted by their middles, the utterances of a chunk are neighbours: a lecture has thousands of both.
+        # Sorted by their midpoints, the utterances of a chunk are neighbours. A lecture has thousands of both.
         first, last = (bisect_left(rows, (time_s,)) for time_s in (source.start_s, source.end_s))
         yield chunk_id, " ".join(row.text for row in rows[first:last] if _is_left(row, source))
 
 
 def _said(row: Utterance) -> _Said:
     if row.start_s is None or row.end_s is None:
-        raise K2DError(f"{row.id!r} has no times: the truth about recordings needs `segments`")
+        raise K2DError(f"{row.id!r} has no times: the true text of recordings needs `segments`")
     return _Said((row.start_s + row.end_s) / 2, row.text or "", row.start_s, row.end_s)
 
 
 def _is_left(row: _Said, source: Source) -> bool:
-    """Whether at least half of what lies between the chunk's start and end was not cut out."""
+    """Whether at least half of the part between the chunk's start and end was not cut out."""
     if len(source.ranges) == 1:
         return True
     within_s = min(row.end_s, source.end_s) - max(row.start_s, source.start_s)
@@ -91,7 +91,7 @@ def true_errors(truth: str, label: str, conventions: Conventions) -> ErrorRate:
 
 
 def study(chunks: Sequence[JudgedChunk], bad_label_mer: float) -> dict[str, Any]:
-    """Recall of bad labels and share of the audio kept, per metric and alpha."""
+    """The recall of bad labels and the share of the audio kept, for each metric and alpha."""
     bad = [chunk for chunk in chunks if chunk.is_bad(bad_label_mer)]
     return {
         "bad_label_mer": bad_label_mer,
@@ -104,8 +104,8 @@ def study(chunks: Sequence[JudgedChunk], bad_label_mer: float) -> dict[str, Any]
 def _curve(chunks: Sequence[JudgedChunk], bad: Sequence[JudgedChunk], metric: str) -> dict[str, Any]:
     recalls = [_recall(bad, metric, alpha) for alpha in ALPHAS]
     found = [recall for recall in recalls if recall is not None]
-    # The paper does not say on which grid its maximum was taken, so the lowest threshold by hundredths is: between
-    # tenths, a few per cent of the audio decide which of them still keeps half.
+    # The paper does not give the grid for its maximum, so the lowest threshold in steps of 0.01 is used. With steps of
+    # 0.1, a few per cent of the audio decide which step still keeps half.
     of_half = [alpha for alpha in FINE_ALPHAS if (_kept_share(chunks, metric, alpha) or 0.0) > 0.5]
     return {
         "alphas": list(ALPHAS),

@@ -1,1 +1,1 @@
-"""Which chunks are worth learning from: pure functions on two opinions of what was said."""
+"""Choose the chunks that students learn from: pure functions on two opinions about what was spoken."""

@@ -1,4 +1,4 @@
-"""The chunks of one split as stage 8 reads them: with their opinions, their labels, their courses; always by id."""
+"""Read the chunks of one split for stage 8, with their opinions, labels and courses. Always joined by id."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from k2d.select.distance_workers import TextPair
 from k2d.select.labels import Label
 
 COURSES = "reco2course"
-NO_COURSE = "(none)"  # if a directory has courses, but none of this recording
-LOGPROBS = "utt2logprob"  # mean log-probability of a label's tokens, where the teacher gave it
+NO_COURSE = "(none)"  # for a recording without a course in a directory that has courses
+LOGPROBS = "utt2logprob"  # mean log-probability of a label's tokens, if the teacher gave it
 
 _SHOWN = 5  # ids in a message
 
@@ -31,7 +31,7 @@ LabelledChunk = tuple[str, str, float, str]  # id within the split, recording, s
 
 
 class Chunks:
-    """A data directory of chunks, open for reading; mended copies and lists of ids go to `scratch`."""
+    """A data directory of chunks, open for reading. Normalised copies and lists of ids are written to `scratch`."""
 
     def __init__(self, split: str, folder: Path, scratch: Path) -> None:
         scratch.mkdir()
@@ -39,7 +39,7 @@ class Chunks:
         self.kept_ids = scratch / "kept_ids"
         self._tables: Tables = open_valid(folder, scratch)
         if "text" not in self._tables:
-            raise K2DError(f"{shown(folder)}: text is missing, which holds the teacher's labels")
+            raise K2DError(f"{shown(folder)}: text is missing, which has the teacher's labels")
 
     @cached_property
     def n_chunks(self) -> int:
@@ -50,7 +50,7 @@ class Chunks:
         return self._tables["text"]
 
     def pairs(self, opinion: Path | None) -> Iterator[TextPair]:
-        """Each chunk with an auxiliary's opinion, which is empty where there is no auxiliary."""
+        """Each chunk with an auxiliary's opinion, which is empty if there is no auxiliary."""
         others: Iterator[str] = repeat("")
         if opinion is not None:
             table = self._open_opinion(opinion)
@@ -59,7 +59,7 @@ class Chunks:
             yield TextPair(f"{self.split}/{key}", recording, duration_s, text, other)
 
     def labels(self, normalise: Callable[[str], str]) -> Iterator[Label]:
-        """Each chunk's label with what else is known of it."""
+        """The label of each chunk, with further facts about it."""
         identical = self._identical(normalise)
         logprobs = self._logprobs()
         for (key, _, duration_s, text), (_, counts), logprob in zip(self._chunks(), identical, logprobs, strict=False):
@@ -68,9 +68,9 @@ class Chunks:
             yield Label(f"{self.split}/{key}", normalise(text), duration_s, n_identical, n_in_recording, mean_logprob)
 
     def courses(self) -> Callable[[str, str], str | None]:
-        """The course of a chunk of a recording; None if the directory has no courses.
+        """The course of a chunk of a recording. None if the directory has no courses.
 
-        Chunks with audio of their own are the recordings of their directory.
+        The recordings of the directory are the chunks themselves, if these have audio of their own.
         """
         path = self.folder / COURSES
         if not path.exists():
@@ -81,7 +81,7 @@ class Chunks:
         return lambda chunk, _recording: courses.get(chunk, NO_COURSE)
 
     def write_kept(self, destination: Path) -> None:
-        """Write the data directory of the chunks in `kept_ids`; a split of which nothing is kept gets none."""
+        """Write the data directory of the chunks in `kept_ids`. If nothing of a split is kept, nothing is written."""
         destination.parent.mkdir(parents=True, exist_ok=True)
         if self.kept_ids.stat().st_size:
             destination.mkdir()
@@ -100,7 +100,7 @@ class Chunks:
             yield source.recording_id, duration_s
 
     def _open_opinion(self, path: Path) -> Table:
-        """The auxiliary's text, which must be of these very chunks."""
+        """The auxiliary's text, which must have the ids of these chunks."""
         scratch = self.scratch / "opinion"
         scratch.mkdir(exist_ok=True)
         report = FaultReport()
@@ -117,7 +117,7 @@ class Chunks:
         return table
 
     def _identical(self, normalise: Callable[[str], str]) -> Iterator[Row]:
-        """How many chunks of its recording have the label of each chunk, and how many chunks there are, by id."""
+        """For each chunk by id: how many chunks of its recording have its label, and how many chunks there are."""
         lines = (f"{recording}\t{normalise(text).strip()}\t{key}" for key, recording, _, text in self._chunks())
         counted = (line for group in _by_recording(sort_lines(lines, self.scratch)) for line in _counts(group))
         return map(split_row, sort_lines(counted, self.scratch))

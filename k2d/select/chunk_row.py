@@ -1,4 +1,6 @@
-"""What is known of a chunk when it is judged, and the judgement: a line of distances.tsv, and one of decisions.tsv."""
+"""The facts about a chunk on which selection decides, a line of distances.tsv, and the decision, one of
+decisions.tsv.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,7 @@ from k2d.select.metrics import DECIMALS, METRICS
 
 @dataclass(frozen=True, slots=True)
 class PairDistances:
-    """How far two opinions on a chunk lie apart; `a` is the teacher, `b` the auxiliary.
+    """The distances between two opinions on a chunk. `a` is the teacher, `b` the auxiliary.
 
     >>> PairDistances(False, True, 3, 2, {"mer": 0.5, "per": 0.3333, "composite": 0.0})["per"]
     0.3333
@@ -21,7 +23,7 @@ class PairDistances:
     loops_b: bool
     n_a: int
     n_b: int
-    """Mixed tokens of each side."""
+    """The number of mixed tokens on each side."""
     by_metric: Mapping[str, float]
 
     def __getitem__(self, metric: str) -> float:
@@ -46,7 +48,7 @@ class ChunkRow(NamedTuple):
 
 
 class Decision(NamedTuple):
-    """A line of decisions.tsv; `reason` is empty for a chunk that is kept."""
+    """A line of decisions.tsv. `reason` is empty for a kept chunk."""
 
     id: str
     reason: str
@@ -58,7 +60,7 @@ DECISION_COLUMNS = ("id", "decision", "reason", "distance")
 
 
 def distance_columns() -> tuple[str, ...]:
-    """The columns of distances.tsv: what the chunk is, then a distance by each metric."""
+    """The columns of distances.tsv: facts about the chunk, then its distance by each metric."""
     return (*_CHUNK_COLUMNS, *METRICS)
 
 

@@ -106,7 +106,7 @@ def _fields(distances: PairDistances) -> Iterator[str]:
 
 
 def open_text(path: Path, scratch: Path) -> Table:
-    """A `text` file whose every line is good; K2DError lists all bad lines."""
+    """A `text` file without bad lines. K2DError lists all bad lines."""
     if not path.exists():
         raise K2DError(f"{path}: no such file")
     scratch.mkdir()
@@ -118,7 +118,7 @@ def open_text(path: Path, scratch: Path) -> Table:
 
 
 def demand_same_ids(a: Table, b: Table) -> None:
-    """K2DError with counts and the first ids if only one of the files has them."""
+    """Raise K2DError with counts and the first ids if ids are in only one of the files."""
     lines = []
     for here, there, is_here in ((a, b, True), (b, a, False)):
         alone = (key for key, in_a in differences(a.ids(), b.ids()) if in_a is is_here)
@@ -127,6 +127,4 @@ def demand_same_ids(a: Table, b: Table) -> None:
             more = ", …" if n_alone > len(first) else ""
             lines.append(f"{n_alone:,} ids are in {here.source} but not in {there.source}: {', '.join(first)}{more}")
     if lines:
-        raise K2DError(
-            "\n".join([*lines, "both files must have the same ids; make the missing ones, or take a subset"])
-        )
+        raise K2DError("\n".join([*lines, "both files must have the same ids; add the missing ones, or use a subset"]))

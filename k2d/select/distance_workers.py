@@ -1,4 +1,4 @@
-"""Distances of any number of pairs, in worker processes and bounded memory."""
+"""Compute the distances of any number of pairs in worker processes and bounded memory."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from k2d.select.distances import Comparer
 from k2d.select.metrics import Measuring
 
 BLOCK_PAIRS = 2000
-BLOCK_CHARACTERS = 2_000_000  # a few megabytes go to a worker at once, however long the texts are
+BLOCK_CHARACTERS = 2_000_000  # the size of a block for a worker, a few megabytes, however long the texts are
 
 
 class TextPair(NamedTuple):
-    """A chunk with two opinions on it, as they were written."""
+    """A chunk with two opinions on it, before normalisation."""
 
     id: str
     recording: str
@@ -32,7 +32,7 @@ class TextPair(NamedTuple):
 
 
 class Keeping(NamedTuple):
-    """Folders for what would be a pity to do again: guessed pronunciations, and blocks of an interrupted run."""
+    """Folders with expensive results: guessed pronunciations, and blocks of an interrupted run."""
 
     guesses: Path | None = None
     blocks: Path | None = None
@@ -42,7 +42,7 @@ NOTHING_KEPT = Keeping()
 
 
 class Block(NamedTuple):
-    """What a worker measures at once."""
+    """The pairs that a worker measures at once."""
 
     measuring: Measuring
     keeping: Keeping
@@ -52,7 +52,7 @@ class Block(NamedTuple):
 def measured_lines(
     pairs: Iterable[TextPair], measuring: Measuring, *, nj: int, total: int, keeping: Keeping = NOTHING_KEPT
 ) -> Iterator[str]:
-    """A line of distances.tsv for each pair, block by block in the order in which they are done."""
+    """A line of distances.tsv for each pair, block by block in the order in which blocks are finished."""
     done = run_each(measure, (Block(measuring, keeping, block) for block in blocks(pairs)), nj=nj)
     with Progress("distances", total, "chunks") as progress:
         for outcome in done:
@@ -61,7 +61,7 @@ def measured_lines(
 
 
 def blocks(pairs: Iterable[TextPair]) -> Iterator[list[TextPair]]:
-    """The pairs in blocks of bounded size, of at least one pair each."""
+    """The pairs in blocks of bounded size. A block has at least one pair."""
     block: list[TextPair] = []
     n_characters = 0
     for pair in pairs:
@@ -75,7 +75,7 @@ def blocks(pairs: Iterable[TextPair]) -> Iterator[list[TextPair]]:
 
 
 def measure(block: Block) -> list[str]:
-    """The lines of a block: as an interrupted run has left them, or measured now. Runs in a worker."""
+    """The lines of a block, from an interrupted run or measured now. Runs in a worker."""
     comparer = _comparer(block.measuring, block.keeping.guesses)
     left = block.keeping.blocks / f"{_digest(block, comparer)}.tsv" if block.keeping.blocks else None
     if left is not None and left.exists():
@@ -90,14 +90,14 @@ def measure(block: Block) -> list[str]:
 
 
 def _digest(block: Block, comparer: Comparer) -> str:
-    """Of all that decides the lines of a block."""
+    """A digest of everything that determines the lines of a block."""
     content = json.dumps([comparer.signature, block.pairs], ensure_ascii=False)
     return hashlib.sha256(content.encode()).hexdigest()
 
 
 @lru_cache(maxsize=1)
 def _comparer(measuring: Measuring, guesses: Path | None) -> Comparer:
-    """One for all blocks of a worker, so that it learns each word once."""
+    """A comparer for all blocks of a worker, so that it looks up each word only once."""
     return Comparer(measuring, guesses)
 
 

@@ -1,7 +1,7 @@
-"""How far two texts of one chunk lie apart, by every metric.
+"""The distances between two texts of one chunk, by every metric.
 
-Each text is normalised, cut into tokens and turned into phonemes once. Each phoneme is a character of its own, so that
-the edit distance runs on strings. Tokens are compared by their hashes, which Python keeps after the phoneme look-up.
+Each text is normalised, split into tokens and converted to phonemes once. Each phoneme is one character, so that the
+edit distance runs on strings. Tokens are compared by their hashes, which Python keeps after the phoneme look-up.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from k2d.text.timestamps import strip_timestamps
 from k2d.text.tokenise import token_texts
 
 VERSION = 2
-"""Raised when the same texts would give other distances."""
+"""Raise it if the same texts would give other distances."""
 WHAT_IS_NEW = "timestamps at the ends of a text leave no space for the n-gram test to count"
-"""In this version, for those who have distances of the one before."""
+"""The change in this version, for users with distances of the one before."""
 
 
 class Comparer:
-    """Measures pairs of texts. Keeps what it has learnt of words, so make one for many pairs."""
+    """Measures pairs of texts. It caches words, so use one for many pairs."""
 
     def __init__(self, measuring: Measuring, cache: Path | None = None) -> None:
         self.measuring = measuring
@@ -36,7 +36,7 @@ class Comparer:
 
     @property
     def signature(self) -> str:
-        """Everything that decides the distances, with its version, in a line."""
+        """Everything that determines the distances, including the version, in a line."""
         m = self.measuring
         return "|".join(
             [
@@ -51,9 +51,9 @@ class Comparer:
         )
 
     def compare(self, teacher: str, auxiliary: str) -> PairDistances:
-        """The distances of two texts as they were written, with their timestamps."""
+        """The distances of two texts, which are given with their timestamps."""
         a = self._opinion(teacher)
-        # Equal texts are common where models agree, and normalising and phonemes cost far more than the comparison.
+        # Equal texts are common if models agree. Normalisation and phonemes cost far more than the comparison.
         b = a if auxiliary == teacher else self._opinion(auxiliary)
         return PairDistances(a.loops, b.loops, len(a.tokens), len(b.tokens), measure(a, b, self.measuring))
 

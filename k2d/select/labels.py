@@ -1,7 +1,7 @@
-"""Further rules on the label alone, to be stacked on any rule: `also` names them. A rule is one function and one name.
+"""Further rules that look at the label alone and can be added to any rule: `also` names them. A rule is one function.
 
-All are safe for Han text, which has no spaces and no case. Their parameters are the constants here: whoever changes
-one raises VERSION, which is part of the record of what was selected with them.
+All of them work for Han text, which has no spaces and no case. Their parameters are the constants here. If you change
+one, raise VERSION, which is part of the record of a selection.
 """
 
 from __future__ import annotations
@@ -20,40 +20,40 @@ MAX_CHARACTERS_PER_S = 25.0
 """Letters, digits and Han characters per second of audio. Fast English has about 20, fast Mandarin 8."""
 
 MAX_COMPRESSION_RATIO = 2.4
-"""UTF-8 bytes per zlib byte; Whisper's own threshold for a failed window."""
+"""UTF-8 bytes per zlib byte. This is Whisper's threshold for a failed window."""
 
 MIN_MEAN_LOGPROB = -1.0
-"""Natural logarithm, mean over the label's tokens; Whisper's own threshold."""
+"""Natural logarithm, mean over the label's tokens. This is Whisper's threshold."""
 
 MAX_SHARE_IDENTICAL = 0.1
-"""Of the chunks of a recording that have one label, once it comes MIN_IDENTICAL times."""
+"""The share of a recording's chunks with the same label, which counts from MIN_IDENTICAL chunks on."""
 MIN_IDENTICAL = 3
 
 MAX_SHARE_OTHER_SCRIPTS = 0.2
-"""Of the tokens that are neither Han, Latin nor digits, such as kana in a Mandarin-English lecture."""
+"""The share of tokens that are neither Han, Latin nor digits, such as kana in a Mandarin-English lecture."""
 
 SUBTITLE_CREDITS = (
     "字幕由", "字幕志愿者", "字幕制作", "中文字幕", "amaraorg", "请不吝点赞", "订阅转发打赏", "明镜与点点",
     "谢谢观看", "感谢观看", "下期再见", "thanksforwatching", "subtitlesby", "pleasesubscribe",
 )  # fmt: skip
-"""What recognisers that learnt from subtitles say into silence; compared without spaces, in simplified Han."""
+"""Texts that recognisers trained on subtitles write for silence. Compared without spaces, in simplified Han."""
 
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """What is known of a chunk's label. `text` is normalised."""
+    """The facts about a chunk's label. `text` is normalised."""
 
     id: str
     text: str
     duration_s: float
     n_identical: int = 1
-    """Chunks of the recording that have this very label, itself among them."""
+    """The number of the recording's chunks with this label, including this chunk."""
     n_in_recording: int = 1
     mean_logprob: float | None = None
 
 
 def characters_per_second(label: Label) -> bool:
-    """As many characters as a person can say in the time.
+    """Keep labels with no more characters than a person can say in the time.
 
     >>> characters_per_second(Label("c", "我们 用 gpu", 2.0)), characters_per_second(Label("c", "我", 30.0))
     (True, False)
@@ -63,13 +63,13 @@ def characters_per_second(label: Label) -> bool:
 
 
 def compression_ratio(label: Label) -> bool:
-    """A label that does not repeat itself so much that it compresses well."""
+    """Keep labels without so much repetition that they compress well."""
     encoded = label.text.encode("utf-8", "surrogatepass")
     return len(encoded) <= MAX_COMPRESSION_RATIO * len(zlib.compress(encoded))
 
 
 def mean_logprob(label: Label) -> bool:
-    """A label of which the teacher was sure."""
+    """Keep labels of which the teacher was confident."""
     if label.mean_logprob is None:
         message = f"{label.id}: the rule mean_logprob needs the teacher's mean log-probability, which is not known"
         raise K2DError(f"{message}; add a table utt2logprob to the chunks, or take the rule out of `also`")
@@ -77,7 +77,7 @@ def mean_logprob(label: Label) -> bool:
 
 
 def phrase_blacklist(label: Label) -> bool:
-    """No subtitle credits.
+    """Drop subtitle credits.
 
     >>> phrase_blacklist(Label("c", "字幕 由 amara org 社区 提供", 3.0))
     False
@@ -87,12 +87,12 @@ def phrase_blacklist(label: Label) -> bool:
 
 
 def identical_labels(label: Label) -> bool:
-    """Not the same label all over the recording."""
+    """Drop a label that is the same in many chunks of the recording."""
     return label.n_identical < MIN_IDENTICAL or label.n_identical <= MAX_SHARE_IDENTICAL * label.n_in_recording
 
 
 def language_gate(label: Label) -> bool:
-    """Mandarin and English, with little of any other script.
+    """Keep Mandarin and English with little text in other scripts.
 
     >>> language_gate(Label("c", "我们用 gpu", 2.0)), language_gate(Label("c", "ご視聴ありがとう", 2.0))
     (True, False)
@@ -102,7 +102,7 @@ def language_gate(label: Label) -> bool:
     return n_other <= MAX_SHARE_OTHER_SCRIPTS * len(tokens)
 
 
-LabelRule = Callable[[Label], bool]  # True: keep
+LabelRule = Callable[[Label], bool]  # True: keep the chunk
 
 LABEL_RULES: dict[str, LabelRule] = {
     rule.__name__: rule
@@ -118,7 +118,7 @@ LABEL_RULES: dict[str, LabelRule] = {
 
 
 def label_rules(names: Iterable[str]) -> dict[str, LabelRule]:
-    """The rules of these names, in their order; UsageError names one that does not exist."""
+    """The rules with these names, in order. UsageError names an unknown one."""
     rules = {}
     for name in names:
         if name not in LABEL_RULES:
@@ -128,5 +128,5 @@ def label_rules(names: Iterable[str]) -> dict[str, LabelRule]:
 
 
 def objection(label: Label, rules: dict[str, LabelRule]) -> str:
-    """The name of the first rule that does not keep the label; empty if all do."""
+    """The name of the first rule that does not keep the label. Empty if all keep it."""
     return next((name for name, keeps in rules.items() if not keeps(label)), "")

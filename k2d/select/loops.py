@@ -1,4 +1,4 @@
-"""Loops: a recogniser that says the same thing over and over. Counted by character n-grams, spaces included."""
+"""Find loops: a recogniser repeats the same text. They are found by character n-grams, including spaces."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ import numpy as np
 
 from k2d.config.schema import Select
 
-# Of the paper's evaluation, which counts repetitions in another way than its selection does.
+# From the paper's evaluation, which counts repetitions in another way than its selection.
 _REPETITION_LENGTH = 6
 _REPETITION_COUNT = 5
 _REPETITION_WINDOW = 100
 
-_WINDOW = 4  # UTF-16 units that a 64-bit number holds
-_MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)  # odd, so that no two windows collide by themselves
+_WINDOW = 4  # UTF-16 units in a 64-bit number
+_MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)  # odd, so that different windows get different numbers
 _UINT64 = np.dtype("<u8")
 
 
 def ngram_loops(text: str, n: int = Select.ngram, count: int = Select.ngram_count) -> bool:
-    """Whether one n-gram of characters occurs more than `count` times (overlapping ones too).
+    """Whether one n-gram of characters occurs more than `count` times, including overlaps.
 
     >>> ngram_loops("so good" * 6), ngram_loops("so good" * 5)
     (True, False)
@@ -29,9 +29,9 @@ def ngram_loops(text: str, n: int = Select.ngram, count: int = Select.ngram_coun
 
 
 def count_repetitions(text: str) -> int:
-    """How often a character 6-gram reaches 5 occurrences, as the paper's evaluation counts.
+    """How often a character 6-gram reaches 5 occurrences, counted as in the paper's evaluation.
 
-    Counting starts afresh after each find, and every 100 characters.
+    Counting starts again after each find, and every 100 characters.
 
     >>> count_repetitions("謝謝觀看" * 10), count_repetitions("謝謝觀看我們的影片")
     (2, 0)
@@ -54,10 +54,10 @@ def _ngrams(text: str, n: int) -> Counter[str]:
 
 
 def _may_loop(text: str, n: int, count: int) -> bool:
-    """False if no n-gram can occur so often: six times as fast as counting, and nearly always the answer.
+    """False if no n-gram can occur so often. This is six times as fast as counting, and nearly always the answer.
 
-    Each n-gram becomes a 64-bit hash of the windows that cover it; a hash that occurs more than `count` times
-    meets itself `count` places further on once all are sorted.
+    Each n-gram becomes a 64-bit hash of the windows that cover it. After sorting, a hash that occurs more than `count`
+    times is equal to the one `count` places later.
     """
     units = text.encode("utf-16-le", "surrogatepass")
     if n < _WINDOW or len(units) != 2 * len(text):  # too short for a window, or characters of two units

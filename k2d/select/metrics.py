@@ -1,7 +1,7 @@
-"""The metrics by which two opinions on a chunk lie apart. To add one: a function below, and its line in METRICS.
+"""The metrics for the distance between two opinions on a chunk. To add one: a function below, and its line in METRICS.
 
-Each has a column in distances.tsv, a rule of its name, a place in the sweep and in the report, and is tested by the
-validator study.
+Each metric has a column in distances.tsv, a rule with its name, a place in the sweep and in the report, and is part of
+the validator study.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from rapidfuzz.distance import Levenshtein
 
 from k2d.config.schema import Select
 
-DECIMALS = 4  # of a distance. Decisions are made on what is written, so that anyone can make them again
+DECIMALS = 4  # of a distance. Decisions are based on the written values, so that they can be reproduced
 
 
 @dataclass(frozen=True, slots=True)
 class Measuring:
-    """All that decides a distance: fields of the config's section `select`, with its defaults."""
+    """Everything that determines a distance: fields of the config's section `select`, with its defaults."""
 
     ngram: int = Select.ngram
     ngram_count: int = Select.ngram_count
@@ -32,7 +32,7 @@ class Measuring:
 
 
 class Opinion(NamedTuple):
-    """What one side wrote, ready to be compared; a character stands for each phoneme."""
+    """One side's text, ready for comparison. In `sounds`, each phoneme is one character."""
 
     loops: bool
     tokens: list[str]
@@ -49,7 +49,7 @@ class OpinionPair(NamedTuple):
 
 
 class Metric(NamedTuple):
-    """A metric by its title in tables, and how it is measured."""
+    """A metric: its title in tables, and the function that measures it."""
 
     title: str
     measure: Callable[[OpinionPair], float]
@@ -68,7 +68,7 @@ def per(pair: OpinionPair) -> float:
 def composite(pair: OpinionPair) -> float:
     """max(h(teacher), min(1 - h(auxiliary), PER)), where h is 1 for a text that loops (K2D, eq. 5).
 
-    A looping teacher is far away. A looping auxiliary is no witness, so it drops nothing. Otherwise PER decides.
+    A looping label has distance 1. A looping opinion is no evidence, so it drops nothing. Otherwise PER decides.
     """
     return max(float(pair.teacher.loops), min(1.0 - pair.auxiliary.loops, pair.measured["per"]))
 
@@ -78,7 +78,7 @@ METRICS: dict[str, Metric] = {
     "per": Metric("PER", per),
     "composite": Metric("composite", composite),
 }
-"""By name, in the order in which they are measured and written."""
+"""The metrics by name, in the order in which they are measured and written."""
 
 
 def measure(teacher: Opinion, auxiliary: Opinion, measuring: Measuring) -> dict[str, float]:
@@ -91,21 +91,21 @@ def measure(teacher: Opinion, auxiliary: Opinion, measuring: Measuring) -> dict[
 
 
 def error_rate(teacher: Sequence[str], auxiliary: Sequence[str], measuring: Measuring) -> float:
-    """Edit distance as a share of one side's length, in the decimals that are kept.
+    """The edit distance as a share of one side's length, rounded to the stored decimals.
 
     >>> error_rate("abcd", "abxyz", Measuring()), error_rate("abcd", "abxyz", Measuring(denominator="teacher"))
     (0.6, 0.75)
     >>> error_rate("", "", Measuring()), error_rate("ab", "", Measuring()), error_rate("", "ab", Measuring())
     (0.0, 1.0, 1.0)
     """
-    # Two empty sides agree. If only the auxiliary is empty, the division by its length has no answer, and the paper
-    # gives none: 1.0 drops the chunk, 0.0 keeps it, as the config chooses.
+    # Two empty sides agree. If only the auxiliary is empty, the division by its length is undefined, and the paper does
+    # not define it: 1.0 drops the chunk, 0.0 keeps it, as the config chooses.
     if teacher == auxiliary:
         return 0.0
     if not auxiliary:
         return measuring.empty_validator_distance
     if not teacher:
         return 1.0
-    # The paper writes MER(label, opinion) and not whose length divides. Its code divides by the validator's.
+    # The paper writes MER(label, opinion) without saying whose length divides. Its code divides by the validator's.
     lengths = {"validator": len(auxiliary), "teacher": len(teacher), "longer": max(len(teacher), len(auxiliary))}
     return round(Levenshtein.distance(teacher, auxiliary) / lengths[measuring.denominator], DECIMALS)

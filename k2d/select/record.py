@@ -1,4 +1,4 @@
-"""What a selection kept and dropped, and why: in chunks and hours, by reason and by course. Counts add up."""
+"""The record of a selection: kept and dropped chunks and hours, by reason and by course. Counts add up."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class RunningTotal:
 
 @dataclass
 class InAndKept:
-    """What there was, and what of it was kept."""
+    """The amount before selection, and the amount kept."""
 
     total: RunningTotal = field(default_factory=RunningTotal)
     kept: RunningTotal = field(default_factory=RunningTotal)
@@ -41,7 +41,7 @@ class InAndKept:
 
 @dataclass
 class SelectionTally:
-    """The sums of one method."""
+    """The sums for one method."""
 
     all: InAndKept = field(default_factory=InAndKept)
     dropped: dict[str, RunningTotal] = field(default_factory=lambda: defaultdict(RunningTotal))
@@ -49,7 +49,7 @@ class SelectionTally:
     loops: dict[str, int] = field(default_factory=lambda: dict.fromkeys(("teacher", "auxiliary", "both"), 0))
 
     def add(self, row: ChunkRow, reason: str, course: str | None) -> None:
-        """Count a chunk, which was dropped if there is a reason, and its course if that is known."""
+        """Count a chunk. It was dropped if there is a reason. Its course is counted if it is known."""
         for share in [self.all] if course is None else [self.all, self.by_course[course]]:
             share.total.add(row.duration_s)
             if not reason:
@@ -62,7 +62,7 @@ class SelectionTally:
         self.loops["both"] += loops_a and loops_b
 
     def n_dropped(self) -> dict[str, int]:
-        """Chunks by reason."""
+        """The number of dropped chunks by reason."""
         return {reason: amount.n_chunks for reason, amount in sorted(self.dropped.items())}
 
     def as_json(self) -> dict[str, Any]:

@@ -1,4 +1,5 @@
-"""The rules by which a chunk is kept. A rule is one function and its line in RULES; each metric is a rule, too.
+"""The rules that decide whether a chunk is kept. A rule is one function and its line in RULES; each metric is a rule,
+too.
 
 The name of a rule is also listed in the config's schema (`Method.rule` in k2d/config/schema.py).
 """
@@ -17,24 +18,24 @@ DISTANCE = "distance"
 
 
 class Judgement(NamedTuple):
-    """A chunk is kept if its distance is at most alpha; otherwise it is dropped for the reason."""
+    """A chunk is kept if its distance is at most alpha. Otherwise it is dropped for the reason."""
 
     distance: float
     reason: str
 
 
 def none(_: PairDistances) -> Judgement:
-    """Everything is kept."""
+    """Keep every chunk."""
     return Judgement(0.0, DISTANCE)
 
 
 def trivial(chunk: PairDistances) -> Judgement:
-    """What does not loop is kept, without a second opinion."""
+    """Keep every label that does not loop, without a second opinion."""
     return Judgement(float(chunk.loops_a), LOOP)
 
 
 def composite(chunk: PairDistances) -> Judgement:
-    """The metric `composite`, with the reason why the teacher's label is far away: it loops, or it differs."""
+    """The metric `composite`, with the reason for a large distance: the label loops, or it differs."""
     return Judgement(chunk["composite"], LOOP if chunk.loops_a else DISTANCE)
 
 
@@ -42,7 +43,7 @@ Rule = Callable[[PairDistances], Judgement]
 
 
 def by_metric(name: str) -> Rule:
-    """The rule that keeps what is near by a metric."""
+    """The rule that keeps chunks with a small distance by a metric."""
     return lambda chunk: Judgement(chunk[name], DISTANCE)
 
 
@@ -55,7 +56,7 @@ RULES: dict[str, Rule] = {
 
 
 def judge(chunk: PairDistances, rule: Rule, alpha: float) -> Judgement:
-    """What a rule says of a chunk, with an empty reason if it is kept; a label without a token teaches nothing.
+    """The decision of a rule on a chunk, with an empty reason if it is kept. A label without tokens is never kept.
 
     >>> judge(PairDistances(False, True, 3, 9, {"composite": 0.0}), composite, 0.4)
     Judgement(distance=0.0, reason='')

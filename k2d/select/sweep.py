@@ -41,7 +41,7 @@ def main(argv: Sequence[str]) -> int:
 
 def _rows(path: Path) -> Iterator[ChunkRow]:
     if not path.is_file():
-        raise MissingInput(f"{shown(path)} is not there; stage 8 makes it: ./run.sh --stage 8 --stop-stage 8")
+        raise MissingInput(f"{shown(path)} is missing; run stage 8 first: ./run.sh --stage 8 --stop-stage 8")
     return read_distances(path)
 
 
@@ -65,7 +65,7 @@ def alphas_of(text: str) -> list[float]:
 
 @dataclass
 class Sweep:
-    """What there is, and what each metric would keep at each α."""
+    """The totals, and the amounts that each metric would keep at each α."""
 
     alphas: Sequence[float]
     total: RunningTotal = field(default_factory=RunningTotal)
@@ -74,7 +74,7 @@ class Sweep:
 
 
 def sweep(rows: Iterable[ChunkRow], alphas: Sequence[float]) -> Sweep:
-    """Read the rows once: each counts for the first α that keeps it, and so for all later ones."""
+    """Read the rows once. Each counts for the first α that keeps it, and so for all later ones."""
     found = Sweep(alphas)
     first_kept = {metric: [RunningTotal() for _ in range(len(alphas) + 1)] for metric in METRICS}
     for row in rows:
@@ -96,7 +96,7 @@ def _sums(amounts: Iterable[RunningTotal]) -> Iterator[RunningTotal]:
 
 
 def _table(auxiliary: str, found: Sweep) -> Iterator[str]:
-    """The sweep for people: share of the chunks, and hours."""
+    """The sweep as text: share of the chunks, and hours."""
     total = found.total
     yield f"auxiliary {auxiliary}: {total.n_chunks:,} chunks, {total.hours:,.2f} h; kept, by distance and α"
     if found.empty_teacher.n_chunks:

@@ -1,4 +1,4 @@
-"""distances.tsv and decisions.tsv: written and read, a line for each chunk."""
+"""Write and read distances.tsv and decisions.tsv, which have a line for each chunk."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ DECISIONS = "decisions.tsv"
 
 
 def write_distances(path: Path, lines: Iterable[str]) -> int:
-    """Write rows that are lines already, in their order, and return how many there were."""
+    """Write lines of distances.tsv in the given order, and return their number."""
     return _write(path, distance_columns(), lines)
 
 
 def write_decisions(path: Path, decisions: Iterable[Decision]) -> int:
-    """Write decisions.tsv, and return how many rows there were."""
+    """Write decisions.tsv, and return the number of rows."""
     return _write(path, DECISION_COLUMNS, map(decision_line, decisions))
 
 
@@ -42,7 +42,7 @@ def _write(path: Path, columns: Sequence[str], lines: Iterable[str]) -> int:
 
 
 def read_distances(path: Path) -> Iterator[ChunkRow]:
-    """The rows of a distances.tsv, one at a time; K2DError names a line that is not one."""
+    """The rows of a distances.tsv, one at a time. K2DError names a line that is invalid."""
     metrics = tuple(METRICS)
     with path.open(encoding="utf-8", newline="\n") as file:
         found, expected = next(file, "").rstrip("\n").replace("\t", " "), " ".join(distance_columns())

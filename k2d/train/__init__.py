@@ -1,6 +1,6 @@
 """Training: samples (pool, windows, bucketing, augment, batches; chunk_* for students), one step (learner), the losses
-(supervised, distillation), and a whole training that survives a kill (engine, checkpoints, callbacks, records).
+(supervised, distillation), and a whole training that can be interrupted (engine, checkpoints, callbacks, records).
 
-Every sample and every random number is a function of (seed, phase, step, position), never of workers or of what ran
-before. So a resumed training gives the same weights as one that was never stopped.
+Every sample and every random number is a function of (seed, phase, step, position). It does not depend on workers or on
+earlier steps. So a resumed training gives the same weights as one that was never stopped.
 """

@@ -1,4 +1,4 @@
-"""Change a sample's loudness, noise and echo: a few milliseconds for ten seconds of audio."""
+"""Change a sample's level, noise and echo. This takes a few milliseconds for ten seconds of audio."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import numpy as np
 from k2d.config.training import Augment
 from k2d.train.pool import Pool, Samples
 
-_BANK_SAMPLES = 1 << 20  # noise is cut from a fixed stretch: drawing it for each sample would cost more than the rest
+_BANK_SAMPLES = 1 << 20  # noise is cut from a fixed stretch, because drawing it for each sample is slow
 _ECHOES = 6
 _ECHO_WITHIN_S = 0.12
 _N_VOICES = 3
@@ -21,7 +21,7 @@ class Augmenter:
         self._bank = (_white(), _pink()) if options.noise else ()
 
     def __call__(self, rng: np.random.Generator, speech: Samples) -> Samples:
-        """The augmented speech: as many samples as before, within -1…1."""
+        """The augmented speech, with the same number of samples, within -1…1."""
         options = self._options
         if rng.random() < options.echo:
             speech = add_echo(rng, speech, self._pool.rate_hz)
@@ -41,7 +41,7 @@ class Augmenter:
 
 
 def at_speed(speech: Samples, speed: float) -> Samples:
-    """The speech played faster (or slower), and so higher (or lower).
+    """The speech played faster or slower, which also changes its pitch.
 
     >>> at_speed(np.array([0.0, 1.0, 2.0, 3.0], np.float32), 2.0).tolist()
     [0.0, 2.0]
@@ -54,7 +54,7 @@ def at_speed(speech: Samples, speed: float) -> Samples:
 
 
 def add_noise(speech: Samples, noise: Samples, snr_db: float) -> Samples:
-    """Speech with noise that is `snr_db` quieter, by their energies."""
+    """Speech with noise that is `snr_db` quieter, measured by energy."""
     energies = float(np.vdot(speech, speech)), float(np.vdot(noise, noise))
     if not all(energies):
         return speech
@@ -63,7 +63,7 @@ def add_noise(speech: Samples, noise: Samples, snr_db: float) -> Samples:
 
 
 def add_echo(rng: np.random.Generator, speech: Samples, rate_hz: int) -> Samples:
-    """Speech with a few late and weaker copies of itself, as loud as before."""
+    """Speech with a few late and weaker copies of itself, at the same level."""
     echoed: Samples = speech.copy()
     for delay_s in rng.uniform(0.003, _ECHO_WITHIN_S, _ECHOES):
         delay = round(delay_s * rate_hz)

@@ -1,4 +1,4 @@
-"""From the pool to tensors: the sample at a position of a step, and the loader that yields the steps in order."""
+"""Make tensors from the pool: the sample at a position of a step, and the loader that yields the steps in order."""
 
 from __future__ import annotations
 
@@ -46,19 +46,19 @@ class Batch(NamedTuple):
     inputs_BL: Tensor
     """The decoder's input: the label without its end, with some of its words replaced."""
     targets_BL: Tensor
-    """The next token at each place; IGNORED within the prompt and after the end."""
+    """The next token at each place. IGNORED within the prompt and after the end."""
     text_BC: Tensor
     """For CTC: the text without times, padded with zeros."""
     n_text_B: Tensor
     states_BTD: Tensor | None = None
-    """The encoder's output, if it was computed before; then there is no speech."""
+    """The encoder's output, if it was computed before. Then there is no speech."""
     clean_inputs_BL: Tensor | None = None
-    """The inputs without replaced words, for a teacher."""
+    """The inputs without replaced words, for the teacher."""
     teacher_hidden_BLD: Tensor | None = None
     """The teacher's last hidden states on the inputs, if they were computed before."""
     kept_as: tuple[int, int] | None = None
-    """The key under which the encoder's output is kept, for batches that come again with other noise on the inputs.
-    They hold speech only the first time."""
+    """The key under which the encoder's output is kept, for batches that are repeated with other noise on the inputs.
+    They have speech only the first time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Material:
-    """What all phases of a training draw from."""
+    """The data that all phases of a training use."""
 
     pool: Pool
     codec: Codec
@@ -127,19 +127,19 @@ class StepBatches(Dataset[list[Batch]]):
         noise_rng = rng = StepKey(self._seed, self._number, step).generator(position)
         has_speech = True
         if self._phase.keep_batches:
-            # The same batches come again and again, and only the noise on the inputs differs. The encoder's output is
-            # kept from the first time, counted from where this process began, so later rounds need no audio.
+            # The same batches are repeated, and only the noise on the inputs differs. The encoder's output is kept from
+            # the first time, counted from the step at which this process started, so later rounds need no audio.
             has_speech = step - self._first_step < self._phase.keep_batches
             step %= self._phase.keep_batches
             rng = StepKey(self._seed, self._number, step).generator(position)
         speed = float(rng.uniform(*self._phase.augment.speed))
         if self._phase.data == "windows":
-            # Drawn among the utterances that fit, whose numbers are then those of the whole pool again.
+            # Composed from the utterances that fit. Their numbers are then converted to those of the whole pool.
             drawn = compose(rng, pool.durations_s[self._fitting] / speed, self._layout)
             placed = tuple(replace(p, utterance=int(self._fitting[p.utterance])) for p in drawn)
         else:
             utterance = int(self._by_length.batch(step)[position])
-            speed = max(speed, float(pool.durations_s[utterance]) / material.window.length_s)  # it has to fit
+            speed = max(speed, float(pool.durations_s[utterance]) / material.window.length_s)  # it must fit
             n_steps = round(float(pool.durations_s[utterance]) / speed / self._layout.time_step_s)
             placed = (Placed(utterance, 0, n_steps),)
         label = timed_text(placed, pool.texts, self._layout.time_step_s)
@@ -178,7 +178,8 @@ def with_noise(
 ) -> NDArray[np.int64]:
     """Replace a share of the words by random others, but never the prompt or the times.
 
-    A decoder that has only read correct labels trusts its own errors at inference; this teaches it to listen instead.
+    A decoder that has only read correct labels trusts its own errors at inference. With noise it learns to use the
+    audio.
     """
     chosen = (rng.random(len(inputs)) < share) & np.isin(inputs, words)
     chosen[:n_prompt] = False
@@ -198,12 +199,12 @@ def _fitting(pool: Pool, length_s: float) -> NDArray[np.int64]:
     """The utterances that fit into a window."""
     fitting = np.flatnonzero(pool.durations_s <= length_s + 1e-9)
     if not len(fitting):
-        raise K2DError(f"window_s is {length_s:g}, and every utterance of the pool is longer; set it higher")
+        raise K2DError(f"window_s is {length_s:g}, and every utterance of the pool is longer; increase it")
     return fitting
 
 
 def render(pool: Pool, placed: Sequence[Placed], layout: Layout, speed: float = 1.0) -> Samples:
-    """The audio of a composed window; an utterance that goes beyond its end is cut."""
+    """The audio of a composed window. An utterance that reaches beyond its end is cut."""
     speech = np.zeros(round(layout.length_s * pool.rate_hz), np.float32)
     for p in placed:
         start = round(p.start * layout.time_step_s * pool.rate_hz)
@@ -213,9 +214,9 @@ def render(pool: Pool, placed: Sequence[Placed], layout: Layout, speed: float = 
 
 
 def collate(samples: Sequence[Sample]) -> Batch:
-    """Samples as one batch, padded to the longest."""
-    # Inputs are padded with zeros, which is a real token's id. It does no harm: a causal decoder attends to no later
-    # place, and the padded places carry no loss.
+    """Samples as one batch, padded to the longest one."""
+    # Inputs are padded with zeros, the id of a real token. This does no harm: a causal decoder does not attend to later
+    # places, and the padded places carry no loss.
     return Batch(
         ids=tuple(sample.id for sample in samples),
         speech_BN=_padded([sample.speech for sample in samples], 0),
@@ -241,7 +242,7 @@ def _padded(rows: Sequence[NDArray[np.generic]], value: int) -> Tensor:
 
 
 def _unchanged(batches: list[Batch]) -> list[Batch]:
-    """A collate function for torch's loader, whose own one would take the batches apart."""
+    """A collate function for torch's loader, whose default would take the batches apart."""
     return batches
 
 
@@ -254,7 +255,7 @@ def _prepare_worker(parent: int, started_by_main_thread: bool, _worker: int) -> 
 
 
 class StepLoader:
-    """The steps from `first` to `last` (exclusive), in order; measures the time spent waiting for them."""
+    """The steps from `first` to `last` (exclusive), in order. It measures the time spent waiting for them."""
 
     def __init__(self, batches: Dataset[list[Batch]], first: int, last: int, n_workers: int) -> None:
         self._loader = DataLoader(

@@ -1,4 +1,4 @@
-"""Batches of utterances of similar length, so that little is padding. A step's batch depends on nothing before it."""
+"""Batches of utterances of similar length, to reduce padding. A step's batch does not depend on earlier steps."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ Numbers = NDArray[np.int64]
 
 
 class _Epoch(NamedTuple):
-    """A random order of all utterances, and one of the batches that it is cut into."""
+    """A random order of all utterances, and a random order of the batches cut from it."""
 
     shuffled: NDArray[np.int32]
     batches: NDArray[np.int64]
 
 
 class LengthBatches:
-    """An endless sequence of batches; within an epoch no utterance comes twice.
+    """An endless sequence of batches. Within an epoch, no utterance occurs twice.
 
-    An epoch costs four bytes per utterance: a bucket is sorted only when one of its batches is asked for.
+    An epoch takes four bytes per utterance: a bucket is sorted only when one of its batches is needed.
     """
 
     def __init__(self, lengths: NDArray[np.integer[Any]], batch_size: int, key: tuple[int, ...]) -> None:
@@ -39,7 +39,7 @@ class LengthBatches:
         return self._sorted_bucket(number, bucket)[batch * self._size : (batch + 1) * self._size]
 
     def _sorted_bucket(self, epoch: int, bucket: int) -> Numbers:
-        """The utterances of a bucket by length; the last bucket is kept, as the same step is often asked for twice."""
+        """The utterances of a bucket by length. The last bucket is kept, because a step is often requested twice."""
         if self._bucket is None or self._bucket[0] != (epoch, bucket):
             n = _BATCHES_PER_BUCKET * self._size
             numbers = self._epoch(epoch).shuffled[bucket * n : (bucket + 1) * n].astype(np.int64)
@@ -47,7 +47,7 @@ class LengthBatches:
         return self._bucket[1]
 
     def _epoch(self, number: int) -> _Epoch:
-        """Shuffle the utterances, cut them into batches, shuffle the batches. The remainder waits for other epochs."""
+        """Shuffle the utterances, cut them into batches, and shuffle the batches. An epoch leaves the rest out."""
         if number not in self._epochs:
             while len(self._epochs) >= _EPOCHS_KEPT:
                 del self._epochs[next(iter(self._epochs))]

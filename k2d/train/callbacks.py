@@ -1,4 +1,4 @@
-"""Lightning callbacks around the steps: curves, progress, measuring, checkpoints, and stopping on a signal."""
+"""Lightning callbacks around the steps: curves, progress, measurement, checkpoints, and stopping on a signal."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _CURVES_EVERY_S = 5.0
 
 
 class Stopped(Ended):
-    """A signal asked the training to end, and a checkpoint was written; the exit code is that of the signal."""
+    """A signal asked the training to end, and a checkpoint was written. The exit code is that of the signal."""
 
 
 class Bookkeeping(L.Callback):
@@ -61,7 +61,7 @@ class Bookkeeping(L.Callback):
             self._flushed = time.monotonic()
 
     def exclude(self, seconds: float) -> None:
-        """Count time for measuring and saving apart from the time for steps."""
+        """Count time for measuring and saving separately from the time for steps."""
         self._record.between_s += seconds
         self._started = time.perf_counter()
 
@@ -72,14 +72,14 @@ class Bookkeeping(L.Callback):
         self._end_progress()
 
     def _end_progress(self) -> None:
-        if self._progress is not None:  # an error may come before the first step
+        if self._progress is not None:  # None after an error before the first step
             self._progress.__exit__()
 
 
 class SavePoints(L.Callback):
-    """Saves the model at the steps given, and after a signal, which then ends the training.
+    """Saves the model at the given steps, and after a signal, which then ends the training.
 
-    The signals are SIGTERM, SIGUSR1 and Ctrl-C. A second Ctrl-C ends at once.
+    The signals are SIGTERM, SIGUSR1 and Ctrl-C. A second Ctrl-C ends the training at once.
     """
 
     def __init__(
@@ -91,13 +91,13 @@ class SavePoints(L.Callback):
         self._asked = 0.0
 
     def on_train_start(self, trainer: L.Trainer, learner: L.LightningModule) -> None:
-        # These replace Lightning's own handlers, which would end or requeue the job. Lightning restores the handlers
-        # of before when the training ends.
+        # These replace Lightning's own handlers, which would end or requeue the job. Lightning restores the previous
+        # handlers when the training ends.
         for number in (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT):
             signal.signal(number, self._remember_signal)
 
     def _remember_signal(self, number: int, _: FrameType | None) -> None:
-        # Ctrl-C reaches a whole process group, and a launcher may forward it as well: two within a moment are one.
+        # Ctrl-C reaches a whole process group, and a launcher may forward it, too: two within a moment count as one.
         is_again = number == self._signal and time.monotonic() - self._asked >= REPEATED_WITHIN_S
         if is_again and number == signal.SIGINT:
             raise Ended(number)
@@ -105,7 +105,7 @@ class SavePoints(L.Callback):
 
     def on_train_batch_end(self, trainer: L.Trainer, learner: L.LightningModule, *_: Any) -> None:
         assert isinstance(learner, Learner)
-        # A signal may reach one process alone, or each at another step. All have to stop after the same step, so they
+        # A signal may reach only one process, or each at another step. All must stop after the same step, so they
         # ask each other after every step.
         asked = trainer.strategy.reduce_boolean_decision(self._signal is not None, all=False)
         if asked or learner.step in self._steps or learner.step % self._every == 0:

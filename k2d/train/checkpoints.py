@@ -1,4 +1,4 @@
-"""Checkpoints that are either complete or not there: the last ones and the best ones of a training."""
+"""Checkpoints that are either complete or absent: the last ones and the best ones of a training."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ from k2d.core.stamp import Recipe, differences
 
 log = logging.getLogger("k2d")
 
-VERSION = 2  # of checkpoints; raised by hand when a training cannot go on from older ones
-KEPT_LAST = 2  # the second is there in case the last one cannot be read
-_FREE_SPACE = 2  # times the size of a checkpoint: the space that must be free before one is written
+VERSION = 2  # of checkpoints; raise it by hand if a training cannot continue from older ones
+KEPT_LAST = 2  # two, in case the last one cannot be read
+_FREE_SPACE = 2  # times the size of a checkpoint that must be free before one is written
 
 
 @dataclass(frozen=True, slots=True)
 class Seal:
-    """A small file beside a checkpoint, written after it: a checkpoint without a seal was never finished."""
+    """A small file beside a checkpoint, written after it. A checkpoint without a seal is incomplete."""
 
     step: int
-    """Over all phases."""
+    """The step, counted over all phases."""
     phase: str
     sha256: str
     error_rate: float | None
-    """Of free-running decoding of the development sets, if it was measured at this step."""
+    """The error rate of free-running decoding of the development sets, if it was measured at this step."""
 
 
 class Checkpoints:
@@ -67,15 +67,15 @@ class Checkpoints:
         self._remove_surplus(phase)
 
     def latest(self) -> dict[str, Any] | None:
-        """The last complete checkpoint, with a warning for each damaged one after it; None: there is no checkpoint."""
+        """The last complete checkpoint, with a warning for each damaged one after it. None if there is none."""
         seals = self.seals()
         for seal in reversed(seals):
             try:
                 return self.load(seal)
             except K2DError as error:
-                log.warning("%s; the checkpoint before it is taken", error)
+                log.warning("%s; the checkpoint before it is used", error)
         if seals:
-            raise K2DError(f"{shown(self._folder)}: no checkpoint can be read; remove the folder to train anew")
+            raise K2DError(f"{shown(self._folder)}: no checkpoint can be read; remove the folder to train again")
         return None
 
     def load(self, seal: Seal) -> dict[str, Any]:
@@ -96,11 +96,11 @@ class Checkpoints:
             try:
                 found.append(Seal(**json.loads(path.read_text(encoding="utf-8"))))
             except (ValueError, TypeError):
-                log.warning("%s: not the seal of a checkpoint, which is therefore left aside", shown(path))
+                log.warning("%s: not the seal of a checkpoint; it is ignored", shown(path))
         return sorted(found, key=lambda seal: seal.step)
 
     def best(self, phase: str) -> list[Seal]:
-        """The best checkpoints of a phase, best first; of equal ones the later first."""
+        """The best checkpoints of a phase, best first. Of equal ones the later one is first."""
         measured = [seal for seal in self.seals() if seal.phase == phase and seal.error_rate is not None]
         return sorted(measured, key=lambda seal: (seal.error_rate, -seal.step))[: self._kept_best]
 
@@ -108,9 +108,9 @@ class Checkpoints:
         seals = self.seals()
         kept = {seal.step for seal in [*seals[-KEPT_LAST:], *self.best(phase)]}
         for step in [seal.step for seal in seals if seal.step not in kept]:
-            self._seal_path(step).unlink()  # first, as a seal promises a checkpoint
+            self._seal_path(step).unlink()  # first, because a seal promises a checkpoint
             self._path(step).unlink(missing_ok=True)
-        # What is left without a seal comes from a process that was killed while it wrote.
+        # Checkpoints without a seal were written by a process that was killed meanwhile.
         sealed = {self._path(step) for step in kept}
         unfinished = set(self._folder.glob("step-*.pt")) - sealed
         for path in [*unfinished, *self._folder.glob(f".step-*{PARTIAL}")]:
@@ -121,7 +121,7 @@ class Checkpoints:
         free = shutil.disk_usage(self._folder).free
         if free < needed:
             message = f"{free / 1e6:,.0f} MB free, {needed / 1e6:,.0f} MB needed for a checkpoint"
-            raise K2DError(f"{shown(self._folder)}: {message}; make room and run the same command again")
+            raise K2DError(f"{shown(self._folder)}: {message}; free some space and run the same command again")
 
     def _path(self, step: int) -> Path:
         return self._folder / f"step-{step:08d}.pt"
@@ -131,19 +131,19 @@ class Checkpoints:
 
 
 def refuse_another(state: Mapping[str, Any], recipe: Recipe, folder: Path) -> None:
-    """Raise if a checkpoint belongs to another training: it is never continued."""
+    """Raise if a checkpoint belongs to another training: then it is never continued."""
     where, version = shown(folder), state.get("version", 1)
     if version != VERSION:
         raise K2DError(
             f"{where}: its checkpoints were written by {'an earlier' if version < VERSION else 'a later'} version of "
             f"this toolkit (training code {version}, now {VERSION}), which this one cannot continue; remove the folder "
-            "to train anew"
+            "to train again"
         )
     changes = differences(Recipe(**json.loads(state["recipe"])), recipe)
     if changes:
         raise K2DError(
-            f"{where}: holds a training that was begun otherwise ({'; '.join(changes)}); undo the change to go on "
-            "with it, or remove the folder to train anew"
+            f"{where}: holds a training that was started differently ({'; '.join(changes)}); undo the change to "
+            "continue it, or remove the folder to train again"
         )
 
 

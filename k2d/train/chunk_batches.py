@@ -25,7 +25,7 @@ from k2d.train.vocabulary import VocabularyInUse
 
 @dataclass(frozen=True, slots=True)
 class Labelling:
-    """How a chunk's label is shown to the student."""
+    """How a chunk's label is presented to the student."""
 
     timestamps_probability: float = 1.0
     previous_text_probability: float = 0.0
@@ -46,7 +46,7 @@ class ChunkMaterial:
     window: Window
     labelling: Labelling = field(default_factory=Labelling)
     encoded: TeacherOutputs | None = None
-    """If given, these are read and neither the audio nor the teacher is needed."""
+    """If given, these are read, and neither the audio nor the teacher is needed."""
     vocabulary: VocabularyInUse | None = None
     """If given, no chunk may have another token."""
 
@@ -60,9 +60,10 @@ class TeacherOutputs(Protocol):
 
 
 def heldout_recordings(recordings: Iterable[str], share: float, seed: int) -> frozenset[str]:
-    """The recordings that no student learns from: they choose its checkpoints. At least one, if the share is above 0.
+    """The recordings that no student learns from: they are used to choose checkpoints. At least one if the share is not
+    0.
 
-    The choice depends on names and seed alone, so it is the same for every method. A larger share adds recordings.
+    The choice depends only on names and seed, so it is the same for every method. A larger share adds recordings.
 
     >>> sorted(heldout_recordings(["a", "b", "c"], 0.02, 1)) == sorted(heldout_recordings(["c", "b", "a"], 0.02, 1))
     True

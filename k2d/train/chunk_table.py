@@ -1,7 +1,7 @@
-"""The chunks of a training as files that every process maps into its memory: nothing is loaded, nothing is copied.
+"""The chunks of a training as files that every process maps into its memory. Nothing is loaded or copied.
 
-One process writes them (`chunk_writing.py`). The operating system holds a mapped page once, however many ranks and
-loader processes read it, whereas Python objects would be copied into each of them.
+One process writes them (`chunk_writing.py`). The operating system keeps a mapped page in memory once, however many
+ranks and loader processes read it. Python objects would be copied into each of them.
 """
 
 from __future__ import annotations

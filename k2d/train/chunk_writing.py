@@ -42,11 +42,11 @@ from k2d.train.chunk_table import (
 )
 
 VERSION = 1
-"""Raised by hand when the same chunks would give another table."""
+"""Raise it by hand if the same chunks would give another table."""
 
 HELD_OUT, TOO_LONG = "held_out", "label_too_long"
 
-_NEIGHBOURS_S = 5.0  # text from further back is no context
+_NEIGHBOURS_S = 5.0  # text from further back is not used as context
 _LONGEST_PROMPT = 5  # tokens, including the end, without previous text
 _ROWS_AT_ONCE = 4096
 _BUFFER_BYTES = 1 << 20
@@ -54,16 +54,18 @@ _BUFFER_BYTES = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class TableRequest:
-    """Which chunks a table holds, and for which decoder."""
+    """The chunks of a table, and the decoder that it is for."""
 
     folders: Mapping[Path, Collection[str]]
     """Data directories, each with its held-out recordings."""
     codec: Codec
     max_tokens: int
-    """The decoder's positions. Labels may be longer: a loop can fill several windows with text."""
+    """The number of the decoder's positions. Labels may be longer, because a loop can fill several windows with
+    text.
+    """
 
     def made_from(self) -> dict[str, Any]:
-        """Everything that decides the table's content."""
+        """Everything that determines the table's content."""
         held_out = json.dumps([sorted(names) for names in self.folders.values()], ensure_ascii=False)
         return {
             "version": VERSION,
@@ -78,7 +80,7 @@ class TableRequest:
 
 
 def open_chunks(request: TableRequest, cache: Path) -> ChunkTable:
-    """The table of these chunks, written unless `cache` already holds it. K2DError if no chunk is left to learn."""
+    """The table of these chunks. It is written unless `cache` has it. K2DError if no chunk is left for training."""
     made_from = request.made_from()
     with taking_turns(cache):
         if not _is_there(cache, made_from):
@@ -89,7 +91,7 @@ def open_chunks(request: TableRequest, cache: Path) -> ChunkTable:
 
 
 def _is_there(cache: Path, made_from: Mapping[str, Any]) -> bool:
-    """Whether the folder holds this table, complete."""
+    """Whether the folder has this table, complete."""
     if not (cache / INDEX).is_file():
         return False
     stored = json.loads((cache / INDEX).read_text(encoding="utf-8"))
@@ -112,7 +114,7 @@ def _write(request: TableRequest, made_from: Mapping[str, Any], folder: Path) ->
     counts = writer.counts
     if not counts.total() - counts[HELD_OUT]:
         raise K2DError(
-            f"{request.where()}: holds no chunk to learn from beside those held out; keep more of them (select.alpha)"
+            f"{request.where()}: found no chunk for training besides held-out ones; keep more of them (select.alpha)"
         )
     if not counts[LEARNT]:
         raise K2DError(
@@ -133,10 +135,10 @@ class _HashedFile:
         self.size_bytes = 0
 
     def add(self, content: bytes) -> int:
-        """Append the content; returns the place at which it begins."""
+        """Append the content. Returns the place at which it starts."""
         at = self.size_bytes
         self._file.write(content)
-        self._digest.update(content)  # while the content is at hand: these files are too large to be read again
+        self._digest.update(content)  # now, because these files are too large to be read again
         self.size_bytes += len(content)
         return at
 
@@ -173,7 +175,7 @@ class _TableWriter:
         if source.recording_id in held_out:
             self.counts[HELD_OUT] += 1
             return
-        # A chunk that is too long is not learnt, but its row is kept: its text is the context of the chunk after it.
+        # A chunk that is too long is not used for training, but its row is kept as context for the chunk after it.
         ids = self._encode(row, row.text or "")
         if len(ids) + _LONGEST_PROMPT < self._request.max_tokens:
             plain_ids = self._encode(row, plain(row.text or ""))
@@ -184,7 +186,7 @@ class _TableWriter:
         else:
             plain_ids = []
             self.counts[TOO_LONG] += 1
-        # Chunks of a recording come in order, but need not be neighbours: those between them may have been dropped.
+        # Chunks of a recording are in order but need not be neighbours: chunks between them may have been dropped.
         follows = (
             before is not None
             and before.recording_id == source.recording_id
@@ -200,7 +202,7 @@ class _TableWriter:
 
     def _add_row(self, row: Utterance, source_s: float, ids: list[int], plain_ids: list[int], follows: bool) -> None:
         texts = self._files[TEXTS]
-        if row.audio != self._audio:  # the chunks of a recording follow each other, so its path is written once
+        if row.audio != self._audio:  # chunks of a recording are consecutive, so its path is written once
             self._audio, self._audio_at = row.audio, texts.add(row.audio.encode())
         key, label = row.id.encode(), (row.text or "").encode()
         values = {

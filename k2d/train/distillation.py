@@ -24,7 +24,7 @@ class TeacherStudent:
     student: Trainable
     teacher: Trainable
     shares_encoder: bool
-    """The student's encoder is the teacher's and frozen, so its output is computed once for both."""
+    """Whether the student's encoder is the teacher's and frozen, so that its output is computed once for both."""
 
 
 def reach_of(objective: Objective) -> Reach:
@@ -50,7 +50,9 @@ class DistillationLoss:
             raise UsageError("distill.objective.ctc: the student has no CTC head; leave the term out")
 
     def counts(self, batch: Batch) -> dict[str, int]:
-        """How many tokens each term is divided by; 0 keeps the sum, however many backward passes there are."""
+        """The number of tokens by which each term is divided. 0: the term is a sum, for any number of backward
+        passes.
+        """
         if self._reduction == "sum":
             return dict.fromkeys(self.weights, 0)
         n_tokens = int((batch.targets_BL != IGNORED).sum())
@@ -58,7 +60,7 @@ class DistillationLoss:
 
     def sums(self, batch: Batch) -> dict[str, Tensor]:
         """The terms of the loss, summed over the batch's tokens."""
-        # Lightning moves the student to its GPU and does not know the teacher.
+        # Lightning moves the student to its GPU, but not the teacher.
         if self._pair.teacher.device != self._pair.student.device:
             self._pair.teacher.network.to(self._pair.student.device)
         student_memory, teacher_memory = self._memories(batch)

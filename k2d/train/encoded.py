@@ -30,7 +30,7 @@ STATES = {"fp32": "states.float32", "fp16": "states.float16"}
 _NUMBERS: Mapping[str, type[np.floating[Any]]] = {"fp32": np.float32, "fp16": np.float16}
 PRECISION = "precision"
 """Key of the index."""
-VERSION = 1  # raised by hand when the same chunks and teacher would give other files
+VERSION = 1  # raise it by hand if the same chunks and teacher would give other files
 
 Samples = NDArray[np.float32]
 Precision = Literal["fp32", "fp16"]
@@ -38,7 +38,7 @@ Precision = Literal["fp32", "fp16"]
 
 
 class StoredOutputs:
-    """The teacher's outputs, found by a chunk's audio and label."""
+    """The teacher's outputs, looked up by a chunk's audio and label."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -68,13 +68,13 @@ class StoredOutputs:
         return hidden_LD
 
     def _row(self, chunk: LabelledChunk) -> int:
-        """The chunk's row; of equal chunks the last."""
+        """The chunk's row. Of equal chunks, the last one."""
         # The keys are sorted, so a binary search over the mapped file replaces a dictionary of millions of entries.
         first, second = _key(chunk)
         at = slice(*(int(np.searchsorted(self._firsts_N, first, side)) for side in ("left", "right")))
         rows = self._rows_N[at][self._seconds_N[at] == second]
         if not len(rows):
-            raise KeyError(f"{chunk.id}: the teacher's outputs hold no such chunk")
+            raise KeyError(f"{chunk.id}: the teacher's outputs do not have this chunk")
         return int(rows.max())
 
 
@@ -91,9 +91,10 @@ def open_encoded(
     batch_size: int,
     precision: Precision = "fp32",
 ) -> StoredOutputs:
-    """The teacher's outputs for these chunks, computed unless `folder` holds them already in this precision.
+    """The teacher's outputs for these chunks. They are computed unless `folder` has them in this precision.
 
-    `made_from` identifies the teacher and the audio. Of processes that start together one computes, the others wait.
+    `made_from` identifies the teacher and the audio. Of processes that start together, one computes and the others
+    wait.
     """
     languages = list(material.labelling.languages)
     wanted = {
@@ -110,7 +111,7 @@ def open_encoded(
 
 
 def _key(chunk: LabelledChunk) -> NDArray[np.uint64]:
-    """A hash of a chunk's audio and label: twice 64 bits, so that no two chunks share a key."""
+    """A hash of a chunk's audio and label. It has 128 bits, so that two chunks never share a key."""
     where = json.dumps([chunk.audio, chunk.start_s, chunk.end_s, chunk.label, chunk.language])
     return np.frombuffer(hashlib.sha256(where.encode()).digest()[:16], np.uint64)
 

@@ -1,4 +1,4 @@
-"""A whole training: phase after phase, resumed where it was stopped, and the best checkpoints averaged."""
+"""Run a whole training: phase by phase, resumed where it was stopped, with the best checkpoints averaged."""
 
 from __future__ import annotations
 
@@ -42,39 +42,39 @@ Measure = Callable[[Trainable], float]
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """Where a training runs. Of these, only `seed` changes the result."""
+    """Where a training runs. Only `seed` affects the result."""
 
     folder: Path
-    """For checkpoints, curves and record; kept until the model is finished, so that a stopped training can resume."""
+    """For checkpoints, curves and record. It is kept until the model is finished, so that a training can be resumed."""
     seed: int
     ngpu: int = 0
     n_workers: int = 1
-    """How many processes prepare data; 0: the training process does it itself."""
+    """The number of processes that prepare data. 0: the training process does it itself."""
 
     @property
     def n_processes(self) -> int:
-        """How many processes train together: one for each GPU, or one on the CPU."""
+        """The number of processes that train together: one for each GPU, or one on the CPU."""
         return max(1, self.ngpu)
 
 
 @dataclass(frozen=True, slots=True)
 class PhasePlan:
-    """A phase as the engine sees it."""
+    """A phase in the form for the engine."""
 
     name: str
     steps: Steps
     train: Train
     objective: Objective
     batches: Callable[[TrainingProcess, int], Dataset[list[Batch]]]
-    """The data of one process from a first step on: item `step` holds that step's batches."""
+    """The data of one process from a first step on. Item `step` has that step's batches."""
     measured: frozenset[int] = frozenset()
-    """After how many steps the error rate is measured."""
+    """The numbers of steps after which the error rate is measured."""
     begin: Callable[[], None] | None = None
     """Changes the network before the first step."""
 
     @property
     def learning(self) -> set[Part]:
-        """The parts of the network that learn."""
+        """The parts of the network that are trained."""
         return learning_parts(self.train, self.objective.reach)
 
 
@@ -87,13 +87,14 @@ def train(
     recipe: Recipe,
     measure: Measure | None = None,
 ) -> TrainingRecord:
-    """Train from the recogniser's weights, or from the last checkpoint in the folder; the result is ready to decode.
+    """Train from the recogniser's weights, or from the last checkpoint in the folder. The result is ready for decoding.
 
     `measure` gives the error rate of free-running decoding on development data, which chooses the best checkpoints.
-    `recipe` is all that decides the result, as in the stamp of the model: a checkpoint of another recipe is refused.
+    `recipe` is everything that determines the result, as in the model's stamp. A checkpoint of another recipe is
+    refused.
     """
     if setting.n_processes > 1:
-        # Each process would skip other layers than the rest, and wait for gradients that never come.
+        # Each process would skip other layers, and wait for gradients that are never computed.
         if recogniser.skips_layers and any("encoder" in phase.learning for phase in phases):
             raise UsageError(
                 "the encoder leaves out layers at random while it learns (layer_drop_rate or stochastic_depth_rate in "
@@ -109,10 +110,10 @@ def train(
 
 
 class _TrainingRun:
-    """All of a training but its steps, which `Learner` makes.
+    """Everything in a training except its steps, which `Learner` makes.
 
-    On several GPUs every process runs this class. Files are written by rank 0 alone (`rank_zero_only`); what calls a
-    collective operation, such as measuring and the barriers, must be reached by every process in the same order.
+    On several GPUs, every process runs this class. Only rank 0 writes files (`rank_zero_only`). Collective operations,
+    such as measuring and barriers, must be reached by every process in the same order.
     """
 
     def __init__(
@@ -142,7 +143,7 @@ class _TrainingRun:
         for number in range(at_phase, len(self._phases)):
             first = at_step if number == at_phase else 0
             if first < self._phases[number].steps.steps:
-                # A new phase has another set of learning weights, and begins with a fresh optimiser.
+                # A new phase has another set of trained weights, and starts with a new optimiser.
                 self._fit(number, first, state["optimizer"] if state and first else None)
         wait_for_all()  # until rank 0 has written the last checkpoint, which every rank reads
         self._load_best()
@@ -154,7 +155,7 @@ class _TrainingRun:
         return self._record
 
     def _steps_before(self, number: int) -> int:
-        """How many steps the phases before this one have."""
+        """The number of steps in the phases before this one."""
         return sum(phase.steps.steps for phase in self._phases[:number])
 
     @rank_zero_only
@@ -167,7 +168,7 @@ class _TrainingRun:
         self._record.write(self._setting.folder)
 
     def _fit(self, number: int, first: int, optimizer_state: dict[str, Any] | None) -> None:
-        """Run one phase, from step `first` on."""
+        """Run one phase, starting at step `first`."""
         phase, setting = self._phases[number], self._setting
         if phase.begin is not None and first == 0:
             phase.begin()
@@ -191,7 +192,7 @@ class _TrainingRun:
             self._running.checkpoint_every_steps,
             lambda learner: self._measure_and_save(number, learner),
         )
-        callbacks = [bookkeeping, save_points]  # in this order: the curves of a step are there before its checkpoint
+        callbacks = [bookkeeping, save_points]  # in this order: a step's curves are written before its checkpoint
         with quiet_lightning():
             make_trainer(self._running, setting.folder, setting.ngpu, callbacks, n_before + first).fit(learner)
 
@@ -222,26 +223,26 @@ class _TrainingRun:
             "optimizer": learner.optimizer().state_dict(),
             "record": self._record.as_state(),
         }
-        # Curves first: a resume cuts lines behind the checkpoint's step, but could not restore missing ones.
+        # Curves first: a resume removes lines after the checkpoint's step, but could not restore missing ones.
         self._curves.flush()
         total = self._steps_before(number) + learner.step
         self._checkpoints.save(state, step=total, phase=self._phases[number].name, error_rate=error_rate)
 
     def _restore(self, state: Mapping[str, Any]) -> tuple[int, int]:
-        """Load a checkpoint; returns the phase and the step at which to go on."""
+        """Load a checkpoint. Returns the phase and the step from which to continue."""
         refuse_another(state, self._recipe, self._setting.folder)
         self._load(state["network"])
         self._record = TrainingRecord.from_state(state["record"])
         total = self._steps_before(state["phase"]) + state["step"]
         self._record.resumed_after.append(total)
-        log.info("%s: going on after step %d", shown(self._setting.folder), total)
+        log.info("%s: continuing after step %d", shown(self._setting.folder), total)
         return state["phase"], state["step"]
 
     def _load(self, weights: Mapping[str, Tensor]) -> None:
         odd = sorted(set(weights) ^ set(self._saved_names))
         if odd:
             raise K2DError(f"{shown(self._setting.folder)}: checkpoint of another network (it differs in {odd[:5]})")
-        self._recogniser.network.load_state_dict(weights, strict=False)  # the weights that never learn are not in it
+        self._recogniser.network.load_state_dict(weights, strict=False)  # weights that are never trained are missing
 
     # --- the end ---
 
@@ -261,7 +262,7 @@ class _TrainingRun:
             # Lightning has moved the network back to the CPU, and measuring decodes.
             self._recogniser.network.to("cuda" if self._setting.ngpu else "cpu")
             self._load(mean_of(weights))
-            # Averaged weights are not the average of the models' outputs and may be worse, so the mean is measured too.
+            # Averaged weights may be worse than the models' averaged outputs, so the mean is measured, too.
             averaged = self._measure(self._recogniser)
             if best[0].error_rate is None or averaged <= best[0].error_rate:
                 record.final_error_rate = averaged

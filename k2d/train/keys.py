@@ -11,7 +11,7 @@ import torch
 
 @dataclass(frozen=True, slots=True)
 class StepKey:
-    """A step of a training. All random numbers in the step depend on this alone."""
+    """A step of a training. All random numbers in the step depend only on it."""
 
     seed: int
     phase: int

@@ -1,4 +1,4 @@
-"""One training step, spelled out: forward, the terms of the loss, backward, clip, update. For every objective."""
+"""One training step in full: forward, the terms of the loss, backward, clip, update. For every objective."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ class Objective(Protocol):
 
     weights: Mapping[str, float]
     reach: Reach
-    """The parts that the terms depend on; nothing else learns."""
+    """The parts that the terms depend on. Nothing else is trained."""
 
     def counts(self, batch: Batch) -> dict[str, int]:
-        """The number of tokens that each term sums over in this part of a step; 0 in all parts keeps the sum."""
+        """The number of tokens that each term sums over in this part of a step. 0 in all parts: the term is a sum."""
         ...
 
     def sums(self, batch: Batch) -> dict[str, Tensor]: ...
@@ -42,7 +42,7 @@ class Learner(L.LightningModule):
 
     def __init__(self, network: nn.Module, objective: Objective, steps: Steps, running: Running, key: StepKey) -> None:
         super().__init__()
-        self.automatic_optimization = False  # `training_step` does everything; Lightning calls no backward or optimiser
+        self.automatic_optimization = False  # `training_step` does everything; Lightning runs no backward or optimiser
         self.network, self.objective = network, objective
         self._steps, self._running, self._key = steps, running, key
         self.step = key.step
@@ -52,7 +52,7 @@ class Learner(L.LightningModule):
         """The optimiser's state, if the phase is resumed."""
         self.make_loader: Callable[[TrainingProcess], StepLoader] | None = None
         self.skips_layers = False
-        """Whether layers that learn are skipped at random."""
+        """Whether trained layers are skipped at random."""
 
     def train_dataloader(self) -> StepLoader:
         assert self.make_loader is not None
@@ -93,7 +93,7 @@ class Learner(L.LightningModule):
         self._update()
 
     def _check_reach(self) -> None:
-        """Raise if a weight that learns got no gradient in the first pass: DDP's other processes would wait for it."""
+        """Raise if a trained weight got no gradient in the first pass, because DDP's processes would wait for it."""
         if self.skips_layers:
             return
         named = self.network.named_parameters()

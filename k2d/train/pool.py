@@ -1,4 +1,4 @@
-"""The labelled utterances with all their audio in one memory-mapped file, written once and shared by all processes."""
+"""The labelled utterances with all of their audio in one memory-mapped file, written once and shared by processes."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from k2d.data.rows import Utterance
 Samples = NDArray[np.float32]
 
 AUDIO, INDEX = "audio.int16", "index.json"
-VERSION = 1  # raised by hand when the same data would give other samples
+VERSION = 1  # raise it by hand if the same data would give other samples
 _FULL_SCALE = 32768  # of 16-bit audio
 
 
@@ -39,7 +39,7 @@ class PoolIndex:
     texts: Sequence[str]
     n_samples: Sequence[int]
     dropped: Mapping[str, int]
-    """How many utterances were left out, by reason."""
+    """The number of utterances that were left out, by reason."""
 
 
 class Pool:
@@ -63,7 +63,7 @@ class Pool:
         return self._scaled(end - int(self.n_samples[utterance]), end)
 
     def anywhere(self, rng: np.random.Generator, n_samples: int) -> Samples:
-        """A random stretch of speech, across utterances: voices for the background."""
+        """A random stretch of speech, across utterances, to be used as background voices."""
         start = int(rng.integers(max(1, len(self._audio) - n_samples + 1)))
         found = self._scaled(start, start + n_samples)
         return np.pad(found, (0, n_samples - len(found)))
@@ -74,9 +74,9 @@ class Pool:
 
 
 def open_pool(folders: Sequence[Path], cache: Path, *, rate_hz: int, max_s: float) -> Pool:
-    """The utterances of data directories (by id); their audio is read unless `cache` already holds it.
+    """The utterances of data directories, by id. Their audio is read unless `cache` has it.
 
-    Of processes that start together one reads it, and the others wait.
+    Of processes that start together, one reads it and the others wait.
     """
     made_from = {
         "version": VERSION,

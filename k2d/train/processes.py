@@ -1,4 +1,4 @@
-"""The processes that train together, seen from one of them."""
+"""The processes that train together, from the view of one of them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from k2d.train.batches import TrainingProcess
 
 
 def this_process() -> TrainingProcess:
-    """Which of the processes this is; the only one if no others were started."""
+    """This process among the others. The only one, if no others were started."""
     return TrainingProcess(dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else TrainingProcess()
 
 
@@ -23,10 +23,10 @@ def wait_for_all() -> None:
 
 
 def sum_over_processes(counts: Sequence[int], recogniser: Recogniser) -> list[int]:
-    """Each count summed over all processes. Every process has to make this call, or the others wait for it."""
+    """Each count summed over all processes. Every process must make this call, or the others wait for it."""
     if not dist.is_initialized():
         return list(counts)
-    counts_K = torch.tensor(counts, dtype=torch.int64, device=recogniser.device)  # NCCL reduces on the GPU alone
+    counts_K = torch.tensor(counts, dtype=torch.int64, device=recogniser.device)  # NCCL reduces only on GPUs
     dist.all_reduce(counts_K)
     sums: list[int] = counts_K.tolist()
     return sums

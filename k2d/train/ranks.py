@@ -1,6 +1,6 @@
-"""The other processes of a training on several GPUs: if one dies, the training ends and reports why.
+"""Watch the other processes of a training on several GPUs. If one dies, the training ends and reports why.
 
-Otherwise the rest would wait for it in a collective operation, for half an hour, in C code that no signal reaches.
+Without this, the rest would wait for it in a collective operation for half an hour, in C code that ignores signals.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from k2d.core.errors import K2DError
 log = logging.getLogger("k2d")
 
 GRACE_S = 5.0
-"""Time for the training to end by itself, as it does when the library sees the lost connection."""
-_DYING_S = 2.0  # the lost connection is seen first, and the death that caused it a moment later
+"""The time for the training to end by itself, as it does if the library notices the lost connection."""
+_DYING_S = 2.0  # a lost connection is noticed first, and the death that caused it a moment later
 _OBSERVER = "_launch_process_observer"  # a private function of Lightning's launcher; there is no public hook
-_GO_ON = "the same command goes on from the last checkpoint"
+_GO_ON = "run the same command again to continue from the last checkpoint"
 
 
 class RankWatcher:
@@ -36,7 +36,7 @@ class RankWatcher:
         self._has_died, self._is_over = threading.Event(), threading.Event()
 
     def watch(self, processes: Sequence[subprocess.Popen[bytes]]) -> None:
-        """Watch processes that Lightning has just started; the first of them is rank 1."""
+        """Watch processes that Lightning has just started. The first one is rank 1."""
         self._processes += processes
         for rank, process in enumerate(processes, 1):
             threading.Thread(target=self._wait_for, args=(rank, process), daemon=True).start()
@@ -51,11 +51,11 @@ class RankWatcher:
             os._exit(1)  # the main thread waits in C code
 
     def death(self) -> str:
-        """A sentence about the death of another process, now or before; empty if none died."""
+        """A sentence about the death of another process, now or before. Empty if none died."""
         return self._death_message() if self._processes and self._has_died.wait(_DYING_S) else ""
 
     def _death_message(self) -> str:
-        # A rank that was killed is the cause, and ranks with an exit code failed because of it.
+        # A rank that was killed is the cause. Ranks with an exit code failed because of it.
         rank, code = min(self._deaths, key=lambda death: death[1] >= 0)
         how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
         return f"rank {rank} of the training died ({how}); its own messages, if any, are above; {_GO_ON}"
@@ -72,7 +72,7 @@ class RankWatcher:
 
 @contextmanager
 def watching_ranks() -> Iterator[None]:
-    """In the block, our watcher replaces Lightning's, which would kill this process without any message."""
+    """In the block, this watcher replaces Lightning's, which would kill this process without a message."""
     ranks, of_lightning = RankWatcher(), getattr(subprocess_script, _OBSERVER)
     setattr(subprocess_script, _OBSERVER, ranks.watch)
     is_done = False

@@ -17,14 +17,14 @@ UNDERTRAINED_ABOVE = 0.05  # relative fall of the error rate over the last fifth
 
 
 class Curves:
-    """The curves of a training: a line per step, a column per number; empty if a phase does not have the number."""
+    """The curves of a training: a line per step and a column per number, empty if a phase does not have the number."""
 
     def __init__(self, path: Path, columns: Sequence[str]) -> None:
         self._path, self._columns = path, [*_PLACE, *columns]
         self._lines: list[list[str]] = []
 
     def resume(self, total_step: int) -> None:
-        """Start the file, or go on after a step: later lines are dropped, as their steps will be made again."""
+        """Start the file, or continue after a step. Later lines are removed, because their steps are repeated."""
         kept = [line for line in self._complete_lines() if int(line["total_step"]) <= total_step]
         with writing(self._path) as file:
             writer = csv.DictWriter(file, self._columns, lineterminator="\n", extrasaction="ignore")
@@ -32,7 +32,7 @@ class Curves:
             writer.writerows(kept)
 
     def add(self, phase: str, step: int, total_step: int, values: Mapping[str, float]) -> None:
-        """Add a line; numbers are written in full, so that they can be read back exactly."""
+        """Add a line. Numbers are written in full, so that they can be read back exactly."""
         place = [phase, str(step), str(total_step)]
         self._lines.append([*place, *(repr(values[name]) if name in values else "" for name in self._columns[3:])])
 
@@ -42,7 +42,7 @@ class Curves:
         self._lines.clear()
 
     def _complete_lines(self) -> list[dict[str, str]]:
-        """The lines of the file without the last one, if a killed process left it unfinished."""
+        """The lines of the file without the last one, if it is incomplete because a process was killed."""
         if not self._path.is_file():
             return []
         text = self._path.read_text(encoding="utf-8")
@@ -76,14 +76,14 @@ class TrainingRecord:
 
     phases: dict[str, PhaseRecord] = field(default_factory=dict)
     error_rates: dict[int, float] = field(default_factory=dict)
-    """Of free-running decoding of the development sets, by step over all phases."""
+    """The error rates of free-running decoding of the development sets, by step over all phases."""
     resumed_after: list[int] = field(default_factory=list)
     """The steps after which the training was resumed."""
     chosen_steps: list[int] = field(default_factory=list)
-    """The checkpoints that the model is the mean of (a single one: the model is that checkpoint)."""
+    """The checkpoints whose mean is the model. If there is one, the model is that checkpoint."""
     final_error_rate: float | None = None
     undertrained: bool | None = None
-    """Whether the error rate was still falling; None: it was not measured often enough."""
+    """Whether the error rate was still falling. None: it was not measured often enough."""
     vocabulary: dict[str, Any] | None = None
     """How many tokens took part, and of which kind; None: the whole vocabulary."""
 

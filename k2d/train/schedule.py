@@ -1,4 +1,4 @@
-"""Functions of the step alone: the learning rate, and when the model is measured."""
+"""Functions of the step alone: the learning rate, and the steps after which the model is measured."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from k2d.config.training import Running, Steps
 
 
 def learning_rate(steps: Steps, step: int) -> float:
-    """The learning rate of a step (counted from 0): a linear warm-up, then by the schedule.
+    """The learning rate of a step (counted from 0): a linear warm-up, then the schedule.
 
     >>> [learning_rate(Steps(steps=8, lr=1.0, warmup_steps=4, schedule="linear"), step) for step in (0, 3, 4, 6)]
     [0.25, 1.0, 1.0, 0.5]
@@ -28,7 +28,7 @@ def learning_rate(steps: Steps, step: int) -> float:
 
 
 def measured_steps(running: Running, steps: Steps) -> frozenset[int]:
-    """After how many steps of a phase free-running decoding is measured: at equal distances, the last at its end.
+    """The steps of a phase after which free-running decoding is measured: at equal distances, the last at its end.
 
     >>> sorted(measured_steps(Running(evaluations=3), Steps(steps=100)))
     [33, 67, 100]

@@ -1,6 +1,6 @@
-"""How the processes that train together share a step's samples, and cut them into backward passes.
+"""How the processes that train together divide a step's samples, and split them into backward passes.
 
-DDP reduces gradients over the processes in each backward pass. A process with one pass more than the others would wait
+DDP reduces gradients over the processes in each backward pass. A process with one more pass than the others would wait
 for them for ever.
 """
 
@@ -19,8 +19,8 @@ def parts_of(n_samples: int, rank: int, world: int, accumulate: int) -> list[ran
     ([range(0, 4, 2), range(4, 8, 2), range(8, 10, 2)], [range(1, 5, 2), range(5, 7, 2), range(7, 9, 2)])
     """
     n_parts, size = _cut(n_samples, world, accumulate)
-    # Batches are sorted by length. If each process took a contiguous part, one would have all the long samples and the
-    # others would wait for it.
+    # Batches are sorted by length. If each process took a contiguous part, one process would have all long samples and
+    # the others would wait for it.
     own, parts = range(rank, n_samples, world), []
     for n_after in reversed(range(n_parts)):
         n_taken = min(size, len(own) - n_after)  # each later pass needs at least one sample
@@ -47,13 +47,13 @@ def _cut(n_samples: int, world: int, accumulate: int) -> tuple[int, int]:
 
 
 def check_batch(key: str, batch_size: int, accumulate: int, world: int) -> None:
-    """Raise if a process would get no sample of a batch; `key` is the section of the config."""
+    """Raise if a process would get no sample of a batch. `key` is the section of the config."""
     if fault := batch_fault(key, batch_size, accumulate, world):
         raise UsageError(fault)
 
 
 def batch_fault(key: str, batch_size: int, accumulate: int, world: int) -> str:
-    """Why this many processes cannot share a batch, and what would work; empty if they can.
+    """Why this number of processes cannot share a batch, and what would work. Empty if it can.
 
     >>> batch_fault("x", 4, 2, 5).split("; ")[1]
     'set x.batch_size=6, or use at most 4 GPUs'
@@ -62,7 +62,7 @@ def batch_fault(key: str, batch_size: int, accumulate: int, world: int) -> str:
     """
     if batch_size >= world:
         return ""
-    fitting = -(-world // accumulate) * accumulate  # accumulate has to divide it
+    fitting = -(-world // accumulate) * accumulate  # accumulate must divide it
     return (
         f"{key}.batch_size: found {batch_size}, expected at least {world}, as {world} processes share each step and "
         f"each needs a sample; set {key}.batch_size={fitting}, or use at most {batch_size} GPUs"
@@ -70,7 +70,7 @@ def batch_fault(key: str, batch_size: int, accumulate: int, world: int) -> str:
 
 
 def check_data(n_samples: int, world: int) -> None:
-    """Raise if the data are so few that a step has fewer samples than there are processes."""
+    """Raise if there are so few data that a step has fewer samples than there are processes."""
     if n_samples < world:
         raise UsageError(
             f"a step has {n_samples} samples, as there are no more to learn from, and {world} processes share it; "

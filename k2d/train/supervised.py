@@ -29,7 +29,7 @@ def train_recogniser(
     *,
     recipe: Recipe,
 ) -> TrainingRecord:
-    """Train on labelled data, phase after phase; see `engine.train`."""
+    """Train on labelled data, phase by phase (see `engine.train`)."""
     phases = [_plan(recogniser, training, name, material, setting.seed) for name in training.phases]
     return train(recogniser, phases, training, setting, recipe=recipe, measure=measure)
 
@@ -91,7 +91,7 @@ class SupervisedLoss:
         return terms
 
     def _encode_or_reuse(self, batch: Batch) -> tuple[Memory, Tensor]:
-        """The encoder's output, computed once for batches that come again."""
+        """The encoder's output, computed once for batches that are repeated."""
         if batch.kept_as is None:
             return self._encode(batch)
         if batch.kept_as not in self._kept:
@@ -142,9 +142,10 @@ def ctc(log_probs_BTV: Tensor, n_frames_B: Tensor, text_BC: Tensor, n_text_B: Te
 
 
 def flat_start(log_probs_BTV: Tensor, n_frames_B: Tensor, text_BC: Tensor, n_text_B: Tensor) -> Tensor:
-    """The flat start: -log of each token's mean probability near the place that it has if all tokens last equally long.
+    """The flat start: -log of each token's mean probability near its place, if all tokens had the same duration.
 
-    CTC from random weights first learns to write blanks alone; this teaches tokens and their rough places before.
+    From random weights, CTC first learns to write only blanks. This loss first teaches tokens and their approximate
+    places.
     """
     n_tokens, n_frames = text_BC.shape[1], log_probs_BTV.shape[1]
     place_C = torch.arange(n_tokens, device=log_probs_BTV.device) + 0.5

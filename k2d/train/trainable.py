@@ -1,4 +1,4 @@
-"""Which parts of a recogniser learn in a phase."""
+"""The parts of a recogniser that are trained in a phase."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ BY_TOKENS: frozenset[Part] = frozenset({"encoder", "decoder", "output_layer"})
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """The parts that a loss depends on. Everything else is frozen: DDP waits for the gradient of every weight that
-    learns."""
+    """The parts that a loss depends on. Everything else is frozen, because DDP waits for the gradient of every trained
+    weight."""
 
     parts: frozenset[Part]
     n_decoder_layers: int | None = None
-    """How many decoder layers take part: the first ones and the last; None: all."""
+    """The number of decoder layers that take part: the first ones and the last. None: all."""
 
 
 def learning_parts(train: Train, reach: Reach) -> set[Part]:
-    """The parts that learn: those that are to be trained and that the loss reaches.
+    """The parts that are trained: those that the phase trains and that the loss depends on.
 
     >>> sorted(learning_parts("all", Reach(BY_CTC))), sorted(learning_parts("decoder", Reach(BY_TOKENS)))
     (['ctc_head', 'encoder'], ['decoder', 'output_layer'])
@@ -43,7 +43,7 @@ def learning_parts(train: Train, reach: Reach) -> set[Part]:
 
 
 def let_learn(recogniser: Trainable, learning: set[Part], n_decoder_layers: int | None = None) -> None:
-    """Enable gradients for these parts alone, and in the decoder for the layers that take part."""
+    """Enable gradients only for these parts, and in the decoder only for the layers that take part."""
     for part, modules in recogniser.parts().items():
         for module in modules:
             module.requires_grad_(part in learning)
@@ -58,7 +58,7 @@ def let_learn(recogniser: Trainable, learning: set[Part], n_decoder_layers: int 
 
 
 def set_modes(recogniser: Trainable, learning: set[Part]) -> None:
-    """Put parts that do not learn into inference mode: no dropout, no SpecAugment, no moving statistics."""
+    """Put parts that are not trained into inference mode: no dropout, no SpecAugment, no moving statistics."""
     recogniser.network.train("encoder" in learning)  # ESPnet masks features by the mode of the whole network
     for part, modules in recogniser.parts().items():
         for module in modules:

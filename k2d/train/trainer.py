@@ -1,4 +1,4 @@
-"""Lightning's trainer, set up so that it only moves tensors and starts processes: the rest is ours."""
+"""Lightning's trainer, configured so that it only moves tensors and starts processes. K2D does everything else."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ log = logging.getLogger("k2d")
 
 
 def make_trainer(running: Running, folder: Path, ngpu: int, callbacks: list[L.Callback], first_step: int) -> L.Trainer:
-    """A trainer for one phase; only device, precision and number of processes vary."""
+    """A trainer for one phase. Only device, precision and number of processes vary."""
     logger: TensorBoardLogger | bool = False
     try:
-        # After a resume, the curves behind `first_step` belong to steps that will be made again.
+        # After a resume, the curves after `first_step` belong to steps that are repeated.
         logger = TensorBoardLogger(folder, name="tensorboard", version="", purge_step=first_step)
     except ModuleNotFoundError:
         log.warning("no TensorBoard curves: `pip install tensorboard` for them; %s has the same numbers", CURVES)
@@ -49,15 +49,15 @@ def make_trainer(running: Running, folder: Path, ngpu: int, callbacks: list[L.Ca
 
 
 def process_launcher() -> ClusterEnvironment:
-    """Who starts the processes of a training: torchrun if it started this one, otherwise Lightning."""
-    # By itself, Lightning would take the tasks of a Slurm job (SLURM_NTASKS) for its processes and start none. But K2D
-    # is a single task, so one process would train, however many GPUs were asked for.
+    """The program that starts the processes of a training: torchrun if it started this one, otherwise Lightning."""
+    # By default, Lightning would use the tasks of a Slurm job (SLURM_NTASKS) as its processes and start none. But K2D
+    # is a single task, so only one process would train, however many GPUs were requested.
     return TorchElasticEnvironment() if TorchElasticEnvironment.detect() else LightningEnvironment()
 
 
 @contextmanager
 def quiet_lightning() -> Iterator[None]:
-    """Silence Lightning's list of hardware, and its advice against choices that are made on purpose."""
+    """Suppress Lightning's list of hardware, and its advice against choices that are made on purpose."""
     loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
     levels = [logger.level for logger in loggers]
     try:

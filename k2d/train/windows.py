@@ -1,4 +1,4 @@
-"""Compose windows of several utterances with pauses between them, so that their times are exact. Pure."""
+"""Compose windows of several utterances with pauses between them, so that their times are exact. Pure functions."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from numpy.typing import NDArray
 
 from k2d.text.truncate import heard_text
 
-_MIN_CUT_S = 0.5  # an utterance is left out rather than cut to less than this
+_MIN_CUT_S = 0.5  # an utterance is left out if less than this of it would remain
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """How a window is filled."""
+    """How a window is composed."""
 
     length_s: float
     time_step_s: float
     cut_share: float = 0.0
-    """How often the utterance that goes beyond the end is cut there instead of left out."""
+    """How often an utterance that reaches beyond the end is cut there instead of left out."""
     longest_pause_s: float = 2.0
     short_share: float = 0.0
     """How often the rest of the window is silent after one of the utterances, as at the end of a recording."""
@@ -33,7 +33,7 @@ class Layout:
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """An utterance in a window; start and end in steps of the time grid."""
+    """An utterance in a window. Start and end are in steps of the time grid."""
 
     utterance: int
     start: int

@@ -143,6 +143,7 @@ def test_transcribe_says_what_is_written(tmp_path, monkeypatch):
     with pytest.raises(Ended) as told:
         cli.main(["--model", "m", "--out", str(tmp_path / "out"), str(tmp_path)])
     assert str(told.value) == (
-        f"interrupted (SIGINT); 1 of 2 files are transcribed to {tmp_path / 'out'}; call it with the others to go on"
+        f"interrupted (SIGINT); 1 of 2 files are transcribed to {tmp_path / 'out'}; "
+        "run it again with the other files to continue"
     )
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["a.txt"]

@@ -97,9 +97,9 @@ def test_a_model_of_another_family_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--compute-type", "int8"], "--compute-type int8: goes with --engine ctranslate2"),
+        (["--compute-type", "int8"], "--compute-type int8: needs --engine ctranslate2"),
         ([*BY_ENGINE, "--mode", "joint"], "--mode joint: needs a CTC head, which no model in CTranslate2 has"),
-        ([*BY_ENGINE, "--language", "zh", "--language", "en"], "--language: one at most with --engine ctranslate2"),
+        ([*BY_ENGINE, "--language", "zh", "--language", "en"], "--language: at most one with --engine ctranslate2"),
     ],
 )
 def test_options_that_do_not_go_together_are_refused_before_any_work(tmp_path, words, message):

@@ -186,7 +186,7 @@ def test_loader_processes_are_a_setting_that_decides_nothing(tmp_path):
 @pytest.mark.slow
 def test_nothing_to_learn_from_says_what_to_do(tmp_path, recordings):
     folders = [draw_chunks(of, 3, seed) for seed, of in enumerate(recordings)]
-    with pytest.raises(K2DError, match=r"holds no chunk to learn from beside those held out; keep more of them"):
+    with pytest.raises(K2DError, match=r"found no chunk for training besides held-out ones; keep more of them"):
         lesson_of(tmp_path, folders, mini_student(), "teacher.language=[zho]", held_out={"r0", "r1", "r2", "r3"})
     with pytest.raises(K2DError, match=r"every label of 12 chunks is longer than the decoder's 8 tokens"):
         lesson_of(tmp_path, folders, mini_student(8), "teacher.language=[zho]")

@@ -173,7 +173,7 @@ def test_what_decides_the_weights_is_not_continued_once_it_has_changed(trained, 
     message = str(refused.value)
     assert told in message
     assert f"exp/x/work/{unit[1]}: " in message
-    assert message.endswith("undo the change to go on with it, or remove the folder to train anew")
+    assert message.endswith("undo the change to continue it, or remove the folder to train again")
     assert message.count(" -> ") + message.count("has changed") + message.count("is new") <= 2, "one change, one reason"
 
 
@@ -206,7 +206,7 @@ def test_a_checkpoint_of_the_code_before_is_refused_in_a_sentence(trained, tmp_p
         shutil.move(tmp_path / "kept", work)
     assert str(refused.value).endswith(
         "its checkpoints were written by an earlier version of this toolkit (training code 1, now 2), which this one "
-        "cannot continue; remove the folder to train anew"
+        "cannot continue; remove the folder to train again"
     )
     assert torch.is_tensor(next(iter(state["network"].values())))
 

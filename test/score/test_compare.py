@@ -151,7 +151,7 @@ def test_files_that_are_gone_or_broken_cost_the_tests_or_are_told(experiment, ca
     folder = experiment("a", {"teacher": 120, "k2d-s1": 40})
     (path,) = folder.glob("score/k2d-s1/**/per_utt.jsonl")
     path.write_text(path.read_text().replace('"n": 13', '"n": 0', 1))
-    with pytest.raises(K2DError, match=r"per_utt.jsonl:1: not the counts of an utterance \(more tokens wrong than"):
+    with pytest.raises(K2DError, match=r"per_utt.jsonl:1: not the counts of an utterance \(more wrong tokens than"):
         main([str(folder)])
     path.unlink()
     printed = compared(capsys, folder, "--format", "md")

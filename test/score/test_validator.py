@@ -65,7 +65,7 @@ def test_of_the_truth_beyond_a_chunk_nothing_is_asked():
 
 
 def test_truth_without_times_is_refused():
-    with pytest.raises(K2DError, match="'t1' has no times: the truth about recordings needs `segments`"):
+    with pytest.raises(K2DError, match="'t1' has no times: the true text of recordings needs `segments`"):
         list(truth_of([("c", Source("r1", ((0.0, 1.0),)))], [Utterance("t1", "t1", "a.wav", "spk", "好")]))
 
 

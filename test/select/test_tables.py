@@ -110,7 +110,7 @@ def test_the_sweep_prints_what_is_kept_per_alpha_and_metric(tmp_path, capsys):
     conf = tmp_path / "x.yaml"
     conf.write_text(f"exp: {tmp_path}\nauxiliaries: {{base: {{}}}}\n")
     words = ["--sweep", "0.1:0.5:0.2", "--conf", str(conf)]
-    with pytest.raises(MissingInput, match=r"distances\.tsv is not there; stage 8 makes it"):
+    with pytest.raises(MissingInput, match=r"distances\.tsv is missing; run stage 8 first"):
         main(words)
     path = tmp_path / "x/select/distances/base/distances.tsv"
     path.parent.mkdir(parents=True)

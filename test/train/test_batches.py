@@ -85,7 +85,7 @@ def test_faster_speech_is_shorter_and_its_times_too(batches, fake, data):
 
 
 def test_windows_shorter_than_all_utterances_are_refused(batches):
-    with pytest.raises(K2DError, match=r"window_s is 0.3, and every utterance of the pool is longer; set it higher"):
+    with pytest.raises(K2DError, match=r"window_s is 0.3, and every utterance of the pool is longer; increase it"):
         batches(window_s=0.3)
 
 

@@ -70,7 +70,7 @@ def test_a_damaged_checkpoint_is_told_of_and_the_one_before_is_taken(store, save
     damage(tmp_path / "checkpoints" / "step-00000002.pt")
     assert store.latest()["weight"][0] == 1
     assert "step-00000002.pt: the checkpoint is" in caplog.text
-    assert caplog.text.strip().endswith("the checkpoint before it is taken")
+    assert caplog.text.strip().endswith("the checkpoint before it is used")
 
 
 def test_a_seal_that_is_cut_off_is_left_aside(store, save, tmp_path, caplog):
@@ -84,7 +84,7 @@ def test_a_seal_that_is_cut_off_is_left_aside(store, save, tmp_path, caplog):
 def test_when_all_are_damaged_it_says_so(store, save, tmp_path):
     save(1)
     (tmp_path / "checkpoints" / "step-00000001.pt").write_bytes(b"")
-    with pytest.raises(K2DError, match="no checkpoint can be read; remove the folder to train anew"):
+    with pytest.raises(K2DError, match="no checkpoint can be read; remove the folder to train again"):
         store.latest()
 
 
@@ -125,7 +125,7 @@ def test_a_checkpoint_without_its_seal_was_never_finished(store, save, tmp_path)
 def test_a_full_disk_is_told_before_anything_is_written(store, save, monkeypatch, tmp_path):
     usage = type("Usage", (), {"free": 700})
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: usage)
-    with pytest.raises(K2DError, match=r"0 MB free, 0 MB needed for a checkpoint; make room and run"):
+    with pytest.raises(K2DError, match=r"0 MB free, 0 MB needed for a checkpoint; free some space and run"):
         save(1)  # 400 bytes of weights, twice
     assert not list((tmp_path / "checkpoints").iterdir())
     usage.free = 800

@@ -118,7 +118,7 @@ def test_what_a_window_cuts_off_is_no_previous_text_of_the_window_that_begins_wi
 def test_held_out_recordings_teach_nothing(chunks_folder, tmp_path):
     found = table_of(chunks_folder, tmp_path, made_codec(), {"r1"})
     assert [found[number].id for number in range(len(found))] == ["r2-a"]
-    with pytest.raises(K2DError, match="holds no chunk to learn from"):
+    with pytest.raises(K2DError, match="found no chunk for training"):
         table_of(chunks_folder, tmp_path, made_codec(), {"r1", "r2"})
 
 

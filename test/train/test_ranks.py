@@ -81,7 +81,7 @@ def test_a_rank_that_dies_ends_the_training_with_the_reason_and_a_rerun_goes_on(
     said = (folder / "said").read_text()
     reason = "rank 1 of the training died (signal SIGKILL); its own messages, if any, are above; "
     assert [line for line in said.splitlines() if "rank 1 of the training died" in line] == [
-        f"{'train_ranks: ' if 'train_ranks: ' in said else ''}{reason}the same command goes on from the last checkpoint"
+        f"{'train_ranks: ' if 'train_ranks: ' in said else ''}{reason}run the same command again to continue from the last checkpoint"
     ]
     assert "Traceback" not in said
 

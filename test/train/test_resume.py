@@ -91,7 +91,9 @@ def test_other_settings_are_refused_by_name(undisturbed, fake):
     from k2d.train.supervised import train_recogniser
 
     training = Training(phases=fake.PHASES, checkpoint_every_steps=3, weight_decay=0.5)
-    message = r"begun otherwise \(setting training.weight_decay: 0.01 -> 0.5\); undo the change .* or remove the folder"
+    message = (
+        r"started differently \(setting training.weight_decay: 0.01 -> 0.5\); undo the change .* or remove the folder"
+    )
     with pytest.raises(K2DError, match=message):
         train_recogniser(
             fake.FakeRecogniser(seed=5),
