@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 import textwrap
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -59,7 +60,7 @@ class Project:
 
     def k2d(self, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
         """python -m k2d WORD…"""
-        return self.command(sys.executable, "-m", "k2d", *words, cwd=self.root, **environment)
+        return self.command(self.environment["K2D_PYTHON"], "-m", "k2d", *words, cwd=self.root, **environment)
 
     def command(self, *words: str, cwd: Path | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
         full = {**self.environment, "PYTHONPATH": str(self.root), **environment}
@@ -80,6 +81,24 @@ class Project:
 @pytest.fixture
 def project(tmp_path: Path) -> Project:
     return copied_project(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def _warm() -> Iterator[str]:
+    from warm_python import warm_python
+
+    with warm_python() as program:
+        yield program
+
+
+@pytest.fixture
+def warm_project(project: Project, _warm: str) -> Project:
+    """A project whose commands are forked from a Python that has imported torch already.
+
+    For tests of what commands do with models. What a process is (signals, workers, the end of run.sh) needs `project`.
+    """
+    project.environment["K2D_PYTHON"] = _warm
+    return project
 
 
 @pytest.fixture(scope="session")

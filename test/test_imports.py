@@ -52,6 +52,7 @@ HIGHER = {
 # A foreign library is imported by its one adapter alone.
 ADAPTERS = {
     "espnet2": {"k2d/models/espnet_s2t/library.py", "k2d/export/espnet.py"},
+    "lightning": {"k2d/train/lightning_parts.py"},
     "whisper": {"k2d/models/whisper/library.py", "k2d/export/openai.py"},
     "transformers": {"k2d/export/huggingface.py", "k2d/export/request.py"},
     "ctranslate2": {"k2d/models/whisper/ctranslate2_engine.py", "k2d/export/ctranslate2.py"},

@@ -10,7 +10,7 @@ from k2d.config.schema import Auxiliary, Config, Corpora, Recogniser
 from k2d.config.training import Steps, Training
 from k2d.core.layout import ROLES, TEACHER
 from k2d.models.registry import FAMILIES, families_of_engine
-from k2d.objectives.terms import TERMS
+from k2d.objectives.terms import terms_with_teacher
 
 RULES_OF_THE_LABEL_ALONE = ("none", "trivial")  # all other rules compare it with a second opinion
 
@@ -61,9 +61,8 @@ def _transcript_faults(config: Config) -> Iterator[tuple[str, object, str]]:
     if labels.made_by and labels.from_ is None:
         yield "pseudo_label.made_by", labels.made_by, "pseudo_label.from beside it: the teacher makes the labels here"
     if labels.is_of_another:
-        for name, weight in config.distill.objective.items():
-            if weight and name in TERMS and TERMS[name].reads_teacher:
-                yield f"distill.objective.{name}", weight, _NO_DISTRIBUTION.format(name=name)
+        for name in terms_with_teacher(config.distill.objective):
+            yield f"distill.objective.{name}", config.distill.objective[name], _NO_DISTRIBUTION.format(name=name)
     for key, auxiliary in config.auxiliaries.items():
         yield from _file_faults(f"auxiliaries.{key}.from", auxiliary.from_, unlabelled)
         if auxiliary.from_ is not None:

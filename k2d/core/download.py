@@ -132,7 +132,7 @@ def _whole_part(remote: Remote, target: Path, say: Say, waits_s: tuple[float, ..
                 raised = NotFetched if has_answered else UnreachableHost
                 raise raised(remote, target, f"{trouble}{_KEPT if part.n_there else ''}") from None
             wait_s = waits_s[max(n_idle, 1) - 1]
-            say(f"{target.name}: {trouble}; going on from byte {part.n_there:,} in {wait_s:g} s")
+            say(f"{target.name}: {trouble}; continuing from byte {part.n_there:,} in {wait_s:g} s")
             time.sleep(wait_s)
 
 
@@ -176,7 +176,7 @@ def _continued(answer: http.client.HTTPResponse, part: _Part, say: Say) -> _Part
         raise _Interrupted(f"the server sent bytes from {start} on, asked for {part.n_there}")
     if n_there := part.n_there:
         why = "the file on the server is another one now" if _takes_ranges(answer) else "the server knows no ranges"
-        say(f"{part.path.name}: begun anew, {n_there:,} bytes are fetched again: {why}")
+        say(f"{part.path.name}: started again, {n_there:,} bytes are fetched once more: {why}")
     part.forget()
     return _noted(part, _validator(answer), int(length) if length.isdigit() else None)
 

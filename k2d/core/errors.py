@@ -11,10 +11,10 @@ from enum import Enum
 
 
 class Treatment(Enum):
-    """How the toolkit handles a fault."""
+    """How the toolkit handles a fault. The names are keys in the JSON of `python -m k2d data validate`."""
 
     REJECT = "error"  # the directory or file must not be used
-    REJECT_ITEM = "bad item"  # the item is written to rejected.jsonl with a reason; the others are used
+    QUARANTINE = "bad item"  # the item is written to rejected.jsonl with a reason; the others are used
     NORMALISE = "normalised"  # normalised when read, counted, and corrected in the file by `fix`
     WARN = "warning"  # can be used as it is
 

@@ -65,7 +65,7 @@ class _SafeRedirects(urllib.request.HTTPRedirectHandler):
 
 def _connect_soon(connect: Callable[[], None]) -> None:
     """Connect, or raise TimeoutError after CONNECT_S."""
-    # A thread, because a look-up of a name takes no limit, and a limit on sockets counts for each address anew.
+    # A thread, because a name look-up has no time limit, and a limit on sockets starts again for each address.
     raised: list[BaseException] = []
 
     def run() -> None:

@@ -23,3 +23,10 @@ def standing_in(modules: Mapping[str, ModuleType | None]) -> Iterator[None]:
         for name in modules:
             sys.modules.pop(name, None)
         sys.modules.update(before)
+
+
+def empty_module(name: str, **attributes: object) -> ModuleType:
+    """A module that has only these attributes, so that `from name import attribute` works."""
+    module = ModuleType(name)
+    vars(module).update(attributes)
+    return module

@@ -35,7 +35,7 @@ _Tail = Callable[[LabelSegment, int, int], str]  # takes the segment that is cut
 CONTINUED_S = 1.0
 """`authors`: the start of a segment that is cut off is written if more than this much of it lies in the window."""
 
-LEAST_HEARD_S = 0.5
+MIN_SPOKEN_S = 0.5
 """`window`: its words are written if at least this much of it lies in the window."""
 
 _ID_DIGITS = 7  # hundredths of a second, enough for 27 hours
@@ -160,13 +160,13 @@ def _by_clock(run: _Run, max_cs: int, tail_of: _Tail) -> Iterator[_Group]:
 
 
 def _start_of_tail(cut: LabelSegment, start_cs: int, window_end_cs: int) -> str:
-    is_heard = window_end_cs - cut.start_cs > hundredths(CONTINUED_S)
-    return f"<{(cut.start_cs - start_cs) / 100:.2f}>" if is_heard else ""
+    is_announced = window_end_cs - cut.start_cs > hundredths(CONTINUED_S)
+    return f"<{(cut.start_cs - start_cs) / 100:.2f}>" if is_announced else ""
 
 
 def _audible_tail(cut: LabelSegment, start_cs: int, window_end_cs: int) -> str:
-    heard_cs = window_end_cs - cut.start_cs
-    words = heard_text(cut.text, heard_cs / cut.duration_cs) if heard_cs >= hundredths(LEAST_HEARD_S) else ""
+    spoken_cs = window_end_cs - cut.start_cs
+    words = heard_text(cut.text, spoken_cs / cut.duration_cs) if spoken_cs >= hundredths(MIN_SPOKEN_S) else ""
     return timed_text([Segment(cut.start_cs / 100, window_end_cs / 100, words)], start_cs / 100) if words else ""
 
 
@@ -235,8 +235,8 @@ def _mean_logprob(segments: Sequence[LabelSegment]) -> float | None:
 
 def _language(segments: Sequence[LabelSegment]) -> str | None:
     """The language with the longest duration; if two are equal, the first one."""
-    heard_cs: Counter[str] = Counter()
+    spoken_cs: Counter[str] = Counter()
     for each in segments:
         if each.segment.language is not None:
-            heard_cs[each.segment.language] += each.duration_cs
-    return heard_cs.most_common(1)[0][0] if heard_cs else None
+            spoken_cs[each.segment.language] += each.duration_cs
+    return spoken_cs.most_common(1)[0][0] if spoken_cs else None

@@ -6,7 +6,7 @@ They are checked as closely as what is made here: nothing that stage 6 would ref
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -52,9 +52,9 @@ class Demands:
 
     window_s: float
     """The teacher's window: a segment has to fit into it."""
-    languages: bool
-    """Each text needs its language, as the teacher's prompt names none."""
     max_bad: float
+    knows_language: Callable[[str], bool] | None = None
+    """Each text needs a language that the teacher knows, as its prompt names none. None: it names one."""
 
 
 class ExternalHypotheses:
@@ -128,10 +128,15 @@ class ExternalHypotheses:
         if mark := first_mark(segment.text for segment in segments):
             message = f"a text holds {mark!r}; expected words alone"
             self.file.refuse("mark", message, number, "take such marks out")
-        if self.demands.languages and any(s.text.strip() and s.language is None for s in segments):
-            message = "a segment names no language, and teacher.language is empty"
+        if (knows := self.demands.knows_language) is not None:
+            languages = dict.fromkeys(segment.language for segment in segments if segment.text.strip())
             remedy = 'give each segment one ("language": "zh"), or set teacher.language'
-            self.file.refuse("no_language", message, number, remedy)
+            if None in languages:
+                message = "a segment names no language, and teacher.language is empty"
+                self.file.refuse("no_language", message, number, remedy)
+            if unknown := [each for each in languages if each is not None and not knows(each)]:
+                message = f"language: the teacher does not know {unknown[0]!r}"
+                self.file.refuse("unknown_language", message, number, remedy)
 
     def _demand_good_segments(self) -> None:
         """Refuse a file of whose segments more than the share `max_bad` could be in no chunk."""

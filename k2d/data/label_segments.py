@@ -84,9 +84,9 @@ def label_segments(hypothesis: Hypothesis, max_s: float) -> Iterator[LabelSegmen
             previous_end_cs = found.end_cs
             yield found
         else:
-            heard = segment.text if len(segment.text) <= _SHOWN else f"{segment.text[:_SHOWN]}…"
+            excerpt = segment.text if len(segment.text) <= _SHOWN else f"{segment.text[:_SHOWN]}…"
             times = f"{segment.start_s:.2f} to {segment.end_s:.2f} s"
-            detail = f"segment {number}, {times}, {heard!r}: {found.detail}"
+            detail = f"segment {number}, {times}, {excerpt!r}: {found.detail}"
             recording_id = hypothesis.recording_id
             yield Rejected(segment_id(recording_id, number), found.reason, detail, recording_id)
 

@@ -52,4 +52,4 @@ def segments_of(text: str, window_s: float | None = None) -> list[Segment] | Fau
 
 
 def _fault(code: str, message: str) -> Fault:
-    return Fault(Treatment.REJECT_ITEM, code, message)
+    return Fault(Treatment.QUARANTINE, code, message)

@@ -1,1 +1,1 @@
-"""What the stages that train share: new models, trainings, the metric of checkpoints, saving."""
+"""Shared by the stages that train models: new models, trainings, the metric of checkpoints, saving."""

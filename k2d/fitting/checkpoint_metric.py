@@ -1,4 +1,4 @@
-"""The error rate that chooses checkpoints: recordings decoded as in use, compared with their reference texts."""
+"""The error rate that chooses checkpoints: recordings are decoded as in use and compared with their reference texts."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """Recordings with their reference texts, or with a teacher's hypotheses in place of them."""
+    """Recordings with their reference texts, or with a teacher's hypotheses instead of them."""
 
     sources: Sequence[Source]
     texts: Mapping[str, str]
@@ -28,10 +28,10 @@ class Held:
 def measure_on(
     held: Held, options: Options, is_loop: Callable[[str], bool] | None = None
 ) -> Callable[[Recogniser], float]:
-    """A function that gives a recogniser's mixed error rate over all these recordings together.
+    """A function that computes a recogniser's mixed error rate over all these recordings together.
 
-    It decodes without a beam: checkpoints are measured often, and a beam costs twice as much.
-    All processes that train together must call it. Each decodes a part of the recordings; all get the same figure.
+    It decodes without a beam, because checkpoints are measured often and a beam takes twice as long.
+    All processes that train together must call it. Each decodes a part of the recordings; all get the same result.
     """
     plain = replace(options, beam=1)
 
@@ -41,13 +41,13 @@ def measure_on(
         process = this_process()
         rate = errors_of(recogniser, shared_out(held, process.world)[process.rank], plain, is_loop)
         n_errors, n_tokens = sum_over_processes([rate.errors, rate.n], recogniser)
-        return n_errors / n_tokens if n_tokens else 1.0  # nothing to get right
+        return n_errors / n_tokens if n_tokens else 1.0  # the references are empty
 
     return measure
 
 
 def shared_out(held: Held, n_shares: int) -> list[Held]:
-    """The recordings in parts of about equal length: the longest first, each to who has least so far.
+    """The recordings in parts of similar length: the longest first, each to the shortest part so far.
 
     >>> from k2d.decode.sources import Source
     >>> lengths = {"a": 50.0, "b": 20.0, "c": 40.0, "d": 10.0}
@@ -70,14 +70,14 @@ def shared_out(held: Held, n_shares: int) -> list[Held]:
     owner = {source.id: number for number, part in enumerate(parts) for source in part}
     texts: list[dict[str, str]] = [{} for _ in range(n_shares)]
     for key, text in held.texts.items():
-        texts[owner.get(key, 0)][key] = text  # a text without a recording counts too, with an empty hypothesis
+        texts[owner.get(key, 0)][key] = text  # a text without a recording counts, too, with an empty hypothesis
     return [Held(sources, of_part) for sources, of_part in zip(parts, texts, strict=True)]
 
 
 def errors_of(
     recogniser: Recogniser, held: Held, options: Options, is_loop: Callable[[str], bool] | None = None
 ) -> ErrorRate:
-    """Errors by words and characters. A recording that cannot be read counts with an empty hypothesis."""
+    """Errors in mixed tokens. A recording that cannot be read counts with an empty hypothesis."""
     from k2d.data.hypotheses import plain_text
     from k2d.data.rows import Hypothesis
     from k2d.decode.long_recordings import decode_recordings

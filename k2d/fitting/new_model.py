@@ -1,4 +1,4 @@
-"""How a recogniser that is trained here begins: what decides it, its window, its random weights."""
+"""Make a recogniser that is trained here: its inputs, its window, its random weights."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 
 
 def setting_of(work: Path, seed: int, job: Job) -> Setting:
-    """Where a training is carried out, and with how many processes."""
+    """Where a training runs, and with how many processes."""
     from k2d.train.engine import Setting
 
     return Setting(work, seed, job.ngpu, n_workers=job.config.loader_processes)
 
 
 def inputs_of(recogniser: Recogniser, job: Job) -> tuple[Path, ...]:
-    """The files that decide a new model: its config, and the vocabulary unless its family brings its own."""
+    """The files that determine a new model: its config, and the vocabulary unless its family has its own."""
     config, vocabulary = PROJECT_ROOT / str(recogniser.model), job.layout.tokens
     return (config, vocabulary) if FAMILIES[recogniser.family].uses_vocabulary else (config,)
 
@@ -37,7 +37,7 @@ def window_of(recogniser: Recogniser) -> Window:
 
 
 def new_recogniser(recogniser: Recogniser, pool: Pool, work: Path, job: Job, *, seed: int) -> Trainable:
-    """A network with random weights for this pool; `work` takes files that it is made from."""
+    """A network with random weights for this pool. `work` is a folder for files from which it is made."""
     config, vocabulary = PROJECT_ROOT / str(recogniser.model), job.layout.tokens
     made_from = NewModel(config, vocabulary, recogniser.language, seed, work)
     return FAMILIES[recogniser.family].new(made_from, pool)

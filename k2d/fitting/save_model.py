@@ -1,4 +1,4 @@
-"""Saves a trained model: its folder with record and curves, written by one process."""
+"""Save a trained model: its folder with record and curves. Only one process writes it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def save_trained(model: Trainable, record: TrainingRecord, work: Path, folder: Path) -> None:
-    """Write the folder, and clear away what the training needed. A DDP child has no more to do, and ends here."""
+    """Write the folder, and delete the files of the training. A DDP child has finished its work and ends here."""
     from k2d.train.records import CURVES
 
     if output_of_leader() is not None:

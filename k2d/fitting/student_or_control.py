@@ -54,14 +54,14 @@ CONTROLS = {"teacher_more": TrainingKind.TEACHER_MORE, "student_pool": TrainingK
 
 @dataclass(frozen=True, slots=True)
 class Lesson:
-    """Who learns what from which data."""
+    """What is trained, with which objective and data."""
 
     learner: Trainable
     objective: Objective
     batches: Callable[[TrainingProcess, int], Dataset[list[Batch]]]
     counts: Counts
     vocabulary: VocabularyInUse | None = None
-    """The tokens that it learns; None: all."""
+    """The tokens that are trained. None: all."""
 
 
 def train_student_or_control(
@@ -121,7 +121,7 @@ def _lesson(
 def _from_chunks(
     pair: TeacherStudent, objective: Objective, seed: int, folders: Mapping[Path, frozenset[str]], job: Job
 ) -> Lesson:
-    """A student on the chunks that a method kept; those of held-out recordings are counted as left out."""
+    """A student trained on the chunks that a method kept. Chunks of held-out recordings are counted as left out."""
     import torch
 
     from k2d.train.chunk_batches import ChunkBatches, ChunkMaterial, Labelling
@@ -172,8 +172,8 @@ def _vocabulary(table: ChunkTable, student: Recogniser, seed: int, job: Job) -> 
 
 
 def _table(folders: Mapping[Path, frozenset[str]], reader: Recogniser, job: Job) -> ChunkTable:
-    """The chunks of these folders as `reader`'s decoder reads them, in the experiment's cache. Several folders are one
-    table, which has the name of the first.
+    """The chunks of these folders with labels for `reader`'s decoder, in the experiment's cache. Several folders become
+    one table, which has the name of the first folder.
     """
     from k2d.train.chunk_writing import TableRequest, open_chunks
 
@@ -182,7 +182,7 @@ def _table(folders: Mapping[Path, frozenset[str]], reader: Recogniser, job: Job)
 
 
 def _encoded(teacher: Recogniser, labelling: Labelling, job: Job) -> StoredOutputs:
-    """The teacher's encoder output of every chunk of stage 6 that fits into its window, for all students."""
+    """The teacher's encoder output for every chunk of stage 6 that fits into its window, for all students."""
     from k2d.core.stamp import fingerprint
     from k2d.train.chunk_batches import ChunkMaterial
     from k2d.train.encoded import open_encoded
@@ -195,7 +195,7 @@ def _encoded(teacher: Recogniser, labelling: Labelling, job: Job) -> StoredOutpu
         job.layout.cache / "encoded",
         made_from={
             "teacher": fingerprint(job.layout.model(TEACHER)),
-            "audio": [fingerprint(folder) for folder in splits],  # a corpus may be made anew under the same paths
+            "audio": [fingerprint(folder) for folder in splits],  # a corpus may be made again with the same paths
         },
         batch_size=job.config.decode_of(job.config.teacher).batch_size,
         precision=job.config.distill.encoded_precision,
@@ -203,7 +203,7 @@ def _encoded(teacher: Recogniser, labelling: Labelling, job: Job) -> StoredOutpu
 
 
 def _more_of_the_teacher(teacher: Trainable, seed: int, job: Job) -> Lesson:
-    """The teacher's decoder, trained on as it was before."""
+    """The teacher's decoder, trained further in the same way."""
     from k2d.train.supervised import SupervisedLoss
 
     material, phase = _pool(teacher, job), _pool_phase(job)
@@ -211,7 +211,7 @@ def _more_of_the_teacher(teacher: Trainable, seed: int, job: Job) -> Lesson:
 
 
 def _pool(teacher: Trainable, job: Job) -> Material:
-    """The labelled data, as the teacher saw it."""
+    """The labelled data, as the teacher used them."""
     from k2d.models.interface import Request
     from k2d.train.batches import Material
     from k2d.train.pool import open_pool
@@ -223,7 +223,7 @@ def _pool(teacher: Trainable, job: Job) -> Material:
 
 
 def pool_phase_settings(job: Job) -> dict[str, Any]:
-    """What a control takes over from the teacher's last phase. A teacher that was taken ready does not stamp it."""
+    """The settings that a control takes from the teacher's last phase. A checkpoint's stamp does not have them."""
     from k2d.config.training import Steps
 
     last = settings_of(list(job.config.teacher.training.phases.values())[-1])
@@ -232,8 +232,8 @@ def pool_phase_settings(job: Job) -> dict[str, Any]:
 
 
 def _pool_phase(job: Job) -> Phase:
-    """As the last phase of the teacher's training, but as long, as large and as fast as the students', and always on
-    new windows: students have many more chunks than such a phase keeps.
+    """Like the last phase of the teacher's training, but with the steps, batch size and learning rate of the students,
+    and always on new windows, because students have many more chunks than such a phase keeps.
     """
     from k2d.config.training import Steps
 
@@ -266,7 +266,7 @@ def _load(name: str, job: Job) -> Any:
 
 
 def heldout_of(job: Job) -> dict[str, frozenset[str]]:
-    """The recordings of each unlabelled split that no student learns from: the same for all methods and seeds."""
+    """The recordings of each unlabelled split that no student learns from, the same for all methods and seeds."""
     from k2d.train.chunk_batches import heldout_recordings
 
     splits = job.config.corpora.unlabelled
@@ -276,7 +276,7 @@ def heldout_of(job: Job) -> dict[str, frozenset[str]]:
 
 
 def _measure(heldout: Mapping[str, frozenset[str]], job: Job) -> Any:
-    """Free-running decoding of the held-out recordings, compared with the teacher's hypotheses; None without any."""
+    """Free-running decoding of the held-out recordings, compared with the teacher's hypotheses. None without any."""
     from k2d.decode.options import Options
     from k2d.fitting.checkpoint_metric import measure_on
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 VERSION = 1
 
-_NOT_DECIDING = ("languages", "batch_size", "beam")  # of how checkpoints are decoded: stamped elsewhere, or not used
+_NOT_DECIDING = ("languages", "batch_size", "beam")  # options of decoding that are stamped elsewhere or not used
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ class TrainedModel:
     recogniser: Recogniser
     seed: int
     dev: DecodeJob | None
-    """How the development sets are decoded, by which checkpoints are chosen; None if there are none."""
+    """How the development sets are decoded to choose checkpoints. None if there are no development sets."""
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -71,7 +71,7 @@ TeacherOrAuxiliary = CheckpointModel | TrainedModel
 
 
 def unit_of(name: str, recogniser: Recogniser, key: str, job: Job) -> Unit[TeacherOrAuxiliary]:
-    """The folder of a model. `key` is its place in the config."""
+    """The unit of a model. `key` is its place in the config."""
     output = job.layout.model(name)
     if recogniser.checkpoint is not None:
         path = PROJECT_ROOT / recogniser.checkpoint
@@ -87,7 +87,7 @@ def unit_of(name: str, recogniser: Recogniser, key: str, job: Job) -> Unit[Teach
     if recogniser.model is None:
         raise UsageError(
             f"{key}: expected {key}.model (a config under conf/models/, to train it) or {key}.checkpoint (a model "
-            "folder to take as it is), found neither"
+            "folder to use as it is), found neither"
         )
     config = PROJECT_ROOT / recogniser.model
     if not config.is_file():
@@ -102,13 +102,13 @@ def unit_of(name: str, recogniser: Recogniser, key: str, job: Job) -> Unit[Teach
 
 
 def _choosing(decode_job: DecodeJob) -> dict[str, Any]:
-    """What of the decoding of the development sets decides which checkpoints are chosen."""
+    """The options of decoding the development sets that affect the choice of checkpoints."""
     options = {name: value for name, value in decode_job.options.items() if name not in _NOT_DECIDING}
     return {**options, "loop": asdict(decode_job.loop) if decode_job.loop else None, "decoder": DECODER_VERSION}
 
 
 def is_published(recogniser: Recogniser) -> bool:
-    """Whether the checkpoint is a name by which its family fetches it."""
+    """Whether the checkpoint is a name under which its family can fetch it."""
     name = str(recogniser.checkpoint)
     return name in FAMILIES[recogniser.family].published and not (PROJECT_ROOT / name).exists()
 
@@ -121,7 +121,7 @@ def make_teacher_or_auxiliary(verb: str, unit: Unit[TeacherOrAuxiliary], job: Jo
 
 
 def _take_checkpoint(model: CheckpointModel, folder: Path) -> Counts:
-    """Load the checkpoint, which checks all of it, and save it as this toolkit does."""
+    """Load the checkpoint, which checks all of it, and save it in the format of this toolkit."""
     from k2d.models.registry import load_recogniser
 
     recogniser = model.recogniser
@@ -141,7 +141,7 @@ def _train(trained: TrainedModel, recipe: Recipe, job: Job, folder: Path) -> Cou
 
     torch.set_num_threads(job.nj)
     recogniser, seed = trained.recogniser, trained.seed
-    work = job.layout.training_work(trained.name)  # outside the folder being made, which a rerun begins anew
+    work = job.layout.training_work(trained.name)  # outside the folder being made, which a rerun starts again
     window = window_of(recogniser)
     labelled = [job.layout.split(split) for split in job.config.corpora.labelled]
     pool = open_pool(labelled, job.layout.cache / "pool", rate_hz=window.rate_hz, max_s=window.length_s)
@@ -156,7 +156,7 @@ def _train(trained: TrainedModel, recipe: Recipe, job: Job, folder: Path) -> Cou
 
 
 def _measure(decode_job: DecodeJob, job: Job) -> Any:
-    """Free-running decoding of all development sets together; None if they are empty."""
+    """Free-running decoding of all development sets together. None if they are empty."""
     from k2d.fitting.checkpoint_metric import measure_on
 
     held = held_of(job.config.corpora.dev, job)

@@ -9,8 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
 
-from k2d.config.fields import Transcripts
-from k2d.core.layout import PROJECT_ROOT, TEACHER, shown
+from k2d.core.layout import TEACHER, shown
 from k2d.data.external_hypotheses import Demands, ExternalHypotheses
 from k2d.data.external_texts import external_texts
 from k2d.data.hypotheses import FILE as HYPOTHESES
@@ -28,17 +27,13 @@ NO_OPINION = "no_opinion"
 """The reason why a chunk without a line in the file has an empty opinion."""
 
 
-def external_file(named: Transcripts, split: str) -> Path:
-    """The file for a split: a config names one, or one for each split. A relative path starts at the project."""
-    return PROJECT_ROOT / (named if isinstance(named, str) else named[split])
-
-
 def take_labels(file: Path, recordings: Iterable[Recording], job: Job, folder: Path) -> Counts:
     """Write the hypotheses in a file as stage 5 writes the teacher's."""
     teacher = job.config.teacher
     # Segments are packed for the teacher's window, which is also the student's.
     shape = FAMILIES[teacher.family].shape(job.layout.model(TEACHER), job.config.tokens.vocab_size)
-    found = ExternalHypotheses(file, Demands(shape.window_s, teacher.guesses_language, job.config.max_bad))
+    knows_language = FAMILIES[teacher.family].knows_language if teacher.guesses_language else None
+    found = ExternalHypotheses(file, Demands(shape.window_s, job.config.max_bad, knows_language))
     rejected: list[Rejected] = []
     n_kept, audio_s = 0, 0.0
     with _outputs(folder) as (hypotheses, texts, scratch):

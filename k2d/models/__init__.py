@@ -1,1 +1,1 @@
-"""Recognisers: one interface (interface.py), and a folder for each family (registry.py lists them)."""
+"""Recognisers: one interface (interface.py), and a folder for each family (listed in registry.py)."""

@@ -45,7 +45,7 @@ class CachedDecoding:
         return self._append(padded)
 
     def forget(self) -> None:
-        """Back to before any prompt; what is kept of the encoder's output stays."""
+        """Go back to the state before any prompt. What was computed from the encoder's output is kept."""
         self._n_tokens, self._n_padding_R = 0, None
 
     def step(self, tokens_R: Tensor) -> Tensor:
@@ -56,7 +56,7 @@ class CachedDecoding:
         return self._weights.output.linear(hidden_ND)
 
     def keep(self, windows: Tensor) -> None:
-        """Go on with these windows only."""
+        """Continue with these windows only."""
         first_B1 = windows.unsqueeze(1) * self._n_beams
         # The rows of a window lie side by side: those of window w are w × n_beams to (w + 1) × n_beams − 1.
         self._take((first_B1 + torch.arange(self._n_beams, device=windows.device)).flatten())
@@ -71,7 +71,7 @@ class CachedDecoding:
         self._n_beams *= n_beams
 
     def reorder(self, rows_R: Tensor) -> None:
-        """Row i goes on from what row rows_R[i] was."""
+        """Row i continues row rows_R[i]."""
         self._take(rows_R)
 
     def _take(self, rows_R: Tensor) -> None:

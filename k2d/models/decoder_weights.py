@@ -77,7 +77,7 @@ class Weights:
 
 
 def awake(layers: list[Any], n_awake: int | None) -> list[Any]:
-    """The first layers and the last, so many in all; every one if none is left out."""
+    """The first layers and the last one, `n_awake` in total. None: all layers."""
     if n_awake is None or n_awake >= len(layers):
         return layers
     return [*layers[: n_awake - 1], layers[-1]]

@@ -25,11 +25,11 @@ if TYPE_CHECKING:
     from k2d.models.shape import Shape
 
 TORCH = "torch"
-"""The engine of every family."""
+"""The engine that every family has."""
 
 
 class Speech(Protocol):
-    """Labelled utterances by number, as a new model is made for them."""
+    """Labelled utterances by number, for which a new model is made."""
 
     @property
     def texts(self) -> Sequence[str]: ...
@@ -43,21 +43,21 @@ class Engine(Protocol):
     """A module that decodes models of a family in another library than torch, from a converted folder."""
 
     def is_converted(self, model: Path) -> bool:
-        """Whether a model is in the engine's own form, so that it need not be converted."""
+        """Whether the engine takes a model as it is, so that it need not be converted."""
         ...
 
     def write_facts(self, folder: Path, model: Path) -> None:
-        """Write into a converted folder what its own files do not record of the model."""
+        """Write facts about the model into a converted folder, which its own files do not have."""
         ...
 
     def check_compute_type(self, compute_type: str, device: str, key: str) -> None:
-        """Raise UsageError if the device cannot compute in these numbers; `key` is what the user has set."""
+        """Raise UsageError if the device cannot compute in this precision. `key` is the user's setting."""
         ...
 
     def load(
         self, folder: Path, device: str, compute_type: str, languages: Sequence[str] = (), n_threads: int = 0
     ) -> Recogniser:
-        """Load a converted folder. The result has what decoding asks of a recogniser, and no more."""
+        """Load a converted folder. The result has only what decoding needs of a recogniser."""
         ...
 
 
@@ -80,11 +80,11 @@ class Publisher(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class NewModel:
-    """What a model with random weights is made from."""
+    """The inputs of a model with random weights."""
 
     config: Path
     vocabulary: Path
-    """The folder of stage 2; it exists only for families with `uses_vocabulary`."""
+    """The folder of stage 2. It exists only for families with `uses_vocabulary`."""
     languages: tuple[str, ...]
     seed: int
     work: Path
@@ -95,31 +95,31 @@ class Family(ABC):
     """A kind of network with its checkpoints."""
 
     name: ClassVar[str]
-    """As the config writes it."""
+    """The name in configs."""
     published: ClassVar[Collection[str]] = ()
     """Names under which checkpoints can be fetched."""
     publisher_module: ClassVar[str] = ""
     """The module (see `Publisher`) that knows where they come from."""
     checkpoints: ClassVar[str]
-    """For messages: what can be given in place of a path that is not there."""
+    """For messages: the kinds of paths that can be given."""
     uses_vocabulary: ClassVar[bool] = False
-    """Whether new models use the vocabulary of stage 2; otherwise the family brings its own."""
+    """Whether new models use the vocabulary of stage 2. Otherwise the family has its own."""
     has_ctc_head: ClassVar[bool] = False
     """Whether trained models can be decoded by CTC."""
     guesses_language: ClassVar[bool] = False
-    """Whether a model without a language in its prompt guesses that of each window."""
+    """Whether a model without a language in its prompt guesses the language of each window."""
     mixes_languages: ClassVar[bool] = False
-    """Whether a prompt can hold the mean of several languages."""
+    """Whether a prompt can have the mean of several languages."""
     export_formats: ClassVar[tuple[str, ...]] = ()
-    """Formats that a student can be written in (k2d/export/formats.py)."""
+    """Formats in which a student can be written (k2d/export/formats.py)."""
     default_formats: ClassVar[tuple[str, ...]] = ()
-    """Those of them that are written unless the config names others."""
+    """The formats that are written unless the config names others."""
     engine_modules: ClassVar[Mapping[str, str]] = {}
-    """Modules (see `Engine`) by the name of the engine, beside torch."""
+    """Modules (see `Engine`) by the name of the engine, besides torch."""
 
     @property
     def engines(self) -> tuple[str, ...]:
-        """Engines that can decode the family's models."""
+        """The engines that can decode the family's models."""
         return TORCH, *self.engine_modules
 
     def engine(self, name: str) -> Engine:
@@ -132,7 +132,7 @@ class Family(ABC):
 
     @abstractmethod
     def recognises(self, path: Path) -> bool:
-        """Whether a folder, a file or a published name is a checkpoint of the family, judged by names alone."""
+        """Whether a folder, a file or a published name is a checkpoint of the family, judged only by names."""
 
     @abstractmethod
     def load(
@@ -141,7 +141,7 @@ class Family(ABC):
         """Load a checkpoint for inference. `cache` is the folder of published checkpoints."""
 
     def fetched(self, path: Path, cache: str | None = None) -> Path:
-        """Where a checkpoint lies; one that is given by a published name is fetched."""
+        """The path of a checkpoint. If it is given by a published name, it is fetched."""
         return path
 
     @abstractmethod
@@ -156,8 +156,12 @@ class Family(ABC):
     def shape(self, path: Path, vocabulary_size: int) -> Shape:
         """The sizes of a checkpoint or model config, without reading weights.
 
-        `vocabulary_size` counts where the model config leaves the vocabulary to stage 2.
+        `vocabulary_size` is used if the model config leaves the vocabulary to stage 2.
         """
+
+    def knows_language(self, name: str) -> bool:
+        """Whether a prompt can name this language, as far as the family knows without a model."""
+        return True
 
     def write_vocabulary(
         self,

@@ -1,4 +1,4 @@
-"""What decoding, training and distillation ask of a recogniser, whatever its family.
+"""The interface of a recogniser for decoding, training and distillation, the same for all families.
 
 Shapes are in the names: B windows, R rows being decoded (B windows × beams), L tokens, T frames of the encoder,
 D features, V vocabulary.
@@ -36,12 +36,12 @@ __all__ = [
 
 
 Part = Literal["encoder", "ctc_head", "decoder", "output_layer"]
-"""Parts of a network that can learn separately."""
+"""Parts of a network that can be trained separately."""
 
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """The encoder's output for a batch of windows, all of the full window's length: padding counts as silence."""
+    """The encoder's output for a batch of windows, all of the full length. Padding counts as silence."""
 
     states_BTD: Tensor
 
@@ -76,7 +76,7 @@ class Decoding(Protocol):
         ...
 
     def keep(self, windows: Tensor) -> None:
-        """Go on with these windows only (indices among the present ones, ascending)."""
+        """Continue with these windows only (indices among the present ones, ascending)."""
         ...
 
     def fan_out(self, n_beams: int) -> None:
@@ -84,7 +84,7 @@ class Decoding(Protocol):
         ...
 
     def reorder(self, rows_R: Tensor) -> None:
-        """Row i goes on from what row rows_R[i] was; both belong to one window."""
+        """Row i continues row rows_R[i]. Both belong to one window."""
         ...
 
 

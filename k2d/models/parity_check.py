@@ -1,4 +1,4 @@
-"""A probe for two forms of one model: on the same noise and the same tokens both must give the same logits."""
+"""A probe for two forms of one model: with the same noise and tokens, both must give the same logits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The families of recognisers, a line each, and any recogniser by its path: the way in for stages and command line."""
+"""The families of recognisers, one per line, and a function that loads any recogniser by its path."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _MODULES = (
     "k2d.models.whisper.family",
 )
 FAMILIES: dict[str, Family] = {each.name: each for each in (importlib.import_module(m).FAMILY for m in _MODULES)}
-"""By the names that a config gives them; the first is the one of recognisers that name none."""
+"""By their names in configs. The first one is used if a recogniser names none."""
 DEFAULT_FAMILY = next(iter(FAMILIES))
 
 DTYPES = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16", "fp64": "float64"}
@@ -37,9 +37,9 @@ def load_recogniser(
     languages: Sequence[str] = (),
     cache: str | None = None,
 ) -> Recogniser:
-    """A trained recogniser, ready for inference; `languages` are in its prompt unless a request names others.
+    """A trained recogniser, ready for inference. `languages` are in its prompt unless a request names others.
 
-    Without a `family` it is recognised by its files or its name. Published checkpoints are kept in `cache`.
+    Without a `family`, the family is recognised by the files or the name. Published checkpoints are kept in `cache`.
     """
     import torch
 
@@ -55,7 +55,7 @@ def load_recogniser(
 
 
 def _check_device(device: str) -> None:
-    """Raise unless torch can compute on it here."""
+    """Raise if torch cannot compute on this device here."""
     import torch
 
     if (known := _DEVICE.fullmatch(device)) is None:
@@ -70,7 +70,7 @@ def _check_device(device: str) -> None:
 
 
 def family_of(path: Path) -> Family:
-    """The family that recognises a checkpoint; where none does, the default one says what is missing."""
+    """The family that recognises a checkpoint. If there is none, the default family, which reports what is missing."""
     return next((family for family in reversed(FAMILIES.values()) if family.recognises(path)), FAMILIES[DEFAULT_FAMILY])
 
 

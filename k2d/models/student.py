@@ -1,4 +1,4 @@
-"""Students: a teacher with fewer decoder layers, and what both must have in common."""
+"""Students: a teacher with fewer decoder layers, and the checks that both fit together."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from k2d.models.interface import Recogniser
 
 
 class Shrinkable(Recogniser, Protocol):
-    """A recogniser whose decoder can lose layers."""
+    """A recogniser whose decoder layers can be removed."""
 
     @property
     def n_decoder_layers(self) -> int: ...
 
     @property
     def width(self) -> int:
-        """Features of the encoder's output."""
+        """The number of features of the encoder's output."""
         ...
 
     def with_decoder_layers(self, layers: Sequence[int]) -> Shrinkable:
-        """A copy that has only these layers of the decoder, and all else."""
+        """A copy that has only these layers of the decoder, and everything else."""
         ...
 
 
 def chosen_layers(rule: Literal["first_last", "spaced"] | Sequence[int], n_wanted: int, n_layers: int) -> list[int]:
-    """Which of the teacher's decoder layers a student takes: by a rule, or as they are listed.
+    """The teacher's decoder layers that a student gets: by a rule, or as listed.
 
     >>> chosen_layers("first_last", 2, 12), chosen_layers("first_last", 3, 12), chosen_layers("spaced", 3, 12)
     ([0, 11], [0, 1, 11], [0, 6, 11])
@@ -45,7 +45,7 @@ def chosen_layers(rule: Literal["first_last", "spaced"] | Sequence[int], n_wante
 
 
 def shrink(teacher: Shrinkable, layers: Sequence[int]) -> Shrinkable:
-    """The teacher with these decoder layers only (numbers from 0, ascending)."""
+    """The teacher with only these decoder layers (numbers from 0, ascending)."""
     n_layers = teacher.n_decoder_layers
     if not layers or list(layers) != sorted(set(layers)) or layers[0] < 0 or layers[-1] >= n_layers:
         asked = ", ".join(map(str, layers)) or "none"
@@ -54,7 +54,7 @@ def shrink(teacher: Shrinkable, layers: Sequence[int]) -> Shrinkable:
 
 
 def check_pair(teacher: Shrinkable, student: Shrinkable) -> None:
-    """Refuse a student that cannot learn from the teacher token by token, or from its encoder."""
+    """Refuse a student that cannot be trained with the teacher's tokens or encoder."""
     if teacher.codec.vocabulary_hash != student.codec.vocabulary_hash:
         raise K2DError("student and teacher: their vocabularies differ; make the student from this teacher (stage 9)")
     if teacher.window != student.window:

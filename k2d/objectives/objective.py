@@ -11,7 +11,7 @@ from torch.utils.checkpoint import checkpoint
 
 from k2d.core.errors import UsageError
 from k2d.objectives import CHUNK_ELEMENTS
-from k2d.objectives.terms import CTC, TERMS, Tokens, term_names
+from k2d.objectives.terms import CTC, TERMS, Tokens, term_names, terms_with_teacher
 
 OutputLayer = Callable[[Tensor], Tensor]
 
@@ -32,7 +32,7 @@ class Sides:
 
 @dataclass(frozen=True, slots=True)
 class Objective:
-    """What is minimised: terms by name with their weights. At T = 1, `ce` and `kl` are the formula as printed."""
+    """The loss: terms by name with their weights. At T = 1, `ce` and `kl` are the formulas as printed in the paper."""
 
     weights: Mapping[str, float]
     temperature: float
@@ -44,29 +44,29 @@ class Objective:
             found, known = ", ".join(map(repr, unknown)), ", ".join(term_names())
             raise UsageError(f"distill.objective: unknown term {found}; there are {known}")
         if not any(weight > 0 for weight in self.weights.values()):
-            raise UsageError("distill.objective: no term has a weight above 0, so there is nothing to learn")
+            raise UsageError("distill.objective: no term has a weight above 0, so there is nothing to train")
 
     @property
     def token_terms(self) -> tuple[str, ...]:
-        """The terms per token that count, in the order of the config."""
+        """The terms per token with a weight, in the order of the config."""
         return tuple(name for name, weight in self.weights.items() if weight > 0 and name != CTC)
 
     @property
     def reads_logits(self) -> bool:
-        """Whether any term reads the student's logits, so that its output layer learns."""
+        """Whether any term reads the student's logits, so that its output layer is trained."""
         return any(TERMS[name].reads_student_logits for name in self.token_terms)
 
     @property
     def reads_teacher(self) -> bool:
         """Whether any term reads what the teacher's decoder gives."""
-        return any(TERMS[name].reads_teacher for name in self.token_terms)
+        return bool(terms_with_teacher(self.weights))
 
     def sums(self, sides: Sides) -> dict[str, Tensor]:
         """Each term summed over the tokens, unweighted, with gradients to the student.
 
-        Logits of a large vocabulary fill a GPU: 10,000 tokens of Whisper are 2 GB for each decoder. So the tokens go
-        through in pieces. Where there are several, a piece's logits are computed again in the backward pass, and no
-        more than one piece is ever kept.
+        Logits of a large vocabulary fill a GPU: 10,000 tokens of Whisper are 2 GB for each decoder. So the tokens are
+        processed in pieces. If there are several, a piece's logits are computed again in the backward pass, and only
+        one piece is in memory at a time.
         """
         names = self.token_terms
         n = sides.targets_N.shape[0]

@@ -1,13 +1,13 @@
 """The terms of a distillation loss. To add one: a decorated function below, and a test with a worked-out answer.
 
 A term gets the tokens that carry loss, flattened to N (no padding, no prompt), and returns a loss for each. The config
-reads the names from here, so this file imports torch only where a loss is computed.
+reads the names from here, so this file imports torch only inside functions that compute a loss.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 DKD_ALPHA, DKD_BETA = 1.0, 1.0
-"""Weights of the two parts of decoupled distillation: those of its paper for large vocabularies."""
+"""Weights of the two parts of decoupled distillation. They are those of its paper for large vocabularies."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """What both decoders give at N places, and the labels there."""
+    """The outputs of both decoders at N places, and the labels there."""
 
     targets_N: Tensor
     student_hidden_ND: Tensor
@@ -32,7 +32,7 @@ class Tokens:
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """A loss per token, and whose logits it reads: logits that no term reads are not computed."""
+    """A loss per token, and which logits it reads. Logits that no term reads are not computed."""
 
     loss: Callable[[Tokens], Tensor]
     reads_student_logits: bool
@@ -125,7 +125,16 @@ def dkd(tokens: Tokens) -> Tensor:
 
 
 CTC = "ctc"
-"""The name of the one term that is about sequences. It needs a CTC head."""
+"""The name of the only term on whole sequences. It needs a CTC head."""
+
+
+def terms_with_teacher(weights: Mapping[str, float]) -> list[str]:
+    """The terms of an objective for which the teacher's decoder has to run.
+
+    >>> terms_with_teacher({"ce": 1.0, "kl": 0.0, "hidden_mse": 0.1, "ctc": 0.3})
+    ['hidden_mse']
+    """
+    return [name for name, weight in weights.items() if weight > 0 and name in TERMS and TERMS[name].reads_teacher]
 
 
 def term_names() -> tuple[str, ...]:
@@ -136,7 +145,7 @@ def term_names() -> tuple[str, ...]:
 def ctc(log_probs_BTV: Tensor, labels: list[Tensor], blank_id: int) -> Tensor:
     """-log Σ_π Π_t q_t(π_t) over all alignments π of a label, summed over the batch: the student's CTC head.
 
-    Labels have no timestamps here, because CTC has no use for them.
+    Labels have no timestamps here, because CTC is trained without them.
     """
     import torch
     from torch.nn import functional as F

@@ -41,7 +41,7 @@ SHARES_SOURCE = {
 
 def _gpu(name: str, memory_mib: int, bf16_t: float, fp32_t: float, tb_per_s: float, source: str) -> Machine:
     flops = {"bf16": bf16_t * 1e12, "fp16": bf16_t * 1e12, "fp32": fp32_t * 1e12}
-    source = f"{source}; memory as its driver tells it"
+    source = f"{source}; memory as reported by its driver"
     return Machine(name, memory_mib << 20, flops, tb_per_s * 1e12, source, TRAINING_SHARE, DECODING_SHARE)
 
 

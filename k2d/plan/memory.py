@@ -57,6 +57,8 @@ class Distillation:
     freeze_encoder: bool = True
     freeze_positions: bool = False
     keep_encoded: bool = False
+    runs_teacher: bool = True
+    """The teacher's decoder reads the labels, too: some term of the loss compares with it."""
 
     @property
     def trainable(self) -> int:
@@ -99,7 +101,7 @@ def training_lines(step: Distillation, *, on_gpu: bool) -> list[Line]:
         Line("gradients", step.trainable * 4, "trainable × 4 bytes"),
         Line("optimiser", step.trainable * 8, "trainable × 2 moments × 4 bytes"),
         _kept_for_backward(step, n_bytes),
-        _teacher_decoder(teacher, step, n_bytes),
+        *([_teacher_decoder(teacher, step, n_bytes)] if step.runs_teacher else []),
         Line("logits of both, in pieces", piece * 4 * _LOSS_COPIES, f"{_LOSS_COPIES} × piece × 4 bytes; {whole}"),
     ]
     if mixed:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from k2d.config.schema import Config, Recogniser
 from k2d.config.training import Steps
 from k2d.models.shape import Shape
+from k2d.objectives.terms import terms_with_teacher
 from k2d.plan.disk import Amounts, disk_lines
 from k2d.plan.hours import Pieces, StageHours, stage_hours
 from k2d.plan.machines import GIB, Machine
@@ -144,6 +145,7 @@ def distillation(config: Config, teacher: Shape, student: Shape, n_processes: in
         freeze_encoder=config.student.freeze_encoder,
         freeze_positions=config.student.freeze_positions,
         keep_encoded=config.distill.keep_encoded,
+        runs_teacher=bool(terms_with_teacher(config.distill.objective)),
     )
 
 

@@ -68,7 +68,7 @@ def sample_flops(step: Distillation) -> int:
     student, teacher = step.student.decoder_flops(n_tokens), step.teacher.decoder_flops(n_tokens)
     encoder = 0 if step.keep_encoded else step.teacher.encoder_flops()
     learning_encoder = 0 if step.freeze_encoder else 3 * step.student.encoder_flops()
-    return encoder + learning_encoder + teacher + 3 * student
+    return encoder + learning_encoder + (teacher if step.runs_teacher else 0) + 3 * student
 
 
 def distilling_rate(step: Distillation, machine: Machine) -> Rate:

@@ -74,7 +74,8 @@ def _summary(experiment: Experiment, config: Config, sets: Sequence[str]) -> Ite
         yield Bullets(lines)
     if not experiment.scores and not experiment.roles:
         yield Paragraph(
-            "No set is named to test on (corpora): nothing here says how good the models are.", warning=True
+            "The config names no test set (corpora), so this report does not show how good they are.",
+            warning=True,
         )
     elif not experiment.scores:
         yield Paragraph("There are no scores yet: run stages 11 and 12.", warning=True)

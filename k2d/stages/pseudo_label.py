@@ -11,8 +11,9 @@ from k2d.data.kaldi.datadir import read_recordings
 from k2d.inference.answer_cache import cache_of
 from k2d.inference.decode_job import VERSION as DECODER_VERSION
 from k2d.inference.decode_job import DecodeJob, decode_settings, plan_long_recordings
-from k2d.inference.external import ELSEWHERE, external_file, take_labels
+from k2d.inference.external import ELSEWHERE, take_labels
 from k2d.inference.hypothesis_folder import decode_to_folder
+from k2d.pipeline.external_files import external_file
 from k2d.pipeline.job import Counts, Job, Unit
 
 VERSION = DECODER_VERSION
@@ -49,7 +50,10 @@ def units(job: Job) -> list[Unit[Labels]]:
     """Each unlabelled split is a unit."""
     if job.config.pseudo_label.from_ is not None:
         named = job.config.pseudo_label.from_
-        return [_external_unit(split, external_file(named, split), job) for split in job.config.corpora.unlabelled]
+        return [
+            _external_unit(split, external_file("pseudo_label.from", named, split), job)
+            for split in job.config.corpora.unlabelled
+        ]
     decode_job, layout = plan_long_recordings(TEACHER, job.config.teacher, job), job.layout
     return [
         Unit(

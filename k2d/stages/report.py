@@ -85,9 +85,9 @@ def _listening(experiment: Experiment, job: Job) -> Iterator[Section]:
         found = pairs(distances.worst, auxiliary, job.layout, _tokens(job))
         n_silent = sum(not pair.clip.uri for pair in found)
         intro = (
-            f"The chunks with the largest MER between the teacher and {auxiliary}, in turn of those where the teacher "
-            "loops, where only the auxiliary does, and where neither does. Texts are normalised; what one has alone is "
-            f"marked and underlined. Chunks on which one says nothing are not listed. {len(found)} are here, "
+            f"The chunks with the largest MER between the teacher and {auxiliary}. Three kinds take turns: the teacher "
+            "loops, only the auxiliary loops, neither loops. Texts are normalised. Words that only one side has are "
+            f"marked and underlined. Chunks with an empty side are not listed. {len(found)} are shown, "
             f"{n_silent} of them without sound."
         )
         yield Section("Worst disagreements", (Paragraph(intro), *found))

@@ -17,8 +17,9 @@ from k2d.inference.answer_cache import cache_of, model_facts
 from k2d.inference.decode_job import VERSION as DECODER_VERSION
 from k2d.inference.decode_job import DecodeJob, Item, decode_settings, plan_decoding
 from k2d.inference.dispatch import decode_items
-from k2d.inference.external import ELSEWHERE, external_file, take_opinions
+from k2d.inference.external import ELSEWHERE, take_opinions
 from k2d.inference.hypothesis_folder import DecodingTally, decoding_record, finish_folder, write_record, write_timing
+from k2d.pipeline.external_files import external_file
 from k2d.pipeline.job import Counts, Job, Unit
 
 VERSION = DECODER_VERSION
@@ -60,7 +61,7 @@ def _unit(auxiliary: str, split: str, job: Job) -> Unit[Opinions | ExternalOpini
     recogniser = job.config.auxiliaries[auxiliary]
     output, chunks = job.layout.opinions(auxiliary, split), job.layout.chunks(split)
     if recogniser.from_ is not None:
-        file = external_file(recogniser.from_, split)
+        file = external_file(f"auxiliaries.{auxiliary}.from", recogniser.from_, split)
         return Unit(output, ExternalOpinions(auxiliary, split, file), (file, chunks))
     decode_job = plan_decoding(auxiliary, recogniser, job, clips=True, timestamps=False, mode=recogniser.decode)
     return Unit(output, Opinions(auxiliary, split, decode_job), (decode_job.model, chunks))

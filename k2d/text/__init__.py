@@ -1,1 +1,3 @@
-"""What is said: made comparable, in mixed tokens, in phonemes. Knows nothing of audio, files or models."""
+"""Make texts comparable, split them into mixed tokens, and convert them to phonemes. Independent of audio and
+models.
+"""

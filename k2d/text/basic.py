@@ -1,4 +1,4 @@
-"""The normaliser `basic`: what Whisper's BasicTextNormalizer gives with its default options, on any string."""
+"""The normaliser `basic`: the result of Whisper's BasicTextNormalizer with default options, for any string."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ _FULL_WIDTH_PUNCTUATION = "，？！：；"
 
 
 def basic(text: str) -> str:
-    """Lower case, without what stands in ASCII brackets, NFKC, every mark, symbol and punctuation a space.
+    """Lower case, without text in ASCII brackets, in NFKC, with spaces for marks, symbols and punctuation.
 
     >>> basic("Don't stop: [noise] ＧＰＵ 用了 50%（約）")
     'don t stop gpu 用了 50 約 '
     """
     text = replace_bracketed(_BRACKETED, ">]", text.lower())
     text = replace_bracketed(_IN_PARENTHESES, ")", text)
-    for mark in _FULL_WIDTH_PUNCTUATION:  # spaces in the end; while they are there, NFKC rebuilds the whole string
+    for mark in _FULL_WIDTH_PUNCTUATION:  # they become spaces in the end, and they make NFKC rebuild the whole string
         text = text.replace(mark, " ")
     text = unicodedata.normalize("NFKC", text)
     text = _symbols().sub(" ", text)
@@ -34,7 +34,7 @@ def basic(text: str) -> str:
 
 
 def single_spaced(text: str) -> str:
-    r"""Every run of white space as one space; also at both ends, where there was some.
+    r"""Every run of white space as one space, also at both ends.
 
     >>> single_spaced("\t so  what\u3000")
     ' so what '
@@ -47,7 +47,7 @@ def single_spaced(text: str) -> str:
 
 
 def replace_bracketed(pattern: re.Pattern[str], closing: str, text: str, by: str = "") -> str:
-    """Put `by` for each match up to the last closing bracket: beyond it, every opening one would be tried in vain.
+    """Replace each match up to the last closing bracket by `by`. After it, no opening bracket can match.
 
     >>> replace_bracketed(_IN_PARENTHESES, ")", "a (b) c (d")
     'a  c (d'
@@ -63,7 +63,7 @@ def _symbols() -> re.Pattern[str]:
 
 @cache
 def _symbols_beyond_bmp() -> re.Pattern[str]:
-    """Apart from the others: in one class, each Han character would be compared with every range of these."""
+    """Separate from the others: in one class, each Han character would be compared with every range of these."""
     return re.compile(_character_class(chain(range(0x10000, 0x20000), range(0xE0000, 0xE1000))))
 
 

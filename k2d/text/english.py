@@ -1,4 +1,4 @@
-"""How English words are read: IPA without stress, from gruut's lexicon and its model for all others. Offline."""
+"""The pronunciation of English words: IPA without stress, from gruut's lexicon, or from its model. Works offline."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from importlib.resources import as_file, files
 _LANGUAGE = "gruut_lang_en"
 _STRESS = str.maketrans("", "", "ˈˌ")
 _VOWEL = re.compile("[aeiouy]")
-MAX_GUESSED_LETTERS = 40  # longer ones are no words, and the model's time grows with them
+MAX_GUESSED_LETTERS = 40  # longer ones are not words, and the model's time grows with their length
 
 
 def pronunciation(word: str) -> tuple[str, ...] | None:
-    """Of a word in lower case, None where the lexicon has it not; the first where it has several.
+    """The pronunciation of a word in lower case: the first one if there are several, None if the lexicon has none.
 
     >>> pronunciation("don't"), pronunciation("softmax")
     (('d', 'oʊ', 'n', 't'), None)
@@ -29,7 +29,7 @@ def pronunciation(word: str) -> tuple[str, ...] | None:
 
 
 def spelt(letters: str) -> tuple[str, ...]:
-    """By the names of the letters.
+    """Read the letters by their names.
 
     >>> spelt("gpu")
     ('d͡ʒ', 'i', 'p', 'i', 'j', 'u')
@@ -39,7 +39,7 @@ def spelt(letters: str) -> tuple[str, ...]:
 
 
 def looks_spelt(letters: str) -> bool:
-    """Whether an unknown word is spoken letter by letter: of three letters at most, or without a vowel.
+    """Whether an unknown word is read letter by letter: at most three letters, or no vowel.
 
     >>> [looks_spelt(word) for word in ("gpu", "lstm", "bert")]
     [True, True, False]
@@ -48,7 +48,7 @@ def looks_spelt(letters: str) -> bool:
 
 
 def guess(word: str) -> tuple[str, ...]:
-    """What gruut's model says of a word that no lexicon has: a millisecond or two."""
+    """The pronunciation by gruut's model for a word that no lexicon has. It takes a millisecond or two."""
     return _phonemes(" ".join(_model()(word)))
 
 
@@ -62,7 +62,7 @@ def _phonemes(ipa: str) -> tuple[str, ...]:
 
 @cache
 def _lexicon() -> dict[str, str]:
-    """Whole, a tenth of a second: its table has no index over words."""
+    """The whole lexicon, loaded in a tenth of a second, because its table has no index over words."""
     return {word: ipa for word, ipa, _ in reversed(_rows())}
 
 
@@ -74,12 +74,12 @@ def _letter_names() -> dict[str, tuple[str, ...]]:
 
 
 def _rows() -> list[tuple[str, str, str]]:
-    """Word, pronunciation and its role, the usual pronunciation of a word first."""
+    """Word, pronunciation and role. The usual pronunciation of a word is first."""
     with (
         as_file(files(_LANGUAGE) / "lexicon.db") as path,
         closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as database,
     ):
-        database.execute("PRAGMA temp_store = MEMORY")  # for the sorting, which needs no room on a disk then
+        database.execute("PRAGMA temp_store = MEMORY")  # sorting then needs no space on a disk
         return database.execute("SELECT word, phonemes, role FROM word_phonemes ORDER BY pron_order").fetchall()
 
 

@@ -1,6 +1,7 @@
-"""What the model guessed of unknown words, kept on disk: a line a word, added as it is guessed.
+"""The model's pronunciations of unknown words, cached on disk: one line per word, appended when it is computed.
 
-Any number of processes add to one file. A line ends with a mark, so that one torn by a kill is known and ignored.
+Any number of processes append to one file. A line ends with a mark, so that an incomplete line is recognised and
+ignored.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from pathlib import Path
 
 from k2d.core.errors import K2DError
 
-_WHOLE = "."  # the last field of a line
+_WHOLE = "."  # the last field of a complete line
 
 
 class Guesses:

@@ -1,4 +1,4 @@
-"""A user's pronunciations: `lexicon.tsv`, a word, a tab and its phonemes a line; the first one of a word counts."""
+"""A user's pronunciations, `lexicon.tsv`: a word, a tab and its phonemes per line. The first line of a word counts."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _ARPABET_STRESS = re.compile(r"(?<=^[A-Z]{2})[012]$")
 
 
 def read_lexicon(path: Path) -> dict[str, tuple[str, ...]]:
-    """Words in lower case; phonemes without stress. Every bad line is named at once."""
+    """Words in lower case, with phonemes without stress. All bad lines are reported together."""
     try:
         lines = path.read_bytes().removeprefix(b"\xef\xbb\xbf").splitlines()
     except OSError as error:

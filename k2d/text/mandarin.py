@@ -1,9 +1,9 @@
-"""How Han is read: Bopomofo without tones, exactly as pypinyin reads whole runs, a hundred times faster.
+"""The pronunciation of Han characters: Bopomofo without tones, equal to pypinyin's for whole runs, but much faster.
 
-pypinyin parts a run into phrases of its dictionary by forward maximum matching; a phrase decides how its polyphonic
-characters are read (长 in 长度). Few phrases read a character otherwise than it is read alone. So each character is
-looked up alone, and only around a pair of characters out of such a phrase is the run parted: as far to both sides as
-neighbours are neighbours in some phrase, since no phrase reaches farther.
+pypinyin splits a run into phrases of its dictionary by forward maximum matching. A phrase determines how its polyphonic
+characters are read (长 in 长度). Few phrases read a character differently than it is read alone. So each character is
+looked up alone. Only around a pair of characters from such a phrase is the run split into phrases: as far to both sides
+as neighbours are neighbours in some phrase, because no phrase reaches further.
 """
 
 from __future__ import annotations
@@ -21,21 +21,21 @@ _TONES = str.maketrans("", "", "ˊˇˋ˙")
 
 @dataclass(frozen=True)
 class Readings:
-    """pypinyin's dictionaries, in Bopomofo; one symbol is one phoneme."""
+    """pypinyin's dictionaries, in Bopomofo. One symbol is one phoneme."""
 
     characters: Mapping[str, str]
     phrases: Mapping[str, str]
     prefixes: Set[str]
-    """Every beginning of a phrase, of two characters or more."""
+    """Every start of a phrase, of two characters or more."""
     joined_pairs: Set[str]
-    """Neighbours that are neighbours in some phrase."""
+    """Pairs of characters that are neighbours in some phrase."""
     telling_pairs: Set[str]
-    """Neighbours that occur in a phrase of another reading, where it is another."""
+    """Neighbours in a phrase with another reading, at the character with that reading."""
 
 
 @cache
 def readings() -> Readings:
-    """Read the dictionaries, once: a third of a second."""
+    """Load the dictionaries once, which takes a third of a second."""
     from pypinyin.constants import PHRASES_DICT, PINYIN_DICT
 
     characters = {
@@ -51,12 +51,12 @@ def readings() -> Readings:
 
 
 def is_read(character: str) -> bool:
-    """Whether pypinyin takes a character for Han: 々 is none, 〇 is."""
+    """Whether pypinyin treats a character as Han: 〇 is, 々 is not."""
     return _han().match(character) is not None
 
 
 def polyphonic_pieces(tokens: Sequence[str]) -> list[tuple[int, int]]:
-    """From where to where lie the pieces of text that may hold a phrase of another reading.
+    """The start and end of pieces of text that may contain a phrase with another reading.
 
     >>> polyphonic_pieces([*"学生", "say", *"这是长度", "ok"])
     [(5, 7)]
@@ -70,7 +70,7 @@ def polyphonic_pieces(tokens: Sequence[str]) -> list[tuple[int, int]]:
 
 
 def read_piece(tokens: Sequence[str], start: int, end: int) -> str:
-    """The Bopomofo of a piece of a text, parted into phrases.
+    """The Bopomofo of a piece of a text, split into phrases.
 
     >>> read_piece([*"学生", "say", *"这是长度", "ok"], 5, 7)
     'ㄔㄤㄉㄨ'
@@ -80,7 +80,7 @@ def read_piece(tokens: Sequence[str], start: int, end: int) -> str:
 
 
 def read_run(run: str, *, ends_run: bool = True) -> str:
-    """The Bopomofo of a run of Han, or of a piece that may be followed by more of it.
+    """The Bopomofo of a run of Han, or of a piece that may be followed by more Han.
 
     >>> read_run("校长"), read_run("长度")
     ('ㄒㄧㄠㄓㄤ', 'ㄔㄤㄉㄨ')
@@ -94,7 +94,7 @@ def read_run(run: str, *, ends_run: bool = True) -> str:
         end -= 1
         phrase = book.phrases.get(run[start:end])
         if phrase is None:
-            # As pypinyin: what only begins a phrase is one character, but at a run's end each of its characters.
+            # As in pypinyin: an incomplete phrase is one character, but at a run's end each of its characters.
             end = end if ends_run and end == len(run) else start + 1
             phrase = "".join(book.characters.get(character, character) for character in run[start:end])
         sounds.append(phrase)
@@ -121,7 +121,7 @@ def _is_han(token: str) -> bool:
 
 
 def _telling(phrase: str, sounds: Sequence[str], characters: Mapping[str, str]) -> list[str]:
-    """For each character that the phrase reads otherwise: it and a neighbour."""
+    """For each character that the phrase reads differently: the character with a neighbour."""
     other = [i for i, sound in enumerate(sounds) if characters.get(phrase[i]) != sound]
     return [phrase[i : i + 2] if i + 1 < len(phrase) else phrase[i - 1 :] for i in other]
 

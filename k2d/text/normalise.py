@@ -1,4 +1,4 @@
-"""How a text is made comparable: one spelling, one case, one script. Decides every distance and every score."""
+"""Make texts comparable: one spelling, one case, one script. All distances and scores depend on it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from k2d.text.timestamps import strip_timestamps
 
 @dataclass(frozen=True)
 class Normaliser:
-    """Timestamps to spaces, Whisper's `basic` (NFKC in it), one Han script. What is normal stays as it is.
+    """Timestamps become spaces, then Whisper's `basic` (with NFKC), then one Han script. Normal text does not change.
 
     >>> Normaliser()("<0.00>瞭解 GPU<1.20>don't")
     ' 了解 gpu don t'
@@ -24,7 +24,7 @@ class Normaliser:
     basic: bool = True
     script: HanScript = "t2s"
     steps: tuple[str, ...] = ()
-    """Optional ones by name: tags, numerals, variants, fillers."""
+    """Optional steps by name: tags, numerals, variants, fillers."""
 
     def __post_init__(self) -> None:
         chosen_steps(self.steps)
@@ -43,7 +43,7 @@ class Normaliser:
 
     @cached_property
     def signature(self) -> str:
-        """Everything that decides, with its version, in a line.
+        """Everything that determines the result, including versions, in a line.
 
         >>> Normaliser(script="none", steps=("fillers",)).signature.replace(unicodedata.unidata_version, "…")
         'basic-1+unicode-…+fillers-1'

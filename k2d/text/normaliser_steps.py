@@ -1,4 +1,4 @@
-"""Optional steps of the normaliser, by name. Off by default: each changes scores, and each is in their signature."""
+"""Optional steps of the normaliser, by name. They are off by default. Each changes scores and is in their signature."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def _unchanged(text: str) -> str:
 
 @dataclass(frozen=True)
 class Step:
-    """What is done before `basic`, while punctuation is there, and what after it, before Han is of one script."""
+    """A function before `basic`, which sees punctuation, and one after it, before Han scripts are unified."""
 
     version: int
     before: Callable[[str], str] = _unchanged
@@ -35,7 +35,7 @@ class Step:
 
 
 def without_tags(text: str) -> str:
-    """What stands in brackets of any shape is not speech: 【音樂】, （笑）, {laugh}; `basic` knows the ASCII ones only.
+    """Remove text in brackets, which is not speech: 【音樂】, （笑）, {laugh}. `basic` removes only ASCII ones.
 
     >>> without_tags("好（笑）的【音樂】")
     '好 的 '
@@ -45,7 +45,7 @@ def without_tags(text: str) -> str:
 
 
 def one_variant(text: str) -> str:
-    """Spellings that differ in no sound.
+    """Unify spellings with the same sound.
 
     >>> one_variant("妳看著甚么")
     '你看着什么'
@@ -54,7 +54,7 @@ def one_variant(text: str) -> str:
 
 
 def without_fillers(text: str) -> str:
-    """Hesitations, which some transcribers write and others do not.
+    """Remove hesitations, which some transcribers write and others do not.
 
     >>> without_fillers("嗯 um 我們 er 用 umbrella")
     ' 我們 用 umbrella'
@@ -68,14 +68,14 @@ def _numbers_spaced(text: str) -> str:
 
 STEPS = {
     "tags": Step(1, before=without_tags),
-    "numerals": Step(1, before=read_numbers, after=_numbers_spaced),  # again after NFKC has made digits of ① and ²
+    "numerals": Step(1, before=read_numbers, after=_numbers_spaced),  # again, because NFKC makes digits of ① and ²
     "variants": Step(1, after=one_variant),
     "fillers": Step(1, after=without_fillers),
 }
 
 
 def chosen_steps(names: tuple[str, ...]) -> list[Step]:
-    """The steps of these names, in the order above whatever the order of the names."""
+    """The steps with these names, in the order above, whatever the order of the names."""
     for name in names:
         if name not in STEPS:
             near = get_close_matches(name, STEPS, 1)

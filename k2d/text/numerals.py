@@ -1,4 +1,4 @@
-"""Digits read out: in Mandarin where a text holds Han, else in English. For comparing `3 個` with `三個`."""
+"""Write digits as words: in Mandarin if a text contains Han, else in English. For comparing `3 個` with `三個`."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ _HAN_DIGITS = "零一二三四五六七八九"
 _ENGLISH_DIGITS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
 _TEENS = ["ten", "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen"]
 _TENS = ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"]
-_MAX_CARDINAL_DIGITS = 8  # longer ones are read digit by digit, as a telephone number is
+_MAX_CARDINAL_DIGITS = 8  # longer numbers are read digit by digit, like telephone numbers
 
 
 def read_numbers(text: str) -> str:
-    """Numbers as words; a year, a number that begins with 0 and a very long one digit by digit.
+    """Numbers as words. A year, a number that starts with 0 and a very long one are read digit by digit.
 
     >>> read_numbers("2021年有50%是3.14"), read_numbers("3 models")
     ('二零二一年有百分之五十是三点一四', ' three  models')

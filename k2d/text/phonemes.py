@@ -1,4 +1,4 @@
-"""What a text sounds like: Bopomofo for Han, IPA for English words. Offline, each word looked up once."""
+"""The phonemes of a text: Bopomofo for Han, IPA for English words. Works offline, and looks up each word once."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ OutOfVocabulary = Literal["letters", "drop"]
 
 _PARTS = re.compile("[a-z']+|.", re.DOTALL)
 _DIGITS = dict(zip("0123456789", "零一二三四五六七八九", strict=True))
-_PRIVATE_USE = 0xF0000  # plane 15: no token has a character of it
-_MAX_WORDS = 200_000  # kept in memory, some 50 MB; then all is looked up anew
+_PRIVATE_USE = 0xF0000  # plane 15: no token contains its characters
+_MAX_WORDS = 200_000  # kept in memory, about 50 MB; then the cache is cleared
 _MAX_KEPT_CHARACTERS = 64
 
 
 @dataclass(frozen=True)
 class Phonemiser:
-    """Tokens to phonemes. Neighbouring Han characters are read together, so that polyphones come right.
+    """Convert tokens to phonemes. Neighbouring Han characters are read together, so that polyphones are right.
 
-    What no lexicon has is read, by `letters`: an English word by gruut's model, or letter by letter if it has three
-    letters at most or no vowel; a digit in Mandarin; any other character as a phoneme of its own. By `drop`, as the
-    paper's authors do it: not at all, so that errors on it cost nothing.
+    With `letters`, a token that no lexicon has is read as follows: an English word by gruut's model, or letter by
+    letter if it has at most three letters or no vowel; a digit in Mandarin; any other character as a phoneme of its
+    own. With `drop`, as in the paper's code, it has no phonemes, so errors in it do not count.
     """
 
     out_of_vocabulary: OutOfVocabulary = "letters"
     lexicon: Path | None = None
-    """The user's own pronunciations, which win over all others."""
+    """The user's own pronunciations, which have priority over all others."""
     cache: Path | None = None
-    """Folder for what the model guessed; None: guessed again by every process."""
+    """The folder for pronunciations by the model. None: every process computes them again."""
 
     def phonemes(self, tokens: Sequence[str]) -> list[str]:
         """The phonemes of a text's tokens, in order.
@@ -50,7 +50,7 @@ class Phonemiser:
         return [names.get(character, character) for character in self.sounds(tokens)]
 
     def sounds(self, tokens: Sequence[str]) -> str:
-        """The same as a string of one character a phoneme, for fast distances; of one meaning in this object only."""
+        """The same as a string of one character per phoneme, for fast distances. Only valid with this object."""
         found = list(map(self._words.__getitem__, tokens))
         for start, end in mandarin.polyphonic_pieces(tokens):
             found[start:end] = [mandarin.read_piece(tokens, start, end), *[""] * (end - start - 1)]
@@ -58,19 +58,19 @@ class Phonemiser:
 
     @cached_property
     def unknown(self) -> set[str]:
-        """The tokens met so far that no lexicon has."""
+        """The tokens so far that no lexicon has."""
         return set()
 
     @cached_property
     def signature(self) -> str:
-        """Everything that decides, with its version, in a line."""
+        """Everything that determines the result, including versions, in a line."""
         parts = [f"phonemes-{VERSION}", mandarin.mandarin_version(), english.english_version(), self.out_of_vocabulary]
         if self.lexicon:
             parts.append(f"lexicon-{hashlib.sha256(self.lexicon.read_bytes()).hexdigest()[:8]}")
         return "+".join(parts)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Another process gets the settings and makes its own memory."""
+        """Another process gets the settings and makes its own cache."""
         return type(self), (self.out_of_vocabulary, self.lexicon, self.cache)
 
     @cached_property
@@ -108,7 +108,7 @@ class Phonemiser:
         return own if own is not None else english.pronunciation(word)
 
     def _part(self, part: str) -> tuple[str, ...]:
-        """Letters, or one character that is none."""
+        """The phonemes of letters, or of one character that is not a letter."""
         if part in _DIGITS:
             return tuple(mandarin.readings().characters[_DIGITS[part]])
         if not part[0].isascii():
@@ -128,7 +128,7 @@ class Phonemiser:
 
 
 class _Memo(dict[str, str]):
-    """What was asked before; forgets all when full."""
+    """A cache of earlier results. It is cleared when it is full."""
 
     def __init__(self, ask: Callable[[str], str]) -> None:
         super().__init__()
@@ -144,7 +144,7 @@ class _Memo(dict[str, str]):
 
 
 class _Alphabet:
-    """One character for every phoneme: its own, or one of private use for a phoneme of several."""
+    """One character for every phoneme: its own, or one of private use for a phoneme of several characters."""
 
     def __init__(self) -> None:
         self.names: dict[str, str] = {}
@@ -160,6 +160,6 @@ class _Alphabet:
 
 
 def _plain(token: str) -> str:
-    """As the lexicons spell: lower case, straight apostrophes, no accents."""
+    """A token in the spelling of the lexicons: lower case, straight apostrophes, no accents."""
     decomposed = unicodedata.normalize("NFKD", token.lower().replace("’", "'"))
     return "".join(character for character in decomposed if unicodedata.category(character) != "Mn")

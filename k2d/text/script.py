@@ -1,4 +1,4 @@
-"""Traditional Han to Simplified, so that two spellings of one word compare as equal. The adapter of OpenCC."""
+"""Convert traditional to simplified Han, so that two spellings of a word are equal. The adapter of OpenCC."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _MOST_ROUNDS = 10
 
 
 def simplified(text: str) -> str:
-    """By phrases, over the whole text.
+    """Convert by phrases, over the whole text.
 
     >>> simplified("瞭解乾坤，弄乾頭髮")
     '了解乾坤，弄干头发'
@@ -22,7 +22,7 @@ def simplified(text: str) -> str:
 
 
 def simplified_per_char(text: str) -> str:
-    """Each character alone, as the paper's authors do it; wrong where a word decides.
+    """Convert each character alone, as in the paper's code. This is wrong if the word determines the conversion.
 
     >>> simplified_per_char("瞭解乾坤")
     '瞭解干坤'
@@ -46,10 +46,10 @@ def script_version() -> str:
 
 
 def _settled(text: str) -> str:
-    """Converted until nothing changes.
+    """Convert until nothing changes.
 
-    Once is not enough: 打壞 becomes 打坏, but 打坏 becomes 打坯; so the two spellings of one word would differ. Two or
-    three rounds settle every known text; the bound is against a dictionary with a circle in it.
+    Once is not enough: 打壞 becomes 打坏, but 打坏 becomes 打坯, so the two spellings of one word would differ. Two
+    or three rounds are enough for every known text. The limit is for dictionaries with a circle.
     """
     convert = _opencc()
     for _ in range(_MOST_ROUNDS):

@@ -1,4 +1,4 @@
-"""Timestamps inside a text, as a recogniser writes them: `<0.00> 我們 <2.40>`."""
+"""Timestamps inside a text, in the form `<0.00> 我們 <2.40>`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ _MARK = re.compile(r"<([0-9]+(?:\.[0-9]+)?)>")
 
 
 def strip_timestamps(text: str) -> str:
-    """Put a space where a timestamp stands: it parts the words on both sides.
+    """Replace each timestamp by a space, which separates the words on both sides.
 
     >>> strip_timestamps("<0.00>so<1.20>我們<2.40>")
     ' so 我們 '
@@ -17,7 +17,7 @@ def strip_timestamps(text: str) -> str:
 
 
 def text_before(text: str, time_s: float) -> str:
-    """A timestamped text as far as its first timestamp at or after a time.
+    """The part of a timestamped text up to its first timestamp at or after a time.
 
     >>> text_before("<0.00>so<1.20><2.00>我們<2.40>", 2.0)
     '<0.00>so<1.20>'

@@ -1,7 +1,7 @@
-"""Mixed tokens: a Han character is one, a run of Latin letters, digits and apostrophes is one.
+"""Mixed tokens: a Han character is one token, and so is a run of Latin letters, digits and apostrophes.
 
-In the mode `paper`, tokens are counted as the paper's authors do: Han is U+4E00 to U+9FFF alone, and every run of other
-letters and digits, of whatever script, is an English word.
+The mode `paper` counts tokens as in the paper's code: only U+4E00 to U+9FFF are Han, and every run of other letters and
+digits, in any script, is an English word.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple
 
 
 class Script(Enum):
-    """What a token is written in."""
+    """The script of a token."""
 
     ZH = "zh"  # one Han character, of any block; 〇 and 々 are Han (Unicode's own script property)
     EN = "en"  # Latin letters, with or without digits and apostrophes: "don't", "GPU", "mp3"
@@ -25,7 +25,7 @@ class Token(NamedTuple):
     script: Script
 
 
-# By numbers: an editor that normalises text would turn U+F900 into U+8C48, and Hangul into Han.
+# Written as numbers, because an editor that normalises text would turn U+F900 into U+8C48, and Hangul into Han.
 _HAN = (
     r"\u3005\u3007"  # 々 and 〇
     r"\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"  # Extension A, the main block, compatibility forms
@@ -44,7 +44,7 @@ _PAPER_HAN = r"\u4e00-\u9fff"
 _PAPER_WORD = rf"[^\W_{_PAPER_HAN}]+"
 _PAPER_TOKEN = re.compile(rf"(?P<zh>[{_PAPER_HAN}])|(?P<en>{_PAPER_WORD}(?:['-]{_PAPER_WORD})*)")
 
-# The same without scripts, for texts without apostrophes and hyphens, as `basic` leaves them.
+# The same without scripts, for texts without apostrophes and hyphens, such as the output of `basic`.
 _PLAIN_TOKEN = re.compile(rf"[{_HAN}]|[{_LATIN}0-9]+|(?:(?![{_HAN}{_LATIN}0-9_])\w)+")
 _PLAIN_PAPER_TOKEN = re.compile(rf"[{_PAPER_HAN}]|{_PAPER_WORD}")
 
@@ -55,7 +55,7 @@ _JOINERS = {"default": "'’", "paper": "'-"}
 
 
 def mixed_tokens(text: str, *, mode: Mode = "default") -> list[Token]:
-    """The tokens of a text, in order; spaces and punctuation part them and are none.
+    """The tokens of a text, in order. Spaces and punctuation separate them and are not tokens.
 
     >>> [token.text for token in mixed_tokens("我們用 GPU 跑 3 個 model，don't 等。")]
     ['我', '們', '用', 'GPU', '跑', '3', '個', 'model', "don't", '等']
@@ -77,7 +77,7 @@ def token_texts(text: str, *, mode: Mode = "default") -> list[str]:
 
 
 def spoken_language(text: str) -> Literal["zh", "en", "mixed", "other"]:
-    """The language of an utterance by its letters: `mixed` where Han and Latin meet, `other` where there is neither.
+    """The language of an utterance by its letters: `mixed` if it has Han and Latin, `other` if it has neither.
 
     >>> [spoken_language(text) for text in ("你好 3", "so what", "好 so what", "123")]
     ['zh', 'en', 'mixed', 'other']

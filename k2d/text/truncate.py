@@ -1,4 +1,4 @@
-"""How much of a text has been heard when its audio is cut off."""
+"""The part of a text that was spoken before its audio is cut off."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ _WORD = re.compile(r"[A-Za-z0-9'’.-]+|\S")
 
 
 def heard_text(text: str, heard: float) -> str:
-    """The words that are over when this share of an utterance has been heard, if all letters took as long.
+    """The words that are complete when this share of an utterance has been spoken, if all letters take equally long.
 
     >>> heard_text("我們 like music", 0.6), heard_text("我們 like music", 1.0), heard_text("music", 0.9)
     ('我們 like', '我們 like music', '')

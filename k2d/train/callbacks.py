@@ -8,13 +8,11 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
-import lightning as L
-from lightning.pytorch.loggers import TensorBoardLogger
-
 from k2d.core.progress import Progress
 from k2d.core.signals import REPEATED_WITHIN_S, Ended
 from k2d.train.batches import StepLoader
 from k2d.train.learner import Learner
+from k2d.train.lightning_parts import Callback, LightningModule, TensorBoardLogger, Trainer
 from k2d.train.records import Curves, PhaseRecord
 
 _TENSORBOARD_EVERY_STEPS = 10
@@ -25,7 +23,7 @@ class Stopped(Ended):
     """A signal asked the training to end, and a checkpoint was written. The exit code is that of the signal."""
 
 
-class Bookkeeping(L.Callback):
+class Bookkeeping(Callback):
     """A line of numbers per step, for the curves and for TensorBoard; times for the record; the progress bar."""
 
     def __init__(self, name: str, before: int, record: PhaseRecord, curves: Curves) -> None:
@@ -33,11 +31,11 @@ class Bookkeeping(L.Callback):
         self._flushed = 0.0
         self._progress: Progress | None = None
 
-    def on_train_start(self, trainer: L.Trainer, learner: L.LightningModule) -> None:
+    def on_train_start(self, trainer: Trainer, learner: LightningModule) -> None:
         self._progress = Progress(f"training, {self._name}", len(_loader(trainer)), "steps")
         self._started, self._waited = time.perf_counter(), 0.0
 
-    def on_train_batch_end(self, trainer: L.Trainer, learner: L.LightningModule, *_: Any) -> None:
+    def on_train_batch_end(self, trainer: Trainer, learner: LightningModule, *_: Any) -> None:
         assert isinstance(learner, Learner)
         now, waited = time.perf_counter(), _loader(trainer).waited_s
         record, values = self._record, learner.values
@@ -51,7 +49,7 @@ class Bookkeeping(L.Callback):
             self._curves.add(self._name, learner.step, total, values)
             self._report(trainer, learner, total)
 
-    def _report(self, trainer: L.Trainer, learner: Learner, total: int) -> None:
+    def _report(self, trainer: Trainer, learner: Learner, total: int) -> None:
         assert self._progress is not None
         self._progress.update()
         if isinstance(trainer.logger, TensorBoardLogger) and learner.step % _TENSORBOARD_EVERY_STEPS == 0:
@@ -65,10 +63,10 @@ class Bookkeeping(L.Callback):
         self._record.between_s += seconds
         self._started = time.perf_counter()
 
-    def on_train_end(self, trainer: L.Trainer, learner: L.LightningModule) -> None:
+    def on_train_end(self, trainer: Trainer, learner: LightningModule) -> None:
         self._end_progress()
 
-    def on_exception(self, trainer: L.Trainer, learner: L.LightningModule, exception: BaseException) -> None:
+    def on_exception(self, trainer: Trainer, learner: LightningModule, exception: BaseException) -> None:
         self._end_progress()
 
     def _end_progress(self) -> None:
@@ -76,7 +74,7 @@ class Bookkeeping(L.Callback):
             self._progress.__exit__()
 
 
-class SavePoints(L.Callback):
+class SavePoints(Callback):
     """Saves the model at the given steps, and after a signal, which then ends the training.
 
     The signals are SIGTERM, SIGUSR1 and Ctrl-C. A second Ctrl-C ends the training at once.
@@ -90,7 +88,7 @@ class SavePoints(L.Callback):
         self._signal: int | None = None
         self._asked = 0.0
 
-    def on_train_start(self, trainer: L.Trainer, learner: L.LightningModule) -> None:
+    def on_train_start(self, trainer: Trainer, learner: LightningModule) -> None:
         # These replace Lightning's own handlers, which would end or requeue the job. Lightning restores the previous
         # handlers when the training ends.
         for number in (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT):
@@ -103,7 +101,7 @@ class SavePoints(L.Callback):
             raise Ended(number)
         self._signal, self._asked = number, time.monotonic()
 
-    def on_train_batch_end(self, trainer: L.Trainer, learner: L.LightningModule, *_: Any) -> None:
+    def on_train_batch_end(self, trainer: Trainer, learner: LightningModule, *_: Any) -> None:
         assert isinstance(learner, Learner)
         # A signal may reach only one process, or each at another step. All must stop after the same step, so they
         # ask each other after every step.
@@ -118,7 +116,7 @@ class SavePoints(L.Callback):
             raise Stopped(self._signal or signal.SIGTERM)
 
 
-def _loader(trainer: L.Trainer) -> StepLoader:
+def _loader(trainer: Trainer) -> StepLoader:
     loader = trainer.train_dataloader
     assert isinstance(loader, StepLoader)
     return loader

@@ -12,8 +12,6 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
-from lightning.fabric.plugins.environments.lightning import LightningEnvironment
-from lightning.pytorch.utilities import rank_zero_only
 from torch import Tensor
 from torch.utils.data import Dataset
 
@@ -28,6 +26,7 @@ from k2d.train.callbacks import Bookkeeping, SavePoints
 from k2d.train.checkpoints import VERSION, Checkpoints, refuse_another
 from k2d.train.keys import StepKey
 from k2d.train.learner import Learner, Objective
+from k2d.train.lightning_parts import LightningEnvironment, rank_zero_only
 from k2d.train.processes import wait_for_all
 from k2d.train.ranks import watching_ranks
 from k2d.train.records import CURVES, Curves, PhaseRecord, TrainingRecord, is_undertrained

@@ -6,15 +6,14 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
-import lightning as L
 import torch
-from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import Tensor, nn
 
 from k2d.config.training import Running, Steps
 from k2d.core.errors import K2DError
 from k2d.train.batches import Batch, StepLoader, TrainingProcess, singles
 from k2d.train.keys import StepKey
+from k2d.train.lightning_parts import LightningModule, LightningOptimizer
 from k2d.train.schedule import learning_rate
 from k2d.train.trainable import Reach
 
@@ -37,7 +36,7 @@ class Diverged(K2DError):
     """The loss or its gradient is no longer finite."""
 
 
-class Learner(L.LightningModule):
+class Learner(LightningModule):
     """A phase of a training. `step` counts the finished steps of the phase, including those before a resume."""
 
     def __init__(self, network: nn.Module, objective: Objective, steps: Steps, running: Running, key: StepKey) -> None:

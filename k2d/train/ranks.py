@@ -14,9 +14,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import torch.distributed as dist
-from lightning.pytorch.strategies.launchers import subprocess_script
 
 from k2d.core.errors import K2DError
+from k2d.train.lightning_parts import subprocess_script
 
 log = logging.getLogger("k2d")
 

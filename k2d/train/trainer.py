@@ -8,20 +8,23 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import lightning as L
 import torch
-from lightning.fabric.plugins.environments.cluster_environment import ClusterEnvironment
-from lightning.fabric.plugins.environments.lightning import LightningEnvironment
-from lightning.fabric.plugins.environments.torchelastic import TorchElasticEnvironment
-from lightning.pytorch.loggers import TensorBoardLogger
 
 from k2d.config.training import Running
+from k2d.train.lightning_parts import (
+    Callback,
+    ClusterEnvironment,
+    LightningEnvironment,
+    TensorBoardLogger,
+    TorchElasticEnvironment,
+    Trainer,
+)
 from k2d.train.records import CURVES
 
 log = logging.getLogger("k2d")
 
 
-def make_trainer(running: Running, folder: Path, ngpu: int, callbacks: list[L.Callback], first_step: int) -> L.Trainer:
+def make_trainer(running: Running, folder: Path, ngpu: int, callbacks: list[Callback], first_step: int) -> Trainer:
     """A trainer for one phase. Only device, precision and number of processes vary."""
     logger: TensorBoardLogger | bool = False
     try:
@@ -30,7 +33,7 @@ def make_trainer(running: Running, folder: Path, ngpu: int, callbacks: list[L.Ca
     except ModuleNotFoundError:
         log.warning("no TensorBoard curves: `pip install tensorboard` for them; %s has the same numbers", CURVES)
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # costs 3 %
-    return L.Trainer(
+    return Trainer(
         accelerator="gpu" if ngpu else "cpu",
         devices=ngpu or 1,
         precision="bf16-mixed" if running.precision == "bf16" else "32-true",

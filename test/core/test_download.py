@@ -64,7 +64,7 @@ def test_it_goes_on_where_it_broke_off(get, server, tmp_path, said):
     assert get() is True
     assert (tmp_path / "sub" / "file.bin").read_bytes() == CONTENT
     assert [asked.get("Range") for asked in server.asked] == [None, "bytes=1200000-", "bytes=2400000-"]
-    assert "the connection closed after 1,200,000 of 3,000,000 bytes; going on from byte 1,200,000" in said[0]
+    assert "the connection closed after 1,200,000 of 3,000,000 bytes; continuing from byte 1,200,000" in said[0]
 
 
 def test_another_run_goes_on_with_what_a_killed_one_left(get, server, tmp_path):
@@ -86,7 +86,7 @@ def test_a_file_that_changed_on_the_server_is_begun_anew(get, server, tmp_path, 
     assert get("", None) is True
     assert (tmp_path / "sub" / "file.bin").read_bytes() == CONTENT[::-1]
     assert said[-1] == (
-        "file.bin.part: begun anew, 1,000,000 bytes are fetched again: the file on the server is another one now"
+        "file.bin.part: started again, 1,000,000 bytes are fetched once more: the file on the server is another one now"
     )
 
 

@@ -37,7 +37,7 @@ def convert(data, tmp_path):
         output = tmp_path / "hyp.jsonl"
         counts = convert_transcripts(tmp_path / source, data, output)
         lines = output.read_text(encoding="utf-8").splitlines()
-        taken = ExternalHypotheses(output, Demands(30.0, False, 0.0)).of(_of(data, lines), tmp_path)
+        taken = ExternalHypotheses(output, Demands(30.0, 0.0)).of(_of(data, lines), tmp_path)
         assert len(list(taken)) == len(lines)  # stage 5 finds nothing to say
         return {each["id"]: [tuple(s.values()) for s in each["segments"]] for each in map(json.loads, lines)}, counts
 
@@ -98,7 +98,7 @@ def test_padded_segments_are_cut_and_larger_overlaps_are_left_to_the_check(conve
     (tmp_path / "source" / "segments").write_text("u1 r1 0.5 3.5\nu2 r1 2.0 4.0\n")
     made = convert_transcripts(tmp_path / "source", data, tmp_path / "hyp.jsonl")
     assert (made.n_cut, made.n_kept) == (0, 2)
-    checked = ExternalHypotheses(tmp_path / "hyp.jsonl", Demands(30.0, False, 0.0))
+    checked = ExternalHypotheses(tmp_path / "hyp.jsonl", Demands(30.0, 0.0))
     with pytest.raises(K2DError, match="overlaps 1, such as r1#0001"):
         list(checked.of((row for row in read_recordings(data) if row.id == "r1"), tmp_path))
 

@@ -99,6 +99,7 @@ def test_json(make_dir, capsys):
     (found,) = json.loads(out)
     assert code == 1
     assert (found["valid"], found["utterances"]) == (False, 3)
+    assert list(found["counts"]) == ["reject", "quarantine", "normalise", "warn"]  # programs read these
     assert found["counts"]["reject"] == {"control_character": 1}
     assert found["counts"]["warn"] == {"empty_transcript": 1}
     assert {(each["code"], each["line"], each["treatment"]) for each in found["examples"]} == {

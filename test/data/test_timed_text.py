@@ -48,7 +48,7 @@ def test_parsing_is_the_reverse_of_writing(steps, words):
 def test_malformed_text_is_a_fault_that_is_rejected(text, code):
     found = segments_of(text, window_s=30.0)
     assert isinstance(found, Fault)
-    assert (found.code, found.treatment) == (code, Treatment.REJECT_ITEM)
+    assert (found.code, found.treatment) == (code, Treatment.QUARANTINE)
 
 
 def test_no_text_is_no_segment_and_other_brackets_are_text():

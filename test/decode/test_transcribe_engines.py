@@ -5,11 +5,13 @@ import torch
 from ctranslate2_made import write_ctranslate2
 from made_audio import speechlike, write_audio
 from models_made import made_recogniser
+from whisper_made import ENGLISH
 from whisper_tiny import tiny_checkpoint, write_talks
 
 from k2d.core.errors import K2DError, UsageError
 from k2d.core.layout import user_cache
 from k2d.decode.cli import main
+from k2d.models.whisper.ctranslate2_engine import is_converted
 
 BY_ENGINE = ("--engine", "ctranslate2")
 
@@ -70,6 +72,25 @@ def test_a_ctranslate2_folder_is_decoded_as_it_is_and_in_torch(stored, talk, cac
         caplog.clear()
     assert not cache.exists()
     assert sorted(folder.iterdir()) == before
+
+
+@pytest.mark.parametrize(
+    ("config", "is_taken"),
+    [
+        ({"suppress_ids_begin": [220, 50257], "lang_ids": [*range(50259, 50358)]}, True),
+        ({"suppress_ids_begin": [220, 50257], "lang_ids": [*range(50259, 50357)]}, False),
+        ({"suppress_ids_begin": [220, 50257], "lang_ids": [*range(50259, 50358), 50362]}, False),
+        ({"suppress_ids_begin": [220, 50257]}, False),
+        ({"lang_ids": [*range(50259, 50358)]}, False),
+    ],
+)
+def test_a_ctranslate2_folder_is_taken_as_it_is_if_its_config_has_all_that_decoding_needs(tmp_path, config, is_taken):
+    assert is_converted(write_ctranslate2(tmp_path / "ct2", **config)) == is_taken
+
+
+def test_an_english_model_needs_no_languages(tmp_path):
+    assert is_converted(write_ctranslate2(tmp_path / "ct2", ENGLISH, suppress_ids_begin=[220, 50256], lang_ids=[50258]))
+    assert not is_converted(tmp_path)
 
 
 def test_a_damaged_ctranslate2_folder_is_refused_before_its_library_reads_it(tmp_path):

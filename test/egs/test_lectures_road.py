@@ -32,7 +32,7 @@ def test_from_a_folder_of_audio_without_captions_to_a_student(project, tmp_path)
     assert f"in {n_talks} utterances = kept {n_talks}" in done.stdout
     exp = project.root / "exp" / "lectures"
     results = (exp / "report" / "RESULTS.md").read_text(encoding="utf-8")
-    assert "No set is named to test on" in results
+    assert "The config names no test set" in results
     assert "k2d_composite" in results
     (student,) = (exp / "export" / "k2d_composite-s1" / "openai").glob("*.pt")
     assert whisper.load_model(str(student), device="cpu").dims.n_text_layer == 1

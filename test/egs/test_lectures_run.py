@@ -47,7 +47,7 @@ def test_a_folder_without_captions_needs_no_test_set_and_its_report_says_so(proj
     for verb in ("decode", "score"):
         assert f"nothing to {verb}: no set has the role dev, in_domain or out_domain" in done.stdout
     results = (project.root / "exp/lectures/report/RESULTS.md").read_text(encoding="utf-8")
-    assert "No set is named to test on (corpora): nothing here says how good the models are." in results
+    assert "The config names no test set (corpora), so this report does not show how good they are." in results
     assert "There are no scores yet" not in results
 
 

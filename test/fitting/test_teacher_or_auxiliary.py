@@ -30,13 +30,13 @@ preprocessor_conf: {fs: 16000, speech_length: 10.0, speech_resolution: 0.1}
 
 
 @pytest.fixture
-def lab(project):
-    (project.root / "conf" / "x.yaml").write_text(CONF, encoding="utf-8")
-    (project.root / "conf" / "models" / "tiny.yaml").write_text(MODEL, encoding="utf-8")
-    write_set(project.root, "lab/pool", {"pa": 2.0, "pb": 2.5, "pc": 3.0})
-    write_set(project.root, "lab/dev", {"da": 4.0})
-    write_audio(project.root / "audio" / "pd.wav", speechlike(2.0))
-    return project
+def lab(warm_project):
+    (warm_project.root / "conf" / "x.yaml").write_text(CONF, encoding="utf-8")
+    (warm_project.root / "conf" / "models" / "tiny.yaml").write_text(MODEL, encoding="utf-8")
+    write_set(warm_project.root, "lab/pool", {"pa": 2.0, "pb": 2.5, "pc": 3.0})
+    write_set(warm_project.root, "lab/dev", {"da": 4.0})
+    write_audio(warm_project.root / "audio" / "pd.wav", speechlike(2.0))
+    return warm_project
 
 
 @pytest.mark.slow

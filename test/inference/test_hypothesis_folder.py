@@ -25,14 +25,14 @@ def made(tmp_path_factory):
 
 
 @pytest.fixture
-def lab(project, made):
+def lab(warm_project, made):
     for name in ("conf", "data", "exp", "audio"):
         for path in (made / name).rglob("*"):
-            target = project.root / path.relative_to(made)
+            target = warm_project.root / path.relative_to(made)
             if path.is_file():
                 target.parent.mkdir(parents=True, exist_ok=True)
                 target.write_bytes(path.read_bytes())
-    return project
+    return warm_project
 
 
 def stages(lab, first, last, *words):

@@ -27,13 +27,13 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
-def lab(project):
-    (project.root / "conf" / "x.yaml").write_text(CONF, encoding="utf-8")
-    shutil.copy(tiny_checkpoint(), project.root / "tiny.pt")
-    paths = write_talks(project.root / "audio")
+def lab(warm_project):
+    (warm_project.root / "conf" / "x.yaml").write_text(CONF, encoding="utf-8")
+    shutil.copy(tiny_checkpoint(), warm_project.root / "tiny.pt")
+    paths = write_talks(warm_project.root / "audio")
     lengths_s = {path.stem: soundfile.info(path).duration for path in paths}
-    write_tables(project.root / "data" / "lab" / "train", {path.stem: path for path in paths}, lengths_s)
-    return project
+    write_tables(warm_project.root / "data" / "lab" / "train", {path.stem: path for path in paths}, lengths_s)
+    return warm_project
 
 
 def stages(lab, first, last, *words):

@@ -41,7 +41,7 @@ def test_a_flipped_byte_is_seen_before_anything_is_transcribed(model, call):
     with pytest.raises(K2DError) as caught:
         main(call)
     assert str(caught.value) == (
-        f"{model}: model.pth was edited; the model is not what its stamp.json recorded: make it anew (stage teacher, "
+        f"{model}: model.pth was edited; the model differs from its stamp.json: make it again (stage teacher, "
         "with --force), or copy it from where it is whole"
     )
 

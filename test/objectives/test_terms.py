@@ -181,7 +181,7 @@ def test_the_teacher_gets_no_gradient_and_unused_logits_are_not_computed():
 def test_wrong_terms_die_at_once():
     with pytest.raises(UsageError, match=r"unknown term 'kll'; there are ce, kl, hidden_mse, dkd, ctc"):
         Objective({"kll": 1.0}, 2.0)
-    with pytest.raises(UsageError, match="nothing to learn"):
+    with pytest.raises(UsageError, match="nothing to train"):
         Objective({"ce": 0.0}, 2.0)
 
 

@@ -10,6 +10,7 @@ from k2d.config.schema import Distill, Recogniser, Student
 from k2d.config.training import Phase, StudentTraining, Training
 from k2d.plan.memory import CUDA_BYTES, Decoding, Distillation, decoding_lines, largest_batch, total, training_lines
 from k2d.plan.planning import Setup, make_plan
+from k2d.plan.throughput import sample_flops, tokens_of
 
 
 def amounts(lines):
@@ -48,6 +49,14 @@ def test_a_training_step_by_hand(small):
     assert mixed["optimiser"] == found["optimiser"]
     assert mixed["activations for the backward pass"] == found["activations for the backward pass"] / 2
     assert "encoder at work" not in mixed
+
+
+def test_the_teachers_decoder_costs_nothing_where_it_does_not_run(small):
+    whole = Distillation(small, small.with_decoder_layers(1), n_windows=2, n_tokens=3, precision="fp32")
+    alone = replace(whole, runs_teacher=False)
+    names = [[line.what for line in training_lines(step, on_gpu=False)] for step in (whole, alone)]
+    assert set(names[0]) - set(names[1]) == {"teacher's decoder at work"}
+    assert sample_flops(whole) - sample_flops(alone) == small.with_decoder_layers(1).decoder_flops(tokens_of(small))
 
 
 def test_what_learns_is_counted(small):

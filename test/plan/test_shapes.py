@@ -73,13 +73,14 @@ def test_operations_of_large_v2_are_those_that_are_known():
 
 
 def test_a_checkpoint_is_planned_by_its_header(tmp_path):
+    from ctranslate2_made import write_ctranslate2
     from whisper_made import TINY, write_hugging_face, write_openai
 
     expected = whisper_shape("x", TINY)
     weights = write_openai(tmp_path / "mine.pt")
     folder = write_hugging_face(tmp_path / "face")
     (folder / "model.safetensors").unlink()
-    for path in (weights, folder):
+    for path in (weights, folder, write_ctranslate2(tmp_path / "ct2")):
         found = shape(Recogniser(family="whisper", checkpoint=str(path)))
         assert dataclasses.replace(found, name="x") == expected
         assert found.name == path.name

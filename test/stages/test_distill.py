@@ -32,9 +32,9 @@ CHUNKS += [("rb", 12.0, 20.0, "<0.00>我們 today<3.00><4.00>我們<8.00>"), ("r
 
 
 @pytest.fixture
-def lab(project):
+def lab(warm_project):
     """An experiment that has come as far as stage 8; what stages 5 and 8 would have written is written by hand."""
-    root = project.root
+    root = warm_project.root
     (root / "conf" / "x.yaml").write_text(CONF, encoding="utf-8")
     write_set(root, "lab/train", {"ra": 12.0, "rb": 31.0, "rc": 4.5, "rd": 22.0})
     write_set(root, "lab/pool", {"pa": 2.0, "pb": 2.5, "pc": 3.0})
@@ -46,7 +46,7 @@ def lab(project):
     (pseudo / "hyp.jsonl").write_text("".join(_hypothesis(name) for name in ("ra", "rb", "rc", "rd")))
     for method, n_kept in (("all", 4), ("some", 3)):
         _write_kept(exp / "select" / method / "kept" / "lab" / "train", root, CHUNKS[:n_kept])
-    return project
+    return warm_project
 
 
 def _hypothesis(name: str) -> str:

@@ -21,13 +21,13 @@ pytestmark = pytest.mark.slow  # ESPnet takes seconds to import
 
 
 @pytest.fixture
-def lab(project):
-    (project.root / "conf" / "x.yaml").write_text(CONF, encoding="utf-8")
-    models = project.root / "exp" / "x" / "models"
+def lab(warm_project):
+    (warm_project.root / "conf" / "x.yaml").write_text(CONF, encoding="utf-8")
+    models = warm_project.root / "exp" / "x" / "models"
     for seed, name in enumerate(("teacher", "kd_all-s2", "k2d_composite-s2", "k2d_composite-s5")):
         made_recogniser(models.parent / "made" / name, seed=seed, num_blocks=2).save(models / name)
     write_json(models / "student_init" / "student.json", {"teacher_layers": 3, "layers": [0, 2], "parameters": {}})
-    return project
+    return warm_project
 
 
 def export(lab, *words):

@@ -13,6 +13,7 @@ from k2d.core.errors import K2DError, MissingInput
 from k2d.core.layout import PROJECT_ROOT
 from k2d.core.stamp import read_stamp
 from k2d.data.hypotheses import read_hypotheses
+from k2d.pipeline.external_files import missing_labels
 from k2d.pipeline.listing import progress_of, reads_of
 from k2d.pipeline.rejected_items import read_rejected
 from k2d.pipeline.runner import make_job, run_stage
@@ -237,8 +238,14 @@ def test_a_file_without_any_text_is_refused(lab):
 
 def test_a_file_that_is_not_there_is_told_before_anything_is_done(lab):
     lab.labels.unlink()
-    with pytest.raises(MissingInput, match=r"stage 5 \(pseudo_label\) reads long recordings.*\n.*labels.jsonl"):
+    expected = f"pseudo_label.from: {lab.labels} is not there; expected transcripts, as docs/recognisers.md has them"
+    with pytest.raises(MissingInput) as caught:
         lab.run("pseudo_label")
+    assert str(caught.value) == expected
+    job = lab.job()
+    assert progress_of(BY_VERB["pseudo_label"], job, Upstream(job)) == f"cannot tell: {expected}"
+    assert list(missing_labels(job.config)) == [expected]  # stage 3 says so before it trains
+    assert list(missing_labels(lab.job("pseudo_label={from: null, made_by: null}").config)) == []
 
 
 def test_labels_need_a_language_where_the_teacher_has_none(lab):
@@ -246,6 +253,9 @@ def test_labels_need_a_language_where_the_teacher_has_none(lab):
     assert (
         'a segment names no language, and teacher.language is empty; give each segment one ("language": "zh")' in said
     )
+    told = [{"start_s": 0, "end_s": 1, "text": "so", "language": "mandarinish"}]
+    said = lab.refusal(json.dumps({"id": "r1", "segments": told}), overrides=["teacher.language=[]"])
+    assert "labels.jsonl:1: language: the teacher does not know 'mandarinish'; give each segment one" in said
     told = [{"start_s": 0, "end_s": 1, "text": "so", "language": "en"}]
     lab.write(lab.labels, [json.dumps({"id": "r1", "segments": told}), line("r2", []), line("r3", [])])
     lab.run("pseudo_label", "chunk", overrides=["teacher.language=[]"])

@@ -7,6 +7,8 @@ from decoded_project import write_tables
 from whisper_made import write_hugging_face, write_openai
 from whisper_tiny import talks, tiny_checkpoint, write_talks
 
+from k2d.text.timestamps import strip_timestamps
+
 CONF = """
 max_bad: 0.5
 corpora: {unlabelled: [lab/train]}
@@ -21,9 +23,9 @@ GUESSING = ["teacher.language=[]", "auxiliaries={}", "distill.keep_encoded=true"
 
 
 @pytest.fixture
-def lab(project):
-    (project.root / "conf" / "x.yaml").write_text(CONF, encoding="utf-8")
-    return project
+def lab(warm_project):
+    (warm_project.root / "conf" / "x.yaml").write_text(CONF, encoding="utf-8")
+    return warm_project
 
 
 def made(lab):
@@ -55,6 +57,42 @@ def test_from_checkpoint_to_a_student_that_openai_whisper_loads(lab):
     assert student.decoder.positional_embedding.equal(teacher.decoder.positional_embedding)
     assert student.encoder.conv1.weight.equal(teacher.encoder.conv1.weight)
     assert not student.decoder.blocks[0].mlp[0].weight.equal(teacher.decoder.blocks[1].mlp[0].weight)
+
+
+@pytest.mark.slow
+def test_another_systems_labels_teach_a_student_and_its_opinions_select(lab):
+    """The whole way from outside. The labels are the recordings' own words, and one recording has none."""
+    made(lab)
+    conf = CONF.replace("auxiliaries: {base: *whisper}", "auxiliaries: {other: {from: opinions.text}}")
+    conf = conf.replace("{kd_all: {rule: none}}", "{near: {rule: mer}}").replace("distill: {", f"distill: {{{CE}, ")
+    (lab.root / "conf" / "x.yaml").write_text(f"pseudo_label: {{from: labels.jsonl, made_by: Other}}\n{conf}")
+    known = [talk for talk in talks() if talk.id != "pause"]
+    lines = [{"id": t.id, "segments": [_segment(said) for said in t.said]} for t in known]
+    (lab.root / "labels.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    done = lab.run("--conf", "conf/x.yaml", "--stage", "3", "--stop-stage", "6", "--nj", "1")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "in 4 recordings = kept 3 + no_transcript 1" in done.stdout
+    exp = lab.root / "exp" / "x"
+    labels = [line.split(" ", 1) for line in (exp / "chunks/lab/train/text").read_text(encoding="utf-8").splitlines()]
+    opinions = [f"{key} {'' if n == 0 else strip_timestamps(text)}" for n, (key, text) in enumerate(labels)]
+    (lab.root / "opinions.text").write_text("".join(f"{' '.join(o.split())}\n" for o in opinions), encoding="utf-8")
+    done = lab.run("--conf", "conf/x.yaml", "--stage", "7", "--stop-stage", "14", "--nj", "1")
+    assert done.returncode == 0, done.stdout + done.stderr
+    kept = json.loads((exp / "select/near/record.json").read_text())
+    assert (kept["kept"]["chunks"], kept["in"]["chunks"]) == (len(labels) - 1, len(labels))
+    told = "The labels are not the teacher's: Other made them, and they were read from labels.jsonl."
+    assert told in (exp / "report/RESULTS.md").read_text()
+    assert told in (exp / "export/near-s1/huggingface/README.md").read_text()
+    listed = lab.run("--conf", "conf/x.yaml", "--list").stdout
+    assert "long recordings, labels.jsonl" in listed
+    assert "chunks, opinions.text" in listed
+
+
+CE = "objective: {ce: 1.0}"
+
+
+def _segment(said):
+    return {"start_s": said.start_s, "end_s": said.end_s, "text": said.text}
 
 
 @pytest.mark.slow

@@ -75,7 +75,7 @@ def record(numbers: Tensor) -> bytes:
     return shape + struct.pack("<BI", NUMBERS[numbers.dtype], len(content)) + content
 
 
-def scalar(value: int, dtype: torch.dtype = torch.int8) -> bytes:
+def scalar(value: float, dtype: torch.dtype = torch.int8) -> bytes:
     return record(torch.tensor(value, dtype=dtype))
 
 

@@ -8,20 +8,19 @@ import sys
 from pathlib import Path
 from unittest.mock import patch
 
-import lightning as L
-
 from k2d.__main__ import main
+from k2d.train import trainer as k2d_trainer
 
 
 def run() -> int:
     with Path("ranks").open("a", encoding="utf-8") as file:
         file.write(os.environ.get("LOCAL_RANK", "0") + "\n")
-    trainer = L.Trainer
+    trainer = k2d_trainer.Trainer
 
     def on_cpu(**options):
         return trainer(**{**options, "devices": 2, "strategy": "ddp"})
 
-    with patch.object(L, "Trainer", on_cpu):
+    with patch.object(k2d_trainer, "Trainer", on_cpu):
         return main(sys.argv[1:])
 
 

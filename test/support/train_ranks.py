@@ -9,7 +9,6 @@ import time
 from pathlib import Path
 from unittest.mock import patch
 
-import lightning as L
 import torch
 import train_fake
 
@@ -18,6 +17,7 @@ from k2d.core.ddp_children import ddp_children_for, follow_leader, output_of_lea
 from k2d.core.errors import K2DError
 from k2d.core.signals import ending_on_signals
 from k2d.train import engine
+from k2d.train import trainer as k2d_trainer
 from k2d.train.engine import Setting
 from k2d.train.supervised import train_recogniser
 
@@ -43,10 +43,11 @@ class SlowRecogniser(train_fake.FakeRecogniser):
 
 def train(folder):
     """Lightning starts the second process by running this command once more."""
-    trainer = L.Trainer
+    trainer = k2d_trainer.Trainer
     training = Training(phases=PHASES, checkpoint_every_steps=4)
     setting, recogniser = Setting(folder, seed=5, n_workers=0), SlowRecogniser(seed=5, dropout=0.0)
-    with patch.object(L, "Trainer", lambda **how: trainer(**{**how, "devices": 2, "strategy": "ddp"})):
+    two = {"devices": 2, "strategy": "ddp"}
+    with patch.object(k2d_trainer, "Trainer", lambda **how: trainer(**{**how, **two})):
         train_recogniser(recogniser, training, train_fake.material(), setting, recipe=train_fake.recipe_of(training))
 
 

@@ -14,7 +14,6 @@ from datetime import timedelta
 from pathlib import Path
 from unittest.mock import patch
 
-import lightning as L
 import torch
 import torch.distributed as dist
 from train_cases import CASES
@@ -22,6 +21,7 @@ from train_families import Families
 
 from k2d.core.stamp import Recipe
 from k2d.train import engine
+from k2d.train import trainer as k2d_trainer
 from k2d.train.engine import Setting
 
 _HANGS_AFTER = timedelta(seconds=120)
@@ -45,14 +45,14 @@ def carry_out(families: Families, folder: Path, rank: int | None) -> int:
     if rank is not None:
         os.environ.update(LOCAL_RANK=str(rank), NODE_RANK="0", WORLD_SIZE="2", MASTER_ADDR="127.0.0.1")
     engine.rank_zero_only.rank = rank or 0
-    trainer = L.Trainer
+    trainer = k2d_trainer.Trainer
 
-    def on_cpu(**options: object) -> L.Trainer:
+    def on_cpu(**options: object) -> k2d_trainer.Trainer:
         shared = {"devices": 1} if rank is None else {"devices": 2, "strategy": "ddp"}
         return trainer(**{**options, **shared, "logger": False})
 
     found = {}
-    with patch.object(L, "Trainer", on_cpu):
+    with patch.object(k2d_trainer, "Trainer", on_cpu):
         for name in CASES:
             found[name] = one(families, name, folder, rank)
     torch.save(found, folder / ("alone.pt" if rank is None else f"rank-{rank}.pt"))

@@ -79,9 +79,9 @@ def test_a_rank_that_dies_ends_the_training_with_the_reason_and_a_rerun_goes_on(
     os.kill(second, signal.SIGKILL)
     assert leader.wait(60) == 1
     said = (folder / "said").read_text()
-    reason = "rank 1 of the training died (signal SIGKILL); its own messages, if any, are above; "
+    reason = "rank 1 of the training died (signal SIGKILL); its own messages, if any, are above; run the same command "
     assert [line for line in said.splitlines() if "rank 1 of the training died" in line] == [
-        f"{'train_ranks: ' if 'train_ranks: ' in said else ''}{reason}run the same command again to continue from the last checkpoint"
+        f"{'train_ranks: ' if 'train_ranks: ' in said else ''}{reason}again to continue from the last checkpoint"
     ]
     assert "Traceback" not in said
 
@@ -142,7 +142,7 @@ def test_a_death_is_told_where_the_first_process_waits_for_ever():
     assert done.returncode == 1
     assert done.stderr.strip() == (
         "rank 2 of the training died (exit code 3); its own messages, if any, are above; "
-        "the same command goes on from the last checkpoint"
+        "run the same command again to continue from the last checkpoint"
     )
 
 

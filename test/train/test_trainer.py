@@ -24,14 +24,12 @@ def surroundings(monkeypatch):
 
 def trainer_for_two(folder, monkeypatch):
     """The trainer for two GPUs, with two processes on the CPU in their place."""
-    import lightning as L
-
     from k2d.config.training import Training
-    from k2d.train.trainer import make_trainer
+    from k2d.train import trainer as k2d_trainer
 
-    trainer = L.Trainer
-    monkeypatch.setattr(L, "Trainer", lambda **how: trainer(**{**how, "devices": 2, "strategy": "ddp"}))
-    return make_trainer(Training(), folder, 0, [], 0)
+    trainer = k2d_trainer.Trainer
+    monkeypatch.setattr(k2d_trainer, "Trainer", lambda **how: trainer(**{**how, "devices": 2, "strategy": "ddp"}))
+    return k2d_trainer.make_trainer(Training(), folder, 0, [], 0)
 
 
 @pytest.mark.parametrize(
@@ -59,10 +57,9 @@ def test_torchrun_starts_its_processes_itself_within_a_slurm_job_as_well(tmp_pat
 
 
 def test_each_task_of_a_slurm_step_saves_what_it_trains(tmp_path, monkeypatch, surroundings, fake):
-    from lightning.pytorch.utilities import rank_zero_only
-
     from k2d.config.training import Phase, Training
     from k2d.train.engine import Setting
+    from k2d.train.lightning_parts import rank_zero_only
     from k2d.train.supervised import train_recogniser
 
     surroundings("SLURM_JOB_NAME=k2d SLURM_NTASKS=4 SLURM_PROCID=3 SLURM_LOCALID=3 SLURM_NODEID=0")

@@ -1,7 +1,7 @@
-"""Audio of the corpora: what a file is, whether it is sound, its samples. Import from here; the parts lie beside it.
+"""Audio of the corpora: the kind of a file, whether it is sound, and its samples. Import from here, not from the parts.
 
 `resolve` a wav.scp value, `probe` it once, then `read` segments (with `expect=` the probed facts) or `stream` it.
-`check` decodes everything. All trouble is an AudioError with a named reason.
+`check` decodes everything. All faults are AudioErrors with a named reason.
 """
 
 from k2d.data.audio.check import AudioCheck, check, clipped_share

@@ -1,7 +1,7 @@
-"""Audio entries of Kaldi archives, read with kaldiio after a look at what they are.
+"""Audio entries of Kaldi archives, read with kaldiio after their kind has been checked.
 
-kaldiio runs commands when given a string, and unpickles an entry that begins with `PKL`. It is given neither here:
-only the bytes of one entry whose kind and length have been checked.
+kaldiio runs commands when given a string, and unpickles an entry that starts with `PKL`. Here it gets neither: only the
+bytes of one entry whose kind and length have been checked.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from k2d.data.audio.source import AudioError, AudioSource
 
-MAX_ENTRY_BYTES = 1 << 28  # 2.3 hours of 16 kHz PCM16; an entry is decoded whole, so its memory must have a bound
+MAX_ENTRY_BYTES = 1 << 28  # 2.3 hours of 16 kHz PCM16; a limit is needed because an entry is decoded as a whole
 
 _HEADER_BYTES = 16
 _REMEDY = "take the offset from the scp file written together with the archive"
@@ -24,7 +24,7 @@ _REMEDY = "take the offset from the scp file written together with the archive"
 
 @dataclass(frozen=True, slots=True)
 class ArkEntry:
-    """A decoded entry: samples as float32, one row a frame, one column a channel."""
+    """A decoded entry: samples as float32, one row per frame, one column per channel."""
 
     kind: str
     rate_hz: int
@@ -42,14 +42,14 @@ def read_entry(file: io.FileIO, source: AudioSource) -> ArkEntry:
         rate_hz, samples = kaldiio.matio.read_kaldi(io.BytesIO(entry))
     except MemoryError:
         raise
-    except Exception as error:  # whatever kaldiio, its wave reader or soundfile raises: the entry is no good
+    except Exception as error:  # any error of kaldiio, its wave reader or soundfile means that the entry is bad
         message = f"the {kind} entry cannot be decoded: {error or type(error).__name__}"
         raise AudioError("unreadable", str(source), message, "write the archive again, as PCM16") from error
     return ArkEntry(kind, int(rate_hz), _as_float(samples))
 
 
 def _measure(file: io.FileIO, source: AudioSource) -> tuple[str, int]:
-    """The kind of the entry and its length in bytes; raises for what is not audio or not all there."""
+    """The kind of the entry and its length in bytes. Raises if it is not audio or not complete."""
     name, offset = str(source), source.ark_offset or 0
     file_bytes = file.seek(0, os.SEEK_END)
     if offset >= file_bytes:
@@ -71,10 +71,10 @@ def _kind_and_length(header: bytes, name: str, bytes_left: int) -> tuple[str, in
     if header[:4] == b"RIFF" and header[8:12] == b"WAVE":
         return "RIFF", 8 + int.from_bytes(header[4:8], "little")
     if header[:5] == b"AUDIO" and 0 < header[5] <= 8:
-        length_bytes = header[5]  # then the length itself, least significant byte first
+        length_bytes = header[5]  # followed by the length itself, least significant byte first
         return "AUDIO", 6 + length_bytes + int.from_bytes(header[6 : 6 + length_bytes], "little")
     if header[:4] == b"fLaC":
-        return "fLaC", bytes_left  # it states no length; its decoder stops at the end of the stream
+        return "fLaC", bytes_left  # it has no length; its decoder stops at the end of the stream
     if header[:3] == b"PKL":
         message = "the entry is a Python pickle, which can run code when it is loaded"
         raise AudioError("pickled_ark", name, message, "write the archive as audio (RIFF or FLAC)")
@@ -86,7 +86,7 @@ def _kind_and_length(header: bytes, name: str, bytes_left: int) -> tuple[str, in
 
 
 def _as_float(samples: NDArray[Any]) -> NDArray[np.float32]:
-    """Samples of any type kaldiio gives, at full scale 1.
+    """Samples of any type that kaldiio returns, scaled to full scale 1.
 
     >>> _as_float(np.array([-32768, 16384], dtype=np.int16)).tolist()
     [[-1.0], [0.5]]

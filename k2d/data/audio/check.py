@@ -19,7 +19,7 @@ FULL_SCALE = 32767 / 32768  # the largest sample of PCM16
 class AudioCheck:
     """The facts from decoding the whole recording, over all its channels.
 
-    `sha256` is of rate, channels and samples: the same audio has the same one in WAV and in FLAC.
+    `sha256` covers rate, channels and samples, so the same audio has the same value in WAV and in FLAC.
     """
 
     info: AudioInfo
@@ -27,11 +27,11 @@ class AudioCheck:
     peak: float
     clipped_share: float
     is_silent: bool  # every channel is constant: zero, or DC
-    n_complaints: int  # an MP3 decoder goes on over damaged frames; this often it said so
+    n_complaints: int  # how often an MP3 decoder reported damage and continued
 
 
 def check(source: AudioSource, *, channel: int | None = None) -> AudioCheck:
-    """Decode everything; raises AudioError if the recording is cut off, damaged or holds NaN."""
+    """Decode everything. Raises AudioError if the recording is cut off, damaged or contains NaN."""
     info = probe(source, channel=channel)
     digest = hashlib.sha256(f"{info.sample_rate_hz} {info.n_channels} ".encode())
     n_clipped, n_bad = 0, 0

@@ -1,6 +1,6 @@
 """Recognise an audio file by its content.
 
-libsndfile tries some twenty rare formats on any bytes; only files of the five below are passed to it.
+libsndfile tries about twenty rare formats on any bytes. Only files of the five formats below are passed to it.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ _SIGNATURES: tuple[tuple[int, bytes, str, str], ...] = (
     (0, b"\xff\xfd", "mp3", "an MPEG layer II file"),
 )
 _FOREIGN: tuple[tuple[bytes, str, str], ...] = (
-    (b"<", "is a web page or XML, not audio", "it was probably saved in place of a download that failed"),
-    (b"{", "is JSON, not audio", "it was probably saved in place of a download that failed"),
+    (b"<", "is a web page or XML, not audio", "it was probably saved instead of a failed download"),
+    (b"{", "is JSON, not audio", "it was probably saved instead of a failed download"),
     (b"version https://git-lfs", "is a Git LFS pointer, not audio", "fetch the file with `git lfs pull`"),
     (b"PK\x03\x04", "is a ZIP archive", "unpack it"),
     (b"\x1f\x8b", "is a gzip archive", "unpack it"),
@@ -44,7 +44,7 @@ _FOREIGN: tuple[tuple[bytes, str, str], ...] = (
 
 
 def recognise(file: BinaryIO, name: str) -> str:
-    """The container of an open file: wav, rf64, flac, ogg or mp3; raises for anything else.
+    """The container of an open file: wav, rf64, flac, ogg or mp3. Raises for anything else.
 
     >>> import io
     >>> recognise(io.BytesIO(b"fLaC" + bytes(60)), "a.wav")
@@ -71,7 +71,7 @@ def recognise(file: BinaryIO, name: str) -> str:
 
 
 def foreign_container(head: bytes) -> str:
-    """The container of a file that begins with these bytes by its name in ffmpeg; empty if it is none of the known.
+    """The container of a file that starts with these bytes, by its name in ffmpeg. Empty if it is unknown.
 
     >>> foreign_container(b"\\0\\0\\0\\x20ftypM4A "), foreign_container(b"fLaC")
     ('mov', '')
@@ -80,13 +80,13 @@ def foreign_container(head: bytes) -> str:
 
 
 def id3_bytes(head: bytes) -> int:
-    """Length of an ID3v2 tag with its header; seven bits of each size byte count."""
+    """The length of an ID3v2 tag with its header. Seven bits of each size byte count."""
     a, b, c, d = (byte & 0x7F for byte in head[6:10].ljust(4, b"\0"))
     return 10 + (a << 21 | b << 14 | c << 7 | d)
 
 
 def audio_start(file: BinaryIO) -> int:
-    """The byte at which the audio begins, after the ID3v2 tags that there are."""
+    """The byte at which the audio starts, after any ID3v2 tags."""
     at = 0
     while True:
         file.seek(at)
@@ -97,7 +97,7 @@ def audio_start(file: BinaryIO) -> int:
 
 
 def is_tag_or_padding(rest: bytes) -> bool:
-    """Whether what follows the audio is what taggers write there, or nothing but zeros.
+    """Whether the bytes after the audio are tags, or only zeros.
 
     >>> is_tag_or_padding(b"TAGA title"), is_tag_or_padding(bytes(100)), is_tag_or_padding(b"RIFF")
     (True, True, False)

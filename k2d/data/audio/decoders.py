@@ -1,4 +1,4 @@
-"""Open audio and hand out its frames: float32, one row a frame, one column a channel. All of libsndfile is here."""
+"""Open audio and return its frames: float32, one row per frame, one column per channel. The adapter of libsndfile."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ BLOCK_FRAMES = 1 << 16
 _VORBIS_BLOCK_FRAMES = 1 << 13  # the longest block of the format
 
 _AGAIN = "fetch or make the file again"
-_SYSTEM_ERROR = 2  # libsndfile's code where the operating system failed it
+_SYSTEM_ERROR = 2  # libsndfile's code for errors of the operating system
 
 
 class Decoder(Protocol):
-    """An open recording. `read` gives exactly as many frames as asked, or raises."""
+    """An open recording. `read` returns exactly as many frames as requested, or raises."""
 
     container: str
     subtype: str
     rate_hz: int
     n_channels: int
     n_frames: int
-    n_complaints: int  # of an MP3 decoder that met damage and went on
+    n_complaints: int  # how often an MP3 decoder found damage and continued
 
     def seek(self, frame: int) -> None: ...
 
@@ -46,7 +46,7 @@ class Decoder(Protocol):
 
 @contextmanager
 def open_decoder(source: AudioSource) -> Iterator[Decoder]:
-    """Open a file or an archive entry; whatever is wrong with it raises an AudioError."""
+    """Open a file or an archive entry. All faults are raised as AudioErrors."""
     if source.ark_offset is not None:
         yield _EntryDecoder(source)
         return
@@ -58,13 +58,13 @@ def open_decoder(source: AudioSource) -> Iterator[Decoder]:
                 yield chain
             return
         last_page_at = ogg.last_page_at(raw) if container == "ogg" else None
-        with _open_libsndfile(raw, container, str(source)) as file:  # from here on, the position of `raw` is its own
+        with _open_libsndfile(raw, container, str(source)) as file:  # from here on, it controls the position of `raw`
             yield _FileDecoder(file, container, str(source), last_page_at)
 
 
 @contextmanager
 def open_raw(source: AudioSource) -> Iterator[io.FileIO]:
-    """The bytes of a regular file, unbuffered (libsndfile goes on from the position of the descriptor)."""
+    """The bytes of a regular file, unbuffered (libsndfile continues from the position of the descriptor)."""
     stat_regular(source)
     try:
         raw = io.FileIO(source.path, "rb")
@@ -78,9 +78,9 @@ def open_raw(source: AudioSource) -> Iterator[io.FileIO]:
 
 
 class _Sequential(soundfile.SoundFile):  # type: ignore[misc]  # soundfile has no types
-    """A SoundFile that does not seek after every read, as soundfile does to keep its position.
+    """A SoundFile without the seek after every read, which soundfile does to keep its position.
 
-    In an MP3 such a seek discards the bit reservoir, and the next block begins with wrong samples.
+    In an MP3 such a seek discards the bit reservoir, and the next block starts with wrong samples.
     """
 
     def seekable(self) -> bool:
@@ -88,7 +88,7 @@ class _Sequential(soundfile.SoundFile):  # type: ignore[misc]  # soundfile has n
 
 
 class _UnsizedWav(io.FileIO):
-    """A WAV file of unknown size, shown with a size of 0xFFFFFFFF: libsndfile then takes the length from the file."""
+    """A WAV file of unknown size, shown with a size of 0xFFFFFFFF. libsndfile then takes the length from the file."""
 
     def __init__(self, descriptor: int, size_at: int) -> None:
         super().__init__(descriptor, "rb", closefd=False)
@@ -138,14 +138,14 @@ class _FileDecoder:
         start = self._start_for(frame)
         with hushed() if self.container == "mp3" else nullcontext():
             self._seek_exactly(start)
-            self._read(frame - start)  # thrown away, and with it what the decoder says about it
+            self._read(frame - start)  # discarded, with the decoder's messages about it
 
     def _start_for(self, frame: int) -> int:
-        """Where to begin decoding so that `frame` comes out as it would from a decode of everything."""
+        """The frame at which decoding must start so that `frame` is the same as in a decode of the whole file."""
         if self.container == "mp3":
             return max(0, frame - int(PREROLL_S * self.rate_hz))
         if self._last_page_at is not None and frame >= self._last_page_at:
-            # A seek into the last page of a Vorbis file gives samples shifted by what was cut off that page.
+            # A seek into the last page of a Vorbis file gives samples shifted by the part that was cut off that page.
             return max(0, self._last_page_at - _VORBIS_BLOCK_FRAMES)
         return frame
 
@@ -189,7 +189,7 @@ def _cause(error: soundfile.LibsndfileError) -> Cause:
 
 
 class _ChainDecoder:
-    """Ogg streams that follow one another in a file, as one recording; one of them is open at a time."""
+    """Ogg streams that follow one another in a file, as one recording. One of them is open at a time."""
 
     container = "ogg"
     n_complaints = 0
@@ -217,7 +217,7 @@ class _ChainDecoder:
         blocks = [np.zeros((0, self.n_channels), np.float32)]
         end = self._at + n_frames
         while self._at < end:
-            # After the last stream its decoder is asked for more than it has, and says so.
+            # After the last stream, its decoder is asked for more than it has, and raises.
             number = min(bisect_right(self._starts, self._at) - 1, len(self._links) - 1)
             until = end if number == len(self._links) - 1 else min(end, self._starts[number + 1])
             decoder = self._link(number)
@@ -237,7 +237,7 @@ class _ChainDecoder:
             link = FileSlice(self._raw.fileno(), *self._links[number])
             name = f"{self._name} (stream {number + 1} of {len(self._links)})"
             last_page_at = ogg.last_page_at(link)
-            link.seek(0)  # from here on, its position is libsndfile's
+            link.seek(0)  # from here on, libsndfile controls its position
             self._open = number, _FileDecoder(_opened(link, "ogg", name), "ogg", name, last_page_at)
         return self._open[1]
 
@@ -254,7 +254,7 @@ class _ChainDecoder:
 
 
 class _EntryDecoder:
-    """An archive entry, decoded as a whole: kaldiio cannot do it in parts."""
+    """An archive entry, decoded as a whole, because kaldiio cannot decode parts."""
 
     container = "ark"
     n_complaints = 0

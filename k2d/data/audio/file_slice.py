@@ -7,7 +7,7 @@ import os
 
 
 class FileSlice(io.RawIOBase):
-    """The bytes from `start` to `end` of a file. `pread` leaves the descriptor's own position as it is."""
+    """The bytes from `start` to `end` of a file. `pread` does not change the descriptor's position."""
 
     def __init__(self, descriptor: int, start: int, end: int) -> None:
         self._descriptor, self._start, self._n_bytes = descriptor, start, end - start

@@ -17,8 +17,8 @@ from typing import BinaryIO
 from k2d.data.audio.content import audio_start, id3_bytes, is_mpeg_audio, is_tag_or_padding
 from k2d.data.audio.source import AudioError
 
-# A frame may need main data from up to 511 bytes back. At 8 kbit/s and 24 kHz that is 24 frames and more (0.6 s
-# and up): two seconds of decoding before the wanted sample gave the samples of a whole decode in every case tried.
+# A frame may need main data from up to 511 bytes before it. At 8 kbit/s and 24 kHz these are 24 frames or more (from
+# 0.6 s). Two seconds of decoding before the wanted sample gave the samples of a whole decode in every tested case.
 PREROLL_S = 2.0
 
 _KBPS_1 = (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)
@@ -26,7 +26,7 @@ _KBPS_2 = (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)
 _RATES_HZ = (44100, 48000, 32000)
 _RATE_DIVISOR = {3: 1, 2: 2, 0: 4}  # MPEG 1, 2, 2.5
 _LENGTH_HEADERS = (b"Xing", b"Info")
-_MOST_CUT_OFF = 2 * 4095  # samples that an encoder adds at either end, and its header has the decoder cut off again
+_MOST_CUT_OFF = 2 * 4095  # samples that an encoder adds at either end, and whose removal its header requests
 _MAX_JUNK_BYTES = 1 << 16
 _AGAIN, _CONVERT = "fetch or make the file again", "convert it to FLAC with ffmpeg"
 _COMPLAINT = re.compile(rb"\[src/libmpg123/|(Note|Warning|Error): ")
@@ -40,7 +40,7 @@ class _Frame:
     kbps: int
     n_bytes: int
     n_samples: int
-    length_at: int  # where a Xing header stands if this frame holds one
+    length_at: int  # the position of a Xing header, if this frame has one
 
 
 @dataclass
@@ -50,15 +50,15 @@ class _Frames:
     n_samples: int = 0
     rates_kbps: set[int] = field(default_factory=set)
     junk_at: int | None = None  # the first byte that belongs to no frame and to no tag
-    second_at: int | None = None  # where a length header stands that is not the first frame
-    cut_at: int | None = None  # where a frame begins that is not all there
+    second_at: int | None = None  # the position of a length header after the first frame
+    cut_at: int | None = None  # the start of an incomplete frame
 
 
 def counted_length(file: BinaryIO, name: str) -> int | None:
-    """Samples in a constant-rate MP3 whose header states no length; None where a header does.
+    """The number of samples in a constant-rate MP3 without a length header. None if there is a header.
 
-    libsndfile estimates the length from the first frame: of a variable-rate file without a length header it
-    would silently read a part, so that one is refused.
+    libsndfile estimates the length from the first frame. It would silently read only a part of a variable-rate file
+    without a length header, so such a file is refused.
     """
     if os.fstat(file.fileno()).st_size == 0:
         return 0
@@ -73,7 +73,7 @@ def counted_length(file: BinaryIO, name: str) -> int | None:
 
 
 def holds_second_file(file: BinaryIO) -> bool:
-    """Whether a frame with a length header stands behind the first frame: files were put one after another."""
+    """Whether there is a frame with a length header after the first frame: then files were concatenated."""
     with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
         start = audio_start(file)
         first = _frame(data[start : start + 4])
@@ -81,7 +81,7 @@ def holds_second_file(file: BinaryIO) -> bool:
 
 
 def check_stated_length(file: BinaryIO, name: str, n_decoded: int) -> None:
-    """Raise unless the frames of an MP3 with a length header are as many as its decoder will give."""
+    """Raise unless the number of frames in an MP3 with a length header agrees with the decoder's."""
     with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
         start = audio_start(file)
         first = _frame(data[start : start + 4])
@@ -91,7 +91,7 @@ def check_stated_length(file: BinaryIO, name: str, n_decoded: int) -> None:
     if frames.second_at is not None:
         lengths = _lengths(n_decoded, frames.n_samples, first)
         raise _wrong_length(name, f"{lengths}: a second file begins at byte {frames.second_at:,}")
-    n_held = frames.n_samples - first.n_samples  # the frame with the length header holds no audio
+    n_held = frames.n_samples - first.n_samples  # the frame with the length header has no audio
     if n_decoded < n_held - _MOST_CUT_OFF - first.n_samples:
         raise _wrong_length(name, _lengths(n_decoded, n_held, first))
     if n_decoded > n_held + first.n_samples:
@@ -118,7 +118,7 @@ def _states_length(data: mmap.mmap, start: int, first: _Frame) -> bool:
 
 
 def _walk(data: mmap.mmap, start: int, first: _Frame) -> _Frames:
-    """Count the frames from `start` on. What stands between two of them is passed over, as the decoder does."""
+    """Count the frames from `start` on. Other bytes between two frames are skipped, as by the decoder."""
     frames = _Frames()
     at: int | None = start
     while at is not None:
@@ -138,7 +138,7 @@ def _walk(data: mmap.mmap, start: int, first: _Frame) -> _Frames:
 
 
 def _pass_over(data: mmap.mmap, at: int, first: _Frame, frames: _Frames) -> int | None:
-    """The frame after what is no frame at `at`; None if there is none. Junk is noted, tags and zeros are not."""
+    """The frame after bytes that are not a frame. None if there is none. Junk is recorded; tags and zeros are not."""
     rest_at = _after_tags(data, at)
     following = _next_frame(data, rest_at, first)
     rest = data[rest_at : rest_at + _MAX_JUNK_BYTES if following is None else following]
@@ -148,7 +148,7 @@ def _pass_over(data: mmap.mmap, at: int, first: _Frame, frames: _Frames) -> int 
 
 
 def _after_tags(data: mmap.mmap, at: int) -> int:
-    """Where the tags end that begin here: an ID3v1, an APE, an ID3v2 tag, in this order or another."""
+    """The end of the tags that start here: ID3v1, APE and ID3v2, in any order."""
     while True:
         head = data[at : at + 32]
         if head.startswith(b"TAG"):
@@ -163,7 +163,7 @@ def _after_tags(data: mmap.mmap, at: int) -> int:
 
 
 def _next_frame(data: mmap.mmap, at: int, first: _Frame) -> int | None:
-    """The next frame not far behind `at` that another one follows (or nothing): a single one may be chance."""
+    """The next frame near `at` that is followed by another frame (or by nothing): a single one may be chance."""
     until = min(len(data), at + _MAX_JUNK_BYTES)
     while (at := data.find(b"\xff", at, until)) != -1:
         frame = _frame(data[at : at + 4])
@@ -177,7 +177,7 @@ def _next_frame(data: mmap.mmap, at: int, first: _Frame) -> int | None:
 
 
 def _check_constant(frames: _Frames, data: mmap.mmap, name: str) -> None:
-    """Raise unless a file without a length header is whole, and of one rate."""
+    """Raise unless a file without a length header is complete and has a constant rate."""
     if frames.cut_at is not None:
         last = _frame(data[frames.cut_at : frames.cut_at + 4])
         assert last is not None, "a frame begins there"
@@ -214,16 +214,16 @@ def _frame(head: bytes) -> _Frame | None:
 
 @contextmanager
 def hushed() -> Iterator[list[bytes]]:
-    """Keep mpg123's complaints off the terminal: it writes them to file descriptor 2 itself, with no switch.
+    """Suppress mpg123's messages: it writes them to file descriptor 2 itself, without an option to turn them off.
 
-    The list holds them when the block has ended. What anyone else wrote meanwhile is passed on. The descriptor
-    belongs to the whole process: hence the lock, and blocks of milliseconds.
+    After the block, the list has these messages. Messages of others are passed on. The descriptor belongs to the whole
+    process, so a lock is needed, and blocks take only milliseconds.
     """
     complaints: list[bytes] = []
     with _stderr_lock, tempfile.TemporaryFile() as sink:
         try:
             terminal = os.dup(_STDERR_FD)
-        except OSError:  # there is no standard error, so nothing to hush
+        except OSError:  # there is no standard error, so nothing to suppress
             yield complaints
             return
         if sys.stderr is not None:

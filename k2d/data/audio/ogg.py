@@ -1,7 +1,7 @@
-"""Check Ogg files page by page, because the decoder skips what it cannot read without any error.
+"""Check Ogg files page by page, because the decoder skips bad pages without any error.
 
-libsndfile leaves out a page with a wrong checksum, and it stops where a second stream begins, as in two files put
-together. Both would make a recording shorter. An Ogg file whose streams follow one another is legal ("chained").
+libsndfile omits a page with a wrong checksum, and it stops where a second stream starts, as in concatenated files. Both
+would make a recording shorter. An Ogg file whose streams follow one another is legal ("chained").
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class _Page:
     begins_stream: bool
     serial: int
     number: int
-    granule: int  # the time at its end; -1 where no packet ends
+    granule: int  # the time at its end; -1 if no packet ends in it
 
 
 @dataclass
@@ -49,7 +49,7 @@ class _Walk:
     """The state of a file's pages so far."""
 
     name: str
-    links: list[int] = field(default_factory=list)  # where each group of streams begins
+    links: list[int] = field(default_factory=list)  # the start of each group of streams
     streams: dict[int, _Progress] = field(default_factory=dict)
     was_beginning: bool = False
 
@@ -67,7 +67,7 @@ class _Walk:
                 "they cannot be told apart"
             )
             raise AudioError("repeated_stream", self.name, message, "convert it to FLAC, for instance with ffmpeg")
-        if not self.was_beginning:  # streams that run side by side all begin before any goes on
+        if not self.was_beginning:  # streams that run in parallel all start before any continues
             self.links.append(page.at)
         self.streams[page.serial] = _Progress(page.at, page.number)
 
@@ -75,7 +75,7 @@ class _Walk:
         if (stream := self.streams.get(page.serial)) is None:
             raise _damaged(self.name, f"the Ogg page at byte {page.at:,} is of a stream whose beginning is missing")
         n_missing = page.number - stream.number - 1
-        # The recording of a broadcast begins with its headers, and then with the page that was being sent.
+        # The recording of a broadcast starts with its headers, followed by the page that was being sent.
         if n_missing and stream.has_audio:
             pages = "1 Ogg page is" if n_missing == 1 else f"{n_missing:,} Ogg pages are"
             what = f"{pages} missing before" if n_missing > 0 else "Ogg pages are out of order at"
@@ -85,15 +85,15 @@ class _Walk:
 
 
 def check_pages(file: io.FileIO, name: str) -> None:
-    """Read every page; raises for one that is damaged, missing or cut off.
+    """Read every page. Raises if one is damaged, missing or cut off.
 
-    A cut exactly between two pages cannot be told from a recorder that was stopped, and passes.
+    A cut exactly between two pages looks like a recorder that was stopped, and is accepted.
     """
     _walked(file, name, verify=True)
 
 
 def check_end(file: io.RawIOBase, name: str) -> None:
-    """Raise `truncated` if the last page is not all there; the other pages are not looked at."""
+    """Raise `truncated` if the last page is incomplete. The other pages are not checked."""
     page = _tail(file)[-1]
     n_segments = page[26] if len(page) >= _HEAD_BYTES else None
     if n_segments is None or len(page) < _HEAD_BYTES + n_segments + sum(page[_HEAD_BYTES : _HEAD_BYTES + n_segments]):
@@ -101,9 +101,9 @@ def check_end(file: io.RawIOBase, name: str) -> None:
 
 
 def find_links(file: io.FileIO, name: str) -> list[tuple[int, int]]:
-    """The byte ranges of the streams that follow one another; one for an ordinary file.
+    """The byte ranges of the streams that follow one another. An ordinary file has one.
 
-    Serial numbers of streams differ (`check_pages` sees to it), so two pages tell that a file is an ordinary one.
+    Serial numbers of streams differ (`check_pages` ensures it), so two pages show whether a file is an ordinary one.
     """
     n_bytes = file.seek(0, os.SEEK_END)
     start = audio_start(file)
@@ -115,7 +115,7 @@ def find_links(file: io.FileIO, name: str) -> list[tuple[int, int]]:
 
 
 def last_page_at(file: io.RawIOBase) -> int:
-    """The frame with which the last page of an Ogg Vorbis file begins: where the page before it ends."""
+    """The frame at which the last page of an Ogg Vorbis file starts: the end of the page before it."""
     ends = (int.from_bytes(page[6:14], "little", signed=True) for page in _tail(file)[:-1])
     return max(0, *ends, 0)
 
@@ -123,7 +123,7 @@ def last_page_at(file: io.RawIOBase) -> int:
 def page_checksum(page: bytes) -> int:
     """The checksum of a page whose own checksum field is zero.
 
-    It is the CRC of zip files with the bits of every byte in the other order, and without inversions.
+    It is the CRC of zip files with reversed bits in every byte, and without inversions.
 
     >>> hex(page_checksum(b"OggS"))
     '0x5fb0a94f'
@@ -154,11 +154,11 @@ def _pages(file: io.FileIO, name: str, *, verify: bool) -> Iterator[_Page]:
             yield page
             at += page.n_bytes
     finally:
-        buffered.detach()  # or it would close the file
+        buffered.detach()  # otherwise it would close the file
 
 
 def _page(head: bytes, file: io.BufferedReader[io.FileIO], at: int, name: str, *, verify: bool) -> _Page:
-    """The page with this head; the file stands behind the head, and afterwards behind the page."""
+    """The page with this head. The file's position is after the head, and afterwards after the page."""
     lengths = file.read(head[26]) if len(head) == _HEAD_BYTES else b""
     n_body = sum(lengths)
     body = file.read(n_body)
@@ -180,7 +180,7 @@ def _page(head: bytes, file: io.BufferedReader[io.FileIO], at: int, name: str, *
 
 
 def _check_rest(rest: bytes, at: int, n_bytes: int, name: str) -> None:
-    """Raise for bytes in place of a page, but not for what taggers write after the last one."""
+    """Raise for bytes that are not a page, except tags after the last one."""
     if _MAGIC.startswith(rest):
         raise _cut_off(name)
     if not is_tag_or_padding(rest) or _MAGIC in rest:
@@ -196,7 +196,7 @@ def _damaged(name: str, what: str) -> AudioError:
 
 
 def _tail(file: io.RawIOBase) -> list[bytes]:
-    """The last pages of the file, the very last with whatever follows it."""
+    """The last pages of the file. The very last one includes whatever follows it."""
     file_bytes = file.seek(0, os.SEEK_END)
     file.seek(max(0, file_bytes - _TAIL_BYTES))
     return [_MAGIC + page for page in file.readall().split(_MAGIC)[1:]] or [b""]

@@ -1,7 +1,7 @@
 """The facts of an audio file and whether it is sound, without decoding it.
 
-`probe` reads all pages of an Ogg file and counts the frames of an MP3, because their decoders pass over damage and
-over a second file that follows. Of the others it reads header and last block.
+`probe` reads all pages of an Ogg file and counts the frames of an MP3, because their decoders ignore damage and a
+second file after the first. Of other formats it reads the header and the last block.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ MIN_DURATION_S = 0.025  # one analysis frame
 MIN_RATE_HZ, MAX_RATE_HZ = 4_000, 384_000
 _MAX_MIXED_CHANNELS = 2
 _TAIL_FRAMES = 4_096
-_UNKNOWN_LENGTH = 1 << 62  # a FLAC written into a pipe
+_UNKNOWN_LENGTH = 1 << 62  # of a FLAC that was written into a pipe
 
 
 @dataclass(frozen=True, slots=True)
 class AudioInfo:
-    """Facts of a recording. `size_bytes` and `mtime_ns` are the file's (or archive's), to see that it changed."""
+    """The facts of a recording. `size_bytes` and `mtime_ns` are the file's (or archive's), to detect changes."""
 
     container: str
     subtype: str
@@ -41,17 +41,17 @@ class AudioInfo:
 
 
 def probe(source: AudioSource, *, channel: int | None = None) -> AudioInfo:
-    """Facts of a recording that can be used; raises AudioError with a named reason for one that cannot.
+    """The facts of a recording that can be used. Raises AudioError with a named reason for others.
 
-    An archive entry has to be decoded for it; a file does not.
+    An archive entry must be decoded for this. A file need not be.
     """
     return _facts(source, channel, is_known=False)
 
 
 def glance(source: AudioSource, channel: int | None) -> AudioInfo:
-    """The same facts of a recording that was probed before, at the price of its header and its last block.
+    """The same facts of a recording that was probed before, from its header and its last block.
 
-    A segment of a long file is read for them only where the facts of the probe are not at hand.
+    A segment of a long file is read in this way only if the facts of the probe are not available.
     """
     return _facts(source, channel, is_known=True)
 
@@ -82,7 +82,7 @@ def _facts(source: AudioSource, channel: int | None, *, is_known: bool) -> Audio
 
 
 def check_unchanged(source: AudioSource, expect: AudioInfo) -> None:
-    """Raise `changed` if the file is gone or no longer the one that was probed."""
+    """Raise `changed` if the file was deleted or differs from the one that was probed."""
     remedy = "run the earlier stages again, or restore the file"
     try:
         facts = stat_regular(source)
@@ -98,7 +98,7 @@ def check_unchanged(source: AudioSource, expect: AudioInfo) -> None:
 
 
 def check_channel(info: AudioInfo, channel: int | None, name: str) -> None:
-    """Raise unless the channel is there, or (none chosen) there are few enough to mix."""
+    """Raise unless the channel exists or, if none is chosen, there are few enough channels to mix."""
     if channel is None and info.n_channels > _MAX_MIXED_CHANNELS:
         message = f"has {info.n_channels} channels; at most {_MAX_MIXED_CHANNELS} are mixed"
         raise AudioError("too_many_channels", name, message, "choose a channel")
@@ -108,7 +108,7 @@ def check_channel(info: AudioInfo, channel: int | None, name: str) -> None:
 
 
 def _check_file(source: AudioSource, *, is_known: bool) -> int | None:
-    """Look at the bytes of a file, before or beside libsndfile; its length if only this look tells it."""
+    """Check the bytes of a file, in addition to libsndfile. Returns the length if only this check finds it."""
     name = str(source)
     with open_raw(source) as raw:
         container = recognise(raw, name)
@@ -150,7 +150,7 @@ def _no_samples(name: str) -> AudioError:
 
 
 def _check_tail(decoder: Decoder, info: AudioInfo, name: str) -> None:
-    """Decode the last block: a compressed file that was cut off fails here."""
+    """Decode the last block. A compressed file that was cut off fails here."""
     n_frames = min(_TAIL_FRAMES, info.n_frames)
     try:
         decoder.seek(info.n_frames - n_frames)

@@ -1,7 +1,7 @@
-"""Read speech as models take it: one channel, float32, one rate. Segments are found by seeking, long files streamed.
+"""Read speech for models: one channel, float32, one sampling rate. Segments are read by seeking, long files streamed.
 
-Whatever way it is read, a sample is the same: a segment equals that slice of the whole recording (resampled ones
-within 1e-6), and the windows of a stream, put together, equal one read of the whole.
+Samples do not depend on the way of reading: a segment equals that slice of the whole recording (within 1e-6 if it is
+resampled), and the windows of a stream joined together equal one read of the whole recording.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ from k2d.data.audio.probe import MIN_DURATION_S, AudioInfo, check_channel, check
 from k2d.data.audio.source import AudioError, AudioSource
 
 RATE_HZ = 16_000
-END_TOLERANCE_S = 0.5  # a segment that ends this little after its recording is cut there; more is a fault
+END_TOLERANCE_S = 0.5  # a segment that ends up to this much after its recording is cut there; more is a fault
 
-# soxr's HQ filter reaches less than 200 samples of the lower rate to either side (tried from 4 to 384 kHz).
+# soxr's HQ filter uses less than 200 samples of the lower rate on either side (tested from 4 to 384 kHz).
 _FILTER_REACH = 400
 
 
 @dataclass(frozen=True, slots=True)
 class _Span:
-    """A stretch of a recording: its frames, and the numbers of the samples that come of them at another rate."""
+    """A stretch of a recording: its frames, and the numbers of the resampled samples that they give."""
 
     first_frame: int
     n_frames: int
-    first_sample: int  # of the wanted ones, counted from the sample that falls on `first_frame`
+    first_sample: int  # of the wanted samples, counted from the sample at `first_frame`
     n_samples: int
 
 
@@ -46,9 +46,9 @@ def read(
 ) -> Samples:
     """Read a recording or a segment of it: `round(end_s * rate_hz) - round(start_s * rate_hz)` samples.
 
-    `expect` is what an earlier `probe` told: the file must not have changed since. Without it the header is looked at
-    again; a file that nobody has probed should be, as only that finds all damage.
-    Of a stereo file the live channels are averaged; one that is all zero in what is read does not count.
+    `expect` is the result of an earlier `probe`: the file must not have changed since. Without it, the header is read
+    again. Probe each file once, because only that finds all damage. Of a stereo file, the live channels are averaged. A
+    channel with only zeros in the stretch does not count.
     """
     info = _trusted(source, channel, expect)
     start_s, end_s = clamp(source, info, start_s, end_s)
@@ -71,10 +71,10 @@ def stream(
     rate_hz: int = RATE_HZ,
     expect: AudioInfo | None = None,
 ) -> Iterator[Samples]:
-    """Yield a recording window by window (the last one as long as it comes), in memory of one window.
+    """Yield a recording window by window (the last one may be shorter), with one window in memory.
 
-    Window k holds the samples from `round(k * window_s * rate_hz)` on. A channel counts as dead only if it is zero
-    throughout, so a stereo file whose one channel is silent is decoded twice.
+    Window k has the samples from `round(k * window_s * rate_hz)` on. A channel counts as dead only if it is zero
+    throughout, so a stereo file with one silent channel is decoded twice.
     """
     info = _trusted(source, channel, expect)
     n_left = round(info.n_frames * rate_hz / info.sample_rate_hz)
@@ -97,7 +97,7 @@ def stream(
 
 
 def clamp(source: AudioSource, info: AudioInfo, start_s: float | None, end_s: float | None) -> tuple[float, float]:
-    """The times to read, both given; an end slightly beyond the recording is drawn back to it."""
+    """The start and end to read. An end slightly after the recording's end is moved there."""
     start_s = 0.0 if start_s is None else start_s
     end_s = info.duration_s if end_s is None else end_s
     times = f"segment {start_s:g} to {end_s:g} s of a recording of {info.duration_s:.3f} s"
@@ -125,7 +125,7 @@ def _trusted(source: AudioSource, channel: int | None, expect: AudioInfo | None)
 def _span(info: AudioInfo, start_s: float, end_s: float, rate_hz: int) -> _Span:
     """The frames to read for these times, including those that the resampling filter needs on either side.
 
-    Reading begins at a frame whose time is a whole sample of the other rate too, so that both grids agree.
+    Reading starts at a frame whose time is a whole sample of the other rate, too, so that both grids agree.
     """
     first, last = round(start_s * rate_hz), round(end_s * rate_hz)
     if rate_hz == info.sample_rate_hz:
@@ -141,7 +141,7 @@ def _span(info: AudioInfo, start_s: float, end_s: float, rate_hz: int) -> _Span:
 
 
 def _live_channels(frames: Samples) -> list[int]:
-    """The channels that are not silent; all of them if all are."""
+    """The channels that are not silent. If all are silent, all of them."""
     return np.flatnonzero(frames.any(axis=0)).tolist() or list(range(frames.shape[1]))
 
 
@@ -160,7 +160,7 @@ def _check_finite(mono: Samples, source: AudioSource) -> None:
 
 
 def _exactly(samples: Samples, n_samples: int) -> Samples:
-    """Cut, or fill with the zero or one sample that rounding at the very end may lack."""
+    """Cut the samples, or append the zero or one sample that may be missing at the very end due to rounding."""
     missing = n_samples - len(samples)
     assert missing <= 1, f"{missing} samples are missing"
     return np.pad(samples, (0, 1)) if missing == 1 else samples[:n_samples]
@@ -182,16 +182,16 @@ def _mono_blocks(source: AudioSource, info: AudioInfo, channel: int | None) -> I
 
 
 def _live_throughout(source: AudioSource, info: AudioInfo) -> list[int]:
-    """The live channels of a whole recording: known after its first block, unless a channel is silent in it."""
+    """The live channels of a whole recording. They are known after its first block, unless one is silent there."""
     if info.n_channels == 1:
         return [0]
-    heard: NDArray[np.bool_] = np.zeros(info.n_channels, bool)
+    live: NDArray[np.bool_] = np.zeros(info.n_channels, bool)
     with open_decoder(source) as decoder:
         for frames in blocks_of(decoder, info.n_frames):
-            heard |= frames.any(axis=0)
-            if heard.all():
+            live |= frames.any(axis=0)
+            if live.all():
                 break
-    return np.flatnonzero(heard).tolist() or list(range(info.n_channels))
+    return np.flatnonzero(live).tolist() or list(range(info.n_channels))
 
 
 def _resampled(blocks: Iterator[Samples], from_hz: int, to_hz: int) -> Iterator[Samples]:

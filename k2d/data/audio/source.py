@@ -1,4 +1,4 @@
-"""The source that a wav.scp value names, and the one exception for all faults of audio."""
+"""The source that a wav.scp value names, and the exception for all faults of audio."""
 
 from __future__ import annotations
 
@@ -16,22 +16,24 @@ from k2d.core.layout import PROJECT_ROOT, no_file_kind, unicode_form
 _ARK_OFFSET = re.compile(r"(?P<path>.+):(?P<offset>\d+)")
 _ARK_RANGE = re.compile(r".+:\d+\[[^\]]*\]")
 
-_OF_THE_NAME = {errno.ENAMETOOLONG, errno.EILSEQ}  # errors that the name of a file causes
+_OF_THE_NAME = {errno.ENAMETOOLONG, errno.EILSEQ}  # errors that are caused by a file's name
 
 
 class Cause(Enum):
-    """The kind of a fault: what has to change before the audio can be used."""
+    """The cause of a fault: what must change before the audio can be used."""
 
     FILE = "the file"
-    """Every try finds the same: damaged, truncated, empty, of a foreign format."""
+    """Every try gives the same result: damaged, truncated, empty, of another format."""
     ABSENCE = "there is no such file"
-    """A corpus may name what it never had. A file that an earlier stage has read is lost: a mount, a deletion."""
+    """A corpus may name files that it never had. A file that an earlier stage has read was lost: a mount, a
+    deletion.
+    """
     MACHINE = "the machine"
-    """The system gave an error: disk, network, permissions, space. Another try may succeed."""
+    """The system reported an error: disk, network, permissions, space. Another try may succeed."""
 
 
 class AudioError(K2DError):
-    """Audio that cannot be used: `reason` is for programs (and rejected.jsonl), the rest for people."""
+    """Audio that cannot be used. `reason` is for programs (and rejected.jsonl), the rest for people."""
 
     def __init__(self, reason: str, source: str, message: str, remedy: str = "", cause: Cause = Cause.FILE) -> None:
         super().__init__(reason, source, message, remedy, cause)  # these args make it picklable
@@ -60,9 +62,9 @@ class AudioSource:
 
 
 def resolve(value: str, root: Path = PROJECT_ROOT) -> AudioSource:
-    """Turn a wav.scp value into a source; a relative path is taken from `root`. Nothing is opened.
+    """The source of a wav.scp value. A relative path starts at `root`. Nothing is opened.
 
-    `file:123` is byte 123 of an archive, unless a file of that very name exists.
+    `file:123` is byte 123 of an archive, unless a file with exactly that name exists.
 
     >>> resolve("wav/a b.flac", Path("/corpus")).path.as_posix()
     '/corpus/wav/a b.flac'
@@ -103,7 +105,7 @@ def _refuse_what_is_no_path(value: str) -> None:
 
 
 def stat_regular(source: AudioSource) -> os.stat_result:
-    """Facts of the file; raises for whatever is not a regular file, without opening it."""
+    """The facts of the file. Raises if it is not a regular file, without opening it."""
     try:
         facts = source.path.stat()
     except (OSError, ValueError) as error:
@@ -116,12 +118,12 @@ def stat_regular(source: AudioSource) -> os.stat_result:
 def _from_stat_error(error: OSError | ValueError, source: AudioSource) -> AudioError:
     code = error.errno if isinstance(error, OSError) else None
     if code == errno.ELOOP:
-        return AudioError("not_regular_file", str(source), "symbolic links form a loop", "mend the link")
+        return AudioError("not_regular_file", str(source), "symbolic links form a loop", "correct the link")
     if code in (errno.ENOENT, errno.ENOTDIR):
         if source.path.is_symlink():
             target = source.path.readlink()
             message = f"is a link to {target}, which does not exist"
-            return AudioError("missing", str(source), message, "mend it", Cause.ABSENCE)
+            return AudioError("missing", str(source), message, "correct it", Cause.ABSENCE)
         if other := _look_alike(source.path):
             message = (
                 f"there is no such file: the name is in Unicode form {unicode_form(str(source.path))}, "
@@ -135,7 +137,7 @@ def _from_stat_error(error: OSError | ValueError, source: AudioSource) -> AudioE
 
 
 def _look_alike(path: Path) -> Path | None:
-    """A file whose path looks the same: a Mac writes names in another Unicode form than people do."""
+    """A file whose path looks the same. macOS writes names in another Unicode form than keyboards do."""
     for form in ("NFC", "NFD"):
         for other in (
             path.with_name(unicodedata.normalize(form, path.name)),
@@ -147,7 +149,7 @@ def _look_alike(path: Path) -> Path | None:
 
 
 def from_os_error(error: OSError | ValueError, source: AudioSource) -> AudioError:
-    """A failure of the operating system in words."""
+    """An AudioError for a failure of the operating system."""
     words = (error.strerror if isinstance(error, OSError) else None) or str(error)
     is_of_the_name = isinstance(error, ValueError) or error.errno in _OF_THE_NAME
     cause = Cause.FILE if is_of_the_name else Cause.MACHINE

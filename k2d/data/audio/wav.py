@@ -1,7 +1,7 @@
 """Compare WAV headers with the file: libsndfile trusts them, and shortens a file that is cut off without any error.
 
-A recorder that dies leaves a header that counts fewer bytes than there are. A size of 0 or of all ones, as written by
-programs that do not know the length yet, means "to the end of the file"; any other size that is too small is refused.
+A recorder that dies leaves a header with too few bytes. A size of 0 or of all ones, as written by programs that do not
+know the length yet, means "to the end of the file". Any other size that is too small is refused.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from typing import BinaryIO
 from k2d.data.audio.content import audio_start, is_tag_or_padding
 from k2d.data.audio.source import AudioError
 
-_UNKNOWN_SIZE = 0xFFFFFFFF  # what ffmpeg writes into a pipe; RF64 writes it too and gives the size in `ds64`
-_PIPE_SIZES = range(0x7FFFE000, 0x80000001)  # what SoX and arecord write: 0x7ffff000 less a part of a frame
+_UNKNOWN_SIZE = 0xFFFFFFFF  # written by ffmpeg into a pipe, and by RF64, which has the size in `ds64`
+_PIPE_SIZES = range(0x7FFFE000, 0x80000001)  # written by SoX and arecord: 0x7ffff000 minus a part of a frame
 _PCM, _FLOAT, _EXTENSIBLE = 1, 3, 0xFFFE
 _BITS = {_PCM: (8, 12, 16, 20, 24, 32), _FLOAT: (32, 64)}
-# Chunks that may be cut off at the end of the file: they tell about the audio, and are none.
+# Chunks that may be cut off at the end of the file, because they have facts about the audio but no audio.
 _NOTES = (b"LIST", b"id3 ", b"ID3 ", b"bext", b"iXML", b"axml", b"_PMX", b"cue ", b"fact", b"smpl", b"PEAK", b"JUNK")
 _BLOCK_BYTES = 1 << 20
 _AGAIN = "fetch or make the file again"
@@ -26,12 +26,12 @@ _AGAIN = "fetch or make the file again"
 
 @dataclass(frozen=True, slots=True)
 class WavLayout:
-    """What a WAV header says. `size_at` is where the size of the data stands, `data_bytes` what is really there."""
+    """The content of a WAV header. `size_at` is the place of the data's size, `data_bytes` the real size."""
 
     rate_hz: int
     size_at: int
     data_bytes: int
-    hides_size: bool  # it says less than there is, and means "to the end of the file"
+    hides_size: bool  # the size in the header is smaller than the file, and means "to the end of the file"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +43,12 @@ class _Format:
 @dataclass(frozen=True, slots=True)
 class _Chunk:
     tag: bytes
-    at: int  # where its content begins
+    at: int  # the start of its content
     n_bytes: int
 
 
 def read_wav_layout(file: BinaryIO, name: str) -> WavLayout:
-    """Walk the chunks of a RIFF or RF64 file; raises where the header and the file do not agree."""
+    """Read the chunks of a RIFF or RF64 file. Raises if the header and the file do not agree."""
     file_bytes = file.seek(0, os.SEEK_END)
     start = audio_start(file)
     file.seek(start)
@@ -73,7 +73,7 @@ def _layout(file: BinaryIO, name: str, data: _Chunk, form: _Format, long_bytes: 
     n_bytes = long_bytes if data.n_bytes == _UNKNOWN_SIZE and long_bytes else data.n_bytes
     is_open = not long_bytes and (n_bytes in _PIPE_SIZES or n_bytes in (0, _UNKNOWN_SIZE))
     if n_bytes == 0 and _chunks(file, data.at) is not None:
-        is_open = False  # what follows is no audio, so zero is the truth
+        is_open = False  # other chunks follow that are not audio, so zero is the real size
     if is_open:
         return WavLayout(form.rate_hz, data.at - 4, there, hides_size=n_bytes < there)
     if n_bytes > there:
@@ -84,7 +84,7 @@ def _layout(file: BinaryIO, name: str, data: _Chunk, form: _Format, long_bytes: 
 
 
 def _check_rest(file: BinaryIO, name: str, data: _Chunk, form: _Format) -> None:
-    """Raise unless what follows the data is chunks, tags or zeros."""
+    """Raise unless the data are followed by chunks, tags or zeros only."""
     end = data.at + data.n_bytes
     file.seek(end)
     if _is_tag(file):
@@ -117,7 +117,7 @@ def _is_tag(file: BinaryIO) -> bool:
 
 
 def _chunks(file: BinaryIO, at: int) -> list[_Chunk] | None:
-    """The chunks from `at` to the end of the file; None if it holds anything else there."""
+    """The chunks from `at` to the end of the file. None if there is anything else."""
     file_bytes = file.seek(0, os.SEEK_END)
     found: list[_Chunk] = []
     while file_bytes - at >= 8:
@@ -137,9 +137,9 @@ def _chunks(file: BinaryIO, at: int) -> list[_Chunk] | None:
 
 
 def _format(body: bytes, name: str) -> _Format:
-    """What a `fmt ` chunk says; raises for numbers with which speech would be read as noise."""
+    """The content of a `fmt ` chunk. Raises for values with which speech would be read as noise."""
     if len(body) < 16:
-        return _Format()  # libsndfile says what is wrong with it
+        return _Format()  # libsndfile reports the fault
     code, n_channels, rate_hz, bytes_per_s, frame_bytes, n_bits = struct.unpack("<HHIIHH", body[:16])
     if code == _EXTENSIBLE and len(body) >= 26:
         code = int.from_bytes(body[24:26], "little")
@@ -170,8 +170,8 @@ def _cut_off(name: str, declared: int, there: int) -> AudioError:
 def _wrong_length(name: str, data: _Chunk, form: _Format, n_rest: int) -> AudioError:
     length = f" ({data.n_bytes / form.bytes_per_s:.3f} s)" if form.bytes_per_s else ""
     message = (
-        f"the header says {data.n_bytes:,} bytes of audio{length}, and {n_rest:,} bytes follow that are no chunk of "
-        "a WAV file"
+        f"the header says {data.n_bytes:,} bytes of audio{length}, and {n_rest:,} bytes follow that are not a chunk "
+        "of a WAV file"
     )
     remedy = "did the recorder stop early? `ffmpeg -ignore_length 1 -i IN.wav OUT.flac` reads to the end of the file"
     return AudioError("wrong_length", name, message, remedy)

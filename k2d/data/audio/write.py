@@ -1,4 +1,4 @@
-"""Write audio so that the final name never holds a part of it."""
+"""Write audio so that the final name never has an incomplete file."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _FORMATS = {".flac": "FLAC", ".wav": "WAV"}
 
 
 def write(path: Path, samples: Samples, rate_hz: int, *, durable: bool = True) -> None:
-    """Write one channel as PCM16 FLAC or WAV, by the suffix; what exceeds full scale is clipped.
+    """Write one channel as PCM16 FLAC or WAV, depending on the suffix. Samples beyond full scale are clipped.
 
-    Who writes many files and syncs them together says so with `durable=False`.
+    Use `durable=False` if you write many files and sync them together.
     """
     if (container := _FORMATS.get(path.suffix.lower())) is None:
         raise UsageError(f"{path}: audio is written as .flac or .wav, not as {path.suffix or 'a bare name'}")
@@ -47,7 +47,7 @@ def write(path: Path, samples: Samples, rate_hz: int, *, durable: bool = True) -
 
 
 def _write_blocks(path: Path, samples: Samples, rate_hz: int, container: str, *, durable: bool) -> None:
-    """Block by block (libsndfile's encoders can overflow the stack on one huge call), then flush to the disk."""
+    """Write in blocks (libsndfile's encoders can overflow the stack on one huge call), then flush to the disk."""
     with path.open("wb") as raw:
         with soundfile.SoundFile(raw.fileno(), "w", rate_hz, 1, "PCM_16", None, container, closefd=False) as file:
             for at in range(0, len(samples), BLOCK_FRAMES):

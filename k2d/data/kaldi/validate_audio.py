@@ -60,7 +60,7 @@ def check_audio(work: Work, wav: Table) -> Table | None:
                 remedy = "it is not left out for this: repair the machine (disk, mount, memory) and run it again"
                 work.result.report.add(Fault(Treatment.REJECT, facts.reason, facts.message, remedy, item=key))
             elif facts.reason:
-                fault = Fault(Treatment.REJECT_ITEM, facts.reason, facts.message, "", str(wav.source), item=key)
+                fault = Fault(Treatment.QUARANTINE, facts.reason, facts.message, "", str(wav.source), item=key)
                 work.result.add_bad(Key.RECORDING, fault)
             if facts.duration_s is not None:
                 duration_file.write(f"{key} {facts.duration_s!r}\n")

@@ -39,7 +39,7 @@ def _compare_durations(work: Work, table: Table, key: str, said_and_real: tuple[
     if abs(float(said) - real_s) > TOLERANCE_S:
         message = f"{table.kind.name} states {float(said):g} s for {key!r}, but it lasts {real_s:g} s"
         remedy = "correct the duration or the audio"
-        fault = Fault(Treatment.REJECT_ITEM, "stated_duration", message, remedy, str(table.source), item=key)
+        fault = Fault(Treatment.QUARANTINE, "stated_duration", message, remedy, str(table.source), item=key)
         work.result.add_bad(table.kind.key, fault)
 
 
@@ -113,7 +113,7 @@ def _check_doubtful(work: Work, segments: Table, doubtful: dict[str, float | Non
             work.result.add_bad(Key.UTTERANCE, fault)
         elif end_s > duration_s + TOLERANCE_S or (start_s >= duration_s and end_s > duration_s):
             message = f"{key!r} ends at {end_s:g} s, recording {recording_id!r} at {duration_s:g} s"
-            fault = Fault(Treatment.REJECT_ITEM, "segment_beyond_end", message, "", where, item=key)
+            fault = Fault(Treatment.QUARANTINE, "segment_beyond_end", message, "", where, item=key)
             work.result.add_bad(Key.UTTERANCE, fault)
         elif end_s > duration_s + _ROUNDING_S:
             message = f"{key!r} ends at {end_s:g} s, recording {recording_id!r} at {duration_s:g} s; clamped"

@@ -55,7 +55,7 @@ class Validation:
 
     @property
     def is_sound(self) -> bool:
-        return not self.report.count(Treatment.REJECT, Treatment.REJECT_ITEM)
+        return not self.report.count(Treatment.REJECT, Treatment.QUARANTINE)
 
     def add_bad(self, key: Key, fault: Fault) -> None:
         """Report a fault that makes one utterance, recording or speaker unusable."""

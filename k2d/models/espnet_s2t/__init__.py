@@ -1,1 +1,1 @@
-"""ESPnet's S2T models: OWSM, and what is trained here."""
+"""ESPnet's S2T models: OWSM, and models that are trained here."""

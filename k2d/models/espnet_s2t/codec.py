@@ -1,4 +1,4 @@
-"""The codec of ESPnet's S2T models: sentencepiece and a token list, no torch and no ESPnet."""
+"""The codec of ESPnet's S2T models: sentencepiece and a token list, without torch and ESPnet."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from k2d.core.errors import K2DError, UsageError
 from k2d.models.codec import CONTROL_CHARACTERS, TIMESTAMP, Reading, Request, WindowSegment
 from k2d.models.espnet_s2t.vocabulary import Layout, time_symbols
 
-_OPEN_END_S = 1.0  # ESPnet takes the last segment as cut off when it ends in the last second (<29.00> of 30 s)
+_OPEN_END_S = 1.0  # ESPnet treats the last segment as cut off if it ends in the last second (<29.00> of 30 s)
 
 
 class S2TCodec:
-    """Text stands behind its timestamp with a space (`<0.00> hello<1.20>`), as in OWSM's data."""
+    """Text follows its timestamp after a space (`<0.00> hello<1.20>`), as in OWSM's data."""
 
     def __init__(self, tokens: Sequence[str], pieces_model: bytes, layout: Layout, language: str | None = None) -> None:
         self.tokens = tuple(tokens)
         self.layout = layout
         self.pieces_model = pieces_model
         self.end_time_threshold_s = layout.window.length_s - _OPEN_END_S
-        """A last segment that ends later than this, and is not the only one, is taken as cut off by the window."""
+        """A last segment that ends later than this, and is not the only one, counts as cut off by the window."""
         self._pieces = SentencePieceProcessor(model_proto=pieces_model)
         self._id_of = {token: number for number, token in enumerate(self.tokens)}
         _check(self.tokens, self._pieces, layout)
@@ -63,7 +63,7 @@ class S2TCodec:
 
     @cached_property
     def spelling_hash(self) -> str:
-        """Of the token list and the sentencepiece model, which decides into which pieces a text is cut."""
+        """A hash of the token list and the sentencepiece model, which determines how a text is split into pieces."""
         return hashlib.sha256(self.vocabulary_hash.encode() + self.pieces_model).hexdigest()
 
     def id_of(self, token: str) -> int:
@@ -79,10 +79,10 @@ class S2TCodec:
         return found
 
     def language(self, request: Request) -> str:
-        """The one language of a prompt: asked for, or the default."""
+        """The language of a prompt: the requested one, or the default."""
         if len(request.languages) > 1:
             asked = ", ".join(request.languages)
-            raise UsageError(f"an ESPnet S2T prompt takes one language, {asked} were asked for; name one")
+            raise UsageError(f"an ESPnet S2T prompt takes one language, found {asked}; name one")
         if request.languages:
             return request.languages[0]
         if self.default_language is None:
@@ -94,7 +94,7 @@ class S2TCodec:
         return self.default_language
 
     def ids(self, timed_text: str) -> list[int]:
-        """Text with or without timestamps to ids; a time off the grid goes to the nearest one on it."""
+        """Text with or without timestamps to ids. A time between two grid points becomes the nearest one."""
         first, *marked = TIMESTAMP.split(timed_text)
         steps = [self._step(mark) for mark in marked[::2]]
         if backwards := next((pair for pair in pairwise(steps) if pair[1] < pair[0]), None):
@@ -147,26 +147,26 @@ class S2TCodec:
         return self.sequence(self.ids(timed_text), request, self.ids(previous_text))
 
     def sequence(self, ids: Sequence[int], request: Request, previous_ids: Sequence[int] = ()) -> tuple[list[int], int]:
-        """As `label`, from ids."""
+        """The same as `label`, from ids."""
         if not request.timestamps:
             ids = [i for i in ids if not self._is_time(i)]
         elif ids and not self._is_time(ids[0]):
             text = self.timed_text(ids)[:60]
-            raise K2DError(f"a label with timestamps is asked for, and {text!r} does not begin with one")
+            raise K2DError(f"a label with timestamps is needed, but {text!r} does not start with one")
         prompt = self.prompt(request, previous_ids)
         return [*prompt, *ids, self.eos_id], len(prompt)
 
     def read(self, ids: Sequence[int], audio_s: float) -> Reading:
-        """Read a window as ESPnet's `decode_long` does: pairs of timestamps are segments; an open end comes again."""
+        """Read a window like ESPnet's `decode_long`: pairs of timestamps are segments; an open end is decoded again."""
         marks = [place for place, token in enumerate(ids) if self._is_time(token)]
         if not marks:
             return self._reading([(0.0, audio_s, ids)], audio_s, None)
         times_s = [self._time_s(ids[place]) for place in marks]
-        if len(marks) == 1:  # a start alone: it lasts until the end
+        if len(marks) == 1:  # only a start: the segment lasts until the end
             return self._reading([(times_s[0], audio_s, ids[marks[0] + 1 :])], audio_s, None)
-        # An odd last timestamp opens a segment without an end: the next window begins there. A last segment that ends
-        # at the border of the window was probably cut off by it, so the next window begins at its start. A window with
-        # one segment alone always moves on, or decoding would never end.
+        # An odd last timestamp opens a segment without an end: the next window starts there. A last segment that ends
+        # at the border of the window was probably cut off, so the next window starts at its start. A window with only
+        # one segment always moves on; otherwise decoding would never end.
         n_whole = len(marks) // 2 * 2
         is_cut_off = n_whole == len(marks) > 2 and times_s[-1] > self.end_time_threshold_s + 1e-6
         if is_cut_off:
@@ -177,7 +177,7 @@ class S2TCodec:
     def _reading(
         self, segments: Sequence[tuple[float, float, Sequence[int]]], audio_s: float, advance_s: float | None
     ) -> Reading:
-        """Segments that hold text, none of them beyond the audio."""
+        """Segments with text. None of them ends after the audio."""
         kept = (
             WindowSegment(min(start_s, audio_s), min(end_s, audio_s), tuple(words))
             for start_s, end_s, ids in segments
@@ -193,10 +193,10 @@ class S2TCodec:
 
 
 def _check(tokens: Sequence[str], pieces: SentencePieceProcessor, layout: Layout) -> None:
-    """Refuse a token list, pieces and layout that do not fit together: ids would mean other tokens than in training."""
+    """Refuse a token list, pieces and layout that do not fit together: ids would have other tokens than in training."""
     known = set(tokens)
     if len(known) < len(tokens):
-        raise K2DError("token list: a token stands in it twice; it is not one that ESPnet can use")
+        raise K2DError("token list: a token occurs twice; ESPnet cannot use such a list")
     symbols = (layout.blank, layout.unknown, layout.task, layout.no_times, layout.first_time, layout.last_time)
     ends = (layout.start, layout.end, layout.start_of_previous, layout.not_available)
     if missing := [symbol for symbol in (*symbols, *ends) if symbol not in known]:

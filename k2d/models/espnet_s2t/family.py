@@ -1,4 +1,4 @@
-"""ESPnet's S2T models as a family: what the rest of the toolkit needs to know of them. Importing this is light."""
+"""The family of ESPnet's S2T models. Importing this file is fast."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     from k2d.models.shape import Shape
 
 N_FOR_STATISTICS = 500
-"""Utterances that the statistics of the features are taken from."""
+"""The number of utterances from which the statistics of the features are computed."""
 
 
 class EspnetS2T(Family):
-    """OWSM, and what is trained here from a config in ESPnet's format."""
+    """OWSM, and models that are trained here from a config in ESPnet's format."""
 
     name = "espnet_s2t"
     checkpoints = "a model config or an ESPnet model folder"
@@ -60,7 +60,7 @@ class EspnetS2T(Family):
         tokens = (made_from.vocabulary / TOKENS).read_text(encoding="utf-8").splitlines()
         work.mkdir(parents=True, exist_ok=True)
         shutil.copy(made_from.vocabulary / PIECES, work / PIECES)
-        # ESPnet builds the network with the means in it, so they must be a file before there is a network.
+        # ESPnet builds the network with the means, so their file must exist before the network is built.
         if config.get("normalize") == "global_mvn":
             (work / STATISTICS).write_bytes(feature_statistics(config, _some_speech(speech)))
         return new_s2t(config, tokens, work / PIECES, seed=made_from.seed)
@@ -90,7 +90,7 @@ class EspnetS2T(Family):
 
 
 def _some_speech(speech: Speech) -> Iterator[torch.Tensor]:
-    """Utterances from all over the pool: data directories are sorted, so its first ones are of a few speakers."""
+    """Utterances from all parts of the pool. Data directories are sorted, so the first ones have few speakers."""
     import numpy as np
     import torch
 

@@ -1,7 +1,7 @@
-"""The costly parts of ESPnet's networks on a CPU, computed in another order with the same result.
+"""Faster versions of slow parts of ESPnet's networks on a CPU, with the same results.
 
 Depthwise convolutions and plain attention are faster in training, too. Attention with relative positions is faster only
-where the whole window counts, as in decoding.
+for whole windows, as in decoding.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _PLAIN, _RELATIVE = "MultiHeadedAttention", "RelPositionMultiHeadedAttention"  #
 
 
 def quicken(network: Any) -> None:
-    """Replace the forward methods of slow modules; parameters keep their names, so checkpoints load as before."""
+    """Replace the forward methods of slow modules. Parameters keep their names, so checkpoints still load."""
     for module in network.modules():
         if isinstance(module, nn.Conv1d) and _is_depthwise(module):
             _override(module, _depthwise)
@@ -51,15 +51,15 @@ def _depthwise(self: Any, x_BCT: Tensor) -> Tensor:
 
 
 def _relative_attention(self: Any, query: Tensor, key: Tensor, value: Tensor, pos_emb: Tensor, mask: Tensor) -> Tensor:
-    """Attention with relative positions, where nothing is masked: the shift of the positions is a view."""
+    """Attention with relative positions without a mask. The shift of positions is a view."""
     if self.training or query.device.type != "cpu" or len(pos_emb) != 1 or not bool(mask.all()):
         return self.plain_forward(query, key, value, pos_emb, mask)  # type: ignore[no-any-return]
     q_BTHC, keys, values = self.forward_qkv(query, key, value)
     q_BTHC = q_BTHC.transpose(1, 2)
     n_frames = query.shape[1]
     # by_place[i, p] is the score of query i with relative position p, where p = 0 is the farthest key before it. The
-    # score of key j for query i is by_place[i, n - 1 - i + j]: ESPnet gets there by padding, reshaping and cutting,
-    # which copies the whole matrix. A view with a row stride of one less reads the same numbers in place.
+    # score of key j for query i is by_place[i, n - 1 - i + j]. ESPnet computes it by padding, reshaping and cutting,
+    # which copies the whole matrix. A view with a row stride that is smaller by one reads the same numbers in place.
     positions_HCP = self.linear_pos(pos_emb).view(2 * n_frames - 1, self.h, self.d_k).permute(1, 2, 0)
     by_place = torch.matmul(((q_BTHC + self.pos_bias_v) * self.d_k**-0.5).transpose(1, 2), positions_HCP)
     batch, head, frame, _ = by_place.stride()

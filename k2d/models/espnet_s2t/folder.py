@@ -26,12 +26,12 @@ _ESPNETS_BEST = "valid.acc.ave.pth"
 
 @dataclass(frozen=True, slots=True)
 class ModelFiles:
-    """The files that a network is built from."""
+    """The files from which a network is built."""
 
     config: Mapping[str, Any]
-    """Complete, with the token list."""
+    """The complete config, with the token list."""
     statistics: bytes | None = None
-    """The file of the features' mean and variance, where the config has global_mvn."""
+    """The file of the features' mean and variance, if the config has global_mvn."""
 
     def with_decoder_layers(self, n_layers: int) -> ModelFiles:
         of_decoder = {**(self.config.get("decoder_conf") or {}), "num_blocks": n_layers}
@@ -41,7 +41,7 @@ class ModelFiles:
 def write_folder(
     folder: Path, state: Mapping[str, Tensor], files: ModelFiles, pieces_model: bytes, n_parameters: Mapping[str, int]
 ) -> None:
-    """Write a folder that loads here and in plain ESPnet; config.yaml, without which it is no model, comes last."""
+    """Write a folder that loads here and in plain ESPnet. config.yaml is last: without it, it is not a model folder."""
     folder.mkdir(parents=True, exist_ok=True)
     config = {**files.config, "bpemodel": written_path(folder / PIECES)}
     if files.statistics is not None:
@@ -58,7 +58,7 @@ def write_folder(
 
 
 def _kept(tensor: Tensor) -> Tensor:
-    """On the CPU, in float32, as ESPnet's own files are."""
+    """The tensor on the CPU in float32, as in ESPnet's own files."""
     return tensor.detach().to("cpu", torch.float32 if tensor.is_floating_point() else tensor.dtype)
 
 
@@ -95,5 +95,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     """The plain state dict that ESPnet saves as a model."""
     state = read_torch_file(path)
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
-        raise K2DError(f"{shown(path)}: not a plain state dict (names and tensors); name the model file, no checkpoint")
+        raise K2DError(
+            f"{shown(path)}: not a plain state dict (names and tensors); name a model file, not a checkpoint"
+        )
     return state

@@ -1,4 +1,6 @@
-"""How a new ESPnet S2T network begins: changes to its random weights without which the decoder learns late or never."""
+"""Initialise a new ESPnet S2T network: changes to its random weights that the decoder needs to learn at all or
+early.
+"""
 
 from __future__ import annotations
 
@@ -7,19 +9,19 @@ from typing import Any
 import torch
 
 N_AWAKE = 4
-"""Layers of a deep decoder that work from the first step; the others begin as identity and grow into their work."""
+"""The layers of a deep decoder that are active from the first step. The others start as identity."""
 UNLIKELY = 10.0
-"""By how much the logit of the blank is lowered in an output layer that begins as the CTC head."""
+"""The amount by which the logit of the blank is lowered in an output layer that starts as the CTC head."""
 
 
 def prepare(network: Any) -> None:
-    """Let the decoder see its positions, and let a deep one begin as a shallow one."""
+    """Let the decoder use its positions, and let a deep decoder start as a shallow one."""
     with torch.no_grad():
-        # ESPnet multiplies embeddings by √D, and they begin with a variance of 1: the positions, which are sines
-        # below 1, would be lost beside them.
+        # ESPnet multiplies embeddings by √D, and they start with a variance of 1. The positions, sines below 1, would
+        # be negligible beside them.
         weight_VD = network.decoder.embed[0].weight
         weight_VD.mul_(weight_VD.shape[1] ** -0.5)
-        # A layer whose last projections are zero passes its input through, so the decoder begins as a shallow one.
+        # A layer whose last projections are zero passes its input through, so the decoder starts as a shallow one.
         for layer in _asleep(list(network.decoder.decoders)):
             for projection in (layer.self_attn.linear_out, layer.src_attn.linear_out, layer.feed_forward.w_2):
                 projection.weight.zero_()
@@ -27,10 +29,10 @@ def prepare(network: Any) -> None:
 
 
 def lean_on_ctc(network: Any) -> None:
-    """Let a new decoder begin with what the encoder has learnt: it only has to find out where to listen.
+    """Let a new decoder start with what the encoder has learnt. It only has to learn where to attend.
 
     Its last layer passes on the frames that it attends to, and the output layer is the CTC head, which knows the token
-    of each. Blanks, which the head predicts between tokens, are made unlikely.
+    of each frame. Blanks, which the head predicts between tokens, are made unlikely.
     """
     decoder, head = network.decoder, network.ctc.ctc_lo
     attention = decoder.decoders[-1].src_attn
@@ -44,5 +46,5 @@ def lean_on_ctc(network: Any) -> None:
 
 
 def _asleep(layers: list[Any]) -> list[Any]:
-    """The layers between the first ones and the last; a student takes those, so they must work from the beginning."""
+    """The layers between the first ones and the last. A student has the others, which must work from the beginning."""
     return layers[N_AWAKE - 1 : -1] if len(layers) > N_AWAKE else []

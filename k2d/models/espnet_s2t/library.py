@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from k2d.core.errors import K2DError
-from k2d.core.stand_ins import standing_in
+from k2d.core.stand_ins import empty_module, standing_in
 from k2d.models.espnet_s2t.fast_decode import quicken
 
 
@@ -45,7 +45,7 @@ def build_network(config: Mapping[str, Any]) -> nn.Module:
 
 
 def feature_statistics(config: Mapping[str, Any], speech: Iterable[Tensor]) -> bytes:
-    """What `normalize: global_mvn` needs: sums over the front end's features of some speech, as ESPnet stores them."""
+    """The statistics for `normalize: global_mvn`: sums over features of some speech, in ESPnet's format."""
     with _quiet():
         (choices,) = (each for each in _task().class_choices_list if each.name == "frontend")
         frontend = choices.get_class(config.get("frontend") or choices.default)(**(config.get("frontend_conf") or {}))
@@ -55,14 +55,14 @@ def feature_statistics(config: Mapping[str, Any], speech: Iterable[Tensor]) -> b
         count += len(features_TF)
         total, squares = total + features_TF.sum(0), squares + features_TF.square().sum(0)
     if not count:
-        raise K2DError("there is no speech to take the statistics of the features from")
+        raise K2DError("there is no speech for the statistics of the features")
     file = io.BytesIO()
     np.savez(file, count=np.array(count), sum=np.asarray(total), sum_square=np.asarray(squares))
     return file.getvalue()
 
 
 def _forget_attention(module: Any, *_: Any) -> None:
-    """ESPnet keeps the attention of the last batch for plots: much memory, and a network that cannot be copied."""
+    """ESPnet keeps the attention of the last batch for plots, which needs memory and prevents copies of the network."""
     module.attn = None
 
 
@@ -81,30 +81,24 @@ def _task() -> Any:
     return S2TTask
 
 
-def _unused_module(name: str, *attributes: str) -> ModuleType:
-    module = ModuleType(name)
-    vars(module).update(dict.fromkeys(attributes))
-    return module
-
-
 _PLOTS = "espnet2.main_funcs.calculate_all_attentions"
 # ESPnet imports these for parts of models that `check_config` refuses, for English phonemes, cleaners and simulated
-# rooms, and for plots of its own training. With them an import takes ten seconds in place of one, in every process:
-# transformers; nltk with scikit-learn, which also fetches dictionaries; hydra; and scipy.stats.
+# rooms, and for plots of its own training. With them, an import takes ten seconds instead of one, in every process:
+# transformers; nltk with scikit-learn, which also downloads dictionaries; hydra; and scipy.stats.
 _UNUSED: Mapping[str, ModuleType | None] = {
     "transformers": None,
     "whisper": None,
-    "g2p_en": _unused_module("g2p_en"),
-    "hydra": _unused_module("hydra"),
-    "omegaconf": _unused_module("omegaconf", "DictConfig", "ListConfig"),
-    "scipy.signal": _unused_module("scipy.signal"),
-    _PLOTS: _unused_module(_PLOTS, "calculate_all_attentions"),
+    "g2p_en": empty_module("g2p_en"),
+    "hydra": empty_module("hydra"),
+    "omegaconf": empty_module("omegaconf", DictConfig=None, ListConfig=None),
+    "scipy.signal": empty_module("scipy.signal"),
+    _PLOTS: empty_module(_PLOTS, calculate_all_attentions=None),
 }
 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Silence what ESPnet prints and logs while a network is built."""
+    """Suppress what ESPnet prints and logs while a network is built."""
     disabled = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:

@@ -1,4 +1,4 @@
-"""ESPnet S2T recognisers from a model folder, or new ones from a training config."""
+"""Load ESPnet S2T recognisers from a model folder, or make new ones from a training config."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from k2d.models.weights_file import check_weights
 
 
 def load_s2t(path: Path, language: str | None = None) -> S2TRecogniser:
-    """A model folder, or a file of weights in one; made here or by ESPnet's own recipe."""
+    """Load a model folder, or a file of weights in it, made here or by ESPnet's own recipe."""
     folder = path if path.is_dir() else path.parent
     where = shown(folder / CONFIG)
     config = read_config(folder / CONFIG)
@@ -46,7 +46,7 @@ def load_s2t(path: Path, language: str | None = None) -> S2TRecogniser:
 
 
 def new_s2t(config: Mapping[str, Any], tokens: Sequence[str], pieces_model: Path, *, seed: int) -> S2TRecogniser:
-    """A network with random weights from a config in ESPnet's format, which may leave its defaults out."""
+    """A network with random weights from a config in ESPnet's format, in which defaults may be left out."""
     where = "model config"
     complete = completed(config, default_config(), where)
     complete["token_list"] = list(tokens)
@@ -62,7 +62,7 @@ def new_s2t(config: Mapping[str, Any], tokens: Sequence[str], pieces_model: Path
 
 
 def _built(config: Mapping[str, Any], codec: S2TCodec, folder: Path) -> S2TRecogniser:
-    """The recogniser of a config; the statistics of global_mvn are looked for in the folder first."""
+    """The recogniser of a config. The statistics of global_mvn are searched in the folder first."""
     if config.get("normalize") != "global_mvn":
         return S2TRecogniser(build_network(config), codec, ModelFiles(config))
     of_normalize = config.get("normalize_conf") or {}

@@ -1,4 +1,4 @@
-"""Training and reading the sentencepiece model whose pieces an ESPnet S2T vocabulary is made of."""
+"""Train and load the sentencepiece model whose pieces are part of an ESPnet S2T vocabulary."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _N_OF_ITS_OWN = 3 + 256  # <unk>, <s>, </s>, and a piece for every byte
 _MORE_THAN_ANY = 1 << 24
 
 
-_BORDER = "\x1f"  # no text has it; sentencepiece makes a piece of it all the same, which nothing ever uses
+_BORDER = "\x1f"  # occurs in no text; sentencepiece still makes a piece of it, which is never used
 _HAN = re.compile(r"([\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U000323af])")
 
 
@@ -30,11 +30,11 @@ def train_pieces(
     model_type: str = "unigram",
     split_han: bool = True,
 ) -> bytes:
-    """A sentencepiece model trained on plain texts, the same for the same texts.
+    """A sentencepiece model trained on plain texts. The same texts give the same model.
 
-    The symbols are kept whole wherever they stand. Every character of the texts is a piece (coverage 1.0), every
-    other one is spelt in bytes, so that no character is unknown. `vocab_size` counts symbols, bytes and pieces.
-    With `split_han` no piece has several Han characters.
+    Symbols are never split. Every character of the texts is a piece (coverage 1.0), and all others are spelt in bytes,
+    so that no character is unknown. `vocab_size` counts symbols, bytes and pieces. With `split_han`, no piece has
+    several Han characters.
     """
     if not any(text.strip() for text in texts):
         raise UsageError("tokens: there is no text to train pieces on; check the labelled splits")
@@ -51,13 +51,13 @@ def train_pieces(
 
 
 def pieces_of(model: bytes) -> list[str]:
-    """The pieces of a model in its order."""
+    """The pieces of a model in order."""
     processor = SentencePieceProcessor(model_proto=model)
     return [processor.id_to_piece(n) for n in range(len(processor))]
 
 
 def read_pieces(path: Path) -> bytes:
-    """A sentencepiece model from a file; K2DError for one that is none."""
+    """Load a sentencepiece model from a file. K2DError if it is not one."""
     content = path.read_bytes()
     found = f"no sentencepiece model in its {len(content):,} bytes" if content else "empty"
     try:
@@ -70,7 +70,7 @@ def read_pieces(path: Path) -> bytes:
 
 
 def _trained(texts: Iterable[str], symbols: Sequence[str], vocab_size: int, model_type: str) -> bytes:
-    made = io.BytesIO()  # in place of a file, whose path would become part of the model
+    made = io.BytesIO()  # instead of a file, whose path would become part of the model
     SentencePieceTrainer.train(
         sentence_iterator=iter(texts),
         model_writer=made,
@@ -79,8 +79,8 @@ def _trained(texts: Iterable[str], symbols: Sequence[str], vocab_size: int, mode
         character_coverage=1.0,
         byte_fallback=True,
         user_defined_symbols=list(symbols),
-        normalization_rule_name="identity",  # texts come normalised, and ids must give back what was written
-        max_sentence_length=1 << 20,  # longer ones are skipped without a word
+        normalization_rule_name="identity",  # texts are normalised before, and ids must give the written text back
+        max_sentence_length=1 << 20,  # longer ones would be skipped silently
         pretokenization_delimiter=_BORDER if model_type in ("unigram", "bpe") else "",
         num_threads=1,
         minloglevel=2,
@@ -89,7 +89,7 @@ def _trained(texts: Iterable[str], symbols: Sequence[str], vocab_size: int, mode
 
 
 def _explained(message: str, texts: Sequence[str], symbols: Sequence[str], vocab_size: int, model_type: str) -> str:
-    """The range of sizes that these texts allow, found by asking for too little and too much."""
+    """The range of sizes that these texts allow, found by requesting too few and too many."""
     if not (_AT_LEAST.search(message) or _AT_MOST.search(message)):
         return f"tokens: sentencepiece cannot be trained on these texts: {message}"
     least = _limit(_AT_LEAST, texts, symbols, len(symbols) + _N_OF_ITS_OWN, model_type)

@@ -1,4 +1,4 @@
-"""ESPnet's S2T models behind the one interface."""
+"""ESPnet's S2T models with the interface of all recognisers."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from k2d.models.espnet_s2t.weights import weights_of
 from k2d.models.interface import Memory, Part, Started
 from k2d.models.kept_rows import KeptEmbedding, KeptOutput, KeptRows, learnt_rows
 
-# About as much audio as fits the cache of a CPU: eight windows of 30 s at once take 1.5 times as long as one by one.
+# About as much audio as fits a CPU's cache: eight windows of 30 s at once take 1.5 times as long as one by one.
 _TOGETHER_S = 40.0
 
 
@@ -38,7 +38,7 @@ class S2TRecogniser:
         self.window = codec.layout.window
         self.spec_augment = True  # in training
         self.n_awake_layers: int | None = None  # in training; None: all
-        self.freeze_positions = False  # in training; they are sines, which nobody learns
+        self.freeze_positions = False  # in training; they are sines, which are not trained
         self.max_tokens: int = self.network.decoder.embed[1].pe.shape[1]
         self._rules = TimeRules(
             first_time=codec.first_time_id,
@@ -58,12 +58,12 @@ class S2TRecogniser:
 
     @property
     def width(self) -> int:
-        """Features of the encoder's output, which are the decoder's too."""
+        """The number of features of the encoder's output and of the decoder."""
         width: int = self.network.encoder.output_size()
         return width
 
     def to(self, device: str | torch.device, dtype: torch.dtype) -> S2TRecogniser:
-        """Move the network. Features of the audio are computed in float32 at least: bfloat16 has no STFT."""
+        """Move the network. Features are computed at least in float32, because bfloat16 has no STFT."""
         self.network.to(device=device, dtype=dtype)
         if dtype not in (torch.float32, torch.float64):
             for module in (self.network.frontend, self.network.normalize):
@@ -73,7 +73,7 @@ class S2TRecogniser:
         return self
 
     def encode(self, speech_BN: Tensor) -> Memory:
-        """Samples to the encoder's output, of the whole window."""
+        """Samples to the encoder's output for whole windows."""
         n_samples = speech_BN.shape[1]
         assert n_samples <= self.window.n_samples, f"{n_samples} samples do not fit a window"
         whole_BN = nn.functional.pad(speech_BN, (0, self.window.n_samples - n_samples))
@@ -85,7 +85,9 @@ class S2TRecogniser:
         return Memory(torch.cat([self.encode_unpadded(*piece)[0].states_BTD for piece in pieces]))
 
     def encode_unpadded(self, speech_BN: Tensor, n_samples_B: Tensor) -> tuple[Memory, Tensor]:
-        """The encoder's output of utterances as long as they are (zeros behind), and how many frames of each count."""
+        """The encoder's output of utterances with their own lengths (padded with zeros), and their numbers of
+        frames.
+        """
         network = self.network
         # ESPnet asks the whole network whether to apply SpecAugment.
         network.training = network.encoder.training and self.spec_augment
@@ -117,7 +119,7 @@ class S2TRecogniser:
         return embedding.classes(tokens) if isinstance(embedding, KeptRows) else tokens
 
     def hidden(self, memory: Memory, tokens_BL: Tensor) -> Tensor:
-        """As ESPnet's decoder, but without the output layer, whose logits of a whole batch can be too large."""
+        """Like ESPnet's decoder, but without the output layer, whose logits of a whole batch can be too large."""
         decoder, length = self.network.decoder, tokens_BL.shape[1]
         x_BLD = decoder.embed(tokens_BL)
         is_seen_1LL = torch.ones(1, length, length, dtype=torch.bool, device=tokens_BL.device).tril()
@@ -158,7 +160,7 @@ class S2TRecogniser:
         )
 
     def _silence(self, logits_BV: Tensor) -> Tensor | None:
-        """The probability of silence. OWSM predicts its symbol in the place of the language, first in the prompt."""
+        """The probability of silence. OWSM predicts its symbol at the place of the language, first in the prompt."""
         symbol = self.codec.layout.no_speech
         if symbol not in self.codec.tokens:
             return None
@@ -171,7 +173,7 @@ class S2TRecogniser:
 
     @property
     def skips_layers(self) -> bool:
-        """By ESPnet's `layer_drop_rate` or `stochastic_depth_rate` of the encoder; no decoder layer is dropped here."""
+        """By ESPnet's `layer_drop_rate` or `stochastic_depth_rate` of the encoder. No decoder layer is dropped here."""
         rates = ("layer_drop_rate", "stochastic_depth_rate")
         return any(getattr(module, rate, 0.0) for module in self.network.encoder.modules() for rate in rates)
 
@@ -183,8 +185,8 @@ class S2TRecogniser:
         network = self.network
         before = [network.frontend, network.specaug, network.normalize, network.encoder]
         head = [] if network.ctc is None else [network.ctc]
-        # An encoder that is conditioned on intermediate CTC feeds the head's output into its own layers: then the head
-        # learns and freezes with the encoder.
+        # An encoder that is conditioned on intermediate CTC uses the head's output in its own layers. Then the head is
+        # trained and frozen with the encoder.
         if network.encoder.interctc_use_conditioning:
             before, head = [*before, *head], []
         decoder = dict(network.decoder.named_children())
@@ -200,7 +202,7 @@ class S2TRecogniser:
         return []
 
     def lean_on_ctc(self) -> None:
-        """Let a new decoder begin with what the encoder has learnt by CTC."""
+        """Initialise a new decoder from what the encoder has learnt by CTC."""
         lean_on_ctc(self.network)
 
     def n_parameters(self) -> Mapping[str, int]:
@@ -224,5 +226,5 @@ class S2TRecogniser:
 
 
 def _in_dtype_of_module(module: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Features come in float32 to an encoder that has another dtype."""
+    """Convert features, which are float32, for an encoder with another dtype."""
     return (inputs[0].to(next(module.parameters()).dtype), *inputs[1:])

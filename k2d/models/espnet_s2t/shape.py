@@ -1,4 +1,4 @@
-"""The sizes of an ESPnet S2T model that decide what it costs."""
+"""The sizes of an ESPnet S2T model that determine its cost."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ _SUBSAMPLING = {"conv1d1": 1, "conv1d2": 2, "conv1d3": 3, "conv2d1": 1, "conv2d2
 
 
 def s2t_shape(path: Path, vocabulary_size: int) -> Shape:
-    """Of a model folder, a file in one, or a model config; counted on the real network, on a device without memory.
+    """The shape of a model folder, a file in it, or a model config, counted on a real network without memory.
 
-    ESPnet has too many kinds of encoder for formulas.
+    ESPnet has too many kinds of encoders for formulas.
     """
     file = path / "config.yaml" if path.is_dir() else path if path.suffix == ".yaml" else path.parent / "config.yaml"
     complete = {**completed(read_config(file), default_config(), shown(file)), "normalize": None}
@@ -60,7 +60,7 @@ def _tokens(symbols: list[str], n_tokens: int) -> list[str]:
 
 
 def _n_frames(config: Mapping[str, Any], n_samples: int) -> int:
-    """Of the encoder's output; borders are left out of account."""
+    """Frames of the encoder's output, without effects at the borders."""
     of_encoder, of_frontend = config.get("encoder_conf") or {}, config.get("frontend_conf") or {}
     layer = of_encoder.get("input_layer", "conv2d")
     if layer not in _SUBSAMPLING:

@@ -1,4 +1,4 @@
-"""Training configs of ESPnet's S2T task: which ones this adapter supports, and where the files are that they name."""
+"""Training configs of ESPnet's S2T task: which ones are supported, and where the files are that they name."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from k2d.core.errors import K2DError, UsageError
 from k2d.core.layout import PROJECT_ROOT, shown
 
 CONFIG = "config.yaml"
-"""By which a model folder is recognised."""
+"""The file by which a model folder is recognised."""
 
 _TAKEN: Mapping[str, tuple[str | None, ...]] = {
     "model": ("espnet",),
@@ -32,13 +32,13 @@ _DECODER_OPTIONS: Mapping[str, Any] = {"input_layer": "embed", "use_output_layer
 
 
 def read_config(path: Path) -> dict[str, Any]:
-    """Read a config.yaml as ESPnet writes it, with a safe loader."""
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # a vocabulary of 50,000 takes the other one 20 s
+    """Load a config.yaml in ESPnet's form, with a safe loader."""
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the other one takes 20 s for a vocabulary of 50,000
     try:
         with path.open("rb") as file:
             config = yaml.load(file, Loader=loader)  # noqa: S506 - it is a safe one
     except FileNotFoundError:
-        raise K2DError(f"{shown(path)}: not there; a model folder of ESPnet has its training config here") from None
+        raise K2DError(f"{shown(path)}: not there; expected the training config of an ESPnet model folder") from None
     except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
         raise K2DError(f"{shown(path)}: not a config of ESPnet: {' '.join(str(error).split())}") from error
     if not isinstance(config, dict):
@@ -47,7 +47,7 @@ def read_config(path: Path) -> dict[str, Any]:
 
 
 def check_config(config: Mapping[str, Any], where: str) -> None:
-    """Refuse models that this adapter does not support, before any part of them is built or fetched."""
+    """Refuse models that are not supported, before any part of them is built or downloaded."""
     if config.get("preprocessor") == "s2t_ctc" or str(config.get("encoder", "")).endswith("_ctc"):
         raise K2DError(f"{where}: an OWSM-CTC model; it has no decoder that writes timestamps, use an OWSM (S2T) model")
     for key, taken in _TAKEN.items():
@@ -67,7 +67,7 @@ def check_config(config: Mapping[str, Any], where: str) -> None:
 
 
 def completed(config: Mapping[str, Any], defaults: Mapping[str, Any], where: str) -> dict[str, Any]:
-    """A config of ours with ESPnet's defaults for what it leaves out; unknown keys are refused."""
+    """A config of ours, completed with ESPnet's defaults. Unknown keys are refused."""
     for key in config:
         if key not in defaults:
             near = difflib.get_close_matches(key, list(defaults), n=1)
@@ -96,7 +96,7 @@ def find_file(named: str | None, folder: Path, names: Sequence[str], what: str) 
 
 
 def written_path(path: Path) -> str:
-    """A path as a config keeps it: ESPnet finds it from the project's root; the folder's final name counts."""
+    """A path as stored in a config. ESPnet resolves it from the project's root; the folder's final name is used."""
     final = Path(*(_final(part) for part in path.absolute().parts))
     return shown(final)
 

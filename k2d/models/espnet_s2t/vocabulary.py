@@ -44,7 +44,7 @@ class Layout:
 
 
 def layout_of(config: Mapping[str, Any]) -> Layout:
-    """The layout that a training config of ESPnet names, with ESPnet's defaults for what it leaves out."""
+    """The layout in a training config of ESPnet, completed with ESPnet's defaults."""
     of_text, of_model = config.get("preprocessor_conf") or {}, config.get("model_conf") or {}
     default = Layout()
     window = Window(
@@ -67,7 +67,7 @@ def layout_of(config: Mapping[str, Any]) -> Layout:
 
 
 def preprocessor_conf(window: Window) -> dict[str, Any]:
-    """The part of a config that tells ESPnet the window and its time grid."""
+    """The part of a config with the window and its time grid, in ESPnet's format."""
     times = time_symbols(window)
     return {
         "fs": window.rate_hz,
@@ -90,7 +90,7 @@ def time_symbols(window: Window) -> list[str]:
 
 
 def special_symbols(window: Window, languages: Sequence[str] = ("zho", "eng")) -> list[str]:
-    """The symbols that a label may hold beside text, in OWSM's order; sentencepiece never cuts them."""
+    """The symbols that a label may have besides text, in OWSM's order. sentencepiece never splits them."""
     layout = Layout()
     names = [f"<{language}>" for language in languages]
     before = [layout.not_available, layout.no_speech, *names, layout.task, layout.no_times]
@@ -98,7 +98,7 @@ def special_symbols(window: Window, languages: Sequence[str] = ("zho", "eng")) -
 
 
 def token_list(pieces: Iterable[str], window: Window, languages: Sequence[str] = ("zho", "eng")) -> list[str]:
-    """All tokens in OWSM's order, ids counted from 0. `pieces`: those of the sentencepiece model, in its order."""
+    """All tokens in OWSM's order, with ids from 0. `pieces` are those of the sentencepiece model, in order."""
     layout, special = Layout(), special_symbols(window, languages)
     inside = {layout.unknown, "<s>", "</s>", *special}
     words = [piece for piece in pieces if piece not in inside]

@@ -1,4 +1,4 @@
-"""The weights of ESPnet's TransformerDecoder, as they are kept for decoding."""
+"""The weights of ESPnet's TransformerDecoder, arranged for decoding."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from k2d.models.decoder_weights import Affine, HeadNorms, Layer, Weights, joined
 
 
 def weights_of(decoder: Any) -> Weights:
-    """The weights as they are now; take them again after a training step."""
+    """The present weights. Call it again after a training step."""
     embedding, positions = decoder.embed
     embedding_VD = embedding.weight
 
@@ -49,7 +49,7 @@ def _layer(layer: Any) -> Layer:
 
 
 def _query(attention: Any) -> Affine:
-    """The projection of queries with the factor 1/√C in it, unless a norm follows (which then has the factor)."""
+    """The projection of queries with the factor 1/√C, unless a norm follows (which then has the factor)."""
     query = Affine.of(attention.linear_q)
     return query if _has_head_norms(attention) else query.scaled(1 / math.sqrt(attention.d_k))
 

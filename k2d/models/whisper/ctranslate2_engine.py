@@ -42,8 +42,16 @@ def write_facts(folder: Path, model: Path) -> None:
 
 
 def is_converted(model: Path) -> bool:
-    """Whether a model is a CTranslate2 folder, which the engine takes as it is."""
-    return (model / BINARY).is_file()
+    """Whether the engine takes a model as it is: a CTranslate2 folder with what it needs of a config.
+
+    It suppresses the first blank and guesses languages by the ids in `config.json`. Some converters left them out, or
+    took other tokens for languages.
+    """
+    if not (model / BINARY).is_file():
+        return False
+    facts = read_ctranslate2_facts(model)
+    languages = set(WhisperCodec(facts.dims).language_ids.values())
+    return facts.generation.suppressed_first is not None and (not languages or languages == set(facts.language_ids))
 
 
 class CTranslate2Whisper(WhisperEars):
@@ -203,6 +211,7 @@ def load(
 def _facts(folder: Path) -> tuple[WhisperDims, Generation]:
     """Sizes and rules, as they were written beside a conversion made here, or by the folder's own files."""
     if not (folder / DIMS).is_file():
-        return read_ctranslate2_facts(folder)
+        facts = read_ctranslate2_facts(folder)
+        return facts.dims, facts.generation
     dims = WhisperDims(**json.loads((folder / DIMS).read_text(encoding="utf-8")))
     return dims, read_rules(folder / RULES)

@@ -6,8 +6,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor
 
@@ -36,23 +38,23 @@ _MOST_PARAMETERS_PER_BYTE = 4
 """A weight is a byte at least. Aliases could name a small one often enough to fill any memory."""
 _SCALE = "_scale"
 
-_ANYTHING = {
+_ANY_VALUE = {
     *HEADS.values(),
-    *("decoder/alignment_heads", "decoder/alignment_layer"),  # of another way to times of words
-    *("decoder/alibi_use_positive_positions", "decoder/scale_alibi"),  # of a switch that is off
+    *("decoder/alignment_heads", "decoder/alignment_layer"),  # for the times of words
+    *("decoder/alibi_use_positive_positions", "decoder/scale_alibi"),  # without effect while decoder/alibi is 0
 }
-_SWITCHES = {"decoder/pre_norm": (1,), "decoder/activation": (1, 3)}
-"""Both numbers are GELU: early converters knew no other than its approximation, which Whisper was not trained with.
-Every other attribute switches something on that no Whisper has, and must be 0."""
+_VALUES = {"decoder/pre_norm": (1,), "decoder/activation": (1, 3)}
+"""Activation 3 is GELU. Early converters wrote 1, an approximation of it, for the same weights. All attributes that are
+not named here switch on what no Whisper has, so they must be 0."""
 
 log = logging.getLogger("k2d")
 
 
 def read_ctranslate2(folder: Path) -> WhisperWeights:
-    """The whole checkpoint; what is wrong with any of its files is told with its remedy."""
+    """Read the whole checkpoint; every fault of its files is reported with its remedy."""
     binary, dims = _read_header(folder)
     check_vocabulary(folder, dims)
-    generation = _read_generation(folder, dims)
+    generation = _generation(_read_config(folder, dims))
     state = {name: _weight(binary, name) for name in shapes(dims)}
     _check_tied(binary)
     _check_key_biases(binary, dims)
@@ -60,19 +62,30 @@ def read_ctranslate2(folder: Path) -> WhisperWeights:
     if inexact := _quantised_types(binary):
         numbers = " and ".join(inexact)
         log.warning(
-            "%s: its weights are %s numbers with scales, which are not exactly those that were trained; take the model "
-            "in fp16 or fp32 where there is one",
+            "%s: its weights are %s numbers with scales, which are not exactly the trained ones; take the model "
+            "in fp16 or fp32 if there is one",
             shown(folder),
             numbers,
         )
     return weights
 
 
-def read_ctranslate2_facts(folder: Path) -> tuple[WhisperDims, Generation]:
-    """Sizes and rules, with all checks that need no weight."""
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a folder says beside its weights."""
+
+    dims: WhisperDims
+    generation: Generation
+    language_ids: tuple[int, ...]
+    """The tokens among which CTranslate2 guesses a language."""
+
+
+def read_ctranslate2_facts(folder: Path) -> Facts:
+    """Read everything but the weights, with all checks that need none."""
     _, dims = _read_header(folder)
     check_vocabulary(folder, dims)
-    return dims, _read_generation(folder, dims)
+    config = _read_config(folder, dims)
+    return Facts(dims, _generation(config), tuple(config.get(_LANGUAGES) or ()))
 
 
 def read_ctranslate2_dims(folder: Path) -> WhisperDims:
@@ -84,21 +97,27 @@ def read_ctranslate2_dims(folder: Path) -> WhisperDims:
 
 
 def _read_header(folder: Path) -> tuple[Binary, WhisperDims]:
-    """Which variables the file stores, and the sizes that they are of, checked in every way that needs no weight."""
+    """Read which variables the file stores and the sizes of their network, with all checks that need no weight."""
     binary = read_binary(folder / BINARY)
-    where = shown(binary.path)
-    dims = _dims(binary)
+    dims, where = _dims(binary), shown(binary.path)
     check_dims(dims, where)
     if sum(n_parameters(dims).values()) > _MOST_PARAMETERS_PER_BYTE * binary.n_bytes:
         raise K2DError(f"{where}: {binary.n_bytes:,} bytes cannot hold its sizes ({dims}); fetch it again")
-    expected = variable_shapes(dims)
-    others = {name for name, variable in binary.variables.items() if not variable.shape} - expected.keys()
-    weights = {name: variable.shape for name, variable in binary.variables.items() if name not in others}
-    scales = {name + _SCALE for name in expected if name in weights and binary.variables[name].type.is_quantised}
-    check_shapes({n: shape for n, shape in weights.items() if n not in scales}, expected, where, f"its {BINARY}")
-    _check_types(binary, expected)
-    _check_attributes(binary, others - scales)
+    _check_variables(binary, variable_shapes(dims))
     return binary, dims
+
+
+def _check_variables(binary: Binary, expected: Mapping[str, Sequence[int]]) -> None:
+    """Each variable is a weight of the network, the scale of one, or an attribute with a value that a Whisper has."""
+    found, where = binary.variables, shown(binary.path)
+    scales = {name + _SCALE for name in expected if name in found and found[name].type.is_quantised}
+    attributes = {name for name, variable in found.items() if not variable.shape} - expected.keys() - scales
+    weights = {name: variable.shape for name, variable in found.items() if name not in scales | attributes}
+    check_shapes(weights, expected, where, f"its {BINARY}")
+    _check_types(binary, expected)
+    values = {name: binary.numbers(found[name]).item() for name in sorted(attributes - _ANY_VALUE)}
+    if odd := [f"{name} is {value:g}" for name, value in values.items() if value not in _VALUES.get(name, (0,))]:
+        raise K2DError(f"{where}: {', '.join(odd[:5])}: OpenAI's networks have no such variant; take a plain Whisper")
 
 
 def _dims(binary: Binary) -> WhisperDims:
@@ -115,6 +134,8 @@ def _dims(binary: Binary) -> WhisperDims:
             f"{shown(binary.path)}: not a Whisper network: {', '.join(missing)} not there, or of another number of "
             "dimensions; take the folder that CTranslate2's converter wrote"
         )
+    if fractions := [name for name in HEADS.values() if found[name].type.torch.is_floating_point]:
+        raise K2DError(f"{shown(binary.path)}: {', '.join(fractions)}: expected a whole number; fetch the file again")
     width, n_mels, _ = found[FIRST_CONVOLUTION].shape
     n_vocab, text_width = found[EMBEDDING].shape
     heads = {side: int(binary.numbers(found[name]).item()) for side, name in HEADS.items()}
@@ -155,14 +176,6 @@ def _fits(scale: Variable, variable: Variable) -> bool:
     return scale.type.torch.is_floating_point and scale.shape in ((), (1,), variable.shape[:1])
 
 
-def _check_attributes(binary: Binary, names: set[str]) -> None:
-    found = {name: binary.numbers(binary.variables[name]).item() for name in sorted(names - _ANYTHING)}
-    if odd := [f"{name} is {value:g}" for name, value in found.items() if value not in _SWITCHES.get(name, (0,))]:
-        raise K2DError(
-            f"{shown(binary.path)}: {', '.join(odd[:5])}: OpenAI's networks have no such variant; take a plain Whisper"
-        )
-
-
 def _weight(binary: Binary, name: str) -> Tensor:
     """A weight by OpenAI's name."""
     place = place_of(name)
@@ -201,10 +214,10 @@ def _quantised_types(binary: Binary) -> list[str]:
 # --- its rules ---
 
 
-def _read_generation(folder: Path, dims: WhisperDims) -> Generation:
-    """What is never written; times and language are not in these files."""
+def _read_config(folder: Path, dims: WhisperDims) -> dict[str, Any]:
+    """config.json, whose lists of ids are checked; empty if it is not there."""
     if not (folder / CONFIG).is_file():
-        return Generation()
+        return {}
     raw = read_json(folder / CONFIG)
     if faults := [
         f"{key}: expected a list of ids from 0 to {dims.n_vocab - 1}, found {repr(raw[key])[:60]}"
@@ -212,5 +225,10 @@ def _read_generation(folder: Path, dims: WhisperDims) -> Generation:
         if raw.get(key) is not None and not are_ids(raw[key], dims.n_vocab)
     ]:
         raise K2DError(f"{shown(folder / CONFIG)}: {'; '.join(faults)}; correct it, or take the file of the converter")
-    never, never_first = (None if raw.get(key) is None else tuple(raw[key]) for key in (_NEVER, _NEVER_FIRST))
+    return raw
+
+
+def _generation(config: Mapping[str, Any]) -> Generation:
+    """What is never written. The largest first timestamp and a language are not in these files."""
+    never, never_first = (None if config.get(key) is None else tuple(config[key]) for key in (_NEVER, _NEVER_FIRST))
     return Generation(never, never_first)

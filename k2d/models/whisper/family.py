@@ -50,6 +50,11 @@ class Whisper(Family):
 
         return checkpoint_of(path, cache)
 
+    def knows_language(self, name: str) -> bool:
+        from k2d.models.whisper.library import is_language
+
+        return is_language(name)
+
     def window(self, config: Path) -> Window:
         from k2d.models.whisper.codec import WINDOW
 

@@ -8,7 +8,7 @@ import torch
 import whisper
 from torch import Tensor, nn
 from whisper.audio import HOP_LENGTH, N_FFT, mel_filters
-from whisper.tokenizer import TO_LANGUAGE_CODE, get_tokenizer
+from whisper.tokenizer import LANGUAGES, TO_LANGUAGE_CODE, get_tokenizer
 
 from k2d.models.whisper.dims import WhisperDims
 
@@ -33,6 +33,11 @@ def vocabulary(dims: WhisperDims) -> Any:
 def language_code(name: str) -> str:
     """`zh` for `Chinese`, `chinese` or `zh`; an unknown name is returned as it is."""
     return str(TO_LANGUAGE_CODE.get(name.lower(), name.lower()))
+
+
+def is_language(name: str) -> bool:
+    """Whether Whisper has a token for a language, by its code or its name."""
+    return language_code(name) in LANGUAGES
 
 
 # --- features ---

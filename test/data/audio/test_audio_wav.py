@@ -35,7 +35,7 @@ def test_a_recorder_that_died_is_not_taken_for_a_short_recording(tmp_path, riff_
     error = refusal(tmp_path, wav_bytes(data_size=1_000, riff_size=riff_size))
     assert error.reason == "wrong_length"
     assert error.message == (
-        "the header says 1,000 bytes of audio (0.031 s), and 15,000 bytes follow that are no chunk of a WAV file"
+        "the header says 1,000 bytes of audio (0.031 s), and 15,000 bytes follow that are not a chunk of a WAV file"
     )
     assert "ffmpeg -ignore_length 1" in error.remedy
 

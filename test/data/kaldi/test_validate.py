@@ -16,7 +16,7 @@ from k2d.data.kaldi.validation import AudioLevel, Checks
 
 def found(validation, *treatments):
     """The codes that were found, those of warnings left out unless asked for."""
-    wanted = treatments or (Treatment.REJECT, Treatment.REJECT_ITEM, Treatment.NORMALISE)
+    wanted = treatments or (Treatment.REJECT, Treatment.QUARANTINE, Treatment.NORMALISE)
     return {code for treatment, code in validation.report.counts if treatment in wanted}
 
 

@@ -72,7 +72,7 @@ def in_ark(make_dir, tmp_path):
 @pytest.mark.slow
 def test_directories_by_public_conventions_are_valid(request, convention, level):
     validation = look(request.getfixturevalue(convention), level.value)
-    assert validation.report.lines(Treatment.REJECT, Treatment.REJECT_ITEM, Treatment.NORMALISE) == []
+    assert validation.report.lines(Treatment.REJECT, Treatment.QUARANTINE, Treatment.NORMALISE) == []
     assert validation.n_utterances == 3
 
 

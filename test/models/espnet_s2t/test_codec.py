@@ -91,7 +91,7 @@ def test_a_label_is_prompt_text_and_end():
     assert "".join(tokens(ids)) == "<sop>▁你▁know<sos><eng><asr><notimestamps>▁hello<eos>"
     assert "".join(tokens(ids[:n_prompt])) == "<sop>▁你▁know<sos><eng><asr><notimestamps>"
     assert codec().label("", Request()) == ([id_of("<sos>"), id_of("<zho>"), id_of("<asr>"), id_of("<eos>")], 3)
-    with pytest.raises(K2DError, match="'hello' does not begin with one"):
+    with pytest.raises(K2DError, match="'hello' does not start with one"):
         codec().label("hello", Request())
 
 
@@ -116,7 +116,7 @@ def test_one_vocabulary_may_be_spelt_in_two_ways():
 def test_a_prompt_has_one_language_that_the_model_knows():
     with pytest.raises(UsageError, match=r"'fra' is not one of this model's \(zho, eng, …\)"):
         codec().prompt(Request(("fra",)))
-    with pytest.raises(UsageError, match="takes one language, zho, eng were asked for"):
+    with pytest.raises(UsageError, match="takes one language, found zho, eng"):
         codec().prompt(Request(("zho", "eng")))
     with pytest.raises(UsageError, match="knows several languages"):
         made_codec(language=None).prompt(Request())
@@ -206,7 +206,7 @@ def test_a_codec_goes_to_other_processes():
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        (lambda names: [*names, names[9]], "stands in it twice"),
+        (lambda names: [*names, names[9]], "a token occurs twice"),
         (lambda names: [n for n in names if n != "<sop>"], "it lacks <sop>"),
         (lambda names: [n for n in names if n != "<3.10>"], "expected the timestamps <0.00> … <10.00> in a row"),
         (lambda names: [n for n in names if n != "▁park"], r"1 of the sentencepiece model's pieces .* \(▁park\)"),

@@ -197,7 +197,7 @@ def test_a_config_that_would_run_code_is_not_read(folder, tmp_path):
         load_recogniser(folder)
     assert not (tmp_path / "was run").exists()
     (folder / "config.yaml").unlink()
-    with pytest.raises(K2DError, match=r"config\.yaml: not there; a model folder of ESPnet has"):
+    with pytest.raises(K2DError, match=r"config\.yaml: not there; expected the training config of"):
         load_recogniser(folder)
 
 

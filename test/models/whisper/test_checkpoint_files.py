@@ -178,9 +178,11 @@ def test_other_files_and_folders_are_told_from_a_model(tmp_path):
     assert "model_type is 'bert'; expected 'whisper'" in refused(folder)
 
 
-def test_broken_weights_are_refused(tmp_path):
-    state = made_state()
-    state["encoder.conv1.bias"][0] = math.nan
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("broken", [math.nan, math.inf, -math.inf])
+def test_broken_weights_are_refused(broken, dtype, tmp_path):
+    state = {name: tensor.to(dtype) for name, tensor in made_state().items()}
+    state["encoder.conv1.bias"][-1] = broken
     assert "1 with NaN or infinity (encoder.conv1.bias)" in refused(write_openai(tmp_path / "nan.pt", state=state))
 
 

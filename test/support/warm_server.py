@@ -1,0 +1,142 @@
+"""A server of Pythons that have imported torch, ESPnet and Whisper already: it forks one for each command.
+
+Each command still runs in a process of its own, from its first line, with the code of its own folder. It saves only the
+import of foreign libraries, which takes more time than what most tests look at. Workers of such a command are forked
+from it, too. `warm_python` starts the server, which ends when its standard input is closed.
+"""
+
+from __future__ import annotations
+
+import array
+import atexit
+import contextlib
+import importlib
+import json
+import multiprocessing
+import os
+import runpy
+import select
+import signal
+import socket
+import sys
+import threading
+import traceback
+from pathlib import Path
+from typing import Any
+
+SMALL = ("numpy", "yaml", "pydantic", "soundfile", "soxr", "sentencepiece", "torch", "whisper")
+OF_TRAINING = ("lightning.pytorch", "torch.utils.tensorboard")
+OF_EXPORTS = ("ctranslate2", "faster_whisper", "transformers.models.whisper", "espnet2.bin.s2t_inference")
+BY_VERB = {**dict.fromkeys(("teacher", "auxiliary", "distill"), OF_TRAINING), "export": OF_EXPORTS}
+
+
+def main(listening: int) -> None:
+    listener = socket.socket(fileno=listening)
+    import_all(SMALL)
+    import_espnet()
+    while sys.stdin not in (ready := select.select([listener, sys.stdin], [], [])[0]):
+        assert ready == [listener]
+        connection, _ = listener.accept()
+        request, streams = received(connection)
+        if request["argv"][:2] == ["-m", "k2d"]:
+            import_all(BY_VERB.get("".join(request["argv"][2:3]), ()))
+        if os.fork() == 0:
+            listener.close()
+            attend(connection, request, streams)
+            return
+        for handle in streams:
+            os.close(handle)
+        connection.close()
+        reap()
+
+
+def import_espnet() -> None:
+    """As K2D imports it. K2D itself is forgotten again: every command imports the code of its own folder."""
+    sys.path.insert(0, str(Path(__file__).parents[2]))
+    from k2d.models.espnet_s2t.library import default_config
+
+    default_config()
+    del sys.path[0]
+    for name in [name for name in sys.modules if name.partition(".")[0] == "k2d"]:
+        del sys.modules[name]
+
+
+def import_all(names: tuple[str, ...]) -> None:
+    for name in names:
+        importlib.import_module(name)
+    assert threading.active_count() == 1, f"{threading.enumerate()}: only the thread that forks would go on"
+
+
+def reap() -> None:
+    """Take note of the ends of commands, so that no zombies remain."""
+    with contextlib.suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+
+
+def received(connection: socket.socket) -> tuple[dict[str, Any], list[int]]:
+    """The command, and the three standard streams that it gets."""
+    size = array.array("i").itemsize
+    text, control, _, _ = connection.recvmsg(1 << 20, socket.CMSG_SPACE(3 * size))
+    handles = array.array("i")
+    handles.frombytes(control[0][2][: 3 * size])
+    while not text.endswith(b"\n"):
+        text += connection.recv(1 << 20)
+    return json.loads(text), list(handles)
+
+
+def attend(connection: socket.socket, request: dict[str, Any], streams: list[int]) -> None:
+    """Run the command in a process of its own, and send how it ended; it does not outlive its caller."""
+    child = os.fork()
+    if child == 0:
+        connection.close()
+        return become(request, streams)
+    for handle in streams:
+        os.close(handle)
+    ended = os.pidfd_open(child)
+    if ended not in select.select([connection, ended], [], [])[0]:  # the caller was killed
+        os.kill(child, signal.SIGKILL)
+    _, status = os.waitpid(child, 0)
+    with contextlib.suppress(BrokenPipeError):
+        connection.sendall(str(os.waitstatus_to_exitcode(status)).encode())
+    os._exit(0)
+
+
+def become(request: dict[str, Any], streams: list[int]) -> None:
+    """Run `python ARGUMENT…`, with a warm start if it is `python -m k2d …`."""
+    for place, handle in enumerate(streams):
+        os.dup2(handle, place)
+        os.close(handle)
+    os.chdir(request["cwd"])
+    argv, environment = request["argv"], request["environment"]
+    if argv[:2] != ["-m", "k2d"]:
+        os.execve(sys.executable, [sys.executable, *argv], environment)  # noqa: S606 - it takes this one's place
+    os.environ.clear()
+    os.environ.update(environment)
+    sys.path[:] = [request["cwd"], *filter(None, environment.get("PYTHONPATH", "").split(os.pathsep)), *sys.path[1:]]
+    importlib.invalidate_caches()
+    import k2d.core.worker_process as workers
+
+    workers._SPAWN = multiprocessing.get_context("fork")  # type: ignore[assignment]
+    sys.argv = ["-m", *argv[2:]]
+    code = exit_code_of_k2d()
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    os._exit(code)  # a library in C would wait for its threads, which did not come along
+
+
+def exit_code_of_k2d() -> int:
+    """Run `python -m k2d` to its end."""
+    try:
+        runpy.run_module("k2d", run_name="__main__", alter_sys=True)
+    except SystemExit as ended:
+        return int(ended.code or 0)
+    except BaseException:
+        traceback.print_exc()
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))
