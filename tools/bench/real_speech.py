@@ -215,7 +215,7 @@ def transformers_way(talks: list[Talk], folder: Path, options: argparse.Namespac
     from transformers import WhisperForConditionalGeneration, WhisperProcessor
 
     model: Any = WhisperForConditionalGeneration.from_pretrained(folder, attn_implementation="sdpa")
-    processor = WhisperProcessor.from_pretrained(folder)
+    processor: Any = WhisperProcessor.from_pretrained(folder)
     reading = {"truncation": False, "padding": "longest", "return_attention_mask": True, "return_tensors": "pt"}
     wanted = {"language": options.language, "task": "transcribe", "return_timestamps": True, "temperature": 0.0}
 
