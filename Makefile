@@ -23,11 +23,11 @@ test-fast: lint
 test-real: environment
 	$(PYTHON) -m pytest test/real
 
-# The second road takes stages 1 to 5 from the first.
+# The second road takes stages 1 to 5 from the first. Both are small, so one process takes the least time of processors.
 smoke: environment
-	./run.sh --conf conf/smoke.yaml
+	./run.sh --nj 1 --conf conf/smoke.yaml
 	$(PYTHON) -m pytest test/check_smoke.py
-	./run.sh --conf conf/smoke_sum.yaml
+	./run.sh --nj 1 --conf conf/smoke_sum.yaml
 	$(PYTHON) -m pytest test/check_smoke_sum.py
 
 whisper: environment

@@ -278,9 +278,9 @@ def main() -> int:
                 print(f"{room}: its tests fail already: {fault}")
                 return 2
         for change in changes:
-            fault = record.get(change)
-            if fault is None:
-                fault = copy.fault_with(change)
+            known = record.get(change)
+            fault = copy.fault_with(change) if known is None else known
+            if known is None:
                 record.add(change, fault)
             n_noticed += bool(fault)
             print(f"{'noticed' if fault else 'MISSED '}  {change.path}:{change.line}")

@@ -229,7 +229,7 @@ class Distill:
     layer changes. It saves most of a step where the labels use a small part of a large vocabulary."""
     sampled_tokens: Whole = 2000
     """With `vocabulary: in_use`: number of tokens from no label that take part, so that the student continues to rate
-    such tokens low. They are drawn once for each student, by its seed."""
+    such tokens low. They are drawn once for each student, by its seed. Each counts for as many as it stands for."""
     heldout_share: Share = 0.02
     """Share of the unlabelled recordings that is not used for training but for choosing checkpoints."""
     keep_encoded: bool = False

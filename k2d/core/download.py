@@ -104,7 +104,9 @@ def fetch(remote: Remote, target: Path, say: Say = print, *, waits_s: tuple[floa
     except K2DError:
         part.forget()
         raise
-    _publish(part, target)
+    part.path.replace(target)
+    sync_folder(target.parent)
+    part.forget()
     return True
 
 
@@ -286,12 +288,6 @@ def _noted(part: _Part, validator: str, total: int | None) -> _Part:
     noted = _Part(part.path, part.url, validator, total)
     write_text(noted.note, json.dumps({"url": noted.url, "validator": validator, "total": total}))
     return noted
-
-
-def _publish(part: _Part, target: Path) -> None:
-    part.path.replace(target)
-    sync_folder(target.parent)
-    part.forget()
 
 
 def _check_space(part: _Part, n_there: int) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from k2d.core.atomic import writing
 from k2d.core.errors import K2DError
 from k2d.core.layout import shown
-from k2d.data.external_lines import MARK
+from k2d.data.external_lines import MARK, is_unicode
 from k2d.data.hypotheses import one_line
 from k2d.data.kaldi.datadir import read_recordings
 from k2d.data.kaldi.external_sort import sort_lines
@@ -89,6 +89,8 @@ def _counted(rows: Iterable[TimedText], made: Conversion) -> Iterator[TimedText]
         made.n_in += not is_place
         has_words = any(map(str.isalnum, text))
         reason = row.dropped or ("" if is_place or has_words else "no_words")
+        if not is_unicode(text):
+            reason = "encoding"
         if id_fault(row.recording_id):  # no recording has such a name
             reason = reason or "unknown_recording"
         elif reason != "no_segment":  # its recording is not known

@@ -21,6 +21,7 @@ from k2d.data.kaldi.joins import split_row
 MARK = re.compile(r"<\|[^<>|]{0,40}\|>")
 """What recognisers write beside the words, such as `<|zh|>` or `<|NEUTRAL|>`."""
 
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _BOM = b"\xef\xbb\xbf"
 
 
@@ -102,6 +103,11 @@ def _id_of(record: object) -> str:
     if fault := id_fault(key):
         raise ValueError(f"id: {key[:80]!r} {fault}")
     return key
+
+
+def is_unicode(text: str) -> bool:
+    """Whether a text can be written in UTF-8. JSON can hold half of a surrogate pair, which cannot."""
+    return not _SURROGATE.search(text)
 
 
 def first_mark(texts: Iterable[str]) -> str:

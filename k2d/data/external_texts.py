@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from k2d.core.errors import Treatment
-from k2d.data.external_lines import ExternalFile, ExternalLine, first_mark
+from k2d.data.external_lines import ExternalFile, ExternalLine, first_mark, is_unicode
 from k2d.data.hypotheses import one_line
 from k2d.data.kaldi.kinds import KINDS
 from k2d.data.kaldi.tables import open_table
@@ -69,10 +69,12 @@ def _of_kaldi(file: ExternalFile, scratch: Path) -> Iterator[_Line]:
 def _checked(file: ExternalFile, key: str, number: int | None, text: str) -> str:
     if mark := first_mark([text]):
         file.refuse("mark", f"the text of {key!r} holds {mark!r}; expected words alone", number, "take such marks out")
+    if not is_unicode(text):
+        file.refuse("encoding", f"the text of {key!r} is not Unicode: it holds half of a surrogate pair", number)
     if strip_timestamps(text) != text:
         message = f"the text of {key!r} holds a timestamp; expected words alone"
         file.refuse("stray_timestamp", message, number, "take timestamps out")
-    return one_line(text)
+    return one_line(text) if is_unicode(text) else ""
 
 
 def _refuse_unknown(file: ExternalFile, key: str, number: int | None) -> None:

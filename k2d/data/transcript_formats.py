@@ -118,7 +118,7 @@ def _json_text(record: Mapping[str, Any], key: str, where: str) -> TimedText:
     if not isinstance(text, str):
         raise K2DError(f"{where}: text: expected a string, found {json.dumps(text, ensure_ascii=False)[:60]}")
     start_s, end_s = (_time(record, name, where) for name in ("start", "end"))
-    return TimedText(key, text, start_s, end_s, language if isinstance(language, str) else None)
+    return TimedText(key, text, start_s, end_s, language if isinstance(language, str) and language.isascii() else None)
 
 
 def _time(record: Mapping[str, Any], name: str, where: str) -> float | None:

@@ -77,6 +77,13 @@ def _parser() -> argparse.ArgumentParser:
         metavar="DIR",
         help="write a file for each recording to DIR (default: print to the terminal)",
     )
+    _add_decoding(made)
+    _add_engine(made)
+    return made
+
+
+def _add_decoding(made: argparse.ArgumentParser) -> None:
+    """The options of the search, which decide the text."""
     made.add_argument(
         "--language", action="append", default=[], metavar="NAME", help="language in the prompt (repeatable)"
     )
@@ -98,6 +105,10 @@ def _parser() -> argparse.ArgumentParser:
     made.add_argument(
         "--batch-size", type=whole_number(1, MOST_BATCH), default=Decode.batch_size, metavar="N", help=together
     )
+
+
+def _add_engine(made: argparse.ArgumentParser) -> None:
+    """The options of the machine: what runs the model, and where."""
     made.add_argument("--device", default="cpu", help="cpu (default), cuda, or a numbered GPU such as cuda:1")
     made.add_argument(
         "--engine",
@@ -111,7 +122,6 @@ def _parser() -> argparse.ArgumentParser:
     made.add_argument(
         "--threads", type=whole_number(1, MOST_PROCESSES), metavar="N", help="CPU cores to use (default: all)"
     )
-    return made
 
 
 def _refuse_equal_names(files: list[Path], options: argparse.Namespace) -> None:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from k2d.train.batches import Batch, Material, TrainingProcess
     from k2d.train.chunk_batches import Labelling
     from k2d.train.chunk_table import ChunkTable
-    from k2d.train.distillation import TeacherStudent
+    from k2d.train.distillation import DistillationLoss, TeacherStudent
     from k2d.train.encoded import StoredOutputs
     from k2d.train.learner import Objective
     from k2d.train.vocabulary import VocabularyInUse
@@ -119,11 +119,9 @@ def _lesson(
 
 
 def _from_chunks(
-    pair: TeacherStudent, objective: Objective, seed: int, folders: Mapping[Path, frozenset[str]], job: Job
+    pair: TeacherStudent, objective: DistillationLoss, seed: int, folders: Mapping[Path, frozenset[str]], job: Job
 ) -> Lesson:
     """A student trained on the chunks that a method kept. Chunks of held-out recordings are counted as left out."""
-    import torch
-
     from k2d.train.chunk_batches import ChunkBatches, ChunkMaterial, Labelling
 
     distill = job.config.distill
@@ -138,8 +136,7 @@ def _from_chunks(
     vocabulary = _vocabulary(table, pair.student, seed, job) if distill.vocabulary == "in_use" else None
     if vocabulary is not None:
         log.info("%s", vocabulary)
-        for each in (pair.student, pair.teacher):
-            each.restrict_vocabulary(torch.from_numpy(vocabulary.ids_K))
+        objective.restrict_vocabulary(vocabulary)
     material = ChunkMaterial(table, pair.student.codec, pair.student.window, labelling, encoded, vocabulary)
     training = distill.training
 

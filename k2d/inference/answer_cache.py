@@ -58,7 +58,9 @@ def read_answers(cache: Path) -> Iterator[Answer]:
     last: Answer | None = None
     for line in sort_lines((_with_number(number, line) for number, line in part_lines(cache)), cache):
         item_id, _, numbered = line.partition(" ")
-        answer = _parsed(item_id, json.loads(numbered.partition(" ")[2]))
+        record = json.loads(numbered.partition(" ")[2])
+        failed = Rejected(**record["failed"]) if record["failed"] else None
+        answer = Answer(item_id, record["s"], record["heard"], failed)
         if last is not None and last.id != answer.id:
             yield last
             last = None
@@ -73,11 +75,6 @@ def _with_number(number: int, line: str) -> str:
     """A line with its part's number after the id, for sorting."""
     item_id, _, record = line.partition(" ")
     return f"{item_id} {number:09d} {record}"
-
-
-def _parsed(item_id: str, record: Mapping[str, Any]) -> Answer:
-    failed = record["failed"]
-    return Answer(item_id, record["s"], record["heard"], Rejected(**failed) if failed else None)
 
 
 def model_facts(cache: Path) -> dict[str, Any]:

@@ -100,14 +100,11 @@ class SetProgress:
     def decoded_s(self) -> float | None:
         """Decoded seconds of the whole set. None before any worker of this run has started."""
         with self._lock:
-            under_way = [self._read(path) for path in self.folder.glob(f"part-*{SUFFIX}") if self._is_under_way(path)]
+            paths = [path for path in self.folder.glob(f"part-*{SUFFIX}") if number_of(path) >= self.first_part]
+            under_way = [self._read(path) for path in paths if number_of(path) not in self._over]
             if not under_way and not self._over:
                 return None
             return min(self.before_s + self._settled_s + sum(under_way), self.total_s)
-
-    def _is_under_way(self, path: Path) -> bool:
-        number = number_of(path)
-        return number >= self.first_part and number not in self._over
 
     def _read(self, path: Path) -> float:
         """The number in a file, or its last known value if the file cannot be read or is half written."""

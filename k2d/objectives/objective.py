@@ -28,6 +28,8 @@ class Sides:
     teacher_output: OutputLayer
     n_vocabulary: int
     """How many tokens the output layers rate."""
+    log_counts_V: Tensor | None = None
+    """How many tokens of the vocabulary each of these stands for, as a logarithm; None: each for itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,5 +89,6 @@ class Objective:
         reads_teacher = any(TERMS[name].reads_teacher_logits for name in self.token_terms)
         with torch.no_grad():
             teacher_logits = sides.teacher_output(teacher) if reads_teacher else nothing
-        tokens = Tokens(sides.targets_N[rows], student, student_logits, teacher, teacher_logits, self.temperature)
+        targets, log_counts = sides.targets_N[rows], sides.log_counts_V
+        tokens = Tokens(targets, student, student_logits, teacher, teacher_logits, self.temperature, log_counts)
         return [TERMS[name].loss(tokens).sum() for name in self.token_terms]

@@ -28,6 +28,8 @@ class Tokens:
     teacher_hidden_ND: Tensor
     teacher_logits_NV: Tensor
     temperature: float
+    log_counts_V: Tensor | None = None
+    """How many tokens of the vocabulary each logit stands for, as a logarithm; None: each for itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +68,7 @@ def ce(tokens: Tokens) -> Tensor:
     """-log q(y): cross-entropy with the label y (the term with β in K2D's loss)."""
     from torch.nn import functional as F
 
-    return F.cross_entropy(tokens.student_logits_NV.float(), tokens.targets_N, reduction="none")
+    return F.cross_entropy(_softened(tokens.student_logits_NV, 1.0, tokens), tokens.targets_N, reduction="none")
 
 
 @term(student_logits=True, teacher_logits=True)
@@ -80,8 +82,8 @@ def kl(tokens: Tokens) -> Tensor:
 
     t = tokens.temperature
     # In fp32: bf16 has three significant digits at most, too few for log-probabilities over a large vocabulary.
-    student = F.log_softmax(tokens.student_logits_NV.float() / t, dim=-1)
-    teacher = F.log_softmax(tokens.teacher_logits_NV.float() / t, dim=-1)
+    student = F.log_softmax(_softened(tokens.student_logits_NV, t, tokens), dim=-1)
+    teacher = F.log_softmax(_softened(tokens.teacher_logits_NV, t, tokens), dim=-1)
     # log_softmax stays finite where a probability rounds to 0, so nothing here is 0 times infinity.
     return F.kl_div(student, teacher, reduction="none", log_target=True).sum(-1) * t**2
 
@@ -104,8 +106,8 @@ def dkd(tokens: Tokens) -> Tensor:
     from torch.nn import functional as F
 
     t = tokens.temperature
-    student = F.log_softmax(tokens.student_logits_NV.float() / t, dim=-1)
-    teacher = F.log_softmax(tokens.teacher_logits_NV.float() / t, dim=-1)
+    student = F.log_softmax(_softened(tokens.student_logits_NV, t, tokens), dim=-1)
+    teacher = F.log_softmax(_softened(tokens.teacher_logits_NV, t, tokens), dim=-1)
     is_target_NV = F.one_hot(tokens.targets_N, student.shape[-1]).bool()
 
     def label_against_rest(log_probs_NV: Tensor) -> Tensor:
@@ -122,6 +124,12 @@ def dkd(tokens: Tokens) -> Tensor:
     label = F.kl_div(label_against_rest(student), label_against_rest(teacher), reduction="none", log_target=True)
     rest = F.kl_div(rest_alone(student), rest_alone(teacher), reduction="none", log_target=True)
     return (DKD_ALPHA * label.sum(-1) + DKD_BETA * rest.masked_fill(is_target_NV, 0.0).sum(-1)) * t**2
+
+
+def _softened(logits_NV: Tensor, temperature: float, tokens: Tokens) -> Tensor:
+    """Logits at a temperature. A logit that stands for n tokens z gets the weight of all: n exp(z) = exp(z + log n)."""
+    softened_NV = logits_NV.float() if temperature == 1 else logits_NV.float() / temperature
+    return softened_NV if tokens.log_counts_V is None else softened_NV + tokens.log_counts_V
 
 
 CTC = "ctc"

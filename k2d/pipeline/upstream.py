@@ -130,7 +130,9 @@ class Upstream:
             else:
                 return ()  # a lost file leaves the unit's settings unknown
         # An input that no longer exists, and that the config does not name now, cannot be compared with anything.
-        lost = {name: value for name, value in recorded.inputs.items() if name not in inputs and self._is_lost(name)}
+        roots = self._job.layout.exp, PROJECT_ROOT
+        not_named = {name: value for name, value in recorded.inputs.items() if name not in inputs}
+        lost = {name: value for name, value in not_named.items() if not any((root / name).exists() for root in roots)}
         settings = {**unit.settings, **({RAW: recorded.settings[RAW]} if RAW in recorded.settings else {})}
         wanted = Recipe(producer.stage.verb, producer.stage.load().VERSION, settings, {**inputs, **lost})
         return tuple(differences(recorded, wanted, unit.added))
@@ -140,9 +142,6 @@ class Upstream:
         look = self._job.inspection
         by_stamp = look.recorded_fingerprint(path)
         return by_stamp if by_stamp is not None and by_stamp == recorded else look.at(path).fingerprint
-
-    def _is_lost(self, name: str) -> bool:
-        return not any((root / name).exists() for root in (self._job.layout.exp, PROJECT_ROOT))
 
 
 def refuse_stale(stage: Stage, units: Sequence[Unit[Any]], job: Job) -> None:

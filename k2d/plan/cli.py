@@ -17,7 +17,7 @@ from k2d.core.limits import whole_number
 from k2d.pipeline.runner import DEFAULT_CONF
 from k2d.plan.audio_hours import hours_of
 from k2d.plan.hours import UNITS
-from k2d.plan.machines import MACHINES, Machine
+from k2d.plan.machines import MACHINES
 from k2d.plan.planning import Setup, make_plan
 from k2d.plan.printing import as_json, as_text
 from k2d.plan.reading import shape_of
@@ -94,18 +94,13 @@ def _setup(options: argparse.Namespace, config: Config, measured: dict[str, floa
     if options.hours is not None and _positive(str(options.hours)) is None:
         raise UsageError(f"--hours {options.hours:g}: expected a number above 0")
     machine = MACHINES[options.gpu]
+    of_host = float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
     corpora = config.corpora
     return Setup(
         machine=machine,
         n_devices=options.gpus,
-        memory_bytes=_memory_bytes(machine),
+        memory_bytes=of_host if machine.memory_bytes is None else machine.memory_bytes,
         hours=options.hours if options.hours is not None else hours_of(corpora.unlabelled, config),
         test_hours=hours_of((*corpora.dev, *corpora.in_domain, *corpora.out_domain), config),
         measured=measured,
     )
-
-
-def _memory_bytes(machine: Machine) -> float:
-    if machine.memory_bytes is not None:
-        return machine.memory_bytes
-    return float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))

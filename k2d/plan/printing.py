@@ -10,7 +10,7 @@ from dataclasses import asdict
 from k2d.plan.hours import FROM_FILE, StageHours
 from k2d.plan.machines import GIB, SHARES_SOURCE
 from k2d.plan.memory import USABLE, Line
-from k2d.plan.planning import Plan, Setup
+from k2d.plan.planning import Plan
 from k2d.plan.throughput import FILLED, TOKENS_PER_S
 from k2d.score.columns import text_table
 
@@ -20,7 +20,9 @@ _WIDTH = 120
 def as_text(plan: Plan, source: str) -> Iterator[str]:
     """All tables. Each number has its formula."""
     setup, machine = plan.setup, plan.setup.machine
-    yield f"{source} on {_devices(setup)}"
+    n = setup.n_devices
+    devices = f"{n} × {machine.name}" if machine.is_gpu else f"{n} CPU core{'s' if n > 1 else ''}"
+    yield f"{source} on {devices}"
     peak = f"{machine.flops_per_s['bf16'] / 1e12:.3g} TFLOP/s in bf16, {machine.flops_per_s['fp32'] / 1e12:.3g} in fp32"
     yield f"{machine.name}: {setup.memory_bytes / GIB:.1f} GiB, {peak}, {machine.bytes_per_s / 1e12:.3g} TB/s"
     yield f"({machine.source})"
@@ -66,12 +68,6 @@ def as_json(plan: Plan, source: str) -> str:
         "faults": list(plan.faults),
     }
     return json.dumps(record, ensure_ascii=False, indent=1)
-
-
-def _devices(setup: Setup) -> str:
-    if setup.machine.is_gpu:
-        return f"{setup.n_devices} × {setup.machine.name}"
-    return f"{setup.n_devices} CPU core{'s' if setup.n_devices > 1 else ''}"
 
 
 def _section(title: str, rows: list[tuple[str, ...]], *, ends_in_words: bool = False) -> Iterator[str]:

@@ -92,10 +92,11 @@ def wanted(path: Path, ids: set[str]) -> dict[str, str]:
 
 def _pair(row: ChunkRow, sources: _Sources, tokens: Tokens, clips: Clips) -> Disagreement:
     key = row.chunk_id
-    teacher, auxiliary = (tokens(text.get(key, "")) for text in (sources.teacher, sources.auxiliary))
+    said = ("teacher", sources.teacher), ("auxiliary", sources.auxiliary)
+    teacher, auxiliary = (tokens(text.get(key, "")) for _, text in said)
     parts = [f"{row.duration_s:.1f} s", kind_of(row)]
     parts += [f"{METRICS[metric].title} {far:.2f}" for metric, far in row.distances.by_metric.items()]
-    parts += [f"{who}'s text is missing" for who, text in _texts(sources) if key not in text]
+    parts += [f"{who}'s text is missing" for who, text in said if key not in text]
     parts += [f"first {MAX_TOKENS} of {len(t):,} tokens" for t in (teacher, auxiliary) if len(t) > MAX_TOKENS]
     teacher, auxiliary = (list(islice(text, MAX_TOKENS)) for text in (teacher, auxiliary))
     return Disagreement(
@@ -105,10 +106,6 @@ def _pair(row: ChunkRow, sources: _Sources, tokens: Tokens, clips: Clips) -> Dis
         stretches(auxiliary, teacher),
         _clip(key, sources, clips),
     )
-
-
-def _texts(sources: _Sources) -> tuple[tuple[str, dict[str, str]], ...]:
-    return ("teacher", sources.teacher), ("auxiliary", sources.auxiliary)
 
 
 def _clip(key: str, sources: _Sources, clips: Clips) -> Clip:

@@ -35,7 +35,8 @@ _N_BINS = 51  # the last bin has all distances of 1 or more
 def cost_figures(experiment: Experiment) -> Iterator[Figure]:
     """The paper's Figure 1: the error of each system against its cost."""
     for role in TEST_ROLES:
-        errors = _pooled_mer(experiment, role)
+        rates = {system: pooled(experiment, system, role) for system in experiment.systems}
+        errors = {system: r.percent for system, r in rates.items() if r is not None and r.percent is not None}
         sets = experiment.sets(role)
         where = f"{ROLES[role]} ({', '.join(sets)}, counts added up)"
         sizes = {s: experiment.parameters[s] / 1e6 for s in errors if s in experiment.parameters}
@@ -71,11 +72,6 @@ def selection_figures(experiment: Experiment, default_alpha: float) -> Iterator[
     if experiment.selections:
         caption = "Hours that each method kept, and dropped by reason."
         yield Figure(_reasons(experiment, caption), caption)
-
-
-def _pooled_mer(experiment: Experiment, role: str) -> dict[str, float]:
-    rates = {system: pooled(experiment, system, role) for system in experiment.systems}
-    return {system: r.percent for system, r in rates.items() if r is not None and r.percent is not None}
 
 
 def _scatter(points: Points, systems: tuple[str, ...], x_label: str, title: str, caption: str) -> Figure:

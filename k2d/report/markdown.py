@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from k2d.report.document import Block, Bullets, Cell, Paragraph, Section, Table
+from k2d.report.document import Block, Bullets, Paragraph, Section, Table
 
 # Characters that would be parsed as markup or HTML, if they occur in names from outside.
 _SPECIAL = re.compile(r"[\\`*\[\]|]")
@@ -44,7 +44,8 @@ def table_markdown(table: Table) -> str:
     """
     rule = ["---"] * table.n_names + ["--:"] * (len(table.header) - table.n_names)
     lines = [_line(map(escaped, table.header)), "|" + "|".join(rule) + "|"]
-    return "\n".join([*lines, *(_line(map(_cell, row)) for row in table.rows)])
+    rows = ((f"**{escaped(cell.text)}**" if cell.best else escaped(cell.text) for cell in row) for row in table.rows)
+    return "\n".join([*lines, *map(_line, rows)])
 
 
 def _block(block: Block) -> Iterator[str]:
@@ -56,10 +57,6 @@ def _block(block: Block) -> Iterator[str]:
         yield f"**Note:** {escaped(block.text)}" if block.warning else escaped(block.text)
     elif isinstance(block, Bullets):
         yield "\n".join(f"- {escaped(line)}" for line in block.lines)
-
-
-def _cell(cell: Cell) -> str:
-    return f"**{escaped(cell.text)}**" if cell.best else escaped(cell.text)
 
 
 def _line(cells: Iterator[str]) -> str:

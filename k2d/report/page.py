@@ -13,6 +13,7 @@ _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; media-s
 
 _LONG_NAME = 40  # characters; longer ones are broken into lines
 _LONG = ' class="long"'
+_NUMBER = ' class="n"'
 _NEW = ' class="new"'  # the first row of a new group
 
 
@@ -45,7 +46,7 @@ def table_html(table: Table) -> str:
     </tbody></table></div>
     """
     head = (
-        f'<th scope="col"{_side(n, table)}>{escape(text).replace("/", "/<wbr>")}</th>'
+        f'<th scope="col"{"" if n < table.n_names else _NUMBER}>{escape(text).replace("/", "/<wbr>")}</th>'
         for n, text in enumerate(table.header)
     )
     starts = _group_starts(table)
@@ -84,7 +85,7 @@ def _blocks(blocks: Iterable[Block]) -> Iterator[str]:
     row: list[str] = []
     for block in blocks:
         if isinstance(block, Figure):
-            row.append(_figure(block))
+            row.append(f"<figure>{block.svg}<figcaption>{escape(block.caption)}</figcaption></figure>")
             continue
         if row:
             yield _figures(row)
@@ -96,10 +97,6 @@ def _blocks(blocks: Iterable[Block]) -> Iterator[str]:
 
 def _figures(row: list[str]) -> str:
     return f'<div class="figures">{"".join(row)}</div>\n'
-
-
-def _figure(figure: Figure) -> str:
-    return f"<figure>{figure.svg}<figcaption>{escape(figure.caption)}</figcaption></figure>"
 
 
 def _block(block: Block) -> str:
@@ -124,11 +121,7 @@ def _row(row: tuple[Cell, ...], table: Table) -> Iterator[str]:
         if n < table.n_names:
             yield f'<th scope="row"{_LONG if len(cell.text) > _LONG_NAME else ""}>{text}</th>'
         else:
-            yield f'<td class="n">{text}</td>'
-
-
-def _side(column: int, table: Table) -> str:
-    return "" if column < table.n_names else ' class="n"'
+            yield f"<td{_NUMBER}>{text}</td>"
 
 
 def _pair(pair: Disagreement) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from k2d.core.layout import TEACHER
 from k2d.report.comparable import is_comparable
@@ -44,14 +44,9 @@ def _by_method(experiment: Experiment) -> dict[str, list[str]]:
 
 
 def _percents(experiment: Experiment, systems: Sequence[str], name: str) -> list[float]:
-    return list(_comparable(experiment, systems, name))
-
-
-def _comparable(experiment: Experiment, systems: Sequence[str], name: str) -> Iterator[float]:
-    for system in systems:
-        score = experiment.scores.get((system, name))
-        if score is not None and is_comparable(experiment, score) and score.mer.percent is not None:
-            yield score.mer.percent
+    scores = (experiment.scores.get((system, name)) for system in systems)
+    comparable = (score for score in scores if score is not None and is_comparable(experiment, score))
+    return [score.mer.percent for score in comparable if score.mer.percent is not None]
 
 
 def _cell(percents: Sequence[float], is_best: bool) -> Cell:

@@ -121,13 +121,14 @@ def read_experiment(config: Config, layout: Layout) -> Experiment:
     trainings = {row.model: row for row in _trainings(exp, shelf)}
     in_order = [TEACHER, *config.auxiliaries, *expected_systems(config)[1:]]
     stamps = tuple(_stamps(exp, shelf))
+    timed = list(shelf.rows(speed_files(exp), 11, speeds_of))
     missing = [*_missing_scores(config, scores), *_missing_parameters(scores, parameters)]
     missing += _missing_others(config, selections, studies, distances)
     return Experiment(
         roles=_roles(config, scores),
         systems=_in_order({model for model, _ in scores}, expected_systems(config)),
         scores=scores,
-        speeds=dict(_speeds(exp, shelf)),
+        speeds={path.parent.relative_to(exp / SPEEDS).as_posix(): speeds for path, speeds in timed},
         parameters=parameters,
         selections={name: selections[name] for name in _in_order(set(selections), list(config.select.methods))},
         studies={name: studies[name] for name in _in_order(set(studies), list(config.auxiliaries))},
@@ -183,11 +184,6 @@ def _parameters(exp: Path, shelf: Shelf) -> Iterator[tuple[str, int]]:
     for path, counts in shelf.rows(parameter_files(exp), 10, lambda raw: (int(raw["total"]), raw.get("decoder", 0))):
         yield path.parent.name, counts[0]
         yield f"{path.parent.name}{CTC_ROW}", counts[0] - int(counts[1])
-
-
-def _speeds(exp: Path, shelf: Shelf) -> Iterator[tuple[str, Speeds]]:
-    for path, speeds in shelf.rows(speed_files(exp), 11, speeds_of):
-        yield path.parent.relative_to(exp / SPEEDS).as_posix(), speeds
 
 
 def _trainings(exp: Path, shelf: Shelf) -> Iterator[Training]:

@@ -15,7 +15,6 @@ from k2d.core.limits import MOST_RESAMPLES, whole_number
 from k2d.data.kaldi.validation import N_LISTED, listed
 from k2d.score.columns import markdown_table, text_table
 from k2d.score.confidence import RESAMPLES, Draws
-from k2d.score.rates import Figure
 from k2d.score.scored_files import Task, score_files
 from k2d.score.scoring import Conventions
 from k2d.score.store import Record
@@ -102,11 +101,8 @@ def rows_of(record: Record) -> list[list[str]]:
     figures = [(NAMES[name], record[name]) for name in NAMES]
     figures += [(PART_NAMES[name], record["parts"][name]) for name in PART_NAMES]
     shown = [(name, figure) for name, figure in figures if name == "MER" or figure["n"] or figure["i"]]
-    return [["", "N", "S", "D", "I", "%"], *([name, *_cells(figure)] for name, figure in shown)]
-
-
-def _cells(figure: Figure) -> list[str]:
-    return [*(f"{figure[name]:,}" for name in "nsdi"), percent(figure["percent"])]
+    rows = [[name, *(f"{figure[count]:,}" for count in "nsdi"), percent(figure["percent"])] for name, figure in shown]
+    return [["", "N", "S", "D", "I", "%"], *rows]
 
 
 def percent(value: float | None) -> str:

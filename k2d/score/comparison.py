@@ -95,7 +95,9 @@ def _against(baseline: System, system: System, name: str, draws: Draws) -> Again
     if lacking:
         note = f"not tested: {', '.join(lacking)} is gone"
     elif _same_references(*scores):
-        p_better, pairs = _probability(*scores, draws), matched_pairs(_differences(*scores))
+        before, after = (list(stored.groups().values()) for stored in scores)
+        p_better = improvement(before, after, draws)
+        pairs = matched_pairs(_differences(*scores))
         if pairs.n_segments < FEW_SEGMENTS:
             note = f"{pairs.n_segments} segments: too few to trust MAPSSWE"
     else:
@@ -114,10 +116,6 @@ def _faster(baseline: System, system: System, name: str) -> float | None:
 def _same_references(one: StoredScore, other: StoredScore) -> bool:
     sizes = [[(group, rate.n) for group, rate in stored.groups().items()] for stored in (one, other)]
     return sizes[0] == sizes[1] and all(a == b for a, b in zip_longest(one.tokens(REF), other.tokens(REF)))
-
-
-def _probability(one: StoredScore, other: StoredScore, draws: Draws) -> float | None:
-    return improvement(list(one.groups().values()), list(other.groups().values()), draws)
 
 
 def _differences(one: StoredScore, other: StoredScore) -> list[int]:

@@ -12,7 +12,7 @@ from k2d.score.scoring import USUAL_CONVENTIONS, Conventions, ScoreTally, SetSco
 from k2d.score.signature import signature, texts_digest
 from k2d.score.store import Heading, Record, record_of, write_record, written
 from k2d.score.text_files import read_references, read_texts
-from k2d.score.timing import TIMING, RealTimeFactor, real_time_factor
+from k2d.score.timing import TIMING, real_time_factor
 from k2d.score.timing_files import read_timing
 
 
@@ -48,7 +48,9 @@ def score_files(task: Task, folder: Path | None) -> Scored:
     references_digest = texts_digest((pair.id, pair.reference) for pair in pairs.pairs)
     scored_set = f"{pairs.unit}-{references_digest}"
     line = signature(task.conventions.normaliser, task.conventions.tokens, scored_set, task.decode)
-    heading = Heading(task.model, task.set, task.role, line, pairs.over, pairs.unit, _speed(task.hyp))
+    timing = task.hyp.parent / TIMING
+    speed = real_time_factor(read_timing(timing)) if timing.exists() else None
+    heading = Heading(task.model, task.set, task.role, line, pairs.over, pairs.unit, speed)
     record = record_of(score, heading)
     if folder is not None:
         write_record(folder, record)
@@ -67,8 +69,3 @@ def _tallied(pairs: JoinedSet, task: Task, folder: Path | None) -> SetScore:
             for utterance in passing:
                 tally.add(utterance)
     return tally.score()
-
-
-def _speed(hyp: Path) -> RealTimeFactor | None:
-    path = hyp.parent / TIMING
-    return real_time_factor(read_timing(path)) if path.exists() else None

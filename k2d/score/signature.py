@@ -49,14 +49,9 @@ def differing_fields(one: str, other: str) -> list[str]:
     >>> differing_fields("k2d-score:1|tok:default|set:ab", "k2d-score:1|tok:paper|set:ab")
     ['tok: default / paper']
     """
-    mine, theirs = (dict(_parted(field) for field in line.split("|")) for line in (one, other))
+    mine, theirs = (dict(field.partition(":")[::2] for field in line.split("|")) for line in (one, other))
     return [
         f"{name}: {mine.get(name, '–')} / {theirs.get(name, '–')}"
         for name in dict.fromkeys([*mine, *theirs])
         if mine.get(name) != theirs.get(name)
     ]
-
-
-def _parted(field: str) -> tuple[str, str]:
-    name, _, value = field.partition(":")
-    return name, value

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from functools import cached_property
 from itertools import groupby, islice, repeat
 from operator import itemgetter
@@ -119,7 +119,8 @@ class Chunks:
     def _identical(self, normalise: Callable[[str], str]) -> Iterator[Row]:
         """For each chunk by id: how many chunks of its recording have its label, and how many chunks there are."""
         lines = (f"{recording}\t{normalise(text).strip()}\t{key}" for key, recording, _, text in self._chunks())
-        counted = (line for group in _by_recording(sort_lines(lines, self.scratch)) for line in _counts(group))
+        rows = (line.split("\t") for line in sort_lines(lines, self.scratch))
+        counted = (line for _, group in groupby(rows, key=itemgetter(0)) for line in _counts(list(group)))
         return map(split_row, sort_lines(counted, self.scratch))
 
     def _logprobs(self) -> Iterator[str | None]:
@@ -128,11 +129,6 @@ class Chunks:
             return repeat(None)
         stated = map(split_row, sort_lines(read_lines(path), self.scratch))
         return (value for _, _, value in look_up(self._text.rows(), stated))
-
-
-def _by_recording(lines: Iterable[str]) -> Iterator[list[list[str]]]:
-    for _, group in groupby((line.split("\t") for line in lines), key=itemgetter(0)):
-        yield list(group)
 
 
 def _counts(chunks_of_recording: list[list[str]]) -> Iterator[str]:

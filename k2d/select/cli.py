@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import argparse
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from k2d.core.errors import FaultReport, K2DError, Treatment, UsageError
 from k2d.data.kaldi.joins import differences
 from k2d.data.kaldi.kinds import KINDS
 from k2d.data.kaldi.tables import Table, open_table
-from k2d.select.chunk_row import PairDistances, distance_text
+from k2d.select.chunk_row import distance_text
 from k2d.select.distances import Comparer
 from k2d.select.metrics import METRICS, Measuring
 from k2d.select.rules import RULES, judge
@@ -49,7 +49,8 @@ def main(argv: Sequence[str]) -> int:
         for (key, text_a), (_, text_b) in zip(a.rows(), b.rows(), strict=True):
             distances = comparer.compare(text_a, text_b)
             keep = not judge(distances, rule, options.alpha).reason
-            print(key, *_fields(distances), int(keep), sep="\t")
+            loops = int(distances.loops_a), int(distances.loops_b)
+            print(key, *loops, *map(distance_text, distances.by_metric.values()), int(keep), sep="\t")
     return 0
 
 
@@ -98,11 +99,6 @@ def _check_ranges(options: argparse.Namespace) -> None:
         faults.append(f"--empty {options.empty:g}: expected 0 to 1")
     if faults:
         raise UsageError("\n".join(faults))
-
-
-def _fields(distances: PairDistances) -> Iterator[str]:
-    yield from (str(int(distances.loops_a)), str(int(distances.loops_b)))
-    yield from map(distance_text, distances.by_metric.values())
 
 
 def open_text(path: Path, scratch: Path) -> Table:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from k2d.core.atomic import write_text
 from k2d.core.errors import K2DError
 from k2d.core.progress import Progress
-from k2d.core.workers import Outcome, run_each
+from k2d.core.workers import run_each
 from k2d.select.chunk_row import ChunkRow, chunk_line
 from k2d.select.distances import Comparer
 from k2d.select.metrics import Measuring
@@ -56,7 +56,10 @@ def measured_lines(
     done = run_each(measure, (Block(measuring, keeping, block) for block in blocks(pairs)), nj=nj)
     with Progress("distances", total, "chunks") as progress:
         for outcome in done:
-            yield from _lines(outcome)
+            if outcome.value is None:
+                first, last = outcome.item.pairs[0].id, outcome.item.pairs[-1].id
+                raise K2DError(f"the distances of {first} to {last} could not be measured: {outcome.error}")
+            yield from outcome.value
             progress.update(len(outcome.item.pairs))
 
 
@@ -99,10 +102,3 @@ def _digest(block: Block, comparer: Comparer) -> str:
 def _comparer(measuring: Measuring, guesses: Path | None) -> Comparer:
     """A comparer for all blocks of a worker, so that it looks up each word only once."""
     return Comparer(measuring, guesses)
-
-
-def _lines(outcome: Outcome[Block, list[str]]) -> list[str]:
-    if outcome.value is None:
-        first, last = outcome.item.pairs[0].id, outcome.item.pairs[-1].id
-        raise K2DError(f"the distances of {first} to {last} could not be measured: {outcome.error}")
-    return outcome.value

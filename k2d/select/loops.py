@@ -25,7 +25,9 @@ def ngram_loops(text: str, n: int = Select.ngram, count: int = Select.ngram_coun
     (True, False)
     """
     n_grams = len(text) - n + 1
-    return n_grams > count and _may_loop(text, n, count) and max(_ngrams(text, n).values()) > count
+    if n_grams <= count or not _may_loop(text, n, count):
+        return False
+    return max(Counter(text[start : start + n] for start in range(n_grams)).values()) > count
 
 
 def count_repetitions(text: str) -> int:
@@ -47,10 +49,6 @@ def count_repetitions(text: str) -> int:
             n_found += 1
             seen.clear()
     return n_found
-
-
-def _ngrams(text: str, n: int) -> Counter[str]:
-    return Counter(text[start : start + n] for start in range(len(text) - n + 1))
 
 
 def _may_loop(text: str, n: int, count: int) -> bool:

@@ -8,7 +8,6 @@ from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
-from pathlib import Path
 
 from k2d.config.load import load_config, resolve_conf
 from k2d.core.errors import MissingInput, UsageError
@@ -35,14 +34,11 @@ def main(argv: Sequence[str]) -> int:
     layout = experiment_layout(config.data, config.exp, config.name)
     for number, auxiliary in enumerate(config.auxiliaries):
         print(end="\n" if number else "")
-        print("\n".join(_table(auxiliary, sweep(_rows(layout.distances(auxiliary) / DISTANCES), alphas))))
+        path = layout.distances(auxiliary) / DISTANCES
+        if not path.is_file():
+            raise MissingInput(f"{shown(path)} is missing; run stage 8 first: ./run.sh --stage 8 --stop-stage 8")
+        print("\n".join(_table(auxiliary, sweep(read_distances(path), alphas))))
     return 0
-
-
-def _rows(path: Path) -> Iterator[ChunkRow]:
-    if not path.is_file():
-        raise MissingInput(f"{shown(path)} is missing; run stage 8 first: ./run.sh --stage 8 --stop-stage 8")
-    return read_distances(path)
 
 
 def alphas_of(text: str) -> list[float]:

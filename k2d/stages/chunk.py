@@ -132,14 +132,11 @@ def make(unit: Unit[Chunking], job: Job, folder: Path) -> Counts:
             raise K2DError(f"{split}: found no segment to make a chunk of: {counts}; look at the output of stage 5")
         _write_tables(folder, scratch)
         _write_courses(folder, job.layout.split(split) / COURSES, scratch)
-    write_text(folder / RECORD, json.dumps(_record(unit, tally, reasons), ensure_ascii=False, indent=1) + "\n")
+    record = {**unit.settings, "reading": READINGS[unit.content.duration], **tally.as_json()}
+    record["rejected"] = dict(sorted(reasons.items()))
+    write_text(folder / RECORD, json.dumps(record, ensure_ascii=False, indent=1) + "\n")
     log.info("%s: %s", split, tally)
     return counts
-
-
-def _record(unit: Unit[Chunking], tally: Tally, reasons: dict[str, int]) -> dict[str, Any]:
-    reading = READINGS[unit.content.duration]
-    return {**unit.settings, "reading": reading, **tally.as_json(), "rejected": dict(sorted(reasons.items()))}
 
 
 def _known_max_s(chunking: Chunking) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -91,11 +91,14 @@ def _decode(decode_job: DecodeJob, chunks: Path, cache: Path, job: Job, folder: 
             if answer.failed is not None:
                 tally.rejected.append(answer.failed)
             else:
-                _count(hypothesis, tally)
+                tally.n_tokens += hypothesis["n_tokens"]
+                tally.ended[hypothesis["ended"]] += 1
                 hypotheses.write(json.dumps(hypothesis, ensure_ascii=False) + "\n")
             texts.write(f"{joined_row(answer.id, one_line(hypothesis.get('text', '')))}\n")
     record = decoding_record(decode_job, model_facts(cache), job)
-    write_record(folder, {**record, "decode": decode_job.options["mode"], "note": _note(decode_job), **tally.as_json()})
+    mode = decode_job.options["mode"]
+    note = "a CTC decoder never loops: the composite rule is blind on this side" if mode == "ctc" else ""
+    write_record(folder, {**record, "decode": mode, "note": note, **tally.as_json()})
     write_timing(folder, tally, record)
     return finish_folder(folder, tally, cache, job, "chunks")
 
@@ -106,14 +109,3 @@ def chunk_items(folder: Path, tally: DecodingTally) -> Iterator[Item]:
         item = Item(row.id, row.audio, row.start_s, row.end_s, source.duration_s)
         tally.audio_s += item.length_s
         yield item
-
-
-def _count(hypothesis: Mapping[str, Any], tally: DecodingTally) -> None:
-    tally.n_tokens += hypothesis["n_tokens"]
-    tally.ended[hypothesis["ended"]] += 1
-
-
-def _note(decode_job: DecodeJob) -> str:
-    if decode_job.options["mode"] == "ctc":
-        return "a CTC decoder never loops: the composite rule is blind on this side"
-    return ""

@@ -15,6 +15,7 @@ from k2d.objectives.objective import Objective, Sides
 from k2d.objectives.terms import CTC, ctc
 from k2d.train.batches import IGNORED, Batch
 from k2d.train.trainable import BY_CTC, BY_TOKENS, Reach
+from k2d.train.vocabulary import VocabularyInUse
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +46,17 @@ class DistillationLoss:
         self._pair, self._objective, self._reduction = pair, objective, reduction
         self.weights: Mapping[str, float] = {name: weight for name, weight in objective.weights.items() if weight}
         self.reach = reach_of(objective)
+        self._log_counts_K: Tensor | None = None
         pair.teacher.network.requires_grad_(False).eval()
         if CTC in self.weights and pair.student.ctc_blank_id is None:
             raise UsageError("distill.objective.ctc: the student has no CTC head; leave the term out")
+
+    def restrict_vocabulary(self, vocabulary: VocabularyInUse) -> None:
+        """Let student and teacher rate these tokens alone, until the student's vocabulary is restored."""
+        for each in (self._pair.student, self._pair.teacher):
+            each.restrict_vocabulary(torch.from_numpy(vocabulary.ids_K))
+        if vocabulary.log_counts_K.any():
+            self._log_counts_K = torch.from_numpy(vocabulary.log_counts_K)
 
     def counts(self, batch: Batch) -> dict[str, int]:
         """The number of tokens by which each term is divided. 0: the term is a sum, for any number of backward
@@ -103,6 +112,7 @@ class DistillationLoss:
             teacher_hidden_BLD[counted_BL],
             teacher.output,
             student.n_classes,
+            None if self._log_counts_K is None else self._log_counts_K.to(student.device),
         )
 
     def _ctc(self, memory: Memory, batch: Batch) -> Tensor:

@@ -1,13 +1,15 @@
 """The part of the vocabulary that a student is trained on: the tokens in use, and a sample of the others.
 
-A loss over some tokens compares them among themselves: its softmax is that of the whole vocabulary under the condition
-that one of these tokens comes. It does not see whether the student rates the tokens that were left out too high. The
-sampled tokens stand for those: as they must stay unlikely, so do the others, whose rows do not change.
+A softmax over some tokens compares these among themselves. It does not change if a token that was left out becomes more
+likely, and at a temperature above 1 most of the probability can lie on such tokens. So a sample of them takes part, and
+each sampled token counts for as many as it stands for: over all draws, the mean of the softmax's denominator is that of
+the whole vocabulary (sampled softmax with correction: Jean et al., 2015).
 """
 
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -32,8 +34,19 @@ class VocabularyInUse:
     """Tokens of texts in training labels, previous texts and labels of held-out recordings."""
     n_special: int
     """Control tokens, languages and timestamps, whether a label has them or not."""
-    n_sampled: int
-    """Tokens in no label."""
+    is_sampled_K: NDArray[np.bool_]
+    """The tokens in no label, drawn from all such tokens."""
+
+    @property
+    def n_sampled(self) -> int:
+        return int(self.is_sampled_K.sum())
+
+    @property
+    def log_counts_K(self) -> NDArray[np.float32]:
+        """How many tokens each one stands for, as a logarithm: 0, except for those of a sample of the others."""
+        n_others = self.n_tokens - self.n_of_labels - self.n_special
+        per_sampled = math.log(n_others / self.n_sampled) if self.n_sampled else 0.0
+        return np.where(self.is_sampled_K, per_sampled, 0.0).astype(np.float32)
 
     def record(self) -> dict[str, Any]:
         """What a model's record holds of it."""
@@ -91,9 +104,8 @@ def vocabulary_in_use(
     is_in_use_V[special] = True
     sampled = _sample(np.flatnonzero(~is_in_use_V), n_sampled, seed)
     is_in_use_V[sampled] = True
-    return VocabularyInUse(
-        np.flatnonzero(is_in_use_V).astype(np.int64), codec.n_tokens, n_of_labels, len(special), len(sampled)
-    )
+    ids_K = np.flatnonzero(is_in_use_V).astype(np.int64)
+    return VocabularyInUse(ids_K, codec.n_tokens, n_of_labels, len(special), np.isin(ids_K, sampled))
 
 
 def _sample(others: NDArray[np.intp], n_sampled: int, seed: int) -> Sequence[int]:

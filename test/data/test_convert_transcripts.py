@@ -106,10 +106,11 @@ def test_padded_segments_are_cut_and_larger_overlaps_are_left_to_the_check(conve
 def test_texts_without_a_stretch_of_time_are_counted(convert):
     lines = [{"id": "r1", "text": "a", "start": 2, "end": 2}, {"id": "r1", "text": "b", "start": 1}]
     lines += [{"id": "r1", "text": "c", "start": 1e300, "end": 2}, {"id": "r1", "text": "d", "start": 1, "end": 2}]
+    lines += [{"id": "r1", "text": "f\ud800", "start": 1, "end": 2}]
     lines += [{"id": "../r1", "text": "e", "start": 1, "end": 2}, {"id": "r1", "text": "♪", "start": 1, "end": 2}]
     found, counts = convert("source/x.jsonl", x__jsonl="".join(json.dumps(line) + "\n" for line in lines))
     assert found == {"r1": [(1.0, 2.0, "d")]}
-    assert dict(counts.dropped) == {"bad_times": 3, "unknown_recording": 1, "no_words": 1}
+    assert dict(counts.dropped) == {"bad_times": 3, "unknown_recording": 1, "no_words": 1, "encoding": 1}
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Long recordings, with a recogniser that reads its audio like a tape."""
 
 import random
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -63,6 +64,20 @@ def test_every_window_moves_on_whatever_it_says(script, tmp_path):
 def test_without_timestamps_a_window_is_a_segment(tmp_path):
     found = one(FakeRecogniser(saying(lambda _: "abc")), SIX_SECONDS, tmp_path)
     assert spans(found) == [(0, 2, "abc"), (2, 4, "abc"), (4, 6, "abc")]
+
+
+class TwoTongues(FakeRecogniser):
+    """Guesses the language of each window: no language for the second one of a recording."""
+
+    def start(self, *asked):
+        started = super().start(*asked)
+        tapes = [tape.split("|")[-1] for tape, _ in started.decoding.rows]
+        return replace(started, languages=tuple({"a": "zho", "b": "", "c": "eng"}[tape[0]] for tape in tapes))
+
+
+def test_a_segment_has_the_language_of_its_window_and_none_where_the_recogniser_guesses_none(tmp_path):
+    found = one(TwoTongues(saying(lambda tape: tape[:3])), "a" * 20 + "b" * 20 + "c" * 20, tmp_path)
+    assert [segment.language for segment in found.segments] == ["zho", None, "eng"]
 
 
 @pytest.mark.parametrize(

@@ -40,5 +40,6 @@ def test_mean_log_probabilities_count_the_end_token_where_the_model_wrote_it():
     assert Decoded((5, 6, 7, 8), "budget", -2.0).mean_logprob == -0.5
     assert Decoded((5, 6, 7), "budget", -2.0).mean_with_end == -0.5
     assert Decoded((), "budget").mean_logprob is None
+    assert Decoded((), "silence").mean_with_end == 0.0  # nothing was decoded, so there is no doubt
     assert Decoded((), "end", -0.25).mean_logprob == -0.25
     assert math.copysign(1, Decoded((5,), "end", -0.001).mean_logprob) == 1

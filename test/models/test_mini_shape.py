@@ -1,7 +1,4 @@
-"""The mini recipe's arithmetic, on random weights: a student is half its teacher's size and three times as fast."""
-
-import statistics
-import time
+"""The mini recipe with random weights: a student has half its teacher's size and a third of its operators."""
 
 import pytest
 
@@ -9,7 +6,7 @@ from k2d.core.layout import PROJECT_ROOT
 
 pytestmark = pytest.mark.slow
 
-N_TOKENS, N_PAIRS = 50, 7
+N_TOKENS = 50
 
 
 @pytest.fixture(scope="module")
@@ -51,27 +48,32 @@ def test_a_student_is_half_the_size(pair):
     assert teacher >= 2 * student
 
 
-def test_a_student_is_three_times_as_fast_with_one_window_of_fifty_tokens(pair):
-    """Medians of interleaved pairs in seconds of the processor: encoder, prompt and fifty cached steps each."""
+def test_a_student_needs_a_third_of_the_operators_for_one_window_of_fifty_tokens(pair):
+    """Encoder, prompt and fifty cached steps. Of one window the operators are so small that their number decides."""
     import torch
+    from torch.utils._python_dispatch import TorchDispatchMode
 
     from k2d.models.interface import Request
+
+    class Operators(TorchDispatchMode):
+        n = 0
+
+        def __torch_dispatch__(self, operator, types, args=(), kwargs=None):
+            self.n += 1
+            return operator(*args, **(kwargs or {}))
 
     speech_BN = 0.1 * torch.randn(1, pair[0].window.n_samples)
 
     def decode(recogniser):
-        with torch.inference_mode():
+        with torch.no_grad():
             started = recogniser.start(recogniser.encode(speech_BN), Request(("zho",)))
             token_R = started.logits_RV.argmax(-1)
             for _ in range(N_TOKENS):
                 token_R = started.decoding.step(token_R).argmax(-1)
 
-    ratios = []
-    for _ in range(N_PAIRS):
-        times = []
-        for recogniser in pair:
-            begun = time.process_time()
+    n_operators = []
+    for recogniser in pair:
+        with Operators() as operators:
             decode(recogniser)
-            times.append(time.process_time() - begun)
-        ratios.append(times[0] / times[1])
-    assert statistics.median(ratios) >= 3
+        n_operators.append(operators.n)
+    assert n_operators[0] >= 3 * n_operators[1]

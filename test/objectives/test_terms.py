@@ -3,6 +3,7 @@
 import math
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 import torch
@@ -45,6 +46,27 @@ def test_a_temperature_of_2_takes_the_roots_and_multiplies_by_4():
     total = a + 2 * b
     expected = 4 * ((b / total) * math.log(b / a) + (a / total) * math.log(a / b))
     assert kl(tokens(STUDENT[:1], TEACHER[:1], [0], temperature=2.0)).tolist() == pytest.approx([expected])
+
+
+def weighted_tokens(temperature):
+    """The third class stands for two tokens: the student's weights are 2 : 1 : 2 and the teacher's 1 : 2 : 2."""
+    log_counts = torch.tensor([1.0, 1.0, 2.0]).log()
+    return replace(tokens(STUDENT[:1], TEACHER[:1], [0], temperature), log_counts_V=log_counts)
+
+
+def test_a_class_that_stands_for_two_tokens_has_the_weight_of_both():
+    assert ce(weighted_tokens(1.0)).tolist() == pytest.approx([-math.log(2 / 5)])
+    assert kl(weighted_tokens(1.0)).tolist() == pytest.approx([math.log(1 / 2) / 5 + 2 / 5 * math.log(2 / 1)])
+    sure = 1 / 5 * math.log((1 / 5) / (2 / 5)) + 4 / 5 * math.log((4 / 5) / (3 / 5))
+    rest = 1 / 2 * math.log((1 / 2) / (1 / 3)) + 1 / 2 * math.log((1 / 2) / (2 / 3))
+    assert dkd(weighted_tokens(1.0)).tolist() == pytest.approx([sure + rest])
+
+
+def test_it_stands_for_as_many_at_every_temperature():
+    """As if the token were there twice."""
+    twice = tokens([[0.5, 0.25, 0.25, 0.25]], [[0.25, 0.5, 0.25, 0.25]], [0], temperature=2.0)
+    assert kl(weighted_tokens(2.0)).tolist() == pytest.approx(kl(twice).tolist())
+    assert ce(weighted_tokens(2.0)).tolist() == pytest.approx(ce(twice).tolist())
 
 
 def test_decoupled_distillation_by_hand():

@@ -1,11 +1,13 @@
 """From texts to figures: golden texts, hallucinations, sums."""
 
-import time
+from types import SimpleNamespace
 
 import pytest
+from growth import grows_linearly
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from k2d.score import align
 from k2d.score.confidence import Draws
 from k2d.score.pairing import UtterancePair
 from k2d.score.rates import ErrorRate
@@ -104,6 +106,7 @@ def test_the_order_of_utterances_does_not_matter_and_joint_adds_up(texts, random
     shuffled = random.sample(pairs, len(pairs))
     one, other = tallied(*pairs), tallied(*shuffled)
     assert (one.rates, one.parts) == (other.rates, other.parts)
+    assert one.n_utterances == other.n_utterances == len(texts)
     assert one.rates["zh_joint"] + one.rates["en_joint"] == one.rates["mer"]
 
 
@@ -113,10 +116,23 @@ def test_a_text_against_itself_has_no_errors(text):
     assert mer(text, text).errors == 0
 
 
-@pytest.mark.slow
-def test_a_megabyte_on_both_sides_is_scored_in_bounded_time():
-    """A looping hypothesis of 100,000 tokens against a reference of as many others."""
-    start = time.process_time()
-    counts = mer("我們今天講 deep learning 的課" * 10_000, "謝謝觀看" * 25_000)
-    assert counts.errors >= 100_000
-    assert time.process_time() - start < 60
+def test_three_alignments_make_all_figures_and_the_rest_grows_as_the_texts_do(monkeypatch):
+    """A looping hypothesis against a longer reference. Only an alignment costs the product of the two lengths."""
+    aligned = []
+
+    def each_replaced(ref, hyp):
+        aligned.append((len(ref), len(hyp)))
+        shared, longer = sorted((len(ref), len(hyp)))
+        rest = "delete" if len(ref) == longer else "insert"
+        places = [("replace", at, at) for at in range(shared)]
+        places += [(rest, min(at, len(ref)), min(at, len(hyp))) for at in range(shared, longer)]
+        return [SimpleNamespace(tag=tag, src_pos=ref_at, dest_pos=hyp_at) for tag, ref_at, hyp_at in places]
+
+    def score(n):
+        return mer("我們今天講 deep learning 的課" * n, "謝謝觀看" * 2 * n)
+
+    assert score(1000) == ErrorRate(9000, s=8000, d=1000)
+    monkeypatch.setattr(align, "Levenshtein", SimpleNamespace(editops=each_replaced))
+    assert score(1000) == ErrorRate(9000, s=8000, d=1000)
+    assert aligned == [(9000, 8000), (7000, 8000), (2000, 0)]  # all tokens, the Mandarin ones, the English ones
+    assert grows_linearly(score, 100)

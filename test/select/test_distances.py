@@ -1,9 +1,9 @@
 """Distances between two opinions, worked out by hand, and what must hold for any texts."""
 
 import json
-import time
 
 import pytest
+from growth import grows_linearly
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_distances import far
@@ -136,13 +136,12 @@ def test_timestamps_at_the_ends_make_no_difference(texts):
 
 
 @pytest.mark.slow
-def test_a_label_of_100_000_tokens_and_one_of_a_megabyte_take_bounded_time():
+def test_the_work_grows_as_a_label_does():
     loop = "<0.00> " + "thank you very much 謝謝 " * 20_000
-    megabyte = "我們今天來看一個新的例子" * 28_000  # 1 MB in UTF-8
-    started = time.process_time()
     assert COMPARER.compare(loop, "謝謝大家")["composite"] == 1.0
-    assert COMPARER.compare(megabyte, "我們今天").loops_a
-    assert time.process_time() - started < 10.0  # of the processor; it takes 2
+    assert COMPARER.compare(loop, "謝謝大家").loops_a
+    for piece in ("thank you very much 謝謝 ", "我們今天來看一個新的例子"):
+        assert grows_linearly(lambda n, piece=piece: COMPARER.compare(piece * n, "謝謝大家"), 50)
 
 
 def test_the_defaults_are_the_configs():

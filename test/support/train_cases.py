@@ -19,7 +19,7 @@ class Case:
     freeze_positions: bool = False
     keep_encoded: bool = False
     in_use_alone: bool = False
-    """Whether the tokens of the labels, control and time tokens alone take part."""
+    """Whether the tokens of the labels, control and time tokens, and a sample of the others alone take part."""
 
 
 def _on_labels() -> dict[str, Case]:

@@ -27,6 +27,7 @@ from k2d.train.distillation import DistillationLoss, TeacherStudent
 from k2d.train.engine import PhasePlan
 from k2d.train.pool import Pool, PoolIndex
 from k2d.train.supervised import SupervisedLoss
+from k2d.train.vocabulary import VocabularyInUse
 
 RATE_HZ = 16_000
 TEXTS = ("我們 today", "hello world", "the plan 很 smart", "去玩")
@@ -68,18 +69,20 @@ class Families:
         pair = TeacherStudent(student, teacher, shares_encoder=case.freeze_encoder)
         objective = DistillationLoss(pair, Objective(dict.fromkeys(case.terms, 1.0), 2.0), "token_mean")
         if case.in_use_alone:
-            for each in (student, teacher):
-                each.restrict_vocabulary(tokens_in_use(each.codec))
+            objective.restrict_vocabulary(some_in_use(student.codec))
         samples = _samples(student)
         part = "decoder" if case.freeze_encoder else "all"
         keeping = teacher if case.keep_encoded else None
         return student, PhasePlan("student", STEPS, part, objective, lambda share, _: Shared(samples, share, keeping))
 
 
-def tokens_in_use(codec: Any) -> torch.Tensor:
-    """The tokens of the texts, and all that stand for no text."""
-    words = {token for text in TEXTS for token in codec.ids(f"<0.00>{text}<1.20>")}
-    return torch.tensor(sorted(words | set(codec.special_ids)))
+def some_in_use(codec: Any) -> VocabularyInUse:
+    """The tokens of the texts, all that stand for no text, and every tenth of the others."""
+    special = set(codec.special_ids)
+    words = {token for text in TEXTS for token in codec.ids(f"<0.00>{text}<1.20>")} - special
+    others = [token for token in range(codec.n_tokens) if token not in words | special]
+    ids_K = np.array(sorted({*words, *special, *others[::10]}))
+    return VocabularyInUse(ids_K, codec.n_tokens, len(words), len(special), np.isin(ids_K, others))
 
 
 def _make_exact(recogniser: Any) -> None:

@@ -15,7 +15,9 @@ text = json.dumps(request).encode() + b"\n"
 sent = server.sendmsg([text], [streams])
 server.sendall(text[sent:])
 answer = server.recv(16)
-code = int(answer) if answer else 1
+if not answer:
+    sys.exit("warm_client.py: the warm server has ended")
+code = int(answer)
 if code < 0:
     if -code != signal.SIGKILL:
         signal.signal(-code, signal.SIG_DFL)

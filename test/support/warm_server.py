@@ -10,7 +10,7 @@ from __future__ import annotations
 import array
 import atexit
 import contextlib
-import importlib
+import importlib.util
 import json
 import multiprocessing
 import os
@@ -27,7 +27,7 @@ from typing import Any
 SMALL = ("numpy", "yaml", "pydantic", "soundfile", "soxr", "sentencepiece", "torch", "whisper")
 OF_TRAINING = ("lightning.pytorch", "torch.utils.tensorboard")
 OF_EXPORTS = ("ctranslate2", "faster_whisper", "transformers.models.whisper", "espnet2.bin.s2t_inference")
-BY_VERB = {**dict.fromkeys(("teacher", "auxiliary", "distill"), OF_TRAINING), "export": OF_EXPORTS}
+LIBRARIES_BY_VERB = {**dict.fromkeys(("teacher", "auxiliary", "distill"), OF_TRAINING), "export": OF_EXPORTS}
 
 
 def main(listening: int) -> None:
@@ -39,7 +39,7 @@ def main(listening: int) -> None:
         connection, _ = listener.accept()
         request, streams = received(connection)
         if request["argv"][:2] == ["-m", "k2d"]:
-            import_all(BY_VERB.get("".join(request["argv"][2:3]), ()))
+            import_all(LIBRARIES_BY_VERB.get("".join(request["argv"][2:3]), ()))
         if os.fork() == 0:
             listener.close()
             attend(connection, request, streams)
@@ -63,7 +63,8 @@ def import_espnet() -> None:
 
 def import_all(names: tuple[str, ...]) -> None:
     for name in names:
-        importlib.import_module(name)
+        if importlib.util.find_spec(name.partition(".")[0]):  # those of exports are an extra
+            importlib.import_module(name)
     assert threading.active_count() == 1, f"{threading.enumerate()}: only the thread that forks would go on"
 
 
@@ -131,7 +132,9 @@ def exit_code_of_k2d() -> int:
     try:
         runpy.run_module("k2d", run_name="__main__", alter_sys=True)
     except SystemExit as ended:
-        return int(ended.code or 0)
+        if isinstance(ended.code, str):
+            print(ended.code, file=sys.stderr)
+        return ended.code if isinstance(ended.code, int) else int(ended.code is not None)
     except BaseException:
         traceback.print_exc()
         return 1

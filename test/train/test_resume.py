@@ -23,9 +23,10 @@ def start(folder, n_workers=0, **environment):
 
 
 def finish(folder, n_workers=0):
-    process = start(folder, n_workers)
-    _, errors = process.communicate(timeout=600)
-    assert process.returncode == 0, errors
+    """Train to the end, in this process: the processes that were killed or asked to end are others."""
+    import train_fake
+
+    train_fake.main(folder, n_workers)
 
 
 @pytest.fixture(scope="module")

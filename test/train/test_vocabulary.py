@@ -80,6 +80,23 @@ def test_a_sample_of_the_others_is_drawn_once_by_the_seed(tmp_path):
     assert set(chosen(table, codec, n_sampled=10, seed=2).ids_K) != some
 
 
+def test_a_sampled_token_counts_for_as_many_as_it_stands_for(tmp_path):
+    """Half of the others stand for two each; if all take part, or none, every token is for itself."""
+    codec = made_codec()
+    table = table_of(tmp_path, codec)
+    n_others = codec.n_tokens - len(chosen(table, codec).ids_K)
+    half = chosen(table, codec, n_sampled=n_others // 2)
+    n_each = n_others / (n_others // 2)
+    counts_K = np.exp(half.log_counts_K)
+    assert counts_K[half.is_sampled_K].tolist() == pytest.approx([n_each] * (n_others // 2))
+    assert (counts_K[~half.is_sampled_K] == 1).all()
+    assert counts_K.sum() == pytest.approx(codec.n_tokens)
+    in_labels = {token for text in LABELS for token in codec.ids(text)}
+    assert not in_labels & {*half.ids_K[half.is_sampled_K].tolist()}
+    for n_sampled in (0, n_others):
+        assert not chosen(table, codec, n_sampled=n_sampled).log_counts_K.any()
+
+
 def test_another_process_chooses_the_same(tmp_path):
     """As a second rank, or a training that goes on."""
     codec = made_codec()
@@ -119,7 +136,8 @@ def test_a_chunk_with_another_token_is_refused_by_name(tmp_path):
     table = table_of(tmp_path, codec)
     whole = chosen(table, codec)
     (odd, *_) = codec.ids("hello")
-    fewer = VocabularyInUse(whole.ids_K[whole.ids_K != odd], codec.n_tokens, 0, 0, 0)
+    left = whole.ids_K != odd
+    fewer = VocabularyInUse(whole.ids_K[left], codec.n_tokens, 0, 0, whole.is_sampled_K[left])
     material = ChunkMaterial(table, codec, codec.layout.window, encoded=Nothing(), vocabulary=whole)
     ChunkBatches(material, 2, 1, (1, 0), TrainingProcess())[0]
     material = ChunkMaterial(table, codec, codec.layout.window, encoded=Nothing(), vocabulary=fewer)

@@ -43,12 +43,15 @@ class Stopping:
 
 
 def whole(codec):
-    import torch
+    from k2d.train.vocabulary import VocabularyInUse
 
-    return torch.arange(codec.n_tokens)
+    n_special = len(codec.special_ids)
+    n_words = codec.n_tokens - n_special
+    nobody = np.zeros(codec.n_tokens, bool)
+    return VocabularyInUse(np.arange(codec.n_tokens), codec.n_tokens, n_words, n_special, nobody)
 
 
-def train(families, case, folder, ids_of=None, *, stop_at=None, n_steps=4, number_format="float32"):
+def train(families, case, folder, vocabulary_of=None, *, stop_at=None, n_steps=4, number_format="float32"):
     """The student after some steps, as it is saved, and its curves."""
     import torch
 
@@ -60,8 +63,8 @@ def train(families, case, folder, ids_of=None, *, stop_at=None, n_steps=4, numbe
     for each in (student, teacher):
         each.to("cpu", getattr(torch, number_format))
         each.network.to(getattr(torch, number_format))
-        if ids_of is not None:
-            each.restrict_vocabulary(ids_of(each.codec))
+    if vocabulary_of is not None:
+        plan.objective.restrict_vocabulary(vocabulary_of(student.codec))
     _, of_case = families.made(case)
     batches = of_case.batches
     if stop_at is not None:
@@ -69,7 +72,7 @@ def train(families, case, folder, ids_of=None, *, stop_at=None, n_steps=4, numbe
     plan = replace(plan, steps=replace(plan.steps, steps=n_steps))
     setting = Setting(folder, seed=5, n_workers=0)
     engine.train(student, [plan], RUNNING, setting, recipe=Recipe("case", 1, {}, {}))
-    if ids_of is not None:
+    if vocabulary_of is not None:
         student.restore_vocabulary()
     return student, (folder / "curves.csv").read_text()
 
@@ -97,90 +100,97 @@ def vocabulary_layers(student):
 @pytest.mark.parametrize("name", STUDENTS)
 def test_rows_that_are_not_in_use_stay_as_they_are(families, name, tmp_path):
     """Where all rows take part, weight decay moves every one of them."""
-    from train_families import tokens_in_use
+    from train_families import some_in_use
 
     case = STUDENTS[name]
     start, _ = families.made(case)
     start.network.float()
-    student, _ = train(families, case, tmp_path / "in_use", tokens_in_use)
-    others = sorted({*range(student.codec.n_tokens)} - {*tokens_in_use(student.codec).tolist()})
+    student, _ = train(families, case, tmp_path / "in_use", some_in_use)
+    in_use = some_in_use(student.codec).ids_K
+    others = sorted({*range(student.codec.n_tokens)} - {*in_use.tolist()})
     on_all, _ = train(families, case, tmp_path / "all")
     for layer, before in vocabulary_layers(start).items():
         after = vocabulary_layers(student)[layer]
         assert after.shape == before.shape
         assert after[others].equal(before[others])
-        in_use = tokens_in_use(student.codec)
         assert not (after[in_use] == before[in_use]).any(), "all of these learn"
         assert not vocabulary_layers(on_all)[layer][others].equal(before[others])
 
 
 @pytest.mark.parametrize("name", ["whisper", "s2t"])
 def test_the_loss_is_a_softmax_over_the_tokens_in_use(families, name):
-    """Worked out from the whole vocabulary's logits, token by token."""
+    """Worked out from the whole vocabulary's logits, token by token. A sampled one counts for about ten."""
     import torch
-    from train_families import tokens_in_use
+    from train_families import some_in_use
 
     from k2d.train.batches import IGNORED, TrainingProcess
 
     student, plan = families.made(STUDENTS[name])
     teacher, loss = plan.objective._pair.teacher, plan.objective
     (batch,) = plan.batches(TrainingProcess(), 0)[0]
-    ids = tokens_in_use(student.codec)
+    vocabulary = some_in_use(student.codec)
+    ids, n_others = vocabulary.ids_K.tolist(), student.codec.n_tokens - vocabulary.n_of_labels - vocabulary.n_special
+    n_each = [n_others / vocabulary.n_sampled if sampled else 1.0 for sampled in vocabulary.is_sampled_K]
+    assert max(n_each) == pytest.approx(10, rel=0.1)
     ce = kl = 0.0
     with torch.no_grad():
         memory = teacher.encode(batch.speech_BN)
         ours, theirs = (each.logits(memory, batch.inputs_BL).numpy() for each in (student, teacher))
-        on_all = loss.sums(batch)
     for b, place in zip(*np.nonzero(batch.targets_BL.numpy() != IGNORED), strict=True):
-        q, p = ([math.exp(logits[b, place, token] / t) for token in ids] for logits, t in ((ours, 1.0), (theirs, 2.0)))
-        label = ids.tolist().index(int(batch.targets_BL[b, place]))
-        ce -= math.log(q[label] / sum(q))
-        half = [math.exp(ours[b, place, token] / 2.0) for token in ids]
-        terms = (x / sum(p) * math.log((x / sum(p)) / (y / sum(half))) for x, y in zip(p, half, strict=True))
-        kl += 4.0 * sum(terms)
-    for each in (student, teacher):
-        each.restrict_vocabulary(ids)
+
+        def weights(logits, t, at=(b, place)):
+            """What each token, and those that it stands for, have of a softmax, before it is normalised."""
+            return [n * math.exp(logits[(*at, token)] / t) for token, n in zip(ids, n_each, strict=True)]
+
+        q, q2, p2 = weights(ours, 1.0), weights(ours, 2.0), weights(theirs, 2.0)
+        ce -= math.log(q[ids.index(int(batch.targets_BL[b, place]))] / sum(q))
+        pairs = ((x / sum(p2), y / sum(q2)) for x, y in zip(p2, q2, strict=True))
+        kl += 4.0 * sum(x * math.log(x / y) for x, y in pairs)
+    loss.restrict_vocabulary(vocabulary)
     sums = loss.sums(batch)
     assert sums["ce"].item() == pytest.approx(ce, rel=1e-6)
     assert sums["kl"].item() == pytest.approx(kl, rel=1e-6)
-    assert sums["ce"].item() < on_all["ce"].item(), "the others have no share any more"
 
 
 @pytest.mark.parametrize("name", ["whisper", "s2t"])
 def test_a_training_that_died_goes_on_as_if_it_had_not(families, name, tmp_path):
-    from train_families import tokens_in_use
+    from train_families import some_in_use
 
-    student, curves = train(families, STUDENTS[name], tmp_path / "unbroken", tokens_in_use, n_steps=5)
+    student, curves = train(families, STUDENTS[name], tmp_path / "unbroken", some_in_use, n_steps=5)
     with pytest.raises(KeyError, match="killed"):
-        train(families, STUDENTS[name], tmp_path / "broken", tokens_in_use, n_steps=5, stop_at=3)
+        train(families, STUDENTS[name], tmp_path / "broken", some_in_use, n_steps=5, stop_at=3)
     assert len(list((tmp_path / "broken").rglob("step-*.pt"))) == 1
-    resumed, same_curves = train(families, STUDENTS[name], tmp_path / "broken", tokens_in_use, n_steps=5)
+    resumed, same_curves = train(families, STUDENTS[name], tmp_path / "broken", some_in_use, n_steps=5)
     assert curves == same_curves
     weights, same = student.network.state_dict(), resumed.network.state_dict()
     assert [name for name in weights if not weights[name].equal(same[name])] == []
 
 
 def test_it_does_not_go_on_with_other_tokens(families, tmp_path):
-    from train_families import tokens_in_use
+    from train_families import some_in_use
 
     from k2d.core.errors import K2DError
 
+    def fewer(codec):
+        found = some_in_use(codec)
+        return replace(found, ids_K=found.ids_K[1:], is_sampled_K=found.is_sampled_K[1:])
+
     with pytest.raises(KeyError):
-        train(families, STUDENTS["whisper"], tmp_path, tokens_in_use, stop_at=3)
+        train(families, STUDENTS["whisper"], tmp_path, some_in_use, stop_at=3)
     with pytest.raises(K2DError, match=r"the checkpoint is of a training on .* other tokens than"):
-        train(families, STUDENTS["whisper"], tmp_path, lambda codec: tokens_in_use(codec)[1:])
+        train(families, STUDENTS["whisper"], tmp_path, fewer)
 
 
 @pytest.mark.parametrize("name", ["whisper", "s2t"])
 def test_checkpoints_are_measured_on_the_whole_vocabulary(families, name):
     """Decoding in between knows every token, as the saved student does, and the rows that have learnt so far."""
     import torch
-    from train_families import tokens_in_use
+    from train_families import some_in_use
 
     from k2d.models.codec import Request
 
     student, _ = families.made(STUDENTS[name])
-    ids = tokens_in_use(student.codec)
+    ids = torch.from_numpy(some_in_use(student.codec).ids_K)
     odd = min({*range(student.codec.n_tokens)} - {*ids.tolist()})
     student.restrict_vocabulary(ids)
     with torch.no_grad():

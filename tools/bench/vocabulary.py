@@ -20,10 +20,13 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from k2d.config.schema import Distill
+from k2d.models.codec import Codec
 from k2d.models.student import shrink
 from k2d.models.whisper.checkpoint import Generation, WhisperWeights
 from k2d.models.whisper.dims import PUBLISHED, WhisperDims, shapes
@@ -32,6 +35,7 @@ from k2d.objectives.objective import Objective
 from k2d.train.batches import Batch
 from k2d.train.distillation import DistillationLoss, TeacherStudent
 from k2d.train.trainable import let_learn, set_modes
+from k2d.train.vocabulary import VocabularyInUse
 
 N_LABEL, N_WORDS, WARM_TURNS = 150, 3000, 1
 WEIGHTS = {"ce": 0.8, "kl": 1.0}
@@ -52,17 +56,23 @@ def main() -> None:
     teacher = made_teacher(PUBLISHED[options.size])
     words = torch.randperm(teacher.codec.eos_id, generator=torch.Generator().manual_seed(0))
     batch = made_batch(teacher, words[:N_WORDS], options.batch_size)
-    in_use = torch.cat([words[: N_WORDS + Distill().sampled_tokens], torch.tensor(teacher.codec.special_ids)])
-    whole = torch.arange(teacher.codec.n_tokens)
+    in_use, whole = (vocabulary_of(teacher.codec, words.numpy(), n_words) for n_words in (N_WORDS, len(words)))
     losses = {name: made_step(teacher, batch, ids)() for name, ids in (("all", None), ("in use", whole))}
     print("loss of the first step, everything in use:", ", ".join(f"{name} {loss}" for name, loss in losses.items()))
     assert losses["all"] == losses["in use"], "not the same loss"
-    steps = {"all": made_step(teacher, batch, None), "in use": made_step(teacher, batch, in_use.sort().values)}
+    steps = {"all": made_step(teacher, batch, None), "in use": made_step(teacher, batch, in_use)}
     times = timed_in_turns(steps, options.pairs)
-    for (name, seconds), n_tokens in zip(times.items(), (len(whole), len(in_use)), strict=True):
+    for (name, seconds), n_tokens in zip(times.items(), (len(whole.ids_K), len(in_use.ids_K)), strict=True):
         print(f"{name:>6}: {n_tokens:6,} tokens, {statistics.median(seconds):5.2f} s of processor a step")
     ratios = [a / b for a, b in zip(times["all"], times["in use"], strict=True)]
     print(f"faster: {statistics.median(ratios):.2f} × (of {min(ratios):.2f} to {max(ratios):.2f})")
+
+
+def vocabulary_of(codec: Codec, words: NDArray[np.int64], n_words: int) -> VocabularyInUse:
+    """So many words, the default sample of the others, and all that is no text."""
+    special, sampled = list(codec.special_ids), words[n_words : n_words + Distill().sampled_tokens]
+    ids_K = np.sort(np.concatenate([words[:n_words], sampled, special]))
+    return VocabularyInUse(ids_K, codec.n_tokens, n_words, len(special), np.isin(ids_K, sampled))
 
 
 def made_teacher(dims: WhisperDims) -> WhisperRecogniser:
@@ -95,15 +105,14 @@ def made_batch(teacher: WhisperRecogniser, words_W: Tensor, batch_size: int) -> 
     )
 
 
-def made_step(teacher: WhisperRecogniser, batch: Batch, ids_K: Tensor | None) -> Step:
+def made_step(teacher: WhisperRecogniser, batch: Batch, vocabulary: VocabularyInUse | None) -> Step:
     """A step as stage 10 makes it, on these tokens or on all."""
     teacher = copy.deepcopy(teacher)
     student: Any = shrink(teacher, [0, teacher.n_decoder_layers - 1])
-    for each in (student, teacher):
-        if ids_K is not None:
-            each.restrict_vocabulary(ids_K)
     pair = TeacherStudent(student, teacher, shares_encoder=True)
     objective = DistillationLoss(pair, Objective(WEIGHTS, Distill().temperature), "token_mean")
+    if vocabulary is not None:
+        objective.restrict_vocabulary(vocabulary)
     let_learn(student, {"decoder"})
     set_modes(student, {"decoder"})
     learning = [parameter for parameter in student.network.parameters() if parameter.requires_grad]

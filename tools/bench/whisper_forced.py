@@ -1,4 +1,4 @@
-"""Shared by whisper_labelling.py and whisper_others.py: the forced length of a window, and timing in turn."""
+"""Shared by the benchmarks of Whisper's decoding: the forced length of a window, and timing in turn."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from k2d.decode.options import Options
+from k2d.models.interface import Request
 
 N_TOKENS = 150
 FIRST_TIME, END = 50_364, 50_257
@@ -31,6 +32,20 @@ def added(n_generated: int, n_vocabulary: int, cache: dict[int, Tensor]) -> Tens
             row_V[:END] = 0.0
         cache[n_generated] = row_V
     return cache[n_generated]
+
+
+def force_ours(ours: Any) -> None:
+    """Replace the scores after our rules have been applied, so that the rules are still timed."""
+    constrain, rows = ours.constrain, dict[int, Tensor]()
+    suppressed = torch.tensor(ours._rules.suppressed, device=ours.device)
+
+    def forced(logits_RV: Tensor, generated_RL: Tensor, request: Request) -> Tensor:
+        constrain(logits_RV, generated_RL, request)
+        n_generated = generated_RL.shape[1]
+        rows[n_generated] = added(n_generated, logits_RV.shape[1], rows).to(logits_RV.device)
+        return (logits_RV + rows[n_generated]).index_fill_(1, suppressed, -torch.inf).log_softmax(-1)
+
+    ours.constrain = forced
 
 
 def clock(options: argparse.Namespace) -> Callable[[], float]:

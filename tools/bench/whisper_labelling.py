@@ -35,7 +35,7 @@ from k2d.decode.sources import Source
 from k2d.models.interface import Request
 from k2d.models.registry import load_recogniser
 from k2d.models.whisper.dims import PUBLISHED, RATE_HZ, WhisperDims, shapes
-from tools.bench.whisper_forced import LABELLING, added, clock, report, timed_in_turns
+from tools.bench.whisper_forced import LABELLING, added, clock, force_ours, report, timed_in_turns
 
 TEMPERATURES = {
     "temperature": 0.0,
@@ -163,20 +163,6 @@ def make_checkpoint(path: Path, dims: WhisperDims) -> Path:
 
 
 # --- the same length for all ---
-
-
-def force_ours(ours: Any) -> None:
-    """Replace the scores after our rules have been applied, so that the rules are still timed."""
-    constrain, rows = ours.constrain, dict[int, Tensor]()
-
-    suppressed = torch.tensor(ours._rules.suppressed)
-
-    def forced(logits_RV: Tensor, generated_RL: Tensor, request: Request) -> Tensor:
-        constrain(logits_RV, generated_RL, request)
-        scores_RV = logits_RV + added(generated_RL.shape[1], logits_RV.shape[1], rows)
-        return scores_RV.index_fill_(1, suppressed, -torch.inf).log_softmax(-1)
-
-    ours.constrain = forced
 
 
 @contextlib.contextmanager

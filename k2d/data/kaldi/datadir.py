@@ -132,14 +132,10 @@ def _column(rows: Table, table: Table | None) -> Iterator[str | None]:
 
 def audio_of_segments(segments: Table, wav: Table, scratch: Path) -> Iterator[tuple[str, str]]:
     """Each utterance id with the audio value of its recording, by utterance id."""
-    by_recording = sort_lines(_recording_and_utterance(segments), scratch)
+    recordings = (f"{value.partition(' ')[0]} {utterance_id}" for utterance_id, value in segments.rows())
+    by_recording = sort_lines(recordings, scratch)
     found = look_up(map(split_row, by_recording), wav.rows())
     return map(split_row, sort_lines(_utterance_and_audio(found, segments), scratch))
-
-
-def _recording_and_utterance(segments: Table) -> Iterator[str]:
-    for utterance_id, value in segments.rows():
-        yield f"{value.partition(' ')[0]} {utterance_id}"
 
 
 def _utterance_and_audio(found: Iterator[tuple[str, str, str | None]], segments: Table) -> Iterator[str]:

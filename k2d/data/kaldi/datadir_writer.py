@@ -147,7 +147,8 @@ class _Writer:
                 elif row != last:
                     file.write(f"{row[0]} {row[1]}\n")
                 last = row
-        lines = sort_lines((self._line("reco2dur", *pair).rstrip("\n") for pair in _as_text(durations_s)), self.scratch)
+        stated = (self._line("reco2dur", key, str(float(seconds))).rstrip("\n") for key, seconds in durations_s)
+        lines = sort_lines(stated, self.scratch)
         self._write_durations(lines)
 
     def _write_durations(self, lines: Iterator[str]) -> None:
@@ -208,8 +209,3 @@ def _writing(path: Path) -> TextIO:
 def _is_unicode(text: str) -> bool:
     """Whether a str can be written as UTF-8. A file name that is not UTF-8 contains lone surrogates and cannot."""
     return not any("\ud800" <= character <= "\udfff" for character in text)
-
-
-def _as_text(pairs: Iterable[tuple[str, float]]) -> Iterator[Row]:
-    for key, seconds in pairs:
-        yield key, str(float(seconds))

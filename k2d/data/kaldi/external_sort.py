@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 import tempfile
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 
 CHUNK_CHARACTERS = 6_000_000  # sorted in memory: about 20 MB with Python's own cost per line
@@ -28,7 +29,7 @@ def sort_lines(
         return
     runs: list[Path] = []
     last = ""
-    for chunk in _chain(first, second, chunks):
+    for chunk in chain([first, second], chunks):
         if not runs or chunk[0] < last:
             runs.append(_new_file(scratch))
         _append(runs[-1], chunk)  # lines that are sorted already become one long run
@@ -57,12 +58,6 @@ def _sorted_chunks(lines: Iterable[str], max_characters: int) -> Iterator[list[s
     if chunk:
         chunk.sort()
         yield chunk
-
-
-def _chain(first: list[str], second: list[str], rest: Iterator[list[str]]) -> Iterator[list[str]]:
-    yield first
-    yield second
-    yield from rest
 
 
 def _merge(runs: list[Path], scratch: Path, max_open: int) -> Iterator[str]:

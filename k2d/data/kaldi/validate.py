@@ -128,7 +128,9 @@ def _noting_order(work: Work, utt2spk: Table) -> Iterator[Row]:
 
 
 def _check_spk2utt(work: Work, spk2utt: Table, pairs: Iterable[str]) -> None:
-    stated = sort_lines(_pairs_of(spk2utt), work.scratch)
+    # Not split(): a speaker may have millions of utterances.
+    words = ((speaker, word) for speaker, ids in spk2utt.rows() for word in re.finditer(r"\S+", ids))
+    stated = sort_lines((f"{speaker} {word.group()}" for speaker, word in words), work.scratch)
     first: list[str] = []
     n = 0
     for pair, in_utt2spk in differences(pairs, stated):
@@ -138,12 +140,6 @@ def _check_spk2utt(work: Work, spk2utt: Table, pairs: Iterable[str]) -> None:
     if n:
         message = f"not the inverse of utt2spk, {n:,} pairs differ: {listed(first, n)}"
         work.refuse("spk2utt_differs", message, FIX, spk2utt)
-
-
-def _pairs_of(spk2utt: Table) -> Iterator[str]:
-    for speaker, utterances in spk2utt.rows():
-        for word in re.finditer(r"\S+", utterances):  # not split(): a speaker may have millions of utterances
-            yield f"{speaker} {word.group()}"
 
 
 def _check_channels(work: Work) -> None:
