@@ -1,5 +1,6 @@
 # make test       everything: lint, types, all tests, the smoke run, it again with the paper's chunks, the same road with Whispers
 # make test-fast  the same without what takes more than seconds
+# make test-real  only the tests on Whisper base's published weights, which are fetched; with K2D_REAL=1 they must be there
 PYTHON := $(if $(K2D_PYTHON),$(K2D_PYTHON),.venv/bin/python)
 SCRIPTS := run.sh $(wildcard utils/*.sh tools/*.sh egs/*/run.sh)
 export PYTHONPATH := $(CURDIR)
@@ -9,7 +10,7 @@ export OMP_WAIT_POLICY := PASSIVE
 # A process a core; each begins with the files of its share, so that what the tests of a file share is made once.
 SIDE_BY_SIDE := $(PYTHON) -m pytest -n auto --dist worksteal
 
-.PHONY: test test-fast smoke whisper environment lint types types-k2d types-rest format
+.PHONY: test test-fast test-real smoke whisper environment lint types types-k2d types-rest format
 
 test: environment
 	$(MAKE) -j 2 lint types-k2d types-rest
@@ -18,6 +19,9 @@ test: environment
 
 test-fast: lint
 	$(SIDE_BY_SIDE) -m "not slow"
+
+test-real: environment
+	$(PYTHON) -m pytest test/real
 
 # The second road takes stages 1 to 5 from the first. Both are small, so one process takes the least time of processors.
 smoke: environment

@@ -120,6 +120,18 @@ def test_a_case_that_never_fits_is_reported_and_the_next_one_is_measured(run, mo
     assert "out of memory" in table([first])
 
 
+@pytest.mark.parametrize(
+    ("errors", "status"), [("torch.OutOfMemoryError: CUDA out of memory", "out of memory"), ("KeyError", "failed")]
+)
+def test_a_second_rank_without_memory_is_recognised_by_its_messages(run, monkeypatch, errors, status):
+    def dies(self, words, limit_s):
+        return subprocess.CompletedProcess(words, 1, b"", errors.encode())
+
+    monkeypatch.setattr(gpu.Programs, "run", dies)
+    measuring = Measuring(Case("distillation", "base", n_ranks=2), "cuda", 64, None, "bf16", 20.0)
+    assert run._measure(measuring)["status"] == status
+
+
 def test_a_case_without_time_does_not_begin(run, monkeypatch):
     asked = answering(run, [], monkeypatch)
     run.until = time.monotonic() + gpu.LEAST_S - 1

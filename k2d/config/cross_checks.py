@@ -98,6 +98,9 @@ def _distill_faults(config: Config) -> Iterator[tuple[str, object, str]]:
     yield from _steps_faults("distill.training", config.distill.training)
     if config.distill.keep_encoded and not config.student.freeze_encoder:
         yield "distill.keep_encoded", True, "false, because the encoder is trained (student.freeze_encoder)"
+    if config.distill.encoded_precision != "fp32" and not config.distill.keep_encoded:
+        found = config.distill.encoded_precision
+        yield "distill.encoded_precision", found, "fp32, because nothing is stored (distill.keep_encoded is false)"
     ctc = config.distill.objective.get("ctc", 0.0)
     if ctc and config.student.freeze_encoder:
         yield "distill.objective.ctc", ctc, "0, because CTC trains only the encoder, or student.freeze_encoder: false"

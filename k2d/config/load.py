@@ -90,12 +90,14 @@ def distill_settings(distill: Distill) -> dict[str, Any]:
     Settings that stamps of earlier versions do not know are left out while they change nothing.
 
     >>> from k2d.config.schema import Distill
-    >>> {"vocabulary", "sampled_tokens"} & set(distill_settings(Distill()))
+    >>> {"vocabulary", "sampled_tokens", "encoded_precision"} & set(distill_settings(Distill()))
     set()
     """
     settings: dict[str, Any] = settings_of(distill)
     if distill.vocabulary == "all":
         del settings["vocabulary"], settings["sampled_tokens"]
+    if distill.encoded_precision == "fp32":
+        del settings["encoded_precision"]
     return settings
 
 

@@ -236,6 +236,9 @@ class Distill:
     """Run the teacher on every chunk once, for all students. A file stores its encoder's output (4 bytes per frame and
     feature: 0.1 MB for 10 s in the mini recipe, 7.7 MB for 30 s of Whisper large), and its decoder's last hidden states
     on the label (4 bytes per token and feature). Needs a frozen encoder."""
+    encoded_precision: Literal["fp32", "fp16"] = "fp32"
+    """Precision of the encoder's output that `keep_encoded` stores. fp16 halves the file and what a step reads; the
+    outputs are rounded to it, to about three digits."""
     seeds: Annotated[tuple[Whole, ...], Field(min_length=1)] = (1,)
     """One student per method and seed."""
     controls: tuple[Literal["teacher_more", "student_pool"], ...] = ()

@@ -195,6 +195,7 @@ def _encoded(teacher: Recogniser, labelling: Labelling, job: Job) -> StoredOutpu
             "audio": [fingerprint(folder) for folder in splits],  # a corpus may be made again with the same paths
         },
         batch_size=job.config.decode_of(job.config.teacher).batch_size,
+        precision=job.config.distill.encoded_precision,
     )
 
 

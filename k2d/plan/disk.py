@@ -43,7 +43,8 @@ class Amounts:
     kept_checkpoints: int
     cuts_audio: bool
     """Whether chunks are joined from pieces, so that their audio is written."""
-    keeps_encoded: bool
+    encoded_bytes: int
+    """Bytes of each number of the encoder's output that is kept; 0 if none is."""
     n_exports: int
     """The number of students times the number of formats."""
 
@@ -67,9 +68,10 @@ def disk_lines(amounts: Amounts, teacher: Shape, auxiliaries: list[Shape], step:
     yield Line("9 init_student", student_bytes, "parameters × 4 bytes")
     tables = n_chunks * amounts.n_methods * TABLE_PER_CHUNK
     yield Line("10 distill: tables of chunks", tables, "chunks × methods × 1.9 kB, as if all were kept (cache/tables)")
-    if amounts.keeps_encoded:
-        encoded = n_chunks * teacher.n_frames * teacher.width * 4
-        yield Line("10 distill: encoder's output", encoded, "chunks × frames × width × 4 bytes (distill.keep_encoded)")
+    if amounts.encoded_bytes:
+        encoded = n_chunks * teacher.n_frames * teacher.width * amounts.encoded_bytes
+        formula = f"chunks × frames × width × {amounts.encoded_bytes} bytes (distill.keep_encoded)"
+        yield Line("10 distill: encoder's output", encoded, formula)
     n_kept = amounts.kept_checkpoints + KEPT_LAST
     checkpoints = (n_kept + 1) * step.trainable * 12
     yield Line(

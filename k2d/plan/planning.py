@@ -29,6 +29,7 @@ from k2d.plan.throughput import tokens_of, window_s
 from k2d.train.sharing import batch_fault, most_per_pass
 
 USUAL_HOURS = 1000.0
+_ENCODED_BYTES = {"fp32": 4, "fp16": 2}
 """Used if neither `--hours` nor the data give the hours."""
 
 
@@ -107,7 +108,7 @@ def make_plan(config: Config, teacher: Shape, auxiliaries: Mapping[str, Shape], 
         n_students=len(config.students()),
         kept_checkpoints=config.distill.training.average_best,
         cuts_audio=config.chunk.duration == "sum",
-        keeps_encoded=config.distill.keep_encoded,
+        encoded_bytes=_ENCODED_BYTES[config.distill.encoded_precision] if config.distill.keep_encoded else 0,
         n_exports=len(config.exported()) * len(config.export_formats()),
     )
     return Plan(

@@ -9,7 +9,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -18,16 +18,23 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from k2d.core.atomic import new_partial_folder, publish_folder
+from k2d.core.errors import K2DError
 from k2d.core.lock import taking_turns
 from k2d.core.progress import track
 from k2d.models.interface import Memory, Recogniser
 from k2d.train.chunk_batches import ChunkMaterial, decoder_sequence, speech_of
 from k2d.train.chunk_table import LabelledChunk
 
-STATES, HIDDEN, KEYS, ENDS, INDEX = "states.float32", "hidden.float32", "keys.uint64", "ends.int64", "index.json"
+HIDDEN, KEYS, ENDS, INDEX = "hidden.float32", "keys.uint64", "ends.int64", "index.json"
+STATES = {"fp32": "states.float32", "fp16": "states.float16"}
+_NUMBERS: Mapping[str, type[np.floating[Any]]] = {"fp32": np.float32, "fp16": np.float16}
+PRECISION = "precision"
+"""Key of the index."""
 VERSION = 1  # raise it by hand if the same chunks and teacher would give other files
 
 Samples = NDArray[np.float32]
+Precision = Literal["fp32", "fp16"]
+"""Of the encoder's output as it is stored."""
 
 
 class StoredOutputs:
@@ -38,7 +45,10 @@ class StoredOutputs:
         index = json.loads((folder / INDEX).read_text(encoding="utf-8"))
         self._ends_N = _mapped(folder / ENDS, np.int64, (index["n_chunks"],))
         self._firsts_N, self._seconds_N, self._rows_N = _mapped(folder / KEYS, np.uint64, (3, index["n_chunks"]))
-        self._states_NTD = _mapped(folder / STATES, np.float32, (index["n_chunks"], *index["shape"]))
+        precision = index.get(PRECISION, "fp32")
+        self._states_NTD = _mapped(
+            folder / STATES[precision], _NUMBERS[precision], (index["n_chunks"], *index["shape"])
+        )
         self._hidden_LD = _mapped(folder / HIDDEN, np.float32, (int(self._ends_N[-1]), index["width"]))
 
     def __reduce__(self) -> tuple[type[StoredOutputs], tuple[Path]]:
@@ -47,7 +57,7 @@ class StoredOutputs:
 
     def states(self, chunk: LabelledChunk) -> Samples:
         """The encoder's output for a chunk."""
-        states_TD: Samples = np.array(self._states_NTD[self._row(chunk)])
+        states_TD: Samples = np.array(self._states_NTD[self._row(chunk)], dtype=np.float32)
         return states_TD
 
     def hidden(self, chunk: LabelledChunk) -> Samples:
@@ -73,15 +83,27 @@ def _mapped(path: Path, kind: type[np.generic], shape: tuple[int, ...]) -> NDArr
 
 
 def open_encoded(
-    material: ChunkMaterial, teacher: Recogniser, folder: Path, *, made_from: Mapping[str, Any], batch_size: int
+    material: ChunkMaterial,
+    teacher: Recogniser,
+    folder: Path,
+    *,
+    made_from: Mapping[str, Any],
+    batch_size: int,
+    precision: Precision = "fp32",
 ) -> StoredOutputs:
-    """The teacher's outputs for these chunks. They are computed unless `folder` has them.
+    """The teacher's outputs for these chunks. They are computed unless `folder` has them in this precision.
 
     `made_from` identifies the teacher and the audio. Of processes that start together, one computes and the others
     wait.
     """
     languages = list(material.labelling.languages)
-    wanted = {**made_from, "version": VERSION, "languages": languages, "chunks": material.chunks.content}
+    wanted = {
+        **made_from,
+        "version": VERSION,
+        "languages": languages,
+        "chunks": material.chunks.content,
+        PRECISION: precision,
+    }
     with taking_turns(folder):
         if not _is_there(folder, wanted):
             _make(material, teacher, folder, wanted, batch_size)
@@ -98,6 +120,7 @@ def _is_there(folder: Path, wanted: Mapping[str, Any]) -> bool:
     if not (folder / INDEX).is_file():
         return False
     stored = json.loads((folder / INDEX).read_text(encoding="utf-8"))
+    stored.setdefault(PRECISION, "fp32")  # outputs of earlier versions, which had no other
     return {name: stored.get(name) for name in wanted} == dict(wanted)
 
 
@@ -107,12 +130,13 @@ def _make(material: ChunkMaterial, teacher: Recogniser, folder: Path, wanted: Ma
     keys_KN, ends_N = np.empty((2, n_chunks), np.uint64), np.empty(n_chunks, np.int64)
     shape: list[int] = []
     end = 0
-    with (partial / STATES).open("wb") as states, (partial / HIDDEN).open("wb") as hidden, torch.no_grad():
+    precision: Precision = wanted[PRECISION]
+    with (partial / STATES[precision]).open("wb") as states, (partial / HIDDEN).open("wb") as hidden, torch.no_grad():
         for at in track(range(0, n_chunks, size), "encoding the chunks", unit="batches"):
             batch = [chunks[number] for number in range(at, min(at + size, n_chunks))]
             memory = _encode(batch, teacher)
             shape = list(memory.states_BTD.shape[1:])
-            states.write(_bytes(memory.states_BTD))
+            states.write(_rounded(memory.states_BTD, precision))
             for number, row_LD in enumerate(_hidden_states(batch, material, memory, teacher), at):
                 keys_KN[:, number] = _key(batch[number - at])
                 end += len(row_LD)
@@ -141,6 +165,20 @@ def _hidden_states(
     inputs_BL = pad_sequence(inputs, batch_first=True).to(teacher.device)
     hidden_BLD = teacher.hidden(memory, inputs_BL)
     return [hidden_LD[: len(row)] for hidden_LD, row in zip(hidden_BLD, inputs, strict=True)]
+
+
+def _rounded(states_BTD: Tensor, precision: Precision) -> bytes:
+    """The encoder's output as it is stored; K2DError if it does not fit into these numbers."""
+    if precision == "fp32":
+        return _bytes(states_BTD)
+    half_BTD = states_BTD.half()
+    if not half_BTD.isfinite().all():
+        largest, most = float(states_BTD.abs().max()), torch.finfo(torch.float16).max
+        raise K2DError(
+            f"distill.encoded_precision: found fp16, but the encoder's output goes up to {largest:g}, and fp16 ends at "
+            f"{most:g}; set fp32"
+        )
+    return half_BTD.cpu().contiguous().numpy().tobytes()
 
 
 def _bytes(values: Tensor) -> bytes:

@@ -259,6 +259,38 @@ def test_what_is_kept_is_what_the_teacher_gives(teacher, chunks_folder, tmp_path
     assert (tmp_path / "encoded" / "states.float32").stat().st_mtime_ns > times
 
 
+def test_kept_encoder_outputs_can_be_half_as_large(teacher, chunks_folder, tmp_path):
+    from k2d.train.chunk_batches import ChunkMaterial
+    from k2d.train.encoded import open_encoded
+
+    chunks = table_of(chunks_folder, tmp_path, teacher.codec)
+    material, folder = ChunkMaterial(chunks, teacher.codec, teacher.window), tmp_path / "encoded"
+    whole = open_encoded(material, teacher, folder, made_from={}, batch_size=3)
+    states_NTD = [whole.states(chunk) for chunk in chunks]
+    n_bytes = (folder / "states.float32").stat().st_size
+    half = open_encoded(material, teacher, folder, made_from={}, batch_size=3, precision="fp16")
+    assert (folder / "states.float16").stat().st_size * 2 == n_bytes
+    assert not (folder / "states.float32").exists()
+    for chunk, states_TD in zip(chunks, states_NTD, strict=True):
+        assert half.states(chunk).dtype == np.float32
+        assert np.array_equal(half.states(chunk), states_TD.astype(np.float16))
+    again = open_encoded(material, teacher, folder, made_from={}, batch_size=3)
+    assert np.array_equal(again.states(chunks[0]), states_NTD[0]), "fp16 is not taken for fp32"
+
+
+def test_encoder_outputs_that_fp16_cannot_hold_are_refused(teacher, chunks_folder, tmp_path, monkeypatch):
+    from k2d.models.interface import Memory
+    from k2d.train import encoded
+    from k2d.train.chunk_batches import ChunkMaterial
+
+    chunks = table_of(chunks_folder, tmp_path, teacher.codec)
+    encode = encoded._encode
+    monkeypatch.setattr(encoded, "_encode", lambda *given: Memory(1e6 * encode(*given).states_BTD))
+    material = ChunkMaterial(chunks, teacher.codec, teacher.window)
+    with pytest.raises(K2DError, match=r"distill.encoded_precision: found fp16, .* fp16 ends at 65504; set fp32"):
+        encoded.open_encoded(material, teacher, tmp_path / "e", made_from={}, batch_size=3, precision="fp16")
+
+
 def test_the_student_reads_other_words_and_is_to_say_what_was_there(teacher, chunks_folder, tmp_path, monkeypatch):
     """All words replaced by others that occur; prompt, times and targets stay, and the teacher reads what was there."""
     from k2d.objectives.objective import Objective

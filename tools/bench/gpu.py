@@ -40,6 +40,7 @@ NEEDED = {
 PROBE_LIMIT_S, FETCH_LIMIT_S = 60.0, 30.0
 LOADING_S = 60.0
 """What a case may take before and after measuring."""
+OUT_OF_MEMORY = "OutOfMemoryError"
 LEAST_S = 15.0
 """A case does not begin with less time."""
 
@@ -150,7 +151,7 @@ class Run:
                 if found["status"] == "out of memory":
                     tried.append(_load_of(measuring, found))
                     smaller = _smaller(measuring, found)
-                    if smaller is None or self.until - began < LEAST_S:
+                    if smaller is None or self.until - time.monotonic() < LEAST_S:
                         break
                     measuring = smaller
             yield {
@@ -201,9 +202,11 @@ class Run:
             except subprocess.TimeoutExpired:
                 return {"status": "out of time", "detail": f"stopped after {limit_s:.0f} s"}
             errors = done.stderr.decode(errors="replace")
-            if not result.is_file():
-                return {"status": "failed", "detail": f"exit code {done.returncode}: {errors[-500:]}"}
-            found: dict[str, Any] = json.loads(result.read_text(encoding="utf-8"))
+            found: dict[str, Any] = {"status": "failed", "detail": f"exit code {done.returncode}: {errors[-500:]}"}
+            if result.is_file():
+                found = json.loads(result.read_text(encoding="utf-8"))
+        if found["status"] == "failed" and OUT_OF_MEMORY in errors:  # a second rank, which the first one only misses
+            return {**found, "status": "out of memory"}
         if found["status"] == "failed":
             print(errors, file=sys.stderr)
         return found

@@ -66,6 +66,7 @@ def carry_out(measuring: Measuring) -> dict[str, Any]:
         passes["accumulate"] = measuring.accumulate or fewest_passes(measuring)
         return {"status": "measured", **passes, **measure_distillation(measuring, passes["accumulate"], peak)}
     except torch.OutOfMemoryError as error:
+        traceback.print_exc()  # of a second rank, gpu.py sees only this
         return {"status": "out of memory", **passes, "detail": str(error).split(". ")[0]}
     except Exception as error:  # the other cases go on
         traceback.print_exc()

@@ -139,9 +139,9 @@ def _one_batch(
     speech_BN = 0.1 * torch.randn(n_windows, recogniser.window.n_samples, device=device)
     request = Request(LANGUAGES)
     times = [_now(device)]
-    memory = recogniser.encode(speech_BN)
+    encoded = recogniser.encode(speech_BN)
     times.append(_now(device))
-    begun = recogniser.start(memory, request)
+    begun = recogniser.start(encoded, request)
     times.append(_now(device))
     greedy(begun.decoding, begun.logits_RV, Search(recogniser, request, [n_tokens] * n_windows))
     times.append(_now(device))

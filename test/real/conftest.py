@@ -1,0 +1,82 @@
+"""Tests with Whisper base's published weights on recorded speech.
+
+The weights are fetched, or taken from the cache. Where they cannot be had, these tests are skipped and one line reports
+that; with K2D_REAL=1 they fail instead.
+"""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from k2d.core.errors import K2DError
+from k2d.models.registry import family_of
+
+NAME = Path("base")
+SPEECH = Path(__file__).parent / "speech"
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if item.path.is_relative_to(Path(__file__).parent):
+            item.add_marker(pytest.mark.slow)
+
+
+def pytest_terminal_summary(terminalreporter):
+    reasons = {
+        str(report.longrepr[2]) for report in terminalreporter.stats.get("skipped", []) if "real" in report.nodeid
+    }
+    for reason in sorted(reason for reason in reasons if "Whisper base" in reason):
+        terminalreporter.write_line(reason)
+
+
+@pytest.fixture(scope="session")
+def checkpoint() -> Path:
+    """Where the fetched checkpoint lies."""
+    try:
+        return family_of(NAME).fetched(NAME)
+    except K2DError as error:
+        if os.environ.get("K2D_REAL") == "1":
+            raise
+        pytest.skip(f"not run: the tests with real weights, because Whisper base cannot be had here ({error})")
+
+
+@dataclass(frozen=True)
+class Spoken:
+    """A recording with what a person wrote down of it."""
+
+    id: str
+    audio: Path
+    language: str
+    text: str
+
+
+@pytest.fixture(scope="session")
+def speech() -> dict[str, Spoken]:
+    texts, languages = (columns(SPEECH / name) for name in ("text", "utt2lang"))
+    return {key: Spoken(key, SPEECH / f"{key}.flac", languages[key], texts[key]) for key in languages}
+
+
+def columns(path: Path) -> dict[str, str]:
+    lines = path.read_text(encoding="utf-8").splitlines()
+    return dict(line.partition(" ")[::2] for line in lines)
+
+
+@pytest.fixture(scope="session")
+def exported(checkpoint, tmp_path_factory) -> dict[str, Path]:
+    """The model in all formats, by the name of the format; CTranslate2's in fp32."""
+    from k2d.export import ctranslate2, huggingface, openai
+    from k2d.export.request import ExportRequest
+    from k2d.models.whisper.ctranslate2_engine import write_facts
+
+    folder = tmp_path_factory.mktemp("exported")
+    for name, module in (("openai", openai), ("huggingface", huggingface), ("ctranslate2", ctranslate2)):
+        (folder / name).mkdir()
+        module.write(checkpoint, ExportRequest("base"), folder / name)
+    write_facts(folder / "ctranslate2", checkpoint)
+    return {
+        "openai": folder / "openai" / "base.pt",
+        "huggingface": folder / "huggingface",
+        "ctranslate2": folder / "ctranslate2",
+    }

@@ -1,0 +1,123 @@
+"""What a real Whisper writes where nobody speaks, and what the guards make of it; languages guessed and mixed."""
+
+from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import soundfile
+
+from k2d.decode.long_recordings import decode_recordings
+from k2d.decode.options import Options
+from k2d.decode.sources import Source
+from k2d.models.whisper.recogniser import load_whisper
+from k2d.select.loops import ngram_loops
+from k2d.text.normalise import Normaliser
+from k2d.text.script import simplified
+
+RATE_HZ = 16_000
+LENGTH_S = 40
+BUDGET = Options().max_tokens
+
+
+def chords() -> np.ndarray:
+    """Four chords of three decaying notes with overtones, a chord every two seconds."""
+    time_s = np.arange(LENGTH_S * RATE_HZ) / RATE_HZ
+    since_s = time_s % 2.0
+    roots_hz = np.array([261.63, 349.23, 392.0, 261.63])[(time_s // 2.0).astype(int) % 4]
+    notes = [np.sin(2 * np.pi * roots_hz * ratio * n * time_s) / n for ratio in (1, 1.26, 1.5) for n in (1, 2, 3, 4)]
+    return 0.1 * np.exp(-1.5 * since_s) * np.sum(notes, axis=0)
+
+
+@pytest.fixture(scope="module")
+def not_speech(tmp_path_factory):
+    """Recordings of one and a third windows in which nobody speaks."""
+    noise = np.random.default_rng(0).standard_normal(LENGTH_S * RATE_HZ)
+    sounds = {"silence": 0 * noise, "room": 0.0005 * noise, "noise": 0.05 * noise, "music": chords()}
+    folder = tmp_path_factory.mktemp("sounds")
+    for name, samples in sounds.items():
+        soundfile.write(folder / f"{name}.flac", samples.astype(np.float32), RATE_HZ)
+    return [Source(name, str(folder / f"{name}.flac")) for name in sounds]
+
+
+@pytest.fixture(scope="module")
+def mandarin(checkpoint):
+    return load_whisper(checkpoint, ("zh",))
+
+
+def is_loop(text: str) -> bool:
+    return ngram_loops(Normaliser()(text))
+
+
+def decoded(model, sources, options, stops_loops):
+    found = decode_recordings(model, sources, options, is_loop if stops_loops else None)
+    return {each.recording_id: each for each in found}
+
+
+@pytest.fixture(scope="module")
+def unguarded(mandarin, not_speech):
+    return decoded(mandarin, not_speech, Options(), stops_loops=False)
+
+
+@pytest.fixture(scope="module")
+def guarded(mandarin, not_speech):
+    return decoded(mandarin, not_speech, Options(), stops_loops=True)
+
+
+def loops(hypothesis):
+    """Whether the text of any window repeats itself, as selection looks at it."""
+    starts_s = [window.start_s for window in hypothesis.windows] + [float("inf")]
+    windows = pairwise(starts_s)
+    return any(
+        is_loop(" ".join(s.text for s in hypothesis.segments if start_s <= s.start_s < end_s))
+        for start_s, end_s in windows
+    )
+
+
+def test_without_guards_it_writes_words_for_every_sound_and_loops_on_most(unguarded):
+    assert all(each.segments for each in unguarded.values())
+    assert sum(loops(each) for each in unguarded.values()) >= 3
+
+
+def test_a_loop_is_cut_long_before_the_budget_ends(unguarded, guarded):
+    windows = [window for each in guarded.values() for window in each.windows]
+    cut = [window for window in windows if window.ended == "loop"]
+    assert len(cut) >= 3
+    assert max(window.n_tokens for window in cut) < BUDGET / 2
+    longest = max(window.n_tokens for each in unguarded.values() for window in each.windows)
+    assert longest == BUDGET, "without the guard a loop goes on to the end of the budget"
+
+
+def test_what_is_cut_is_still_a_loop_for_selection(guarded):
+    """So that its chunks are left out with that reason."""
+    looped = [each for each in guarded.values() if any(window.ended == "loop" for window in each.windows)]
+    assert all(loops(each) for each in looped)
+
+
+def test_the_silence_rule_leaves_only_texts_that_the_model_is_sure_of(mandarin, not_speech, guarded):
+    """Loops are likely texts, which Whisper's rule keeps: it is no substitute for the guard."""
+    rule = replace(Options(), silence_threshold=0.6, logprob_threshold=-1.0)
+    found = decoded(mandarin, not_speech, rule, stops_loops=True)
+    windows = [window for each in found.values() for window in each.windows]
+    silent = [window for window in windows if window.ended == "silence"]
+    assert silent
+    assert all(window.n_tokens == 0 for window in silent)
+    assert any(window.ended == "loop" for window in windows)
+
+
+def test_languages_of_real_speech_are_guessed(checkpoint, speech):
+    spoken = [each for each in speech.values() if not each.id.startswith("earnings")]
+    sources = [Source(each.id, str(each.audio)) for each in spoken]
+    found = decoded(load_whisper(checkpoint), sources, Options(), stops_loops=False)
+    assert {key: hypothesis.segments[0].language for key, hypothesis in found.items()} == {
+        each.id: each.language for each in spoken
+    }
+
+
+def test_a_prompt_of_two_languages_transcribes_both_and_translates_neither(checkpoint, speech):
+    pair = [speech[key] for key in ("aishell1_764", "librivox_sense_0880")]
+    model = load_whisper(checkpoint, ("zh", "en"))
+    found = decoded(model, [Source(each.id, str(each.audio)) for each in pair], Options(), stops_loops=False)
+    chinese, english = (" ".join(s.text for s in found[each.id].segments) for each in pair)
+    assert simplified(chinese).startswith("甚至出现交易几乎停")
+    assert english == "He was not an ill-disposed young man."
