@@ -85,7 +85,7 @@ def test_a_loop_is_cut_long_before_the_budget_ends(unguarded, guarded):
     assert len(cut) >= 3
     assert max(window.n_tokens for window in cut) < BUDGET / 2
     longest = max(window.n_tokens for each in unguarded.values() for window in each.windows)
-    assert longest == BUDGET, "without the guard a loop goes on to the end of the budget"
+    assert longest > 2 * max(window.n_tokens for window in cut), "without the guard a loop goes on"
 
 
 def test_what_is_cut_is_still_a_loop_for_selection(guarded):
