@@ -62,7 +62,7 @@ def test_config_prints_what_is_in_force(untouched_project):
     assert untouched_project.k2d(*apart).stdout == "0.25\n"
     wrong = untouched_project.k2d("config", "--get", "select.alhpa")
     assert wrong.returncode == 2
-    assert "unknown key 'alhpa'; here there is alpha, ngram" in wrong.stderr
+    assert "unknown key 'alhpa'; the known ones are: alpha, ngram" in wrong.stderr
 
 
 @pytest.mark.slow

@@ -16,7 +16,7 @@ from k2d.text.normalise import Normaliser
 from k2d.text.script import simplified
 
 RATE_HZ = 16_000
-LENGTH_S = 40
+LENGTH_S = 30
 BUDGET = Options().max_tokens
 
 
@@ -31,7 +31,7 @@ def chords() -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def not_speech(tmp_path_factory):
-    """Recordings of one and a third windows in which nobody speaks."""
+    """Recordings of one window each in which nobody speaks."""
     noise = np.random.default_rng(0).standard_normal(LENGTH_S * RATE_HZ)
     sounds = {"silence": 0 * noise, "room": 0.0005 * noise, "noise": 0.05 * noise, "music": chords()}
     folder = tmp_path_factory.mktemp("sounds")
@@ -106,7 +106,15 @@ def test_the_silence_rule_leaves_only_texts_that_the_model_is_sure_of(mandarin, 
 
 
 def test_languages_of_real_speech_are_guessed(checkpoint, speech):
-    spoken = [each for each in speech.values() if not each.id.startswith("earnings")]
+    some = (
+        "aishell1_764",
+        "aishell3_0018",
+        "fleurs_zh_1883",
+        "fleurs_en_002",
+        "librispeech_1995",
+        "librivox_sense_0870",
+    )
+    spoken = [speech[key] for key in some]
     sources = [Source(each.id, str(each.audio)) for each in spoken]
     found = decoded(load_whisper(checkpoint), sources, Options(), stops_loops=False)
     assert {key: hypothesis.segments[0].language for key, hypothesis in found.items()} == {

@@ -14,6 +14,8 @@ from k2d.score.rates import total
 from k2d.score.scoring import Conventions, score_pair
 
 LANGUAGES = ("zh", "en")
+COMPARED = {"zh": "", "en": "earnings"}
+"""How the ids of the recordings begin that other libraries decode as well: the English one has two windows."""
 
 
 @pytest.fixture(scope="module")
@@ -25,8 +27,8 @@ def by_torch(checkpoint, speech):
     }
 
 
-def paths_of(speech, language):
-    return [each.audio for each in speech.values() if each.language == language]
+def paths_of(speech, language, beginning=""):
+    return [each.audio for each in speech.values() if each.language == language and each.id.startswith(beginning)]
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -34,14 +36,15 @@ def test_segments_are_those_of_openai_whisper(exported, speech, by_torch, langua
     import whisper
 
     theirs = whisper.load_model(str(exported["openai"]), device="cpu")
-    assert by_torch[language] == whisper_segments(theirs, paths_of(speech, language), language)
+    paths = paths_of(speech, language, COMPARED[language])
+    assert {path.stem: by_torch[language][path.stem] for path in paths} == whisper_segments(theirs, paths, language)
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_segments_in_ctranslate2_are_those_of_faster_whisper_and_of_torch(exported, speech, by_torch, language):
     from faster_whisper import WhisperModel
 
-    paths = {"zh": paths_of(speech, "zh"), "en": [speech["earnings22_4482311"].audio]}[language]
+    paths = paths_of(speech, language, COMPARED[language])
     folder = exported["ctranslate2"]
     ours = our_segments(load(folder, "cpu", "fp32", n_threads=1), paths, languages=(language,))
     assert ours == {path.stem: by_torch[language][path.stem] for path in paths}
