@@ -54,12 +54,12 @@ def test_segments_in_ctranslate2_are_those_of_faster_whisper_and_of_torch(export
 
 def test_the_recordings_have_windows_and_segments_to_compare(by_torch):
     assert len(by_torch["en"]["earnings22_4482311"]) >= 9, "two windows"
-    assert sum(len(segments) for found in by_torch.values() for segments in found.values()) >= 35
+    assert sum(len(segments) for found in by_torch.values() for segments in found.values()) >= 20
 
 
 @pytest.mark.parametrize(
     ("language", "prefix", "percent"),
-    [("zh", "aishell", 20), ("zh", "fleurs_zh", 35), ("en", "lib", 5), ("en", "fleurs_en", 20), ("en", "earnings", 20)],
+    [("zh", "aishell", 20), ("zh", "fleurs_zh", 35), ("en", "lib", 5), ("en", "fleurs_en", 25), ("en", "earnings", 20)],
 )
 def test_errors_stay_below_the_bar(speech, by_torch, language, prefix, percent):
     rates = [error_rate(speech[key], found) for key, found in by_torch[language].items() if key.startswith(prefix)]
