@@ -85,6 +85,7 @@ def lab(tmp_path):
     return Lab(tmp_path)
 
 
+@pytest.mark.slow
 def test_labels_from_a_file_go_the_same_road(lab):
     lab.run("pseudo_label", "chunk", "second_opinion", "select")
     taken = {each.recording_id: each for each in read_hypotheses(lab.pseudo / "hyp.jsonl")}
@@ -274,6 +275,7 @@ def test_durations_that_the_data_do_not_state_are_the_audios(lab):
     assert {each.duration_s for each in read_hypotheses(lab.pseudo / "hyp.jsonl")} == {3.0}
 
 
+@pytest.mark.slow
 def test_the_page_shows_files_that_work(tmp_path):
     """docs/recognisers.md: the labels, and opinions of just the chunks that they give."""
     page = (PROJECT_ROOT / "docs" / "recognisers.md").read_text(encoding="utf-8")

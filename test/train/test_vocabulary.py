@@ -97,6 +97,7 @@ def test_a_sampled_token_counts_for_as_many_as_it_stands_for(tmp_path):
         assert not chosen(table, codec, n_sampled=n_sampled).log_counts_K.any()
 
 
+@pytest.mark.slow
 def test_another_process_chooses_the_same(tmp_path):
     """As a second rank, or a training that goes on."""
     codec = made_codec()

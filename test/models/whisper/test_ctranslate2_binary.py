@@ -228,6 +228,7 @@ def read_or_refused(folder):
     return None
 
 
+@pytest.mark.slow
 def test_a_fuzzed_file_is_loaded_or_refused_in_one_sentence(whole):
     folder, content, places = whole
     chance, reasons = random.Random(18), []
@@ -239,6 +240,7 @@ def test_a_fuzzed_file_is_loaded_or_refused_in_one_sentence(whole):
     assert len({reason.split(":")[1] for reason in reasons if reason is not None}) > 20
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["config.json", "vocabulary.txt", "vocabulary.json"])
 def test_fuzzed_files_beside_it_are_read_or_refused_in_one_sentence(name, tmp_path):
     folder = write_ctranslate2(tmp_path, SMALLEST, vocabulary="vocabulary.txt", suppress_ids_begin=[220, 50256])
