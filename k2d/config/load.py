@@ -14,7 +14,8 @@ import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from k2d.config.cross_checks import faults_between_fields
-from k2d.config.schema import SCHEMA_VERSION, Config, Distill
+from k2d.config.schema import SCHEMA_VERSION, Config
+from k2d.config.students import Distill
 from k2d.core import strict_yaml
 from k2d.core.errors import Fault, Treatment, UsageError
 from k2d.core.layout import PROJECT_ROOT, shown
@@ -89,7 +90,7 @@ def distill_settings(distill: Distill) -> dict[str, Any]:
 
     Settings that stamps of earlier versions do not know are left out while they change nothing.
 
-    >>> from k2d.config.schema import Distill
+    >>> from k2d.config.students import Distill
     >>> {"vocabulary", "sampled_tokens", "encoded_precision"} & set(distill_settings(Distill()))
     set()
     """

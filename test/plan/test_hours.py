@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 
 from k2d.config import Config
-from k2d.config.schema import Auxiliary, Distill, Method, PseudoLabel, Select, Student
+from k2d.config.schema import Auxiliary, Method, PseudoLabel, Select
+from k2d.config.students import Distill, Student
 from k2d.config.training import StudentTraining
 from k2d.models.whisper.dims import PUBLISHED
 from k2d.models.whisper.shape import whisper_shape

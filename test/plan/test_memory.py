@@ -6,7 +6,8 @@ import pytest
 
 from k2d.config import Config
 from k2d.config.decoding import Decode
-from k2d.config.schema import Distill, Recogniser, Student
+from k2d.config.schema import Recogniser
+from k2d.config.students import Distill, Student
 from k2d.config.training import Phase, StudentTraining, Training
 from k2d.plan.memory import CUDA_BYTES, Decoding, Distillation, decoding_lines, largest_batch, total, training_lines
 from k2d.plan.planning import Setup, make_plan

@@ -71,7 +71,8 @@ def test_too_many_processes_are_told_what_would_work():
 
 class TestItIsSaidBeforeAnyWork:
     def job(self, **how):
-        from k2d.config.schema import Config, Distill, Method, Recogniser, Select
+        from k2d.config.schema import Config, Method, Recogniser, Select
+        from k2d.config.students import Distill
         from k2d.config.training import Phase, StudentTraining, Training
         from k2d.pipeline.runner import make_job
 

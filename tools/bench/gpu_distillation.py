@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from k2d.config.schema import Distill
+from k2d.config.students import Distill
 from k2d.config.training import Running, Steps
 from k2d.core.ddp_children import ddp_children_for
 from k2d.core.stamp import Recipe

@@ -25,7 +25,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from k2d.config.schema import Distill
+from k2d.config.students import Distill
 from k2d.models.codec import Codec
 from k2d.models.student import shrink
 from k2d.models.whisper.checkpoint import Generation, WhisperWeights
