@@ -21,7 +21,6 @@ import random
 import statistics
 import sys
 import tempfile
-import time
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -43,6 +42,7 @@ from k2d.decode.search import Search
 from k2d.decode.sources import Source
 from k2d.models.interface import Recogniser, Request
 from k2d.models.registry import load_recogniser
+from tools.bench.in_turns import clock_of, timed_in_turns
 
 RATE_HZ = 16_000
 TOKENS_PER_S = 5
@@ -127,7 +127,7 @@ def longform(theirs: Any, ours: Recogniser, sources: list[Source], shape: Shape,
         "batch 16": lambda: list(decode_recordings(ours, sources, Options(batch_size=16))),
         "batch 1": lambda: list(decode_recordings(ours, sources, Options(batch_size=1))),
     }
-    times, found = timed_in_turns(ways, options)
+    times, found = timed_in_turns(ways, options.pairs, n_warm_turns=1, clock=clock_of(options))
     expected = {
         source.id: [tuple(part) for part in heard] for source, heard in zip(sources, found["ESPnet"], strict=True)
     }
@@ -167,24 +167,9 @@ def parts(theirs: Any, ours: Recogniser, sources: list[Source], shape: Shape, op
                 "batch 16": decode_all,
             },
         }.items():
-            times, _ = timed_in_turns(ways, options)
+            times, _ = timed_in_turns(ways, options.pairs, n_warm_turns=1, clock=clock_of(options))
             for way in list(times)[1:]:
                 print(f"  {title} alone, {way}: {report(times, way, 'ESPnet', len(speech_BN))}")
-
-
-def timed_in_turns(
-    ways: dict[str, Callable[[], Any]], options: argparse.Namespace
-) -> tuple[dict[str, list[float]], dict[str, Any]]:
-    """The seconds of each way in each turn, after a turn to warm up, and the result of each way."""
-    now = time.process_time if options.processor_time else time.perf_counter
-    found = {way: work() for way, work in ways.items()}
-    times: dict[str, list[float]] = {way: [] for way in ways}
-    for _ in range(options.pairs):
-        for way, work in ways.items():
-            start = now()
-            work()
-            times[way].append(now() - start)
-    return times, found
 
 
 def report(times: dict[str, list[float]], way: str, base: str, n_windows: int) -> str:

@@ -15,7 +15,6 @@ import os
 import platform
 import statistics
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -35,6 +34,7 @@ from k2d.objectives.terms import Tokens, kl
 from k2d.train.batches import Batch
 from k2d.train.distillation import DistillationLoss, TeacherStudent
 from k2d.train.trainable import let_learn
+from tools.bench.in_turns import timed_in_turns
 
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
 N_LABEL, WARM_TURNS = 50, 3
@@ -53,7 +53,8 @@ def main() -> None:
     student: Any = shrink(teacher, [0, teacher.n_decoder_layers - 1])
     let_learn(student, {"decoder", "output_layer"})
     student.network.decoder.train()
-    times = timed_in_turns(ways(teacher, student, options.batch_size), options.pairs)
+    steps = ways(teacher, student, options.batch_size)
+    times, _ = timed_in_turns(steps, options.pairs, n_warm_turns=WARM_TURNS)
     bare = times["bare"]
     for name, seconds in times.items():
         ratio = statistics.median(a / b for a, b in zip(seconds, bare, strict=True))
@@ -125,18 +126,6 @@ def make_batch(teacher: Any, batch_size: int) -> Batch:
         ids_BL[:, 1:],
         torch.full((batch_size,), N_LABEL),
     )
-
-
-def timed_in_turns(ways: dict[str, Callable[[], None]], n_turns: int) -> dict[str, list[float]]:
-    """The seconds of each way, turn by turn, so that other load on the machine affects all of them."""
-    times: dict[str, list[float]] = {name: [] for name in ways}
-    for turn in range(WARM_TURNS + n_turns):
-        for name, way in ways.items():
-            started = time.perf_counter()
-            way()
-            if turn >= WARM_TURNS:
-                times[name].append(time.perf_counter() - started)
-    return times
 
 
 if __name__ == "__main__":

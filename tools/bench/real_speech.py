@@ -18,7 +18,6 @@ import platform
 import statistics
 import sys
 import tempfile
-import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -42,6 +41,7 @@ from k2d.models.whisper.recogniser import load_whisper
 from k2d.score.pairing import UtterancePair
 from k2d.score.rates import total
 from k2d.score.scoring import Conventions, score_pair
+from tools.bench.in_turns import timed_in_turns
 
 RATE_HZ = 16_000
 RECORDING_S, GAP_S = 120.0, 0.5
@@ -76,7 +76,7 @@ def main() -> None:
         machine = f"{os.cpu_count()} cores, {options.threads} threads, {platform.machine()}, torch {torch.__version__}"
         print(f"{machine}; {len(talks)} recordings, {seconds / 60:.1f} min; {options.turns} turns", flush=True)
         ways = all_ways(talks, folder, options)
-        print_table(*run_in_turn(ways, options.turns), talks, seconds)
+        print_table(*timed_in_turns(ways, options.turns), talks, seconds)
 
 
 def parse_options() -> argparse.Namespace:
@@ -86,7 +86,7 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--minutes", type=float, default=10.0)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--turns", type=int, default=3)
-    parser.add_argument("--without", nargs="*", default=[], metavar="WAY", help="ways to leave out, by their names")
+    parser.add_argument("--without", action="append", default=[], metavar="WAY", help="a way to leave out (repeatable)")
     return parser.parse_args()
 
 
@@ -230,18 +230,6 @@ def transformers_way(talks: list[Talk], folder: Path, options: argparse.Namespac
 
 
 # --- figures ---
-
-
-def run_in_turn(ways: Mapping[str, Way], n_turns: int) -> tuple[dict[str, list[float]], dict[str, Texts]]:
-    times: dict[str, list[float]] = {name: [] for name in ways}
-    texts: dict[str, Texts] = {}
-    for _ in range(n_turns):
-        for name, way in ways.items():
-            start = time.perf_counter()
-            texts[name] = way()
-            times[name].append(time.perf_counter() - start)
-            print(f"  {name}: {times[name][-1]:.1f} s", file=sys.stderr, flush=True)
-    return times, texts
 
 
 def print_table(times: dict[str, list[float]], texts: dict[str, Texts], talks: list[Talk], seconds: float) -> None:

@@ -36,6 +36,7 @@ from k2d.train.batches import Batch
 from k2d.train.distillation import DistillationLoss, TeacherStudent
 from k2d.train.trainable import let_learn, set_modes
 from k2d.train.vocabulary import VocabularyInUse
+from tools.bench.in_turns import timed_in_turns
 
 N_LABEL, N_WORDS, WARM_TURNS = 150, 3000, 1
 WEIGHTS = {"ce": 0.8, "kl": 1.0}
@@ -61,7 +62,7 @@ def main() -> None:
     print("loss of the first step, everything in use:", ", ".join(f"{name} {loss}" for name, loss in losses.items()))
     assert losses["all"] == losses["in use"], "not the same loss"
     steps = {"all": made_step(teacher, batch, None), "in use": made_step(teacher, batch, in_use)}
-    times = timed_in_turns(steps, options.pairs)
+    times, _ = timed_in_turns(steps, options.pairs, n_warm_turns=WARM_TURNS, clock=time.process_time)
     for (name, seconds), n_tokens in zip(times.items(), (len(whole.ids_K), len(in_use.ids_K)), strict=True):
         print(f"{name:>6}: {n_tokens:6,} tokens, {statistics.median(seconds):5.2f} s of processor a step")
     ratios = [a / b for a, b in zip(times["all"], times["in use"], strict=True)]
@@ -128,18 +129,6 @@ def made_step(teacher: WhisperRecogniser, batch: Batch, vocabulary: VocabularyIn
         return float(loss.detach())
 
     return step
-
-
-def timed_in_turns(steps: dict[str, Step], n_turns: int) -> dict[str, list[float]]:
-    """Processor seconds of each way, turn by turn, so that what else the machine does meets all of them."""
-    times: dict[str, list[float]] = {name: [] for name in steps}
-    for turn in range(WARM_TURNS + n_turns):
-        for name, step in steps.items():
-            started = time.process_time()
-            step()
-            if turn >= WARM_TURNS:
-                times[name].append(time.process_time() - started)
-    return times
 
 
 if __name__ == "__main__":

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import argparse
 import statistics
-import time
-from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -46,25 +43,6 @@ def force_ours(ours: Any) -> None:
         return (logits_RV + rows[n_generated]).index_fill_(1, suppressed, -torch.inf).log_softmax(-1)
 
     ours.constrain = forced
-
-
-def clock(options: argparse.Namespace) -> Callable[[], float]:
-    return time.process_time if options.processor_time else time.perf_counter
-
-
-def timed_in_turns(
-    ways: dict[str, Callable[[], Any]], options: argparse.Namespace
-) -> tuple[dict[str, list[float]], dict[str, Any]]:
-    """The seconds of each way, turn by turn, and the result of each way."""
-    now = clock(options)
-    found: dict[str, Any] = {}
-    times: dict[str, list[float]] = {way: [] for way in ways}
-    for _ in range(options.pairs):
-        for way, work in ways.items():
-            start = now()
-            found[way] = work()
-            times[way].append(now() - start)
-    return times, found
 
 
 def report(times: dict[str, list[float]], way: str, base: str, n_windows: int) -> str:

@@ -35,7 +35,8 @@ from k2d.decode.sources import Source
 from k2d.models.interface import Request
 from k2d.models.registry import load_recogniser
 from k2d.models.whisper.dims import PUBLISHED, RATE_HZ, WhisperDims, shapes
-from tools.bench.whisper_forced import LABELLING, added, clock, force_ours, report, timed_in_turns
+from tools.bench.in_turns import clock_of, timed_in_turns
+from tools.bench.whisper_forced import LABELLING, added, force_ours, report
 
 TEMPERATURES = {
     "temperature": 0.0,
@@ -92,7 +93,7 @@ def over_all(theirs: Any, ours: Any, sources: list[Source], options: argparse.Na
         "whisper.transcribe": lambda: [theirs.transcribe(audio, **TEMPERATURES)["segments"] for audio in speech],
         "batch 16": lambda: list(decode_recordings(ours, sources, LABELLING)),
     }
-    times, found = timed_in_turns(ways, options)
+    times, found = timed_in_turns(ways, options.pairs, clock=clock_of(options))
     heard = {one.recording_id: one for one in found["batch 16"]}
     n_windows = sum(len(one.windows) for one in heard.values())
     n_tokens = sum(window.n_tokens for one in heard.values() for window in one.windows)
@@ -122,7 +123,7 @@ def decoder_alone(theirs: Any, ours: Any, sources: list[Source], options: argpar
         return [one.ids for one in greedy(started.decoding, started.logits_RV, search)]
 
     with torch.inference_mode():
-        now = clock(options)
+        now = clock_of(options)
         start = now()
         memory = ours.encode(speech_BN)
         print(f"  encoder {(now() - start) / len(speech_BN) * 1000:.0f} ms a window")
@@ -130,7 +131,7 @@ def decoder_alone(theirs: Any, ours: Any, sources: list[Source], options: argpar
             "whisper.decode": lambda: [tuple(theirs.decode(one_TD, wanted).tokens) for one_TD in memory.states_BTD],
             "batch 16": decode_all,
         }
-        times, found = timed_in_turns(ways, options)
+        times, found = timed_in_turns(ways, options.pairs, clock=clock_of(options))
     same = sum(a == b for a, b in zip(found["whisper.decode"], found["batch 16"], strict=True))
     each_ms = statistics.median(times["whisper.decode"]) / len(sources) * 1000
     print(f"  decoder alone: whisper.decode {each_ms:.0f} ms a window")

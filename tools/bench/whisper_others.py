@@ -18,7 +18,8 @@ from k2d.decode.long_recordings import decode_recordings
 from k2d.decode.sources import Source
 from k2d.export import ctranslate2, huggingface
 from k2d.export.request import ExportRequest
-from tools.bench.whisper_forced import LABELLING, N_TOKENS, added, report, timed_in_turns
+from tools.bench.in_turns import clock_of, timed_in_turns
+from tools.bench.whisper_forced import LABELLING, N_TOKENS, added, report
 
 _N_PROMPT = 3  # start, language, task
 
@@ -31,7 +32,7 @@ def compare_others(ours: Any, checkpoint: Path, sources: list[Source], options: 
         "faster-whisper fp32": faster_way(checkpoint, speech, "fp32", options.threads),
         "faster-whisper int8": faster_way(checkpoint, speech, "int8", options.threads),
     }
-    times, _ = timed_in_turns(ways, options)
+    times, _ = timed_in_turns(ways, options.pairs, clock=clock_of(options))
     n_windows = len(sources) * options.windows
     for other in list(ways)[1:]:
         print(f"  against {other}: {report(times, 'batch 16', other, n_windows)}")
