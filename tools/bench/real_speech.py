@@ -150,6 +150,8 @@ def all_ways(talks: list[Talk], folder: Path, options: argparse.Namespace) -> di
         ctranslate2.write(checkpoint, ExportRequest("base", compute_type=numbers), converted)  # type: ignore[arg-type]
         write_facts(converted, checkpoint)
         makers |= ctranslate2_makers(talks, converted, numbers, options)
+    if unknown := set(options.without) - makers.keys():
+        raise SystemExit(f"--without: found {', '.join(sorted(unknown))}, expected some of {', '.join(makers)}")
     return {name: make() for name, make in makers.items() if name not in options.without}
 
 
