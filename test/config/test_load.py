@@ -245,6 +245,15 @@ def test_labels_and_opinions_may_be_another_systems(tmp_path):
     assert {"pseudo_label.from", "auxiliaries.*.from", "auxiliaries.*.checkpoint"} <= set(known_keys())
 
 
+def test_a_precision_of_what_is_not_stored_is_refused(tmp_path):
+    (fault,) = faults_of(write(tmp_path, "distill: {encoded_precision: fp16}\n"))
+    assert fault.endswith(
+        'distill.encoded_precision: found "fp16", expected fp32, because nothing is stored (distill.keep_encoded is '
+        "false)"
+    )
+    load_config(write(tmp_path, "distill: {encoded_precision: fp16, keep_encoded: true}\n"))
+
+
 def test_the_teachers_distribution_belongs_to_its_own_labels(tmp_path):
     """Terms that read nothing of the teacher's remain; if the teacher wrote the file itself, all do."""
     objective = "distill: {objective: {ce: 1.0, kl: 1.0, dkd: 0.5, hidden_mse: 0.1, ctc: 0.2}}\n"

@@ -123,6 +123,14 @@ def test_where_no_batch_fits_the_device_that_would_is_told(small, slow):
     assert "no batch size; use a device with at least" in training
 
 
+@pytest.mark.parametrize(("precision", "n_bytes"), [("fp32", 4), ("fp16", 2)])
+def test_kept_encoder_outputs_take_their_precision_on_disk(small, slow, precision, n_bytes):
+    distill = Distill(keep_encoded=True, encoded_precision=precision)
+    plan = make_plan(replace(config(), distill=distill), small, {}, Setup(slow, 1, 1e12))
+    (line,) = [line for line in plan.disk if line.what == "10 distill: encoder's output"]
+    assert line.amount == plan.n_chunks * 4 * 2 * n_bytes  # 4 frames of 2 features
+
+
 def test_more_layers_than_the_teacher_has_are_refused(small, slow):
     def told(student):
         return make_plan(Config(name="x", student=student), small, {}, Setup(slow, 1, 1e12)).faults

@@ -75,11 +75,6 @@ def to_hugging_face(state: Mapping[str, T]) -> dict[str, T]:
     return {_known(hugging_face_name(name), name): value for name, value in state.items()}
 
 
-def to_openai(state: Mapping[str, T]) -> dict[str, T]:
-    """A state dict of Hugging Face's under OpenAI's names. The output layer must have been taken out before."""
-    return {_known(openai_name(name), name): value for name, value in state.items()}
-
-
 def _known(found: str | None, name: str) -> str:
     if found is None:
         raise K2DError(f"{name}: no weight of a Whisper network has this name; take a plain Whisper model")
