@@ -7,8 +7,10 @@ that; with K2D_REAL=1 they fail instead.
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
+from made_once import made_once
 
 from k2d.core.errors import K2DError
 from k2d.models.registry import family_of
@@ -56,17 +58,27 @@ def columns(path: Path) -> dict[str, str]:
 
 
 @pytest.fixture(scope="session")
+def fetched(checkpoint) -> Any:
+    """The model in torch. It guesses the language where the options of decoding name none."""
+    from k2d.models.whisper.recogniser import load_whisper
+
+    return load_whisper(checkpoint)
+
+
+@pytest.fixture(scope="session")
 def exported(checkpoint, tmp_path_factory) -> dict[str, Path]:
     """The model in all formats, by the name of the format; CTranslate2's in fp32."""
     from k2d.export import ctranslate2, huggingface, openai
     from k2d.export.request import ExportRequest
     from k2d.models.whisper.ctranslate2_engine import write_facts
 
-    folder = tmp_path_factory.mktemp("exported")
-    for name, module in (("openai", openai), ("huggingface", huggingface), ("ctranslate2", ctranslate2)):
-        (folder / name).mkdir()
-        module.write(checkpoint, ExportRequest("base"), folder / name)
-    write_facts(folder / "ctranslate2", checkpoint)
+    def export(folder: Path) -> None:
+        for name, module in (("openai", openai), ("huggingface", huggingface), ("ctranslate2", ctranslate2)):
+            (folder / name).mkdir()
+            module.write(checkpoint, ExportRequest("base"), folder / name)
+        write_facts(folder / "ctranslate2", checkpoint)
+
+    folder = made_once(tmp_path_factory, "exported", export)
     return {
         "openai": folder / "openai" / "base.pt",
         "huggingface": folder / "huggingface",

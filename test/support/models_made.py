@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,12 @@ TEXTS = [
 
 def made_vocabulary(window: Window = MINI) -> tuple[list[str], bytes]:
     """Tokens and sentencepiece model."""
+    tokens, model = _trained_vocabulary(window)
+    return list(tokens), model
+
+
+@cache
+def _trained_vocabulary(window: Window) -> tuple[list[str], bytes]:
     symbols = special_symbols(window)
     model = train_pieces(TEXTS * 4, symbols, vocab_size=len(symbols) + 256 + 60, model_type="bpe")
     return token_list(pieces_of(model), window), model
