@@ -59,10 +59,27 @@ def columns(path: Path) -> dict[str, str]:
 
 @pytest.fixture(scope="session")
 def fetched(checkpoint) -> Any:
-    """The model in torch. It guesses the language where the options of decoding name none."""
+    """The model in torch. It guesses the language where the options of decoding name none.
+
+    It encodes each window once, however often it is decoded: that takes a second.
+    """
+    import torch
+
+    from k2d.models.interface import Memory
     from k2d.models.whisper.recogniser import load_whisper
 
-    return load_whisper(checkpoint)
+    model = load_whisper(checkpoint)
+    encode, states_by_features = model.encoded, {}
+
+    def encoded(features_MF):
+        keys = [features.numpy().tobytes() for features in features_MF]
+        for key, features in zip(keys, features_MF, strict=True):
+            if key not in states_by_features:
+                states_by_features[key] = encode([features]).states_BTD
+        return Memory(torch.cat([states_by_features[key] for key in keys]))
+
+    model.encoded = encoded
+    return model
 
 
 @pytest.fixture(scope="session")

@@ -155,7 +155,8 @@ def test_the_loss_is_a_softmax_over_the_tokens_in_use(families, name):
 
         q, q2, p2 = weights(ours, 1.0), weights(ours, 2.0), weights(theirs, 2.0)
         ce -= math.log(q[ids.index(int(batch.targets_BL[b, place]))] / sum(q))
-        pairs = ((x / sum(p2), y / sum(q2)) for x, y in zip(p2, q2, strict=True))
+        sum_p2, sum_q2 = sum(p2), sum(q2)
+        pairs = ((x / sum_p2, y / sum_q2) for x, y in zip(p2, q2, strict=True))
         kl += 4.0 * sum(x * math.log(x / y) for x, y in pairs)
     loss.restrict_vocabulary(vocabulary)
     sums = loss.sums(batch)
