@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import PurePath
 
 from k2d.config.fields import Transcripts
-from k2d.config.schema import Auxiliary, Config, Corpora, Recogniser
+from k2d.config.schema import Auxiliary, Config, Corpora, Method, Recogniser
 from k2d.config.training import Steps, Training
 from k2d.core.layout import ROLES, TEACHER
 from k2d.models.registry import FAMILIES, families_of_engine
@@ -30,15 +30,7 @@ def faults_between_fields(config: Config) -> Iterator[tuple[str, object, str]]:
     if config.teacher.decode == "ctc" and config.corpora.unlabelled and config.pseudo_label.from_ is None:
         yield "teacher.decode", "ctc", "joint or attention, because labels need timestamps, which CTC does not give"
     for name, method in config.select.methods.items():
-        if method.auxiliary is not None and method.auxiliary not in config.auxiliaries:
-            known = ", ".join(config.auxiliaries) or "none is defined"
-            yield f"select.methods.{name}.auxiliary", method.auxiliary, f"one of the auxiliaries ({known})"
-        if method.rule not in RULES_OF_THE_LABEL_ALONE and not config.auxiliaries:
-            yield (
-                f"select.methods.{name}.rule",
-                method.rule,
-                "at least one entry in auxiliaries for a second opinion",
-            )
+        yield from _method_faults(f"select.methods.{name}", method, config)
     if len(set(config.distill.seeds)) < len(config.distill.seeds):
         yield "distill.seeds", list(config.distill.seeds), "each seed once"
     yield from _distill_faults(config)
@@ -47,6 +39,32 @@ def faults_between_fields(config: Config) -> Iterator[tuple[str, object, str]]:
         yield "reuse", config.reuse, "the folder of another experiment; this is its own folder"
     yield from _engine_faults(config)
     yield from _export_faults(config)
+
+
+def _method_faults(key: str, method: Method, config: Config) -> Iterator[tuple[str, object, str]]:
+    if method.auxiliary is not None and method.auxiliary not in config.auxiliaries:
+        known = ", ".join(config.auxiliaries) or "none is defined"
+        yield f"{key}.auxiliary", method.auxiliary, f"one of the auxiliaries ({known})"
+    if method.draw != 1 and method.rule != "random":
+        yield f"{key}.draw", method.draw, "only with the rule random"
+    if method.is_control:
+        yield from _control_faults(key, method, config)
+        return
+    if method.hours_of is not None:
+        yield f"{key}.hours_of", method.hours_of, "only with the rules random and oracle"
+    if method.rule not in RULES_OF_THE_LABEL_ALONE and not config.auxiliaries:
+        yield f"{key}.rule", method.rule, "at least one entry in auxiliaries for a second opinion"
+
+
+def _control_faults(key: str, method: Method, config: Config) -> Iterator[tuple[str, object, str]]:
+    """A control keeps the hours of another method, and has no threshold."""
+    others = [name for name, each in config.select.methods.items() if not each.is_control]
+    if method.hours_of not in others:
+        known = ", ".join(others) or "none is defined"
+        yield f"{key}.hours_of", method.hours_of, f"the method whose hours the rule {method.rule} keeps ({known})"
+    for name in ("alpha", "auxiliary", "also"):
+        if found := getattr(method, name):
+            yield f"{key}.{name}", found, f"nothing: the rule {method.rule} depends on hours_of alone"
 
 
 def _recognisers(config: Config) -> dict[str, Recogniser]:

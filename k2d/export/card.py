@@ -31,6 +31,8 @@ _RULES = {
     "mer": "those were kept on whose words the two agree",
     "per": "those were kept on whose phonemes the two agree",
     "composite": "those were left out on which the teacher loops, or on whose phonemes the two disagree",
+    "random": "a control: as many hours as another method keeps, drawn at random",
+    "oracle": "a control: as many hours as another method keeps, with the lowest true error, which needs transcripts",
 }
 
 
