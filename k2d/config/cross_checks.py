@@ -119,9 +119,19 @@ def _distill_faults(config: Config) -> Iterator[tuple[str, object, str]]:
     if config.distill.encoded_precision != "fp32" and not config.distill.keep_encoded:
         found = config.distill.encoded_precision
         yield "distill.encoded_precision", found, "fp32, because nothing is stored (distill.keep_encoded is false)"
+    yield from _self_training_faults(config)
     ctc = config.distill.objective.get("ctc", 0.0)
     if ctc and config.student.freeze_encoder:
         yield "distill.objective.ctc", ctc, "0, because CTC trains only the encoder, or student.freeze_encoder: false"
+
+
+def _self_training_faults(config: Config) -> Iterator[tuple[str, object, str]]:
+    named, methods = config.distill.teacher_self_of, ", ".join(config.select.methods) or "none is defined"
+    if "teacher_self" in config.distill.controls and named not in config.select.methods:
+        expected = f"the method whose chunks the control teacher_self learns from ({methods})"
+        yield "distill.teacher_self_of", named, expected
+    if "teacher_self" not in config.distill.controls and named is not None:
+        yield "distill.teacher_self_of", named, "teacher_self in distill.controls beside it"
 
 
 def _language_faults(config: Config) -> Iterator[tuple[str, object, str]]:
@@ -129,9 +139,10 @@ def _language_faults(config: Config) -> Iterator[tuple[str, object, str]]:
     for key, model in _recognisers(config).items():
         if model.guesses_language and model.model:
             yield f"{key}.language", [], "at least one, because a model that is trained here needs it in its prompt"
-    if config.teacher.guesses_language and config.distill.controls:
-        found = list(config.distill.controls)
-        yield "distill.controls", found, "none, or teacher.language: controls learn from transcripts, not from a guess"
+    of_pool = [control for control in config.distill.controls if control != "teacher_self"]
+    if config.teacher.guesses_language and of_pool:
+        expected = "none of these, or teacher.language: they learn from transcripts, not from a guess"
+        yield "distill.controls", of_pool, expected
 
 
 def _engine_faults(config: Config) -> Iterator[tuple[str, object, str]]:
