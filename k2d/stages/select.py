@@ -283,7 +283,7 @@ def _nothing_kept(tally: SelectionTally, asked: KeptChunks | ControlChunks) -> s
 def _record(asked: KeptChunks | ControlChunks, job: Job) -> dict[str, Any]:
     """The record without its sums."""
     measuring = _measuring(job.config.select)
-    record = {"method": asked.method, "rule": asked.rule, "alpha": None, "auxiliary": None, "also": []}
+    record: dict[str, Any] = {"method": asked.method, "rule": asked.rule, "alpha": None, "auxiliary": None, "also": []}
     signature = Comparer(measuring).signature
     if isinstance(asked, ControlChunks):
         which = {"hours_of": asked.hours_of, "draw": asked.draw if asked.rule == "random" else None}
