@@ -130,8 +130,6 @@ def _self_training_faults(config: Config) -> Iterator[tuple[str, object, str]]:
     if "teacher_self" in config.distill.controls and named not in config.select.methods:
         expected = f"the method whose chunks the control teacher_self learns from ({methods})"
         yield "distill.teacher_self_of", named, expected
-    if "teacher_self" not in config.distill.controls and named is not None:
-        yield "distill.teacher_self_of", named, "teacher_self in distill.controls beside it"
 
 
 def _language_faults(config: Config) -> Iterator[tuple[str, object, str]]:
