@@ -34,7 +34,6 @@ from k2d.select.chunk_row import ChunkRow
 from k2d.select.table_files import read_distances
 
 VERSION = 2
-TRUTH = "_truth"  # <corpus>/<split>_truth: the reference texts of <corpus>/<split>
 
 log = logging.getLogger("k2d")
 
@@ -192,21 +191,17 @@ def _make_score(asked: SystemScore, job: Job, folder: Path) -> Counts:
 
 def _study_units(job: Job) -> list[Unit[ValidatorStudy]]:
     """The validator study. It needs distances, and the truth of at least one unlabelled split."""
-    splits = [split for split in job.config.corpora.unlabelled if _truth(split, job).is_dir()]
+    splits = [split for split in job.config.corpora.unlabelled if job.layout.truth(split).is_dir()]
     tables = {name: _table(name, job) for name in job.config.auxiliaries if _table(name, job).exists()}
     if job.corpus is not None or not splits or not tables:
         return []
     content = ValidatorStudy(tuple(splits), tuple(tables), job.config.score)
     where = SOURCES if job.config.chunk.duration == "sum" else "segments"
     chunks = [_chunks(split, job) / name for split in splits for name in ("text", where)]
-    truth = [_truth(split, job) / name for split in splits for name in ("text", "segments")]
+    truth = [job.layout.truth(split) / name for split in splits for name in ("text", "segments")]
     timings = [path for name in tables for split in splits if (path := _timing(name, split, job)).exists()]
     inputs = (*tables.values(), *chunks, *truth, *timings)
     return [Unit(job.layout.validator_study, content, inputs)]
-
-
-def _truth(split: str, job: Job) -> Path:
-    return job.layout.split(f"{split}{TRUTH}")
 
 
 def _table(auxiliary: str, job: Job) -> Path:
@@ -239,7 +234,7 @@ def _chunks(split: str, job: Job) -> Path:
 
 
 def _truth_of(split: str, job: Job) -> Iterator[tuple[str, str]]:
-    truth: Iterator[Utterance] = read_utterances(_truth(split, job))
+    truth: Iterator[Utterance] = read_utterances(job.layout.truth(split))
     return ((f"{split}/{key}", text) for key, text in truth_of(read_sources(_chunks(split, job)), truth))
 
 
