@@ -14,6 +14,7 @@ from k2d.study.ranking import Array
 
 MOST_FOLDS = 5
 _MARGIN = 0.02  # a distance of 0 is no certainty
+_STATED = ("mer", "per")  # words and sounds: each finds errors that the other does not
 _OF_A_LOOP = 0.01  # the weight of an opinion that loops: next to no evidence
 
 
@@ -60,15 +61,17 @@ def cross_fitted(inputs: Array, shares: Array, weights: Array, folds: NDArray[np
 def agreement(facts: Mapping[str, Array], auxiliaries: Sequence[str]) -> Array:
     """An estimate of each label's error without any truth, from the agreement of the judges.
 
-    For each auxiliary, all facts that do not depend on it learn to predict its phoneme distance. What they predict and
-    what the auxiliary states are two witnesses of the same error; the estimate is their mean. If the auxiliary loops,
-    the prediction stands alone. Over several auxiliaries, the mean is taken.
+    For each auxiliary, all facts that do not depend on it learn to predict its distance, the mean of MER and PER. What
+    they predict and what the auxiliary states are two witnesses of the same error; the estimate is their mean. If the
+    auxiliary loops, the prediction stands alone. Over several auxiliaries, the mean is taken.
     """
     columns = model_inputs(facts, auxiliaries)
     estimates = []
     for auxiliary in auxiliaries:
         others = [values for name, values in columns.items() if not name.endswith(f":{auxiliary}")]
-        inputs, stated = np.column_stack(others), np.clip(facts[column_of("per", auxiliary)], 0.0, 1.0)
+        inputs = np.column_stack(others)
+        distances = [np.clip(facts[column_of(metric, auxiliary)], 0.0, 1.0) for metric in _STATED]
+        stated = np.mean(distances, axis=0)
         loops = facts[column_of(LOOPS, auxiliary)] > 0
         predicted = fitted(inputs, stated, np.where(loops, _OF_A_LOOP, 1.0)).expected(inputs)
         estimates.append(np.where(loops, predicted, (predicted + stated) / 2))

@@ -44,7 +44,7 @@ def _about(study: Study, left_out: Sequence[str]) -> Iterator[Paragraph | Bullet
         "the expected value of a draw, and no figure depends on chance."
     )
     hours = f"{plural(len(study.chunks), 'chunk')}, {number(total[SECONDS] / 3600)} hours"
-    interval = f"{terms.draws.level:.0%} intervals: {terms.draws.resamples:,} draws of whole recordings"
+    interval = f"{100 * terms.draws.level:g} % intervals: {terms.draws.resamples:,} draws of whole recordings"
     bad = share(float(total[BAD]) / len(study.chunks))
     error = share(known(float(total[ERRORS] / total[WORDS]))) if total[WORDS] else "not defined"
     yield Bullets(
@@ -104,7 +104,7 @@ def _ahead_table(study: Study) -> Table:
 
 
 def _curve_table(study: Study) -> Table:
-    header = ("judge", *(f"{shown:.0%} kept" for shown in _SHOWN_SHARES))
+    header = ("judge", *(f"{100 * shown:.0f} % kept" for shown in _SHOWN_SHARES))
     places = [min(range(len(SHARES)), key=lambda at: abs(SHARES[at] - shown)) for shown in _SHOWN_SHARES]
     rows = tuple(names(row.judge.name, *(share(known(row.curve[at])) for at in places)) for row in study.rows)
     return Table("Label error at shares of the hours", header, rows)

@@ -97,7 +97,7 @@ def least_error(amounts: Array, kept_s: float, weights: Array | None = None) -> 
     seconds, words, errors = amounts[:, SECONDS], amounts[:, WORDS], amounts[:, ERRORS]
     total = ranked(np.zeros(len(amounts))).sums(amounts, weights)[-1]
     rate = _ratio(total[ERRORS], total[WORDS])
-    found = total * (kept_s / total[SECONDS])
+    found: Array = total * (kept_s / total[SECONDS])
     for _ in range(_MOST_ROUNDS if np.isfinite(rate) else 0):
         found = kept(ranked((errors - rate * words) / seconds).sums(amounts, weights), kept_s)
         lower = _ratio(found[ERRORS], found[WORDS])

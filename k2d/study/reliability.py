@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from k2d.study.ranking import ERRORS, SECONDS, WORDS, Array
 
-EDGES = (0.0, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.6, 1.0)
-LIMITS = (0.05, 0.1, 0.15, 0.2, 0.3, 0.4)
+EDGES = (0.0, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0)
+LIMITS = (0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6)
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,12 +23,12 @@ def test_a_group_has_its_means_over_words():
 
 def test_the_label_error_has_all_insertions():
     last = FOUND.groups[6]
-    assert (last.low, last.high) == (0.4, 0.6)
+    assert (last.low, last.high) == (0.4, 0.5)
     assert (last.true, last.label_error) == (1.0, 2.5)
 
 
 def test_a_limit_keeps_what_is_estimated_below_it():
-    assert [limit.n_chunks for limit in FOUND.limits] == [2, 2, 3, 3, 3, 3]
+    assert [limit.n_chunks for limit in FOUND.limits] == [2, 2, 3, 3, 3, 3, 4, 4]
     assert FOUND.limits[2].label_error == pytest.approx(7 / 60)
 
 
