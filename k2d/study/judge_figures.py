@@ -22,7 +22,7 @@ def curve_figure(study: Study) -> Figure:
     rows = {row.judge.name: row for row in study.rows}
     names = tuple(name for name in wanted if name in rows)
     colours = colours_of(tuple(name for name in names if name not in (RANDOM, ORACLE)))
-    caption = "Label error of what each judge keeps, against the share of the hours kept. Dotted: chance. Dashed: the oracle."
+    caption = "Label error of what each judge keeps, against the hours kept. Dotted: chance. Dashed: the oracle."
 
     def draw(axes: Axes) -> None:
         for name in names:
