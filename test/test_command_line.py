@@ -10,6 +10,7 @@ from k2d.models.published.cli import parser as fetch_parser
 from k2d.pipeline.runner import parser
 from k2d.pipeline.stage_list import STAGES
 from k2d.plan.cli import parser as plan_parser
+from k2d.study.cli import parser as study_parser
 
 STAGE_OPTIONS = ["--conf", "--corpus", "--force", "--help", "--max-bad", "--ngpu", "--nj", "--verify", "-h"]
 
@@ -34,8 +35,12 @@ def test_fetching_has_these_options():
     assert options(fetch_parser()) == ["--help", "--list", "--sources", "--to", "-h"]
 
 
+def test_the_study_has_these_options():
+    assert options(study_parser()) == ["--conf", "--fit", "--help", "--truth", "-h"]
+
+
 def test_the_verbs_are_these():
-    assert list(TOOLS) == ["config", "data", "distance", "compare", "transcribe", "fetch", "plan", "stages"]
+    assert list(TOOLS) == ["config", "data", "distance", "compare", "study", "transcribe", "fetch", "plan", "stages"]
 
 
 @pytest.mark.parametrize("words", [[], ["frobnicate"], ["config", "--frob"], ["tokens", "--nj", "0"], ["data"]])

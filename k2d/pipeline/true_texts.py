@@ -13,12 +13,11 @@ from k2d.score.rates import ErrorRate
 from k2d.score.scoring import Conventions
 from k2d.score.validator import true_errors, truth_of
 
-_TRUTH = "_truth"
 _TABLES = ("text", "segments")
 
 
 def truth_folder(split: str, job: Job) -> Path:
-    return job.layout.split(f"{split}{_TRUTH}")
+    return job.layout.truth(split)
 
 
 def truth_tables(split: str, job: Job) -> list[Path]:
