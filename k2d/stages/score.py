@@ -31,7 +31,7 @@ from k2d.score.validator import JudgedChunk, study
 from k2d.select.chunk_row import ChunkRow
 from k2d.select.table_files import read_distances
 
-VERSION = 2
+VERSION = 3  # 3: the recall of English terms
 
 log = logging.getLogger("k2d")
 
