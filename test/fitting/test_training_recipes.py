@@ -26,7 +26,10 @@ teacher: {{language: [zho], model: {root}/tiny.yaml, decode: joint, training: &t
   one: {{steps: 2, batch_size: 2, warmup_steps: 0}}}}}}}}
 auxiliaries: {{base: {{language: [zho], model: {root}/tiny.yaml, decode: joint, training: *training}}}}
 select: {{methods: {{all: {{rule: none}}}}}}
-distill: {{controls: [teacher_more, student_pool], training: {{steps: 2, batch_size: 2, warmup_steps: 0}}}}
+distill:
+  controls: [teacher_more, teacher_self, student_pool]
+  teacher_self_of: all
+  training: {{steps: 2, batch_size: 2, warmup_steps: 0}}
 """
 
 FILES = (
@@ -98,6 +101,7 @@ OF_UNIT = {
     ("distill", "all-s1"): [*STUDENTS, *FROM_CHUNKS, *FROM_STUDENT],
     ("distill", "student_pool-s1"): [*STUDENTS, *FROM_STUDENT, *FROM_POOL],
     ("distill", "teacher_more-s1"): [*STUDENTS, *FROM_POOL],
+    ("distill", "teacher_self-s1"): [row for row in (*STUDENTS, *FROM_CHUNKS) if "objective" not in row[0]],
 }
 NOT_DECIDING = ["decode.batch_size=2", "decode.beam=3", "distill.keep_encoded=true", "max_bad=0.5", "report.title=x"]
 
@@ -229,7 +233,7 @@ def test_a_model_that_was_made_before_is_done_although_its_stamp_does_not_tell_o
 
 
 def test_the_vocabulary_is_named_only_where_a_part_of_it_is_used(tmp_path):
-    """Stamps of students that were trained before stay as they are, and controls are trained on all of it."""
+    """Stamps of students that were trained before stay as they are. Controls of the pool are trained on all of it."""
     lab = Lab(tmp_path)
 
     def settings_of(*changes):

@@ -41,6 +41,7 @@ def test_text_and_markdown_say_the_same(score):
     assert "| MER | 14 | 1 | 1 | 1 | 21.43 |" in markdown
     for said in (text, markdown):
         assert "95% interval of the MER: " in said
+        assert "recall of English terms: 0.00 %, of 1 words in mixed utterances" in said
         assert "signature: k2d-score:1|" in said
 
 

@@ -25,15 +25,14 @@ TEXTS = [
 
 def made_vocabulary(window: Window = MINI) -> tuple[list[str], bytes]:
     """Tokens and sentencepiece model."""
-    tokens, model = _trained_vocabulary(window)
-    return list(tokens), model
+    model = _trained_pieces(window)
+    return token_list(pieces_of(model), window), model
 
 
 @cache
-def _trained_vocabulary(window: Window) -> tuple[list[str], bytes]:
+def _trained_pieces(window: Window) -> bytes:
     symbols = special_symbols(window)
-    model = train_pieces(TEXTS * 4, symbols, vocab_size=len(symbols) + 256 + 60, model_type="bpe")
-    return token_list(pieces_of(model), window), model
+    return train_pieces(TEXTS * 4, symbols, vocab_size=len(symbols) + 256 + 60, model_type="bpe")
 
 
 def made_codec(window: Window = MINI, language: str | None = "zho") -> S2TCodec:
