@@ -117,7 +117,7 @@ def test_int8_hears_the_same_sentences(converted, torchs, talks):
 
 def test_what_the_machine_cannot_compute_in_is_refused(converted):
     with pytest.raises(
-        UsageError, match=r"decode.compute_type: found fp16, expected one that cpu can here: fp32, int8"
+        UsageError, match=r"decode.compute_type: found fp16, expected a type that this cpu supports: fp32, int8"
     ):
         load(converted["fp32"], "cpu", "fp16")
 

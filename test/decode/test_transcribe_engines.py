@@ -57,10 +57,10 @@ def test_a_ctranslate2_folder_is_decoded_as_it_is_and_in_torch(stored, talk, cac
     from k2d.export import huggingface
     from k2d.export.request import ExportRequest
 
-    (tmp_path / "face").mkdir()
-    huggingface.write(tiny_checkpoint(), ExportRequest("tiny"), tmp_path / "face")
+    (tmp_path / "huggingface").mkdir()
+    huggingface.write(tiny_checkpoint(), ExportRequest("tiny"), tmp_path / "huggingface")
     folder = tmp_path / "ct2"
-    TransformersConverter(str(tmp_path / "face")).convert(str(folder), quantization=stored)
+    TransformersConverter(str(tmp_path / "huggingface")).convert(str(folder), quantization=stored)
     words = ("--language", "zh", "--format", "srt", talk)
     expected = say(capsys, "--model", tiny_checkpoint(), *words).out
     before = sorted(folder.iterdir())

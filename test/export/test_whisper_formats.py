@@ -154,7 +154,7 @@ def test_half_the_bytes_where_it_is_asked_for(tmp_path):
 
 
 def test_a_checkpoints_own_rules_go_with_it(tmp_path):
-    face = write_hugging_face(tmp_path / "face", suppress_tokens=[1, 2], begin_suppress_tokens=[220], lang="zh")
+    face = write_hugging_face(tmp_path / "huggingface", suppress_tokens=[1, 2], begin_suppress_tokens=[220], lang="zh")
     (tmp_path / "out").mkdir()
     huggingface.write(face, WANTED, tmp_path / "out")
     rules = json.loads((tmp_path / "out" / "generation_config.json").read_text())
@@ -163,7 +163,7 @@ def test_a_checkpoints_own_rules_go_with_it(tmp_path):
 
 
 def test_the_language_that_a_checkpoint_names_goes_with_it(tmp_path):
-    face = write_hugging_face(tmp_path / "face", language="<|en|>")
+    face = write_hugging_face(tmp_path / "huggingface", language="<|en|>")
     (tmp_path / "out").mkdir()
     huggingface.write(face, ExportRequest("x"), tmp_path / "out")
     assert json.loads((tmp_path / "out" / "generation_config.json").read_text())["language"] == "en"

@@ -4,7 +4,7 @@ import json
 
 import pytest
 import yaml
-from whisper_made import face_config
+from whisper_made import huggingface_config
 
 from k2d.models.whisper.dims import PUBLISHED
 
@@ -37,7 +37,7 @@ def test_a_fine_tuned_teacher_is_planned_by_the_config_of_its_folder(project):
     """The folder holds no weights: nothing but sizes is read."""
     folder = project.root / "data" / "models" / "breeze-asr-25"
     folder.mkdir(parents=True)
-    (folder / "config.json").write_text(json.dumps(face_config(PUBLISHED["large-v2"])))
+    (folder / "config.json").write_text(json.dumps(huggingface_config(PUBLISHED["large-v2"])))
     found = planned(project, "--conf", "conf/breeze_asr_25.yaml", "--hours", "60000", "--gpus", "4")
     assert found["faults"] == []
     models = {model["role"]: model for model in found["models"]}

@@ -78,7 +78,7 @@ def test_a_checkpoint_is_planned_by_its_header(tmp_path):
 
     expected = whisper_shape("x", TINY)
     weights = write_openai(tmp_path / "mine.pt")
-    folder = write_hugging_face(tmp_path / "face")
+    folder = write_hugging_face(tmp_path / "huggingface")
     (folder / "model.safetensors").unlink()
     for path in (weights, folder, write_ctranslate2(tmp_path / "ct2")):
         found = shape(Recogniser(family="whisper", checkpoint=str(path)))

@@ -141,8 +141,8 @@ def test_a_student_that_learns_the_vocabulary_in_use_is_an_ordinary_one(lab):
 def test_a_hugging_face_folder_is_taken_as_it_is(lab):
     import whisper
 
-    write_hugging_face(lab.root / "models" / "face", language="<|zh|>")
-    taken = ["--stage", "3", "--stop-stage", "3", "teacher.checkpoint=models/face", "teacher.language=[]"]
+    write_hugging_face(lab.root / "models" / "huggingface", language="<|zh|>")
+    taken = ["--stage", "3", "--stop-stage", "3", "teacher.checkpoint=models/huggingface", "teacher.language=[]"]
     done = lab.run("--conf", "conf/x.yaml", *taken)
     assert done.returncode == 0, done.stdout + done.stderr
     folder = lab.root / "exp" / "x" / "models" / "teacher"

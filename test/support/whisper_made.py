@@ -38,7 +38,7 @@ def write_openai(path: Path, dims: WhisperDims = TINY, state: dict[str, Tensor] 
     return path
 
 
-def face_config(dims: WhisperDims) -> dict[str, Any]:
+def huggingface_config(dims: WhisperDims) -> dict[str, Any]:
     """The keys of a published config.json that say what the network is."""
     return {
         "architectures": ["WhisperForConditionalGeneration"],
@@ -73,7 +73,7 @@ def write_hugging_face(
 ) -> Path:
     """A folder as `save_pretrained` leaves it: one file of safetensors, or several with their index."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "config.json").write_text(json.dumps(face_config(dims)))
+    (folder / "config.json").write_text(json.dumps(huggingface_config(dims)))
     if generation:
         (folder / "generation_config.json").write_text(json.dumps(generation))
     named = to_hugging_face(made_state(dims) if state is None else state)

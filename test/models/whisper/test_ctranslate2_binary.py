@@ -63,26 +63,26 @@ HUGE = 2**32 - 1
 @pytest.mark.parametrize(
     ("content", "told"),
     [
-        (b"", "damaged at byte 0: 4 bytes for the version are claimed, and 0 are left: it is truncated"),
+        (b"", "damaged at byte 0: 4 bytes for the version are stated, and 0 are left: it is truncated"),
         (b"PK\3\4" + bytes(100), "not a file of CTranslate2's format 6"),
         (packed(GOOD, [], version=7), "format 6, in which Whisper models are written (its first number is 7)"),
         (packed(GOOD, [], specification="TransformerSpec"), "holds a model of TransformerSpec, expected WhisperSpec"),
-        (packed(GOOD, [], revision=1), "revision 1 of WhisperSpec, and 2 and 3 are known here"),
+        (packed(GOOD, [], revision=1), "revision 1 of WhisperSpec, expected 2 or 3"),
         (packed(GOOD, [], revision=4), "revision 4 of WhisperSpec"),
         (
             struct.pack("<I", 6) + word("WhisperSpec") + struct.pack("<II", 3, HUGE) + bytes(1000),
-            "4,294,967,295 variables are claimed, more than there is room for",
+            "4,294,967,295 variables are stated, more than the file has room for",
         ),
         (
             struct.pack("<I", 6) + word("WhisperSpec") + struct.pack("<II", 3, 100_001) + bytes(2_000_000),
-            "100,001 variables are claimed",
+            "100,001 variables are stated",
         ),
         (named(struct.pack("<H", 0)), "a name is b'', expected letters"),
         (named(struct.pack("<H", 1) + b"\0"), r"a name is b'\x00', expected letters"),
-        (named(struct.pack("<H", 3) + b"abc"), "a name is b'abc', expected letters, digits, _ and / with a zero"),
+        (named(struct.pack("<H", 3) + b"abc"), "a name is b'abc', expected letters, digits, _ and / followed by"),
         (named(struct.pack("<H", 6) + b"\x1b[31m\0"), r"a name is b'\x1b[31m\x00'"),
         (named(struct.pack("<H", 6) + b"../..\0"), "a name is b'../..\\x00'"),
-        (named(struct.pack("<H", 65_535)), "65,535 bytes for the name are claimed, and "),
+        (named(struct.pack("<H", 65_535)), "65,535 bytes for the name are stated, and "),
         (named(word("a"), variable(rank=200)), "a has 200 dimensions, expected 4 at most"),
         (
             named(word("a"), variable(4, (HUGE,) * 4)),
@@ -90,20 +90,20 @@ HUGE = 2**32 - 1
         ),
         (
             named(word("a"), variable(1, (HUGE // 4,), 0, HUGE - 3)),
-            "4,294,967,292 bytes for the numbers of a are claim",
+            "4,294,967,292 bytes for the numbers of a are stated",
         ),
         (named(word("a"), variable(1, (0,), 0, 0, b"")), "a of shape (0,) holds no number"),
         (named(word("a"), variable(number=6)), "a has numbers of type 6, expected 0 to 5"),
         (named(word("a"), variable(number=255)), "a has numbers of type 255, expected 0 to 5"),
         (named(word("a"), variable(n_bytes=5)), "a of shape (1,) has 5 bytes, expected 4"),
-        (packed({"a": scalar(1)}, [("b", "c")]), "the alias b of c, which no variable is called"),
-        (packed({"a": scalar(1)}, [("b", "b")]), "the alias b of b, which no variable is called"),
+        (packed({"a": scalar(1)}, [("b", "c")]), "the alias b refers to c, but no variable has this name"),
+        (packed({"a": scalar(1)}, [("b", "b")]), "the alias b refers to b, but no variable has this name"),
         (packed({"a": scalar(1)}, [("a", "a")]), "a is there twice"),
         (
             GOOD_FILE[: -len(word("a/weight")) - len(word("b/weight")) - 4] + struct.pack("<I", HUGE),
             "4,294,967,295 ali",
         ),
-        (GOOD_FILE + b"\0", "1 bytes behind the last alias"),
+        (GOOD_FILE + b"\0", "1 bytes after the last alias"),
     ],
 )
 def test_a_file_that_is_not_whole_is_told_with_its_place(content, told, tmp_path):

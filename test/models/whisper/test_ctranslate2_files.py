@@ -34,8 +34,8 @@ def source(request, tmp_path_factory):
 
     folder = tmp_path_factory.mktemp(request.param)
     write_openai(folder / "model.pt", KINDS[request.param])
-    (folder / "face").mkdir()
-    huggingface.write(folder / "model.pt", ExportRequest("tiny"), folder / "face")
+    (folder / "huggingface").mkdir()
+    huggingface.write(folder / "model.pt", ExportRequest("tiny"), folder / "huggingface")
     return folder
 
 
@@ -45,7 +45,7 @@ def converted(source):
         from ctranslate2.converters import TransformersConverter
 
         folder = source / quantization
-        TransformersConverter(str(source / "face")).convert(str(folder), quantization=quantization)
+        TransformersConverter(str(source / "huggingface")).convert(str(folder), quantization=quantization)
         return read_whisper(source / "model.pt"), read_whisper(folder)
 
     return convert
@@ -169,7 +169,7 @@ def test_an_output_layer_that_is_stored_again_is_the_embedding(tmp_path):
     assert read_whisper(folder).dims == TINY
     made["decoder/projection/weight_scale"] = record(torch.ones(TINY.n_vocab))
     (folder / "model.bin").write_bytes(packed(made, []))
-    assert "decoder/projection/weight is not the embedding once more" in refused(folder)
+    assert "decoder/projection/weight differs from the embedding" in refused(folder)
 
 
 def test_sizes_are_read_without_weights(tmp_path):
@@ -229,15 +229,15 @@ def test_the_file_is_named_by_its_folder(folder):
         ({"decoder__pre_norm": scalar(0)}, "decoder/pre_norm is 0: OpenAI's networks have no such variant"),
         ({"decoder__alibi": scalar(1)}, "decoder/alibi is 1: OpenAI's networks have no such variant"),
         ({"decoder__new_switch": scalar(1)}, "decoder/new_switch is 1: OpenAI's networks have no such variant"),
-        ({"encoder__num_heads": scalar(3)}, "3 heads in encoder of width 16, expected a divisor"),
-        ({"encoder__num_heads": scalar(0)}, "0 heads in encoder"),
+        ({"encoder__num_heads": scalar(3)}, "3 heads in the encoder of width 16, expected a divisor"),
+        ({"encoder__num_heads": scalar(0)}, "0 heads in the encoder"),
         ({"encoder__num_heads": scalar(torch.nan, torch.float16)}, "encoder/num_heads: expected a whole number"),
         (
             {"decoder__new_switch": scalar(torch.nan, torch.float16)},
             "decoder/new_switch is nan: OpenAI's networks have",
         ),
-        ({"encoder__num_heads": None}, "not a Whisper network: encoder/num_heads not there"),
-        ({"encoder__conv1__weight": record(torch.zeros(16, 80))}, "encoder/conv1/weight not there, or of another numb"),
+        ({"encoder__num_heads": None}, "not a Whisper network: encoder/num_heads missing, or"),
+        ({"encoder__conv1__weight": record(torch.zeros(16, 80))}, "encoder/conv1/weight missing, or with another"),
         ({"encoder__conv1__weight": record(torch.zeros(16, 40, 3))}, "40 mels, expected 80 or 128"),
         ({"decoder__embeddings__weight": record(torch.zeros(51_900, 16))}, "a vocabulary of 51900, expected 51864"),
         ({"encoder__conv2__bias": None}, "1 missing (encoder/conv2/bias)"),
@@ -252,14 +252,14 @@ def test_the_file_is_named_by_its_folder(folder):
         ),
         (
             {"encoder__conv2__weight": record(torch.ones(16, 16, 3, dtype=torch.int8))},
-            "encoder/conv2/weight holds int8 numbers without a scale that fits",
+            "encoder/conv2/weight holds int8 numbers without a matching scale",
         ),
         (
             {
                 "encoder__conv2__weight": record(torch.ones(16, 16, 3, dtype=torch.int8)),
                 "encoder__conv2__weight_scale": record(torch.ones(5)),
             },
-            "encoder/conv2/weight holds int8 numbers without a scale that fits",
+            "encoder/conv2/weight holds int8 numbers without a matching scale",
         ),
         (
             {
@@ -270,7 +270,7 @@ def test_the_file_is_named_by_its_folder(folder):
         ),
         (
             {"encoder__layer_0__self_attention__linear_0__bias": record(torch.ones(48))},
-            "encoder/layer_0/self_attention/linear_0/bias: keys have a bias",
+            "encoder/layer_0/self_attention/linear_0/bias: found a bias of keys",
         ),
     ],
 )
@@ -282,7 +282,7 @@ def test_a_network_that_is_no_whisper_is_refused(changes, told, folder):
     ("files", "told"),
     [
         ({"vocabulary.json": None}, "expected vocabulary.json or vocabulary.txt in it, found none"),
-        ({"vocabulary.json": "[]"}, "0 tokens, and the network has 51,865; put the files of one model together"),
+        ({"vocabulary.json": "[]"}, "found 0 tokens, expected 51,865 as in the network; use the files of one model"),
         ({"vocabulary.json": "{"}, "vocabulary.json: cannot be read as a list of tokens"),
         ({"vocabulary.json": "[" * 100_000}, "vocabulary.json: cannot be read as a list of tokens"),
         ({"vocabulary.json": '{"a": 1}'}, "vocabulary.json: expected a list of tokens"),
@@ -312,4 +312,4 @@ def test_other_tokens_are_refused_by_the_first_of_them(folder):
 def test_a_vocabulary_of_another_whisper_is_refused(folder, tmp_path):
     other = write_ctranslate2(tmp_path / "v3", V3)
     (other / "vocabulary.json").replace(folder / "vocabulary.json")
-    assert "51,866 tokens, and the network has 51,865" in refused(folder)
+    assert "found 51,866 tokens, expected 51,865" in refused(folder)

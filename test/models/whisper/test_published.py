@@ -57,7 +57,7 @@ def test_the_digest_is_of_the_weights_and_not_of_the_file(tmp_path):
     whole = {name: tensor.float() for name, tensor in half.items()}
     digest = weights_digest(write_openai(tmp_path / "half.pt", state=half))
     assert weights_digest(write_openai(tmp_path / "whole.pt", state=whole)) == digest
-    assert weights_digest(write_hugging_face(tmp_path / "face", state=half)) == digest
+    assert weights_digest(write_hugging_face(tmp_path / "huggingface", state=half)) == digest
     whole["decoder.ln.bias"][0] = torch.nextafter(whole["decoder.ln.bias"][0], torch.tensor(9.0))
     assert weights_digest(write_openai(tmp_path / "other.pt", state=whole)) != digest
 

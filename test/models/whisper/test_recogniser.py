@@ -168,7 +168,7 @@ class TestMixedLanguages:
 
 def test_what_a_folder_is_saved_as_loads_here_and_in_openai_whisper(tmp_path):
     said = {"suppress_tokens": [7], "begin_suppress_tokens": [220, 50257], "language": "chinese"}
-    ours = load_recogniser(write_hugging_face(tmp_path / "face", **said), family="whisper")
+    ours = load_recogniser(write_hugging_face(tmp_path / "huggingface", **said), family="whisper")
     ours.save(tmp_path / "ours")
     again = load_recogniser(tmp_path / "ours")
     theirs = whisper.load_model(str(tmp_path / "ours" / "model.pt"), device="cpu")
@@ -243,7 +243,7 @@ def test_training_in_bf16_hears_what_decoding_hears(tmp_path):
 
 def test_the_family_is_told_by_the_files(tmp_path):
     assert family_of(write_openai(tmp_path / "a" / "tiny.pt")).name == "whisper"
-    assert family_of(write_hugging_face(tmp_path / "face")).name == "whisper"
+    assert family_of(write_hugging_face(tmp_path / "huggingface")).name == "whisper"
     assert family_of(tmp_path).name == "espnet_s2t"
 
 
