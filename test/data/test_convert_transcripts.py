@@ -71,7 +71,7 @@ def test_kaldi_text_and_segments(convert):
     assert list(counts.lines()) == [
         "in 5 texts = kept 2 + no_segment 1 + no_words 1 + unknown_recording 1",
         "2 of 3 recordings have a transcript; without one: r3",
-        "the longest text lasts 2.5 s; it has to fit into the teacher's window (Whisper: 30 s)",
+        "the longest text lasts 2.5 s; it must fit into the teacher's window (Whisper: 30 s)",
     ]
 
 
@@ -125,7 +125,7 @@ def test_texts_without_a_stretch_of_time_are_counted(convert):
         ({"r1__json": '{"text": "a", "start": "1"}'}, 'r1.json: start: expected seconds as a number, found "1"'),
         ({"text": "r1 a\nr1 b\n"}, "source/text"),
         ({"r1__srt": "no captions"}, "source/r1.srt: found no line such as 00:01:02.345 --> 00:01:04.000"),
-        ({"r9__json": '{"text": "a"}'}, "nothing can be taken from it (in 1 texts, unknown_recording); expected texts"),
+        ({"r9__json": '{"text": "a"}'}, "no text can be used (in 1 texts, unknown_recording); expected texts"),
     ],
 )
 def test_sources_that_cannot_be_read(convert, files, message):

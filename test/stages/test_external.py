@@ -170,12 +170,12 @@ BAD_LINES = {
     '{"id": "r1", "segments": [{"start": 0}]}': "labels.jsonl:1: segments[0].end_s: the field is missing",
     line("r1", [(0, "1", "so")]): 'labels.jsonl:1: segments[0].end_s: expected a number, found "1"',
     line("r1", [(0, 1, None)]): "labels.jsonl:1: segments[0].text: expected a string, found null",
-    line("r1", [(0, float("nan"), "so")]): "labels.jsonl:1: NaN is no number of JSON's",
-    '{"id": "r1", "segments": [{"start_s": 0, "end_s": 1e999, "text": "so"}]}': "a time is no finite number",
+    line("r1", [(0, float("nan"), "so")]): "labels.jsonl:1: NaN is not a number in JSON",
+    '{"id": "r1", "segments": [{"start_s": 0, "end_s": 1e999, "text": "so"}]}': "a time is not a finite number",
     '{"id": "r1", "segments": [{"start_s": 0, "end_s": 1, "text": "\\ud800"}]}': "half of a surrogate pair",
-    line("r1", [(0, 1, "<|zh|><|NEUTRAL|>so")]): "a text holds '<|zh|>'; expected words alone; take such marks out",
+    line("r1", [(0, 1, "<|zh|><|NEUTRAL|>so")]): "a text contains '<|zh|>'; expected words only; remove such marks",
     line("r1", [], duration_s=13.0): "duration_s: found 13, the recording 'r1' lasts 12.00 s; transcribe the audio",
-    line("r9", []): "labels.jsonl:1: 'r9' is no recording of these data; expected ids of their wav.scp",
+    line("r9", []): "labels.jsonl:1: 'r9' is not a recording of these data; expected ids of their wav.scp",
 }
 
 
@@ -183,7 +183,7 @@ BAD_LINES = {
 def test_a_line_that_cannot_be_used_refuses_the_file(lab, bad):
     said = lab.refusal(bad, line("r2", LABELS["r2"]))
     assert BAD_LINES[bad] in said
-    assert "has 1 fault, so nothing was taken from it:" in said
+    assert "has 1 fault, so nothing was read from it:" in said
     assert "docs/recognisers.md" in said
     assert not lab.pseudo.exists()
 
@@ -208,7 +208,7 @@ BAD_SEGMENTS = {
 def test_segments_that_stage_6_would_refuse_are_told_at_once_if_they_are_many(lab, bad):
     lines = [line("r1", [(0.5, 2.0, "我們"), bad]), line("r2", []), line("r3", [])]
     said = lab.refusal(*lines)
-    assert "1 of 2 segments can be in no chunk, more than max_bad (34.0%):" in said
+    assert "1 of 2 segments cannot be in a chunk, more than max_bad (34.0%):" in said
     assert f"  {BAD_SEGMENTS[bad]} 1, such as r1#0001: segment 1" in said
 
 
@@ -224,7 +224,7 @@ def test_a_text_for_a_whole_recording_has_to_fit_the_window(lab):
     whole = [line(key, [(0.0, seconds, "so")]) for key, seconds in DURATIONS_S.items()]
     said = lab.refusal(*whole, overrides=["max_bad=0.3"])
     assert "too_long 1, such as r2#0000" in said
-    assert "a text has to fit into the teacher's window of 30 s, as nothing here aligns text with audio" in said
+    assert "a text must fit into the teacher's window of 30 s, because K2D does not align text with audio" in said
     lab.write(lab.labels, whole)
     lab.run("pseudo_label", "chunk")  # the two short ones can be learned from
     assert [each.split(" ")[0] for each in (lab.chunks / "text").read_text().splitlines()] == [
@@ -256,7 +256,7 @@ def test_labels_need_a_language_where_the_teacher_has_none(lab):
     )
     told = [{"start_s": 0, "end_s": 1, "text": "so", "language": "mandarinish"}]
     said = lab.refusal(json.dumps({"id": "r1", "segments": told}), overrides=["teacher.language=[]"])
-    assert "labels.jsonl:1: language: the teacher does not know 'mandarinish'; give each segment one" in said
+    assert "labels.jsonl:1: language: the teacher does not support 'mandarinish'; give each segment one" in said
     told = [{"start_s": 0, "end_s": 1, "text": "so", "language": "en"}]
     lab.write(lab.labels, [json.dumps({"id": "r1", "segments": told}), line("r2", []), line("r3", [])])
     lab.run("pseudo_label", "chunk", overrides=["teacher.language=[]"])
@@ -330,10 +330,10 @@ def test_a_chunk_without_a_line_has_an_empty_opinion_and_is_counted(chunked):
 BAD_OPINIONS = {
     '{"id": "r1-0000050-0000550"}': "text: expected a string, found null",
     '{"id": "r1-0000050-0000550", "text": "so", "txt": 1}': "txt: unknown field, expected id and text",
-    '{"id": "r1", "text": "so"}': "'r1' is no chunk of these; expected ids of the chunks that stage 6 wrote",
-    '{"id": "r1-0000050-0000550", "text": "<|zh|>so"}': "holds '<|zh|>'; expected words alone",
+    '{"id": "r1", "text": "so"}': "'r1' is not one of the chunks; expected ids of the chunks that stage 6 wrote",
+    '{"id": "r1-0000050-0000550", "text": "<|zh|>so"}': "contains '<|zh|>'; expected words only",
     '{"id": "r1-0000050-0000550", "text": "so\\ud800"}': "is not Unicode: it holds half of a surrogate pair",
-    '{"id": "r1-0000050-0000550", "text": "<0.00>so"}': "holds a timestamp; expected words alone",
+    '{"id": "r1-0000050-0000550", "text": "<0.00>so"}': "contains a timestamp; expected words only",
 }
 
 

@@ -142,7 +142,9 @@ def test_a_chunk_with_another_token_is_refused_by_name(tmp_path):
     material = ChunkMaterial(table, codec, codec.layout.window, encoded=Nothing(), vocabulary=whole)
     ChunkBatches(material, 2, 1, (1, 0), TrainingProcess())[0]
     material = ChunkMaterial(table, codec, codec.layout.window, encoded=Nothing(), vocabulary=fewer)
-    with pytest.raises(K2DError, match=rf"chunk 'r-1': token {odd} is not among the {len(fewer.ids_K):,} that the"):
+    with pytest.raises(
+        K2DError, match=rf"chunk 'r-1': token {odd} is not among the {len(fewer.ids_K):,} tokens of the"
+    ):
         ChunkBatches(material, 2, 1, (1, 0), TrainingProcess())[0]
 
 

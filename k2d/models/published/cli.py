@@ -1,4 +1,4 @@
-"""python -m k2d fetch: published checkpoints into the cache, or into a folder."""
+"""python -m k2d fetch: fetches published checkpoints into the cache or into a folder."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from k2d.models.registry import FAMILIES
 
 
 def main(argv: Sequence[str]) -> int:
-    """Fetch a checkpoint and print where it is, or list what there is."""
+    """Fetch a checkpoint and print its path, or list all published checkpoints."""
     options = parser().parse_args(argv)
     if options.list:
         for family in _families():
@@ -43,7 +43,7 @@ def parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     made.add_argument("name", nargs="?", metavar="NAME", help="such as base or whisper-base; see --list")
-    into = "put it into a folder of its own, to be named as a checkpoint (default: into the cache)"
+    into = "put it into a folder of its own, which can be given as a checkpoint (default: the cache)"
     made.add_argument("--to", type=Path, metavar="DIR", help=into)
     table = "a table of sources of your own, in the form of k2d/models/whisper/published.yaml (with --to)"
     made.add_argument("--sources", type=Path, metavar="FILE", help=table)
@@ -57,7 +57,7 @@ def _families() -> list[Family]:
 
 
 def _find(asked: str, sources: Path | None) -> tuple[str, Checkpoint, Publisher]:
-    """The checkpoint of a name, which may begin with that of its family."""
+    """The checkpoint with this name, which may begin with the name of its family."""
     known: list[str] = []
     for family in _families():
         publisher = family.publisher()
@@ -74,7 +74,7 @@ def _find(asked: str, sources: Path | None) -> tuple[str, Checkpoint, Publisher]
 
 
 def _listed(family: Family, table: Table) -> Iterator[str]:
-    """A line for each name, in columns."""
+    """Yield a line with columns for each name."""
     cache = family.publisher().cache_folder()
     yield f"published checkpoints of the family {family.name}; the cache is {cache}"
     rows = [("name", "size", "in the cache", "sources")]

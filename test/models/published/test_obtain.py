@@ -46,9 +46,9 @@ def said():
 def asked(tmp_path):
     """Ask for `base` from these sources."""
 
-    def make(*sources, weights=None, weigh=None):
+    def make(*sources, weights=None, digest=None):
         table = made_table(tmp_path / "table.yaml", *sources, **({"weights": weights} if weights else {}))
-        return FetchRequest("Whisper base", table["base"], "or wait", weigh)
+        return FetchRequest("Whisper base", table["base"], "or wait", digest)
 
     return make
 
@@ -184,9 +184,9 @@ def test_of_two_that_ask_at_once_one_fetches_for_both(server, asked, tmp_path, s
 
 def test_weights_that_differ_from_those_of_other_sources_are_reported(server, asked, tmp_path, said):
     source = at_address(server, "base.pt", PT)
-    obtain(asked(source, weights="a" * 64, weigh=lambda path: "a" * 64), tmp_path / "1", said.append)
+    obtain(asked(source, weights="a" * 64, digest=lambda path: "a" * 64), tmp_path / "1", said.append)
     assert len(said) == 1
-    obtain(asked(source, weights="a" * 64, weigh=lambda path: "b" * 64), tmp_path / "2", said.append)
+    obtain(asked(source, weights="a" * 64, digest=lambda path: "b" * 64), tmp_path / "2", said.append)
     assert "the weights have the digest bbbbbbbbbbbbbbbb…, those of other sources aaaaaaaaaaaaaaaa…" in said[-1]
 
 

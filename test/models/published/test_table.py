@@ -88,7 +88,7 @@ def test_checkpoints_that_make_no_sense_together_are_refused(tmp_path):
     with pytest.raises(K2DError) as caught:
         read_table(write_table(tmp_path / "t.yaml", content))
     assert str(caught.value).splitlines() == [
-        f"{tmp_path}/t.yaml: two.sources.0: a.pt has other files in a source before; give it another folder",
+        f"{tmp_path}/t.yaml: two.sources.0: a.pt has other files in an earlier source; give it another folder",
         f"{tmp_path}/t.yaml: three: expected same_as alone, with the name of a checkpoint that has sources",
         f"{tmp_path}/t.yaml: five: expected sources or same_as",
     ]
