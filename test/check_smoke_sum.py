@@ -17,7 +17,7 @@ def test_all_stages_are_done():
     assert EXPERIMENT.undone() == []
 
 
-def test_chunks_are_put_together_from_pieces_and_tell_which():
+def test_chunks_of_several_pieces_name_their_sources():
     sources = dict(read_sources(CHUNKS))
     record = EXPERIMENT.read("chunks", SPLIT, "record.json")
     assert len(sources) == record["chunks"]["n"]
@@ -26,7 +26,7 @@ def test_chunks_are_put_together_from_pieces_and_tell_which():
     assert math.isclose(hours, record["chunks"]["hours"], abs_tol=1e-5)
 
 
-def test_the_truth_of_chunks_is_found():
+def test_the_references_of_chunks_are_found():
     """By the recordings that they were cut from: else there is none, and every label counts as bad."""
     study = EXPERIMENT.read("score", "validator", "base.json")
     assert study["n_chunks"] == EXPERIMENT.read("chunks", SPLIT, "record.json")["chunks"]["n"]
@@ -34,7 +34,7 @@ def test_the_truth_of_chunks_is_found():
     assert study["cost"]["audio_s"] > 0
 
 
-def test_what_is_held_out_is_not_learnt_from():
+def test_held_out_chunks_are_not_trained_on():
     """Counted anew from what was kept and from which recordings those chunks were cut."""
     (held,) = heldout_of(make_job(EXPERIMENT.config)).values()
     kept = [

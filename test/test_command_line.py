@@ -53,7 +53,7 @@ def test_help_of_everything_exits_with_0(untouched_project):
 
 
 @pytest.mark.slow
-def test_config_prints_what_is_in_force(untouched_project):
+def test_config_prints_the_settings_in_force(untouched_project):
     assert (
         untouched_project.k2d("config", "--conf", "conf/mini.yaml", "--get", "select.alpha", "select.alpha=0.25").stdout
         == "0.25\n"
@@ -66,7 +66,7 @@ def test_config_prints_what_is_in_force(untouched_project):
 
 
 @pytest.mark.slow
-def test_a_stage_that_is_not_built_says_so(project):
+def test_a_missing_stage_is_reported(project):
     project.without_stages()
     done = project.k2d("distill")
     assert done.returncode == 2
@@ -74,7 +74,7 @@ def test_a_stage_that_is_not_built_says_so(project):
 
 
 @pytest.mark.slow
-def test_max_bad_is_the_configs_and_is_checked(project):
+def test_max_bad_comes_from_the_config_and_is_checked(project):
     project.add_toy_stage("tokens", "tokens")
     done = project.k2d("tokens", "--max-bad", "1.5")
     assert done.returncode == 2

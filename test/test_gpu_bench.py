@@ -65,12 +65,12 @@ def test_an_unknown_device_has_no_share_unless_its_limits_are_given(device):
     assert peak_of(device, 1e12).bytes_per_s == 1e12
 
 
-def test_two_ranks_are_measured_where_there_are_two_gpus():
+def test_two_ranks_are_measured_with_two_gpus():
     assert [case.n_ranks for case in cases_of(["base"], 1)] == [1] * 5
     assert [case.n_ranks for case in cases_of(["base"], 2)] == [1] * 5 + [2]
 
 
-def test_a_case_survives_the_way_to_its_process():
+def test_a_case_is_restored_from_json():
     measuring = Measuring(Case("distillation", "base", in_use=True), "cuda", 64, None, "bf16", 20.0)
     assert Measuring.from_json(measuring.to_json()) == measuring
 
@@ -132,7 +132,7 @@ def test_a_second_rank_without_memory_is_recognised_by_its_messages(run, monkeyp
     assert run._measure(measuring)["status"] == status
 
 
-def test_a_case_without_time_does_not_begin(run, monkeypatch):
+def test_a_case_without_time_is_not_started(run, monkeypatch):
     asked = answering(run, [], monkeypatch)
     run.until = time.monotonic() + gpu.LEAST_S - 1
     found = list(run.all_cases(cases_of(["base"], 1), "base.pt"))

@@ -193,7 +193,7 @@ def circle_in(imported: Mapping[str, set[str]]) -> list[str]:
     return next(filter(None, (walk(name, []) for name in sorted(imported))), [])
 
 
-def test_a_circle_is_found_and_printed():
+def test_a_circle_of_imports_is_found_and_printed():
     assert circle_in({"a": {"b", "d"}, "b": {"c"}, "c": {"b"}, "d": set()}) == ["b", "c", "b"]
     assert circle_in({"a": {"b", "c"}, "b": {"c"}, "c": set()}) == []
 
@@ -218,7 +218,7 @@ def test_no_file_repeats_the_name_of_its_folder():
     assert repeated == []
 
 
-def test_two_files_have_one_name_only_where_families_of_models_do_the_same():
+def test_two_files_have_one_name_only_in_families_of_models():
     """`models/codec.py` says what a codec is; each family's folder has a codec of its own."""
     places: dict[str, list[str]] = {}
     for path in FILES:
@@ -288,7 +288,7 @@ def test_light_verbs_import_nothing_heavy(words):
     assert done.stderr.strip() == "heavy: none"
 
 
-def test_every_stage_module_fits_the_road_and_is_light():
+def test_all_stage_modules_have_the_interface_and_are_light():
     built = [stage for stage in STAGES if stage.is_built]
     for stage in built:
         module = stage.load()

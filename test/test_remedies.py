@@ -113,7 +113,7 @@ def readers(path: str) -> list[tuple[str, ...]]:
     return [("run.sh",), *((verb,) for verb in verbs)]
 
 
-def test_whatever_a_message_names_exists():
+def test_all_names_in_messages_exist():
     told = [message for message in messages() if not is_argument(message.text)]
     assert [fault for message in told for fault in faults_of(message)] == []
     naming = [message for message in told if OPTION.search(message.text) or COMMAND.search(message.text)]
@@ -140,12 +140,12 @@ def test_whatever_a_message_names_exists():
         ("utils/parse_options.sh", "whose? name its --corpora", "typed run.sh: no --corpora there"),
     ],
 )
-def test_a_message_that_leads_nowhere_is_found(path, text, fault):
+def test_a_message_with_an_unknown_name_is_found(path, text, fault):
     found = list(faults_of(Message(path, 1, text)))
     assert found == [] if fault is None else any(fault in line for line in found), found
 
 
-def test_run_sh_takes_every_option_that_its_help_names(untouched_project):
+def test_run_sh_accepts_all_options_of_its_help(untouched_project):
     """With a value where the help shows one; only the config, which is not there, is complained of."""
     header = (PROJECT_ROOT / "run.sh").read_text(encoding="utf-8").partition("set -euo")[0]
     named = re.findall(r"^#   --([a-z-]+)( [A-Z]+)?", header, flags=re.MULTILINE)

@@ -66,7 +66,7 @@ def test_a_file_that_was_just_written_is_read_each_time(tmp_path, reads):
     assert reads == ["fresh", "fresh"]
 
 
-def test_files_are_listed_as_they_always_were(tmp_path):
+def test_the_list_of_files_has_not_changed(tmp_path):
     """Recursively, without what is hidden; links to files count as files, links to folders are not followed."""
     for name in ("b", "sub/a", ".hidden", ".folder/x", "sub/.x"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
@@ -82,7 +82,7 @@ def test_files_are_listed_as_they_always_were(tmp_path):
     assert list(files_below(tmp_path / "gone")) == []
 
 
-def test_a_folder_that_cannot_be_listed_is_told(tmp_path, monkeypatch):
+def test_a_folder_that_cannot_be_listed_is_reported(tmp_path, monkeypatch):
     def refused(path):
         raise PermissionError(13, "Permission denied", path)
 

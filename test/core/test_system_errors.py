@@ -46,7 +46,7 @@ def said(capsys, *words):
 
 
 @pytest.mark.parametrize("place", ["taken", "taken/below"])
-def test_score_out_where_a_file_stands(capsys, texts, in_the_way, place):
+def test_score_out_refuses_the_path_of_a_file(capsys, texts, in_the_way, place):
     ref, hyp = texts
     place = in_the_way.parent / place
     told = said(capsys, "score", "--ref", ref, "--hyp", hyp, "--out", str(place))
@@ -62,7 +62,7 @@ def test_a_data_directory_below_a_file(capsys, tmp_path, in_the_way):
     assert told == f"python -m k2d data: {in_the_way}: Not a directory; {IN_THE_WAY}\n"
 
 
-def test_transcribe_looks_at_its_destination_before_it_decodes(capsys, in_the_way, monkeypatch):
+def test_transcribe_checks_its_destination_before_it_decodes(capsys, in_the_way, monkeypatch):
     audio = in_the_way.parent / "a.wav"
     soundfile.write(audio, np.zeros(16000), 16000)
     words = ("transcribe", "--model", str(in_the_way.parent / "no model"), str(audio), "--out")
@@ -82,7 +82,7 @@ def no_room(*_):
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
-def test_a_failed_write_that_names_no_file_is_placed_where_there_is_no_room(capsys, texts, monkeypatch, tmp_path):
+def test_a_failed_write_without_a_file_name_is_reported_for_the_full_disk(capsys, texts, monkeypatch, tmp_path):
     """Here TMPDIR: the tables are sorted there."""
     scratch = tmp_path / "scratch"
     scratch.mkdir()
@@ -114,7 +114,7 @@ def test_no_folder_for_temporary_files(capsys, texts, monkeypatch):
 @pytest.mark.parametrize("unbuffered", ["", "1"])
 @pytest.mark.parametrize("verb", ["config", "stages", "--help"])
 @pytest.mark.slow
-def test_a_full_disk_behind_standard_output_is_told_without_a_traceback(verb, unbuffered):
+def test_a_full_disk_for_standard_output_is_reported_without_a_traceback(verb, unbuffered):
     environment = {**os.environ, "PYTHONPATH": str(PROJECT_ROOT), "PYTHONUNBUFFERED": unbuffered}
     with open("/dev/full", "w") as full:  # noqa: PTH123  # never by a name that something could be renamed to
         command = [sys.executable, "-m", "k2d", verb]
@@ -125,7 +125,7 @@ def test_a_full_disk_behind_standard_output_is_told_without_a_traceback(verb, un
     assert done.stderr.count("\n") == 1
 
 
-def test_every_remedy_stands_for_its_error_and_names_the_place(capsys, monkeypatch):
+def test_each_error_has_its_remedy_and_names_the_path(capsys, monkeypatch):
     for code, remedy in system_errors.REMEDIES.items():
         refused(monkeypatch, OSError(code, os.strerror(code), "exp/x/.a.partial", None, "exp/x/a"))
         assert said(capsys, "config") == f"python -m k2d config: exp/x/a: {os.strerror(code)}; {remedy}\n"
@@ -143,14 +143,14 @@ def refused(monkeypatch, error):
     "error",
     [OSError("a library's own"), OSError(errno.EBADF, "Bad file descriptor"), RuntimeError("broken"), KeyError("x")],
 )
-def test_a_fault_of_the_toolkit_keeps_its_traceback(monkeypatch, error):
+def test_a_bug_of_the_toolkit_keeps_its_traceback(monkeypatch, error):
     refused(monkeypatch, error)
     with pytest.raises(type(error)) as raised:
         main(["config"])
     assert raised.value is error
 
 
-def test_a_full_disk_behind_another_librarys_error_is_told(capsys, monkeypatch):
+def test_a_full_disk_is_reported_if_a_library_raises_another_error(capsys, monkeypatch):
     """torch.save reports a failed write as a RuntimeError of its own."""
     full = RuntimeError("unexpected pos 704 vs 598")
     full.__context__ = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "model.pth")
@@ -163,7 +163,7 @@ def test_a_full_disk_behind_another_librarys_error_is_told(capsys, monkeypatch):
         main(["config"])
 
 
-def test_a_library_that_writes_by_itself_is_translated_where_there_is_no_room(tmp_path, monkeypatch):
+def test_a_librarys_error_is_translated_only_if_the_disk_is_full(tmp_path, monkeypatch):
     usage = shutil.disk_usage(tmp_path)
     for free in (0, 1 << 30):
         monkeypatch.setattr(shutil, "disk_usage", lambda _, free=free: usage._replace(free=free))
@@ -175,7 +175,7 @@ def test_a_library_that_writes_by_itself_is_translated_where_there_is_no_room(tm
             raise RuntimeError("iostream error")
 
 
-def test_a_log_on_a_full_disk_takes_nothing_and_says_nothing(tmp_path, capsys, monkeypatch):
+def test_a_log_on_a_full_disk_is_dropped_silently(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr("faulthandler.enable", lambda _: None)
     (tmp_path / "01.prepare.log").symlink_to("/dev/full")
     log, only_file = logging.getLogger("k2d"), logging.getLogger("k2d.file")

@@ -37,7 +37,7 @@ def test_fresh_gives_every_item_its_own_process_and_otherwise_one_serves_many():
     assert len({o.value for o in run_each(process_id, range(3), nj=1)}) == 1
 
 
-def test_a_result_that_cannot_travel_is_an_error_of_its_item():
+def test_a_result_that_cannot_be_pickled_is_an_error_of_its_item():
     (outcome,) = run_each(unpicklable, [1], nj=1)
     assert "cannot be sent back" in outcome.error
 

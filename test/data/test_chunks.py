@@ -49,7 +49,7 @@ def test_sum_cuts_the_silence_out():
     assert [chunk.duration_s for chunk in packed.chunks] == [10.0, 2.5]
 
 
-def test_authors_takes_windows_of_the_clock_and_writes_the_last_one_too():
+def test_authors_cuts_fixed_windows_and_keeps_the_last_one():
     packed = pack(TALK, 10.0, "authors")
     assert labels(packed) == [
         (0.0, 10.0, "<1.00>甲<4.00><5.00>乙<9.00>"),  # 1.0 s of the next can be heard, which is not more than 1.0 s
@@ -60,7 +60,7 @@ def test_authors_takes_windows_of_the_clock_and_writes_the_last_one_too():
     assert not any(chunk.continued for chunk in packed.chunks)
 
 
-def test_authors_announces_what_the_window_cuts_off():
+def test_authors_labels_a_segment_that_the_window_cuts_off():
     packed = pack(heard((0, 3, "甲"), (8.98, 12, "乙"), (13, 14, "丙")), 10.0, "authors")
     assert labels(packed) == [(0.0, 10.0, "<0.00>甲<3.00><8.98>"), (8.98, 18.98, "<0.00>乙<3.02><4.02>丙<5.02>")]
     assert [chunk.continued for chunk in packed.chunks] == [True, False]
@@ -71,7 +71,7 @@ def test_authors_makes_no_chunk_of_a_window_in_which_nothing_ends():
     assert labels(packed) == [(3.0, 13.0, "<0.00>甲<9.00>"), (45.0, 55.0, "<0.00>乙<1.00>")]
 
 
-def test_window_writes_what_is_heard_of_what_the_window_cuts_off():
+def test_window_labels_the_part_of_a_segment_that_is_in_the_window():
     """Of a sentence of 4 s, 2.5 s are heard, so 3.75 of its six letters: "two" is not over yet."""
     packed = pack(heard((0, 3, "甲"), (7.5, 11.5, "甲乙two三"), (12, 13, "丙")), 10.0, "window")
     assert [(chunk.start_s, chunk.end_s, chunk.text, chunk.continued) for chunk in packed.chunks] == [
@@ -80,7 +80,7 @@ def test_window_writes_what_is_heard_of_what_the_window_cuts_off():
     ]
 
 
-def test_window_is_silent_about_what_has_hardly_begun():
+def test_window_leaves_out_a_segment_that_has_hardly_begun():
     packed = pack(heard((0, 3, "甲"), (9.6, 12, "乙丙丁戊己庚")), 10.0, "window")
     assert [chunk.text for chunk in packed.chunks] == ["<0.00>甲<3.00>", "<0.00>乙丙丁戊己庚<2.40>"]
 
@@ -101,7 +101,7 @@ def test_ids_are_the_recording_and_hundredths_and_sort_as_the_chunks_do():
     assert ids == ["r1-00000900-00001000", "r1-35999100-35999200"]
 
 
-def test_what_is_known_of_segments_is_told_of_the_chunk():
+def test_a_chunk_has_the_figures_of_its_segments():
     segments = (
         Segment(0, 3, "a", -0.2),
         Segment(3, 4, "b", -1.0, loop=True),
@@ -113,7 +113,7 @@ def test_what_is_known_of_segments_is_told_of_the_chunk():
     assert (second.mean_logprob, second.loop, second.n_segments) == (None, False, 1)
 
 
-def test_a_chunk_has_the_language_in_which_most_of_it_was_heard():
+def test_a_chunk_has_the_language_of_most_of_its_time():
     """Five seconds of English beside one of Mandarin; of equals the first; none where nobody tells."""
     told = [(0, 1, "甲", "zh"), (1, 6, "b", "en"), (20, 21, "丙", "zh"), (21, 22, "d", "en"), (40, 41, "e", None)]
     segments = (Segment(start, end, text, language=language) for start, end, text, language in told)
@@ -144,7 +144,7 @@ NAN = float("nan")
         ((50, 40, "很" * 41), "bad_times", f"'{'很' * 40}…': expected"),
     ],
 )
-def test_what_cannot_be_a_label_is_rejected_and_told(segment, reason, detail):
+def test_segments_that_cannot_be_a_label_are_rejected_with_a_reason(segment, reason, detail):
     packed = pack(heard((0, 2, "甲"), segment, (50, 52, "乙")), 30.0)
     assert [chunk.text for chunk in packed.chunks] == ["<0.00>甲<2.00>", "<0.00>乙<2.00>"]
     assert reasons(packed) == [("r1#0001", reason)]
@@ -152,7 +152,7 @@ def test_what_cannot_be_a_label_is_rejected_and_told(segment, reason, detail):
     assert packed.rejected[0].source == "r1"
 
 
-def test_slight_overlaps_and_ends_slightly_beyond_the_file_are_drawn_in_and_counted():
+def test_slight_overlaps_and_ends_slightly_beyond_the_file_are_corrected_and_counted():
     packed = pack(heard((0, 2.04, "甲"), (2, 5, "乙"), (5, 60.5, "丙"), duration_s=60.009), 60.0)
     assert labels(packed) == [(0.0, 60.0, "<0.00>甲<2.04><2.04>乙<5.00><5.00>丙<60.00>")]
     assert packed.n_moved == 2
@@ -160,7 +160,7 @@ def test_slight_overlaps_and_ends_slightly_beyond_the_file_are_drawn_in_and_coun
 
 
 @pytest.mark.parametrize("duration", ["span", "sum", "authors"])
-def test_no_chunk_reaches_over_a_segment_rejected_for_a_fault_but_over_silence(duration):
+def test_a_chunk_contains_silence_but_no_rejected_segment(duration):
     faulty = pack(heard((0, 2, "甲"), (4, 3, "錯"), (5, 6, "乙")), 30.0, duration)
     assert [strip_timestamps(chunk.text).split() for chunk in faulty.chunks] == [["甲"], ["乙"]]
     assert faulty.chunks[0].end_s == 2.0
@@ -168,7 +168,7 @@ def test_no_chunk_reaches_over_a_segment_rejected_for_a_fault_but_over_silence(d
     assert [strip_timestamps(chunk.text).split() for chunk in silent.chunks] == [["甲", "乙"]]
 
 
-def test_a_window_of_the_clock_does_not_begin_before_what_was_rejected():
+def test_a_fixed_window_does_not_begin_before_a_rejected_segment():
     packed = pack(heard((0, 40, "長"), (41, 43, "甲"), (43, 44, "乙")), 30.0, "authors")
     assert labels(packed) == [(41.0, 60.0, "<0.00>甲<2.00><2.00>乙<3.00>")]
 
@@ -178,7 +178,7 @@ def test_text_is_one_line_in_canonical_form():
     assert packed.chunks[0].text == "<0.00>café 我 們<1.00>"
 
 
-def test_a_recording_in_which_nothing_was_heard_has_no_chunks():
+def test_a_recording_without_text_has_no_chunks():
     packed = pack(heard(), 30.0)
     assert (packed.chunks, packed.rejected) == ((), ())
 
@@ -223,7 +223,7 @@ def test_every_segment_is_in_one_chunk_or_rejected(hypothesis, max_s, duration):
 
 
 @given(orderly(), windows_s, durations)
-def test_only_what_is_empty_or_too_long_is_rejected_of_orderly_segments(hypothesis, max_s, duration):
+def test_only_empty_or_too_long_segments_are_rejected_if_segments_do_not_overlap(hypothesis, max_s, duration):
     packed = pack(hypothesis, max_s, duration)
     expected = [
         "empty" if not each.text else "too_long"

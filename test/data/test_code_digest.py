@@ -118,16 +118,16 @@ DIFFERENT = {
 
 
 @pytest.mark.parametrize("changed", SAME.values(), ids=SAME)
-def test_what_means_the_same_has_the_same_digest(digest, changed):
+def test_code_of_the_same_meaning_has_the_same_digest(digest, changed):
     assert digest(changed) == digest()
 
 
 @pytest.mark.parametrize("changed", DIFFERENT.values(), ids=DIFFERENT)
-def test_what_means_something_else_has_another_digest(digest, changed):
+def test_code_of_another_meaning_has_another_digest(digest, changed):
     assert digest(changed) != digest()
 
 
-def test_readers_that_were_exchanged_are_seen_where_both_are_used(digest):
+def test_exchanged_imports_change_the_digest(digest):
     """The same names and the same modules, but each name is of the other module."""
     code = "from k2d.data.raw.a import f\nfrom k2d.data.raw.b import f as g\ndef prepare(): return f(1) - g(1)\n"
     modules = {"k2d/data/raw/a.py": "def f(x): return x\n", "k2d/data/raw/b.py": "def f(x): return 2 * x\n"}
@@ -136,7 +136,7 @@ def test_readers_that_were_exchanged_are_seen_where_both_are_used(digest):
     assert digest({**modules, "egs/lab/prepare.py": turned}) != one
 
 
-def test_modules_that_import_each_other_and_relative_imports_end(digest):
+def test_circular_and_relative_imports_are_followed_once(digest):
     circle = {
         "egs/lab/markup.py": "from . import prepare\nfrom .more import f\ndef words(row): return f(prepare)\n",
         "egs/lab/more.py": "def f(x): return x\n",
@@ -184,7 +184,7 @@ def test_constants_keep_their_type_and_do_not_follow_the_version_of_unicode():
     assert dump(ast.parse("{None: a}")) != dump(ast.parse("{**a}"))
 
 
-def test_the_text_of_a_tree_is_the_one_that_python_3_10_to_3_13_gave():
+def test_the_text_of_a_tree_is_equal_in_python_3_10_to_3_13():
     """If it changes, every corpus is made anew: then it must be meant."""
     code = (
         'async def f(x: int = 3, /, *, y=None) -> str:\n    match x:\n        case [1, *_]: return f"{x!r:>{y}} 課"\n'
@@ -224,7 +224,7 @@ def lab(tmp_path, monkeypatch):
     return made
 
 
-def test_the_card_and_the_words_decide_nothing_and_a_table_of_the_recipe_does(lab):
+def test_the_card_and_comments_do_not_change_the_digest_but_a_table_does(lab):
     before = lab.code()
     (lab.folder / "README.md").write_text("more words\n")
     (lab.folder / "corpus.yaml").write_text("name: TEMPLATE\nexpected: {default: {train: {utterances: 3}}}\n")
@@ -234,7 +234,7 @@ def test_the_card_and_the_words_decide_nothing_and_a_table_of_the_recipe_does(la
     assert lab.code() != before
 
 
-def test_the_readers_of_the_project_count(lab):
+def test_readers_of_the_project_change_the_digest(lab):
     before = lab.code()
     reader = lab.folder.parents[1] / "k2d" / "data" / "raw" / "lines.py"
     reader.write_text("# words\n" + reader.read_text(encoding="utf-8"), encoding="utf-8")
@@ -243,7 +243,7 @@ def test_the_readers_of_the_project_count(lab):
     assert lab.code() != before
 
 
-def test_data_that_were_prepared_when_digests_went_by_bytes_are_done(lab, tmp_path, monkeypatch):
+def test_data_with_a_digest_by_bytes_are_done(lab, tmp_path, monkeypatch):
     """And told in a line once the recipe is edited."""
     raw = tmp_path / "raw"
     raw.mkdir()
@@ -272,7 +272,7 @@ def test_data_that_were_prepared_when_digests_went_by_bytes_are_done(lab, tmp_pa
     assert state().is_done
 
 
-def test_a_digest_by_bytes_from_before_modules_were_renamed_is_known(lab, monkeypatch):
+def test_a_digest_by_bytes_from_before_a_rename_is_accepted(lab, monkeypatch):
     monkeypatch.setattr(corpus_module, "_BY_BYTES", {"TEMPLATE": ("of before", lab.code())})
     assert "of before" in lab.former_codes()
     recipe = lab.folder / "prepare.py"

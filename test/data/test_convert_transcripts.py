@@ -54,7 +54,7 @@ def hypothesis(key):
 
 
 @pytest.mark.parametrize("form", ["srt", "vtt", "json"])
-def test_what_is_written_here_is_read_again(convert, form):
+def test_hypotheses_of_k2d_are_read(convert, form):
     files = {f"{key}__{form}": FORMATS[form](hypothesis(key)) for key in LENGTHS_S}
     found, counts = convert(**files)
     assert found == SEGMENTS
@@ -92,7 +92,7 @@ def test_json_lines_of_texts_and_of_recordings(convert):
     assert counts.n_in == 3
 
 
-def test_padded_segments_are_cut_and_larger_overlaps_are_left_to_the_check(convert, data, tmp_path):
+def test_padded_segments_are_cut_and_larger_overlaps_are_not(convert, data, tmp_path):
     found, counts = convert(text="u1 a\nu2 b\n", segments="u1 r1 0.5 2.3\nu2 r1 2.0 4.0\n")
     assert (found["r1"], counts.n_cut) == ([(0.5, 2.0, "a"), (2.0, 4.0, "b")], 1)
     (tmp_path / "source" / "segments").write_text("u1 r1 0.5 3.5\nu2 r1 2.0 4.0\n")
@@ -134,12 +134,12 @@ def test_sources_that_cannot_be_read(convert, files, message):
     assert message in str(caught.value)
 
 
-def test_lines_without_an_id_are_told_with_their_place(convert):
+def test_lines_without_an_id_are_reported_with_their_place(convert):
     with pytest.raises(K2DError, match=r"x\.jsonl:2: id: expected the recording's, as a string; found none"):
         convert("source/x.jsonl", x__jsonl='\n{"text": "a"}\n')
 
 
-def test_the_verb_writes_the_file_and_replaces_none(data, tmp_path, capsys):
+def test_the_command_writes_the_file_and_overwrites_none(data, tmp_path, capsys):
     (tmp_path / "r1.srt").write_text(FORMATS["srt"](hypothesis("r1")), encoding="utf-8")
     words = ["hypotheses", str(tmp_path), str(data), str(tmp_path / "out.jsonl")]
     assert main(words) == 0

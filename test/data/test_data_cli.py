@@ -37,7 +37,7 @@ def test_a_valid_directory_ends_in_0_and_a_summary(make_dir):
     assert result.stdout.splitlines() == [expected]
 
 
-def test_faults_end_in_1_and_are_all_told(make_dir):
+def test_faults_end_in_1_and_are_all_reported(make_dir):
     good = make_dir(name="good")
     bad = make_dir("whole", {"text": "a-1 x\n../b y\n", "utt2dur": "a-1 -1\n"}, "bad one")
     result = call("validate", "--audio", "none", good, bad)

@@ -96,7 +96,7 @@ def test_the_command_and_its_references(short, tmp_path):
     assert score["mer"] == {"n": 7, "s": 1, "d": 0, "i": 0, "percent": 14.2857}  # 好 heard as 壞, in its place
 
 
-def test_audio_that_is_there_is_not_written_again(short, tmp_path):
+def test_existing_audio_is_not_written_again(short, tmp_path):
     lengthen_datadir(short, tmp_path / "long", ByTime(), tmp_path / "audio")
     (path,) = (tmp_path / "audio").rglob("*.flac")
     before = path.stat().st_mtime_ns
@@ -104,7 +104,7 @@ def test_audio_that_is_there_is_not_written_again(short, tmp_path):
     assert path.stat().st_mtime_ns == before
 
 
-def test_what_lacks_its_row_is_told(short, tmp_path):
+def test_an_utterance_without_a_row_is_reported(short, tmp_path):
     (short / "utt2row").write_text("a-1 2\nb-1 0\n")
     with pytest.raises(K2DError, match=r"utt2row: 1 of 3 utterances have no number, such as 'a-2'"):
         lengthen_datadir(short, tmp_path / "long", Concatenate(), tmp_path / "audio")

@@ -16,7 +16,7 @@ def probed(folder, rows):
 
 
 @pytest.mark.slow
-def test_a_file_that_the_disk_does_not_give_is_never_a_bad_item(tmp_path):
+def test_an_input_output_error_is_never_a_bad_item(tmp_path):
     good = write_audio(tmp_path / "good.wav", speechlike(1.0))
     with pytest.raises(K2DError) as told:
         probed(tmp_path, {"a": good, "b": UNREADABLE})
@@ -26,7 +26,7 @@ def test_a_file_that_the_disk_does_not_give_is_never_a_bad_item(tmp_path):
 
 
 @pytest.mark.slow
-def test_what_a_corpus_names_and_does_not_have_is_bad_as_what_is_damaged_is(tmp_path):
+def test_missing_and_damaged_files_of_a_corpus_are_bad_items(tmp_path):
     good = write_audio(tmp_path / "good.wav", speechlike(1.0))
     (tmp_path / "cut.wav").write_bytes(good.read_bytes()[:5000])
     found = probed(tmp_path, {"a": good, "b": tmp_path / "nowhere.wav", "c": tmp_path / "cut.wav"})

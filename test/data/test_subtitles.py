@@ -56,19 +56,19 @@ def test_json_holds_every_segment_as_it_is():
     assert len(record["segments"]) == 3
 
 
-def test_nothing_heard_is_a_file_without_cues():
+def test_a_recording_without_text_gives_a_file_without_cues():
     nothing = Hypothesis("r1", 5.0, (), ())
     assert [FORMATS[name](nothing) for name in ("txt", "srt", "vtt")] == ["", "", "WEBVTT\n"]
 
 
-def test_a_segment_without_length_or_over_the_last_one_is_moved_and_still_shown():
+def test_a_segment_without_length_or_with_an_overlap_is_moved_and_kept():
     odd = (Segment(1.0, 3.0, "a"), Segment(2.5, 4.0, "b"), Segment(4.0, 4.0, "c"), Segment(float("nan"), 0, "d"))
     shown = [(cue.start_ms, cue.end_ms, cue.text) for cue in cues(Hypothesis("r", 9, odd, ()))]
     assert shown == [(1000, 3000, "a"), (3000, 4000, "b"), (4000, 4100, "c"), (4100, 4200, "d")]
 
 
 @given(segments)
-def test_cues_are_in_order_and_nothing_heard_is_left_out(heard):
+def test_cues_are_in_order_and_no_text_is_lost(heard):
     hypothesis = Hypothesis("r", 20.0, tuple(heard), ())
     made = list(cues(hypothesis))
     assert all(a.end_ms <= b.start_ms for a, b in pairwise(made))

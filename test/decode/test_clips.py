@@ -34,7 +34,7 @@ def test_clips_keep_their_order_and_their_text(tmp_path):
     assert set(recogniser.batch_sizes) == {3}
 
 
-def test_a_clip_that_cannot_be_read_is_told_in_its_place(tmp_path):
+def test_a_clip_that_cannot_be_read_is_reported_in_its_place(tmp_path):
     path = str(write_tape(tmp_path / "a.wav", "ab" * 20))
     clips = [
         Clip("missing", str(tmp_path / "no.wav")),
@@ -58,7 +58,7 @@ def test_a_clip_that_cannot_be_read_is_told_in_its_place(tmp_path):
     assert (found["first"].text, found["whole"].text) == ("ab", "xyz")
 
 
-def test_empty_budget_and_loop_are_told(tmp_path):
+def test_empty_texts_full_budgets_and_loops_are_recorded(tmp_path):
     tapes = {"_": "____", "b": "bbbb", "l": "l___"}
     said = {"_": "", "b": "abcdefghij" * 4, "l": "la" * 30}
     clips = [Clip(name, str(write_tape(tmp_path / f"{n}.wav", tape))) for n, (name, tape) in enumerate(tapes.items())]
@@ -83,7 +83,7 @@ def test_ctc_alone(tmp_path):
     assert recogniser.n_steps == 0
 
 
-def test_joint_decoding_lets_ctc_overrule(tmp_path):
+def test_in_joint_decoding_ctc_can_overrule_the_decoder(tmp_path):
     """The decoder slightly prefers `b`, CTC hears only `a`: together `a`."""
     path = str(write_tape(tmp_path / "a.wav", "ab"))
     a, b = FIRST_LETTER, FIRST_LETTER + 1
@@ -100,14 +100,14 @@ def test_joint_decoding_lets_ctc_overrule(tmp_path):
         assert next(decode_clips(recogniser, [Clip("a", path)], options)).text == expected
 
 
-def test_a_model_without_ctc_says_so(tmp_path):
+def test_a_model_without_ctc_is_refused(tmp_path):
     path = str(write_tape(tmp_path / "a.wav", "ab"))
     for mode in ("ctc", "joint"):
         with pytest.raises(UsageError, match=f"mode {mode} needs a CTC head.*family fake.*use mode attention"):
             next(decode_clips(FakeRecogniser(saying(letters)), [Clip("a", path)], Options(timestamps=False, mode=mode)))
 
 
-def test_a_clip_has_the_language_that_the_recogniser_tells_and_none_where_it_tells_none():
+def test_a_clip_has_the_recognisers_language_if_there_is_one():
     for told, expected in (("zh", "zh"), ("", None)):
         decoded = replace(Decoded((), "end", -1.0), language=told)
         assert _clip_text("c", 1.0, decoded, FakeRecogniser(saying(letters))).language == expected

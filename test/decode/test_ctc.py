@@ -32,7 +32,7 @@ def total(log_probs_TV: torch.Tensor, is_meant) -> float:
 
 
 @given(st.lists(st.integers(1, 4), max_size=6), st.data())
-def test_collapsing_undoes_repetitions_and_blanks(ids, data):
+def test_collapsing_removes_repetitions_and_blanks(ids, data):
     path = []
     for before, token in zip([None, *ids], ids, strict=False):
         path += [BLANK] * data.draw(st.integers(1 if token == before else 0, 3))
@@ -48,7 +48,7 @@ def test_best_paths_by_hand():
     assert one.mean_logprob == round(math.log(0.9 * 0.6 * 0.8) / 3, 2)
 
 
-def test_two_frames_by_hand_with_the_blank_after_the_words():
+def test_prefix_scores_of_two_frames_by_hand_with_the_blank_after_the_words():
     """Word 0 has 1/2 in each frame, the blank 1 has 1/4, word 2 and the end 3 have 1/8 each; CTC alone decides."""
     log_probs_WTV = torch.tensor([[[1 / 2, 1 / 4, 1 / 8, 1 / 8]] * 2], dtype=torch.double).log()
     scorer = PrefixScorer(log_probs_WTV, 2, blank_id=1, eos_id=3, weight=1.0)
@@ -66,7 +66,7 @@ def test_two_frames_by_hand_with_the_blank_after_the_words():
     assert after_2_V == pytest.approx([(1 / 16) / (5 / 32), 0, 0, (1 / 64 + 1 / 32 + 1 / 32) / (5 / 32)], abs=1e-9)
 
 
-def test_prefix_scores_are_those_of_all_paths():
+def test_prefix_scores_equal_the_sum_over_all_paths():
     """Two beams take other ways through 5 frames; each score is the change in the probability of the prefix."""
     log_probs_TV = log_probs(1, 5, 4)[0]
     scorer = PrefixScorer(log_probs_TV[None], 2, blank_id=BLANK, eos_id=EOS, weight=0.5)
@@ -90,7 +90,7 @@ def test_prefix_scores_are_those_of_all_paths():
     assert checked >= 12
 
 
-def test_beside_times_ctc_says_which_word_follows_and_whether_any_does():
+def test_with_timestamps_ctc_ranks_words_and_decides_whether_one_follows():
     """Ids 1 and 2 are words, 4 to 6 times. Expectations are sums over all paths through 5 frames."""
     log_probs_TV = log_probs(1, 5, 7)[0]
     log_probs_TV[:, [EOS, 4, 5, 6]] = -math.inf
@@ -134,7 +134,7 @@ def test_beside_times_ctc_says_which_word_follows_and_whether_any_does():
 
 
 @pytest.mark.parametrize("n_prompt", [1, 4])
-def test_prefix_scores_are_those_of_espnet(n_prompt):
+def test_prefix_scores_equal_those_of_espnet(n_prompt):
     """Three beams along random ways through 60 frames, in a batch with another window that leaves on the way."""
     n_ids, n_beams, eos = 12, 3, 11
     log_probs_WTV = log_probs(2, 60, n_ids, seed=1)

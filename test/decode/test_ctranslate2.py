@@ -72,7 +72,7 @@ def ways(hypotheses):
     ],
     ids=["zh", "guessed", "no times", "previous text", "small budget", "silence"],
 )
-def test_both_engines_say_the_same(engine, torchs, talks, options):
+def test_both_engines_write_the_same_text(engine, torchs, talks, options):
     theirs, ours = heard(engine, talks, options), heard(torchs, talks, options)
     assert times_and_texts(theirs) == times_and_texts(ours)
     assert ways(theirs) == ways(ours)
@@ -84,7 +84,7 @@ def test_both_engines_say_the_same(engine, torchs, talks, options):
         assert [s.language for s in theirs[key].segments] == [s.language for s in each.segments]
 
 
-def test_clips_too(engine, torchs, talks):
+def test_both_engines_write_the_same_clips(engine, torchs, talks):
     clips = [Clip(f"{n}", talks[0].audio, 2.0 * n, 2.0 * n + 9.0) for n in range(5)]
     theirs, ours = (list(decode_clips(model, clips, OPTIONS)) for model in (engine, torchs))
     assert [(each.id, each.text, each.ended, each.n_tokens) for each in theirs] == [
@@ -93,7 +93,7 @@ def test_clips_too(engine, torchs, talks):
     assert any(each.text for each in ours)
 
 
-def test_a_loop_is_cut_where_the_search_would_have_stopped(engine, torchs, talks):
+def test_a_loop_is_cut_where_the_search_in_torch_would_stop(engine, torchs, talks):
     def is_loop(text):
         return len(text) > 60  # what is long is a loop here
 
@@ -103,25 +103,25 @@ def test_a_loop_is_cut_where_the_search_would_have_stopped(engine, torchs, talks
     assert ways(theirs) == ways(ours)
 
 
-def test_the_batch_decides_nothing(engine, talks):
+def test_texts_do_not_depend_on_the_batch(engine, talks):
     alone = heard(engine, talks, replace(OPTIONS, batch_size=1))
     assert times_and_texts(heard(engine, talks, replace(OPTIONS, batch_size=4))) == times_and_texts(alone)
 
 
-def test_int8_hears_the_same_sentences(converted, torchs, talks):
+def test_int8_writes_the_same_sentences(converted, torchs, talks):
     model = load(converted["int8"], "cpu", "int8", ("zh",), n_threads=1)
     theirs, ours = heard(model, talks, OPTIONS), heard(torchs, talks, OPTIONS)
     for key, each in ours.items():
         assert [s.text for s in theirs[key].segments] == [s.text for s in each.segments]
 
 
-def test_what_the_machine_cannot_compute_in_is_refused(converted):
+def test_an_unsupported_compute_type_is_refused(converted):
     with pytest.raises(
         UsageError, match=r"decode.compute_type: found fp16, expected a type that this cpu supports: fp32, int8"
     ):
         load(converted["fp32"], "cpu", "fp16")
 
 
-def test_a_beam_writes_something_too(engine, talks):
+def test_a_beam_writes_text(engine, talks):
     found = heard(engine, talks, replace(OPTIONS, beam=3))
     assert any(each.segments for each in found.values())

@@ -88,7 +88,7 @@ def heard_by_espnet(folder, audio, timestamps, dtype="float64", **options):
 
 @pytest.mark.parametrize("beam", [1, 3])
 @pytest.mark.parametrize("mode", ["timestamps", "plain", "joint"])
-def test_windows_are_those_of_espnets_beam_search(mode, beam, folder, audio):
+def test_windows_equal_those_of_espnets_beam_search(mode, beam, folder, audio):
     ctc_weight = 0.3 if mode == "joint" else 0.0
     options = {"mode": "joint", "ctc_weight": 0.3} if mode == "joint" else {}
     ours = heard_here(folder, audio, beam=beam, timestamps=mode == "timestamps", **options)
@@ -100,7 +100,7 @@ def test_windows_are_those_of_espnets_beam_search(mode, beam, folder, audio):
     assert len({decoded.ids for decoded in ours}) > 1, "all windows say the same: nothing is tested"
 
 
-def test_greedy_ids_are_espnets_in_fp32(folder, audio):
+def test_greedy_ids_equal_those_of_espnet_in_fp32(folder, audio):
     ours = heard_here(folder, audio, precision="fp32")
     theirs = heard_by_espnet(folder, audio, timestamps=True, dtype="float32", beam_size=1)
     assert [[t for t in decoded.ids if t] for decoded in ours] == [ids[2:] for _, _, ids, _, _ in theirs]
@@ -117,7 +117,7 @@ def test_windows_do_not_depend_on_their_batch(mode, beam, folder, audio):
     assert [decoded.ids for decoded in backwards] == [decoded.ids for decoded in alone]
 
 
-def test_beside_times_ctc_has_the_weight_that_it_is_given(folder, audio):
+def test_with_timestamps_ctc_has_its_configured_weight(folder, audio):
     """Hardly any: what is written is the decoder's. A third: it is not."""
     plain = heard_here(folder, audio)
     assert [d.ids for d in heard_here(folder, audio, mode="joint", ctc_weight=1e-9)] == [d.ids for d in plain]
@@ -125,7 +125,7 @@ def test_beside_times_ctc_has_the_weight_that_it_is_given(folder, audio):
     assert [d.ids for d in weighed] != [d.ids for d in plain]
 
 
-def test_long_recordings_are_those_of_decode_long(bench, shape, folder, tmp_path):
+def test_long_recordings_equal_those_of_decode_long(bench, shape, folder, tmp_path):
     """Both made to talk in two segments per window, the second of which reaches past ESPnet's threshold and is heard
     again: three recordings of six windows in fp32, together and one by one.
     """

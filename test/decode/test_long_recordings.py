@@ -50,7 +50,7 @@ TRAPS = {
 
 
 @pytest.mark.parametrize("script", TRAPS)
-def test_every_window_moves_on_whatever_it_says(script, tmp_path):
+def test_each_window_moves_on_for_any_text(script, tmp_path):
     starts_s, ended, moved_by = TRAPS[script]
     found = one(FakeRecogniser(saying(lambda _: script)), SIX_SECONDS, tmp_path)
     assert [window.start_s for window in found.windows] == starts_s
@@ -75,7 +75,7 @@ class TwoTongues(FakeRecogniser):
         return replace(started, languages=tuple({"a": "zho", "b": "", "c": "eng"}[tape[0]] for tape in tapes))
 
 
-def test_a_segment_has_the_language_of_its_window_and_none_where_the_recogniser_guesses_none(tmp_path):
+def test_a_segment_has_the_language_of_its_window_if_there_is_one(tmp_path):
     found = one(TwoTongues(saying(lambda tape: tape[:3])), "a" * 20 + "b" * 20 + "c" * 20, tmp_path)
     assert [segment.language for segment in found.segments] == ["zho", None, "eng"]
 
@@ -93,7 +93,7 @@ def test_times_stay_within_the_file(script, expected, tmp_path):
     assert spans(one(FakeRecogniser(saying(lambda _: script)), "a" * 15, tmp_path)) == expected
 
 
-def test_nothing_may_follow(tmp_path):
+def test_a_window_ends_if_no_token_is_allowed(tmp_path):
     """Rules that forbid every token end a window; ESPnet's loop fails on the empty list of results."""
 
     def next_logits(tape, prefix):
@@ -108,13 +108,13 @@ def test_nothing_may_follow(tmp_path):
         ]
 
 
-def test_broken_weights_are_told(tmp_path):
+def test_broken_weights_are_reported(tmp_path):
     for beam in (1, 3):
         with pytest.raises(K2DError, match="not a number"):
             one(FakeRecogniser(lambda tape, prefix: [float("nan")] * N_IDS), SIX_SECONDS, tmp_path, beam=beam)
 
 
-def test_a_last_sliver_is_skipped_but_a_short_recording_is_heard(tmp_path):
+def test_a_very_short_last_window_is_skipped_but_a_short_recording_is_decoded(tmp_path):
     recogniser = FakeRecogniser(saying(lambda tape: f"<0.00>{tape.strip(chr(95))}<2.00>"))
     assert spans(one(recogniser, "a" * 20 + "b", tmp_path)) == [(0, 2, "a" * 20)]
     assert spans(one(recogniser, "a" * 20 + "bb", tmp_path))[1:] == [(2, 2.2, "bb")]
@@ -131,7 +131,7 @@ def test_a_window_has_a_budget(tmp_path):
         assert (window.n_tokens, window.ended) == (38, "budget")  # the prompt takes two of 40
 
 
-def test_silence_is_skipped_when_asked(tmp_path):
+def test_silence_is_skipped_if_the_option_is_set(tmp_path):
     recogniser = FakeRecogniser(saying(heard_on))
     recogniser.has_silence_token = True
     tapes = {"a": "_" * 40 + "abcdefghij" * 2, "b": "abcde_____" * 2 + "_" * 20}
@@ -160,7 +160,7 @@ class TestLoops:
         recogniser = FakeRecogniser(saying(lambda _: "<0.00>" + "ab" * 100))
         assert one(recogniser, "a" * 20, tmp_path, ngram_loops, beam=3).windows[0].n_tokens == 24
 
-    def test_an_open_end_that_loops_is_heard_again_as_without_the_detector(self, tmp_path):
+    def test_a_looping_open_end_is_decoded_again_as_without_the_detector(self, tmp_path):
         def script(tape):
             return "<0.00>so<1.00><1.00>" + "ab" * 100 if tape.startswith("s") else "<0.00>fine<1.00>"
 
@@ -171,7 +171,7 @@ class TestLoops:
 
     @settings(max_examples=30, deadline=None)
     @given(st.text("abc", min_size=1, max_size=7), st.lists(st.integers(1, 9), max_size=8))
-    def test_what_is_kept_of_a_stopped_window_still_is_a_loop(self, unit, cuts):
+    def test_the_kept_text_of_a_stopped_window_is_a_loop(self, unit, cuts):
         """However times are strewn in: a stopped window is a loop, or its loop is left for the next window."""
         from decode_fake import FakeCodec
 
@@ -202,7 +202,7 @@ class TestPreviousText:
         assert not any(set(prompt) & set(ids_of("zyx")) for prompt in recogniser.prompts[2:])
         assert second[:3] in [prompt[:3] for prompt in recogniser.prompts]
 
-    def test_it_takes_half_of_the_room_and_leaves_the_rest(self, tmp_path):
+    def test_it_uses_at_most_half_of_the_room(self, tmp_path):
         recogniser = FakeRecogniser(saying(lambda _: "<0.00>" + "abcdefghij" * 5), max_tokens=40)
         found = one(recogniser, "a" * 60, tmp_path, condition_on_previous_text=True)
         assert [len(prompt) for prompt in recogniser.prompts] == [0, 20, 16]
@@ -221,7 +221,7 @@ WORDS = st.lists(st.tuples(st.text("abcdefg", min_size=1, max_size=9), st.intege
 class TestManyRecordings:
     @settings(max_examples=25, deadline=None)
     @given(WORDS)
-    def test_every_letter_is_heard_once_at_its_time(self, tmp_path_factory, words):
+    def test_each_letter_is_decoded_once_at_its_time(self, tmp_path_factory, words):
         tape = "".join(word + "_" * gap for word, gap in words)
         recogniser = FakeRecogniser(saying(heard_on))
         # A window of one long word moves on by little: it is heard again from its start.
@@ -253,14 +253,14 @@ class TestManyRecordings:
             assert together[name].windows == alone[name].windows
 
     @pytest.mark.slow
-    def test_the_longest_go_first_and_others_follow_as_they_end(self, tmp_path):
+    def test_the_longest_recordings_start_first_and_others_fill_the_batch(self, tmp_path):
         recogniser = FakeRecogniser(saying(lambda _: "<0.00>ab<2.00>"))
         tapes = {"short": "a" * 20, "long": "a" * 80, "also": "a" * 40, "b": "a" * 20}
         found = decode(recogniser, tapes, tmp_path, batch_size=2)
         assert list(found) == ["also", "b", "long", "short"]
         assert recogniser.batch_sizes == [2, 2, 2, 2]
 
-    def test_one_that_cannot_be_read_does_not_stop_the_others(self, tmp_path):
+    def test_a_recording_that_cannot_be_read_does_not_stop_the_others(self, tmp_path):
         good = write_tape(tmp_path / "good.wav", "a" * 40)
         (tmp_path / "broken.wav").write_bytes(b"RIFFnot really")
         names = {"broken": "broken.wav", "missing": "missing.wav", "good": "good.wav"}
@@ -273,7 +273,7 @@ class TestManyRecordings:
         assert "there is no such file" in found["missing"].detail
         assert good.exists()
 
-    def test_one_that_changes_on_the_way_fails_by_name(self, tmp_path):
+    def test_a_recording_that_changes_during_decoding_fails_by_name(self, tmp_path):
         path = write_tape(tmp_path / "a.wav", "a" * 60)
         recogniser = FakeRecogniser(saying(lambda _: "<0.00>ab<2.00>"))
         windows = []
@@ -294,7 +294,7 @@ class TestManyRecordings:
         assert spans(found) == [(0.1, 0.3, "ab"), (0.5, 0.7, "cd")]
 
 
-def test_cost_grows_with_the_audio_and_not_faster(tmp_path):
+def test_cost_grows_linearly_with_the_audio(tmp_path):
     counted = {}
     for n_times in (1, 10):
         recogniser = FakeRecogniser(babble)
@@ -323,7 +323,7 @@ def test_ended_rows_leave_the_batch(tmp_path):
         ({"ctc_weight": 1.0}, "ctc_weight is 1"),
     ],
 )
-def test_options_that_make_no_sense(options, message):
+def test_bad_options_are_refused(options, message):
     with pytest.raises(UsageError, match=message):
         Options(**options)
 

@@ -41,7 +41,7 @@ def test_models_take_turns_and_the_first_turn_does_not_count(clock):
     assert len(n_heard) == 8
 
 
-def test_audio_that_cannot_be_read_stops_the_race(monkeypatch):
+def test_audio_that_cannot_be_read_stops_the_timing(monkeypatch):
     def decode(recogniser, sources, options, is_loop):
         yield Failed("r1", "unreadable", "r1.wav: not an audio file")
 

@@ -51,7 +51,7 @@ def test_both_engines_write_the_same_and_the_model_is_converted_once(talk, cache
 
 @pytest.mark.slow
 @pytest.mark.parametrize("stored", ["float32", "int8"])
-def test_a_ctranslate2_folder_is_decoded_as_it_is_and_in_torch(stored, talk, cache, capsys, caplog, tmp_path):
+def test_a_ctranslate2_folder_is_decoded_without_conversion_and_in_torch(stored, talk, cache, capsys, caplog, tmp_path):
     from ctranslate2.converters import TransformersConverter
 
     from k2d.export import huggingface
@@ -84,7 +84,7 @@ def test_a_ctranslate2_folder_is_decoded_as_it_is_and_in_torch(stored, talk, cac
         ({"lang_ids": [*range(50259, 50358)]}, False),
     ],
 )
-def test_a_ctranslate2_folder_is_taken_as_it_is_if_its_config_has_all_that_decoding_needs(tmp_path, config, is_taken):
+def test_a_ctranslate2_folder_with_a_complete_config_needs_no_conversion(tmp_path, config, is_taken):
     assert is_converted(write_ctranslate2(tmp_path / "ct2", **config)) == is_taken
 
 
@@ -123,14 +123,14 @@ def test_a_model_of_another_family_is_refused(tmp_path):
         ([*BY_ENGINE, "--language", "zh", "--language", "en"], "--language: at most one with --engine ctranslate2"),
     ],
 )
-def test_options_that_do_not_go_together_are_refused_before_any_work(tmp_path, words, message):
+def test_contradictory_options_are_refused_before_any_work(tmp_path, words, message):
     audio = write_audio(tmp_path / "a.wav", speechlike(1.0))
     with pytest.raises(UsageError) as told:
         main(["--model", "tiny.pt", *words, str(audio)])
     assert str(told.value).startswith(message)
 
 
-def test_where_what_may_be_made_again_is_kept(tmp_path, monkeypatch):
+def test_the_folder_of_the_cache(tmp_path, monkeypatch):
     assert user_cache() == tmp_path / "cache" / "k2d"
     monkeypatch.setenv("XDG_CACHE_HOME", "relative/is/ignored")
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
@@ -159,7 +159,7 @@ def test_a_cache_that_cannot_be_written_is_named_with_the_remedy(tmp_path, monke
         (["--model", "tiny.pt", "--device", "cuda"], "device cuda: no GPU can be used here"),
     ],
 )
-def test_what_cannot_be_done_here_is_refused_before_a_model_is_converted(tmp_path, cache, monkeypatch, words, message):
+def test_an_unsupported_setting_is_refused_before_a_model_is_converted(tmp_path, cache, monkeypatch, words, message):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     audio = write_audio(tmp_path / "a.wav", speechlike(1.0))
     with pytest.raises(UsageError) as told:

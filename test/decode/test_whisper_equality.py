@@ -61,7 +61,7 @@ def expected(theirs, files, **changed):
     return found
 
 
-def test_the_checkpoint_says_what_was_said(theirs, files):
+def test_the_checkpoint_transcribes_correctly(theirs, files):
     """Or the others would compare nothing."""
     found = expected(theirs, files)
     for name in ("long", "short"):
@@ -70,17 +70,17 @@ def test_the_checkpoint_says_what_was_said(theirs, files):
 
 
 @pytest.mark.parametrize("batch_size", [1, 3, 16])
-def test_segments_are_theirs_whatever_the_batch(checkpoint, theirs, files, batch_size):
+def test_segments_equal_those_of_whisper_with_any_batch(checkpoint, theirs, files, batch_size):
     found = ours(checkpoint, files, replace(UNGUARDED, batch_size=batch_size))
     assert found == expected(theirs, files)
     assert len(found["long"]) == 26, "three windows, one of which ends in a cut segment"
 
 
-def test_the_same_without_guards_that_change_nothing(checkpoint, theirs, files):
+def test_guards_change_nothing_if_they_do_not_trigger(checkpoint, theirs, files):
     assert ours(checkpoint, files, Options()) == expected(theirs, files)
 
 
-def test_a_language_is_guessed_as_theirs_and_told_per_segment(checkpoint, theirs, files):
+def test_each_segment_has_the_language_that_whisper_guesses(checkpoint, theirs, files):
     files = {name: files[name] for name in ("cut", "short")}
     heard = decode_recordings(load_whisper(checkpoint), [Source(n, str(p)) for n, p in files.items()], UNGUARDED)
     languages = {h.recording_id: [s.language for s in h.segments] for h in heard}
@@ -100,7 +100,7 @@ def test_a_language_is_guessed_as_theirs_and_told_per_segment(checkpoint, theirs
     ],
     ids=str,
 )
-def test_the_no_speech_rule_is_theirs(checkpoint, theirs, files, rule):
+def test_the_no_speech_rule_equals_that_of_whisper(checkpoint, theirs, files, rule):
     options = replace(
         UNGUARDED,
         silence_threshold=rule["no_speech_threshold"],
@@ -112,7 +112,7 @@ def test_the_no_speech_rule_is_theirs(checkpoint, theirs, files, rule):
     assert bool(spoken) == (rule.get("logprob_threshold") == -1.0), "sure of its text, it is not taken for silence"
 
 
-def test_previous_text_prompts_the_next_window_as_theirs(checkpoint, theirs, files):
+def test_previous_text_prompts_the_next_window_as_in_whisper(checkpoint, theirs, files):
     conditioned = replace(UNGUARDED, condition_on_previous_text=True)
     found = ours(checkpoint, files, conditioned)
     assert found["short"] == expected(theirs, files, condition_on_previous_text=True)["short"]
@@ -120,13 +120,13 @@ def test_previous_text_prompts_the_next_window_as_theirs(checkpoint, theirs, fil
 
 
 class TestFallback:
-    def test_doubt_that_never_ends_takes_the_last_temperature(self, checkpoint, files):
+    def test_a_text_that_is_never_good_enough_uses_the_last_temperature(self, checkpoint, files):
         """No text is sure enough, so each window is drawn at 1.0: the same whatever is beside it in the batch."""
         doubtful = replace(UNGUARDED, temperatures=(0.0, 0.5, 1.0), logprob_threshold=-1e-9)
         alone = ours(checkpoint, files, replace(doubtful, batch_size=1))
         assert ours(checkpoint, files, replace(doubtful, batch_size=4)) == alone
         assert alone == ours(checkpoint, files, replace(UNGUARDED, temperatures=(1.0,)))
 
-    def test_text_that_is_sure_is_left_alone(self, checkpoint, files):
+    def test_a_likely_text_is_not_decoded_again(self, checkpoint, files):
         sure = replace(UNGUARDED, temperatures=(0.0, 0.4, 0.8), logprob_threshold=-1.0, compression_ratio_threshold=2.4)
         assert ours(checkpoint, {"short": files["short"]}, sure) == ours(checkpoint, {"short": files["short"]})

@@ -89,7 +89,7 @@ def parquet(tmp_path):
 
 
 @pytest.mark.slow
-def test_session_speaker_and_times_are_those_of_the_names(parquet, tmp_path):
+def test_session_speaker_and_times_come_from_the_names(parquet, tmp_path):
     rows = prepared(parquet, tmp_path)
     assert {split: sum(1 for s, _ in rows if s == split) for split in SHARDS} == {
         "train": 3,
@@ -144,7 +144,7 @@ def test_conversations_in_their_real_order(parquet, tmp_path):
     ]
 
 
-def test_counts_are_promised_for_the_defaults_alone():
+def test_expected_counts_exist_for_the_defaults_only():
     assert (variant(Options()), variant(Options(long_splits=()))) == ("default", None)
 
 
@@ -181,13 +181,13 @@ def test_a_name_of_another_form(tmp_path):
         prepared(folder, tmp_path)
 
 
-def test_a_folder_of_something_else(tmp_path):
+def test_another_kind_of_folder_is_refused(tmp_path):
     with pytest.raises(K2DError, match=r"found no parquet files and no \*_metadata\.csv; egs/ascend/README\.md"):
         prepared(tmp_path, tmp_path)
 
 
 @pytest.mark.slow
-def test_counts_that_differ_and_a_duplicate_stop_stage_1(project, tmp_path):
+def test_other_counts_and_a_duplicate_stop_stage_1(project, tmp_path):
     parquet = write_parquet(tmp_path / "raw", said=[*SAID, SAID[0]])
     stage_1 = ("--corpus", "ascend", "--stage", "1", "--stop-stage", "1", "--nj", "1")
     done = project.run(*stage_1, ASCEND_ROOT=str(parquet))
@@ -203,7 +203,7 @@ def test_counts_that_differ_and_a_duplicate_stop_stage_1(project, tmp_path):
 
 
 @pytest.mark.slow
-def test_it_walks_to_the_report(walk, parquet):
+def test_its_stages_run_up_to_the_report(walk, parquet):
     data = walk("ascend", parquet, ["test_long", "test_sessions"], "prepare.options.ascend.session_splits=[test]")
     languages = (data / "test" / "utt2lang").read_text().split()[1::2]
     assert sorted(languages) == ["en", "mixed", "zh"]

@@ -15,13 +15,13 @@ from tools.corpus_table import table_of, with_table
 FOLDERS = sorted(path.name for path in (PROJECT_ROOT / "egs").iterdir() if path.is_dir() and path.name[0] not in "_.")
 
 
-def test_all_folders_are_walked():
+def test_all_folders_are_tested():
     assert set(FOLDERS) == set(known_corpora())
     assert {"TEMPLATE", "mini"} <= set(FOLDERS)
 
 
 @pytest.mark.parametrize("name", FOLDERS)
-def test_a_folder_keeps_the_contract(name):
+def test_a_folder_follows_the_contract(name):
     corpus = Corpus(name)
     folder = corpus.folder
     assert callable(corpus.module.prepare)
@@ -86,7 +86,7 @@ def test_a_corpus_is_added_in_the_four_commands_of_the_readme(project, tmp_path)
 
 
 @pytest.mark.slow
-def test_a_config_that_names_an_unprepared_corpus_is_told_the_command_for_it(project):
+def test_for_an_unprepared_corpus_the_command_is_printed(project):
     """Both of one that is under egs/ and of one that is not."""
     conf = "corpora: {out_domain: [ascend/test_long, nowhere/test]}\nteacher: {checkpoint: made}\n"
     (project.root / "conf" / "x.yaml").write_text(conf)
@@ -100,7 +100,7 @@ def test_a_config_that_names_an_unprepared_corpus_is_told_the_command_for_it(pro
 
 
 @pytest.mark.slow
-def test_the_papers_config_says_of_all_its_corpora_where_they_are_to_come_from(project):
+def test_for_the_papers_config_the_source_of_each_corpus_is_printed(project):
     words = ("--conf", "conf/k2d_large_v2.yaml", "--stage", "1", "--stop-stage", "1")
     done = project.run(*words, **{f"{name.upper()}_ROOT": "" for name in FOLDERS})
     assert done.returncode == 2

@@ -9,7 +9,7 @@ from made_recordings import SRT, flac_bytes, lines, sound
 
 
 @pytest.mark.slow
-def test_run_sh_takes_a_folder_with_root_and_a_name_full_of_traps(project, tmp_path):
+def test_run_sh_accepts_root_with_special_characters(project, tmp_path):
     root = tmp_path / "it's: my [rec] #1 課 $(touch pwned)"
     sound(root / "a b.wav")
     sound(root / "talk.flac")
@@ -34,7 +34,7 @@ def test_run_sh_takes_a_folder_with_root_and_a_name_full_of_traps(project, tmp_p
 
 
 @pytest.mark.slow
-def test_a_folder_without_captions_needs_no_test_set_and_its_report_says_so(project, root):
+def test_without_captions_the_report_names_the_missing_test_set(project, root):
     """The plain command. Stages 2 to 10 and 14 need models, and are walked elsewhere."""
     sound(root / "a.wav")
     words = (str(project.root / "egs/lectures/run.sh"), "--root", str(root), "--nj", "1")
@@ -52,7 +52,7 @@ def test_a_folder_without_captions_needs_no_test_set_and_its_report_says_so(proj
 
 
 @pytest.mark.slow
-def test_captions_are_told_of_with_what_has_models_scored_on_them(project, root):
+def test_for_a_folder_with_captions_the_settings_that_score_models_are_printed(project, root):
     for name in ("a", "b", "c"):
         sound(root / f"{name}.wav")
     for name in ("a", "b"):
@@ -69,7 +69,7 @@ def test_captions_are_told_of_with_what_has_models_scored_on_them(project, root)
 
 
 @pytest.mark.slow
-def test_what_was_added_to_the_folder_is_not_passed_over_in_silence(project, root):
+def test_files_added_to_the_folder_are_reported(project, root):
     sound(root / "a.wav")
     sound(root / "b.wav")
     words = (str(project.root / "egs/lectures/run.sh"), "--root", str(root), "--nj", "1", "--stage", "1")
@@ -91,7 +91,7 @@ def test_what_was_added_to_the_folder_is_not_passed_over_in_silence(project, roo
 
 
 @pytest.mark.slow
-def test_a_config_that_counts_on_captions_is_told_that_there_are_none(project, root):
+def test_a_config_that_needs_captions_is_refused_without_them(project, root):
     sound(root / "a.wav")
     words = ("--corpus", "lectures", "--root", str(root), "--stage", "1", "--stop-stage", "1")
     stopped = project.run(*words, "corpora.in_domain=[lectures/test]")

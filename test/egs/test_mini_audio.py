@@ -87,7 +87,7 @@ def made_again(monkeypatch: pytest.MonkeyPatch, root: Path, options: Options = O
 
 
 @pytest.mark.slow
-def test_every_split_is_there_and_its_files_are(rows, root):
+def test_all_splits_and_their_files_exist(rows, root):
     splits = {split for split, _ in rows}
     assert splits == set(TypeAdapter(dict).validate_python(OPTIONS.long_splits())) | {
         "pool",
@@ -141,7 +141,7 @@ def test_tables_name_the_course_and_the_noise(rows, root):
 
 
 @pytest.mark.slow
-def test_speech_is_where_the_truth_says_and_as_much_above_the_noise_as_the_table_says(rows, root):
+def test_speech_has_the_times_and_the_level_above_noise_of_the_tables(rows, root):
     noise = {key: value for _, name, key, value in tables(root, OPTIONS) if name == "reco2noise"}
     checked = 0
     for row in [row for split, row in rows if row.start_s is not None]:
@@ -186,14 +186,14 @@ def test_no_file_is_clipped(rows):
 
 
 @pytest.mark.slow
-def test_two_workers_make_what_one_makes(root, tmp_path):
+def test_two_workers_make_the_same_files_as_one(root, tmp_path):
     list(prepare(tmp_path, OPTIONS, 2))
     assert checksums(tmp_path) == checksums(root)
     assert len(checksums(root)) == 12 + 10  # recordings, and a record for each unit
 
 
 @pytest.mark.slow
-def test_a_voice_with_breath_is_the_same_at_another_time_of_day():
+def test_a_voice_with_breath_does_not_depend_on_the_time_of_day():
     """eSpeak seeds its noise with the second in which it starts: two processes must not differ by it."""
     script = (
         "import hashlib, sys; from egs.mini.speak import Espeak; from egs.mini.voices import Voice; espeak = Espeak();"
@@ -216,7 +216,7 @@ def test_another_seed_sounds_different(root, tmp_path):
 
 
 @pytest.mark.slow
-def test_what_is_done_is_not_made_again_and_what_was_touched_is(root, copy, monkeypatch):
+def test_only_changed_files_are_made_again(root, copy, monkeypatch):
     assert made_again(monkeypatch, copy) == []
     lecture = next((copy / "audio" / "lectures").glob("*.flac"))
     lecture.write_bytes(lecture.read_bytes()[:-100])
@@ -227,13 +227,13 @@ def test_what_is_done_is_not_made_again_and_what_was_touched_is(root, copy, monk
 
 
 @pytest.mark.slow
-def test_only_what_is_planned_differently_is_made_again(copy, monkeypatch):
+def test_only_units_with_another_plan_are_made_again(copy, monkeypatch):
     noisier = replace(OPTIONS, talk_snr_db=Range(0.0, 5.0))
     assert made_again(monkeypatch, copy, noisier) == ["talk000", "talkdev000"]
 
 
 @pytest.mark.slow
-def test_a_killed_run_goes_on_where_it_was(root, tmp_path):
+def test_a_killed_run_is_continued(root, tmp_path):
     script = (
         "import sys; from pathlib import Path; from egs.mini.prepare import prepare;"
         "from test_mini_audio import OPTIONS\n"
@@ -261,7 +261,7 @@ def test_a_killed_run_goes_on_where_it_was(root, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_unit_that_fails_is_named_and_the_others_are_kept(root, copy):
+def test_a_failed_unit_is_named_and_the_others_are_kept(root, copy):
     blocked = copy / "audio" / "course_test"
     shutil.rmtree(blocked)
     blocked.write_text("in the way", encoding="utf-8")
@@ -273,7 +273,7 @@ def test_a_unit_that_fails_is_named_and_the_others_are_kept(root, copy):
     assert checksums(copy) == checksums(root)
 
 
-def test_tables_of_a_corpus_that_is_not_made_say_so(tmp_path):
+def test_tables_of_a_corpus_that_is_not_made_are_reported(tmp_path):
     with pytest.raises(
         K2DError, match=r"crs000.json: is missing or cannot be read; prepare the corpus again|lectest000"
     ):

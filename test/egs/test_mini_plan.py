@@ -60,7 +60,7 @@ def test_every_character_and_letter_occurs_often_in_the_pool(lines):
     assert not rare
 
 
-def test_text_is_what_is_said_and_nothing_else(lines):
+def test_text_contains_exactly_the_spoken_words(lines):
     for text in texts(lines, *lines):
         assert re.fullmatch(r"(?:[\u4e00-\u9fff]+|[A-Za-z]+)(?: (?:[\u4e00-\u9fff]+|[A-Za-z]+))*", text), text
 
@@ -85,7 +85,7 @@ def test_random_words_use_every_word_about_equally_often():
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
 @pytest.mark.slow
-def test_no_sentence_of_a_test_or_development_split_is_said_elsewhere(seed):
+def test_no_sentence_of_a_test_or_development_split_is_in_another_split(seed):
     said: dict[str, set[str]] = defaultdict(set)
     for unit in plan(Options(seed=seed)):
         said[unit.split] |= {line.text for recording in unit.recordings for line in recording.lines}
@@ -120,7 +120,7 @@ def test_voices_of_tests_are_in_no_other_split(lines):
     assert len({line.voice for line in lines["pool"]}) == Options().pool_voices
 
 
-def test_voices_lie_in_their_allotment(lines):
+def test_voices_are_those_of_their_allotment(lines):
     for split, said in lines.items():
         allotment = ALLOTMENTS[split]
         for voice in {line.voice for line in said}:
@@ -146,7 +146,7 @@ def test_courses(units):
     assert not any(UNSEEN_COURSE in courses for split, courses in taught.items() if split != "course_test")
 
 
-def test_the_pool_speaks_of_every_course_but_the_unseen_one(lines):
+def test_the_pool_has_all_courses_but_the_unseen_one(lines):
     pool = " ".join(texts(lines, "pool"))
     words = set(WORD.findall(pool))
     for course in COURSES:
@@ -225,7 +225,7 @@ def test_the_plan_depends_on_options_alone():
     assert all(a.spec([]) != b.spec([]) for a, b in zip(one, two, strict=True))
 
 
-def test_a_plan_that_runs_out_of_sentences_says_so(monkeypatch: pytest.MonkeyPatch):
+def test_a_plan_without_enough_sentences_is_reported(monkeypatch: pytest.MonkeyPatch):
     only = Texts(lambda split, course: lambda rng: "老師", lambda rng: "老師")
     monkeypatch.setattr("egs.mini.plan.smoke_texts", lambda: only)
     with pytest.raises(
@@ -248,7 +248,7 @@ def test_smoke_is_small_and_of_a_dozen_words():
     assert {language(line.text) for line in said} == {"zh", "en", "mixed"}
 
 
-def test_every_pattern_can_be_reached():
+def test_each_pattern_is_used():
     """A slot that nothing names is dead text."""
     files = [("everyday",), ("everyday", "talk"), ("everyday", "read")]
     files += [("everyday", "lecture", f"courses/{course}") for course in (*COURSES, UNSEEN_COURSE)]

@@ -60,14 +60,14 @@ def test_stammers_and_fillers_by_hand():
     }
 
 
-def test_a_deck_deals_every_word_before_it_repeats_one():
+def test_a_deck_gives_each_word_once_before_it_repeats_one():
     deck, rng = Deck(["a", "b", "c"]), Random(0)
     dealt = [deck.deal(rng) for _ in range(9)]
     assert [sorted(dealt[n : n + 3]) for n in (0, 3, 6)] == [["a", "b", "c"]] * 3
 
 
 @pytest.mark.parametrize("kind", ["zh", "en", "mixed"])
-def test_random_words_are_of_the_language_asked_for(kind):
+def test_random_words_have_the_requested_language(kind):
     mandarin, english = Deck(["老師", "朋友"]), Deck(["apple", "seven"])
     for seed in range(50):
         text = word_row(mandarin, english, kind, Random(seed))
@@ -75,12 +75,12 @@ def test_random_words_are_of_the_language_asked_for(kind):
         assert 4 <= len(re.findall("老師|朋友|apple|seven", text)) <= 8
 
 
-def test_a_rest_is_spoken_between_han_but_not_beside_latin():
+def test_a_pause_is_spoken_between_han_but_not_beside_latin():
     assert spoken("好 那我們 train 一下 再看") == "好，那我們 train 一下，再看"
     assert spoken("TA 說 TAB 的 VIP") == "T A 說 TAB 的 V I P"
 
 
-def test_a_faulty_word_file_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_faulty_word_file_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(words, "FOLDER", tmp_path)
     (tmp_path / "a.txt").write_text("[zh]\n我要{where}\n", encoding="utf-8")
     with pytest.raises(K2DError, match=r"\[zh\] names the slot \{where\}, which none of a has"):
@@ -108,7 +108,7 @@ def is_one_syllable(phonemes: str) -> bool:
     return "(en)" not in phonemes and len(re.findall("[ˈˌ]", phonemes)) == 1
 
 
-def test_the_check_below_tells_unknown_characters(espeak: Espeak):
+def test_the_next_tests_check_finds_unknown_characters(espeak: Espeak):
     assert is_one_syllable(espeak.phonemes("課"))
     assert not is_one_syllable(espeak.phonemes("𠀀"))  # not in its dictionary: said in several words
     assert not is_one_syllable(espeak.phonemes("熊"))  # in it, but with a syllable that eSpeak takes for English
@@ -121,7 +121,7 @@ def test_espeak_can_read_every_character(espeak: Espeak):
 
 
 @pytest.mark.slow
-def test_english_words_are_said_in_english_inside_mandarin(espeak: Espeak):
+def test_english_words_are_spoken_in_english_inside_mandarin(espeak: Espeak):
     found = sorted(set(re.findall("[A-Za-z]+", all_text())))
     assert len(found) > 500
     wrong = [w for w in found if not re.search(r"\(en\).+\(cmn\)", espeak.phonemes(spoken(f"這個 {w} 很好")))]
@@ -139,7 +139,7 @@ def test_acronyms_are_spelt(espeak: Espeak):
     assert {a: sounds(spoken(a)) for a in acronyms} == letters
 
 
-def test_no_two_words_of_a_deck_sound_alike(espeak: Espeak):
+def test_all_words_of_a_deck_sound_different(espeak: Espeak):
     """Random words have no context: the audio alone must tell them apart."""
     for name in ("mandarin", "english", "smoke"):
         by_sound = defaultdict(list)
@@ -155,7 +155,7 @@ def test_there_are_homophones(espeak: Espeak):
     assert espeak.phonemes("公事") == espeak.phonemes("公式")
 
 
-def test_the_synthesiser_is_known_to_its_adapter_alone():
+def test_only_its_adapter_uses_the_synthesiser():
     """It is GPL-3, the project is not."""
     files = [path for folder in ("egs", "k2d") for path in (FOLDER.parents[2] / folder).rglob("*.py")]
     assert len(files) > 20

@@ -22,7 +22,7 @@ COUNTS = [
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("corpus", "write_raw", "message"), COUNTS, ids=[name for name, *_ in COUNTS])
-def test_counts_that_differ(project, tmp_path, corpus, write_raw, message):
+def test_other_counts_stop_the_stage(project, tmp_path, corpus, write_raw, message):
     done = stage_1(project, corpus, write_raw(tmp_path))
     assert done.returncode == 1
     assert f"egs/{corpus}/corpus.yaml expects other numbers than were found:" in done.stderr
@@ -32,7 +32,7 @@ def test_counts_that_differ(project, tmp_path, corpus, write_raw, message):
 
 
 @pytest.mark.slow
-def test_a_split_of_which_nothing_is_known_must_be_there(project, tmp_path):
+def test_a_split_without_expected_counts_must_exist(project, tmp_path):
     write_csdialogue(tmp_path)
     for name in ("text", "wav.scp"):
         write(tmp_path / "data/index/short_wav/dev" / name, [])
@@ -42,7 +42,7 @@ def test_a_split_of_which_nothing_is_known_must_be_there(project, tmp_path):
 
 
 @pytest.mark.slow
-def test_an_id_that_comes_twice_in_parquet(project, tmp_path):
+def test_a_duplicate_id_in_parquet_is_named(project, tmp_path):
     write_cszs(tmp_path)
     shard = next((tmp_path / "data").glob("train-00001-*"))
     write_shard(shard, [pair("train", 0, "again")], TYPES)
@@ -52,7 +52,7 @@ def test_an_id_that_comes_twice_in_parquet(project, tmp_path):
 
 
 @pytest.mark.slow
-def test_audio_that_is_not_there_or_is_none(project, tmp_path):
+def test_missing_and_bad_audio_are_reported(project, tmp_path):
     write_pool(tmp_path)
     folder = tmp_path / "TAL_CSASR/cs_wav/0/deep"
     (folder / "171007-c0001-0001.wav").unlink()

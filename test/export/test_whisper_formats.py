@@ -69,7 +69,7 @@ def test_openai_loads_the_same_weights(exported):
     assert all(torch.equal(state[name], tensor) for name, tensor in exported.network.state_dict().items())
 
 
-def test_what_a_checkpoint_says_is_worth_comparing(exported):
+def test_the_text_of_the_checkpoint_is_worth_comparing(exported):
     assert len(set(exported.decoded().tokens)) > 3
     assert len(exported.transcribed()) > 3
 
@@ -95,7 +95,7 @@ def test_transformers_gives_the_same_logits_and_greedy_text(exported):
     assert processor.batch_decode(said, skip_special_tokens=True)[0].strip() == wanted.text
 
 
-def test_transformers_finds_every_weight_and_no_other(exported):
+def test_transformers_finds_exactly_its_weights(exported):
     from transformers import WhisperForConditionalGeneration
 
     _, found = WhisperForConditionalGeneration.from_pretrained(
@@ -106,7 +106,7 @@ def test_transformers_finds_every_weight_and_no_other(exported):
     assert not found["mismatched_keys"]
 
 
-def test_the_tokenizer_knows_times_and_prompts(exported):
+def test_the_tokenizer_has_timestamps_and_prompts(exported):
     from transformers import AutoProcessor, AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(exported.folder / "huggingface")
@@ -122,7 +122,7 @@ def test_the_tokenizer_knows_times_and_prompts(exported):
     assert type(AutoProcessor.from_pretrained(exported.folder / "huggingface")).__name__ == "WhisperProcessor"
 
 
-def test_faster_whisper_says_the_same(exported):
+def test_faster_whisper_writes_the_same_text(exported):
     from faster_whisper import WhisperModel
 
     model = WhisperModel(str(exported.folder / "ctranslate2"), device="cpu", compute_type="float32")
@@ -134,7 +134,7 @@ def test_faster_whisper_says_the_same(exported):
     assert within([(each.start, each.end, each.text) for each in segments]) == exported.transcribed()
 
 
-def test_what_this_toolkit_reads_of_an_export_is_what_went_in(exported):
+def test_an_export_is_read_as_the_exported_checkpoint(exported):
     read = read_whisper(exported.folder / "huggingface")
     assert read.dims == exported.dims
     before = read_whisper(exported.model).state
@@ -142,7 +142,7 @@ def test_what_this_toolkit_reads_of_an_export_is_what_went_in(exported):
     assert read.generation.suppressed_first == (220, exported.eot)
 
 
-def test_half_the_bytes_where_it_is_asked_for(tmp_path):
+def test_half_precision_halves_the_size(tmp_path):
     model = write_openai(tmp_path / "model.pt")
     sizes = {}
     for compute_type in ("fp32", "fp16", "int8"):
@@ -153,7 +153,7 @@ def test_half_the_bytes_where_it_is_asked_for(tmp_path):
     assert sizes["int8"] < sizes["fp16"] < 0.55 * sizes["fp32"]
 
 
-def test_a_checkpoints_own_rules_go_with_it(tmp_path):
+def test_a_checkpoints_own_rules_are_exported(tmp_path):
     face = write_hugging_face(tmp_path / "huggingface", suppress_tokens=[1, 2], begin_suppress_tokens=[220], lang="zh")
     (tmp_path / "out").mkdir()
     huggingface.write(face, WANTED, tmp_path / "out")
@@ -162,20 +162,20 @@ def test_a_checkpoints_own_rules_go_with_it(tmp_path):
     assert (rules["begin_suppress_tokens"], rules["language"]) == ([220], "zh")
 
 
-def test_the_language_that_a_checkpoint_names_goes_with_it(tmp_path):
+def test_the_language_of_a_checkpoint_is_exported(tmp_path):
     face = write_hugging_face(tmp_path / "huggingface", language="<|en|>")
     (tmp_path / "out").mkdir()
     huggingface.write(face, ExportRequest("x"), tmp_path / "out")
     assert json.loads((tmp_path / "out" / "generation_config.json").read_text())["language"] == "en"
 
 
-def test_a_mean_of_languages_is_not_claimed(tmp_path):
+def test_a_mean_of_languages_is_not_exported(tmp_path):
     (tmp_path / "out").mkdir()
     huggingface.write(write_openai(tmp_path / "model.pt"), ExportRequest("x", ("zh", "en")), tmp_path / "out")
     assert "language" not in json.loads((tmp_path / "out" / "generation_config.json").read_text())
 
 
-def test_weights_in_half_precision_leave_in_whole(tmp_path):
+def test_weights_in_half_precision_are_exported_in_full_precision(tmp_path):
     state = {name: tensor.half() for name, tensor in made_state().items()}
     (tmp_path / "out").mkdir()
     huggingface.write(write_openai(tmp_path / "model.pt", state=state), WANTED, tmp_path / "out")
@@ -192,7 +192,7 @@ def test_a_folder_that_cannot_be_loaded_is_named(module, tmp_path):
         module.loaded_back(tmp_path, WANTED, probe, torch.zeros(1, 2, 51865))
 
 
-def test_without_the_extra_one_message_says_what_to_do(tmp_path, monkeypatch):
+def test_without_the_extra_one_message_names_the_remedy(tmp_path, monkeypatch):
     import importlib.util
 
     from k2d.core.errors import UsageError
@@ -203,7 +203,7 @@ def test_without_the_extra_one_message_says_what_to_do(tmp_path, monkeypatch):
         ctranslate2.write(tmp_path, WANTED, tmp_path)
 
 
-def test_a_whisper_that_says_something_says_it_everywhere(tmp_path):
+def test_a_trained_whisper_writes_the_same_text_in_all_libraries(tmp_path):
     """Several windows of a recording, in openai-whisper, transformers' pipeline and faster-whisper."""
     from faster_whisper import WhisperModel
     from transformers import pipeline

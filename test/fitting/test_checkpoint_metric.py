@@ -16,7 +16,7 @@ from k2d.fitting.checkpoint_metric import Held, measure_on, shared_out
 
 
 @pytest.mark.slow
-def test_checkpoints_are_heard_without_a_beam_and_else_as_in_use(monkeypatch):
+def test_checkpoints_are_measured_without_a_beam_and_otherwise_as_configured(monkeypatch):
     from k2d.decode import long_recordings
 
     asked = []
@@ -36,7 +36,7 @@ def test_checkpoints_are_heard_without_a_beam_and_else_as_in_use(monkeypatch):
     st.integers(1, 9),
     st.randoms(use_true_random=False),
 )
-def test_each_recording_is_in_one_share_and_shares_are_about_as_long(lengths, n_shares, rng):
+def test_each_recording_is_in_one_share_and_shares_have_similar_lengths(lengths, n_shares, rng):
     sources = [Source(f"r{number}", "", length) for number, length in lengths.items()]
     texts = {source.id: "so" for source in sources if int(source.id[1:]) % 3} | {"none": "without a recording"}
     parts = shared_out(Held(sources, texts), n_shares)

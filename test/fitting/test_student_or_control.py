@@ -121,7 +121,7 @@ def assert_shown(found, wanted, window):
     ids=["plain", "everything drawn", "language guessed"],
 )
 @pytest.mark.slow
-def test_batches_are_what_a_plain_reading_gives(tmp_path, recordings, student, settings, how):
+def test_batches_equal_a_plain_computation(tmp_path, recordings, student, settings, how):
     """Order, draws, labels and targets of two epochs and two processes, against the same worked out the long way."""
     from k2d.train.batches import TrainingProcess
 
@@ -168,7 +168,7 @@ def test_a_label_is_tokenised_once_for_all_processes_and_epochs(tmp_path, record
 
 
 @pytest.mark.slow
-def test_loader_processes_are_a_setting_that_decides_nothing(tmp_path):
+def test_the_number_of_loader_processes_changes_no_result(tmp_path):
     """They reach the training, and no stage is made anew because of them."""
     from k2d.core.layout import PROJECT_ROOT
     from k2d.fitting.new_model import setting_of
@@ -184,7 +184,7 @@ def test_loader_processes_are_a_setting_that_decides_nothing(tmp_path):
 
 
 @pytest.mark.slow
-def test_nothing_to_learn_from_says_what_to_do(tmp_path, recordings):
+def test_a_training_without_chunks_is_refused_with_a_remedy(tmp_path, recordings):
     folders = [draw_chunks(of, 3, seed) for seed, of in enumerate(recordings)]
     with pytest.raises(K2DError, match=r"found no chunk for training besides held-out ones; keep more of them"):
         lesson_of(tmp_path, folders, mini_student(), "teacher.language=[zho]", held_out={"r0", "r1", "r2", "r3"})

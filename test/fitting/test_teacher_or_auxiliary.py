@@ -59,7 +59,7 @@ def test_models_are_trained_and_measured(lab):
 
 
 @pytest.mark.slow
-def test_a_ready_checkpoint_is_looked_at_and_taken(lab):
+def test_a_ready_checkpoint_is_checked_and_used(lab):
     write_models(lab.root / "elsewhere")
     taken = ["--stage", "3", "--stop-stage", "3", "teacher.model=null", "teacher.checkpoint=elsewhere/teacher"]
     done = lab.run("--conf", "conf/x.yaml", *taken)

@@ -159,7 +159,7 @@ def trained(tmp_path_factory, fake):
     [(unit, change, told) for unit, changes in OF_UNIT.items() for change, told in changes],
     ids=lambda value: value if isinstance(value, str) else value[1],
 )
-def test_what_decides_the_weights_is_not_continued_once_it_has_changed(trained, unit, change, told):
+def test_a_training_is_not_continued_after_a_change_that_affects_weights(trained, unit, change, told):
     file = trained.root / change
     settings = () if file.is_file() else (change,)
     if not settings:
@@ -179,14 +179,14 @@ def test_what_decides_the_weights_is_not_continued_once_it_has_changed(trained, 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("unit", OF_UNIT, ids=lambda unit: unit[1])
-def test_what_decides_nothing_is_no_obstacle(trained, unit):
+def test_a_training_is_continued_after_a_change_without_effect(trained, unit):
     for setting in NOT_DECIDING:
         trained.make(*unit, setting)
     trained.make(*unit, nj=2)
 
 
 @pytest.mark.slow
-def test_a_checkpoint_of_the_code_before_is_refused_in_a_sentence(trained, tmp_path):
+def test_a_checkpoint_of_earlier_code_is_refused(trained, tmp_path):
     """It has no version, and its optimiser knows other weights."""
     import torch
 
@@ -212,7 +212,7 @@ def test_a_checkpoint_of_the_code_before_is_refused_in_a_sentence(trained, tmp_p
 
 
 @pytest.mark.parametrize("verb", ["teacher", "auxiliary"])
-def test_a_model_that_was_made_before_is_done_although_its_stamp_does_not_tell_of_decoding(tmp_path, verb):
+def test_an_older_model_is_done_although_its_stamp_lacks_the_decoding(tmp_path, verb):
     """How its checkpoints were chosen was not recorded. What was recorded decides, as it did then."""
     lab = Lab(tmp_path)
     (unit,) = STAGES[verb].units(lab.job())
@@ -228,7 +228,7 @@ def test_a_model_that_was_made_before_is_done_although_its_stamp_does_not_tell_o
     assert told.startswith('setting decode: null -> {"')
 
 
-def test_the_vocabulary_is_named_only_where_a_part_of_it_is_used(tmp_path):
+def test_the_stamp_names_the_vocabulary_only_if_a_part_of_it_is_used(tmp_path):
     """Stamps of students that were trained before stay as they are, and controls are trained on all of it."""
     lab = Lab(tmp_path)
 
@@ -248,13 +248,13 @@ def test_the_vocabulary_is_named_only_where_a_part_of_it_is_used(tmp_path):
         assert in_part[name] == {**usual[name], **({} if is_control else named)}, name
 
 
-def test_without_development_sets_decoding_decides_nothing(tmp_path):
+def test_without_development_sets_the_stamp_lacks_the_decoding(tmp_path):
     lab = Lab(tmp_path)
     (unit,) = teacher.units(lab.job("corpora.dev=[]"))
     assert unit.settings["decode"] is None
 
 
-def test_the_order_of_splits_decides_nothing(tmp_path, monkeypatch):
+def test_the_order_of_splits_changes_nothing(tmp_path, monkeypatch):
     """Stamps do not hold it, so chunks are learnt in one order."""
     lab, seen = Lab(tmp_path), []
     monkeypatch.setattr(distill, "train_student_or_control", lambda *told: seen.append(told))
@@ -267,7 +267,7 @@ def test_the_order_of_splits_decides_nothing(tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
-def test_kept_encodings_are_of_this_teacher_and_this_audio(tmp_path, fake, monkeypatch):
+def test_kept_encodings_belong_to_one_teacher_and_its_audio(tmp_path, fake, monkeypatch):
     """Paths and labels stay as they are where a corpus is made anew with other noise."""
     from k2d.train import chunk_batches, encoded
 

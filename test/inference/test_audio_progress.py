@@ -35,7 +35,7 @@ def until(holds):
     return holds()
 
 
-def test_what_earlier_runs_have_done_counts_from_the_beginning_and_their_files_do_not(tmp_path):
+def test_answers_of_earlier_runs_count_and_their_progress_files_do_not(tmp_path):
     """A set of 100 min, 40 of them answered by an earlier run, whose workers had said 47 when it was killed."""
     say(tmp_path, 3, 47 * 60)
     set_progress = of_set(tmp_path, 4, lengths_s=[600.0] * 10, n_done=4)
@@ -46,7 +46,7 @@ def test_what_earlier_runs_have_done_counts_from_the_beginning_and_their_files_d
     assert set_progress.decoded_s() == 45 * 60
 
 
-def test_a_share_that_is_over_counts_by_its_items_and_not_twice(tmp_path):
+def test_a_finished_share_counts_once_by_its_items(tmp_path):
     set_progress = of_set(tmp_path, lengths_s=[600.0] * 4)
     said = [say(tmp_path, number, 1190.0) for number in (0, 1)]
     assert set_progress.decoded_s() == 2380
@@ -57,14 +57,14 @@ def test_a_share_that_is_over_counts_by_its_items_and_not_twice(tmp_path):
     assert set_progress.decoded_s() == 1200 + 1190
 
 
-def test_more_than_all_is_never_said(tmp_path):
+def test_progress_never_exceeds_the_total(tmp_path):
     set_progress = of_set(tmp_path, lengths_s=[10.0], n_done=0)
     say(tmp_path, 0, 12.0)
     assert set_progress.decoded_s() == 10
 
 
 @pytest.mark.parametrize("odd", ["", "12", "1.2.3", "-", "nan", "-5.0", "\x00\x00", "inf", None])
-def test_a_file_that_says_no_number_or_is_gone_says_what_it_said_before(tmp_path, odd):
+def test_a_missing_or_bad_progress_file_keeps_its_last_number(tmp_path, odd):
     set_progress = of_set(tmp_path, lengths_s=[100.0])
     path = say(tmp_path, 0, 30.0)
     assert set_progress.decoded_s() == 30
@@ -77,7 +77,7 @@ def test_a_file_that_says_no_number_or_is_gone_says_what_it_said_before(tmp_path
     assert set_progress.decoded_s() == (12 if odd == "12" else 30)
 
 
-def test_a_worker_says_all_windows_of_a_batch_and_never_half_a_number(tmp_path, monkeypatch):
+def test_a_worker_writes_progress_of_a_batch_in_whole_numbers(tmp_path, monkeypatch):
     """Sixteen windows of 10 s that come at once, and then none for long."""
     monkeypatch.setattr(audio_progress, "WRITE_EVERY_S", 0.005)
     part = new_part(tmp_path, 0)
@@ -96,12 +96,12 @@ def test_a_worker_says_all_windows_of_a_batch_and_never_half_a_number(tmp_path, 
     assert [each.name for each in tmp_path.iterdir()] == [path.name]
 
 
-def test_a_worker_that_cannot_write_it_decodes_on(tmp_path):
+def test_a_worker_that_cannot_write_progress_continues(tmp_path):
     with DecodedAudio(tmp_path / "nowhere" / "part-000000-a.lines") as heard:
         heard.add(1.0)
 
 
-def test_the_watcher_outlives_what_goes_wrong_and_tells_it_once(tmp_path, monkeypatch, caplog):
+def test_the_watcher_survives_an_error_and_reports_it_once(tmp_path, monkeypatch, caplog):
     monkeypatch.setattr(audio_progress, "POLL_S", 0.005)
     calls = []
 
@@ -118,7 +118,7 @@ def test_the_watcher_outlives_what_goes_wrong_and_tells_it_once(tmp_path, monkey
     assert caplog.text.count("lab: progress cannot be shown: ValueError") == 1
 
 
-def test_of_a_set_that_is_gone_on_with_the_whole_is_shown(tmp_path, monkeypatch):
+def test_a_continued_set_shows_progress_of_the_whole(tmp_path, monkeypatch):
     """Two of four recordings were heard before: the rerun begins at their share, and ends at the whole."""
     seen = []
     showing_of = audio_progress.show_progress
@@ -137,7 +137,7 @@ def test_of_a_set_that_is_gone_on_with_the_whole_is_shown(tmp_path, monkeypatch)
     assert (seen[1].before_s, seen[1].total_s, seen[1].decoded_s()) == (7, 10, 10)
 
 
-def test_windows_count_as_they_are_heard_within_a_batch_of_recordings(tmp_path, monkeypatch):
+def test_windows_count_when_they_are_decoded_within_a_batch_of_recordings(tmp_path, monkeypatch):
     """Two recordings of 6 s side by side, in windows of 2 s: after each batch of windows four more seconds."""
     bench = Bench(tmp_path, monkeypatch, {"ra": "a" * 60, "rb": "b" * 60})
     seen, add = [], DecodedAudio.add

@@ -38,7 +38,7 @@ def test_beside_a_whisper_teacher_an_espnet_auxiliary_decodes_in_torch(tmp_path)
     assert (teacher.numbers, auxiliary.numbers) == ("int8 (ctranslate2)", "fp32")
 
 
-def test_the_engine_changes_nothing_for_whom_it_is_not(tmp_path):
+def test_the_engine_changes_nothing_for_models_that_it_cannot_run(tmp_path):
     """Neither its stamps nor its rows' signatures: what is decoded already stays."""
     torchs, engines = job_of(tmp_path), job_of(tmp_path, BY_ENGINE)
     before, after = works(torchs), works(engines)
@@ -48,7 +48,7 @@ def test_the_engine_changes_nothing_for_whom_it_is_not(tmp_path):
     assert _decode("teacher", engines) != _decode("teacher", torchs)
 
 
-def test_numbers_of_torch_are_for_the_models_in_torch(tmp_path):
+def test_precisions_of_torch_are_for_models_in_torch(tmp_path):
     job, plain = job_of(tmp_path, BY_ENGINE, "decode.precision=bf16"), job_of(tmp_path, BY_ENGINE)
     teacher, auxiliary = works(job)
     assert (teacher.numbers, auxiliary.numbers) == ("fp32 (ctranslate2)", "bf16")
@@ -61,7 +61,7 @@ def test_numbers_of_torch_are_for_the_models_in_torch(tmp_path):
         job_of(tmp_path, BY_ENGINE, "decode.precision=bf16", conf=only_whisper)
 
 
-def test_where_no_model_is_a_whisper_it_is_refused_with_the_reason(tmp_path):
+def test_the_engine_is_refused_if_no_model_is_a_whisper(tmp_path):
     conf = "teacher: {language: [zho]}\nauxiliaries: {base: {language: [zho]}}\n"
     with pytest.raises(UsageError) as told:
         job_of(tmp_path, BY_ENGINE, conf=conf)
@@ -70,13 +70,13 @@ def test_where_no_model_is_a_whisper_it_is_refused_with_the_reason(tmp_path):
     assert "(teacher: espnet_s2t, auxiliaries.base: espnet_s2t)" in str(told.value)
 
 
-def test_a_whisper_that_the_engine_cannot_run_is_refused_as_before(tmp_path):
+def test_a_whisper_that_the_engine_cannot_run_is_refused(tmp_path):
     conf = CONF.replace("[zh]", "[zh, en]")
     with pytest.raises(UsageError, match=r"the prompt of teacher is a mean of languages \(zh, en\)"):
         job_of(tmp_path, BY_ENGINE, conf=conf)
 
 
-def test_the_log_says_who_decodes_in_torch_all_the_same(tmp_path, monkeypatch, caplog):
+def test_the_log_names_the_models_that_still_decode_in_torch(tmp_path, monkeypatch, caplog):
     bench = Bench(tmp_path, monkeypatch, {"ra": "ab"})
     bench.job = job_of(tmp_path, BY_ENGINE)
     logging.getLogger("k2d").propagate = True
@@ -99,7 +99,7 @@ def work_by_name(job):
     return {name: plan_long_recordings(name, recogniser, job) for name, recogniser in models.items()}
 
 
-def test_engine_batch_and_numbers_belong_to_a_model(tmp_path):
+def test_engine_batch_size_and_precision_can_differ_between_models(tmp_path):
     words = ("teacher.decoding.engine=ctranslate2", "teacher.decoding.compute_type=int8", "decode.precision=bf16")
     job = job_of(tmp_path, *words, "auxiliaries.ctc.decoding={batch_size: 3, precision: fp32}", conf=TWO)
     works = work_by_name(job)
@@ -116,7 +116,7 @@ def test_a_model_may_stay_in_torch_beside_the_engine_of_the_others(tmp_path):
     assert {name: work.compute_type for name, work in works.items()} == {"teacher": "fp32", "base": None, "ctc": None}
 
 
-def test_students_decode_as_their_teacher(tmp_path):
+def test_students_use_the_engine_of_their_teacher(tmp_path):
     words = ("select.methods.all.rule=none", "teacher.decoding={engine: ctranslate2, batch_size: 5}")
     job = job_of(tmp_path, *words, conf=TWO)
     job.layout.model("all-s1").mkdir(parents=True)
@@ -125,7 +125,7 @@ def test_students_decode_as_their_teacher(tmp_path):
     assert _decode("all-s1", job) == _decode("teacher", job) != _decode("base", job)
 
 
-def test_stamps_are_as_before_where_no_model_has_its_own(tmp_path):
+def test_stamps_do_not_change_unless_a_model_has_its_own_settings(tmp_path):
     """The keys of the stamps, and for a batch of its own one more key of the speed race alone."""
     plain, own = job_of(tmp_path, conf=TWO), job_of(tmp_path, "teacher.decoding.batch_size=7", conf=TWO)
     before, after = work_by_name(plain), work_by_name(own)
@@ -135,7 +135,7 @@ def test_stamps_are_as_before_where_no_model_has_its_own(tmp_path):
     assert [_decode(name, plain) for name in before] == [_decode(name, own) for name in before]
 
 
-def test_what_a_model_and_its_engine_cannot_is_told_at_its_own_keys_all_at_once(tmp_path):
+def test_unsupported_settings_of_models_are_all_reported_with_their_keys(tmp_path):
     words = (
         "auxiliaries.ctc.decoding.engine=ctranslate2",
         "auxiliaries.base.decoding.compute_type=int8",

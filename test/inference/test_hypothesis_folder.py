@@ -91,7 +91,7 @@ def test_the_number_of_processes_and_the_batch_change_nothing(lab):
     assert lines(exp(lab, "pseudo", "lab", "train", "hyp.jsonl")) == alone
 
 
-def test_labels_are_written_as_the_teacher_is_told_to_decode(lab):
+def test_labels_follow_the_teachers_settings_for_decoding(lab):
     """Jointly, where the config says so: as `transcribe` hears the same recording."""
     labels = {}
     for mode in ("attention", "joint"):
@@ -132,7 +132,7 @@ def killed_in_the_middle(lab, verb, kind, output):
 
 
 @pytest.mark.parametrize(("verb", "kind"), [("pseudo_label", "pseudo"), ("second_opinion", "opinions")])
-def test_after_kill_9_only_what_is_missing_is_decoded(lab, verb, kind):
+def test_after_kill_9_only_missing_recordings_are_decoded(lab, verb, kind):
     one_by_one = "decode.batch_size=1"
     stages(lab, 5, 6, "--nj", "1", one_by_one)
     number = 5 if kind == "pseudo" else 7
@@ -157,7 +157,7 @@ def test_after_kill_9_only_what_is_missing_is_decoded(lab, verb, kind):
     assert 1000 <= json.loads((output.parent / "record.json").read_text())["work_s"] < 1900
 
 
-def test_a_bad_recording_costs_itself_alone(lab):
+def test_a_bad_recording_costs_no_other_recording(lab):
     path = lab.root / "data" / "lab" / "train" / "wav.scp"
     rows = dict(line.split(" ", 1) for line in path.read_text().splitlines())
     broken = lab.root / "audio" / "broken.wav"
@@ -170,7 +170,7 @@ def test_a_bad_recording_costs_itself_alone(lab):
     assert (rejected["id"], rejected["reason"]) == ("rb", "truncated")
 
 
-def test_transcribe_writes_every_form_and_names_the_file_that_is_broken(lab, tmp_path):
+def test_transcribe_writes_all_formats_and_names_a_broken_file(lab, tmp_path):
     folder = tmp_path / "some lectures"
     folder.mkdir()
     whole = (lab.root / "audio" / "rc.wav").read_bytes()
@@ -204,7 +204,7 @@ def test_transcribe_writes_every_form_and_names_the_file_that_is_broken(lab, tmp
         (["conf"], "conf: a folder without audio"),
     ],
 )
-def test_a_wrong_call_of_transcribe_says_what_is_wrong(lab, words, message):
+def test_a_wrong_call_of_transcribe_is_explained(lab, words, message):
     model = [] if "--model" in words else ["--model", "exp/x/models/teacher"]
     done = lab.k2d("transcribe", *model, *words)
     assert done.returncode in (1, 2)

@@ -26,7 +26,7 @@ def dies_of(signal, *, on):
     return lambda task: f"the worker process died (signal {signal})" if on in [i.id for i in task.items] else ""
 
 
-def test_a_passing_error_is_tried_once_more_in_the_same_run_alone(bench, monkeypatch):
+def test_a_temporary_error_is_tried_once_more_in_the_same_run(bench, monkeypatch):
     Disk(monkeypatch, ["rb"], 1)
     counts = bench.hear()
     assert (counts.n_in, counts.kept, counts.dropped) == (4, 4, {})
@@ -36,7 +36,7 @@ def test_a_passing_error_is_tried_once_more_in_the_same_run_alone(bench, monkeyp
 
 
 @pytest.mark.parametrize("code", [errno.EIO, errno.EACCES, errno.ESTALE, errno.ETIMEDOUT, errno.ENOSPC])
-def test_what_the_machine_fails_at_twice_stops_the_stage_and_a_rerun_tries_it_again(bench, monkeypatch, code):
+def test_a_second_failure_of_the_machine_stops_the_stage_and_a_rerun_tries_again(bench, monkeypatch, code):
     """Although max_bad would allow half of the set: a unit is never published without what the machine lost."""
     Disk(monkeypatch, ["rb"], 2, code)
     with pytest.raises(K2DError) as stopped:
@@ -51,7 +51,7 @@ def test_what_the_machine_fails_at_twice_stops_the_stage_and_a_rerun_tries_it_ag
     assert bench.texts() == HEARD
 
 
-def test_a_recording_that_has_vanished_since_stage_1_is_the_machines_fault(bench):
+def test_a_recording_that_was_removed_since_stage_1_is_a_failure_of_the_machine(bench):
     path = bench.audio["rb"]
     aside = path.rename(path.with_suffix(".aside"))
     with pytest.raises(K2DError, match=r"rb: .*rb\.wav: there is no such file \[missing\]"):
@@ -60,7 +60,7 @@ def test_a_recording_that_has_vanished_since_stage_1_is_the_machines_fault(bench
     assert bench.hear().kept == 4
 
 
-def test_a_bad_recording_is_set_aside_with_its_reason_and_not_tried_twice(bench):
+def test_a_bad_recording_is_rejected_with_its_reason_and_not_tried_twice(bench):
     whole = bench.audio["rb"].read_bytes()
     bench.audio["rb"].write_bytes(whole[:1000])
     counts = bench.hear()
@@ -69,7 +69,7 @@ def test_a_bad_recording_is_set_aside_with_its_reason_and_not_tried_twice(bench)
     assert sorted(key for share in bench.shares for key in share) == sorted(TAPES)
 
 
-def test_a_bad_recording_that_was_mended_after_the_stage_stopped_is_heard_by_the_rerun(tmp_path, monkeypatch):
+def test_a_bad_recording_that_was_repaired_is_decoded_by_the_rerun(tmp_path, monkeypatch):
     bench = Bench(tmp_path, monkeypatch, TAPES, max_bad=0)
     whole = bench.audio["rb"].read_bytes()
     bench.audio["rb"].write_bytes(whole[:1000])
@@ -90,7 +90,7 @@ def test_a_failure_that_an_earlier_version_kept_in_the_cache_is_tried_again(benc
     assert bench.rejected() == {}
 
 
-def test_who_crashes_its_worker_when_alone_too_is_bad_and_the_rest_of_its_share_is_heard(bench):
+def test_a_recording_that_crashes_its_worker_alone_is_bad_and_the_others_are_decoded(bench):
     bench.dies = dies_of("SIGSEGV", on="rb")
     counts = bench.hear()
     assert (counts.kept, counts.dropped) == (3, {"decoder_failed": 1})
@@ -109,7 +109,7 @@ def test_a_worker_that_is_killed_from_outside_costs_no_recording(bench, signal):
 
 
 @pytest.mark.parametrize("error", [MemoryError("no more"), RuntimeError("CUDA error: out of memory")])
-def test_too_small_a_memory_is_told_with_the_recording_and_is_not_its_fault(bench, monkeypatch, error):
+def test_too_little_memory_is_reported_and_is_not_the_recordings_fault(bench, monkeypatch, error):
     """In batches of one, too: then each recording is tried alone, which tells whose it is."""
     encode = bench.recogniser.encode
 
@@ -128,7 +128,7 @@ def test_too_small_a_memory_is_told_with_the_recording_and_is_not_its_fault(benc
     assert bench.hear().kept == 2
 
 
-def test_a_disk_that_is_gone_is_not_asked_for_every_recording_once_more(tmp_path, monkeypatch):
+def test_if_a_disk_fails_not_all_recordings_are_tried_again(tmp_path, monkeypatch):
     tapes = {f"r{n:03d}": "a" for n in range(100)}
     bench = Bench(tmp_path, monkeypatch, tapes, max_bad=0.01)
     Disk(monkeypatch, tapes, 9)
@@ -151,7 +151,7 @@ def test_a_full_disk_under_the_answers_stops_at_once(bench, monkeypatch):
     assert len(bench.shares) == 1
 
 
-def test_clips_are_tried_again_too_and_count_as_their_batch_is_heard(bench, monkeypatch):
+def test_clips_are_tried_again_and_count_when_their_batch_is_decoded(bench, monkeypatch):
     """Stage 7: five clips of two recordings, one of which the disk does not give at first."""
     Disk(monkeypatch, ["rb"], 1)
     heard = []

@@ -47,7 +47,7 @@ def heard(folder):
     return {row["id"]: [(s["start_s"], s["end_s"], s["text"]) for s in row["segments"]] for row in rows}
 
 
-def test_labels_and_opinions_by_both_engines_and_what_is_on_record(lab):
+def test_labels_and_opinions_by_both_engines_and_their_records(lab):
     stages(lab, 3, 4)
     stages(lab, 5, 7)
     by_engine = ("decode.engine=ctranslate2", "name=y")
@@ -79,7 +79,7 @@ def test_an_engine_is_part_of_a_rows_signature(lab):
     assert {way.rpartition("-")[0] for way in ways} == {"beam-1", "ctranslate2-fp32-beam-1", "ctranslate2-int8-beam-1"}
 
 
-def test_a_student_leaves_in_every_format(lab):
+def test_a_student_is_exported_in_all_formats(lab):
     stages(lab, 3, 3)
     stages(lab, 9, 9)
     models = lab.root / "exp" / "x" / "models"

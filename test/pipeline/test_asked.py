@@ -29,7 +29,7 @@ def parts(cache):
     return sorted(cache.glob("part-*.lines"))
 
 
-def test_a_line_that_is_lost_after_its_worker_wrote_it_is_named_and_the_same_command_mends_it(bench, monkeypatch):
+def test_a_lost_line_is_named_and_the_same_command_decodes_it_again(bench, monkeypatch):
     with monkeypatch.context() as patch:
         meanwhile(patch, lambda cache: [without_line(part, "rc") for part in parts(cache)])
         with pytest.raises(K2DError) as told:
@@ -41,13 +41,13 @@ def test_a_line_that_is_lost_after_its_worker_wrote_it_is_named_and_the_same_com
     assert bench.shares == [["rc"]]
 
 
-def test_a_part_file_that_is_lost_takes_all_its_items_with_it_and_they_are_counted(bench, monkeypatch):
+def test_the_items_of_a_lost_part_file_are_counted(bench, monkeypatch):
     meanwhile(monkeypatch, lambda cache: [part.unlink() for part in parts(cache)])
     with pytest.raises(K2DError, match="4 of 4 items have no answer: ra, rb, rc, rd;"):
         bench.hear()
 
 
-def test_an_answer_that_nobody_asked_for_is_refused(bench, monkeypatch):
+def test_an_answer_for_an_unknown_item_is_refused(bench, monkeypatch):
     def add(cache):
         part = parts(cache)[0]
         part.write_text(part.read_text().replace("rb {", "rb2 {"))
@@ -67,7 +67,7 @@ def test_a_second_answer_to_the_same_item_counts_once(bench, monkeypatch):
     assert list(bench.texts()) == sorted(TAPES)
 
 
-def test_an_id_that_is_asked_for_twice_is_refused(bench):
+def test_a_duplicate_id_is_refused(bench):
     bench.rows.append(bench.rows[1])
     with pytest.raises(K2DError, match=r"1 id is asked for twice: rb; ids must be unique"):
         bench.hear()

@@ -67,7 +67,7 @@ def sounds(folder):
 
 
 @pytest.mark.slow
-def test_taken_chunks_are_heard_when_the_experiment_that_made_them_is_gone(lab):
+def test_reused_chunks_keep_their_audio_after_the_other_experiment_is_removed(lab):
     made = lab.chunk("x")
     heard = sounds(made)
     assert len(heard) == 2
@@ -82,7 +82,7 @@ def test_taken_chunks_are_heard_when_the_experiment_that_made_them_is_gone(lab):
     assert lab.state("z").is_done
 
 
-def test_taken_chunks_count_as_those_that_were_made(lab):
+def test_reused_chunks_have_the_fingerprint_of_the_original_ones(lab):
     """Or nothing that another experiment made from them could be taken after them."""
     made, taken = lab.chunk("x"), lab.chunk("y", reuse="x")
     again = lab.chunk("z", reuse="y")
@@ -93,14 +93,14 @@ def test_taken_chunks_count_as_those_that_were_made(lab):
     assert all((made / name).samefile(taken / name) for name in audio), "linked, not copied"
 
 
-def test_taken_chunks_that_are_edited_count_as_others_and_are_told(lab):
+def test_edited_reused_chunks_have_another_fingerprint_and_are_reported(lab):
     made, taken = lab.chunk("x"), lab.chunk("y", reuse="x")
     (taken / "wav.scp").write_text((taken / "wav.scp").read_text().replace(".flac", ".wav"))
     assert fingerprint(taken) != fingerprint(made)
     assert lab.state("y").changes == ("wav.scp was edited",)
 
 
-def test_the_experiment_that_is_taken_from_is_not_touched(lab):
+def test_the_reused_experiment_is_not_changed(lab):
     made = lab.chunk("x")
     before = {path: path.read_bytes() for path in made.rglob("*") if path.is_file()}
     lab.chunk("y", reuse="x")
@@ -116,7 +116,7 @@ token_list:
 """
 
 
-def test_every_path_of_an_experiment_in_what_is_taken_is_renamed_and_no_other(tmp_path):
+def test_only_paths_of_the_experiment_are_renamed_in_reused_files(tmp_path):
     """Kept chunks lie deeper; a model names its files for plain ESPnet; an experiment may be called like a corpus."""
     x, y = tmp_path / "exp" / "x", tmp_path / "exp" / "y"
     kept = f"a {x}/chunks/s/audio/1.flac\n{x}/b {tmp_path}/exp/xy/2.flac\nc {tmp_path}/raw{x}/3.flac\n"

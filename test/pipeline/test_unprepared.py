@@ -19,7 +19,7 @@ def test_a_later_stage_names_the_command(project):
 
 @pytest.mark.parametrize("verb", ["pseudo_label", "chunk", "decode"])
 @pytest.mark.slow
-def test_every_stage_that_reads_data_does(project, verb):
+def test_each_stage_that_reads_data_names_the_command(project, verb):
     done = project.k2d(verb)
     assert done.returncode == 3
     named = "mini is prepared by: egs/mini/run.sh --stage 1 --stop-stage 1"
@@ -28,7 +28,7 @@ def test_every_stage_that_reads_data_does(project, verb):
 
 
 @pytest.mark.slow
-def test_a_corpus_without_a_recipe_is_told(project):
+def test_a_corpus_without_a_recipe_is_reported(project):
     done = project.k2d("pseudo_label", "corpora.unlabelled=[nowhere/train]")
     assert done.returncode == 3
     assert "nowhere is not a corpus under egs/: add it (egs/README.md)" in done.stderr
@@ -38,7 +38,7 @@ def test_a_corpus_without_a_recipe_is_told(project):
 
 
 @pytest.mark.slow
-def test_stage_1_names_what_it_needs_of_the_user(project):
+def test_stage_1_names_the_settings_that_it_needs(project):
     folder = project.root / "egs" / "lab"
     shutil.copytree(project.root / "egs" / "TEMPLATE", folder)
     for path in folder.iterdir():

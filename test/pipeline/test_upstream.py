@@ -38,7 +38,7 @@ def listed(road, verb, *overrides):
 # --- settings ---
 
 
-def test_a_setting_of_the_stage_before_is_refused_with_the_command_that_helps(road):
+def test_a_changed_setting_of_the_previous_stage_is_refused_with_a_command(road):
     road.run()
     assert refusal(road, "distill", *OTHER) == (
         "stage 10 (distill) reads folders that are damaged or were made with another config:\n"
@@ -49,7 +49,7 @@ def test_a_setting_of_the_stage_before_is_refused_with_the_command_that_helps(ro
     )
 
 
-def test_nothing_is_learned_from_it_although_the_student_is_not_there_yet(road):
+def test_a_missing_student_is_not_trained_on_outdated_inputs(road):
     road.run("second_opinion", "select")
     refusal(road, "distill", *OTHER)
     assert not (road.exp / "models").exists()
@@ -57,27 +57,27 @@ def test_nothing_is_learned_from_it_although_the_student_is_not_there_yet(road):
 
 
 @pytest.mark.parametrize("verb", ["decode", "score"])
-def test_a_setting_of_a_stage_long_before_is_refused_too(road, verb):
+def test_a_changed_setting_of_an_earlier_stage_is_refused(road, verb):
     road.run()
     told = refusal(road, verb, *OTHER)
     assert f"  select/a, from which {'models/a-s1' if verb == 'decode' else 'decode/a/text'} was made\n" in told
     assert "setting alpha: 0.4 -> 0.2" in told
 
 
-def test_force_does_not_override_it_and_says_so(road):
+def test_force_does_not_override_it_and_the_message_explains_it(road):
     road.run()
     told = refusal(road, "distill", *OTHER, force=True)
     assert "(--force replaces what stage 10 makes, never what it reads)" in told
 
 
-def test_the_command_helps(road):
+def test_after_the_named_command_the_stage_runs(road):
     road.run()
     onwards = ("select", "distill", "decode", "score")
     assert road.run(*onwards, overrides=OTHER, force=True) == ["a", "b", "a-s1", "a", "a"]
     assert road.run(overrides=OTHER) == []
 
 
-def test_what_was_made_from_the_former_selection_is_refused_when_only_that_was_run_again(road):
+def test_outputs_of_an_earlier_selection_are_refused_after_a_new_selection(road):
     road.run()
     road.run("select", overrides=OTHER, force=True)
     told = refusal(road, "score", *OTHER)
@@ -86,7 +86,7 @@ def test_what_was_made_from_the_former_selection_is_refused_when_only_that_was_r
     assert "select/a, from" not in told  # made with this config
 
 
-def test_several_stages_that_differ_are_all_told_and_the_first_is_named(road):
+def test_all_outdated_stages_are_reported_and_the_first_is_named(road):
     road.run()
     told = refusal(road, "distill", *OTHER, "decode.beam=2")
     assert "  opinions, from which select/a was made\n    setting beam: " in told
@@ -94,13 +94,13 @@ def test_several_stages_that_differ_are_all_told_and_the_first_is_named(road):
     assert "run stage 7 (second_opinion) again first: ./run.sh select.alpha=0.2 decode.beam=2 --stage 7 --force" in told
 
 
-def test_the_code_of_a_stage_before_is_asked_about_too(road):
+def test_a_new_version_of_an_earlier_stage_is_noticed(road):
     road.run()
     road.stages["select"].VERSION = 2
     assert "code of stage select: version 1 -> 2" in refusal(road, "decode")
 
 
-def test_only_what_a_stage_is_led_to_matters(road):
+def test_only_inputs_of_a_stage_are_checked(road):
     def select(seed_of_b):
         def units(job):
             opinions = (job.layout.exp / "opinions",)
@@ -117,14 +117,14 @@ def test_only_what_a_stage_is_led_to_matters(road):
     assert road.run("distill", "decode", "score") == []
 
 
-def test_the_whole_road_is_never_refused(road):
+def test_a_run_of_all_stages_is_never_refused(road):
     road.run()
     assert len(road.run(overrides=(*OTHER, "decode.beam=2"), force=True)) == 6
     assert len(road.run(overrides=("name=y",))) == 6
     assert road.run(overrides=("name=z", f"reuse={road.exp}", *OTHER, "decode.beam=2")) == []
 
 
-def test_a_folder_that_is_replaced_without_asking_needs_no_force(road):
+def test_a_disposable_folder_needs_no_force(road):
     def units(job):
         return [Unit(job.layout.exp / "select/a", Settings({"alpha": job.config.select.alpha}), (), is_disposable=True)]
 
@@ -138,7 +138,7 @@ def test_a_folder_that_is_replaced_without_asking_needs_no_force(road):
 # --- what cannot be asked ---
 
 
-def test_what_was_deleted_to_save_space_is_not_asked_about(road):
+def test_deleted_folders_are_not_checked(road):
     road.run()
     shutil.rmtree(road.exp / "opinions")
     assert road.run("distill", "decode", "score") == []
@@ -147,19 +147,19 @@ def test_what_was_deleted_to_save_space_is_not_asked_about(road):
     assert road.run("decode", "score") == []
 
 
-def test_what_lies_before_a_deleted_folder_is_asked_about(road):
+def test_inputs_of_a_deleted_folder_are_checked(road):
     road.run()
     shutil.rmtree(road.exp / "select")
     assert "  opinions, from which models/a-s1 was made\n" in refusal(road, "decode", "decode.beam=2")
 
 
-def test_a_folder_that_was_made_by_hand_is_as_it_is(road):
+def test_a_folder_that_was_made_by_hand_is_accepted(road):
     road.run("second_opinion", "select")
     (road.exp / "select" / "a" / "stamp.json").unlink()
     assert road.run("distill", overrides=(*OTHER, "decode.beam=2")) == ["a-s1"]
 
 
-def test_a_unit_whose_settings_cannot_be_told_any_more_is_passed_over(road):
+def test_a_unit_whose_settings_cannot_be_computed_is_skipped(road):
     """As stage 6, which learns the longest chunk from a file of stage 5."""
 
     def select(job):
@@ -175,7 +175,7 @@ def test_a_unit_whose_settings_cannot_be_told_any_more_is_passed_over(road):
     assert road.run("distill", "decode") == []
 
 
-def test_an_input_that_is_read_only_where_it_is_there_may_be_lost(road):
+def test_an_optional_input_may_be_lost(road):
     def select(job):
         timing = job.layout.exp / "opinions" / "text"
         return [Unit(job.layout.exp / "select" / "a", Settings({}), (timing,) if timing.exists() else ())]
@@ -186,7 +186,7 @@ def test_an_input_that_is_read_only_where_it_is_there_may_be_lost(road):
     assert road.run("distill", "decode") == []
 
 
-def test_a_stage_whose_units_cannot_be_told_is_passed_over_and_the_log_file_says_so(road, caplog):
+def test_a_stage_whose_units_cannot_be_computed_is_skipped_and_logged(road, caplog):
     road.run()
 
     def units(job):
@@ -234,7 +234,7 @@ def corpora(road):
     return road
 
 
-def test_a_corpus_that_was_made_otherwise_is_named_with_its_own_command(corpora):
+def test_an_outdated_corpus_is_named_with_its_command(corpora):
     corpora.roots["lectures"] = "/raw/elsewhere"
     told = refusal(corpora, "second_opinion", *corpora.both)
     assert '/data/lectures\n    setting root: "/raw/lectures" -> "/raw/elsewhere"\n' in told
@@ -242,21 +242,21 @@ def test_a_corpus_that_was_made_otherwise_is_named_with_its_own_command(corpora)
     refusal(corpora, "second_opinion", *corpora.both, corpus="mini")
 
 
-def test_a_corpus_whose_raw_data_are_gone_is_passed_over_and_the_others_are_not(corpora):
+def test_a_corpus_without_its_raw_data_is_skipped_and_the_others_are_checked(corpora):
     del corpora.roots["mini"]
     assert corpora.run("second_opinion", overrides=corpora.both) == []
     corpora.roots["lectures"] = "/raw/elsewhere"
     assert "/data/lectures" in refusal(corpora, "second_opinion", *corpora.both)
 
 
-def test_raw_data_may_grow_while_a_run_goes_on(corpora):
+def test_raw_data_may_grow_during_a_run(corpora):
     corpora.raw["lectures"] = "21 files"
     assert corpora.run("second_opinion", overrides=corpora.both) == []
     with pytest.raises(K2DError, match=r"stage 1 \(prepare\) would replace"):
         corpora.run("prepare", overrides=corpora.both)
 
 
-def test_a_data_directory_that_was_edited_is_refused_and_another_split_of_it_is_nobodys_business(corpora):
+def test_an_edited_data_directory_is_refused_and_other_splits_are_not_checked(corpora):
     data = corpora.root / "data" / "mini"
     (data / "other" / "text").write_text("a goodbye\n")
     assert corpora.run("second_opinion", overrides=corpora.both) == []
@@ -266,7 +266,7 @@ def test_a_data_directory_that_was_edited_is_refused_and_another_split_of_it_is_
     assert "to change data by hand, copy it (python -m k2d data copy) and name the copy in the config" in told
 
 
-def test_directories_of_ones_own_beside_those_of_stage_1_are_fine(corpora):
+def test_directories_of_the_user_beside_those_of_stage_1_are_accepted(corpora):
     own = corpora.root / "data" / "mini" / "subset"
     own.mkdir()
     (own / "wav.scp").write_text("a a.wav\n")
@@ -294,14 +294,14 @@ def test_a_text_that_was_edited_by_hand_is_not_scored(road, is_scored):
     assert road.run() == ([] if is_scored else ["a"])
 
 
-def test_neither_is_one_of_a_model_that_the_config_names_no_more(road):
+def test_edited_texts_of_a_model_that_left_the_config_are_not_scored(road):
     road.run()
     (road.exp / "decode" / "a" / "text").write_text("better than it was")
     road.stages["decode"].units = lambda job: []
     assert "run stage 11 (decode) again first" in refusal(road, "score")
 
 
-def test_a_file_that_was_lost_is_made_anew_without_force(road):
+def test_a_lost_file_is_made_again_without_force(road):
     road.run()
     (road.exp / "decode" / "a" / "notes").unlink()
     told = refusal(road, "score")
@@ -309,7 +309,7 @@ def test_a_file_that_was_lost_is_made_anew_without_force(road):
     assert road.run("decode") == ["a"]
 
 
-def test_an_unreadable_stamp_before_is_named(road):
+def test_an_unreadable_stamp_of_an_earlier_stage_is_named(road):
     road.run()
     (road.exp / "select" / "a" / "stamp.json").write_bytes(bytes(700))
     told = refusal(road, "distill")
@@ -319,7 +319,7 @@ def test_an_unreadable_stamp_before_is_named(road):
 # --- the list ---
 
 
-def test_the_list_shows_which_stage_comes_first(road):
+def test_the_list_shows_which_stage_to_run_first(road):
     road.run("second_opinion", "select", "distill")
     assert listed(road, "second_opinion", *OTHER).startswith("done")
     assert listed(road, "select", *OTHER) == "differs: select/a: setting alpha: 0.4 -> 0.2"

@@ -45,7 +45,7 @@ def test_a_fine_tuned_teacher_is_planned_by_the_config_of_its_folder(project):
 
 
 @pytest.mark.slow
-def test_the_table_says_what_it_stands_on(project):
+def test_the_table_names_its_assumptions(project):
     done = project.k2d("plan", "--conf", CONFS[0], "--hours", "60000", "--gpus", "4")
     assert done.returncode == 0, done.stderr
     text = " ".join(done.stdout.split())
@@ -63,13 +63,13 @@ def test_the_table_says_what_it_stands_on(project):
 
 
 @pytest.mark.slow
-def test_without_hours_it_says_that_they_are_an_example(project):
+def test_without_hours_the_plan_uses_marked_example_hours(project):
     text = project.k2d("plan", "--conf", CONFS[0], "corpora.unlabelled=[nowhere/train]").stdout
     assert "1,000 h of audio (an example: neither --hours nor the data give the hours)" in text
 
 
 @pytest.mark.slow
-def test_prepared_data_say_their_hours(project):
+def test_the_hours_of_prepared_data_are_used(project):
     for part in ("train", "test"):
         folder = project.root / "data" / "lectures" / part
         folder.mkdir(parents=True)
@@ -80,14 +80,14 @@ def test_prepared_data_say_their_hours(project):
 
 
 @pytest.mark.slow
-def test_a_card_says_the_hours_of_what_is_not_prepared(project):
+def test_the_hours_of_unprepared_data_come_from_the_card(project):
     card = yaml.safe_load((project.root / "egs" / "mini" / "corpus.yaml").read_text(encoding="utf-8"))
     found = planned(project, "--conf", CONFS[0], "corpora.unlabelled=[mini/lectures]")
     assert found["hours_of_audio"] == card["expected"]["mini"]["lectures"]["hours"]
 
 
 @pytest.mark.slow
-def test_what_cannot_fit_is_refused_before_any_work(project):
+def test_a_plan_that_cannot_fit_is_refused_before_any_work(project):
     words = ["plan", "--conf", CONFS[0], "--gpu", "rtx4090", "student.freeze_encoder=false"]
     done = project.k2d(*words)
     assert done.returncode == 2
@@ -137,7 +137,7 @@ def test_a_given_throughput_is_marked(project):
     ],
 )
 @pytest.mark.slow
-def test_a_wrong_call_is_told_and_exits_with_2(project, words, told):
+def test_a_wrong_call_is_explained_and_exits_with_2(project, words, told):
     done = project.k2d("plan", "--conf", CONFS[0], *words)
     assert done.returncode == 2
     assert told in done.stderr

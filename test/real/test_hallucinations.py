@@ -77,7 +77,7 @@ def loops(hypothesis):
     )
 
 
-def test_without_guards_it_loops_on_silence_and_on_noise(unguarded):
+def test_without_guards_the_model_loops_on_silence_and_on_noise(unguarded):
     assert {key: loops(each) for key, each in unguarded.items()} == {"silence": True, "room": True}
 
 
@@ -90,17 +90,17 @@ def test_a_loop_is_cut_long_before_the_budget_ends(unguarded, guarded):
     assert longest > 2 * max(window.n_tokens for window in cut), "without the guard a loop goes on"
 
 
-def test_it_writes_words_for_every_sound(guarded):
+def test_the_model_writes_words_for_each_sound(guarded):
     assert all(each.segments for each in guarded.values())
 
 
-def test_what_is_cut_is_still_a_loop_for_selection(guarded):
+def test_selection_still_finds_a_loop_that_was_cut(guarded):
     """So that its chunks are left out with that reason."""
     looped = [each for each in guarded.values() if any(window.ended == "loop" for window in each.windows)]
     assert all(loops(each) for each in looped)
 
 
-def test_the_silence_rule_leaves_only_texts_that_the_model_is_sure_of(mandarin, not_speech, guarded):
+def test_the_silence_rule_keeps_only_likely_texts(mandarin, not_speech, guarded):
     """Loops are likely texts, which Whisper's rule keeps: it is no substitute for the guard."""
     rule = replace(Options(), silence_threshold=0.6, logprob_threshold=-1.0)
     found = decoded(mandarin, not_speech, rule, stops_loops=True)

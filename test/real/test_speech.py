@@ -32,7 +32,7 @@ def paths_of(speech, language, beginning=""):
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_segments_are_those_of_openai_whisper(exported, speech, by_torch, language):
+def test_segments_equal_those_of_openai_whisper(exported, speech, by_torch, language):
     import whisper
 
     theirs = whisper.load_model(str(exported["openai"]), device="cpu")
@@ -41,7 +41,7 @@ def test_segments_are_those_of_openai_whisper(exported, speech, by_torch, langua
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_segments_in_ctranslate2_are_those_of_faster_whisper_and_of_torch(exported, speech, by_torch, language):
+def test_segments_in_ctranslate2_equal_those_of_faster_whisper_and_of_torch(exported, speech, by_torch, language):
     from faster_whisper import WhisperModel
 
     paths = paths_of(speech, language, COMPARED[language])
@@ -71,7 +71,7 @@ def error_rate(spoken, segments):
     return score_pair(UtterancePair(spoken.id, spoken.id, spoken.text, hypothesis), Conventions()).rates["mer"]
 
 
-def test_transcribe_takes_the_published_name(checkpoint, speech, by_torch):
+def test_transcribe_accepts_a_published_name(checkpoint, speech, by_torch):
     audio = speech["librispeech_1995"].audio
     words = ["transcribe", "--model", "base", "--language", "en", "--threads", "1", audio]
     done = subprocess.run(

@@ -15,7 +15,7 @@ def test_command_config_and_commit_follow_the_report():
     assert text.endswith("    name: mini\n    seed: 1\n")
 
 
-def test_the_commit_says_when_files_differ_from_it(tmp_path):
+def test_the_commit_is_marked_if_files_differ_from_it(tmp_path):
     def git(*words):
         subprocess.run(["git", "-c", "user.name=a", "-c", "user.email=a@b", *words], cwd=tmp_path, check=True)
 
@@ -40,7 +40,7 @@ def test_without_a_report_nothing_is_published(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_copy_of_the_project_publishes_into_itself(project):
+def test_a_copy_of_the_project_publishes_into_its_own_folder(project):
     report = project.root / "exp/smoke/report/RESULTS.md"
     report.parent.mkdir(parents=True)
     report.write_text("# Results of smoke\n")

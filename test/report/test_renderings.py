@@ -58,7 +58,7 @@ def test_the_same_cells_in_html():
     assert sum(tag == "strong" for tag, _ in read.tags) == 1
 
 
-def test_text_of_others_is_never_markup():
+def test_text_from_others_is_never_markup():
     read = Reader(page(EVIL, whole_report(EVIL)))
     assert "script" not in {tag for tag, _ in read.tags}
     assert read.cells[0] == EVIL
@@ -68,13 +68,13 @@ def test_text_of_others_is_never_markup():
 
 
 @given(st.text(max_size=30))
-def test_any_text_comes_through_a_table(text):
+def test_any_text_can_be_in_a_table(text):
     assert Reader(table_html(Table("x", ("a",), ((Cell(text),),)))).cells[1] == text
     lines = table_markdown(Table("x", ("a",), ((Cell(text),),))).split("\n")
     assert len(lines) == 3  # a line break in a name does not break the table
 
 
-def test_empty_sections_are_left_out_and_plots_are_the_pages_alone():
+def test_empty_sections_are_omitted_and_only_the_page_has_plots():
     told = [
         Section("Empty", ()),
         Section("Plots", (Figure("<svg></svg>", "a plot"),)),
@@ -86,7 +86,7 @@ def test_empty_sections_are_left_out_and_plots_are_the_pages_alone():
     assert "<figcaption>a plot</figcaption>" in html
 
 
-def test_the_page_asks_nothing_of_any_network():
+def test_the_page_needs_no_network():
     sound = Clip("data:audio/flac;base64,AAAA")
     html = page("T", [Section("S", (Disagreement("c1", "", (), (Stretch("好", True),), sound),))])
     read = Reader(html)
@@ -97,7 +97,7 @@ def test_the_page_asks_nothing_of_any_network():
     assert "http" not in html.replace("http-equiv", "")
 
 
-def test_what_differs_is_marked_by_more_than_colour():
+def test_differences_are_marked_by_more_than_colour():
     html = page("T", [Section("S", (Disagreement("c", "", (Stretch("同", True), Stretch("異", False)), (), Clip()),))])
     assert "同 <mark>異</mark>" in html
     assert "mark { " in html

@@ -37,7 +37,7 @@ def test_a_better_system_has_a_positive_reduction(bench):
     assert table.notes[0].startswith("Reduction: points of MER fewer than what it is against, and the share of its MER")
 
 
-def test_every_table_tells_the_same_reduction(bench):
+def test_all_tables_have_the_same_reduction(bench):
     experiment = made(bench).read()
     brackets = re.findall(r"\(([−0-9.]+)\)", markdown("", [Section("", (mer_table(experiment, [READ, TALK], ""),))]))
     table = significance_table(bench.exp, bench.config, [READ, TALK], "")

@@ -18,7 +18,7 @@ from k2d.core.stamp import Recipe, write_stamp
 from k2d.score.rates import ErrorRate
 
 
-def test_an_empty_experiment_names_everything_that_is_not_there(bench):
+def test_for_an_empty_experiment_all_missing_parts_are_named(bench):
     found = bench.read()
     assert found.scores == {}
     students = ", ".join(f"{method}-s1" for method in METHODS)
@@ -30,7 +30,7 @@ def test_an_empty_experiment_names_everything_that_is_not_there(bench):
 
 
 @pytest.mark.slow
-def test_a_whole_experiment_lacks_nothing_and_comes_in_the_order_of_the_config(bench):
+def test_a_complete_experiment_lacks_nothing_and_follows_the_order_of_the_config(bench):
     fabricate(bench.exp, n_chunks=20, n_heard=6)
     found = bench.read()
     assert found.missing == ()
@@ -102,7 +102,7 @@ def test_a_damaged_file_is_named_and_the_others_are_read(bench):
     assert any("distances.tsv:1: found the columns 'id mer'" in line for line in told)
 
 
-def test_what_is_half_made_is_no_result(bench):
+def test_unfinished_folders_are_ignored(bench):
     write_json(bench.exp / "score/teacher/mini/.read_test.partial/score.json", score("teacher", "mini/read_test"))
     write_json(bench.exp / "select/.kd_all.replaced/record.json", record("kd_all"))
     found = bench.read()
@@ -118,7 +118,7 @@ def test_intervals_and_roles_may_be_null(bench):
     assert found.sets("out_domain") == ["x/y"]
 
 
-def test_stamps_tell_what_made_the_results_but_not_the_former_report(bench):
+def test_stamps_of_all_results_but_not_of_the_old_report_are_read(bench):
     for name in ("select/kd_all", "report"):
         (bench.exp / name).mkdir(parents=True)
         write_stamp(bench.exp / name, Recipe("select", 1, {}, {}), {}, {"command": "select --conf c.yaml"})

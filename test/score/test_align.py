@@ -52,7 +52,7 @@ def test_counts_worked_out_by_hand(ref, hyp, expected):
         ("abcd", "xyz", "sssd"),
     ],
 )
-def test_ties_are_parted_as_documented(ref, hyp, kinds):
+def test_ties_are_resolved_as_documented(ref, hyp, kinds):
     assert "".join(edit.kind for edit in edits(list(ref), list(hyp))) == kinds
 
 

@@ -22,7 +22,7 @@ def differences(ref, first, second):
     return segment_differences(len(ref), edits(list(ref), list(first)), edits(list(ref), list(second)))
 
 
-def test_two_groups_give_the_three_rates_that_two_draws_can():
+def test_two_groups_give_three_possible_rates():
     """One of 10 tokens without errors, one of 30 with 12: drawn (a, a), (a, b) or (b, b)."""
     found = bootstrap([ErrorRate(10), ErrorRate(30, s=12)])
     assert (found.low, found.high) == (0.0, 40.0)
@@ -38,7 +38,7 @@ def test_groups_and_not_utterances_are_drawn():
     assert (even.low, even.high) == (20.0, 20.0)
 
 
-def test_the_normal_interval_is_met_where_it_holds():
+def test_the_interval_matches_the_normal_approximation():
     """400 groups of 100 tokens, errors 10 or 30: sd of the mean is 10 / sqrt(400) = 0.5 points."""
     found = bootstrap([ErrorRate(100, s=10 if at % 2 else 30) for at in range(400)], Draws(resamples=4000))
     assert found.low == pytest.approx(20 - 1.96 * 0.5, abs=0.1)
@@ -122,7 +122,7 @@ def test_mapsswe_by_hand():
     assert found.p == pytest.approx(2 * (1 - 0.8413447), abs=1e-6)
 
 
-def test_mapsswe_at_its_edges():
+def test_mapsswe_in_extreme_cases():
     assert matched_pairs([]).p is None
     assert matched_pairs([3]).p is None
     assert matched_pairs([0, 0, 0]).p == 1.0

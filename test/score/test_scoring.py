@@ -60,11 +60,11 @@ def test_digits_are_english_in_paper_mode():
     assert theirs["en_joint"] == ErrorRate(1, s=1)
 
 
-def test_script_can_be_left_alone():
+def test_the_script_can_be_kept():
     assert mer("說", "说", Conventions("none")) == ErrorRate(1, s=1)
 
 
-def test_missing_empty_and_right_to_say_nothing():
+def test_missing_empty_and_correctly_empty_hypotheses():
     score = tallied(
         UtterancePair("a", "g", "好", None), UtterancePair("b", "g", "ok 好", ""), UtterancePair("c", "g", "", "")
     )
@@ -72,7 +72,7 @@ def test_missing_empty_and_right_to_say_nothing():
     assert (score.missing, score.empty, score.empty_references) == (("a",), 1, 1)
 
 
-def test_a_hallucination_is_seen_by_its_length_and_by_its_repetitions():
+def test_hallucinations_are_found_by_length_and_by_repetitions():
     """謝謝觀看 ten times has 4 different 6-grams in turn; after 17 of its 35 the first comes a fifth time."""
     looping = UtterancePair("a", "g", "好", "謝謝觀看" * 10, duration_s=2.0)
     fine = UtterancePair("b", "g", "我們用 GPU", "我們用 GPU", duration_s=1.0)
@@ -82,7 +82,7 @@ def test_a_hallucination_is_seen_by_its_length_and_by_its_repetitions():
     assert (untimed.too_long, untimed.timed) == (0, 0)
 
 
-def test_parts_and_measures_are_sums_and_parts_lose_nothing():
+def test_parts_and_measures_are_sums_and_parts_are_complete():
     score = tallied(
         UtterancePair("a", "g1", "我 run", "我 ran"),
         UtterancePair("b", "g1", "我們", "我"),

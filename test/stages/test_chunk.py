@@ -112,7 +112,7 @@ def test_chunks_are_lines_in_segments_over_the_recordings(lab):
     assert not list(folder.glob(".*"))
 
 
-def test_what_is_left_out_is_told_and_the_counts_add_up(lab):
+def test_rejected_segments_are_reported_and_the_counts_add_up(lab):
     folder = lab.chunk()
     assert [(each.id, each.reason) for each in read_rejected(folder)] == [
         ("r2#0001", "bad_times"),
@@ -136,7 +136,7 @@ def test_what_is_left_out_is_told_and_the_counts_add_up(lab):
     assert by_length == {"from 1.2 s": 1, "from 3 s": 2, "from 4.8 s": 1}
 
 
-def test_stage_8_reads_what_this_stage_writes(lab, tmp_path):
+def test_stage_8_reads_the_output_of_this_stage(lab, tmp_path):
     chunks = Chunks("lab/talks", lab.chunk(), tmp_path / "scratch")
     pairs = list(chunks.pairs(None))
     assert [(pair.recording, pair.duration_s) for pair in pairs] == [("r1", 5.0), ("r1", 3.5), ("r2", 3.0), ("r2", 1.5)]
@@ -153,7 +153,7 @@ def test_stage_8_reads_what_this_stage_writes(lab, tmp_path):
     ],
 )
 @pytest.mark.slow
-def test_a_language_is_told_where_the_teacher_guesses_it(lab, teacher, languages):
+def test_chunks_have_a_language_if_the_teacher_guesses_it(lab, teacher, languages):
     """Most of the first chunk's seconds are English: 1.5 of its 4 are not."""
     said = [(0.5, 2.0, "我們", None, False, "zh"), (3.0, 5.5, "so", None, False, "en")]
     lab.write_heard({"r1": [*said, (5.5, 9.0, "再見", None, False, "zh")], "r2": [(1.0, 4.0, "甲", None, False, "zh")]})
@@ -167,7 +167,7 @@ def test_a_language_is_told_where_the_teacher_guesses_it(lab, teacher, languages
 
 
 @pytest.mark.slow
-def test_sum_writes_audio_of_which_the_gaps_are_cut_out(lab):
+def test_sum_writes_audio_without_the_gaps(lab):
     folder = lab.chunk("chunk.duration=sum", nj=2)
     assert_valid(folder)
     assert not (folder / "segments").exists()
@@ -191,7 +191,7 @@ def test_sum_writes_audio_of_which_the_gaps_are_cut_out(lab):
     ]
 
 
-def test_chunks_that_were_cut_out_are_of_the_recording_and_course_that_they_were_cut_from(lab, tmp_path):
+def test_chunks_with_their_own_audio_keep_recording_and_course(lab, tmp_path):
     lab.write_heard({"r1": [(0.5, 2.0, "嗯"), (6.0, 7.0, "嗯"), (8.0, 9.5, "嗯"), (10.0, 12.0, "好")]})
     chunks = Chunks("lab/talks", lab.chunk("chunk.duration=sum", "chunk.max_s=2"), tmp_path / "scratch")
     pairs = list(chunks.pairs(None))
@@ -203,13 +203,13 @@ def test_chunks_that_were_cut_out_are_of_the_recording_and_course_that_they_were
 
 
 @pytest.mark.parametrize(("duration", "seconds"), [("span", [5.0, 3.5, 3.0, 1.5]), ("sum", [4.0, 3.5, 3.0, 1.5])])
-def test_stage_7_knows_how_long_its_chunks_are(lab, duration, seconds):
+def test_stage_7_reads_the_durations_of_chunks(lab, duration, seconds):
     folder, tally = lab.chunk(f"chunk.duration={duration}"), DecodingTally()
     assert [item.length_s for item in chunk_items(folder, tally)] == seconds
     assert tally.audio_s == sum(seconds)
 
 
-def test_chunks_of_the_sum_made_before_their_sources_were_told_are_made_again(lab):
+def test_older_chunks_of_the_sum_without_sources_are_made_again(lab):
     lab.chunk("chunk.duration=sum")
     stamp = lab.chunks / "stamp.json"
     raw = json.loads(stamp.read_text())
@@ -228,7 +228,7 @@ def test_sum_rejects_the_segments_of_a_recording_that_is_damaged(lab):
 
 
 @pytest.mark.slow
-def test_sum_stops_at_a_recording_that_has_vanished_and_goes_on_when_it_is_back(lab):
+def test_sum_stops_at_a_missing_recording_and_continues_when_it_is_back(lab):
     """Not for its own fault would its segments be lost: stage 5 has heard it."""
     aside = lab.audio["r2"].rename(lab.folder / "aside")
     with pytest.raises(K2DError) as told:
@@ -258,7 +258,7 @@ def test_sum_does_not_depend_on_the_number_of_processes(lab):
     assert made(2) == one
 
 
-def test_authors_windows_overlap_and_say_so(lab):
+def test_authors_windows_overlap_and_the_log_reports_it(lab):
     folder = lab.chunk("chunk.duration=authors")
     assert_valid(folder, AudioLevel.NONE)
     assert lab.lines("segments")[:2] == ["r1-0000000-0000600 r1 0.0 6.0", "r1-0000550-0001150 r1 5.5 11.5"]
@@ -268,7 +268,7 @@ def test_authors_windows_overlap_and_say_so(lab):
     assert json.loads((folder / "record.json").read_text())["chunks"]["continued"] == 1
 
 
-def test_ids_that_sort_oddly_end_in_order(lab):
+def test_outputs_are_sorted_by_id(lab):
     ids = ["a", "a+", "a-0", "a-0000000-0000100", "課"]
     lab.write_data(ids)
     lab.write_heard({key: [(0, 1, "x"), (1, 6.5, "y")] for key in ids})
@@ -297,7 +297,7 @@ def test_the_window_of_the_teacher_is_the_longest_chunk(lab):
         lab.chunk()
 
 
-def test_done_is_skipped_and_what_decides_is_noticed(lab, capsys):
+def test_a_finished_unit_is_skipped_and_a_changed_setting_is_noticed(lab, capsys):
     lab.chunk()
     before = (lab.chunks / "stamp.json").read_bytes()
     assert json.loads(before)["recipe"]["settings"] == {"split": "lab/talks", "duration": "span", "max_s": 6.0}
@@ -311,7 +311,7 @@ def test_done_is_skipped_and_what_decides_is_noticed(lab, capsys):
         lab.chunk()
 
 
-def test_too_much_that_is_bad_stops_the_stage_with_examples(lab):
+def test_too_many_bad_segments_stop_the_stage_with_examples(lab):
     with pytest.raises(K2DError) as told:
         lab.chunk("max_bad=0.2")
     assert "lab/talks: 2 of 7 items are bad, more than max_bad (20.0%):" in str(told.value)
@@ -319,7 +319,7 @@ def test_too_much_that_is_bad_stops_the_stage_with_examples(lab):
     assert not lab.chunks.exists()
 
 
-def test_nothing_to_make_a_chunk_of_is_an_error(lab):
+def test_hypotheses_without_text_are_an_error(lab):
     lab.write_heard({"r1": [], "r2": []})
     with pytest.raises(K2DError, match="lab/talks: found no segment to make a chunk of: in 0 segments = kept 0; look"):
         lab.chunk()

@@ -73,7 +73,7 @@ def run(lab, *words):
     return lab.run("--conf", "conf/x.yaml", "--stage", "9", "--stop-stage", "10", "--nj", "1", *words)
 
 
-def test_controls_hear_new_windows_whatever_the_teacher_kept(tmp_path):
+def test_controls_train_on_new_windows_although_the_teacher_kept_encoder_outputs(tmp_path):
     """The teacher's last phase keeps its encoder's outputs; a control that did so would hear silence after them."""
     from k2d.config import load_config
     from k2d.fitting.student_or_control import _pool_phase
@@ -122,7 +122,7 @@ def assert_only_decoders_changed(models):
 
 
 @pytest.mark.slow
-def test_two_processes_train_each_student_together_and_one_leaves_it(lab):
+def test_two_processes_train_each_student_and_one_saves_it(lab):
     """As with --ngpu 2: the second process runs the command anew, for one student, while the first holds the locks."""
     assert lab.run("--conf", "conf/x.yaml", "--stage", "9", "--stop-stage", "9").returncode == 0
     script = str(PROJECT_ROOT / "test" / "support" / "stage_two.py")
@@ -153,7 +153,7 @@ def test_held_out_recordings_are_counted_and_the_same_for_all(lab):
 
 
 @pytest.mark.slow
-def test_after_kill_9_the_same_student_is_learnt(lab):
+def test_after_kill_9_the_same_student_is_trained(lab):
     """Stopped at some step of 40 and taken up again: losses and weights to the last bit as undisturbed."""
     few = ["distill.controls=[]", "select.methods.some=null", "distill.training.steps=40"]
     assert run(lab, *few).returncode == 0
@@ -183,7 +183,7 @@ def test_after_kill_9_the_same_student_is_learnt(lab):
     ],
 )
 @pytest.mark.slow
-def test_layers_that_are_not_there_are_refused(lab, settings, message):
+def test_missing_layers_are_refused(lab, settings, message):
     done = lab.k2d("init_student", "--conf", "conf/x.yaml", *settings)
     assert done.returncode == 2
     assert message in done.stderr
@@ -199,14 +199,14 @@ def test_layers_that_are_not_there_are_refused(lab, settings, message):
     ],
 )
 @pytest.mark.slow
-def test_what_cannot_be_learnt_is_refused_at_once(lab, settings, message):
+def test_impossible_trainings_are_refused_at_once(lab, settings, message):
     done = lab.k2d("distill", "--conf", "conf/x.yaml", *settings)
     assert done.returncode == 2
     assert message in done.stderr
 
 
 @pytest.mark.slow
-def test_another_experiments_work_is_taken_if_it_is_the_same(lab):
+def test_another_experiments_output_is_reused_if_it_is_the_same(lab):
     lab.without_stages()
     lab.add_toy_stage("tokens", "tokens")
     lab.add_toy_stage("teacher", "toy", reads=("tokens",))

@@ -86,7 +86,7 @@ def lab(tmp_path):
 
 
 @pytest.mark.slow
-def test_labels_from_a_file_go_the_same_road(lab):
+def test_labels_from_a_file_pass_through_the_same_stages(lab):
     lab.run("pseudo_label", "chunk", "second_opinion", "select")
     taken = {each.recording_id: each for each in read_hypotheses(lab.pseudo / "hyp.jsonl")}
     assert {key: [(s.start_s, s.end_s, s.text) for s in each.segments] for key, each in taken.items()} == LABELS
@@ -102,7 +102,7 @@ def test_labels_from_a_file_go_the_same_road(lab):
     assert kept == 2
 
 
-def test_the_records_and_the_list_tell_where_they_come_from(lab):
+def test_the_records_and_the_list_name_the_source(lab):
     lab.run("pseudo_label", "chunk", "second_opinion")
     record = lab.record(lab.pseudo)
     assert (record["from"], record["made_by"]) == (str(lab.labels), "Other-ASR 1.7B")
@@ -135,7 +135,7 @@ def test_auxiliaries_from_a_file_have_no_model(lab):
     assert list(models(lab.job())) == ["teacher"]
 
 
-def test_lines_may_stand_in_any_order_and_carry_what_stage_5_writes(lab):
+def test_lines_may_have_any_order_and_all_fields_of_stage_5(lab):
     windows = [{"start_s": 0.0, "advance_s": 30.0, "n_tokens": 9, "ended": "end", "moved_by": "window"}]
     lines = [line("r3", []), line("r2", LABELS["r2"], duration_s=40.2, windows=windows), line("r1", LABELS["r1"]), ""]
     lab.write(lab.labels, ["\ufeff" + lines[0], *lines[1:]])
@@ -145,7 +145,7 @@ def test_lines_may_stand_in_any_order_and_carry_what_stage_5_writes(lab):
     assert [(each.duration_s, len(each.windows)) for each in found] == [(12.0, 0), (40.0, 1), (9.0, 0)]
 
 
-def test_a_recording_without_a_line_is_left_out_and_counted(lab):
+def test_a_recording_without_a_line_is_dropped_and_counted(lab):
     lab.write(lab.labels, [line("r1", LABELS["r1"]), line("r2", LABELS["r2"])])
     lab.run("pseudo_label")
     assert read_stamp(lab.pseudo).counts["dropped"] == {"no_transcript": 1}
@@ -180,7 +180,7 @@ BAD_LINES = {
 
 
 @pytest.mark.parametrize("bad", BAD_LINES)
-def test_a_line_that_cannot_be_used_refuses_the_file(lab, bad):
+def test_a_file_with_a_bad_line_is_refused(lab, bad):
     said = lab.refusal(bad, line("r2", LABELS["r2"]))
     assert BAD_LINES[bad] in said
     assert "has 1 fault, so nothing was read from it:" in said
@@ -188,7 +188,7 @@ def test_a_line_that_cannot_be_used_refuses_the_file(lab, bad):
     assert not lab.pseudo.exists()
 
 
-def test_all_faults_of_a_file_are_told_at_once(lab):
+def test_all_faults_of_a_file_are_reported_together(lab):
     said = lab.refusal("nonsense", line("r0", []), line("r1", []), line("r1", []), line("r9", []))
     assert "has 4 faults" in said
     places = ["labels.jsonl:1: Expecting value", "jsonl:2: 'r0' is no", "jsonl:4: 'r1' has a line already", "jsonl:5: "]
@@ -205,14 +205,14 @@ BAD_SEGMENTS = {
 
 
 @pytest.mark.parametrize("bad", BAD_SEGMENTS)
-def test_segments_that_stage_6_would_refuse_are_told_at_once_if_they_are_many(lab, bad):
+def test_many_segments_that_stage_6_would_reject_are_reported_at_once(lab, bad):
     lines = [line("r1", [(0.5, 2.0, "我們"), bad]), line("r2", []), line("r3", [])]
     said = lab.refusal(*lines)
     assert "1 of 2 segments cannot be in a chunk, more than max_bad (34.0%):" in said
     assert f"  {BAD_SEGMENTS[bad]} 1, such as r1#0001: segment 1" in said
 
 
-def test_few_bad_segments_are_left_to_stage_6_which_counts_them(lab):
+def test_few_bad_segments_are_counted_by_stage_6(lab):
     lines = [line("r1", [*LABELS["r1"], (5.4, 5.4, "錯")]), line("r2", LABELS["r2"]), line("r3", [])]
     lab.write(lab.labels, lines)
     lab.run("pseudo_label", "chunk")
@@ -220,7 +220,7 @@ def test_few_bad_segments_are_left_to_stage_6_which_counts_them(lab):
     assert read_stamp(lab.chunks).counts["dropped"] == {"bad_times": 1}
 
 
-def test_a_text_for_a_whole_recording_has_to_fit_the_window(lab):
+def test_a_text_for_a_whole_recording_must_fit_into_the_window(lab):
     whole = [line(key, [(0.0, seconds, "so")]) for key, seconds in DURATIONS_S.items()]
     said = lab.refusal(*whole, overrides=["max_bad=0.3"])
     assert "too_long 1, such as r2#0000" in said
@@ -237,7 +237,7 @@ def test_a_file_without_any_text_is_refused(lab):
     assert "no recording has a text" in lab.refusal(*(line(key, []) for key in DURATIONS_S))
 
 
-def test_a_file_that_is_not_there_is_told_before_anything_is_done(lab):
+def test_a_missing_file_is_reported_before_any_work(lab):
     lab.labels.unlink()
     expected = f"pseudo_label.from: {lab.labels} is not there; expected transcripts, as docs/recognisers.md has them"
     with pytest.raises(MissingInput) as caught:
@@ -249,7 +249,7 @@ def test_a_file_that_is_not_there_is_told_before_anything_is_done(lab):
     assert list(missing_labels(lab.job("pseudo_label={from: null, made_by: null}").config)) == []
 
 
-def test_labels_need_a_language_where_the_teacher_has_none(lab):
+def test_labels_need_a_language_if_the_teacher_has_none(lab):
     said = lab.refusal(line("r1", LABELS["r1"]), line("r2", []), line("r3", []), overrides=["teacher.language=[]"])
     assert (
         'a segment names no language, and teacher.language is empty; give each segment one ("language": "zh")' in said
@@ -263,7 +263,7 @@ def test_labels_need_a_language_where_the_teacher_has_none(lab):
     assert (lab.chunks / "utt2lang").read_text() == "r1-0000000-0000100 en\n"
 
 
-def test_durations_that_the_data_do_not_state_are_the_audios(lab):
+def test_missing_durations_are_read_from_the_audio(lab):
     (lab.root / "data/lab/talks/reco2dur").unlink(missing_ok=True)
     (lab.root / "data/lab/talks/utt2dur").unlink(missing_ok=True)
     from made_audio import speechlike, write_audio
@@ -338,7 +338,7 @@ BAD_OPINIONS = {
 
 
 @pytest.mark.parametrize("bad", BAD_OPINIONS)
-def test_an_opinion_that_cannot_be_used_refuses_the_file(chunked, bad):
+def test_a_file_with_a_bad_opinion_is_refused(chunked, bad):
     said = chunked.refusal(bad, verb="second_opinion")
     assert f"ear.jsonl:1: {BAD_OPINIONS[bad]}" in said or BAD_OPINIONS[bad] in said
     assert not (chunked.exp / "opinions").exists() or not list((chunked.exp / "opinions").glob("ear/lab/[!.]*"))

@@ -40,7 +40,7 @@ def lines(path):
 
 
 @pytest.mark.slow
-def test_it_writes_what_the_corpus_says(project, corpus):
+def test_it_writes_the_data_of_the_corpus(project, corpus):
     done = prepare(project)
     assert done.returncode == 0, done.stderr
     assert "in 20 utterances = kept 20" in done.stdout
@@ -53,7 +53,7 @@ def test_it_writes_what_the_corpus_says(project, corpus):
 
 
 @pytest.mark.slow
-def test_bad_audio_is_set_aside_with_a_reason_and_too_much_of_it_stops_the_stage(project, corpus):
+def test_bad_audio_is_rejected_with_a_reason_and_too_much_of_it_stops_the_stage(project, corpus):
     (corpus / "train" / "u05.wav").write_bytes(b"")
     (corpus / "train" / "u06.wav").write_text("<html>not found</html>")
     (corpus / "train" / "u07.wav").unlink()
@@ -94,7 +94,7 @@ def test_counts_that_differ_from_the_card_stop_the_stage_unless_allowed(project,
 
 
 @pytest.mark.slow
-def test_an_edited_recipe_is_seen_and_edited_words_are_not(project, corpus):
+def test_edited_code_of_a_recipe_is_noticed_and_edited_comments_are_not(project, corpus):
     prepare(project)
     (project.root / "egs" / "lab" / "README.md").write_text("# lab\nmore words\n")
     recipe = project.root / "egs" / "lab" / "prepare.py"
@@ -121,7 +121,7 @@ def test_an_edited_recipe_is_seen_and_edited_words_are_not(project, corpus):
     ],
 )
 @pytest.mark.slow
-def test_a_corpus_that_is_wrong_says_how(project, corpus, change, message):
+def test_faults_of_a_corpus_are_explained(project, corpus, change, message):
     change(corpus)
     done = prepare(project)
     assert done.returncode == 1
@@ -130,7 +130,7 @@ def test_a_corpus_that_is_wrong_says_how(project, corpus, change, message):
 
 
 @pytest.mark.slow
-def test_the_root_must_be_known_and_there(project, corpus):
+def test_the_root_must_be_given_and_exist(project, corpus):
     without = prepare(project, "prepare.roots.lab=/no/such/folder")
     assert without.returncode == 2
     assert "the raw corpus /no/such/folder is not a folder" in without.stderr
@@ -148,7 +148,7 @@ def test_options_for_a_corpus_without_any_are_refused(project, corpus):
 
 
 @pytest.mark.slow
-def test_segments_are_held_against_the_audio(project, corpus):
+def test_segments_are_compared_with_the_audio(project, corpus):
     """An end a little beyond the recording's is clamped, one far beyond it is set aside."""
     recipe = project.root / "egs" / "lab" / "prepare.py"
     code = recipe.read_text().replace(

@@ -38,7 +38,7 @@ def prepare(project, *words):
 
 
 @pytest.mark.slow
-def test_it_is_prepared_the_same_undisturbed_and_after_a_kill(project):
+def test_a_killed_preparation_is_continued_with_the_same_result(project):
     done = prepare(project, "--nj", "2")
     assert done.returncode == 0, done.stderr
     data, audio = data_of(project), audio_of(project)
@@ -68,7 +68,7 @@ def test_it_is_prepared_the_same_undisturbed_and_after_a_kill(project):
 
 
 @pytest.mark.slow
-def test_its_options_are_checked_all_at_once(project):
+def test_faults_of_options_are_reported_together(project):
     done = prepare(
         project, "prepare.options.mini.pool=0", "prepare.options.mini.sede=1", "prepare.options.mini.preset=x"
     )
@@ -78,7 +78,7 @@ def test_its_options_are_checked_all_at_once(project):
 
 
 @pytest.mark.slow
-def test_other_options_are_another_corpus_and_refused_without_force(project):
+def test_other_options_are_refused_without_force(project):
     assert prepare(project).returncode == 0
     other = prepare(project, "prepare.options.mini.seed=3")
     assert other.returncode == 1

@@ -45,7 +45,7 @@ def report(project, *words):
     return done, *texts
 
 
-def test_a_whole_experiment_in_both_forms(made):
+def test_a_complete_experiment_as_markdown_and_html(made):
     fabricate(made.root / EXP, n_chunks=400, n_heard=8)
     done, results, page = report(made)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -94,7 +94,7 @@ def n_calls(work):
     return n
 
 
-def test_nothing_yet_is_a_report_that_says_so(made):
+def test_the_report_of_an_empty_experiment_names_the_missing_parts(made):
     done, results, page = report(made)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "There are no scores yet: run stages 11 and 12." in results
@@ -103,7 +103,7 @@ def test_nothing_yet_is_a_report_that_says_so(made):
     assert "not there yet: scores of teacher, kd_all-s1, " in done.stdout
 
 
-def test_the_same_results_are_skipped_and_new_ones_are_reported_unasked(made):
+def test_equal_results_are_skipped_and_new_ones_give_a_new_report(made):
     write_score(made.root / EXP, "teacher", "mini/read_test", 0.1)
     report(made)
     again, *_ = report(made)
@@ -148,14 +148,14 @@ def test_names_from_others_are_shown_as_text(made):
     assert "&lt;img src=x onerror=alert(1)&gt;" in page
 
 
-def test_commands_are_told(made):
+def test_commands_are_listed(made):
     made.add_toy_stage("tokens", "tokens")
     assert made.run("--conf", "conf/made.yaml", "--stage", "2", "--stop-stage", "2").returncode == 0
     _, results, _ = report(made)
     assert "| tokens | python -m k2d tokens --conf conf/made.yaml" in results
 
 
-def test_texts_are_compared_as_in_selection(tmp_path):
+def test_texts_are_normalised_as_in_selection(tmp_path):
     """Traditional against simplified is no difference, and timestamps are none."""
     job = made_job(tmp_path)
     audio = write_audio(tmp_path / "a.wav", speechlike(11.0), subtype="PCM_16")
@@ -168,7 +168,7 @@ def test_texts_are_compared_as_in_selection(tmp_path):
 
 
 @pytest.mark.slow
-def test_what_stages_8_and_12_write_is_what_this_one_reads(made):
+def test_the_report_reads_the_output_of_stages_8_and_12(made):
     """The three stages in a row on a few lines of hand-made text."""
     exp, data = made.root / EXP, made.root / "data/mini/read_test"
     audio = write_audio(made.root / "lecture.wav", speechlike(31.0), subtype="PCM_16")

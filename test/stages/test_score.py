@@ -83,7 +83,7 @@ def test_every_model_is_scored_on_every_set(lab):
     assert not (lab.root / "exp" / "lab" / "score" / "validator").exists()  # no truth, no study
 
 
-def test_what_is_done_is_skipped_and_what_changed_is_refused(lab):
+def test_finished_units_are_skipped_and_changed_ones_are_refused(lab):
     score(lab)
     again = score(lab)
     assert again.stdout.count("done already, skipped") == 4
@@ -95,7 +95,7 @@ def test_what_is_done_is_skipped_and_what_changed_is_refused(lab):
     assert "|tok:paper|" in record(lab, "teacher", "lab", "dev", "score.json")["signature"]
 
 
-def test_sets_that_were_not_decoded_are_named_before_any_work(lab):
+def test_missing_sets_are_named_before_any_work(lab):
     shutil.rmtree(lab.root / "exp" / "lab" / "decode" / "k2d-s1" / "far")
     stopped = score(lab)
     assert stopped.returncode != 0
@@ -103,7 +103,7 @@ def test_sets_that_were_not_decoded_are_named_before_any_work(lab):
     assert not (lab.root / "exp" / "lab" / "score").exists()
 
 
-def test_before_anything_is_decoded_the_teacher_is_missed(lab):
+def test_before_any_decoding_the_missing_teacher_is_named(lab):
     shutil.rmtree(lab.root / "exp" / "lab" / "decode")
     stopped = score(lab)
     assert stopped.returncode != 0
@@ -120,7 +120,7 @@ def test_an_extra_hypothesis_and_bad_utf8_stop_the_stage(lab):
     assert "invalid UTF-8 at byte offset 6 (0xff)" in score(lab).stderr
 
 
-def test_it_can_be_limited_to_a_corpus_even_one_that_the_config_does_not_name(lab):
+def test_the_stage_can_be_limited_to_a_corpus_even_outside_the_config(lab):
     for name in ("far", "new"):
         (lab.root / "egs" / name).mkdir()
     done = score(lab, "--corpus", "far")

@@ -54,12 +54,12 @@ def study(tmp_path):
 
 
 @pytest.mark.parametrize(("duration", "tables"), [("span", IN_PLACE), ("sum", CUT_OUT)])
-def test_labels_are_judged_however_chunks_were_made(study, duration, tables):
+def test_labels_are_judged_for_all_kinds_of_chunks(study, duration, tables):
     found = study(duration, tables)
     assert (found["n_chunks"], found["n_bad"]) == (2, 1)
     assert found["by_metric"]["mer"]["recall"] == [1.0] * 7 + [0.0, 0.0]
 
 
-def test_chunks_of_the_sum_that_do_not_tell_their_sources_are_refused_before_any_work(study):
+def test_chunks_of_the_sum_without_sources_are_refused_before_any_work(study):
     with pytest.raises(MissingInput, match="chunks/lab/lectures/utt2source\nrun the stages before it first"):
         study("sum", {"wav.scp": CUT_OUT["wav.scp"]})

@@ -138,7 +138,7 @@ def test_a_student_that_learns_the_vocabulary_in_use_is_an_ordinary_one(lab):
 
 
 @pytest.mark.slow
-def test_a_hugging_face_folder_is_taken_as_it_is(lab):
+def test_a_hugging_face_folder_is_used_directly(lab):
     import whisper
 
     write_hugging_face(lab.root / "models" / "huggingface", language="<|zh|>")
@@ -151,7 +151,7 @@ def test_a_hugging_face_folder_is_taken_as_it_is(lab):
 
 
 @pytest.mark.slow
-def test_a_published_checkpoint_that_cannot_be_had_is_told_with_the_remedy(lab):
+def test_a_published_checkpoint_that_cannot_be_fetched_is_reported_with_a_remedy(lab):
     taken = ["--stage", "3", "--stop-stage", "3", "teacher.checkpoint=large-v2", f"teacher.cache={lab.root / 'kept'}"]
     nowhere = {"https_proxy": "http://127.0.0.1:9", "HTTPS_PROXY": "http://127.0.0.1:9", "no_proxy": ""}
     done = lab.run("--conf", "conf/x.yaml", *taken, **nowhere)
@@ -161,7 +161,7 @@ def test_a_published_checkpoint_that_cannot_be_had_is_told_with_the_remedy(lab):
 
 
 @pytest.mark.slow
-def test_transcribe_knows_a_whisper_by_its_files(lab):
+def test_transcribe_recognises_a_whisper_by_its_files(lab):
     made(lab)
     words = ["--model", "models/teacher.pt", "--language", "zh", "--format", "json", "audio/short.wav"]
     done = lab.k2d("transcribe", *words)
@@ -178,7 +178,7 @@ def test_transcribe_knows_a_whisper_by_its_files(lab):
     ],
 )
 @pytest.mark.slow
-def test_a_whisper_from_nowhere_is_refused_at_once(lab, settings, message):
+def test_a_missing_whisper_is_refused_at_once(lab, settings, message):
     done = lab.k2d("teacher", "--conf", "conf/x.yaml", *settings)
     assert done.returncode == 2
     assert message in done.stderr

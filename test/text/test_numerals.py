@@ -61,7 +61,7 @@ _VALUES = {**{digit: value for value, digit in enumerate("零一二三四五六�
 
 
 @given(st.integers(0, 10**8 - 1))
-def test_mandarin_says_the_number(number):
+def test_the_mandarin_words_have_the_value_of_the_number(number):
     """Read back: a digit counts as often as the place after it says, 十 alone once."""
 
     def value(words):

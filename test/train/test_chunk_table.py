@@ -47,7 +47,7 @@ class Unasked:
 
 
 @pytest.mark.slow
-def test_what_is_there_is_taken_and_what_differs_is_made_anew(kept, recordings, tmp_path):
+def test_an_existing_table_is_used_and_an_outdated_one_is_made_again(kept, recordings, tmp_path):
     cache = tmp_path / "cache"
     made = opened(cache, kept)
     assert ids_of(opened(cache, kept, codec=Unasked())) == ids_of(made)
@@ -61,7 +61,7 @@ def test_what_is_there_is_taken_and_what_differs_is_made_anew(kept, recordings, 
     assert "today" in "".join(labels_of(made)), "who has the old table open goes on with it"
 
 
-def test_a_table_that_was_cut_short_is_made_anew(kept, tmp_path):
+def test_a_truncated_table_is_made_again(kept, tmp_path):
     cache = tmp_path / "cache"
     wanted = ids_of(opened(cache, kept))
     with (cache / "texts.utf8").open("r+b") as file:
@@ -112,7 +112,7 @@ class CountingCodec(Unasked):
         return [1, 2, 3]
 
 
-def test_whole_files_and_silence_are_chunks_too(tmp_path):
+def test_whole_files_and_silence_can_be_chunks(tmp_path):
     folder = tmp_path / "kept"
     folder.mkdir()
     (folder / "wav.scp").write_text("a a.wav\nb b.wav\n")
@@ -129,7 +129,7 @@ def test_whole_files_and_silence_are_chunks_too(tmp_path):
     assert table.words.tolist() == sorted(codec.ids("你好"))
 
 
-def test_a_process_that_is_sent_the_batches_maps_the_files_itself(kept, tmp_path):
+def test_another_process_maps_the_files_of_the_batches(kept, tmp_path):
     from k2d.train.batches import TrainingProcess
     from k2d.train.chunk_batches import ChunkBatches, ChunkMaterial
 

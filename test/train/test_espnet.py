@@ -36,7 +36,7 @@ def material(recogniser):
 
 
 @pytest.mark.parametrize(("data", "train"), [("utterances", "encoder"), ("windows", "all"), ("windows", "decoder")])
-def test_the_losses_are_those_of_espnets_model(recogniser, material, data, train):
+def test_the_losses_equal_those_of_espnets_model(recogniser, material, data, train):
     import torch
     from torch.nn.utils.rnn import pad_sequence
 
@@ -104,7 +104,7 @@ def test_three_phases(recogniser, material, tmp_path):
     assert set(names_of(recogniser, {"encoder", "ctc_head", "decoder", "output_layer"})) == set(before)
 
 
-def test_specaugment_is_for_encoders_that_learn(recogniser, material):
+def test_specaugment_is_only_used_for_encoders_that_learn(recogniser, material):
     import torch
 
     from k2d.train.trainable import set_modes

@@ -30,7 +30,7 @@ def trained(tmp_path_factory):
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_two_processes_are_as_one(trained, name):
+def test_two_processes_give_the_result_of_one(trained, name):
     found = {who: cases[name] for who, cases in trained[1].items()}
     assert [f"{who}: {result['error']}" for who, result in found.items() if "error" in result] == []
     alone, first, second = (found[who]["weights"] for who in ("alone", "rank-0", "rank-1"))

@@ -68,7 +68,7 @@ def ended(request):
         process.wait()
 
 
-def test_a_rank_that_dies_ends_the_training_with_the_reason_and_a_rerun_goes_on(tmp_path, ended):
+def test_a_rank_that_dies_ends_the_training_with_the_reason_and_a_rerun_continues(tmp_path, ended):
     folder = tmp_path / "x"
     leader = start(folder, "0.3")
     ended(leader)
@@ -103,7 +103,7 @@ def test_a_rank_that_dies_ends_the_training_with_the_reason_and_a_rerun_goes_on(
         pytest.param("SIGKILL", -9, {}, id="kill -9"),
     ],
 )
-def test_the_others_end_with_the_first_and_what_can_be_is_saved(tmp_path, ended, name, code, of_cluster):
+def test_the_other_ranks_end_with_the_first_and_a_checkpoint_is_saved(tmp_path, ended, name, code, of_cluster):
     folder = tmp_path / "x"
     leader = start(folder, "0.3", **of_cluster)
     ended(leader)
@@ -122,7 +122,7 @@ def test_the_others_end_with_the_first_and_what_can_be_is_saved(tmp_path, ended,
     assert "Traceback" not in (folder / "said").read_text()
 
 
-def test_a_death_is_told_where_the_first_process_waits_for_ever():
+def test_a_death_is_reported_although_the_first_process_waits_for_ever():
     """As in a collective operation on GPUs, which notices nothing."""
     script = """
         import subprocess, sys, time

@@ -37,7 +37,7 @@ def test_a_weight_that_should_learn_and_gets_no_gradient_is_named(fake, tmp_path
     assert not list(tmp_path.rglob("*.pt"))
 
 
-def test_layers_that_are_left_out_at_random_are_for_one_process(fake, tmp_path):
+def test_layers_skipped_at_random_are_refused_with_two_processes(fake, tmp_path):
     from k2d.train.trainable import BY_CTC, BY_TOKENS, Reach
 
     class Skipping(fake.FakeRecogniser):
@@ -49,7 +49,7 @@ def test_layers_that_are_left_out_at_random_are_for_one_process(fake, tmp_path):
     assert record.phases["one"].steps == 2
 
 
-def test_layers_that_take_no_part_are_frozen_and_come_back(tmp_path):
+def test_unused_layers_are_frozen_and_can_be_used_later(tmp_path):
     """Those between the first ones and the last; the next phase may use them all."""
     from models_made import made_recogniser
 
@@ -70,7 +70,7 @@ def test_layers_that_take_no_part_are_frozen_and_come_back(tmp_path):
     assert not any(p.requires_grad for p in recogniser.network.encoder.parameters())
 
 
-def test_espnets_parts(tmp_path):
+def test_parts_of_espnets_networks(tmp_path):
     """Each weight is in one part; a head that the encoder is conditioned on learns with it; skipped layers are seen."""
     from models_made import made_recogniser
 

@@ -45,7 +45,7 @@ def same_result(folder, other):
 
 
 @pytest.mark.parametrize(("stop_at", "n_workers"), [(5, 0), (11, 0), (19, 2)])
-def test_killed_and_taken_up_again(undisturbed, tmp_path, stop_at, n_workers):
+def test_a_killed_training_is_continued_exactly(undisturbed, tmp_path, stop_at, n_workers):
     process = start(tmp_path, n_workers, STOP_AT=str(stop_at), STOP_BY="KILL")
     process.communicate(timeout=600)
     assert process.returncode == -signal.SIGKILL
@@ -58,7 +58,7 @@ def test_killed_and_taken_up_again(undisturbed, tmp_path, stop_at, n_workers):
 
 
 @pytest.mark.parametrize(("name", "n_workers"), [("TERM", 2), ("USR1", 0), ("INT", 0)])
-def test_asked_to_end_it_saves_first_and_loses_no_step(undisturbed, tmp_path, name, n_workers):
+def test_a_terminated_training_saves_first_and_loses_no_step(undisturbed, tmp_path, name, n_workers):
     process = start(tmp_path, n_workers, STOP_AT="13", STOP_BY=name)
     process.communicate(timeout=600)
     assert process.returncode == 128 + getattr(signal, f"SIG{name}")
@@ -87,7 +87,7 @@ def test_a_finished_training_is_not_done_again(undisturbed, tmp_path, fake):
     assert record["phases"]["all"]["steps"] == 12
 
 
-def test_other_settings_are_refused_by_name(undisturbed, fake):
+def test_other_settings_are_refused_and_named(undisturbed, fake):
     from k2d.train.engine import Setting
     from k2d.train.supervised import train_recogniser
 

@@ -8,7 +8,7 @@ from k2d.train.sharing import batch_fault, check_batch, check_data, most_per_pas
 SIZES = [(n, k, world) for n in range(1, 65) for k in range(1, 9) for world in range(1, 9)]
 
 
-def test_every_batch_accumulation_and_number_of_processes_fit_or_are_refused():
+def test_each_combination_of_batch_accumulation_and_processes_fits_or_is_refused():
     for n_samples, accumulate, world in SIZES:
         told = f"batch {n_samples}, accumulate {accumulate}, {world} processes"
         if world > n_samples:
@@ -34,7 +34,7 @@ def test_no_pass_is_larger_than_it_has_to_be():
             assert most_per_pass(n_samples, world, accumulate) == -(-most // n_possible)
 
 
-def test_one_process_cuts_its_batch_as_it_always_has():
+def test_the_parts_of_a_batch_in_one_process_have_not_changed():
     """Parts of one size and a last one that may be smaller: losses of finished trainings come again to the last bit."""
     for n_samples, accumulate, _ in SIZES:
         size = -(-n_samples // accumulate)
@@ -55,7 +55,7 @@ def test_cuts_by_hand(batch, accumulate, world, expected):
     assert [[len(part) for part in parts_of(batch, rank, world, accumulate)] for rank in range(world)] == expected
 
 
-def test_too_many_processes_are_told_what_would_work():
+def test_too_many_processes_are_refused_with_a_number_that_works():
     expected = (
         "distill.training.batch_size: found 6, expected at least 8, as 8 processes share each step and each needs a "
         "sample; set distill.training.batch_size=9, or use at most 6 GPUs"
@@ -69,7 +69,7 @@ def test_too_many_processes_are_told_what_would_work():
         check_data(3, 4)
 
 
-class TestItIsSaidBeforeAnyWork:
+class TestRefusedBeforeAnyWork:
     def job(self, **how):
         from k2d.config.schema import Config, Method, Recogniser, Select
         from k2d.config.students import Distill
@@ -82,7 +82,7 @@ class TestItIsSaidBeforeAnyWork:
         select = Select(methods={"all": Method(rule="none")})
         return make_job(Config(name="x", teacher=teacher, distill=distill, select=select), **how)
 
-    def test_by_the_stages(self):
+    def test_the_stages_refuse_it(self):
         from k2d.stages import distill, teacher
 
         for stage, fitting, message in (

@@ -40,7 +40,7 @@ def whisper_codec():
 
 
 @pytest.mark.parametrize("codec_of", [made_codec, whisper_codec])
-def test_the_tokens_of_all_labels_and_all_that_are_no_text(tmp_path, codec_of):
+def test_the_tokens_of_all_labels_and_all_special_tokens_are_used(tmp_path, codec_of):
     codec = codec_of()
     table = table_of(tmp_path, codec)
     found = chosen(table, codec, ["smart park"])
@@ -52,7 +52,7 @@ def test_the_tokens_of_all_labels_and_all_that_are_no_text(tmp_path, codec_of):
     assert found.record()["in_use"] == len(found.ids_K)
 
 
-def test_what_is_no_text():
+def test_the_special_tokens():
     """Of Whisper 1,608: the end, the start, 99 languages, six tasks and 1,501 times. Of ESPnet what has brackets."""
     whisper, espnet = whisper_codec(), made_codec()
     assert len(whisper.special_ids) == 1608
@@ -80,7 +80,7 @@ def test_a_sample_of_the_others_is_drawn_once_by_the_seed(tmp_path):
     assert set(chosen(table, codec, n_sampled=10, seed=2).ids_K) != some
 
 
-def test_a_sampled_token_counts_for_as_many_as_it_stands_for(tmp_path):
+def test_a_sampled_token_has_the_weight_of_those_that_it_represents(tmp_path):
     """Half of the others stand for two each; if all take part, or none, every token is for itself."""
     codec = made_codec()
     table = table_of(tmp_path, codec)
@@ -114,7 +114,7 @@ def test_another_process_chooses_the_same(tmp_path):
     assert there.stdout.strip() == here["sha256"]
 
 
-def test_the_previous_text_is_counted_as_it_is_shown(tmp_path, monkeypatch):
+def test_tokens_of_previous_text_are_counted(tmp_path, monkeypatch):
     """It can end within a label, where its last word can have tokens that no whole label has."""
     from k2d.train.chunk_table import ChunkTable
 
@@ -157,7 +157,7 @@ class Nothing:
     hidden = states
 
 
-def test_the_id_of_a_mixed_prompt_stands_for_tokens_that_take_part(tmp_path):
+def test_the_id_of_a_mixed_prompt_represents_tokens_in_use(tmp_path):
     codec = whisper_codec()
     found = chosen(table_of(tmp_path, codec), codec)
     assert codec.mixture_id not in found.ids_K

@@ -78,7 +78,7 @@ def train(families, case, folder, vocabulary_of=None, *, stop_at=None, n_steps=4
 
 
 @pytest.mark.parametrize("name", STUDENTS)
-def test_with_everything_in_use_it_is_the_training_on_all_bit_by_bit(families, name, tmp_path):
+def test_with_all_tokens_in_use_training_is_bit_identical(families, name, tmp_path):
     """Losses, norms of gradients and weights, with weight decay."""
     case = STUDENTS[name]
     student, curves = train(families, case, tmp_path / "all")
@@ -153,7 +153,7 @@ def test_the_loss_is_a_softmax_over_the_tokens_in_use(families, name):
 
 
 @pytest.mark.parametrize("name", ["whisper", "s2t"])
-def test_a_training_that_died_goes_on_as_if_it_had_not(families, name, tmp_path):
+def test_a_killed_training_is_continued_with_the_same_result(families, name, tmp_path):
     from train_families import some_in_use
 
     student, curves = train(families, STUDENTS[name], tmp_path / "unbroken", some_in_use, n_steps=5)
@@ -166,7 +166,7 @@ def test_a_training_that_died_goes_on_as_if_it_had_not(families, name, tmp_path)
     assert [name for name in weights if not weights[name].equal(same[name])] == []
 
 
-def test_it_does_not_go_on_with_other_tokens(families, tmp_path):
+def test_a_training_is_not_continued_with_other_tokens(families, tmp_path):
     from train_families import some_in_use
 
     from k2d.core.errors import K2DError

@@ -48,7 +48,7 @@ def distilling(teacher, student):
     )
 
 
-def test_a_student_fits_its_teacher(pair):
+def test_teacher_and_student_pass_the_check_of_a_pair(pair):
     check_pair(*pair)
 
 
@@ -76,7 +76,7 @@ def test_steps_lower_the_loss_and_the_encoder_runs_once(pair, monkeypatch):
 
 @pytest.mark.parametrize("freezes", [True, False])
 @pytest.mark.slow
-def test_positions_stay_as_they_are_if_they_are_to(pair, freezes):
+def test_frozen_positions_do_not_change(pair, freezes):
     teacher, student = pair
     student.freeze_positions = freezes
     objective = distilling(teacher, student)
@@ -87,7 +87,7 @@ def test_positions_stay_as_they_are_if_they_are_to(pair, freezes):
     student.network.zero_grad()
 
 
-def test_the_prompt_carries_no_loss_and_previous_text_none_either(pair):
+def test_prompt_and_previous_text_have_no_loss(pair):
     """Every token of the text and the end, whatever stands before."""
     codec = pair[1].codec
     n_text = sum(len(codec.ids(label)) + 1 for label in LABELS)
@@ -97,7 +97,7 @@ def test_the_prompt_carries_no_loss_and_previous_text_none_either(pair):
         assert int(targets_BL.max()) < codec.n_tokens, "the mixed languages' token is never to be said"
 
 
-class TestALanguageThatWasGuessed:
+class TestGuessedLanguage:
     """The label has it in the prompt, and the student learns to guess it; nothing else of the prompt is learnt."""
 
     @pytest.fixture
@@ -112,7 +112,7 @@ class TestALanguageThatWasGuessed:
 
     @pytest.mark.parametrize("previous", ["", "before"])
     @pytest.mark.parametrize("timestamps", [True, False])
-    def test_it_is_the_one_token_of_the_prompt_with_loss(self, codec, timestamps, previous):
+    def test_only_this_token_of_the_prompt_has_loss(self, codec, timestamps, previous):
         said = self.said(codec, "en", timestamps=timestamps, previous=previous)
         ids = codec.ids(LABELS[1] if timestamps else "world")
         learnt = [token for token in said.targets.tolist() if token != IGNORED]
@@ -122,13 +122,13 @@ class TestALanguageThatWasGuessed:
         assert said.inputs[place + 1] == codec.language_id("en")
         assert said.inputs[said.n_prompt :].tolist() == ids
 
-    def test_one_that_the_config_names_stands_instead_and_is_not_learnt(self, codec):
+    def test_a_configured_language_replaces_it_and_has_no_loss(self, codec):
         said = self.said(codec, "en", ("zh",))
         assert codec.language_id("zh") in said.inputs
         assert codec.language_id("en") not in said.inputs
         assert not {codec.language_id("zh"), codec.language_id("en")} & set(said.targets.tolist())
 
-    def test_a_model_of_one_language_has_none_to_guess(self, tmp_path):
+    def test_a_model_of_one_language_guesses_none(self, tmp_path):
         codec = load_whisper(write_openai(tmp_path / "english.pt", ENGLISH)).codec
         said = self.said(codec, "en")
         assert int((said.targets != IGNORED).sum()) == len(codec.ids(LABELS[1])) + 1

@@ -112,7 +112,7 @@ def test_feature_matrices_are_refused(archive, how):
     assert error.remedy == "point wav.scp at audio; features belong in feats.scp"
 
 
-def test_an_offset_outside_or_beside_an_entry_is_told(archive):
+def test_an_offset_outside_or_beside_an_entry_is_reported(archive):
     value = archive({"utt1": (16_000, PCM16)})["utt1"]
     path, offset = value.rsplit(":", 1)
     assert offset == "5"
@@ -131,7 +131,7 @@ def test_a_truncated_archive(archive, flavour):
     assert refusal(value).reason == "truncated"
 
 
-def test_an_entry_whose_stated_length_is_absurd(tmp_path):
+def test_an_entry_with_an_absurd_stated_length_is_refused(tmp_path):
     (tmp_path / "wav.ark").write_bytes(b"a AUDIO\x08" + b"\xff" * 8 + bytes(100))
     assert refusal(f"{tmp_path}/wav.ark:2").reason == "truncated"
 

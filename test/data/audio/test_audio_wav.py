@@ -31,7 +31,7 @@ def refusal(tmp_path, content: bytes) -> AudioError:
 
 
 @pytest.mark.parametrize("riff_size", [None, 1_036])
-def test_a_recorder_that_died_is_not_taken_for_a_short_recording(tmp_path, riff_size):
+def test_the_file_of_an_interrupted_recorder_is_refused(tmp_path, riff_size):
     error = refusal(tmp_path, wav_bytes(data_size=1_000, riff_size=riff_size))
     assert error.reason == "wrong_length"
     assert error.message == (
@@ -42,7 +42,7 @@ def test_a_recorder_that_died_is_not_taken_for_a_short_recording(tmp_path, riff_
 
 @pytest.mark.parametrize("after", [LIST, BEXT + LIST, ID3, LIST + ID3, LIST[:-7], b"TAG" + bytes(125), bytes(3_000)])
 @pytest.mark.parametrize("n_frames", [8_000, 7_999])
-def test_what_is_rightly_after_the_data_is_not_heard(tmp_path, after, n_frames):
+def test_chunks_after_the_data_are_not_read_as_audio(tmp_path, after, n_frames):
     source = source_of(tmp_path, wav_bytes(n_frames, after=after))
     assert probe(source).n_frames == n_frames
     np.testing.assert_array_equal(read(source), RAMP[:n_frames])
@@ -66,7 +66,7 @@ def test_a_header_without_a_size_is_read_to_the_end_of_the_file(tmp_path, size, 
 
 
 @pytest.mark.parametrize("riff_size", [None, 0, 36])
-def test_chunks_after_a_size_of_zero_are_not_taken_for_audio(tmp_path, riff_size):
+def test_chunks_after_a_size_of_zero_are_not_read_as_audio(tmp_path, riff_size):
     error = refusal(tmp_path, wav_bytes(0, after=BEXT + LIST, riff_size=riff_size))
     assert error.reason == "no_samples"
 
@@ -87,7 +87,7 @@ def test_two_wav_files_joined_are_refused(tmp_path):
     assert error.remedy == "cut it apart there, or make the file again"
 
 
-def test_two_data_chunks_are_refused_as_what_they_are(tmp_path):
+def test_two_data_chunks_are_refused(tmp_path):
     error = refusal(tmp_path, wav_bytes(after=b"data" + struct.pack("<I", 400) + bytes(400)))
     assert error.reason == "wrong_length"
     assert error.message == (

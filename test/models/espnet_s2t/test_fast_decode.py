@@ -92,7 +92,7 @@ def decoder():
     return made
 
 
-def test_the_decoder_says_and_learns_the_same_behind_padding(decoder):
+def test_the_decoder_gives_the_same_output_and_gradients_with_padding(decoder):
     import torch
 
     torch.manual_seed(1)

@@ -60,7 +60,7 @@ def test_what_is_saved_loads_with_equal_weights(tiny, saved):
     ]
 
 
-def test_a_folder_in_the_making_names_its_files_as_they_will_be(tiny, tmp_path):
+def test_an_unfinished_folder_names_its_files_by_their_final_paths(tiny, tmp_path):
     tiny.save(tmp_path / "models" / ".teacher.partial")
     config = yaml.safe_load((tmp_path / "models" / ".teacher.partial" / "config.yaml").read_text())
     assert config["bpemodel"] == str(tmp_path / "models" / "teacher" / "bpe.model")
@@ -82,7 +82,7 @@ def test_truncated_weights_are_refused(folder):
             load_recogniser(folder)
 
 
-def test_other_bytes_in_the_place_of_a_file_are_named(folder):
+def test_a_file_with_other_content_is_named(folder):
     (folder / "bpe.model").write_bytes(bytes(range(256)))
     with pytest.raises(K2DError, match=r"bpe\.model: no sentencepiece model in its 256 bytes"):
         load_recogniser(folder)
@@ -108,7 +108,7 @@ def test_a_payload_is_refused_and_never_run(folder, tmp_path):
     assert not (tmp_path / "was run").exists()
 
 
-def test_a_whole_checkpoint_is_no_model(folder):
+def test_a_training_checkpoint_is_not_a_model(folder):
     change_weights(folder, lambda state: {"model": state, "epoch": 3})
     with pytest.raises(K2DError, match="not a plain state dict"):
         load_recogniser(folder)
@@ -134,7 +134,7 @@ def test_weights_of_another_size_are_refused_with_both_shapes(folder):
         load_recogniser(folder)
 
 
-def test_weights_that_are_no_numbers_are_refused(folder):
+def test_weights_that_are_not_numbers_are_refused(folder):
     name = "decoder.after_norm.bias"
     change_weights(folder, lambda state: {**state, name: state[name] * float("nan")})
     with pytest.raises(K2DError, match=r"broken weights: 1 with NaN or infinity \(decoder\.after_norm\.bias\); take"):
@@ -201,7 +201,7 @@ def test_a_config_that_would_run_code_is_not_read(folder, tmp_path):
         load_recogniser(folder)
 
 
-def test_a_model_that_is_not_there(tmp_path):
+def test_a_missing_model_is_reported(tmp_path):
     with pytest.raises(UsageError, match="nowhere: there is no such model; expected a model folder or a file of one"):
         load_recogniser(tmp_path / "nowhere")
 
@@ -214,18 +214,18 @@ def test_a_model_that_is_not_there(tmp_path):
         ({"languages": ("zho", "eng")}, "takes one language, not zho, eng"),
     ],
 )
-def test_what_cannot_be_asked_for(saved, asked, told):
+def test_impossible_requests_are_refused(saved, asked, told):
     with pytest.raises(UsageError, match=told):
         load_recogniser(saved, **asked)
 
 
-def test_a_gpu_that_is_not_there(saved, monkeypatch):
+def test_a_missing_gpu_is_reported(saved, monkeypatch):
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     with pytest.raises(UsageError, match="device cuda: no GPU can be used here; use cpu"):
         load_recogniser(saved, device="cuda")
 
 
-def test_a_config_to_train_from_may_leave_defaults_out_but_nothing_misspelt(tmp_path):
+def test_a_config_for_training_may_omit_defaults_but_not_misspell_keys(tmp_path):
     from k2d.models.espnet_s2t.loading import new_s2t
 
     tokens, model = made_vocabulary()

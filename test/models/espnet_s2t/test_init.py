@@ -28,7 +28,7 @@ def hidden(recogniser, n_awake=None):
         return recogniser.hidden(memory, tokens_BL)
 
 
-def test_sleeping_layers_pass_on_what_they_are_given(deep):
+def test_skipped_layers_pass_their_input_on(deep):
     import torch
 
     whole = hidden(deep)
@@ -37,7 +37,7 @@ def test_sleeping_layers_pass_on_what_they_are_given(deep):
     assert torch.equal(hidden(deep, n_awake=9), whole)
 
 
-def test_a_decoder_that_leans_on_ctc_says_the_token_of_the_frame_it_hears(deep):
+def test_a_decoder_that_leans_on_ctc_writes_the_token_of_the_attended_frame(deep):
     """With nothing but the last layer's attention on one frame, its logits are the CTC head's, but for the blank's."""
     import torch
 

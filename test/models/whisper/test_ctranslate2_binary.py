@@ -106,13 +106,13 @@ HUGE = 2**32 - 1
         (GOOD_FILE + b"\0", "1 bytes after the last alias"),
     ],
 )
-def test_a_file_that_is_not_whole_is_told_with_its_place(content, told, tmp_path):
+def test_a_damaged_file_is_reported_with_its_place(content, told, tmp_path):
     path = tmp_path / "model.bin"
     path.write_bytes(content)
     assert told in refused(path)
 
 
-def test_a_variable_that_is_there_twice_is_refused(tmp_path):
+def test_a_duplicate_variable_is_refused(tmp_path):
     path = tmp_path / "model.bin"
     twice = (
         struct.pack("<I", 6) + word("WhisperSpec") + struct.pack("<II", 3, 2) + 2 * (word("a") + scalar(1)) + bytes(4)
@@ -121,7 +121,7 @@ def test_a_variable_that_is_there_twice_is_refused(tmp_path):
     assert "a is there twice" in refused(path)
 
 
-def test_no_beginning_of_a_file_is_a_file(tmp_path):
+def test_each_truncated_file_is_refused(tmp_path):
     path = tmp_path / "model.bin"
     path.write_bytes(GOOD_FILE)
     assert set(read_binary(path).variables) == {"a/weight", "a/switch", "b/weight"}
@@ -130,7 +130,7 @@ def test_no_beginning_of_a_file_is_a_file(tmp_path):
         refused(path)
 
 
-def test_numbers_are_read_where_they_lie(tmp_path):
+def test_numbers_are_read_from_their_offset(tmp_path):
     path = tmp_path / "model.bin"
     rows = torch.arange(6.0).view(3, 2)
     stored = {"a": rows, "b": rows.half(), "c": rows.bfloat16(), "d": rows.to(torch.int8), "e": rows.to(torch.int32)}

@@ -109,7 +109,7 @@ def test_an_export_of_this_toolkit_is_a_checkpoint(source):
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("numbers", ["fp32", "fp16", "bf16"])
-def test_every_weight_has_its_place(kind, numbers, tmp_path):
+def test_each_weight_has_its_place(kind, numbers, tmp_path):
     dims = KINDS[kind]
     folder = write_ctranslate2(tmp_path, dims, numbers=numbers, suppress_ids=[1, 2], suppress_ids_begin=[220])
     read = read_whisper(folder)
@@ -217,7 +217,7 @@ def folder(tmp_path):
     return write_ctranslate2(tmp_path / "model")
 
 
-def test_the_file_is_named_by_its_folder(folder):
+def test_a_checkpoint_is_given_by_its_folder(folder):
     assert "name the folder of CTranslate2 as a whole" in refused(folder / "model.bin")
     with pytest.raises(K2DError, match="name the folder of CTranslate2 as a whole"):
         load_recogniser(folder / "model.bin")
@@ -274,7 +274,7 @@ def test_the_file_is_named_by_its_folder(folder):
         ),
     ],
 )
-def test_a_network_that_is_no_whisper_is_refused(changes, told, folder):
+def test_another_kind_of_network_is_refused(changes, told, folder):
     assert told in refused(changed(folder, **changes))
 
 
@@ -295,7 +295,7 @@ def test_a_network_that_is_no_whisper_is_refused(changes, told, folder):
         ({"config.json": "[" * 100_000}, "config.json: not a JSON file"),
     ],
 )
-def test_files_beside_the_network_that_do_not_go_with_it_are_refused(files, told, folder):
+def test_wrong_files_beside_the_network_are_refused(files, told, folder):
     for name, content in files.items():
         (folder / name).unlink() if content is None else (folder / name).write_text(content)
     assert told in refused(folder)

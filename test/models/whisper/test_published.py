@@ -41,7 +41,7 @@ def test_a_published_name_is_fetched_once_into_the_cache_of_the_config(server, s
     assert len(server.asked) == 1
 
 
-def test_a_name_decodes_alike_whatever_its_source_says_of_decoding(server, sources, tmp_path, capsys):
+def test_a_published_name_ignores_the_sources_settings_for_decoding(server, sources, tmp_path, capsys):
     """A stamp holds the name alone, so the source may not decide."""
     made = write_hugging_face(tmp_path / "made", suppress_tokens=[7], max_initial_timestamp_index=3)
     files = {path.name: path.read_bytes() for path in made.iterdir()}
@@ -52,7 +52,7 @@ def test_a_name_decodes_alike_whatever_its_source_says_of_decoding(server, sourc
     assert "digest" not in capsys.readouterr().err
 
 
-def test_the_digest_is_of_the_weights_and_not_of_the_file(tmp_path):
+def test_the_digest_depends_on_the_weights_and_not_on_the_file(tmp_path):
     half = {name: tensor.half() for name, tensor in made_state().items()}
     whole = {name: tensor.float() for name, tensor in half.items()}
     digest = weights_digest(write_openai(tmp_path / "half.pt", state=half))
@@ -62,7 +62,7 @@ def test_the_digest_is_of_the_weights_and_not_of_the_file(tmp_path):
     assert weights_digest(write_openai(tmp_path / "other.pt", state=whole)) != digest
 
 
-def test_without_a_network_the_remedy_is_told(server, sources, tmp_path):
+def test_without_a_network_the_remedy_is_reported(server, sources, tmp_path):
     source = at_address(server, "large-v2.pt", b"x")
     server.at.pop("/weights/large-v2.pt")
     sources(source)

@@ -31,7 +31,7 @@ def mel(speech_BN, n_mels):
 
 
 @pytest.mark.slow
-def test_the_encoder_hears_what_theirs_hears(pair):
+def test_the_encoder_equals_that_of_openai_whisper(pair):
     ours, theirs, _ = pair
     with torch.no_grad():
         expected = theirs.encoder(mel(speech(), theirs.dims.n_mels))
@@ -39,7 +39,7 @@ def test_the_encoder_hears_what_theirs_hears(pair):
 
 
 @pytest.mark.slow
-def test_teacher_forced_and_stepwise_logits_are_theirs(pair):
+def test_teacher_forced_and_stepwise_logits_equal_those_of_openai_whisper(pair):
     """One token at a time, as beams of a window, some windows kept and rows reordered."""
     ours, theirs, languages = pair
     memory, prompt = ours.encode(speech()), ours.codec.prompt(Request(languages))
@@ -62,7 +62,7 @@ def test_teacher_forced_and_stepwise_logits_are_theirs(pair):
 
 @pytest.mark.parametrize("timestamps", [True, False])
 @pytest.mark.slow
-def test_greedy_text_and_confidence_are_theirs(pair, timestamps):
+def test_greedy_text_and_confidence_equal_those_of_openai_whisper(pair, timestamps):
     from k2d.decode.greedy import greedy
     from k2d.decode.search import Search
 
@@ -82,7 +82,7 @@ def test_greedy_text_and_confidence_are_theirs(pair, timestamps):
     assert [one.mean_with_end for one in found] == pytest.approx([one.avg_logprob for one in expected], abs=1e-4)
 
 
-def test_the_rules_are_theirs_at_every_state(pair):
+def test_the_rules_equal_those_of_openai_whisper_in_each_state(pair):
     """Against openai-whisper's own filters, on logits in which anything may win."""
     from whisper.decoding import ApplyTimestampRules, SuppressBlank, SuppressTokens
 
@@ -113,7 +113,7 @@ def test_a_language_is_guessed_for_each_window(tmp_path):
     assert ours.start(memory, Request(("de",))).languages == ("de",) * 3
 
 
-def test_previous_text_stands_before_the_prompt_as_theirs(tmp_path):
+def test_previous_text_is_put_before_the_prompt_as_in_openai_whisper(tmp_path):
     path = write_openai(tmp_path / "tiny.pt")
     ours, theirs = load_whisper(path, ("zh",)), whisper.load_model(str(path), device="cpu")
     memory, before = ours.encode(speech(2)), [list(range(1000, 1300)), [11, 12]]
@@ -128,7 +128,7 @@ def test_previous_text_stands_before_the_prompt_as_theirs(tmp_path):
 
 
 class TestMixedLanguages:
-    def test_their_token_is_the_mean_of_theirs(self, tmp_path):
+    def test_the_vector_of_several_languages_is_their_mean(self, tmp_path):
         """A model in which Chinese has that mean for its embedding says the same with Chinese alone."""
         path = write_openai(tmp_path / "tiny.pt")
         mixed, plain = load_whisper(path, ("zh", "en")), load_whisper(path, ("zh",))
@@ -149,7 +149,7 @@ class TestMixedLanguages:
             assert torch.allclose(started.logits_RV[0, keep], ours[0, 2], atol=1e-4)
         assert started.languages == ("zh+en",)
 
-    def test_both_learn_from_it(self, tmp_path):
+    def test_the_vectors_of_both_languages_learn(self, tmp_path):
         mixed = load_whisper(write_openai(tmp_path / "tiny.pt"), ("zh", "en"))
         ids, _ = mixed.codec.label("", Request())
         mixed.hidden(mixed.encode(speech(1)), torch.tensor([ids])).sum().backward()
@@ -159,14 +159,14 @@ class TestMixedLanguages:
         assert torch.equal(gradient[zh], gradient[en])
         assert gradient[de].abs().sum() == 0
 
-    def test_others_than_the_model_was_loaded_for_are_refused(self, tmp_path):
+    def test_other_languages_than_the_loaded_ones_are_refused(self, tmp_path):
         mixed = load_whisper(write_openai(tmp_path / "tiny.pt"), ("zh", "en"))
         with pytest.raises(UsageError, match="the model was loaded for zh, en; name these there"):
             mixed.codec.prompt(Request(("zh", "de")))
         assert mixed.codec.prompt(Request(("en", "zh"))) == mixed.codec.prompt(Request())
 
 
-def test_what_a_folder_is_saved_as_loads_here_and_in_openai_whisper(tmp_path):
+def test_a_saved_folder_is_loaded_here_and_in_openai_whisper(tmp_path):
     said = {"suppress_tokens": [7], "begin_suppress_tokens": [220, 50257], "language": "chinese"}
     ours = load_recogniser(write_hugging_face(tmp_path / "huggingface", **said), family="whisper")
     ours.save(tmp_path / "ours")
@@ -185,7 +185,7 @@ def test_what_a_folder_is_saved_as_loads_here_and_in_openai_whisper(tmp_path):
     assert masked[8] > -torch.inf, "the checkpoint's list is in place of Whisper's own"
 
 
-def test_generation_config_decides_the_rules(tmp_path):
+def test_the_rules_follow_the_generation_config(tmp_path):
     said = {"suppress_tokens": [1, 2], "begin_suppress_tokens": [3], "max_initial_timestamp_index": 10}
     ours = load_whisper(write_hugging_face(tmp_path, **said), ("zh",))
     first = ours.constrain(torch.zeros(1, TINY.n_vocab), torch.zeros(1, 0, dtype=torch.long), Request())[0]
@@ -210,7 +210,7 @@ def test_a_student_with_fewer_layers_has_the_teachers_others(tmp_path):
 
 
 @pytest.mark.slow
-def test_half_the_precision_gives_nearly_the_same(tmp_path):
+def test_half_precision_gives_nearly_the_same(tmp_path):
     path = write_openai(tmp_path / "tiny.pt")
     whole, half = load_recogniser(path, languages=("zh",)), load_recogniser(path, precision="bf16", languages=("zh",))
     assert half.dtype == torch.bfloat16
@@ -227,7 +227,7 @@ def test_half_the_precision_gives_nearly_the_same(tmp_path):
         load_recogniser(path, precision="fp16")
 
 
-def test_training_in_bf16_hears_what_decoding_hears(tmp_path):
+def test_training_in_bf16_uses_the_features_of_decoding(tmp_path):
     """Mel bands of mixed precision would be another front end than the one that is used later."""
     model = load_recogniser(write_openai(tmp_path / "tiny.pt"), languages=("zh",))
     heard = []
@@ -241,13 +241,13 @@ def test_training_in_bf16_hears_what_decoding_hears(tmp_path):
 # --- names, and what is refused ---
 
 
-def test_the_family_is_told_by_the_files(tmp_path):
+def test_the_family_is_recognised_by_the_files(tmp_path):
     assert family_of(write_openai(tmp_path / "a" / "tiny.pt")).name == "whisper"
     assert family_of(write_hugging_face(tmp_path / "huggingface")).name == "whisper"
     assert family_of(tmp_path).name == "espnet_s2t"
 
 
-def test_an_unknown_name_is_told_with_the_known_ones(tmp_path):
+def test_an_unknown_name_is_reported_with_the_known_ones(tmp_path):
     with pytest.raises(
         K2DError, match="large-v9: no published Whisper model has this name; expected one of tiny, base"
     ):
