@@ -1,4 +1,4 @@
-"""What the smoke run must have left: run after `./run.sh --conf conf/smoke.yaml`, not before (see the Makefile)."""
+"""Checks the results of the smoke run. Run this after `./run.sh --conf conf/smoke.yaml` (see the Makefile)."""
 
 import pytest
 from finished_experiment import FinishedExperiment

@@ -1,4 +1,4 @@
-"""What the smoke run with the paper's chunks must have left: run after `./run.sh --conf conf/smoke_sum.yaml`."""
+"""Checks the results of the smoke run with the paper's chunks. Run this after `./run.sh --conf conf/smoke_sum.yaml`."""
 
 import math
 
@@ -27,7 +27,7 @@ def test_chunks_of_several_pieces_name_their_sources():
 
 
 def test_the_references_of_chunks_are_found():
-    """By the recordings that they were cut from: else there is none, and every label counts as bad."""
+    """References are found by the recordings of the chunks. Without them, all labels would count as bad."""
     study = EXPERIMENT.read("score", "validator", "base.json")
     assert study["n_chunks"] == EXPERIMENT.read("chunks", SPLIT, "record.json")["chunks"]["n"]
     assert 0 < study["n_bad"] < study["n_chunks"]
@@ -35,7 +35,7 @@ def test_the_references_of_chunks_are_found():
 
 
 def test_held_out_chunks_are_not_trained_on():
-    """Counted anew from what was kept and from which recordings those chunks were cut."""
+    """Counted again from the kept chunks and their recordings."""
     (held,) = heldout_of(make_job(EXPERIMENT.config)).values()
     kept = [
         source.recording_id for _, source in read_sources(EXPERIMENT.exp / "select" / "k2d_composite" / "kept" / SPLIT)

@@ -1,4 +1,4 @@
-"""What the tiny Whisper run must have left: run after `./run.sh --conf conf/whisper_tiny.yaml` (see the Makefile)."""
+"""Checks the results of the tiny Whisper run. Run it after `./run.sh --conf conf/whisper_tiny.yaml` (see Makefile)."""
 
 import pytest
 from finished_experiment import FinishedExperiment

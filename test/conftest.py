@@ -1,4 +1,4 @@
-"""A copy of the project under a path with spaces, to be run from outside."""
+"""A copy of the project under a path with spaces, whose commands are run from outside."""
 
 import os
 import shutil
@@ -82,7 +82,7 @@ class Project:
         (self.root / "k2d" / "stages" / f"{verb}.py").write_text(code)
 
     def without_stages(self) -> None:
-        """Take the real stages away, so that a test sees only its toys."""
+        """Remove the real stages, so that a test runs only its toy stages."""
         from k2d.pipeline.stage_list import STAGES
 
         for stage in STAGES:
@@ -106,7 +106,7 @@ def _warm() -> Iterator[str]:
 def warm_project(project: Project, _warm: str) -> Project:
     """A project whose commands are forked from a Python that has imported torch already.
 
-    For tests of what commands do with models. What a process is (signals, workers, the end of run.sh) needs `project`.
+    For tests of what commands do with models. Tests of processes (signals, workers, the end of run.sh) need `project`.
     """
     project.environment["K2D_PYTHON"] = _warm
     return project
@@ -114,7 +114,7 @@ def warm_project(project: Project, _warm: str) -> Project:
 
 @pytest.fixture(scope="session")
 def untouched_project(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """One for all tests of calls that write nothing."""
+    """One copy for all tests of calls that write nothing."""
     return copied_project(tmp_path_factory.mktemp("untouched"))
 
 

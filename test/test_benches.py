@@ -1,4 +1,4 @@
-"""The benchmarks of training follow the code that they measure: they run, and say what they promise to."""
+"""The benchmarks of training work with the present code: they run and print their figures."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""The command line is frozen: a new knob is a field of the config, not an option."""
+"""The command line does not change: a new setting is a field of the config, not an option."""
 
 import argparse
 

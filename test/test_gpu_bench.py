@@ -1,4 +1,4 @@
-"""The benchmark for a GPU: its arithmetic by hand, what it does without memory or time, and a run on a CPU."""
+"""The benchmark for a GPU: its arithmetic by hand, its behaviour without memory or time, and a run on a CPU."""
 
 import json
 import os
@@ -87,7 +87,7 @@ def run():
 
 
 def answering(run, answers, monkeypatch):
-    """All that is asked of the processes, which give these answers."""
+    """The requests to the processes, which return these answers."""
     asked = []
 
     def measure(self, measuring):

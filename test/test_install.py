@@ -1,4 +1,4 @@
-"""tools/install.sh: returns at once when there is nothing to do, and says what is missing when it cannot go on."""
+"""tools/install.sh returns at once if there is nothing to do, and names what is missing if it cannot continue."""
 
 import re
 import shutil

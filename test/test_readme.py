@@ -1,4 +1,4 @@
-"""What the pages tell people is there: commands, options, settings, files, links, stages and rooms."""
+"""Everything that the pages name exists: commands, options, settings, files, links, stages and rooms."""
 
 import importlib
 import re
@@ -62,7 +62,7 @@ def blocks(page: Path) -> Iterator[str]:
 
 
 def commands() -> Iterator[Command]:
-    """Those of this project; lines that end in a backslash go on in the next."""
+    """The commands of this project. A line that ends in a backslash continues in the next one."""
     for page in PAGES:
         for line in "".join(blocks(page)).replace("\\\n", " ").splitlines():
             found = _TYPED.match(line)
@@ -72,7 +72,7 @@ def commands() -> Iterator[Command]:
 
 
 def of_module(command: Command) -> tuple[str, ...] | None:
-    """The words behind `python -m k2d`; None for another command."""
+    """The arguments of `python -m k2d`. None for another command."""
     if re.fullmatch(r"(\.venv/bin/)?python", command.words[0]) and command.words[1:3] == ("-m", "k2d"):
         return command.words[3:]
     return None
@@ -261,7 +261,7 @@ def test_calls_of_run_sh_are_accepted(command):
 
 
 def run_sh_values() -> str:
-    """Those of its options that take a value, each followed by a space."""
+    """Its options that take a value, each followed by a space."""
     header = (PROJECT_ROOT / "run.sh").read_text(encoding="utf-8").partition("set -euo")[0]
     return " ".join(re.findall(r"^#   (--[a-z-]+) [A-Z]+", header, flags=re.MULTILINE)) + " "
 

@@ -1,4 +1,4 @@
-"""Whatever a message tells people to type exists: every option, verb and setting that a string of the code names.
+"""Everything that messages tell people to type exists: all options, verbs and settings in strings of the code.
 
 A message that names its command (`python -m k2d data fix`, `./run.sh --stage 8`) is held against that command. One
 that names an option alone is read by whoever typed the command that the file belongs to (OWNERS). All other files
@@ -41,7 +41,7 @@ _SETTING = re.compile(r"(?<![\w./-])([a-z_]+(?:\.[a-z_]+)+|max_bad)=")
 
 
 class Message(NamedTuple):
-    """A string of the code; what it fills in at run time is written as {}."""
+    """A string of the code. Values that are inserted at run time are written as {}."""
 
     path: str
     line: int
@@ -63,7 +63,7 @@ def messages() -> Iterator[Message]:
 
 
 def strings(code: str) -> Iterator[tuple[int, str]]:
-    """Every string of a module but docstrings; an f-string is one.
+    """All strings of a module except docstrings. An f-string counts as one.
 
     >>> list(strings('def f():\\n    "no"\\n    return f"use --force {x}" "!"'))
     [(3, 'use --force {}!')]
@@ -82,7 +82,7 @@ def strings(code: str) -> Iterator[tuple[int, str]]:
 
 
 def is_argument(text: str) -> bool:
-    """An option by itself is declared or passed on; a message has more words."""
+    """Whether a string is only an option, which is declared or passed on. A message has more words."""
     return re.fullmatch(r"--[a-z-]+(=\S*)?", text) is not None
 
 
@@ -146,7 +146,7 @@ def test_a_message_with_an_unknown_name_is_found(path, text, fault):
 
 
 def test_run_sh_accepts_all_options_of_its_help(untouched_project):
-    """With a value where the help shows one; only the config, which is not there, is complained of."""
+    """With a value if the help shows one. The only reported fault is the missing config."""
     header = (PROJECT_ROOT / "run.sh").read_text(encoding="utf-8").partition("set -euo")[0]
     named = re.findall(r"^#   --([a-z-]+)( [A-Z]+)?", header, flags=re.MULTILINE)
     values = {

@@ -1,4 +1,4 @@
-"""./run.sh from outside: its options, its failures, its logs, from anywhere."""
+"""./run.sh from outside: its options, failures and logs, from any directory."""
 
 import re
 import shlex
@@ -15,7 +15,7 @@ RUN_SH = (PROJECT_ROOT / "run.sh").read_text(encoding="utf-8")
 
 @pytest.fixture
 def toys(project):
-    """Stages 2 and 3 are toys, there are no others."""
+    """A project with two toy stages, 2 and 3."""
     project.without_stages()
     project.add_toy_stage("tokens", "tokens")
     project.add_toy_stage("teacher", "models/teacher")

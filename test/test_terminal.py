@@ -1,4 +1,4 @@
-"""`python -m k2d` at a terminal: a reader that has gone, Ctrl-C while modules are read, a locale without letters."""
+"""`python -m k2d` at a terminal: a closed reader, Ctrl-C during imports, and a locale without the characters."""
 
 import os
 import subprocess
@@ -26,7 +26,7 @@ def k2d(*words: str, stdout: int = subprocess.PIPE, **environment: str) -> subpr
 )
 @pytest.mark.slow
 def test_a_closed_reader_of_the_output_is_no_error(words):
-    """As in `python -m k2d | head -1`: what it wants is there, and nobody reads the rest."""
+    """As in `python -m k2d | head -1`: the reader has its line and closes the pipe."""
     reader, writer = os.pipe()
     os.close(reader)
     try:
@@ -76,7 +76,7 @@ def test_a_message_with_han_characters_is_printed_in_an_ascii_locale(tmp_path):
 
 
 def test_a_name_that_is_not_utf_8_is_reported(tmp_path):
-    """Its bytes are shown where the terminal takes them, and spelt where it does not."""
+    """Its bytes are printed if the terminal accepts them, and escaped otherwise."""
     folder = tmp_path / os.fsdecode(b"\xff")
     folder.mkdir()
     for locale, shown in (

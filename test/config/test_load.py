@@ -37,7 +37,7 @@ SOURCES = ("paper", "code", "ours", "card", "openai-whisper", "Distil-Whisper", 
 
 
 def unexplained(path: Path) -> list[str]:
-    """Lines with a value behind which no source stands, nor behind a line that they belong to."""
+    """The lines with a value that have no source, and whose parent lines have none."""
     found: list[str] = []
     above: list[tuple[int, bool]] = []
     for line in path.read_text(encoding="utf-8").splitlines():
@@ -61,7 +61,7 @@ def test_each_line_of_the_papers_config_has_its_source(tmp_path):
 
 
 def test_the_papers_config_and_the_authors_code_differ_only_in_known_settings():
-    """The settings that the paper and the authors' code state, and those that all lines must be explained by."""
+    """The settings that differ between the paper and the authors' code, each of which is explained."""
     paper, authors = (load_config(PROJECT_ROOT / "conf" / f"k2d_large_v2{of}.yaml") for of in ("", "_authors"))
     told = [
         (
@@ -219,7 +219,7 @@ def test_fields_that_contradict_each_other_are_refused(tmp_path):
 
 
 def test_transcripts_need_a_language_and_pseudo_labels_bring_theirs(tmp_path):
-    """A published Whisper may guess; one that is trained here, and what learns from the pool, may not."""
+    """A published Whisper may guess the language. A Whisper trained here, and models trained on the pool, may not."""
     guesses = "teacher: {family: whisper, checkpoint: large-v2}\n"
     assert load_config(write(tmp_path, guesses)).teacher.guesses_language
     (fault,) = faults_of(write(tmp_path, guesses + "distill: {controls: [student_pool]}\n"))
@@ -255,7 +255,7 @@ def test_a_precision_of_outputs_that_are_not_kept_is_refused(tmp_path):
 
 
 def test_terms_on_the_teachers_distribution_need_the_teachers_labels(tmp_path):
-    """Terms that read nothing of the teacher's remain; if the teacher wrote the file itself, all do."""
+    """Other terms are accepted. If the teacher itself wrote the file, all terms are accepted."""
     objective = "distill: {objective: {ce: 1.0, kl: 1.0, dkd: 0.5, hidden_mse: 0.1, ctc: 0.2}}\n"
     learns = "student: {freeze_encoder: false}\n"
     faults = faults_of(write(tmp_path, ELSEWHERE + objective + learns))
@@ -333,7 +333,7 @@ def test_a_printed_config_loads_as_the_same_config(tmp_path):
 
 
 def test_each_setting_has_an_explanation_or_a_plain_name():
-    """A field without a docstring must speak for itself; new ones are added here knowingly."""
+    """A field without a docstring must have a clear name. New ones are added to this list on purpose."""
     keys = set(known_keys())
     assert {"select.methods.*.rule", "distill.objective.*", "teacher.training.phases.*.lr", "corpora.labelled"} <= keys
     assert len(keys) > 80

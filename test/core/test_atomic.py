@@ -1,4 +1,4 @@
-"""Whole or not there: files and folders under fire."""
+"""Files and folders are complete or do not exist, whenever a process is killed."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""Files and folders that are put in place, killed or failing between any two system calls."""
+"""Files and folders are put in place by processes that are killed or fail between any two system calls."""
 
 import errno
 import os
@@ -16,7 +16,7 @@ NO_ROOM = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 @pytest.fixture(autouse=True)
 def _no_wait(monkeypatch):
-    """The calls are counted; what the disk itself does in them would only take time."""
+    """Do not wait for the disk: only the calls are counted."""
     monkeypatch.setattr(os, "fsync", lambda _: None)
 
 
@@ -27,14 +27,14 @@ def fill(folder, files):
 
 
 def content(folder):
-    """What a folder holds; None if it is not there."""
+    """The content of a folder. None if it does not exist."""
     if not folder.exists():
         return None
     return {str(path.relative_to(folder)): path.read_text() for path in folder.rglob("*") if path.is_file()}
 
 
 def run_to(n, tmp_path, work, *, old, **how):
-    """A fresh place with or without an old folder, and `work` killed at call `n`; whether it came that far."""
+    """Run `work` in a new place and kill it at call `n`. Returns whether it reached that call."""
     place = tmp_path / f"{n}"
     place.mkdir()
     if old:
@@ -56,7 +56,7 @@ def publish_new(place):
 
 
 def all_stops(tmp_path, work, **how):
-    """The state after a kill at each call in turn; the last state is that of an undisturbed run."""
+    """The state after a kill at each call in turn. The last state is that of an undisturbed run."""
     for n in range(1000):
         place, disk, was_killed = run_to(n, tmp_path, work, **how)
         yield place, disk
@@ -85,7 +85,7 @@ def test_after_a_kill_anywhere_the_old_or_the_new_folder_is_complete(tmp_path, o
 
 
 def test_without_an_exchange_a_kill_between_the_renames_keeps_the_new_folder(tmp_path):
-    """It is the stage's to decide whether the finished folder is what is asked for now."""
+    """The stage decides whether the finished folder matches the present settings."""
     seen = 0
     for place, _ in all_stops(tmp_path, publish_new, old=True, can_exchange=False):
         if not (place / "out").exists():

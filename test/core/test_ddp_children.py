@@ -1,4 +1,4 @@
-"""DDP children: which process is one, and that a training cleans its variables out of the environment."""
+"""DDP children: which processes are children, and how a training removes its environment variables."""
 
 import os
 

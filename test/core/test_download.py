@@ -1,4 +1,4 @@
-"""Fetching from a server on this machine: whole, resumed, changed under our hands, refused. Nothing leaves it."""
+"""Downloads from a server on this machine: complete, resumed, changed meanwhile, refused. No other host is used."""
 
 import hashlib
 import json
@@ -101,7 +101,7 @@ def test_a_server_without_ranges_is_reported_and_starts_from_the_beginning(get, 
 
 
 def test_without_a_version_a_download_is_not_resumed(get, server, tmp_path):
-    """Without an ETag or a date, half of one version could meet half of another."""
+    """Without an ETag or a date, halves of two versions could be joined."""
     server.etag, server.cut_after, server.moods = "", 1_000_000, [200, 404]
     with pytest.raises(K2DError):
         get()
@@ -238,7 +238,7 @@ def test_an_unknown_kind_of_checksum_is_reported_before_the_download(server, tmp
 
 
 def test_a_host_that_does_not_answer_is_given_up_quickly(tmp_path, monkeypatch):
-    """Neither a look-up of the name that hangs nor a firewall that drops packets holds up the next source."""
+    """A name look-up that hangs or a firewall that drops packets does not delay the next source."""
     monkeypatch.setattr(https_only, "CONNECT_S", 0.05)
     over = threading.Event()
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: over.wait(20))

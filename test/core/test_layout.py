@@ -1,4 +1,4 @@
-"""The layout of an experiment is told in one file."""
+"""The layout of an experiment is defined in one file."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Numbers of the command line and the config are bounded where a larger one would run without end."""
+"""Numbers in the command line and the config have limits, so that no run is endless."""
 
 import argparse
 import importlib

@@ -1,4 +1,4 @@
-"""Two runs on one folder: the second is told who holds it; a killed holder holds nothing."""
+"""Two runs on one folder: the second is shown who holds the lock. A killed process releases it."""
 
 import fcntl
 import os
@@ -84,7 +84,7 @@ def test_a_folder_is_locked_with_any_content_of_the_lock_file(tmp_path, content)
 
 
 def test_a_folder_is_locked_on_a_full_disk_without_the_holders_name(tmp_path):
-    """/dev/full takes a lock as any file does, and not a byte."""
+    """/dev/full can be locked but not written."""
     (tmp_path / ".exp.lock").symlink_to("/dev/full")
     with ExitStack() as stack:
         stack.enter_context(holding(tmp_path / "exp"))

@@ -1,4 +1,4 @@
-"""Progress with the time left, on a terminal and off it."""
+"""Progress with the time left, on a terminal and without one."""
 
 import io
 
@@ -15,7 +15,7 @@ class Terminal(io.StringIO):
 
 @pytest.fixture
 def clock(monkeypatch):
-    """Seconds that pass when a test says so."""
+    """A clock that tests set forward."""
 
     class Clock:
         now_s = 0.0
@@ -46,7 +46,7 @@ def test_without_a_total_there_is_no_time_left(clock):
 
 
 def test_work_of_earlier_runs_counts_for_the_share_but_not_for_the_speed(clock):
-    """100 minutes of audio, 40 done before; after five minutes of loading, 10 in one minute: five more for 50."""
+    """100 minutes of audio, 40 done before. After five minutes of loading, 10 take one minute, so 50 take five."""
     bar = Progress("decoding", 100, "min", stream=io.StringIO(), done=40)
     clock.passes(300)
     assert bar.status() == "40 of 100 min (40 %), 5 min 0 s gone, ? left"

@@ -1,4 +1,4 @@
-"""Whose fault a failure is, by real outcomes of real workers; and what is tried again."""
+"""The cause of a failure, from real outcomes of real workers, and which failures are tried again."""
 
 import doctest
 import errno
@@ -27,7 +27,7 @@ def test_the_examples_hold():
 
 
 def test_a_real_input_output_error_is_caused_by_the_machine():
-    """A process's memory is a regular file whose first byte gives EIO."""
+    """/proc/self/mem is a regular file. Reading its first byte gives EIO."""
     with pytest.raises(AudioError) as told:
         probe(resolve("/proc/self/mem"))
     assert str(told.value) == (
@@ -79,7 +79,7 @@ def test_exceptions_that_are_tried_again(error, passes):
 
 
 def test_a_crash_is_caused_by_the_item_and_a_kill_is_not():
-    """By real deaths: 3 crashes as a C library does, 5 raises, 8 is killed by SIGKILL."""
+    """Real deaths of workers: 3 crashes as a C library does, 5 raises an error, 8 is killed by SIGKILL."""
     passes = {o.item: is_passing_outcome(o) for o in run_each(troubled, [3, 5, 8, 9], nj=2)}
     assert passes == {3: False, 5: False, 8: True, 9: False}
 

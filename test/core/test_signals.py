@@ -1,4 +1,4 @@
-"""Asked to end: the stage cleans up, and says what is kept and how to go on."""
+"""A terminated stage cleans up, and prints what is kept and how to continue."""
 
 import json
 import os
@@ -23,7 +23,7 @@ GO_ON = "run the same command again to continue"
 
 @pytest.fixture
 def toys(project):
-    """Stages 2 and 3 are toys, there are no others."""
+    """A project with two toy stages, 2 and 3."""
     project.without_stages()
     project.add_toy_stage("tokens", "tokens")
     project.add_toy_stage("teacher", "models/teacher")
@@ -31,7 +31,7 @@ def toys(project):
 
 
 def start(project, *words, trouble="wait"):
-    """A command whose stage 2 waits, in a group of its own."""
+    """Start a command whose stage 2 waits, in its own process group."""
     environment = {**project.environment, "PYTHONPATH": str(project.root), "TOY_tokens": trouble}
     process = subprocess.Popen(
         words,

@@ -1,4 +1,4 @@
-"""Stamps: equal recipes are done, others are told apart in words, and damage is seen."""
+"""Stamps: equal recipes are done, differences are described, and damage is found."""
 
 import hashlib
 import json
@@ -185,7 +185,7 @@ def verified(path):
 
 
 def test_the_value_of_a_fingerprint_has_not_changed(folder):
-    """Existing experiments hold such values: the maker's identity, and the hash of every file by its name."""
+    """Existing experiments have such values: the identity of the stage, and the hash of each file by its name."""
     text, record = of_text("a hello\n"), of_text("{}\n")
     assert fingerprint(folder) == digest({"maker": "", "content": {"kept/text": text, "record.json": record}})
     made = write_stamp(folder, RECIPE, {}, {}).recipe.identity

@@ -1,4 +1,4 @@
-"""Modules stand in for others in a block and leave no trace behind it."""
+"""Modules are replaced within a block and restored after it."""
 
 import importlib
 import sys

@@ -1,4 +1,4 @@
-"""What the operating system refuses becomes a sentence: where, what, what to do. A fault of the toolkit stays one."""
+"""Errors of the operating system become a message with path, cause and remedy. Bugs of the toolkit keep a traceback."""
 
 import errno
 import logging
@@ -38,7 +38,7 @@ def in_the_way(tmp_path):
 
 
 def said(capsys, *words):
-    """What a command that fails for a reason of the system prints."""
+    """The output of a command that fails because of an error of the system."""
     assert main(words) == 1
     captured = capsys.readouterr()
     assert captured.out == ""
@@ -83,7 +83,7 @@ def no_room(*_):
 
 
 def test_a_failed_write_without_a_file_name_is_reported_for_the_full_disk(capsys, texts, monkeypatch, tmp_path):
-    """Here TMPDIR: the tables are sorted there."""
+    """The full disk is that of TMPDIR, where tables are sorted."""
     scratch = tmp_path / "scratch"
     scratch.mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(scratch))

@@ -1,4 +1,4 @@
-"""Workers that stay from one piece of work to the next."""
+"""Workers that are kept from one piece of work to the next."""
 
 from seated import at_seat
 

@@ -1,4 +1,4 @@
-"""Workers that may die: every item comes back, whatever happens to its process."""
+"""Workers that may die: each item gets an outcome, whatever happens to its process."""
 
 import os
 import subprocess

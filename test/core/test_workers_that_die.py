@@ -1,4 +1,4 @@
-"""In whatever way a worker dies, does not start, or is handed what does not travel: nothing waits for ever."""
+"""Workers die, do not start, or get items that cannot be pickled: nothing waits for ever."""
 
 import errno
 import os
@@ -88,7 +88,7 @@ def test_a_function_without_a_module_is_refused():
 
 @pytest.fixture
 def refused(monkeypatch):
-    """The system refuses the tries to start a process whose numbers are given, as it does at its limit of processes."""
+    """Let the given tries to start a process fail, as they do at the system's limit of processes."""
     start, tries = SpawnProcess.start, []
 
     def refuse(numbers):
@@ -133,7 +133,7 @@ def test_the_workers_that_could_be_started_do_all_the_work(refused):
 
 @pytest.mark.slow
 def test_a_worker_that_dies_before_it_is_ready_does_not_cost_the_item(tmp_path):
-    """As of a script without `if __name__ == "__main__"`, which every worker would run again."""
+    """For example, a script without `if __name__ == "__main__"`, which each worker would run again."""
     import subprocess
     import sys
 

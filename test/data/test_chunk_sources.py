@@ -1,4 +1,4 @@
-"""Of which stretches of which recording a chunk was made: one reading for chunks in place and chunks cut out."""
+"""The recording and its stretches from which a chunk was made, for chunks with and without their own audio."""
 
 import pytest
 

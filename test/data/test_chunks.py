@@ -1,4 +1,4 @@
-"""Chunks: answers by hand for the four readings and for every reason to reject; then what must always hold."""
+"""Chunks: results worked out by hand for the four readings and each reason to reject, and general properties."""
 
 from itertools import pairwise
 
@@ -72,7 +72,7 @@ def test_authors_makes_no_chunk_of_a_window_in_which_nothing_ends():
 
 
 def test_window_labels_the_part_of_a_segment_that_is_in_the_window():
-    """Of a sentence of 4 s, 2.5 s are heard, so 3.75 of its six letters: "two" is not over yet."""
+    """Of a sentence of 4 s, 2.5 s are in the window, so 3.75 of its six letters: "two" has not ended yet."""
     packed = pack(heard((0, 3, "甲"), (7.5, 11.5, "甲乙two三"), (12, 13, "丙")), 10.0, "window")
     assert [(chunk.start_s, chunk.end_s, chunk.text, chunk.continued) for chunk in packed.chunks] == [
         (0.0, 10.0, "<0.00>甲<3.00><7.50>甲乙<10.00>", True),
@@ -114,7 +114,7 @@ def test_a_chunk_has_the_figures_of_its_segments():
 
 
 def test_a_chunk_has_the_language_of_most_of_its_time():
-    """Five seconds of English beside one of Mandarin; of equals the first; none where nobody tells."""
+    """Five seconds of English beside one of Mandarin. Of equal shares the first; none if no segment has one."""
     told = [(0, 1, "甲", "zh"), (1, 6, "b", "en"), (20, 21, "丙", "zh"), (21, 22, "d", "en"), (40, 41, "e", None)]
     segments = (Segment(start, end, text, language=language) for start, end, text, language in told)
     assert [chunk.language for chunk in pack(heard(*segments), 10.0).chunks] == ["en", "zh", None]
@@ -197,7 +197,7 @@ once = st.sampled_from(["span", "sum", "authors"])
 
 @st.composite
 def orderly(draw):
-    """Segments one after the other, on the grid."""
+    """Segments on the grid that do not overlap."""
     at, segments = 0, []
     for gap, length, text in draw(st.lists(on_grid, max_size=25)):
         at += gap

@@ -1,4 +1,4 @@
-"""What changes the digest of a recipe, and so makes its corpus anew, and what does not."""
+"""Changes that change the digest of a recipe, so that its corpus is made again, and changes that do not."""
 
 import ast
 import shutil
@@ -54,7 +54,7 @@ FILES = {
 
 @pytest.fixture
 def digest(tmp_path):
-    """The digest of the little project with files replaced."""
+    """The digest of the small project with some files replaced."""
     n = 0
 
     def of(changed=None, gone=()):
@@ -128,7 +128,7 @@ def test_code_of_another_meaning_has_another_digest(digest, changed):
 
 
 def test_exchanged_imports_change_the_digest(digest):
-    """The same names and the same modules, but each name is of the other module."""
+    """The same names and modules, but each name is imported from the other module."""
     code = "from k2d.data.raw.a import f\nfrom k2d.data.raw.b import f as g\ndef prepare(): return f(1) - g(1)\n"
     modules = {"k2d/data/raw/a.py": "def f(x): return x\n", "k2d/data/raw/b.py": "def f(x): return 2 * x\n"}
     turned = code.replace("raw.a", "raw.c").replace("raw.b", "raw.a").replace("raw.c", "raw.b")
@@ -185,7 +185,7 @@ def test_constants_keep_their_type_and_do_not_follow_the_version_of_unicode():
 
 
 def test_the_text_of_a_tree_is_equal_in_python_3_10_to_3_13():
-    """If it changes, every corpus is made anew: then it must be meant."""
+    """If it changes, all corpora are made again, so a change must be intended."""
     code = (
         'async def f(x: int = 3, /, *, y=None) -> str:\n    match x:\n        case [1, *_]: return f"{x!r:>{y}} 課"\n'
     )
@@ -244,7 +244,7 @@ def test_readers_of_the_project_change_the_digest(lab):
 
 
 def test_data_with_a_digest_by_bytes_are_done(lab, tmp_path, monkeypatch):
-    """And told in a line once the recipe is edited."""
+    """After the recipe is edited, one line reports it."""
     raw = tmp_path / "raw"
     raw.mkdir()
     monkeypatch.setattr(prepare, "Corpus", lambda name: lab)

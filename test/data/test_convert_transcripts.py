@@ -1,4 +1,4 @@
-"""Transcripts in the formats of other systems become hypotheses that stage 5 takes; what is left out is counted."""
+"""Transcripts of other systems are converted to hypotheses for stage 5. Dropped texts are counted."""
 
 import json
 
@@ -27,7 +27,7 @@ def data(tmp_path):
 
 @pytest.fixture
 def convert(data, tmp_path):
-    """Convert files, given by name and content; what was written, and the counts."""
+    """Convert files, given by name and content, and return the output and the counts."""
 
     def made(source="source", **files):
         folder = tmp_path / "source"

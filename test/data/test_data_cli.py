@@ -1,4 +1,4 @@
-"""The verbs from outside: exit codes, messages, and the names that Kaldi people type."""
+"""The commands from outside: exit codes, messages, and Kaldi's names for them."""
 
 import json
 import os
@@ -22,7 +22,7 @@ def call(*words, cwd=None, **environment):
 
 
 def run(capsys, *words):
-    """The same in this process, for speed: exit code and output."""
+    """The same in this process, which is faster. Returns exit code and output."""
     code = main([str(word) for word in words])
     return code, capsys.readouterr().out
 
@@ -127,7 +127,7 @@ def test_fix_subset_combine_copy(make_dir, capsys, tmp_path):
 
 
 def test_a_list_of_ids_is_read_in_nfc_as_ids_are(make_dir, capsys, tmp_path):
-    """A list made on a Mac has é as e and an accent; it looks the same as the id in the directory."""
+    """A list from a Mac has é as e and an accent. It looks the same as the id in the directory."""
     key = "\u00e9-1"
     files = {"wav.scp": f"{key} x.wav\n", "text": f"{key} x\n", "utt2spk": f"{key} s\n", "spk2utt": f"s {key}\n"}
     folder = make_dir("whole", {**files, "utt2dur": None})

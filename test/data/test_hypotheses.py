@@ -1,4 +1,4 @@
-"""hyp.jsonl: what is written is read back exactly; what is odd is named with its line and field."""
+"""hyp.jsonl is read back exactly as it was written, and faults are reported with line and field."""
 
 import json
 
@@ -43,7 +43,7 @@ def written(tmp_path, *lines):
 
 
 def changed(**fields):
-    """LINE with its first segment changed, or (segments, windows, …) itself."""
+    """LINE with changes of its first segment, or of the line itself (segments, windows, …)."""
     record = json.loads(LINE)
     for name, value in fields.items():
         (record if name in record else record["segments"][0])[name] = value
@@ -124,7 +124,7 @@ def test_ids_are_unique_and_in_c_order(tmp_path):
 
 
 def test_only_the_requested_hypotheses_are_parsed(tmp_path, monkeypatch):
-    """A few held-out recordings among a hundred thousand: the others are no more than looked at."""
+    """For a few held-out recordings among a hundred thousand, the other lines are not parsed."""
     from k2d.data import hypotheses
 
     names = ["a", "b 'quoted'", "課-1", "課-2"]

@@ -1,4 +1,4 @@
-"""Which utterances make which long recordings: borders worked out by hand, and what holds for any."""
+"""The utterances of each long recording: borders worked out by hand, and general properties."""
 
 import pytest
 from hypothesis import given
@@ -48,7 +48,7 @@ def test_each_batch_and_each_workers_share_starts_a_new_recording():
 
 @given(st.lists(st.integers(1, 40), max_size=60), st.integers(1, 9), st.integers(1, 9))
 def test_the_rule_of_distil_whisper(lengths_s, batch, shards):
-    """Held against the rule as its own tool goes: shares of workers, batches in them, and one long clip growing."""
+    """Compared with the rule of its own tool: shares of workers, batches in them, and one growing clip."""
     rows = [piece(f"{n} ", length_s) for n, length_s in enumerate(lengths_s)]
     expected, first = [], 0
     for shard in range(shards):

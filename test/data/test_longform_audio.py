@@ -1,4 +1,4 @@
-"""Splits of long recordings beside those of short ones, as recipes ask for them."""
+"""Splits of long recordings beside those of short ones, as recipes request them."""
 
 import pytest
 import soundfile
@@ -12,7 +12,7 @@ from k2d.data.rows import Utterance
 
 @pytest.fixture
 def rows(tmp_path):
-    """Three utterances of `test`; the audio of the second is no audio."""
+    """Three utterances of `test`. The second one's file is not audio."""
     made = []
     for n in range(3):
         path = tmp_path / f"{n}.wav"
@@ -58,7 +58,7 @@ def test_a_missing_split_is_reported(rows, tmp_path):
 
 
 def test_an_input_output_error_is_not_dropped_from_a_long_recording(rows, tmp_path):
-    """/proc/self/mem is a regular file whose first byte gives an input/output error."""
+    """/proc/self/mem is a regular file. Reading its first byte gives an input/output error."""
     rows[1] = ("test", Utterance("s-1", "s-1", "/proc/self/mem", "s", "x"))
     with pytest.raises(K2DError, match=r"/proc/self/mem: cannot be read: Input/output error"):
         list(with_long(rows, [Asked("test", LONG, Concatenate())], tmp_path / "store"))

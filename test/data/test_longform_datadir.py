@@ -1,4 +1,4 @@
-"""Data directories of long recordings, from outside: audio to the sample, and references that score rightly."""
+"""Data directories of long recordings, from outside: exact samples, and references that give the right score."""
 
 import json
 import subprocess
@@ -21,7 +21,7 @@ LENGTHS_S = {"b-1": 1.0, "a-2": 2.0, "a-1": 0.5}  # in the order of rows, which 
 
 @pytest.fixture
 def short(tmp_path):
-    """Three clips of two speakers, said in one session: b-1 at 5 s, a-1 at 6.25 s, a-2 at 7 s."""
+    """Three clips of two speakers in one session: b-1 at 5 s, a-1 at 6.25 s, a-2 at 7 s."""
     folder = tmp_path / "short"
     folder.mkdir()
     for n, (key, length_s) in enumerate(LENGTHS_S.items()):

@@ -1,4 +1,4 @@
-"""Stage 1's look at the audio: what is bad by itself is set aside, what the machine fails at stops with its name."""
+"""Stage 1 checks the audio: bad files are rejected, and a failure of the machine stops the stage."""
 
 import pytest
 from made_audio import speechlike, write_audio

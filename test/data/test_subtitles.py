@@ -1,4 +1,4 @@
-"""Subtitles: the formats byte by byte, their escapes, and cues that are in order whatever the times."""
+"""Subtitles: the formats byte by byte, their escapes, and the order of cues with any times."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""Timestamped text: written from segments, parsed back, and malformed ones named and never crashed on."""
+"""Timestamped text is written from segments and parsed back. Malformed text is reported and never causes a crash."""
 
 import pytest
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""Two decodings compared window by window."""
+"""Comparison of two decodings window by window."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""Clips: plain text in the order in which they come."""
+"""Clips: plain text in the order of the input."""
 
 import math
 from dataclasses import replace
@@ -70,7 +70,7 @@ def test_empty_texts_full_budgets_and_loops_are_recorded(tmp_path):
 
 
 def test_ctc_alone(tmp_path):
-    """Frames that say a, a, nothing, a, b: the text is aab."""
+    """Frames with a, a, blank, a, b: the text is aab."""
     path = str(write_tape(tmp_path / "a.wav", "ab"))
     a, b = FIRST_LETTER, FIRST_LETTER + 1
     logits_TV = torch.zeros(5, N_IDS)
@@ -84,7 +84,7 @@ def test_ctc_alone(tmp_path):
 
 
 def test_in_joint_decoding_ctc_can_overrule_the_decoder(tmp_path):
-    """The decoder slightly prefers `b`, CTC hears only `a`: together `a`."""
+    """The decoder slightly prefers `b`, and CTC strongly prefers `a`: the result is `a`."""
     path = str(write_tape(tmp_path / "a.wav", "ab"))
     a, b = FIRST_LETTER, FIRST_LETTER + 1
 

@@ -1,4 +1,4 @@
-"""Memory does not grow with a recording: a sparse file of three hours beside one of ten minutes."""
+"""Memory does not grow with the length of a recording: a sparse file of three hours, and one of ten minutes."""
 
 import struct
 from pathlib import Path
@@ -13,7 +13,7 @@ RATE_HZ = 16_000
 
 
 def silent_wav(path: Path, minutes: int) -> Path:
-    """A WAV file that takes no room on the disk."""
+    """A sparse WAV file, which needs no room on the disk."""
     n_bytes = minutes * 60 * RATE_HZ * 2
     header = struct.pack(
         "<4sI4s4sIHHIIHH", b"RIFF", n_bytes + 36, b"WAVE", b"fmt ", 16, 1, 1, RATE_HZ, RATE_HZ * 2, 2, 16

@@ -1,4 +1,4 @@
-"""CTC: the best path, and prefix scores against every path there is, and against ESPnet's."""
+"""CTC: the best path, and prefix scores compared with all paths and with ESPnet."""
 
 import itertools
 import math
@@ -21,7 +21,7 @@ def log_probs(n_windows: int, n_frames: int, n_ids: int, seed: int = 0) -> torch
 
 
 def total(log_probs_TV: torch.Tensor, is_meant) -> float:
-    """Probability of all paths with such a text, by trying them all."""
+    """The probability of all paths whose text meets a condition, by enumeration."""
     n_frames, n_ids = log_probs_TV.shape
     paths = itertools.product(range(n_ids), repeat=n_frames)
     return sum(
@@ -49,7 +49,7 @@ def test_best_paths_by_hand():
 
 
 def test_prefix_scores_of_two_frames_by_hand_with_the_blank_after_the_words():
-    """Word 0 has 1/2 in each frame, the blank 1 has 1/4, word 2 and the end 3 have 1/8 each; CTC alone decides."""
+    """In each frame, word 0 has 1/2, the blank 1 has 1/4, word 2 and the end 3 have 1/8 each. CTC alone decides."""
     log_probs_WTV = torch.tensor([[[1 / 2, 1 / 4, 1 / 8, 1 / 8]] * 2], dtype=torch.double).log()
     scorer = PrefixScorer(log_probs_WTV, 2, blank_id=1, eos_id=3, weight=1.0)
     attention_RV = torch.tensor([[-1.0, -9.0, -1.0, -9.0]], dtype=torch.double).repeat(2, 1)
@@ -67,7 +67,7 @@ def test_prefix_scores_of_two_frames_by_hand_with_the_blank_after_the_words():
 
 
 def test_prefix_scores_equal_the_sum_over_all_paths():
-    """Two beams take other ways through 5 frames; each score is the change in the probability of the prefix."""
+    """Two beams follow different paths through 5 frames. Each score is the change in the prefix's probability."""
     log_probs_TV = log_probs(1, 5, 4)[0]
     scorer = PrefixScorer(log_probs_TV[None], 2, blank_id=BLANK, eos_id=EOS, weight=0.5)
     attention_RV = torch.zeros(2, 4, dtype=torch.double)
@@ -91,7 +91,7 @@ def test_prefix_scores_equal_the_sum_over_all_paths():
 
 
 def test_with_timestamps_ctc_ranks_words_and_decides_whether_one_follows():
-    """Ids 1 and 2 are words, 4 to 6 times. Expectations are sums over all paths through 5 frames."""
+    """Ids 1 and 2 are words, ids 4 to 6 are times. The expected values are sums over all paths through 5 frames."""
     log_probs_TV = log_probs(1, 5, 7)[0]
     log_probs_TV[:, [EOS, 4, 5, 6]] = -math.inf
     log_probs_TV = log_probs_TV.log_softmax(-1)
@@ -135,7 +135,7 @@ def test_with_timestamps_ctc_ranks_words_and_decides_whether_one_follows():
 
 @pytest.mark.parametrize("n_prompt", [1, 4])
 def test_prefix_scores_equal_those_of_espnet(n_prompt):
-    """Three beams along random ways through 60 frames, in a batch with another window that leaves on the way."""
+    """Three beams on random paths through 60 frames, in a batch with another window that ends earlier."""
     n_ids, n_beams, eos = 12, 3, 11
     log_probs_WTV = log_probs(2, 60, n_ids, seed=1)
     generator = torch.Generator().manual_seed(2)
@@ -168,7 +168,7 @@ def attention(n_rows: int, n_ids: int, generator: torch.Generator) -> torch.Tens
 
 
 def follow(ours: PrefixScorer, scores_WKV: torch.Tensor, parents_K: torch.Tensor, tokens_K: torch.Tensor) -> None:
-    """The last window goes the ways given, one before it goes on with the best token of each beam."""
+    """The last window follows the given paths. The window before it continues with the best token of each beam."""
     n_windows, n_beams, _ = scores_WKV.shape
     n_others = (n_windows - 1) * n_beams
     best_R = scores_WKV.flatten(0, 1)[:n_others].argmax(-1)

@@ -1,4 +1,4 @@
-"""The engine CTranslate2 against torch, on a Whisper that says something: the same segments, times and texts."""
+"""The engine CTranslate2 and torch, on a trained Whisper: the same segments, times and texts."""
 
 from dataclasses import replace
 

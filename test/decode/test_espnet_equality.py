@@ -1,4 +1,4 @@
-"""Beside ESPnet's own Speech2Text on the same folder: random weights, made and loaded as the benchmark does."""
+"""Comparison with ESPnet's own Speech2Text on one folder with random weights, made and loaded as in the benchmark."""
 
 import importlib.util
 import sys
@@ -30,7 +30,7 @@ def shape(bench):
 
 @pytest.fixture(scope="module")
 def folder(bench, shape, tmp_path_factory):
-    """A model whose weights are so large that it says different things about different windows."""
+    """A model with weights so large that its text depends on the window."""
     import torch
 
     made = tmp_path_factory.mktemp("model")
@@ -46,7 +46,7 @@ def folder(bench, shape, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def audio(shape):
-    """Tones that change, in windows of different lengths."""
+    """Changing tones, in windows of different lengths."""
     rng = np.random.default_rng(0)
     lengths = [round(shape.window_s * share * 16_000) for share in np.linspace(0.3, 1.0, N_WINDOWS)]
     return [tones(rng, n_samples) for n_samples in lengths]
@@ -59,7 +59,7 @@ def tones(rng, n_samples):
 
 
 def heard_here(folder, audio, precision="fp64", batch_size=N_WINDOWS, **options):
-    """What each window says, with the sum of its log-probabilities."""
+    """The text of each window, with the sum of its log-probabilities."""
     from k2d.decode.options import Options
     from k2d.decode.window_batch import WindowDecoder, WindowInput
     from k2d.models.registry import load_recogniser
@@ -118,7 +118,7 @@ def test_windows_do_not_depend_on_their_batch(mode, beam, folder, audio):
 
 
 def test_with_timestamps_ctc_has_its_configured_weight(folder, audio):
-    """Hardly any: what is written is the decoder's. A third: it is not."""
+    """With almost no weight, the text is the decoder's. With a third, it differs."""
     plain = heard_here(folder, audio)
     assert [d.ids for d in heard_here(folder, audio, mode="joint", ctc_weight=1e-9)] == [d.ids for d in plain]
     weighed = heard_here(folder, audio, mode="joint", ctc_weight=0.33)

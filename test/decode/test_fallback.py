@@ -1,4 +1,4 @@
-"""When a window is decoded again, and what is drawn then."""
+"""When a window is decoded again, and how its tokens are sampled."""
 
 import math
 
@@ -69,7 +69,7 @@ def test_random_draws_of_a_window_do_not_depend_on_others():
 
 
 def test_only_a_looping_window_is_sampled_again(tmp_path):
-    """The fake says `abab…` for a tape that begins with a; at a temperature its doubt between two letters shows."""
+    """The fake writes `abab…` for a tape that begins with a. At a temperature, it chooses between two letters."""
     sure = saying(lambda tape: "<0.00>" + ("ab" * 12 if tape[0] == "a" else "xyz") + "<2.00>")
 
     def next_logits(tape, prefix):

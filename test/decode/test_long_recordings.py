@@ -1,4 +1,4 @@
-"""Long recordings, with a recogniser that reads its audio like a tape."""
+"""Long recordings, with a fake recogniser that reads symbols from its audio."""
 
 import random
 from dataclasses import replace
@@ -67,7 +67,7 @@ def test_without_timestamps_a_window_is_a_segment(tmp_path):
 
 
 class TwoTongues(FakeRecogniser):
-    """Guesses the language of each window: no language for the second one of a recording."""
+    """Guesses the language of each window, and none for the second window of a recording."""
 
     def start(self, *asked):
         started = super().start(*asked)
@@ -94,7 +94,7 @@ def test_times_stay_within_the_file(script, expected, tmp_path):
 
 
 def test_a_window_ends_if_no_token_is_allowed(tmp_path):
-    """Rules that forbid every token end a window; ESPnet's loop fails on the empty list of results."""
+    """If the rules forbid all tokens, the window ends. ESPnet's loop fails on the empty list of results."""
 
     def next_logits(tape, prefix):
         return [-float("inf")] * N_IDS
@@ -172,7 +172,7 @@ class TestLoops:
     @settings(max_examples=30, deadline=None)
     @given(st.text("abc", min_size=1, max_size=7), st.lists(st.integers(1, 9), max_size=8))
     def test_the_kept_text_of_a_stopped_window_is_a_loop(self, unit, cuts):
-        """However times are strewn in: a stopped window is a loop, or its loop is left for the next window."""
+        """With times at any places, a stopped window is a loop, or its loop is in the next window."""
         from decode_fake import FakeCodec
 
         from k2d.decode.search import LoopWatch
@@ -306,7 +306,7 @@ def test_cost_grows_linearly_with_the_audio(tmp_path):
 
 
 def test_ended_rows_leave_the_batch(tmp_path):
-    """Fifteen windows of one letter beside one of forty: after the first step it is alone."""
+    """Fifteen windows of one letter and one of forty: after the first step, the long one is alone."""
     recogniser = FakeRecogniser(saying(lambda tape: "abcdefghij" * 4 if tape.startswith("z") else "a"))
     tapes = {f"r{n:02d}": "a" * 20 for n in range(15)} | {"z": "z" * 20}
     decode(recogniser, tapes, tmp_path, batch_size=16)
@@ -329,7 +329,7 @@ def test_bad_options_are_refused(options, message):
 
 
 def babble(tape: str, prefix: tuple[int, ...]) -> list[float]:
-    """Any network: what follows depends on the window and all tokens before, as far as anyone can tell by chance."""
+    """A random network: the next token depends on the window and on all earlier tokens."""
     chance = random.Random(repr((tape, prefix)))
     logits = [chance.gauss(0, 3) for _ in range(N_IDS)]
     logits[EOS] += 4.0

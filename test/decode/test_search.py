@@ -1,4 +1,4 @@
-"""When a search looks for a loop, and how sure a decoded text is."""
+"""When a search checks for a loop, and the mean log-probability of a text."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""Timing in turn: what is compared meets the machine at the same moments."""
+"""Timing in turn: all compared models run under the same conditions of the machine."""
 
 from types import SimpleNamespace
 
@@ -13,7 +13,7 @@ from k2d.decode.stopwatch import Timed, measure_in_turn
 
 @pytest.fixture
 def clock(monkeypatch):
-    """A clock that only decoding moves, on a machine that is twice as slow from the third turn on."""
+    """A clock that only decoding sets forward, on a machine that is twice as slow from the third turn on."""
     state = SimpleNamespace(now=0.0, order=[])
 
     def decode(recogniser, sources, options, is_loop):

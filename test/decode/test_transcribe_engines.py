@@ -1,4 +1,4 @@
-"""`transcribe` by either engine: the same text, a model that is converted once, and what cannot be is refused."""
+"""`transcribe` with both engines: the same text, one conversion of the model, and refusal of unsupported settings."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""`transcribe FOLDER` says what it takes and what it leaves out."""
+"""`transcribe FOLDER` reports which files it reads and which it ignores."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""Long-form decoding against `whisper.transcribe`, on a checkpoint that says something."""
+"""Long-form decoding compared with `whisper.transcribe`, on a trained checkpoint."""
 
 from dataclasses import replace
 
@@ -48,7 +48,7 @@ def ours(checkpoint, files, options=UNGUARDED, languages=("zh",)):
 
 
 def expected(theirs, files, **changed):
-    """The same of `whisper.transcribe`; no time lies behind the recording's end, which theirs do not look at."""
+    """The same for `whisper.transcribe`. Its times after the recording's end, which it does not check, are cut."""
     found = {}
     for talk in talks():
         audio, _ = soundfile.read(files[talk.id], dtype="float32")
@@ -62,7 +62,7 @@ def expected(theirs, files, **changed):
 
 
 def test_the_checkpoint_transcribes_correctly(theirs, files):
-    """Or the others would compare nothing."""
+    """Otherwise the other tests would compare nothing."""
     found = expected(theirs, files)
     for name in ("long", "short"):
         (talk,) = (talk for talk in talks() if talk.id == name)
@@ -121,7 +121,7 @@ def test_previous_text_prompts_the_next_window_as_in_whisper(checkpoint, theirs,
 
 class TestFallback:
     def test_a_text_that_is_never_good_enough_uses_the_last_temperature(self, checkpoint, files):
-        """No text is sure enough, so each window is drawn at 1.0: the same whatever is beside it in the batch."""
+        """No text is likely enough, so each window is sampled at 1.0, with the same result in any batch."""
         doubtful = replace(UNGUARDED, temperatures=(0.0, 0.5, 1.0), logprob_threshold=-1e-9)
         alone = ours(checkpoint, files, replace(doubtful, batch_size=1))
         assert ours(checkpoint, files, replace(doubtful, batch_size=4)) == alone

@@ -1,4 +1,4 @@
-"""A recipe walked from its raw corpus to the report, with a model that is tiny, random and says nonsense."""
+"""Runs a recipe from its raw corpus to the report, with a tiny random model."""
 
 import json
 import shutil
@@ -32,7 +32,7 @@ def tiny_teacher(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def walk(warm_project, tiny_teacher: Path) -> Callable[..., Path]:
-    """`walk(corpus, root, splits, *settings)`: stages 1, 11, 12 and 13; returns the data directories' folder.
+    """`walk(corpus, root, splits, *settings)` runs stages 1, 11, 12 and 13 and returns the data directories' folder.
 
     Every recording of the splits is decoded, every utterance scored, and every split is in the report.
     """
@@ -68,7 +68,7 @@ def store(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def rows(root: Path, store: Path) -> Callable[..., dict[str, list[Utterance]]]:
-    """What egs/lectures makes of the folder, by split."""
+    """The rows that egs/lectures makes of the folder, by split."""
     from egs.lectures.prepare import prepare
 
     def run(options: Options | None = None, nj: int = 1) -> dict[str, list[Utterance]]:

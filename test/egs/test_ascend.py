@@ -1,4 +1,4 @@
-"""ASCEND from both of its layouts, faults included."""
+"""ASCEND in both of its layouts, including their faults."""
 
 import csv
 

@@ -1,4 +1,4 @@
-"""Common Voice from a folder and from its archive, in the columns of several releases, faults included."""
+"""Common Voice from a folder and from its archive, with the columns of several releases, including faults."""
 
 import io
 import logging

@@ -1,4 +1,4 @@
-"""Every folder under egs/ keeps the contract of egs/README.md, and its four commands work as they stand."""
+"""Each folder under egs/ follows the contract of egs/README.md, whose four commands work."""
 
 import os
 import re
@@ -64,7 +64,7 @@ def raw_corpus(root):
 
 @pytest.mark.slow
 def test_a_corpus_is_added_in_the_four_commands_of_the_readme(project, tmp_path):
-    """The commands are run as they stand, but for the place of the raw corpus and of Python."""
+    """The commands are run unchanged, except for the paths of the raw corpus and of Python."""
     readme = (PROJECT_ROOT / "egs" / "README.md").read_text(encoding="utf-8")
     block = re.search(r"four commands\n\n```\n(.*?)```", readme, flags=re.DOTALL)
     assert block is not None
@@ -87,7 +87,7 @@ def test_a_corpus_is_added_in_the_four_commands_of_the_readme(project, tmp_path)
 
 @pytest.mark.slow
 def test_for_an_unprepared_corpus_the_command_is_printed(project):
-    """Both of one that is under egs/ and of one that is not."""
+    """This is tested for a corpus under egs/ and for an unknown one."""
     conf = "corpora: {out_domain: [ascend/test_long, nowhere/test]}\nteacher: {checkpoint: made}\n"
     (project.root / "conf" / "x.yaml").write_text(conf)
     (project.root / "exp" / "x" / "models" / "teacher").mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""csdialogue: Kaldi lists and scripts give the same utterances; audio is found wherever it was unpacked."""
+"""csdialogue: Kaldi lists and scripts give the same utterances, and audio is found in all usual folders."""
 
 import logging
 import shutil

@@ -1,4 +1,4 @@
-"""cszs: the right half of the pairs alone, from whole sets of shards of one revision."""
+"""cszs: only the correct clips of the pairs, from complete sets of shards of one revision."""
 
 import pyarrow
 import pytest

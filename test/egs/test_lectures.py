@@ -1,4 +1,4 @@
-"""A folder of one's own, as such folders are: names, formats, litter; every file is accounted for."""
+"""A user's folder with all kinds of names, formats and other files. Each file is counted."""
 
 import doctest
 import importlib
@@ -54,7 +54,7 @@ def test_an_id_does_not_depend_on_other_files_or_the_folders_path(root, rows, st
 
 
 def test_two_names_that_look_alike_are_distinguished(root, rows):
-    """A Mac writes é as e and an accent; a copy of the same file beside it is another file on Linux."""
+    """A Mac writes é as e and an accent. On Linux, both forms can be names of two files."""
     for form in ("NFC", "NFD"):
         sound(root / unicodedata.normalize(form, "\u00e91.wav"))
     with pytest.raises(K2DError) as caught:

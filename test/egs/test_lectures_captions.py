@@ -33,7 +33,7 @@ def test_recordings_with_captions_are_the_test_set(root, rows, caplog):
 
 @pytest.mark.parametrize("tag", ["", ".zh-TW", ".zh_TW", ".ZH", ".zh-Hant", ".cmn"])
 def test_captions_are_found_in_any_unicode_form_of_their_names(root, rows, tag):
-    """A Mac takes an é apart; who writes captions elsewhere does not."""
+    """A Mac writes é as e and an accent. Caption files from other systems do not."""
     sound(root / unicodedata.normalize("NFD", "café/exposé.wav"))
     (root / "café").mkdir(exist_ok=True)
     (root / f"café/exposé{tag}.srt").write_text(SRT)

@@ -1,4 +1,4 @@
-"""Recordings in containers that need ffmpeg: converted once, or told with what is wrong."""
+"""Recordings in containers that need ffmpeg are converted once, or reported with the reason."""
 
 import os
 import shutil
@@ -35,7 +35,7 @@ def test_containers_are_converted_by_ffmpeg_once_and_kept_as_flac(root, rows, st
 
 
 def test_files_without_a_length_are_converted_as_well(root, rows, tmp_path, monkeypatch, caplog):
-    """A radio's stream on disk, MP3s put one after another, a FLAC that was written into a pipe."""
+    """A stored radio stream, joined MP3 files, and a FLAC file that was written to a pipe."""
     stand_in_ffmpeg.install(tmp_path / "bin")
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
     flac = flac_bytes(tmp_path)

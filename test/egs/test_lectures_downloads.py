@@ -1,4 +1,4 @@
-"""yt-dlp trees and YODAS2 shards, licences, hostile files; what their names say is never a path."""
+"""Folders of yt-dlp and shards of YODAS2: licences, hostile files, and names that are never used as paths."""
 
 import io
 import json
@@ -27,7 +27,7 @@ def root(tmp_path):
 
 @pytest.fixture
 def rows(root, tmp_path, caplog):
-    """What the recipe gives, by split; its counts are in the log."""
+    """The rows of the recipe by split. Its counts are in the log."""
 
     def run(options=None):
         found = {}
@@ -47,7 +47,7 @@ def told(caplog):
 
 
 def video(root, name, **info):
-    """A recording as yt-dlp leaves it with --write-info-json."""
+    """A recording as yt-dlp writes it with --write-info-json."""
     path = write_audio(root / f"{name}.opus", speechlike(1.0, 48000), 48000, format="OGG", subtype="OPUS")
     if info:
         whole = {"id": name, "title": "../../etc", "_filename": "/etc/passwd", "formats": [{"url": "x"}] * 3, **info}
@@ -120,7 +120,7 @@ def test_names_in_info_files_become_valid_ids(root, rows):
 
 
 def shard(place, number, videos, texts=None, evil=None):
-    """A shard as on the hub: whole videos at 24 kHz, their seconds, their captions in centiseconds."""
+    """A shard as on the Hub: whole videos at 24 kHz, their lengths in seconds, their captions in centiseconds."""
     for kind in ("audio", "duration", "text"):
         (place / kind).mkdir(parents=True, exist_ok=True)
     with tarfile.open(place / "audio" / f"{number}.tar.gz", "w:gz") as tar:

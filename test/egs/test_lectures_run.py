@@ -1,4 +1,4 @@
-"""egs/lectures/run.sh from outside: stage 1 on folders as people have them, and on to the report."""
+"""egs/lectures/run.sh from outside: stage 1 on typical folders, and the stages up to the report."""
 
 import json
 import os
@@ -35,7 +35,7 @@ def test_run_sh_accepts_root_with_special_characters(project, tmp_path):
 
 @pytest.mark.slow
 def test_without_captions_the_report_names_the_missing_test_set(project, root):
-    """The plain command. Stages 2 to 10 and 14 need models, and are walked elsewhere."""
+    """The plain command. Stages 2 to 10 and 14 need models and are tested elsewhere."""
     sound(root / "a.wav")
     words = (str(project.root / "egs/lectures/run.sh"), "--root", str(root), "--nj", "1")
     done = project.command(*words, "--stage", "1", "--stop-stage", "1")

@@ -1,4 +1,4 @@
-"""The metadata table of a folder of recordings: what it tells, and what is wrong with it."""
+"""The metadata table of a folder of recordings: its columns, and faults in it."""
 
 import pytest
 from made_recordings import SRT, names, sound

@@ -1,4 +1,4 @@
-"""The audio of egs/mini: what is heard is what was planned, and it is the same however it was made."""
+"""The audio of egs/mini follows the plan, and is the same in any way of making it."""
 
 import hashlib
 import os
@@ -46,7 +46,7 @@ OPTIONS = Options(event_rate=0.3, event_s=Range(1.0, 1.5), **TINY)
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The tiny corpus, made undisturbed by one worker."""
+    """The tiny corpus, made without interruption by one worker."""
     root = tmp_path_factory.mktemp("one worker")
     assert list(prepare(root, OPTIONS, 1))
     return root
@@ -59,7 +59,7 @@ def rows(root: Path) -> list[tuple[str, Utterance]]:
 
 @pytest.fixture
 def copy(root: Path, tmp_path: Path) -> Path:
-    """The same in a place of its own, to be troubled."""
+    """A copy in another folder, which tests may change."""
     return Path(shutil.copytree(root, tmp_path / "copy"))
 
 
@@ -69,7 +69,7 @@ def checksums(root: Path) -> dict[str, str]:
 
 
 def made_again(monkeypatch: pytest.MonkeyPatch, root: Path, options: Options = OPTIONS) -> list[str]:
-    """Prepare, and tell which units were synthesised."""
+    """Prepare, and return the units that were synthesised."""
     made: list[str] = []
     run_each = mini.run_each
 
@@ -194,7 +194,7 @@ def test_two_workers_make_the_same_files_as_one(root, tmp_path):
 
 @pytest.mark.slow
 def test_a_voice_with_breath_does_not_depend_on_the_time_of_day():
-    """eSpeak seeds its noise with the second in which it starts: two processes must not differ by it."""
+    """eSpeak takes the seed of its noise from its starting time in seconds, which must not change the audio."""
     script = (
         "import hashlib, sys; from egs.mini.speak import Espeak; from egs.mini.voices import Voice; espeak = Espeak();"
         "said = [espeak.say('你好嗎', Voice(variant, 50, 170), 170).tobytes() for variant in ('f2', 'f3', 'f5')];"

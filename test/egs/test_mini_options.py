@@ -1,4 +1,4 @@
-"""What can be asked of egs/mini, and what cannot."""
+"""The options of egs/mini: accepted and refused values."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""The text of egs/mini: all of it is planned without a sound, so the whole preset is looked at here."""
+"""The text of egs/mini. It is planned without synthesis, so the whole preset is tested here."""
 
 import re
 from collections import Counter, defaultdict
@@ -38,7 +38,7 @@ def texts(lines: dict[str, list[Line]], *splits: str) -> list[str]:
 
 
 def is_random(text: str) -> bool:
-    """Made of nothing but words of the decks, which sentences are not."""
+    """Whether a text has only words of the decks, unlike sentences."""
     han = "|".join(sorted(read_deck("mandarin"), key=len, reverse=True))
     return all(re.fullmatch(f"(?:{han})+", w) or w in english_words() for w in text.split())
 
@@ -249,7 +249,7 @@ def test_smoke_is_small_and_of_a_dozen_words():
 
 
 def test_each_pattern_is_used():
-    """A slot that nothing names is dead text."""
+    """The text of an unused slot would be dead."""
     files = [("everyday",), ("everyday", "talk"), ("everyday", "read")]
     files += [("everyday", "lecture", f"courses/{course}") for course in (*COURSES, UNSEEN_COURSE)]
     slots: set[str] = set()

@@ -1,4 +1,4 @@
-"""Noise, echo, events and level are what the plan says, heard on a known signal."""
+"""Noise, echo, events and level follow the plan, measured on a known signal."""
 
 from dataclasses import replace
 
@@ -55,7 +55,7 @@ def test_nothing_is_clipped():
 
 
 def speech_like(duration_s: float) -> rooms.Samples:
-    """Noise, swelling four times a second."""
+    """Noise whose level rises four times a second."""
     n = round(duration_s * 16000)
     swell = 1 + np.sin(2 * np.pi * 4 * np.arange(n) / 16000)
     return (np.random.default_rng(0).standard_normal(n) * swell * 0.1).astype(np.float32)

@@ -1,4 +1,4 @@
-"""Sentences, random words, stammers, and what eSpeak makes of the words."""
+"""Sentences, random words, stammers, and how eSpeak pronounces the words."""
 
 import re
 from collections import Counter, defaultdict
@@ -38,7 +38,7 @@ def test_spacing_is_settled_after_one_pass(text):
 
 @given(TEXT, st.integers(0, 99))
 def test_a_stammer_only_repeats(text, seed):
-    """Taking characters out of the stammer gives the text, and the stammer has no character of its own."""
+    """The text is a subsequence of the stammer, and the stammer has no other characters."""
     stammered = stammer(text, Random(seed))
     rest = iter(stammered)
     assert all(character in rest for character in text)
@@ -104,7 +104,7 @@ def all_text() -> str:
 
 
 def is_one_syllable(phonemes: str) -> bool:
-    """A Han character that eSpeak knows is one syllable of Mandarin; an unknown one is described in words."""
+    """Whether phonemes are one syllable of Mandarin. eSpeak describes an unknown Han character in several words."""
     return "(en)" not in phonemes and len(re.findall("[ˈˌ]", phonemes)) == 1
 
 
@@ -140,7 +140,7 @@ def test_acronyms_are_spelt(espeak: Espeak):
 
 
 def test_all_words_of_a_deck_sound_different(espeak: Espeak):
-    """Random words have no context: the audio alone must tell them apart."""
+    """Random words have no context, so they must differ in sound."""
     for name in ("mandarin", "english", "smoke"):
         by_sound = defaultdict(list)
         for word in read_deck(name):
@@ -156,7 +156,7 @@ def test_there_are_homophones(espeak: Espeak):
 
 
 def test_only_its_adapter_uses_the_synthesiser():
-    """It is GPL-3, the project is not."""
+    """It has the licence GPL-3, unlike the project."""
     files = [path for folder in ("egs", "k2d") for path in (FOLDER.parents[2] / folder).rglob("*.py")]
     assert len(files) > 20
     assert [p.name for p in files if "import espeakng_loader" in p.read_text(encoding="utf-8")] == ["speak.py"]

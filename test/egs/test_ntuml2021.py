@@ -1,4 +1,4 @@
-"""NTUML2021 as it was published: dev inside test, a stale shard, no ids."""
+"""NTUML2021 as published: dev is a part of test, one shard is outdated, and there are no ids."""
 
 import logging
 
@@ -37,7 +37,7 @@ def without(column, rows):
 
 
 def write(root, test=range(8), dev=(2, 5), train=range(20, 23), types=TYPES):
-    """The rows of test do not come in the order of their names."""
+    """Write the corpus. The rows of test are not in the order of their names."""
     folder = root / "data"
     order = list(test)[::-1]
     for k, part in enumerate((order[:5], order[5:])):

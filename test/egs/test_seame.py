@@ -1,4 +1,4 @@
-"""seame: the release and the published lists become four splits, and every line that is left out is told."""
+"""seame: the release and the published lists become four splits, and each dropped line is reported."""
 
 import logging
 
@@ -20,13 +20,13 @@ def whole(tmp_path_factory):
 
 @pytest.fixture
 def raw(tmp_path):
-    """One that a test may break, with short audio."""
+    """A copy with short audio, which a test may damage."""
     return write_seame(tmp_path / "raw", lengths_s={})
 
 
 @pytest.fixture(autouse=True)
 def times(monkeypatch):
-    """The rows of the test sets as they are before they are cut out, with their times; the walk cuts."""
+    """Keep the rows of the test sets with their times, without cutting the audio. `walk` cuts it."""
     monkeypatch.setattr("egs.seame.prepare.cut_out", lambda rows, store, nj: rows)
 
 
@@ -222,7 +222,7 @@ def test_names_of_speakers_and_utterances():
 
 
 def test_tokens_are_counted_as_in_the_publication(tmp_path):
-    """Noise tags apart, digits in a word with the English: so dev_man is 71,806 + 24,450 + 482."""
+    """Noise tags count separately, and digits in a word as English: so dev_man is 71,806 + 24,450 + 482."""
     texts = ["okay 哎 文 平 <v-noise>", "a b 这 <v-noise> l4d2"]
     assert count_tokens(texts) == Tokens(han=4, english=4, noise=2)
     assert sum(count_tokens(texts)[1:]) == 6  # what others call English words: the tags are counted with them
@@ -242,7 +242,7 @@ def test_a_set_reads_back_whole(whole):
 
 @pytest.mark.slow
 def test_its_stages_run_up_to_the_report(walk, tmp_path):
-    """One line of training lies a thousand seconds in, where this small recording has ended: told, and set aside."""
+    """One line of training begins after the end of this small recording, so it is reported and rejected."""
     root = write_seame(tmp_path, lengths_s={"NI01MAX_0101": 42.0})
     data = walk("seame", root, ["devman", "devsge"])
     first, second = DEV_MAN

@@ -1,4 +1,4 @@
-"""talcs: the same utterances from both layouts, and clear words for what is wrong."""
+"""talcs: the same utterances from both layouts, and messages about faults."""
 
 import logging
 import shutil

@@ -1,4 +1,4 @@
-"""Merges from ranks: on a vocabulary worked out by hand, and on both of Whisper's."""
+"""Merges from ranks: on a vocabulary worked out by hand, and on Whisper's vocabularies."""
 
 import pytest
 from hypothesis import given, settings
@@ -30,7 +30,7 @@ def test_a_token_that_earlier_tokens_cannot_form_is_refused():
 
 @pytest.fixture(scope="module")
 def tokenizers(tmp_path_factory):
-    """openai-whisper's tokenizer and the one of our files, for each of the three vocabularies."""
+    """openai-whisper's tokenizer and the exported one, for each of the three vocabularies."""
     from tokenizers import Tokenizer
     from whisper.tokenizer import get_tokenizer
     from whisper_made import ENGLISH, TINY, V3

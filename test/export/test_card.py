@@ -1,4 +1,4 @@
-"""The model card: every figure comes from a record, and what is not on record is not claimed."""
+"""The model card: each figure comes from a record, and nothing is stated without one."""
 
 import re
 
@@ -66,7 +66,7 @@ def figures_of(text):
 
 
 def test_figures_need_a_record(tmp_path):
-    """Without records only what the config says remains, and the year of the paper."""
+    """Without records, only settings of the config and the year of the paper remain."""
     _, text = card_in(tmp_path, agreement=None, layers=None, n_layers=None)
     assert "It has not been scored on any test set." in text
     assert "It was not loaded back" in text

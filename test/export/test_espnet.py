@@ -1,4 +1,4 @@
-"""The packed ESPnet model: what ESPnet's own unpacking and Speech2Text make of it."""
+"""The packed ESPnet model, unpacked and loaded by ESPnet and its Speech2Text."""
 
 import zipfile
 

@@ -1,4 +1,4 @@
-"""Exports of tiny Whisper networks, loaded back in openai-whisper, transformers and faster-whisper."""
+"""Exports of tiny Whisper networks, loaded in openai-whisper, transformers and faster-whisper."""
 
 import json
 from dataclasses import replace
@@ -25,7 +25,7 @@ N_TOKENS = 24
 
 
 class Exported:
-    """A checkpoint in all formats, with the network as openai-whisper has it."""
+    """A checkpoint in all formats, with the network in openai-whisper."""
 
     def __init__(self, folder, dims):
         self.dims = dims
@@ -39,13 +39,13 @@ class Exported:
         self.eot = whisper.tokenizer.get_tokenizer(dims.is_multilingual).eot
 
     def decoded(self, **options):
-        """What openai-whisper hears in the first window."""
+        """openai-whisper's result for the first window."""
         mel = whisper.log_mel_spectrogram(SAMPLES, n_mels=self.dims.n_mels)[:, :3000]
         chosen = {"language": self.language, "temperature": 0.0, "fp16": False, "sample_len": N_TOKENS, **options}
         return whisper.decode(self.network, mel, whisper.DecodingOptions(**chosen))
 
     def transcribed(self):
-        """Its segments of the whole recording."""
+        """openai-whisper's segments of the whole recording."""
         plain = dict.fromkeys(("no_speech_threshold", "compression_ratio_threshold", "logprob_threshold"))
         options = {"condition_on_previous_text": False, "fp16": False, **plain}
         said = whisper.transcribe(self.network, SAMPLES, language=self.language, temperature=0.0, **options)
@@ -53,7 +53,7 @@ class Exported:
 
 
 def within(segments):
-    """Those that begin before the audio ends: random weights know no end of it, and the libraries differ behind it."""
+    """Segments that begin before the end of the audio. Random weights write on, and libraries differ after the end."""
     return [(round(start, 2), round(end, 2), text) for start, end, text in segments if start < len(SAMPLES) / 16_000]
 
 

@@ -1,4 +1,4 @@
-"""How checkpoints are measured."""
+"""The error rate by which checkpoints are compared."""
 
 import json
 import os
@@ -54,7 +54,7 @@ def test_each_recording_is_in_one_share_and_shares_have_similar_lengths(lengths,
 
 @pytest.mark.slow
 def test_processes_share_the_recordings_and_get_one_figure(tmp_path):
-    """Each recording is heard in one process, and all get what one process would find alone."""
+    """Each recording is decoded in one process, and all processes get the result of a single process."""
     import measure_two
 
     measure_two.main(tmp_path, "alone", "1")

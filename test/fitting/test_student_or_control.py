@@ -1,4 +1,4 @@
-"""The data of stage 10: which chunks a student is shown, how, and how much work goes into finding out."""
+"""The data of stage 10: the chunks of a student's batches, their form, and the work to prepare them."""
 
 from collections import Counter
 from types import SimpleNamespace
@@ -19,7 +19,7 @@ distill: {training: {batch_size: 8, accumulate: 2}}
 
 
 class CountingCodec:
-    """Another codec, with a count of the texts that were tokenised."""
+    """Wraps a codec and counts the texts that are tokenised."""
 
     def __init__(self, codec):
         self._codec, self.asked = codec, Counter()
@@ -45,7 +45,7 @@ def recordings(tmp_path_factory):
 
 
 def lesson_of(tmp_path, folders, student, *settings, held_out=()):
-    """What `_from_chunks` makes of two splits, as a training asks for it."""
+    """The result of `_from_chunks` for two splits, as in a training."""
     from k2d.fitting.student_or_control import _from_chunks
     from k2d.pipeline.runner import make_job
 
@@ -74,7 +74,7 @@ def whisper_student():
 
 
 def rows_of(batch):
-    """The samples of a batch without what fills them up, which is checked to be filling."""
+    """The samples of a batch without padding. Checks that the rest is padding."""
     for n, key in enumerate(batch.ids):
         inputs, targets = batch.inputs_BL[n].tolist(), batch.targets_BL[n].tolist()
         n_text = int(batch.n_text_B[n])
@@ -122,7 +122,7 @@ def assert_shown(found, wanted, window):
 )
 @pytest.mark.slow
 def test_batches_equal_a_plain_computation(tmp_path, recordings, student, settings, how):
-    """Order, draws, labels and targets of two epochs and two processes, against the same worked out the long way."""
+    """Order, random choices, labels and targets of two epochs and two processes, compared with a simple computation."""
     from k2d.train.batches import TrainingProcess
 
     made, guessed = student(), () if "languages" in how else ("zh", "en")
@@ -149,7 +149,7 @@ def test_batches_equal_a_plain_computation(tmp_path, recordings, student, settin
 
 @pytest.mark.slow
 def test_a_label_is_tokenised_once_for_all_processes_and_epochs(tmp_path, recordings):
-    """Once as it is, with its times, and once as plain text, which other ids may spell."""
+    """Once with its times, and once as plain text, which can have other ids."""
     from k2d.train.batches import TrainingProcess
 
     folders = [draw_chunks(of, 11, seed) for seed, of in enumerate(recordings)]
@@ -169,7 +169,7 @@ def test_a_label_is_tokenised_once_for_all_processes_and_epochs(tmp_path, record
 
 @pytest.mark.slow
 def test_the_number_of_loader_processes_changes_no_result(tmp_path):
-    """They reach the training, and no stage is made anew because of them."""
+    """The setting reaches the training, and no stage is outdated by it."""
     from k2d.core.layout import PROJECT_ROOT
     from k2d.fitting.new_model import setting_of
     from k2d.pipeline.runner import make_job

@@ -1,4 +1,4 @@
-"""Stages 3 and 4: a model is trained from a config, or taken from a checkpoint, or refused in one sentence."""
+"""Stages 3 and 4: a model is trained from a config, or loaded from a checkpoint, or refused in one sentence."""
 
 import json
 

@@ -1,6 +1,6 @@
-"""A checkpoint is continued by the training that wrote it and by no other: whatever decides the weights is told apart.
+"""A checkpoint is continued only by the training that wrote it: all settings that affect the weights are compared.
 
-The stages are the real ones; what they train is the tiny recogniser of the tests, on tones.
+The stages are the real ones. They train the tiny recogniser of the tests on tones.
 """
 
 import shutil
@@ -103,7 +103,7 @@ NOT_DECIDING = ["decode.batch_size=2", "decode.beam=3", "distill.keep_encoded=tr
 
 
 class Lab:
-    """An experiment whose stages train the tiny recogniser, and leave their checkpoints where they are."""
+    """An experiment whose stages train the tiny recogniser and keep their checkpoints."""
 
     def __init__(self, root):
         self.root = root
@@ -116,7 +116,7 @@ class Lab:
         return runner.make_job(load_config(self.root / "x.yaml", settings), **how)
 
     def make(self, verb, name, *settings, **how):
-        """Carry out a unit, from its last checkpoint on where there is one."""
+        """Make a unit, from its last checkpoint if there is one."""
         job = self.job(*settings, **how)
         (unit,) = [unit for unit in STAGES[verb].units(job) if unit.output.name == name]
         return STAGES[verb].make(unit, job, self.root / "aside")
@@ -124,7 +124,7 @@ class Lab:
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory, fake):
-    """The experiment, and what was changed in the stages so that they train what is tiny."""
+    """The experiment, with stages that were changed to train the tiny recogniser."""
     from k2d.train import pool
     from k2d.train.batches import StepBatches
     from k2d.train.supervised import SupervisedLoss
@@ -187,7 +187,7 @@ def test_a_training_is_continued_after_a_change_without_effect(trained, unit):
 
 @pytest.mark.slow
 def test_a_checkpoint_of_earlier_code_is_refused(trained, tmp_path):
-    """It has no version, and its optimiser knows other weights."""
+    """It has no version, and its optimiser state is for other weights."""
     import torch
 
     from k2d.train.checkpoints import Checkpoints
@@ -213,7 +213,7 @@ def test_a_checkpoint_of_earlier_code_is_refused(trained, tmp_path):
 
 @pytest.mark.parametrize("verb", ["teacher", "auxiliary"])
 def test_an_older_model_is_done_although_its_stamp_lacks_the_decoding(tmp_path, verb):
-    """How its checkpoints were chosen was not recorded. What was recorded decides, as it did then."""
+    """Its stamp does not record how checkpoints were chosen. Only the recorded settings are compared."""
     lab = Lab(tmp_path)
     (unit,) = STAGES[verb].units(lab.job())
     recipe = state_of(BY_VERB[verb], unit, lab.job()).recipe
@@ -229,7 +229,7 @@ def test_an_older_model_is_done_although_its_stamp_lacks_the_decoding(tmp_path, 
 
 
 def test_the_stamp_names_the_vocabulary_only_if_a_part_of_it_is_used(tmp_path):
-    """Stamps of students that were trained before stay as they are, and controls are trained on all of it."""
+    """Older stamps of students stay valid, and controls are trained on the whole vocabulary."""
     lab = Lab(tmp_path)
 
     def settings_of(*changes):
@@ -255,7 +255,7 @@ def test_without_development_sets_the_stamp_lacks_the_decoding(tmp_path):
 
 
 def test_the_order_of_splits_changes_nothing(tmp_path, monkeypatch):
-    """Stamps do not hold it, so chunks are learnt in one order."""
+    """Stamps do not contain it, so chunks always have the same order."""
     lab, seen = Lab(tmp_path), []
     monkeypatch.setattr(distill, "train_student_or_control", lambda *told: seen.append(told))
     for splits in ("[lab/train,lab/other]", "[lab/other,lab/train]"):
@@ -268,7 +268,7 @@ def test_the_order_of_splits_changes_nothing(tmp_path, monkeypatch):
 
 @pytest.mark.slow
 def test_kept_encodings_belong_to_one_teacher_and_its_audio(tmp_path, fake, monkeypatch):
-    """Paths and labels stay as they are where a corpus is made anew with other noise."""
+    """Paths and labels do not change if a corpus is made again with other noise."""
     from k2d.train import chunk_batches, encoded
 
     lab, keys = Lab(tmp_path), []

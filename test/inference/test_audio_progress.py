@@ -1,4 +1,4 @@
-"""How far decoding is: what workers write, what it adds up to over runs and retries, and a watcher that lives on."""
+"""Progress of decoding: the files of workers, their sum over runs and retries, and a watcher that survives errors."""
 
 import logging
 import threading
@@ -36,7 +36,7 @@ def until(holds):
 
 
 def test_answers_of_earlier_runs_count_and_their_progress_files_do_not(tmp_path):
-    """A set of 100 min, 40 of them answered by an earlier run, whose workers had said 47 when it was killed."""
+    """A set of 100 min. An earlier run had answers for 40, and its workers had written 47 when it was killed."""
     say(tmp_path, 3, 47 * 60)
     set_progress = of_set(tmp_path, 4, lengths_s=[600.0] * 10, n_done=4)
     assert set_progress.decoded_s() is None  # nobody has begun
@@ -78,7 +78,7 @@ def test_a_missing_or_bad_progress_file_keeps_its_last_number(tmp_path, odd):
 
 
 def test_a_worker_writes_progress_of_a_batch_in_whole_numbers(tmp_path, monkeypatch):
-    """Sixteen windows of 10 s that come at once, and then none for long."""
+    """Sixteen windows of 10 s at once, and then a long pause."""
     monkeypatch.setattr(audio_progress, "WRITE_EVERY_S", 0.005)
     part = new_part(tmp_path, 0)
     path = part.with_suffix(SUFFIX)
@@ -119,7 +119,7 @@ def test_the_watcher_survives_an_error_and_reports_it_once(tmp_path, monkeypatch
 
 
 def test_a_continued_set_shows_progress_of_the_whole(tmp_path, monkeypatch):
-    """Two of four recordings were heard before: the rerun begins at their share, and ends at the whole."""
+    """Two of four recordings were decoded earlier: the rerun begins at their share and ends at the total."""
     seen = []
     showing_of = audio_progress.show_progress
 
@@ -138,7 +138,7 @@ def test_a_continued_set_shows_progress_of_the_whole(tmp_path, monkeypatch):
 
 
 def test_windows_count_when_they_are_decoded_within_a_batch_of_recordings(tmp_path, monkeypatch):
-    """Two recordings of 6 s side by side, in windows of 2 s: after each batch of windows four more seconds."""
+    """Two recordings of 6 s in one batch, in windows of 2 s: each batch of windows adds four seconds."""
     bench = Bench(tmp_path, monkeypatch, {"ra": "a" * 60, "rb": "b" * 60})
     seen, add = [], DecodedAudio.add
 

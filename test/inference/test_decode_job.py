@@ -1,4 +1,4 @@
-"""How the config wants each model to decode: the engine is the model's, by its family."""
+"""The settings with which each model decodes. The engine depends on the family of the model."""
 
 import logging
 
@@ -39,7 +39,7 @@ def test_beside_a_whisper_teacher_an_espnet_auxiliary_decodes_in_torch(tmp_path)
 
 
 def test_the_engine_changes_nothing_for_models_that_it_cannot_run(tmp_path):
-    """Neither its stamps nor its rows' signatures: what is decoded already stays."""
+    """Neither its stamps nor its rows' signatures change, so existing hypotheses stay valid."""
     torchs, engines = job_of(tmp_path), job_of(tmp_path, BY_ENGINE)
     before, after = works(torchs), works(engines)
     assert decode_settings(after[1]) == decode_settings(before[1])
@@ -126,7 +126,7 @@ def test_students_use_the_engine_of_their_teacher(tmp_path):
 
 
 def test_stamps_do_not_change_unless_a_model_has_its_own_settings(tmp_path):
-    """The keys of the stamps, and for a batch of its own one more key of the speed race alone."""
+    """The keys of the stamps. A batch size of a model's own adds one key, to the record of speed only."""
     plain, own = job_of(tmp_path, conf=TWO), job_of(tmp_path, "teacher.decoding.batch_size=7", conf=TWO)
     before, after = work_by_name(plain), work_by_name(own)
     assert {n: decode_settings(w) for n, w in before.items()} == {n: decode_settings(w) for n, w in after.items()}

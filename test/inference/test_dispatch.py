@@ -1,4 +1,4 @@
-"""Who decodes what, and what of it is found again after a crash: without any model."""
+"""Shares of workers, and answers that are found again after a crash. No model is needed."""
 
 from pathlib import Path
 

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    """The experiment, written once; each test works on a copy."""
+    """The experiment, written once. Each test works on a copy."""
     root = tmp_path_factory.mktemp("made")
     (root / "conf").mkdir()
     write_experiment(root)
@@ -92,7 +92,7 @@ def test_the_number_of_processes_and_the_batch_change_nothing(lab):
 
 
 def test_labels_follow_the_teachers_settings_for_decoding(lab):
-    """Jointly, where the config says so: as `transcribe` hears the same recording."""
+    """With joint decoding in the config, labels equal the output of `transcribe` for the same recording."""
     labels = {}
     for mode in ("attention", "joint"):
         stages(lab, 5, 5, "--nj", "1", "--force", f"teacher.decode={mode}", "decode.ctc_weight=0.5")
@@ -106,20 +106,20 @@ def test_labels_follow_the_teachers_settings_for_decoding(lab):
 
 
 def start(lab, verb):
-    """A stage in a session of its own, to be killed with its workers."""
+    """Start a stage in its own session, so that it can be killed with its workers."""
     words = [sys.executable, "-m", "k2d", verb, "--conf", "conf/x.yaml", "--nj", "1"]
     environment = {**lab.environment, "PYTHONPATH": str(lab.root)}
     return subprocess.Popen(words, cwd=lab.root, env=environment, start_new_session=True, stdout=subprocess.DEVNULL)
 
 
 def answers(lab, kind):
-    """The items that part files have an answer for, in the order in which they were written."""
+    """The items with an answer in the part files, in the order of writing."""
     parts = sorted(exp(lab, "cache", kind).rglob("part-*.lines"))
     return [line.split(" ")[0] for part in parts for line in part.read_text().splitlines()]
 
 
 def killed_in_the_middle(lab, verb, kind, output):
-    """Kill a stage that makes this folder as soon as it has an answer; returns the answers that it had."""
+    """Kill the stage that makes this folder as soon as it has an answer, and return its answers."""
     for path in output.iterdir():
         path.unlink()
     running = start(lab, verb)

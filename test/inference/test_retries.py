@@ -1,4 +1,4 @@
-"""What fails in decoding: by the recording's own fault it is set aside, by the machine's it is tried again."""
+"""Failures in decoding: a bad recording is rejected, and a failure of the machine is tried again."""
 
 import errno
 import json
@@ -22,7 +22,7 @@ def bench(tmp_path, monkeypatch):
 
 
 def dies_of(signal, *, on):
-    """A worker that dies whenever this recording is among what it was given."""
+    """A worker that dies whenever its share contains this recording."""
     return lambda task: f"the worker process died (signal {signal})" if on in [i.id for i in task.items] else ""
 
 
@@ -37,7 +37,7 @@ def test_a_temporary_error_is_tried_once_more_in_the_same_run(bench, monkeypatch
 
 @pytest.mark.parametrize("code", [errno.EIO, errno.EACCES, errno.ESTALE, errno.ETIMEDOUT, errno.ENOSPC])
 def test_a_second_failure_of_the_machine_stops_the_stage_and_a_rerun_tries_again(bench, monkeypatch, code):
-    """Although max_bad would allow half of the set: a unit is never published without what the machine lost."""
+    """max_bad would allow half of the set, but a unit is never published without recordings that the machine lost."""
     Disk(monkeypatch, ["rb"], 2, code)
     with pytest.raises(K2DError) as stopped:
         bench.hear()
@@ -110,7 +110,7 @@ def test_a_worker_that_is_killed_from_outside_costs_no_recording(bench, signal):
 
 @pytest.mark.parametrize("error", [MemoryError("no more"), RuntimeError("CUDA error: out of memory")])
 def test_too_little_memory_is_reported_and_is_not_the_recordings_fault(bench, monkeypatch, error):
-    """In batches of one, too: then each recording is tried alone, which tells whose it is."""
+    """Memory is also too small for batches of one. Then each recording is tried alone, to find the one that fails."""
     encode = bench.recogniser.encode
 
     def small(speech_BN):
@@ -139,7 +139,7 @@ def test_if_a_disk_fails_not_all_recordings_are_tried_again(tmp_path, monkeypatc
 
 
 def test_a_full_disk_under_the_answers_stops_at_once(bench, monkeypatch):
-    """Not one recording is decoded again for it: what cannot be written now cannot be written in a second try."""
+    """No recording is decoded again for it, because a second try could not be written either."""
     from k2d.inference import worker
 
     def full(_):
@@ -152,7 +152,7 @@ def test_a_full_disk_under_the_answers_stops_at_once(bench, monkeypatch):
 
 
 def test_clips_are_tried_again_and_count_when_their_batch_is_decoded(bench, monkeypatch):
-    """Stage 7: five clips of two recordings, one of which the disk does not give at first."""
+    """Stage 7: five clips of two recordings, one of which cannot be read at first."""
     Disk(monkeypatch, ["rb"], 1)
     heard = []
     monkeypatch.setattr(DecodedAudio, "add", lambda self, seconds: heard.append(seconds))

@@ -1,4 +1,4 @@
-"""The race of the models on a test set: what it does where it cannot be run."""
+"""The comparison of speed on a test set, if it cannot be run."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""A model whose files are no longer those in its stamp is not used."""
+"""A model is not used if its files differ from its stamp."""
 
 import os
 from pathlib import Path
@@ -23,7 +23,7 @@ def model(tmp_path):
 
 @pytest.fixture
 def call(model, tmp_path):
-    """Transcribe a file that is no audio: with a model that is whole, this is told without loading it."""
+    """Transcribe a file that is not audio. With an undamaged model, this is reported without loading the model."""
     (tmp_path / "talk.wav").write_text("no audio")
     return ["--model", str(model), str(tmp_path / "talk.wav")]
 

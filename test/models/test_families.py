@@ -1,4 +1,4 @@
-"""A family of recognisers is one file of its own folder and a line of the registry, and nothing else knows it."""
+"""A family of recognisers is defined by its folder and a line of the registry, and by no other file."""
 
 import ast
 

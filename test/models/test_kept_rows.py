@@ -1,4 +1,4 @@
-"""Some rows of a layer learn, and the layer that is put back has all others as they were."""
+"""Some rows of a layer are trained. In the restored layer, all other rows are unchanged."""
 
 import copy
 import math
@@ -14,7 +14,7 @@ KEPT = torch.tensor([0, 2, 5])
 
 
 def test_a_softmax_over_the_kept_rows_by_hand():
-    """Six tokens with weights 1 to 6: of 0, 2 and 5 (weights 1, 3, 6) the second has three tenths."""
+    """Six tokens with weights 1 to 6. Among 0, 2 and 5 (weights 1, 3, 6), the second has three tenths."""
     layer = nn.Linear(1, 6, bias=False)
     with torch.no_grad():
         layer.weight.copy_(torch.arange(1.0, 7.0).log().unsqueeze(1))

@@ -1,4 +1,4 @@
-"""Losses against answers worked out by hand, and against the formulas written out naively."""
+"""Losses compared with results worked out by hand, and with naive formulas."""
 
 import math
 import subprocess
@@ -49,7 +49,7 @@ def test_kl_at_temperature_2_by_hand():
 
 
 def weighted_tokens(temperature):
-    """The third class stands for two tokens: the student's weights are 2 : 1 : 2 and the teacher's 1 : 2 : 2."""
+    """The third class represents two tokens: the student's weights are 2 : 1 : 2 and the teacher's 1 : 2 : 2."""
     log_counts = torch.tensor([1.0, 1.0, 2.0]).log()
     return replace(tokens(STUDENT[:1], TEACHER[:1], [0], temperature), log_counts_V=log_counts)
 
@@ -63,7 +63,7 @@ def test_a_class_that_stands_for_two_tokens_has_the_weight_of_both():
 
 
 def test_its_weight_is_the_same_at_all_temperatures():
-    """As if the token were there twice."""
+    """The loss equals that with the token listed twice."""
     twice = tokens([[0.5, 0.25, 0.25, 0.25]], [[0.25, 0.5, 0.25, 0.25]], [0], temperature=2.0)
     assert kl(weighted_tokens(2.0)).tolist() == pytest.approx(kl(twice).tolist())
     assert ce(weighted_tokens(2.0)).tolist() == pytest.approx(ce(twice).tolist())
@@ -129,7 +129,7 @@ def sides(n=37, d=8, v=11):
 
 
 def test_a_term_added_from_outside_is_part_of_the_sum(monkeypatch):
-    """How sure the student is of anything: a term on the student's logits that nothing else knows of."""
+    """The entropy of the student: a new term on its logits, defined only here."""
 
     def entropy(tokens):
         log_probs = tokens.student_logits_NV.log_softmax(-1)
@@ -223,7 +223,7 @@ print("torch" in sys.modules)
 
 
 def test_the_config_accepts_registered_terms_without_torch():
-    """One decorated function is all: the config knows its name, and lists it where another is not known."""
+    """One decorated function is enough: the config accepts its name, and lists it if a name is unknown."""
     conf = str(PROJECT_ROOT / "conf" / "smoke.yaml")
     code = ADDED.replace("load_config(sys.argv[1]", "load_config(__import__('pathlib').Path(sys.argv[1])")
     done = subprocess.run([sys.executable, "-c", code, conf], cwd=PROJECT_ROOT, capture_output=True, text=True)

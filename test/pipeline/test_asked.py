@@ -1,4 +1,4 @@
-"""Every item that was asked for is answered once: what is lost between a worker's line and its reading is told."""
+"""Each requested item has one answer. Answers that are lost after a worker wrote them are reported."""
 
 import pytest
 from in_process import Bench, without_line

@@ -1,4 +1,4 @@
-"""A stage that was killed while it put its folder in place: the next run finds the old folder or the new one."""
+"""A stage is killed while it puts its folder in place. The next run finds the old folder or the new one."""
 
 import json
 
@@ -51,7 +51,7 @@ def places(folder):
 
 
 def run(toy, where, disk):
-    """A run of the stage: the recovery, then its units. True: it was killed."""
+    """Run the stage: the recovery, then its units. Returns whether it was killed."""
     job = Job(CONFIG, where, force=True)
     try:
         with disk.mounted():
@@ -100,7 +100,7 @@ def test_after_a_kill_anywhere_a_folder_exists_and_a_rerun_makes_the_new_one(tmp
 
 
 def finished_and_unpublished(tmp_path, setting):
-    """An old folder, and beside it a new one, stamped, whose run was killed before it was put in place."""
+    """An old folder, and beside it a new one with a stamp, whose run was killed before it was put in place."""
     where = places(tmp_path)
     toy = Toy(where.exp)
     run(toy, where, Disk())

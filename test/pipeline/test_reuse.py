@@ -1,4 +1,4 @@
-"""What is taken from another experiment stands on its own feet, and counts as what it was made as."""
+"""Outputs reused from another experiment do not need it any more, and keep their fingerprints."""
 
 import json
 import shutil
@@ -25,7 +25,7 @@ SPLIT = "lab/talks"
 
 
 class Lab:
-    """A recording in which the teacher heard three segments, for experiments whose chunks have their own audio."""
+    """A recording with three segments of the teacher, for experiments whose chunks have their own audio."""
 
     def __init__(self, folder):
         self.folder, data = folder, folder / "data" / SPLIT
@@ -41,7 +41,7 @@ class Lab:
         return make_job(load_config(self.folder / "x.yaml", [*places, "chunk.duration=sum", *overrides]))
 
     def chunk(self, name, reuse=None):
-        """Stage 6 of an experiment; its folder."""
+        """Run stage 6 of an experiment, and return its folder."""
         exp = self.folder / "exp" / name
         pseudo = exp / "pseudo" / SPLIT
         pseudo.mkdir(parents=True)
@@ -83,7 +83,7 @@ def test_reused_chunks_keep_their_audio_after_the_other_experiment_is_removed(la
 
 
 def test_reused_chunks_have_the_fingerprint_of_the_original_ones(lab):
-    """Or nothing that another experiment made from them could be taken after them."""
+    """Otherwise, outputs that another experiment made from them could not be reused."""
     made, taken = lab.chunk("x"), lab.chunk("y", reuse="x")
     again = lab.chunk("z", reuse="y")
     assert (made / "wav.scp").read_bytes() != (taken / "wav.scp").read_bytes()
@@ -117,7 +117,7 @@ token_list:
 
 
 def test_only_paths_of_the_experiment_are_renamed_in_reused_files(tmp_path):
-    """Kept chunks lie deeper; a model names its files for plain ESPnet; an experiment may be called like a corpus."""
+    """Kept chunks are in deeper folders, a model has paths for ESPnet, and an experiment can have a corpus's name."""
     x, y = tmp_path / "exp" / "x", tmp_path / "exp" / "y"
     kept = f"a {x}/chunks/s/audio/1.flac\n{x}/b {tmp_path}/exp/xy/2.flac\nc {tmp_path}/raw{x}/3.flac\n"
     files = {

@@ -1,4 +1,4 @@
-"""What stands in a unit's place: done, to do, or made in another way; and what is in its place but unreadable."""
+"""The status of a unit: done, to do, made with other settings, or unreadable."""
 
 import json
 import os
@@ -59,7 +59,7 @@ def test_a_folder_with_an_unreadable_stamp_is_not_reused(road):
 
 @pytest.fixture
 def reads(monkeypatch):
-    """Every file that is read for its hash."""
+    """The files that are read for their hash."""
     found = []
     read = hashing.read_sha256
     monkeypatch.setattr(hashing, "read_sha256", lambda path: (found.append(path), read(path))[1])
@@ -68,7 +68,7 @@ def reads(monkeypatch):
 
 @pytest.fixture
 def listings(monkeypatch):
-    """Every folder whose files are looked at."""
+    """The folders whose files are listed."""
     found = []
     look = stamp.files_below
     monkeypatch.setattr(stamp, "files_below", lambda folder: (found.append(folder), look(folder))[1])

@@ -1,4 +1,4 @@
-"""A config that names a corpus which is not prepared says which command prepares it, or what is missing for that."""
+"""For a corpus that is not prepared, the command that prepares it is printed, or what is missing for it."""
 
 import shutil
 

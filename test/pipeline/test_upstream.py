@@ -1,4 +1,4 @@
-"""A stage that is started by itself works on what this config asks for, or refuses and names the stage to run again."""
+"""A stage that is started alone uses inputs made with this config, or refuses and names the stage to run again."""
 
 import logging
 import shutil
@@ -22,7 +22,7 @@ def road(tmp_path, monkeypatch):
 
 
 def refusal(road, verb, *overrides, **more):
-    """What a stage says when it refuses to work; it must not have made anything."""
+    """The message of a stage that refuses to run. Checks that it has made nothing."""
     with pytest.raises(
         K2DError, match=rf"stage {BY_VERB[verb].number} \({verb}\) reads folders that are damaged"
     ) as caught:
@@ -160,7 +160,7 @@ def test_a_folder_that_was_made_by_hand_is_accepted(road):
 
 
 def test_a_unit_whose_settings_cannot_be_computed_is_skipped(road):
-    """As stage 6, which learns the longest chunk from a file of stage 5."""
+    """For example, stage 6 reads the longest chunk from a file of stage 5."""
 
     def select(job):
         record = job.layout.exp / "opinions" / "text"
@@ -203,7 +203,7 @@ def test_a_stage_whose_units_cannot_be_computed_is_skipped_and_logged(road, capl
 
 @pytest.fixture
 def corpora(road):
-    """Stage 1 makes two corpora, of which stage 7 reads one split each; a corpus has a root, or it cannot be told."""
+    """Stage 1 makes two corpora, and stage 7 reads a split of each. Without its root, a corpus cannot be checked."""
     roots = {"mini": "/raw/mini", "lectures": "/raw/lectures"}
     raw = {"mini": "10 files", "lectures": "20 files"}
 

@@ -1,4 +1,4 @@
-"""Hours of a small model by hand, what a given throughput changes, and the paper's own figures."""
+"""Hours of a small model worked out by hand, the effect of a given throughput, and the paper's own figures."""
 
 from dataclasses import replace
 

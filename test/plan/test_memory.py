@@ -1,4 +1,4 @@
-"""Memory of a small model, line by line by hand; and what is offered where it does not fit."""
+"""Memory of a small model, worked out by hand line by line, and the suggestions if it does not fit."""
 
 from dataclasses import replace
 
@@ -104,7 +104,7 @@ def test_a_plan_that_fits_is_accepted(small, slow):
 
 
 def test_a_plan_that_does_not_fit_is_refused_with_one_that_does(small, slow):
-    """There is room for four and a half windows, so that 12 are divided by 3; halves leave room for more."""
+    """There is room for four and a half windows, so 12 are divided by 3. In half precision, there is room for more."""
     step = Distillation(small, small, 1, 8, "fp32")
     one, two = (total(training_lines(replace(step, n_windows=n), on_gpu=False)) for n in (1, 2))
     memory = (one + 3.5 * (two - one)) / 0.92

@@ -34,7 +34,7 @@ def test_the_papers_configs_fit_the_papers_machine(project, conf):
 
 @pytest.mark.slow
 def test_a_fine_tuned_teacher_is_planned_by_the_config_of_its_folder(project):
-    """The folder holds no weights: nothing but sizes is read."""
+    """The folder has no weights: only sizes are read."""
     folder = project.root / "data" / "models" / "breeze-asr-25"
     folder.mkdir(parents=True)
     (folder / "config.json").write_text(json.dumps(huggingface_config(PUBLISHED["large-v2"])))

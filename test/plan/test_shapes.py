@@ -1,4 +1,4 @@
-"""Parameters against the real network, operations against the sum worked out by hand."""
+"""Parameters compared with the real network, and operations with a sum worked out by hand."""
 
 import dataclasses
 import doctest

@@ -1,6 +1,6 @@
 """Tests with Whisper base's published weights on recorded speech.
 
-The weights are fetched, or taken from the cache. Where they cannot be had, these tests are skipped and one line reports
+The weights come from the cache, or are fetched. If neither is possible, these tests are skipped and one line reports
 that; with K2D_REAL=1 they fail instead.
 """
 
@@ -25,7 +25,7 @@ def pytest_collection_modifyitems(items):
 
 @pytest.fixture(scope="session")
 def checkpoint() -> Path:
-    """Where the fetched checkpoint lies."""
+    """The path of the fetched checkpoint."""
     try:
         return family_of(NAME).fetched(NAME)
     except K2DError:
@@ -36,7 +36,7 @@ def checkpoint() -> Path:
 
 @dataclass(frozen=True)
 class Spoken:
-    """A recording with what a person wrote down of it."""
+    """A recording with a person's transcript."""
 
     id: str
     audio: Path
@@ -57,7 +57,7 @@ def columns(path: Path) -> dict[str, str]:
 
 @pytest.fixture(scope="session")
 def exported(checkpoint, tmp_path_factory) -> dict[str, Path]:
-    """The model in all formats, by the name of the format; CTranslate2's in fp32."""
+    """The model in all formats, by the name of the format. CTranslate2's is in fp32."""
     from k2d.export import ctranslate2, huggingface, openai
     from k2d.export.request import ExportRequest
     from k2d.models.whisper.ctranslate2_engine import write_facts

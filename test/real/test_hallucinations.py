@@ -1,4 +1,4 @@
-"""What a real Whisper writes where nobody speaks, and what the guards make of it; languages guessed and mixed."""
+"""Text of a real Whisper for audio without speech, with and without the guards; guessed and mixed languages."""
 
 from dataclasses import replace
 from itertools import pairwise
@@ -58,7 +58,7 @@ def decoded(model, sources, options, stops_loops):
 
 @pytest.fixture(scope="module")
 def unguarded(mandarin, not_speech):
-    """Silence and noise alone: loops that nothing stops take long."""
+    """Only silence and noise, because loops without a guard take long."""
     return decoded(mandarin, not_speech[:2], Options(), stops_loops=False)
 
 
@@ -68,7 +68,7 @@ def guarded(mandarin, not_speech):
 
 
 def loops(hypothesis):
-    """Whether the text of any window repeats itself, as selection looks at it."""
+    """Whether the text of any window loops, by the rule of selection."""
     starts_s = [window.start_s for window in hypothesis.windows] + [float("inf")]
     windows = pairwise(starts_s)
     return any(
@@ -95,13 +95,13 @@ def test_the_model_writes_words_for_each_sound(guarded):
 
 
 def test_selection_still_finds_a_loop_that_was_cut(guarded):
-    """So that its chunks are left out with that reason."""
+    """Its chunks are dropped with this reason."""
     looped = [each for each in guarded.values() if any(window.ended == "loop" for window in each.windows)]
     assert all(loops(each) for each in looped)
 
 
 def test_the_silence_rule_keeps_only_likely_texts(mandarin, not_speech, guarded):
-    """Loops are likely texts, which Whisper's rule keeps: it is no substitute for the guard."""
+    """Loops have a high probability, so Whisper's rule keeps them. It does not replace the guard."""
     rule = replace(Options(), silence_threshold=0.6, logprob_threshold=-1.0)
     found = decoded(mandarin, not_speech, rule, stops_loops=True)
     windows = [window for each in found.values() for window in each.windows]

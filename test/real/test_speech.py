@@ -1,4 +1,4 @@
-"""Real weights on recorded speech: the same text and times as in other libraries, and few enough errors."""
+"""Real weights on recorded speech: the same text and times as in other libraries, and error rates below a bar."""
 
 import subprocess
 import sys
@@ -20,7 +20,7 @@ COMPARED = {"zh": "", "en": "earnings"}
 
 @pytest.fixture(scope="module")
 def by_torch(checkpoint, speech):
-    """Segments of all recordings, decoded in torch with the language that is spoken."""
+    """Segments of all recordings, decoded in torch with the spoken language."""
     return {
         language: our_segments(load_whisper(checkpoint, (language,)), paths_of(speech, language))
         for language in LANGUAGES

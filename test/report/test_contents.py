@@ -1,4 +1,4 @@
-"""What is said in which section, and that nothing is said of what is not there."""
+"""The content of each section, and no content without stored files."""
 
 import pytest
 from made_experiment import figure, write_json, write_record, write_score

@@ -1,4 +1,4 @@
-"""Two texts side by side with their sound; whatever is missing is told in its place."""
+"""Two texts side by side with their audio. Missing parts are reported in their place."""
 
 import base64
 import io

@@ -1,4 +1,4 @@
-"""Plots show what the files say, take their ink from the page, and are the same each time."""
+"""Plots show the values of the files, use the page's text colour, and are reproducible."""
 
 import re
 

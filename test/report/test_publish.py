@@ -1,4 +1,4 @@
-"""A report is published with what is needed to get it again, and only by this verb."""
+"""A report is published with everything that is needed to reproduce it, and only by this command."""
 
 import subprocess
 

@@ -1,4 +1,4 @@
-"""The same content as Markdown and as HTML; nothing that others wrote is taken for markup."""
+"""The same content as Markdown and as HTML. Text from others is never used as markup."""
 
 from html.parser import HTMLParser
 
@@ -13,7 +13,7 @@ EVIL = '<script>alert("x")</script>|`*[a](javascript:x)'
 
 
 class Reader(HTMLParser):
-    """What a browser sees: the tags, and the text of each table cell."""
+    """Collects the tags and the text of each table cell, as a browser would."""
 
     def __init__(self, text):
         super().__init__()

@@ -1,4 +1,4 @@
-"""The paper's tables from counts worked out by hand; nothing is compared that was not scored alike."""
+"""The paper's tables from counts worked out by hand. Only scores with equal signatures are compared."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""What was kept and why the rest was not; what does not add up is said."""
+"""What was kept, the reasons for the rest, and reports of records that do not add up."""
 
 from made_experiment import amount, record, study, write_json, write_record
 

@@ -1,4 +1,4 @@
-"""Which differences are real, in the sign of every other table: a reduction, better when positive."""
+"""Significant differences have the sign of all other tables: a reduction, better when positive."""
 
 import re
 
@@ -51,7 +51,7 @@ def test_all_tables_have_the_same_reduction(bench):
 
 
 def test_the_published_page_has_the_header_and_the_sign_of_the_code(bench):
-    """Of every row: the lower MER of the two has the positive reduction, as the table of MERs tells it."""
+    """In each row, the lower MER of the two has the positive reduction, as in the table of MERs."""
     published = (PROJECT_ROOT / "RESULTS.md").read_text(encoding="utf-8").splitlines()
     assert f"| {' | '.join(HEADER)} |" in published
     assert significance_table(made(bench).exp, bench.config, [READ, TALK], "").notes[0] in published

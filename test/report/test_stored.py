@@ -1,4 +1,4 @@
-"""What is there is read, what is missing is named, what is damaged is named and stepped over."""
+"""Existing files are read, missing ones are named, and damaged ones are named and skipped."""
 
 import pytest
 from made_experiment import (

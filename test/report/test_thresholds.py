@@ -1,4 +1,4 @@
-"""What any threshold would keep, and which chunks are shown."""
+"""The share that each threshold would keep, and the chunks that are shown."""
 
 from hypothesis import given
 from hypothesis import strategies as st

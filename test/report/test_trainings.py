@@ -1,4 +1,4 @@
-"""How models were trained, from the files beside them."""
+"""The trainings of models, from the files beside them."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""The alignment: its cost, its edits, and how ties are parted."""
+"""The alignment: its cost, its edits, and how ties are resolved."""
 
 import pytest
 from hypothesis import given

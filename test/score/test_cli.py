@@ -13,7 +13,7 @@ HYP = ("s1-u1 我们用 CPU 跑", "s1-u2 今天好", "s2-u1 run it now please", 
 
 @pytest.fixture
 def score(texts, capsys):
-    """Score lines against lines; what is printed."""
+    """Score lines against lines, and return the output."""
 
     def run(*options, ref=REF, hyp=HYP):
         assert main(["--ref", str(texts("set", *ref)), "--hyp", str(texts("model", *hyp)), *options]) == 0

@@ -1,4 +1,4 @@
-"""Alignments, trn lines and tables: Han two columns wide; NIST's own tool reads what is written."""
+"""Alignments, trn lines and tables: Han are two columns wide, and NIST's own tool reads the trn files."""
 
 import shutil
 import subprocess

@@ -1,4 +1,4 @@
-"""python -m k2d compare: what may stand side by side, what is best, what is a real difference."""
+"""python -m k2d compare: which scores are comparable, which is best, and which differences are significant."""
 
 import json
 from types import SimpleNamespace
@@ -22,7 +22,7 @@ def hypothesis(n_wrong, n):
 
 @pytest.fixture
 def experiment(texts, timing, tmp_path, capsys):
-    """Make exp/NAME/score/MODEL/SET of hypotheses, and give the experiment's folder."""
+    """Make exp/NAME/score/MODEL/SET of hypotheses, and return the experiment's folder."""
 
     def make(name, models, *options, test="lab/test", run_s=None):
         n = 120
@@ -82,7 +82,7 @@ def test_speeds_are_compared_within_an_experiment_alone(experiment, tmp_path, ca
 
 
 def test_the_significance_tests_find_a_made_difference(experiment):
-    """80 of 120 utterances better by 3 segments each, the other 40 alike, over 8 speakers."""
+    """80 of 120 utterances are better by 3 segments each, and 40 are equal, over 8 speakers."""
     systems = systems_in([experiment("a", {"teacher": 120, "k2d-s1": 40})])
     (found,) = against(systems)
     assert found.p_better == 1.0
@@ -160,7 +160,7 @@ def test_without_its_files_a_significance_test_is_omitted_and_broken_files_are_r
 
 
 def test_other_references_are_not_tested_against_each_other(experiment, capsys):
-    """The same set by name and size, one word of its references changed: other signatures, no paired test."""
+    """A set with the same name and size, but another word in its references: another signature, no paired test."""
     folder = experiment("a", {"teacher": 120, "k2d-s1": 40})
     (path,) = folder.glob("score/k2d-s1/**/ref.trn")
     path.write_text(path.read_text(encoding="utf-8").replace("gpu", "cpu", 1), encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Languages, points of interest, switch points: worked out by hand, and what must always hold."""
+"""Languages, points of interest and switch points: cases worked out by hand, and general properties."""
 
 import pytest
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""Reading and joining: by id, strictly; what is missing is kept, what is too much or broken is refused."""
+"""Reading and joining by id: missing hypotheses are kept, and additional or broken ones are refused."""
 
 import pytest
 from hypothesis import given

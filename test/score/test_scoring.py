@@ -1,4 +1,4 @@
-"""From texts to figures: golden texts, hallucinations, sums."""
+"""From texts to scores: texts with known scores, hallucinations, sums."""
 
 from types import SimpleNamespace
 
@@ -73,7 +73,7 @@ def test_missing_empty_and_correctly_empty_hypotheses():
 
 
 def test_hallucinations_are_found_by_length_and_by_repetitions():
-    """謝謝觀看 ten times has 4 different 6-grams in turn; after 17 of its 35 the first comes a fifth time."""
+    """謝謝觀看 ten times repeats 4 different 6-grams. After 17 of its 35, the first one occurs a fifth time."""
     looping = UtterancePair("a", "g", "好", "謝謝觀看" * 10, duration_s=2.0)
     fine = UtterancePair("b", "g", "我們用 GPU", "我們用 GPU", duration_s=1.0)
     score = tallied(looping, fine)
@@ -117,7 +117,7 @@ def test_a_text_against_itself_has_no_errors(text):
 
 
 def test_three_alignments_make_all_figures_and_the_rest_grows_as_the_texts_do(monkeypatch):
-    """A looping hypothesis against a longer reference. Only an alignment costs the product of the two lengths."""
+    """A looping hypothesis with a longer reference. Only an alignment has the cost of the product of both lengths."""
     aligned = []
 
     def each_replaced(ref, hyp):

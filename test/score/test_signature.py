@@ -1,4 +1,4 @@
-"""The signature: what changes it, what does not, and how a difference is told."""
+"""The signature: what changes it, what does not, and how differences are described."""
 
 import pytest
 

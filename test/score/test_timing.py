@@ -1,4 +1,4 @@
-"""Speed: read strictly, and compared only under equal conditions."""
+"""Records of speed are read strictly and compared only under equal conditions."""
 
 import pytest
 

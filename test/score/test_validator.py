@@ -1,4 +1,4 @@
-"""The validator study: the truth of a chunk, bad labels, recall and share kept, by hand."""
+"""The validator study: the reference of a chunk, bad labels, recall and share kept, worked out by hand."""
 
 import pytest
 
@@ -59,7 +59,7 @@ def test_words_that_were_cut_out_of_a_chunk_are_not_in_its_reference():
 
 
 def test_words_outside_a_chunk_do_not_count():
-    """One stretch is judged by the middle alone, however much of an utterance reaches out of it."""
+    """For a single stretch, only the middle of a word decides, however much of an utterance is outside."""
     chunk = ("c1", Source("r1", ((4.0, 6.0),)))
     assert dict(truth_of([chunk], [span("t1", 0.0, 10.0, "一")])) == {"c1": "一"}
 
@@ -85,7 +85,7 @@ def test_a_label_is_bad_above_the_limit(truth, label, is_bad):
 
 
 def test_recall_and_share_kept_by_hand():
-    """Ten chunks, 0.05 to 0.95 apart by MER; the three farthest and the nearest are truly bad."""
+    """Ten chunks with a MER of 0.05 to 0.95. The three farthest and the nearest have bad labels."""
     bad, good = ErrorRate(10, s=9), ErrorRate(10)
     chunks = [chunk(f"c{n}", n / 10 + 0.05, bad if n in (0, 7, 8, 9) else good) for n in range(10)]
     found = study(chunks, 0.4)
@@ -100,7 +100,7 @@ def test_recall_and_share_kept_by_hand():
 
 
 def test_max_recall_requires_that_over_half_is_kept():
-    """At 0.1 both bad labels would go, but with them two thirds of the data: by duration, not by chunks."""
+    """At 0.1, both bad labels would be dropped, but also two thirds of the data, by duration and not by chunks."""
     long_good = chunk("a", 0.15, ErrorRate(10), duration_s=30.0)
     chunks = [
         long_good,
@@ -115,7 +115,7 @@ def test_max_recall_requires_that_over_half_is_kept():
 
 
 def test_max_recall_uses_the_finest_threshold_that_keeps_over_half():
-    """By tenths 0.3 keeps four fifths and 0.2 only two; 0.21 keeps three fifths and drops both bad labels."""
+    """In steps of a tenth, 0.3 keeps four fifths and 0.2 only two. 0.21 keeps three and drops both bad labels."""
     near = [(0.205, False), (0.215, True), (0.35, True)]
     chunks = [chunk(f"n{n}", at, ErrorRate(10, s=9 if is_bad else 0)) for n, (at, is_bad) in enumerate(near)]
     chunks += [chunk("a", 0.0, ErrorRate(10)), chunk("b", 0.05, ErrorRate(10))]

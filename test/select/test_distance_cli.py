@@ -13,7 +13,7 @@ B = "u1 我们用 model\nu2 謝謝\nu3 她再\nu4 好\n"
 
 @pytest.fixture
 def texts(tmp_path):
-    """Writes A/text and B/text, and gives the words that name them."""
+    """Write A/text and B/text, and return the arguments that name them."""
 
     def write(a=A, b=B):
         words = []

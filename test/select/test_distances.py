@@ -1,4 +1,4 @@
-"""Distances between two opinions, worked out by hand, and what must hold for any texts."""
+"""Distances between two opinions, worked out by hand, and properties for any texts."""
 
 import json
 
@@ -101,7 +101,7 @@ def test_seven_repeats_against_five():
 
 
 def timed(*texts):
-    """A label with each text between two timestamps, as a teacher writes it."""
+    """A label with timestamps around each text, as a teacher writes it."""
     return "".join(f"<{n}.00>{text}<{n + 1}.00>" for n, text in enumerate(texts))
 
 
@@ -123,7 +123,7 @@ def timed(*texts):
     ],
 )
 def test_ngrams_are_counted_as_in_the_papers_code(label, expected):
-    """Each timestamp becomes a space, those at the ends go, then comes the normaliser, then counting."""
+    """Each timestamp becomes a space, spaces at the ends are removed, then texts are normalised and counted."""
     assert COMPARER.compare(label, "").loops_a is expected
     assert COMPARER.compare("", label).loops_b is expected
 

@@ -1,4 +1,4 @@
-"""Loops by character n-grams, and the repetitions that the paper's evaluation counts."""
+"""Loops by character n-grams, and the repetitions that are counted in the paper's evaluation."""
 
 from collections import Counter
 

@@ -1,4 +1,4 @@
-"""Rules that keep or drop, on rows worked out by hand; and further rules on the label alone."""
+"""Rules that keep or drop, on rows worked out by hand, and rules that use only the label."""
 
 from typing import get_args, get_type_hints
 
@@ -44,7 +44,7 @@ def test_an_empty_label_is_dropped_by_every_rule(rule):
 
 
 def test_a_rule_that_is_added_in_one_place_is_used(monkeypatch):
-    """Keep what the auxiliary makes no longer: a method on what is known already is one function."""
+    """Drop labels that are shorter than the auxiliary's text: a rule on known columns is one function."""
     monkeypatch.setitem(RULES, "not_longer", lambda chunk: Judgement(float(chunk.n_b > chunk.n_a), "longer"))
     assert judge(CLEAN, RULES["not_longer"], 0.4) == Judgement(0.0, "")
     assert judge(far(False, False, 9, 10, 0.1, 0.1), RULES["not_longer"], 0.4) == Judgement(1.0, "longer")
@@ -81,7 +81,7 @@ def test_rules_on_the_label(rule, label, keeps):
 
 
 def test_han_text_is_not_dropped_by_rules():
-    """Peers part at spaces, or ask for lower-case letters: all of Mandarin falls."""
+    """Rules of other toolkits split at spaces or require lower-case letters, and so would drop all Mandarin text."""
     label = Label("c", "我们今天要讲的是深度学习里面最重要的一个方法", 6.0, mean_logprob=-0.2)
     assert objection(label, label_rules(LABEL_RULES)) == ""
 

@@ -1,4 +1,4 @@
-"""What stage 8 stores: rows of distances, sums of a selection, and the sweep over α."""
+"""The files of stage 8: rows of distances, sums of a selection, and the sweep over α."""
 
 import pytest
 from hypothesis import given
@@ -152,7 +152,7 @@ def test_workers_give_a_line_for_every_pair():
 
 @pytest.mark.slow
 def test_an_interrupted_run_continues_from_its_blocks_only_with_the_same_settings(tmp_path):
-    """What a block has left is taken as it stands: marked here, so that it can be told from what is measured anew."""
+    """The file of a finished block is reused. It is marked here, to distinguish it from a new measurement."""
     pairs = [TextPair(f"a/b/{n}", "r", 1.5, "我們用 model", "我們") for n in range(3)]
     keeping = Keeping(blocks=tmp_path / "blocks")
     first = list(measured_lines(pairs, Measuring(), nj=1, total=3, keeping=keeping))
@@ -167,7 +167,7 @@ def test_an_interrupted_run_continues_from_its_blocks_only_with_the_same_setting
 
 
 def test_a_metric_added_in_one_place_is_measured_written_read_swept_summed_and_studied(tmp_path, monkeypatch):
-    """By how many tokens the lengths differ: nothing else knows of it."""
+    """The difference of the lengths in tokens: a new metric, defined only here."""
 
     def length_gap(pair):
         return float(abs(len(pair.teacher.tokens) - len(pair.auxiliary.tokens)))

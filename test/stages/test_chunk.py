@@ -1,4 +1,4 @@
-"""Stage 6 on made-up hypotheses: what it writes for each reading of the duration, what it rejects, when it stops."""
+"""Stage 6 on artificial hypotheses: its output for each reading of the duration, rejected segments, and stops."""
 
 import json
 import shutil
@@ -31,12 +31,12 @@ HEARD = {
 
 
 def ramp(n):
-    """Samples that tell where they were in the n-th recording."""
+    """Samples whose values give their place in the n-th recording."""
     return (np.arange(N_SAMPLES) + n).astype(np.int16)
 
 
 class Lab:
-    """A data directory of three recordings, and what the teacher heard in two of them."""
+    """A data directory of three recordings, and the teacher's hypotheses for two of them."""
 
     def __init__(self, folder):
         self.folder, self.data, self.pseudo = folder, folder / "data/lab/talks", folder / "exp/x/pseudo/lab/talks"
@@ -154,7 +154,7 @@ def test_stage_8_reads_the_output_of_this_stage(lab, tmp_path):
 )
 @pytest.mark.slow
 def test_chunks_have_a_language_if_the_teacher_guesses_it(lab, teacher, languages):
-    """Most of the first chunk's seconds are English: 1.5 of its 4 are not."""
+    """Most of the first chunk is English: 2.5 of its 4 seconds."""
     said = [(0.5, 2.0, "我們", None, False, "zh"), (3.0, 5.5, "so", None, False, "en")]
     lab.write_heard({"r1": [*said, (5.5, 9.0, "再見", None, False, "zh")], "r2": [(1.0, 4.0, "甲", None, False, "zh")]})
     folder = lab.chunk(f"teacher={teacher}")
@@ -229,7 +229,7 @@ def test_sum_rejects_the_segments_of_a_recording_that_is_damaged(lab):
 
 @pytest.mark.slow
 def test_sum_stops_at_a_missing_recording_and_continues_when_it_is_back(lab):
-    """Not for its own fault would its segments be lost: stage 5 has heard it."""
+    """Stage 5 has decoded the recording, so its segments must not be lost."""
     aside = lab.audio["r2"].rename(lab.folder / "aside")
     with pytest.raises(K2DError) as told:
         lab.chunk("chunk.duration=sum", "max_bad=0.6")

@@ -1,4 +1,4 @@
-"""Stage 11: what is to be decoded, and whose speed is measured."""
+"""Stage 11: the models and sets that are decoded, and the models whose speed is measured."""
 
 from k2d.config import load_config
 from k2d.pipeline.runner import make_job

@@ -1,4 +1,4 @@
-"""Stages 9 and 10 on tiny random models: what is taken, what learns, what is counted, and what is refused."""
+"""Stages 9 and 10 on tiny random models: reused outputs, trained parts, counts and refusals."""
 
 import json
 import os
@@ -33,7 +33,7 @@ CHUNKS += [("rb", 12.0, 20.0, "<0.00>我們 today<3.00><4.00>我們<8.00>"), ("r
 
 @pytest.fixture
 def lab(warm_project):
-    """An experiment that has come as far as stage 8; what stages 5 and 8 would have written is written by hand."""
+    """An experiment up to stage 8. The outputs of stages 5 and 8 are written by hand."""
     root = warm_project.root
     (root / "conf" / "x.yaml").write_text(CONF, encoding="utf-8")
     write_set(root, "lab/train", {"ra": 12.0, "rb": 31.0, "rc": 4.5, "rd": 22.0})
@@ -74,7 +74,7 @@ def run(lab, *words):
 
 
 def test_controls_train_on_new_windows_although_the_teacher_kept_encoder_outputs(tmp_path):
-    """The teacher's last phase keeps its encoder's outputs; a control that did so would hear silence after them."""
+    """The teacher's last phase keeps its encoder's outputs. A control that did so would train on silence after them."""
     from k2d.config import load_config
     from k2d.fitting.student_or_control import _pool_phase
     from k2d.pipeline.runner import make_job
@@ -123,7 +123,7 @@ def assert_only_decoders_changed(models):
 
 @pytest.mark.slow
 def test_two_processes_train_each_student_and_one_saves_it(lab):
-    """As with --ngpu 2: the second process runs the command anew, for one student, while the first holds the locks."""
+    """As with --ngpu 2: the second process runs the command for one student, while the first holds the locks."""
     assert lab.run("--conf", "conf/x.yaml", "--stage", "9", "--stop-stage", "9").returncode == 0
     script = str(PROJECT_ROOT / "test" / "support" / "stage_two.py")
     words = ("distill", "--conf", "conf/x.yaml", "--nj", "1", "distill.controls=[]")
@@ -154,7 +154,7 @@ def test_held_out_recordings_are_counted_and_the_same_for_all(lab):
 
 @pytest.mark.slow
 def test_after_kill_9_the_same_student_is_trained(lab):
-    """Stopped at some step of 40 and taken up again: losses and weights to the last bit as undisturbed."""
+    """Stopped at some step of 40 and continued: losses and weights are bit-identical to an undisturbed training."""
     few = ["distill.controls=[]", "select.methods.some=null", "distill.training.steps=40"]
     assert run(lab, *few).returncode == 0
     student = lab.root / "exp" / "x" / "models" / "all-s1"

@@ -1,4 +1,4 @@
-"""Stage 14 from outside, on a tiny random student: the folders, what is on record, and what is refused."""
+"""Stage 14 from outside, on a tiny random student: folders, records and refusals."""
 
 import json
 import zipfile

@@ -1,5 +1,4 @@
-"""Stages 5 and 7 with transcripts of another system: what is taken from the file, what is refused, and where they came
-from."""
+"""Stages 5 and 7 with transcripts of another system: what is read, what is refused, and the record of their source."""
 
 import json
 import re

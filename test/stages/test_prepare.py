@@ -1,4 +1,4 @@
-"""Stage 1 from outside: what a corpus gives becomes data directories, checked and counted."""
+"""Stage 1 from outside: the data of a corpus become data directories, and are checked and counted."""
 
 import json
 import shutil
@@ -31,7 +31,7 @@ def write_table(root, numbers, name="train"):
 
 
 def prepare(project, *words):
-    """A last word wins: the mini recipe allows more bad items than these tests do."""
+    """The last setting counts: the mini recipe allows more bad items than these tests."""
     return project.run("--corpus", "lab", "--stage", "1", "--stop-stage", "1", "--nj", "2", "max_bad=0.01", *words)
 
 
@@ -149,7 +149,7 @@ def test_options_for_a_corpus_without_any_are_refused(project, corpus):
 
 @pytest.mark.slow
 def test_segments_are_compared_with_the_audio(project, corpus):
-    """An end a little beyond the recording's is clamped, one far beyond it is set aside."""
+    """An end slightly beyond the recording's is clamped, and an utterance far beyond it is rejected."""
     recipe = project.root / "egs" / "lab" / "prepare.py"
     code = recipe.read_text().replace(
         'return Utterance(utterance_id, utterance_id, str(root / path), row["speaker"], row["text"])',

@@ -1,4 +1,4 @@
-"""Stage 13 from outside: made from stored files alone, made again when they change, honest about gaps."""
+"""Stage 13 from outside: the report is made from stored files, made again if they change, and names missing parts."""
 
 import json
 import random
@@ -65,7 +65,7 @@ def test_a_complete_experiment_as_markdown_and_html(made):
 
 
 def test_the_work_grows_as_the_number_of_chunks_does(tmp_path):
-    """From n to 2n and from 2n to 4n chunks: the second step adds twice as much, and four times if it is quadratic."""
+    """From n to 2n and from 2n to 4n chunks: the second step adds twice as much work, or four times if quadratic."""
     job = made_job(tmp_path)
     rows = [made_row(f"mini/lectures/c{n}", n, n < 8, random.Random(n)) for n in range(2000)]
     write_distances(job.layout.exp, rows[:1])
@@ -79,7 +79,7 @@ def test_the_work_grows_as_the_number_of_chunks_does(tmp_path):
 
 
 def n_calls(work):
-    """How many functions `work` calls, those in C included."""
+    """The number of functions that `work` calls, including those in C."""
     n = 0
 
     def count(_frame, event, _argument):
@@ -156,7 +156,7 @@ def test_commands_are_listed(made):
 
 
 def test_texts_are_normalised_as_in_selection(tmp_path):
-    """Traditional against simplified is no difference, and timestamps are none."""
+    """Traditional and simplified characters are equal, and timestamps are ignored."""
     job = made_job(tmp_path)
     audio = write_audio(tmp_path / "a.wav", speechlike(11.0), subtype="PCM_16")
     write_chunks(job.layout.exp, {"c1": ("我們用 GPU", "我们用<4.20>Gpu")}, str(audio))
@@ -169,7 +169,7 @@ def test_texts_are_normalised_as_in_selection(tmp_path):
 
 @pytest.mark.slow
 def test_the_report_reads_the_output_of_stages_8_and_12(made):
-    """The three stages in a row on a few lines of hand-made text."""
+    """The three stages in order, on a few lines of hand-made text."""
     exp, data = made.root / EXP, made.root / "data/mini/read_test"
     audio = write_audio(made.root / "lecture.wav", speechlike(31.0), subtype="PCM_16")
     said = {

@@ -1,4 +1,4 @@
-"""Stage 8 from outside: hand-made chunks and opinions become distances, decisions, kept directories and records."""
+"""Stage 8 from outside: distances, decisions, kept directories and records of hand-made chunks and opinions."""
 
 import json
 

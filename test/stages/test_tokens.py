@@ -1,4 +1,4 @@
-"""Stage 2: a vocabulary in which every text survives."""
+"""Stage 2: a vocabulary from which all texts can be restored."""
 
 import pytest
 import sentencepiece

@@ -1,4 +1,4 @@
-"""Stage 12's study in process: the truth of chunks is found by the recordings that they were made of."""
+"""Stage 12's study in this process: references of chunks are found by their recordings."""
 
 import json
 

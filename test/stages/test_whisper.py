@@ -1,4 +1,4 @@
-"""A Whisper on the road: taken by stages 3 and 4, labelling, cut down, taught; the command line from outside."""
+"""A Whisper in all stages, from outside: loaded by stages 3 and 4, used for labels, and distilled."""
 
 import json
 
@@ -29,7 +29,7 @@ def lab(warm_project):
 
 
 def made(lab):
-    """The tiny Whisper that knows its recordings by heart, and these."""
+    """The tiny Whisper that was trained on its recordings, and these recordings."""
     (lab.root / "models").mkdir()
     (lab.root / "models" / "teacher.pt").write_bytes(tiny_checkpoint().read_bytes())
     audio = {path.stem: path for path in write_talks(lab.root / "audio")}
@@ -61,7 +61,7 @@ def test_from_checkpoint_to_a_student_that_openai_whisper_loads(lab):
 
 @pytest.mark.slow
 def test_another_systems_labels_teach_a_student_and_its_opinions_select(lab):
-    """The whole way from outside. The labels are the recordings' own words, and one recording has none."""
+    """All stages from outside. The labels are the recordings' own words, and one recording has none."""
     made(lab)
     conf = CONF.replace("auxiliaries: {base: *whisper}", "auxiliaries: {other: {from: opinions.text}}")
     conf = conf.replace("{kd_all: {rule: none}}", "{near: {rule: mer}}").replace("distill: {", f"distill: {{{CE}, ")
@@ -110,7 +110,7 @@ def test_a_teacher_that_guesses_its_language_teaches_it(lab):
 
 @pytest.mark.slow
 def test_a_student_that_learns_the_vocabulary_in_use_is_an_ordinary_one(lab):
-    """Of the embedding only the rows in use change, and what they are is in the record."""
+    """Only the rows of the embedding that are in use change, and the record names them."""
     import whisper
 
     from k2d.models.registry import load_recogniser

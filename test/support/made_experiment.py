@@ -1,4 +1,4 @@
-"""A made-up experiment for tests of the report: every stored file in its form, no figure in it measured.
+"""An artificial experiment for tests of the report: all stored files in their formats, with invented figures.
 
 `python test/support/made_experiment.py FOLDER` writes one to look at, with its report.
 """
@@ -154,7 +154,7 @@ def write_score(
 
 
 def write_speed(exp: Path, model: str, set_name: str, mean: float, way: str = "single", **changes: object) -> Path:
-    """Add a model to what stage 11 leaves of the race on a set: three runs, the middle one of the mean's length."""
+    """Add a model to stage 11's record of speed on a set: three runs, the middle one with the mean time."""
     path = exp / "speed" / set_name / "speed.json"
     found = json.loads(path.read_text()) if path.exists() else {"single": {}, "batched": {}}
     runs_s = [100 * mean * part for part in (0.95, 1.0, 1.05)]
@@ -220,7 +220,7 @@ def fabricate(exp: Path, *, n_chunks: int = 3000, n_heard: int = 36) -> None:
 
 
 def made_row(key: str, n: int, is_heard: bool, chance: random.Random) -> tuple:
-    """A line of distances.tsv; those that can be heard are the worst."""
+    """A line of distances.tsv. Chunks with audio have the largest distances."""
     mer = 1.2 + chance.random() if is_heard else min(1.0, chance.betavariate(1.6, 3.5))
     per = mer * chance.uniform(0.6, 1.0)
     loops = (int(n % 6 == 2), int(n % 6 == 3)) if is_heard else (0, int(chance.random() < 0.03))

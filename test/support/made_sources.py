@@ -48,7 +48,7 @@ def on_hub(served: Served, repository: str, files: Mapping[str, bytes]) -> dict[
 
 
 def in_packages(files: Mapping[str, bytes], wheels: list[tuple[str, bytes, dict[str, str]]]) -> dict[str, Any]:
-    """A source of packages: of each wheel its name, its content, and what its members are."""
+    """A source of packages: the name, content and members of each wheel."""
     packages = [
         {"name": name, "version": "1.0.0", "members": members, **pinned(content)} for name, content, members in wheels
     ]
@@ -82,7 +82,7 @@ def put_on_index(served: Served, name: str, wheel: bytes) -> None:
 
 
 def write_table(path: Path, checkpoints: Mapping[str, Any]) -> Path:
-    """A table as a file: JSON is YAML."""
+    """Write a table as JSON, which is YAML as well."""
     path.write_text(json.dumps(checkpoints), encoding="utf-8")
     return path
 

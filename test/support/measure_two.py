@@ -1,4 +1,4 @@
-"""Measures held-out recordings in as many processes as take part: measure_two.py FOLDER RANK N_PROCESSES"""
+"""Measures held-out recordings in several processes: measure_two.py FOLDER RANK N_PROCESSES"""
 
 import json
 import sys
@@ -19,7 +19,7 @@ WORDS = ["我們", "today", "去", "park", "玩", "hello", "world"]
 
 
 def held(n=7):
-    """Recordings of many lengths; what is heard in each lacks some of its words, and has others."""
+    """Recordings of many lengths. The hypothesis of each lacks some of its words and has other ones."""
     sources = [Source(f"r{k}", f"r{k}.wav", 10.0 * (k % 4 + 1)) for k in range(n)]
     return Held(sources, {f"r{k}": " ".join(WORDS[k % 3 :] * (k % 4 + 1)) for k in range(n)})
 

@@ -1,4 +1,4 @@
-"""Every way in which parts of a recogniser take part in a loss, for both families. Light: a test lists the cases."""
+"""All cases of parts of a recogniser in a loss, for both families. Imports nothing heavy, so tests can list them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Case:
     freeze_positions: bool = False
     keep_encoded: bool = False
     in_use_alone: bool = False
-    """Whether the tokens of the labels, control and time tokens, and a sample of the others alone take part."""
+    """Whether only the tokens of the labels, control and time tokens, and a sample of the others are used."""
 
 
 def _on_labels() -> dict[str, Case]:

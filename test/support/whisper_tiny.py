@@ -48,7 +48,7 @@ class Said:
 
 @dataclass(frozen=True)
 class Talk:
-    """A recording: what is said in it, and how long it lasts."""
+    """A recording: its sentences and its length."""
 
     id: str
     duration_s: float
@@ -56,7 +56,7 @@ class Talk:
 
 
 def talks() -> list[Talk]:
-    """Several windows, less than one, one that is cut off by the window, a long silence; always the same."""
+    """Recordings of several windows, of less than one, with a sentence cut by the window, and with a long silence."""
     rng = np.random.default_rng(7)
     made = []
     for name, n_said, tail_s, gap_s in (
@@ -78,7 +78,7 @@ def talks() -> list[Talk]:
 
 
 def sound(talk: Talk) -> np.ndarray:
-    """Every word a chord of its own, all through its share of the sentence; noise beneath."""
+    """The samples: a chord for each word during its share of the sentence, with noise."""
     samples = np.random.default_rng(len(talk.said)).standard_normal(round(talk.duration_s * RATE_HZ)) * 1e-3
     for said in talk.said:
         words = said.text.split()
@@ -100,9 +100,9 @@ def write_talks(folder: Path) -> list[Path]:
 
 
 def windows(talk: Talk) -> list[tuple[float, str, str]]:
-    """Start, language and label of every window that decoding looks at, if it says what it has learnt.
+    """Start, language and label of each window of decoding, if the texts are correct.
 
-    A segment that the window cuts leaves its start alone, so that the next window begins there.
+    Of a segment that the window cuts, only the start is in the label, and the next window begins there.
     """
     found, start_s = [], 0.0
     while start_s < talk.duration_s:
@@ -125,7 +125,7 @@ def windows(talk: Talk) -> list[tuple[float, str, str]]:
 
 
 def tiny_checkpoint() -> Path:
-    """The trained checkpoint in OpenAI's format; trained on the first call of a machine."""
+    """The trained checkpoint in OpenAI's format. It is trained at the first call on a machine."""
     own = hashlib.sha256(
         b"".join(Path(__file__).with_name(n).read_bytes() for n in ("whisper_tiny.py", "whisper_made.py"))
     )
@@ -159,7 +159,7 @@ def _train(path: Path) -> None:
 
 
 def _beginning() -> dict[str, torch.Tensor]:
-    """Random weights; the encoder's own positions are those of every Whisper."""
+    """Random weights. The encoder's positions are the usual ones of Whisper."""
     from whisper.model import sinusoids
 
     state = made_state(DIMS, seed=1)
@@ -173,7 +173,7 @@ def _beginning() -> dict[str, torch.Tensor]:
 
 
 def _material(model) -> tuple[torch.Tensor, list[list[int]]]:
-    """What the encoder makes of every window, as it is in its recording; and prompt, label and end in one."""
+    """The encoder's output for each window in its recording, with the ids of prompt, label and end."""
     from k2d.models.codec import Request
     from k2d.models.interface import WindowInContext
     from k2d.models.whisper.library import MARGIN
@@ -195,7 +195,7 @@ def _material(model) -> tuple[torch.Tensor, list[list[int]]]:
 
 
 def _fit(model, memory_NTD, rows, used, other) -> None:
-    """Cross-entropy among the tokens in use; all others are one, as likely as they are many."""
+    """Train with cross-entropy over the tokens in use. All other tokens are one class, with their joint probability."""
     decoder = model.network.decoder
     place = torch.full((DIMS.n_vocab,), len(used))
     place[used] = torch.arange(len(used))

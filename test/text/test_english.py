@@ -1,4 +1,4 @@
-"""English words: the lexicon, the model for what it lacks, and what is spelt."""
+"""English words: the lexicon, the model for other words, and words that are spelt."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""Guesses on disk survive kills and many writers."""
+"""Guesses on disk are not damaged by kills or by several writers."""
 
 import subprocess
 import sys

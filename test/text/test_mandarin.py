@@ -1,4 +1,4 @@
-"""Han is read exactly as pypinyin reads it, run by run."""
+"""Runs of Han have exactly the readings of pypinyin."""
 
 import random
 import re
@@ -49,7 +49,7 @@ def test_it_equals_pypinyin_for_all_phrases(phonemiser):
 
 
 def test_it_equals_pypinyin_for_runs_of_phrases_and_their_pieces(phonemiser):
-    """Pieces are where the matching fails and starts again, or meets the end of a run."""
+    """In pieces of phrases, the matching fails and starts again, or reaches the end of a run."""
     rng = random.Random(4)
     polyphonic = sorted({phrase for phrase in PHRASES if polyphonic_pieces(phrase)})
     found = 0

@@ -1,4 +1,4 @@
-"""The whole normaliser: answers by hand, and what is normal stays as it is, whatever the options."""
+"""The whole normaliser: results worked out by hand, and normalised text that does not change with any options."""
 
 import subprocess
 import sys
@@ -121,7 +121,7 @@ def test_the_work_grows_as_a_loop_does(piece):
 
 
 def test_imports_are_light():
-    """Neither torch nor the pronouncing libraries are paid for by who only normalises."""
+    """Normalising imports neither torch nor the libraries for pronunciation."""
     code = (
         "import sys; from k2d.text.normalise import Normaliser; from k2d.text.phonemes import Phonemiser; "
         "Normaliser()('我們 use GPU'); Phonemiser().signature; "

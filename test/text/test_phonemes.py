@@ -1,4 +1,4 @@
-"""Phonemes of mixed text: answers by hand, the policy for unknown words, memory and cache."""
+"""Phonemes of mixed text: results by hand, the treatment of unknown words, memory and cache."""
 
 import multiprocessing
 

@@ -1,4 +1,4 @@
-"""Mixed tokens: positive cases per class in both modes, and the borders between them."""
+"""Mixed tokens: cases of each class in both modes, and the borders between them."""
 
 import unicodedata
 
@@ -50,7 +50,7 @@ def test_paper_mode_counts_as_the_authors_code(text, tokens):
 
 
 def test_han_follows_unicode():
-    """Every ideograph by its name, and 々 and 〇; and no other letter of any script."""
+    """All characters named as ideographs, 々 and 〇, and no other letters of any script."""
     letters = [chr(point) for point in range(0x2E80, 0x32400) if chr(point).isalnum()]
     han = [c for c in letters if unicodedata.name(c, "").startswith(("CJK UNIFIED", "CJK COMPATIBILITY IDEOGRAPH"))]
     named = {*han, "々", "〇"}

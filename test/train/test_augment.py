@@ -1,4 +1,4 @@
-"""Noise, echo and loudness do what they say, and nothing else is random."""
+"""Noise, echo and loudness have their configured effect, and nothing else is random."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Samples and batches: a function of seed, phase, step and position, whoever makes them."""
+"""Samples and batches depend only on seed, phase, step and position, in any process."""
 
 import doctest
 

@@ -1,4 +1,4 @@
-"""Batches by length: no utterance twice in an epoch, little padding, and each step on its own."""
+"""Batches by length: no utterance twice in an epoch, little padding, and steps that do not depend on each other."""
 
 import tracemalloc
 

@@ -1,4 +1,4 @@
-"""Checkpoints: whole or not there, the right ones kept, the one before taken when the last is damaged."""
+"""Checkpoints: complete or absent, the right ones are kept, and the previous one is used if the last is damaged."""
 
 import json
 import shutil

@@ -1,4 +1,4 @@
-"""The table of chunks: written once, taken again only if it is what is wanted, mapped by every process."""
+"""The table of chunks: written once, reused only with the same settings, mapped by each process."""
 
 import pickle
 from itertools import count
@@ -41,7 +41,7 @@ def ids_of(table):
 
 
 class Unasked:
-    """A codec that must not be asked for ids."""
+    """A codec that must not be called."""
 
     spelling_hash = made_codec().spelling_hash
 
@@ -82,7 +82,7 @@ def test_a_pass_that_fails_leaves_no_table_and_names_the_chunk(kept, tmp_path):
 
 
 def test_chunks_are_read_one_at_a_time(tmp_path, monkeypatch):
-    """When a row is asked for, all before it but the last are written: there may be millions."""
+    """When a row is read, all earlier rows except the last are written, because there can be millions."""
     from k2d.data.chunk_sources import Source
     from k2d.data.rows import Utterance
     from k2d.train import chunk_writing
@@ -103,7 +103,7 @@ def test_chunks_are_read_one_at_a_time(tmp_path, monkeypatch):
 
 
 class CountingCodec(Unasked):
-    """Counts the texts that it spells, and spells them alike."""
+    """Counts the texts that it converts, and gives all the same ids."""
 
     n_asked = 0
 

@@ -1,4 +1,4 @@
-"""What a student learns from: kept chunks read by seeking, and terms from the one encoder that both decoders share."""
+"""The data and losses of students: kept chunks are read by seeking, and both decoders share one encoder."""
 
 import pickle
 
@@ -23,7 +23,7 @@ def teacher(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def chunks_folder(tmp_path_factory):
-    """Three chunks of a long recording, the third far from the others, and one of another."""
+    """Three chunks of a long recording, the third far from the others, and a chunk of another recording."""
     root = tmp_path_factory.mktemp("kept")
     write_audio(root / "r1.wav", speechlike(40.0))
     write_audio(root / "r2.wav", speechlike(8.0, seed=1))
@@ -123,7 +123,7 @@ def test_held_out_recordings_are_not_trained_on(chunks_folder, tmp_path):
 
 
 def test_chunks_with_their_own_audio_belong_to_their_recording(tmp_path):
-    """As `chunk.duration: sum` writes them: for every table but utt2source a chunk is a recording by itself."""
+    """As written by `chunk.duration: sum`: for all tables except utt2source, a chunk is a recording."""
     names = ["r1-a", "r1-b", "r1-c", "r2-a"]
     tables = {
         "wav.scp": [f"{name} {name}.flac" for name in names],
@@ -173,7 +173,7 @@ def test_a_student_with_all_layers_has_no_loss_against_its_teacher(teacher, chun
 
 
 def test_the_teachers_decoder_does_not_run_if_no_term_needs_it(teacher, chunks_folder, tmp_path, monkeypatch):
-    """As with labels of another system, which are learned by cross-entropy alone."""
+    """For example with labels of another system, where cross-entropy is the only term."""
     from k2d.objectives.objective import Objective
     from k2d.train.distillation import DistillationLoss, TeacherStudent
 
@@ -219,7 +219,7 @@ def test_padding_does_not_affect_the_loss(teacher, chunks_folder, tmp_path):
 
 
 def test_kept_outputs_equal_those_of_the_teacher(teacher, chunks_folder, tmp_path, monkeypatch):
-    """With it, the losses are the same, no audio is read, and neither encoder nor decoder of the teacher runs again."""
+    """With kept outputs, losses are equal, no audio is read, and neither encoder nor decoder of the teacher runs."""
     from k2d.objectives.objective import Objective
     from k2d.train.batches import TrainingProcess
     from k2d.train.chunk_batches import ChunkBatches, ChunkMaterial, Labelling
@@ -294,7 +294,7 @@ def test_encoder_outputs_that_fp16_cannot_hold_are_refused(teacher, chunks_folde
 def test_with_token_noise_the_student_reads_other_words_and_learns_the_label(
     teacher, chunks_folder, tmp_path, monkeypatch
 ):
-    """All words replaced by others that occur; prompt, times and targets stay, and the teacher reads what was there."""
+    """All words are replaced. Prompt, times and targets stay, and the teacher reads the original words."""
     from k2d.objectives.objective import Objective
     from k2d.train.batches import IGNORED, TrainingProcess
     from k2d.train.chunk_batches import ChunkBatches, ChunkMaterial, Labelling

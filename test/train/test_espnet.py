@@ -1,4 +1,4 @@
-"""ESPnet's own networks: the same losses as ESPnet's model computes, and every phase trains them."""
+"""ESPnet's own networks: the losses equal those of ESPnet's model, and all phases train the networks."""
 
 import numpy as np
 import pytest

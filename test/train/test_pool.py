@@ -1,4 +1,4 @@
-"""The pool's audio in one file: the same samples as in the corpus, made once, nothing lost unsaid."""
+"""The pool's audio in one file: the same samples as in the corpus, made once, and all dropped utterances counted."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Two processes that share each batch learn what one does alone with all of it, whatever part of the network learns."""
+"""Two processes that share each batch give the same weights as one process, whichever part of the network learns."""
 
 import os
 import subprocess
@@ -16,7 +16,7 @@ TOLERANCE = 1e-7  # in float64, on weights that move by 1e-3
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
-    """What came of every case, alone and in two processes: started once, as each has to import ESPnet."""
+    """The results of all cases, alone and in two processes. They are started once, because each imports ESPnet."""
     import torch
 
     folder = tmp_path_factory.mktemp("two")
@@ -41,7 +41,7 @@ def test_two_processes_give_the_result_of_one(trained, name):
 
 @pytest.mark.parametrize("name", CASES)
 def test_one_process_writes_the_curves(trained, name):
-    """The losses are over the whole batch in either way."""
+    """In both cases, the losses are over the whole batch."""
     alone, pair = (
         (trained[0] / kind / name / "curves.csv").read_text().splitlines()[1:] for kind in ("work-alone", "work-pair")
     )

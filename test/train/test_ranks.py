@@ -1,4 +1,4 @@
-"""Processes that train together: they end together, whichever of them ends, and a rerun goes on."""
+"""Processes that train together end together, whichever of them ends first, and a rerun continues."""
 
 import json
 import os
@@ -59,7 +59,7 @@ def last_checkpoint(folder):
 
 @pytest.fixture
 def ended(request):
-    """What was started is gone after the test, whatever came of it."""
+    """End all started processes after the test, with any result."""
     started = []
     yield started.append
     for process in started:
@@ -123,7 +123,7 @@ def test_the_other_ranks_end_with_the_first_and_a_checkpoint_is_saved(tmp_path, 
 
 
 def test_a_death_is_reported_although_the_first_process_waits_for_ever():
-    """As in a collective operation on GPUs, which notices nothing."""
+    """For example in a collective operation on GPUs, which does not notice it."""
     script = """
         import subprocess, sys, time
         from lightning.pytorch.strategies.launchers import subprocess_script

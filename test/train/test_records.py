@@ -1,4 +1,4 @@
-"""Curves that go on where a training was stopped, and when it counts as undertrained."""
+"""Curves of a continued training, and the condition for an undertrained model."""
 
 import csv
 

@@ -1,4 +1,4 @@
-"""A training that is killed goes on exactly: the same losses, bit by bit, and the same weights."""
+"""A killed training is continued exactly: losses and weights are bit-identical."""
 
 import json
 import os
@@ -23,7 +23,7 @@ def start(folder, n_workers=0, **environment):
 
 
 def finish(folder, n_workers=0):
-    """Train to the end, in this process: the processes that were killed or asked to end are others."""
+    """Train to the end in this process. The killed and terminated processes are others."""
     import train_fake
 
     train_fake.main(folder, n_workers)

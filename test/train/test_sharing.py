@@ -1,4 +1,4 @@
-"""Processes that train together make the same number of backward passes, over the whole batch, each sample once."""
+"""Processes that train together make equally many backward passes, and use each sample of the batch once."""
 
 import pytest
 
@@ -27,7 +27,7 @@ def test_each_combination_of_batch_accumulation_and_processes_fits_or_is_refused
 
 
 def test_no_pass_is_larger_than_it_has_to_be():
-    """As large as if the largest share were cut evenly into the passes that there can be."""
+    """The largest pass is as large as if the largest share were cut evenly into passes."""
     for n_samples, accumulate, world in SIZES:
         if world <= n_samples:
             most, n_possible = -(-n_samples // world), min(accumulate, n_samples // world)
@@ -35,7 +35,7 @@ def test_no_pass_is_larger_than_it_has_to_be():
 
 
 def test_the_parts_of_a_batch_in_one_process_have_not_changed():
-    """Parts of one size and a last one that may be smaller: losses of finished trainings come again to the last bit."""
+    """Parts of one size, and a last one that may be smaller: losses of older trainings are reproduced exactly."""
     for n_samples, accumulate, _ in SIZES:
         size = -(-n_samples // accumulate)
         former = [list(range(n_samples))[at : at + size] for at in range(0, n_samples, size)]
@@ -51,7 +51,7 @@ def test_the_parts_of_a_batch_in_one_process_have_not_changed():
     ],
 )
 def test_cuts_by_hand(batch, accumulate, world, expected):
-    """Where one process used to have a pass more than another, and the others waited for it."""
+    """Cases in which one process once had more passes than another, so that the others waited for it."""
     assert [[len(part) for part in parts_of(batch, rank, world, accumulate)] for rank in range(world)] == expected
 
 

@@ -1,4 +1,4 @@
-"""Who starts the processes of a training: nobody but Lightning, unless torchrun did."""
+"""Lightning starts the processes of a training, unless torchrun has started them."""
 
 import json
 
@@ -23,7 +23,7 @@ def surroundings(monkeypatch):
 
 
 def trainer_for_two(folder, monkeypatch):
-    """The trainer for two GPUs, with two processes on the CPU in their place."""
+    """The trainer for two GPUs, which are replaced by two processes on the CPU."""
     from k2d.config.training import Training
     from k2d.train import trainer as k2d_trainer
 

@@ -1,4 +1,4 @@
-"""A Whisper that is trained from nothing: what it learns by, that it learns, and that what is saved is a Whisper."""
+"""A Whisper that is trained from random weights: its losses, its training, and the saved Whisper."""
 
 import math
 from dataclasses import replace
@@ -28,7 +28,7 @@ def new(seed=1, languages=("zh",)):
 
 
 def material(recogniser):
-    """Every word a tone of its own."""
+    """Utterances with a different tone for each word."""
     from k2d.models.codec import Request
     from k2d.train.batches import Material
 
@@ -42,7 +42,7 @@ def material(recogniser):
 
 
 def test_classes_give_the_loss_over_the_whole_vocabulary():
-    """-log p of each next token among 51,865 is that of its class among a few, plus log of how many share it."""
+    """-log p of each token among 51,865 equals that of its class, plus the log of the number of tokens in the class."""
     import torch
 
     from k2d.models.interface import Memory
@@ -93,7 +93,7 @@ def test_a_whole_window_is_encoded_as_by_whisper():
 
 
 def test_the_end_of_a_recording_has_the_features_of_decoding():
-    """A sound that ends at 1 s, in a recording that ends 0.4 s later: zeros behind, which are no silence."""
+    """A sound ends at 1 s, and the recording 0.4 s later. Then follow zero features, which differ from silence."""
     import torch
 
     from k2d.models.interface import WindowInContext
@@ -112,7 +112,7 @@ def test_the_end_of_a_recording_has_the_features_of_decoding():
 
 @pytest.mark.parametrize(("head", "offset"), [(0, -3), (1, 4)])
 def test_a_new_encoder_attends_to_near_frames(head, offset):
-    """By the positions alone: the frame at this distance has the largest score."""
+    """With positions alone, the frame at this distance has the largest score."""
     import torch
     from torch import nn
     from whisper.model import MultiHeadAttention, sinusoids

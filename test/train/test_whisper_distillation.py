@@ -1,4 +1,4 @@
-"""A tiny Whisper student learns from its teacher, from the one encoder that both share."""
+"""A tiny Whisper student learns from its teacher, and both share one encoder."""
 
 import numpy as np
 import pytest
@@ -27,7 +27,7 @@ def pair(request, tmp_path_factory):
 
 
 def batch(codec, previous=""):
-    """As stage 10 makes it: whole windows, and no loss on the prompt."""
+    """A batch as in stage 10: whole windows, and no loss on the prompt."""
     rng = np.random.default_rng(0)
     samples = []
     for n, label in enumerate(LABELS):
@@ -88,7 +88,7 @@ def test_frozen_positions_do_not_change(pair, freezes):
 
 
 def test_prompt_and_previous_text_have_no_loss(pair):
-    """Every token of the text and the end, whatever stands before."""
+    """Only the tokens of the text and the end have a loss, with any text before them."""
     codec = pair[1].codec
     n_text = sum(len(codec.ids(label)) + 1 for label in LABELS)
     for previous in ("", "what was said before"):
@@ -98,7 +98,7 @@ def test_prompt_and_previous_text_have_no_loss(pair):
 
 
 class TestGuessedLanguage:
-    """The label has it in the prompt, and the student learns to guess it; nothing else of the prompt is learnt."""
+    """The prompt of the label has the language, and the student learns to guess it, but no other token of it."""
 
     @pytest.fixture
     def codec(self, tmp_path):

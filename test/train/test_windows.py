@@ -1,4 +1,4 @@
-"""Composed windows: whatever is drawn, times are exact and in order, and nothing but the last is cut."""
+"""Composed windows: for all random choices, times are exact and in order, and only the last utterance is cut."""
 
 from itertools import pairwise
 

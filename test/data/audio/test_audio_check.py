@@ -1,4 +1,4 @@
-"""Decoding everything: findings, the hash of the samples, and decoders that die."""
+"""Checks by decoding all audio: findings, the hash of the samples, and decoders that crash."""
 
 import random
 
@@ -104,7 +104,7 @@ FUZZED = {
 
 @pytest.mark.parametrize("kind", FUZZED)
 def test_fuzzed_files_are_good_or_have_a_named_reason(tmp_path, kind):
-    """Forty spoilt copies; anything but an AudioError would be raised here."""
+    """Forty damaged copies: an error other than an AudioError would fail this test."""
     whole = write_audio(tmp_path / "whole", speechlike(1), **FUZZED[kind]).read_bytes()
     reasons = set()
     for seed in range(40):

@@ -1,4 +1,4 @@
-"""MP3: segments that equal the whole decode, lengths without a header, and no noise on the terminal."""
+"""MP3: segments equal the whole decode, lengths without a header are found, and nothing is printed by the decoder."""
 
 import os
 
@@ -26,13 +26,13 @@ def mp3(path, duration_s=8.0, rate_hz=44_100, mode="VARIABLE", level=0.5) -> Aud
 
 
 def without_length(content: bytes) -> bytes:
-    """Take away the first frame of a 44.1 kHz file, which holds the length and no audio."""
+    """Remove the first frame of a 44.1 kHz file, which has the length and no audio."""
     kbps = (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)[content[2] >> 4]
     return content[144_000 * kbps // 44_100 + (content[2] >> 1 & 1) :]
 
 
 def frame_starts(content: bytes) -> list[int]:
-    """Where the frames of a 44.1 kHz file begin."""
+    """The offsets of the frames of a 44.1 kHz file."""
     starts, at = [], 0
     while at + 4 <= len(content) and content[at] == 0xFF:
         starts.append(at)
@@ -56,7 +56,7 @@ def test_segments_equal_the_slice_of_a_whole_decode_and_print_nothing(tmp_path, 
 
 @pytest.mark.slow
 def test_blocks_of_a_stream_do_not_lose_the_bit_reservoir(tmp_path):
-    """soundfile seeks after each read; in an MP3 that spoils the start of every block."""
+    """soundfile seeks after each read. In an MP3, this damages the start of each block."""
     source = mp3(tmp_path / "a.mp3", 20.0, 48_000, "VARIABLE", 0.99)
     whole, _ = soundfile.read(source.path, dtype="float32")
     np.testing.assert_allclose(np.concatenate(list(stream(source, 1, rate_hz=48_000))), whole, atol=1e-6)
@@ -112,7 +112,7 @@ APE = b"APETAGEX" + (2_000).to_bytes(4, "little") + (40).to_bytes(4, "little") +
 )
 @pytest.mark.slow
 def test_files_joined_are_refused_with_both_lengths(tmp_path, between):
-    """The header of the first counts its own frames alone; libsndfile reads these and says nothing."""
+    """The header of the first counts only its own frames. libsndfile reads these and reports no error."""
     one, two = mp3(tmp_path / "1.mp3", 3.0), mp3(tmp_path / "2.mp3", 2.0)
     joined = AudioSource(tmp_path / "joined.mp3")
     joined.path.write_bytes(one.path.read_bytes() + between + two.path.read_bytes())
@@ -156,7 +156,7 @@ def test_a_cut_between_two_frames_is_found(tmp_path, n_kept):
 @pytest.mark.parametrize("mode", ["CONSTANT", "VARIABLE"])
 @pytest.mark.slow
 def test_no_flipped_byte_makes_a_recording_shorter(tmp_path, mode):
-    """Refused, or as long as before: above all where it stands in the first frames, which state the length."""
+    """The file is refused or keeps its length, even if the byte is in the first frames, which state the length."""
     content = mp3(tmp_path / "whole.mp3", 4.0, mode=mode).path.read_bytes()
     n_frames = probe(AudioSource(tmp_path / "whole.mp3")).n_frames
     frames = frame_starts(content)

@@ -1,4 +1,4 @@
-"""Recognised by content, refused by name: what `probe` says of good and bad files."""
+"""Results of `probe` for good and bad files, which are recognised by their content."""
 
 import struct
 
@@ -11,7 +11,7 @@ from k2d.data.audio import AudioError, AudioSource, probe, read
 
 @pytest.fixture
 def refused(tmp_path):
-    """The AudioError that some bytes earn under a name."""
+    """The AudioError for a file with this content and name."""
 
     def refuse(content: bytes, name: str = "a.wav") -> AudioError:
         (tmp_path / name).write_bytes(content)
@@ -192,7 +192,7 @@ def test_a_wav_from_a_pipe_is_read_to_its_real_end(tmp_path, size):
 
 
 def rf64(content: bytes, data_bytes: int) -> bytes:
-    """The WAV file as RF64: 32-bit sizes all ones, the true ones in a ds64 chunk."""
+    """Convert a WAV file to RF64: all bits of the 32-bit sizes are set, and a ds64 chunk has the true sizes."""
     sizes = struct.pack("<4sIQQQI", b"ds64", 28, data_bytes + 72, data_bytes, data_bytes // 2, 0)
     body = content[12:].replace(b"data" + struct.pack("<I", data_bytes), b"data\xff\xff\xff\xff")
     return b"RF64\xff\xff\xff\xffWAVE" + sizes + body

@@ -1,4 +1,4 @@
-"""The samples themselves: segments, channels, rates, streams. However they are read, they are the same."""
+"""The samples: segments, channels, rates, streams. All ways of reading give the same samples."""
 
 import os
 import subprocess
@@ -80,7 +80,7 @@ def test_a_segment_is_the_slice_of_the_whole(recordings, name, start_s, length_s
 @pytest.mark.parametrize("duration_s", [0.2, 2.0, 10.0])
 @pytest.mark.slow
 def test_segments_near_the_end_of_a_vorbis_file(tmp_path, rate_hz, duration_s):
-    """libsndfile alone gives shifted samples for a seek into the last page."""
+    """libsndfile alone returns shifted samples after a seek into the last page."""
     samples = speechlike(duration_s, rate_hz)
     path = write_audio(tmp_path / "a.ogg", samples, rate_hz, format="OGG", subtype="VORBIS", compression_level=0.9)
     source, info = AudioSource(path), probe(AudioSource(path))
@@ -242,7 +242,7 @@ def test_damage_in_the_middle_of_a_flac_is_found_when_it_is_read(tmp_path):
 
 
 def test_long_recordings_are_not_decoded_for_a_segment(tmp_path):
-    """A second from the end of a 100 hour file, sparse on the disk: decoding it all would take minutes."""
+    """One second from the end of a sparse file of 100 hours. Decoding all of it would take minutes."""
     path, data_bytes = tmp_path / "long.wav", 100 * 3600 * 4_000 * 2
     header = wav_bytes(0, rate_hz=4_000, riff_size=data_bytes + 36, data_size=data_bytes)
     with path.open("wb") as file:

@@ -1,4 +1,4 @@
-"""What wav.scp values mean, and files that are no files."""
+"""The meaning of values in wav.scp, and paths that are not regular files."""
 
 import os
 import pickle

@@ -1,4 +1,4 @@
-"""WAV headers that say something else than the file holds: read to the end where that is safe, otherwise refused."""
+"""WAV headers that contradict the file: it is read to the end if that is safe, and refused otherwise."""
 
 import struct
 
@@ -72,7 +72,7 @@ def test_chunks_after_a_size_of_zero_are_not_read_as_audio(tmp_path, riff_size):
 
 
 def test_a_pipe_of_more_than_two_gigabytes_is_read_to_its_end(tmp_path):
-    """SoX and arecord write 0x7ffff000 for a length that they do not know; libsndfile would read just that much."""
+    """SoX and arecord write 0x7ffff000 for an unknown length. libsndfile would read only that many bytes."""
     path, header = tmp_path / "long.wav", wav_bytes(0, riff_size=0x7FFFF024, data_size=0x7FFFF000)
     path.write_bytes(header)
     with path.open("r+b") as file:
@@ -102,7 +102,7 @@ def spoilt_format(n_bits: int = 16, n_channels: int = 1, frame_bytes: int = 2) -
 
 @pytest.mark.parametrize("n_bits", [0, 1, 7, 9, 15, 17, 33, 64])
 def test_an_odd_number_of_bits_a_sample_is_refused(tmp_path, n_bits):
-    """Read as it says, 16-bit speech becomes noise."""
+    """Read according to the header, 16-bit speech would become noise."""
     error = refusal(tmp_path, spoilt_format(n_bits))
     assert error.reason == "bad_header"
     assert f"its header says {n_bits} bits a sample" in error.message

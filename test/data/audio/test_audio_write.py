@@ -1,4 +1,4 @@
-"""Written whole or not at all."""
+"""Audio files are written completely or not at all."""
 
 import subprocess
 import sys
@@ -73,7 +73,7 @@ FULL_DISK = """
 @pytest.mark.parametrize("name", ["a.wav", "a.flac"])
 @pytest.mark.slow
 def test_a_full_disk_leaves_the_old_file_and_no_partial_one(tmp_path, name):
-    """A limit on the size of files stands for the full disk: writing fails in the middle."""
+    """A limit on the size of files simulates a full disk: writing fails in the middle."""
     path = tmp_path / name
     write(path, speechlike(1), 16_000)
     command = [sys.executable, "-c", textwrap.dedent(FULL_DISK), str(path)]

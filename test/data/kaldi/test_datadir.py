@@ -1,4 +1,4 @@
-"""Rows in, files out, rows back: order, joins by id, refusals, kills, and what ESPnet's readers make of it."""
+"""Rows are written to files and read back: order, joins by id, refusals, kills, and reading by ESPnet."""
 
 import os
 import signal

@@ -18,7 +18,7 @@ from k2d.data.kaldi.tables import Table, open_table
 
 
 class Opened:
-    """A file as it was read, and what was told about it."""
+    """A file that was read, with the faults that were reported."""
 
     def __init__(self, folder: Path, name: str, content: str | bytes) -> None:
         self.path = folder / name
@@ -64,7 +64,7 @@ def test_duplicate_ids_are_refused(tmp_path):
     ],
 )
 def test_other_kinds_of_files_are_named_by_their_kind(tmp_path, make, kind):
-    """A pipe, as in `--ref <(…)`, has a size of 0 and is not empty; it can be read once, and a table is read twice."""
+    """A pipe, as in `--ref <(…)`, has size 0 but is not empty. It can be read only once, and a table is read twice."""
     make(tmp_path / "text")
     report = FaultReport()
     assert open_table(tmp_path / "text", KINDS["text"], tmp_path, report) is None
@@ -261,7 +261,7 @@ def test_values_of_each_kind(name, good, bad):
 
 
 def test_the_fast_and_the_slow_reading_agree(tmp_path):
-    """What the fast scan lets through, the closer look leaves as it is."""
+    """The slow reading changes no line that the fast scan accepts."""
     lines = [f"{key} {value}" for key in ("a", "é课", "x" * 64) for value in ("x", "你好 😀", "<0.00> a <1.20>")]
     for line in lines:
         assert canonical_line(line, KINDS["text"]) == (line, [])

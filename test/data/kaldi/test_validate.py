@@ -15,7 +15,7 @@ from k2d.data.kaldi.validation import AudioLevel, Checks
 
 
 def found(validation, *treatments):
-    """The codes that were found, those of warnings left out unless asked for."""
+    """The codes of the faults, and of warnings if requested."""
     wanted = treatments or (Treatment.REJECT, Treatment.QUARANTINE, Treatment.NORMALISE)
     return {code for treatment, code in validation.report.counts if treatment in wanted}
 
@@ -279,9 +279,9 @@ def test_a_bad_id_never_touches_the_file_system(make_dir, tmp_path, contents):
 
 @pytest.mark.slow
 def test_a_million_lines_in_bounded_memory():
-    """The benchmark prints lines/s and the peak; here only the bound is held, sorted and shuffled.
+    """The benchmark prints lines/s and the peak. This test checks only the memory, for sorted and shuffled lines.
 
-    It is near the peak (55 and 65 MB): a number and an id kept for each utterance would exceed it.
+    The limit is near the peaks (55 and 65 MB): a number and an id kept for each utterance would exceed it.
     """
     script = PROJECT_ROOT / "tools" / "bench" / "validate_lines.py"
     command = [sys.executable, script, "--utterances", "334000"]  # four lines each

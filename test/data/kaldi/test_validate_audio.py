@@ -56,7 +56,7 @@ def cut(make_dir, tmp_path):
 
 @pytest.fixture
 def in_ark(make_dir, tmp_path):
-    """Audio in an archive, as ESPnet's format_wav_scp makes it (FLAC entries, utt2num_samples not ours)."""
+    """Audio in an archive, as ESPnet's format_wav_scp writes it (FLAC entries, its own utt2num_samples)."""
     target = tmp_path / "data_wav.ark"
     how = {"scp": str(tmp_path / "wav.scp"), "append": True, "write_function": "soundfile"}
     for seed, (key, seconds) in enumerate([("a-1", 1.5), ("a-2", 2.0), ("b-1", 0.75)]):
@@ -110,7 +110,7 @@ def test_unusual_paths_work(make_dir, tmp_path):
 
 @pytest.mark.slow
 def test_other_kinds_of_files_are_rejected_and_never_opened(whole, tmp_path):
-    """Opening the named pipe or /dev/zero would never come back."""
+    """Opening the named pipe or reading /dev/zero would never end."""
     (tmp_path / "folder").mkdir()
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "dangling").symlink_to("nowhere")
@@ -139,7 +139,7 @@ def test_a_file_without_permission(whole, tmp_path):
 
 @pytest.mark.slow
 def test_an_input_output_error_is_reported_and_never_dropped_by_fix(whole):
-    """/proc/self/mem is a regular file whose first byte gives an input/output error."""
+    """/proc/self/mem is a regular file. Reading its first byte gives an input/output error."""
     rows = (whole / "wav.scp").read_text().replace("a/1.wav", "/proc/self/mem")
     (whole / "wav.scp").write_text(rows)
     found = look(whole, "decode")
@@ -160,7 +160,7 @@ def test_relative_paths_start_at_the_root(whole, tmp_path):
 
 @pytest.mark.slow
 def test_bad_audio_is_rejected_with_its_reason(whole, tmp_path):
-    """Also Kaldi's gaps 3 and 4: it never opens audio, nor asks whether it is there."""
+    """Also Kaldi's gaps 3 and 4: Kaldi never opens audio and never checks that it exists."""
     (tmp_path / "a/1.wav").write_bytes(b"")
     (tmp_path / "a/2.wav").write_text("<!DOCTYPE html><html>404</html>" * 9)
     cut_off = (tmp_path / "b/1.wav").read_bytes()

@@ -1,4 +1,4 @@
-"""Archives from others: what is sound is unpacked whole; of a hostile one nothing is written, anywhere."""
+"""Archives from others: good ones are unpacked completely, and nothing of a hostile one is written anywhere."""
 
 import gzip
 import io
@@ -41,7 +41,7 @@ def found(folder):
 
 @pytest.fixture
 def place(tmp_path):
-    """A folder in which only `archive` may be, whatever is unpacked to its `out/here`."""
+    """A folder that must contain only `archive`, whatever is unpacked to its `out/here`."""
     (tmp_path / "inner").mkdir()
     return tmp_path / "inner"
 
@@ -245,7 +245,7 @@ def test_a_hundred_folders_are_unpacked(place):
 @pytest.mark.parametrize("n_bytes", [10, 3_000_000])
 @pytest.mark.slow
 def test_two_tar_archives_joined_are_refused(place, mode, n_bytes):
-    """Of the second one nothing would be unpacked, and nothing said."""
+    """The second one would be ignored without an error."""
     parts = [tar_of(place / name, [entry(name, os.urandom(n_bytes))], mode).read_bytes() for name in "ab"]
     (place / "joined").write_bytes(b"".join(parts))
     with pytest.raises(K2DError, match="it goes on after its end mark: are two archives put together"):

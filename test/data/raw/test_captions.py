@@ -1,4 +1,4 @@
-"""Captions as they are found: by hand, from YouTube, from players that roll lines; what is said, once, and when."""
+"""Captions written by hand, by YouTube and by players that roll lines: each text once, with its times."""
 
 from itertools import pairwise
 
@@ -195,7 +195,7 @@ segments = st.lists(
 @pytest.mark.parametrize("kind", ["srt", "vtt"])
 @pytest.mark.slow
 def test_subtitles_of_k2d_are_read_as_they_were_written(kind, heard):
-    """What subtitles.py writes comes back, but for lines it takes for rolling ones: here none are of several lines."""
+    """The output of subtitles.py is restored. Cues of several lines, which could be read as rolling, are not tested."""
     written = FORMATS[kind](Hypothesis("r", 100.0, tuple(sorted(heard, key=lambda s: s.start_s)), ()))
     made = parse_captions(written)
     assert " ".join(cue.text for cue in made.cues) == " ".join(

@@ -1,4 +1,4 @@
-"""Stretches of recordings as files: sample for sample, once, and nothing bad hidden."""
+"""Stretches of recordings are written as files: sample by sample, once, and bad audio is reported."""
 
 import logging
 from pathlib import Path
@@ -69,6 +69,6 @@ def test_audio_that_cannot_be_cut_is_reported_and_passed_to_stage_1(recording, t
 
 
 def test_an_input_output_error_stops_the_command(tmp_path):
-    """/proc/self/mem is a regular file whose first byte gives an input/output error."""
+    """/proc/self/mem is a regular file. Reading its first byte gives an input/output error."""
     with pytest.raises(K2DError, match=r"/proc/self/mem: cannot be read: Input/output error"):
         list(cut_out([row("a", "/proc/self/mem", 0.0, 1.0)], tmp_path / "store", nj=1))

@@ -1,4 +1,4 @@
-"""A data set on a Hub on this machine: listed at one revision, fetched with its checksums, all that can be wrong."""
+"""A data set on a Hub on this machine: listed at one revision, fetched with checksums, and all possible errors."""
 
 import hashlib
 import sys
@@ -146,7 +146,7 @@ def test_patterns_are_refused_for_a_corpus_that_is_not_on_the_hub(tmp_path):
 
 @pytest.mark.slow
 def test_the_download_command_of_a_recipe_and_its_stage_1(project, server, tmp_path):
-    """`HF_ENDPOINT` names a mirror, as it does for Hugging Face's own tools."""
+    """`HF_ENDPOINT` names a mirror, as for Hugging Face's own tools."""
     wanted = read_card(PROJECT_ROOT / "egs" / "cszs" / "corpus.yaml").hub
     raw = write_cszs(tmp_path / "made")
     files = {str(path.relative_to(raw)): path.read_bytes() for path in sorted(raw.rglob("*.parquet"))}

@@ -1,4 +1,4 @@
-"""Parquet files of a corpus: what is read, and what is said of a file that cannot be."""
+"""Parquet files of a corpus: reading, and messages about files that cannot be read."""
 
 import pyarrow
 import pytest

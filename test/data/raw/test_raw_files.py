@@ -1,4 +1,4 @@
-"""Files of a raw corpus: found, or told what was to be there; an archive in parts unpacked once."""
+"""Files of a raw corpus are found, or the expected ones are named. An archive in parts is unpacked once."""
 
 import tarfile
 

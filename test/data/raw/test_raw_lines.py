@@ -1,4 +1,4 @@
-"""Text files of a corpus: read whoever wrote them, or refused with the place."""
+"""Text files of a corpus are read from any system, or refused with the place of the fault."""
 
 import pytest
 

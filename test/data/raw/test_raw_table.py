@@ -1,4 +1,4 @@
-"""Tables with a header: the same rows whatever order, case and form they have; faults with their places."""
+"""Tables with a header give the same rows for any order, case and format. Faults have their place."""
 
 import pytest
 

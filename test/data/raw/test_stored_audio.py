@@ -1,4 +1,4 @@
-"""Audio inside parquet becomes FLAC files, once; what cannot be decoded is left for stage 1 to set aside."""
+"""Audio inside parquet is written to FLAC files once. Audio that cannot be decoded is passed to stage 1."""
 
 import pyarrow
 import pyarrow.parquet
@@ -115,7 +115,7 @@ def test_damage_within_a_row_group_is_reported_and_finished_clips_are_kept(tmp_p
 
 
 def test_a_full_disk_stops_the_command(tmp_path, monkeypatch):
-    """Not left as it came, as a clip is that cannot be decoded."""
+    """Unlike a clip that cannot be decoded, it is not kept unchanged."""
 
     def full(path, *_, **__):
         raise AudioError("unwritable", str(path), "cannot be written: No space left on device", cause=Cause.MACHINE)

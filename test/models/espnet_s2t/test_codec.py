@@ -1,4 +1,4 @@
-"""The codec of ESPnet S2T models: text to ids and back, prompts, and what the ids of a window say."""
+"""The codec of ESPnet S2T models: text to ids and back, prompts, and the segments of a window's ids."""
 
 import pickle
 import subprocess
@@ -40,7 +40,7 @@ PHRASE = st.lists(WORD, min_size=1, max_size=4).map(" ".join)
 
 @st.composite
 def timed_texts(draw):
-    """A timed text in its one way of writing, on the grid of 0.1 s."""
+    """A timed text in canonical form, on the grid of 0.1 s."""
     phrases = draw(st.lists(PHRASE, max_size=4))
     steps = sorted(draw(st.lists(st.integers(0, 100), min_size=2 * len(phrases), max_size=2 * len(phrases))))
     pairs = zip(steps[::2], steps[1::2], phrases, strict=True)
@@ -103,7 +103,7 @@ def test_a_sequence_is_the_label_from_ids():
 
 
 def test_two_codecs_of_one_vocabulary_can_split_texts_differently():
-    """The same tokens behind a sentencepiece model that is told to be a unigram model, and cuts texts elsewhere."""
+    """The same tokens in a sentencepiece model of type unigram, which splits texts at other places."""
     names, model = made_vocabulary()
     before, kind, behind = model.rpartition(b"\x18\x02")
     assert kind, "the field that says bpe"
@@ -134,7 +134,7 @@ def test_bytes_cannot_break_a_line():
 
 
 def reading(*said, audio_s=10.0):
-    """Read a window that is written as times (float) and words (str)."""
+    """Read a window that is given as times (float) and words (str)."""
     ids = [token for part in said for token in ([a_time(part)] if isinstance(part, float) else codec().ids(part))]
     return codec().read(ids, audio_s)
 

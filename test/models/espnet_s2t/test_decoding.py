@@ -1,4 +1,4 @@
-"""The cached decoder says what the teacher-forced one says, whatever became of its rows."""
+"""The cached decoder gives the logits of the teacher-forced one, also after changes of its rows."""
 
 import copy
 
@@ -26,7 +26,7 @@ def some_tokens(recogniser, n_rows, n_tokens):
 
 
 def teacher_forced(recogniser, memory, prompts, generated_RL):
-    """Logits after all tokens, each window on its own."""
+    """Logits after all tokens, for each window separately."""
     import torch
 
     found = []
@@ -133,7 +133,7 @@ def test_decoding_follows_the_weights_of_a_network_in_training(tiny64, memory):
 
 
 def test_the_no_speech_probability_is_read_at_the_language(tiny64, memory):
-    """The probability of <nospeech> where the language stands in the prompt, whatever stands before."""
+    """The probability of <nospeech> at the place of the language in the prompt, with any text before it."""
     import torch
 
     request, previous = Request(("zho",)), [tiny64.codec.ids(text) for text in PREVIOUS]

@@ -1,4 +1,4 @@
-"""A model folder loads whole or not at all, and every refusal says what to do."""
+"""A model folder is loaded completely or refused with a remedy."""
 
 import json
 import shutil
@@ -23,7 +23,7 @@ def saved(tiny, tmp_path_factory):
 
 @pytest.fixture
 def folder(saved, tmp_path):
-    """A copy to be spoilt."""
+    """A copy that a test may damage."""
     return Path(shutil.copytree(saved, tmp_path / "teacher"))
 
 

@@ -1,4 +1,4 @@
-"""Pieces are trained so that no character is unknown, and sizes that cannot be are named with those that can."""
+"""Pieces are trained so that no character is unknown. For an impossible size, the possible range is named."""
 
 import random
 
@@ -76,7 +76,7 @@ def test_a_file_that_is_not_a_sentencepiece_model_is_named(tmp_path, content, fo
 
 
 def test_a_model_cut_anywhere_is_refused_or_lacks_pieces(tmp_path):
-    """What is cut between two pieces is a model of fewer: the list of tokens tells that it is not the right one."""
+    """A file that is cut between two pieces is a model with fewer pieces, which the list of tokens reveals."""
     whole = train_pieces(TEXTS, SYMBOLS, vocab_size=SIZE, model_type="bpe")
     n_refused = 0
     for n_bytes in range(1, len(whole), 97):

@@ -1,4 +1,4 @@
-"""What this toolkit makes of an ESPnet S2T model is what ESPnet makes of it."""
+"""An ESPnet S2T model gives the same results in this toolkit and in ESPnet."""
 
 import copy
 
@@ -20,7 +20,7 @@ def speech(n_windows, seed=0, seconds=10.0):
 
 
 def greedy(recogniser, samples_N, request, previous_ids=(), longest=LONGEST):
-    """The plainest loop over start, constrain and step."""
+    """A simple loop over start, constrain and step."""
     import torch
 
     with torch.no_grad():
@@ -157,7 +157,7 @@ def test_bfloat16_stays_near_float32(tiny):
 
 
 def test_a_folder_of_espnets_own_recipe_is_loaded(tmp_path, monkeypatch):
-    """OWSM's way: 30 s, 0.02 s, features normalised by statistics, paths relative to the recipe."""
+    """As for OWSM: 30 s, a grid of 0.02 s, features normalised by statistics, paths relative to the recipe."""
     import torch
     from espnet2.tasks.s2t import S2TTask
     from espnet2.utils.yaml_no_alias_safe_dump import yaml_no_alias_safe_dump

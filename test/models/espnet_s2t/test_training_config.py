@@ -1,4 +1,4 @@
-"""Files that a config names are found beside it first, and named so that plain ESPnet finds them."""
+"""Files that a config names are first searched beside it, and named so that plain ESPnet finds them."""
 
 from k2d.core.layout import PROJECT_ROOT
 from k2d.models.espnet_s2t.training_config import find_file, written_path

@@ -1,4 +1,4 @@
-"""A published checkpoint from the cache and from its sources, with servers on this machine. Nothing leaves it."""
+"""A published checkpoint from the cache and from its sources, with servers on this machine. No other host is used."""
 
 import logging
 import logging.handlers
@@ -44,7 +44,7 @@ def said():
 
 @pytest.fixture
 def asked(tmp_path):
-    """Ask for `base` from these sources."""
+    """Make a request for `base` with these sources."""
 
     def make(*sources, weights=None, digest=None):
         table = made_table(tmp_path / "table.yaml", *sources, **({"weights": weights} if weights else {}))
@@ -54,7 +54,7 @@ def asked(tmp_path):
 
 
 def unreachable(name="gone.pt"):
-    """A source on a port that nobody listens to."""
+    """A source on a port on which no server listens."""
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{closed.getsockname()[1]}/{name}"

@@ -1,4 +1,4 @@
-"""The table of published checkpoints: K2D's own one, and everything that can be wrong with another."""
+"""The table of published checkpoints: K2D's own table, and faults in other tables."""
 
 import pytest
 from made_sources import REVISION, write_table

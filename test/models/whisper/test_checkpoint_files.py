@@ -1,4 +1,4 @@
-"""Checkpoints in their real formats, held against the libraries that own them; and what is told about broken ones."""
+"""Checkpoints in their real formats, compared with the libraries of these formats, and messages about broken ones."""
 
 import json
 import math
@@ -103,7 +103,7 @@ def test_another_vocabulary_and_another_number_of_mels_are_reported_together(tmp
 
 
 def test_rules_with_unknown_tokens_are_reported_together(tmp_path):
-    """Of these, a GPU would only say that an index is out of bounds."""
+    """For these, a GPU would only report an index out of bounds."""
     odd = {"suppress_tokens": [-1, 5], "begin_suppress_tokens": [51_865], "max_initial_timestamp_index": "50"}
     message = refused(write_hugging_face(tmp_path, **odd))
     assert "generation_config.json: suppress_tokens: expected a list of ids from 0 to 51864, found [-1, 5]" in message

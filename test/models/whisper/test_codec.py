@@ -113,7 +113,7 @@ class TestReading:
         assert self.read("<0.00>你好<1.20><1.50>world<2.40>") == ([(0.0, 1.2, "你好"), (1.5, 2.4, "world")], None)
 
     def test_one_pair_begins_where_the_window_does(self):
-        """So does Whisper: without two times in a row the segment starts at the window's start."""
+        """As in Whisper: without two times in a row, the segment starts at the window's start."""
         assert self.read("<0.60>你好<1.20>") == ([(0.0, 1.2, "你好")], None)
 
     def test_without_an_end_a_segment_lasts_to_the_end_of_the_audio(self):

@@ -1,4 +1,4 @@
-"""Files of CTranslate2 that claim wrong sizes, end early or hold nonsense: one sentence each, and little memory."""
+"""Files of CTranslate2 with wrong sizes, a missing end or random bytes give one message and need little memory."""
 
 import random
 import resource
@@ -24,7 +24,7 @@ LEEWAY = 2**28
 
 @contextmanager
 def little_memory():
-    """Whoever asks for much more than the files hold gets a MemoryError."""
+    """Limit the memory, so that allocating much more than the size of the files raises a MemoryError."""
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     before = resource.getrlimit(resource.RLIMIT_AS)
     resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + LEEWAY, before[1]))
@@ -147,7 +147,7 @@ def test_numbers_are_read_from_their_offset(tmp_path):
 
 
 def test_a_small_file_cannot_hold_a_large_network_by_aliases(tmp_path):
-    """A decoder of 1,000 layers, each of which is the first one again, would take memory for all of them."""
+    """A decoder of 1,000 layers that are all aliases of the first one would need memory for all of them."""
     dims = WhisperDims(80, 1500, 64, 1, 1, 51_864, 8, 64, 1, 1)
     folder = write_ctranslate2(tmp_path, dims, numbers="int8")
     assert read_dims(folder) == dims
@@ -178,7 +178,7 @@ def whole(tmp_path_factory):
 
 
 def structure(content, made):
-    """The places of all bytes that are not numbers of a weight."""
+    """The offsets of all bytes that are not numbers of a weight."""
     numbers = set()
     for name, each in made.items():
         at = content.index(word(name) + each) + len(word(name))
@@ -214,7 +214,7 @@ def mutated(content, places, chance):
 
 
 def read_or_refused(folder):
-    """The shapes of a model, or the reason why there is none; that what is loaded is a whole model."""
+    """The shapes of a model, or the reason why it is refused. Checks that a loaded model is complete."""
     try:
         read = read_whisper(folder)
     except K2DError as error:

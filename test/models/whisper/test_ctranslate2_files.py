@@ -1,4 +1,4 @@
-"""CTranslate2 folders as checkpoints: what its converter makes of a model, read back; and files that are wrong."""
+"""CTranslate2 folders as checkpoints: outputs of its converter are read back, and wrong files are refused."""
 
 import json
 
@@ -79,7 +79,7 @@ def test_a_converted_model_of_small_whole_numbers_is_read_within_half_a_step(num
 
 
 def step(tensor, numbers, state, name):
-    """A row's own in int8; in int16 that of the whole variable, in which queries, keys and values are joined."""
+    """The step between numbers: in int8 of a row, in int16 of the whole variable (queries, keys and values)."""
     if numbers != "int16":
         rows = tensor.view(len(tensor), -1).abs().amax(1)
         return rows.view(-1, *(1,) * (tensor.ndim - 1)) / 127
@@ -132,7 +132,7 @@ def test_whole_numbers_are_divided_by_their_scale(numbers, tmp_path):
 
 
 def test_a_folder_of_an_early_converter_is_read(tmp_path):
-    """Revision 2 approximated GELU, wrote lines, named one token otherwise, and had another form of times."""
+    """Revision 2 approximated GELU, wrote tokens as lines, renamed one token, and had another form of times."""
     folder = write_ctranslate2(tmp_path, revision=2, vocabulary="vocabulary.txt")
     words = folder / "vocabulary.txt"
     words.write_text(words.read_text().replace("<|nospeech|>", "<|nocaptions|>").replace("<|0.02|>", "<|0.020000|>"))
@@ -145,7 +145,7 @@ def test_a_folder_of_an_early_converter_is_read(tmp_path):
 
 
 def test_variables_that_are_equal_are_stored_once(tmp_path):
-    """As the converter writes a network whose norms have not been trained."""
+    """For example, in the output of the converter for a network whose norms were not trained."""
     state = made_state()
     twin, own = "encoder.blocks.1.mlp_ln.weight", "encoder.blocks.0.mlp_ln.weight"
     state[twin] = state[own]
@@ -173,7 +173,7 @@ def test_an_output_layer_that_is_stored_again_is_the_embedding(tmp_path):
 
 
 def test_sizes_are_read_without_weights(tmp_path):
-    """Behind its header, each variable is passed over: what lies there is not looked at."""
+    """After its header, each variable is skipped, and its numbers are not read."""
     folder = write_ctranslate2(tmp_path)
     state = {name: torch.full_like(tensor, torch.nan) for name, tensor in made_state().items()}
     (folder / "model.bin").write_bytes(packed(records(TINY, state)))
@@ -200,7 +200,7 @@ def refused(path):
 
 
 def changed(folder, **changes):
-    """The folder with some variables in place of others; None: without one."""
+    """The folder with some variables replaced, or removed (None)."""
     made = records(TINY, made_state())
     for name, value in changes.items():
         key = name.replace("__", "/")

@@ -24,7 +24,7 @@ def server(monkeypatch):
 
 @pytest.fixture
 def sources(tmp_path, monkeypatch):
-    """Let these be the sources of `base`."""
+    """Set the sources of `base`."""
 
     def put(*listed, **more):
         table = write_table(tmp_path / "published.yaml", {"base": {"sources": list(listed), **more}})
@@ -42,7 +42,7 @@ def test_a_published_name_is_fetched_once_into_the_cache_of_the_config(server, s
 
 
 def test_a_published_name_ignores_the_sources_settings_for_decoding(server, sources, tmp_path, capsys):
-    """A stamp holds the name alone, so the source may not decide."""
+    """A stamp contains only the name, so the result must not depend on the source."""
     made = write_hugging_face(tmp_path / "made", suppress_tokens=[7], max_initial_timestamp_index=3)
     files = {path.name: path.read_bytes() for path in made.iterdir()}
     sources(on_hub(server, "me/base", files), weights=weights_digest(write_openai(tmp_path / "same.pt")))

@@ -1,4 +1,4 @@
-"""The Whisper recogniser held against openai-whisper on the same weights."""
+"""The Whisper recogniser compared with openai-whisper on the same weights."""
 
 import pytest
 import torch
@@ -15,7 +15,7 @@ CASES = {"multilingual": (TINY, ("zh",)), "english": (ENGLISH, ()), "v3": (V3, (
 
 @pytest.fixture(scope="module", params=CASES)
 def pair(request, tmp_path_factory):
-    """Ours and theirs, and the language that ours is asked for."""
+    """K2D's network, openai-whisper's, and the language of requests to K2D's."""
     dims, languages = CASES[request.param]
     path = write_openai(tmp_path_factory.mktemp("whisper") / "tiny.pt", dims)
     return load_whisper(path, languages), whisper.load_model(str(path), device="cpu"), languages
@@ -83,7 +83,7 @@ def test_greedy_text_and_confidence_equal_those_of_openai_whisper(pair, timestam
 
 
 def test_the_rules_equal_those_of_openai_whisper_in_each_state(pair):
-    """Against openai-whisper's own filters, on logits in which anything may win."""
+    """Compared with openai-whisper's own filters, on random logits in which any token can be the best."""
     from whisper.decoding import ApplyTimestampRules, SuppressBlank, SuppressTokens
 
     ours, theirs, languages = pair
@@ -129,7 +129,7 @@ def test_previous_text_is_put_before_the_prompt_as_in_openai_whisper(tmp_path):
 
 class TestMixedLanguages:
     def test_the_vector_of_several_languages_is_their_mean(self, tmp_path):
-        """A model in which Chinese has that mean for its embedding says the same with Chinese alone."""
+        """A model in which the embedding of Chinese is that mean writes the same text with Chinese alone."""
         path = write_openai(tmp_path / "tiny.pt")
         mixed, plain = load_whisper(path, ("zh", "en")), load_whisper(path, ("zh",))
         zh, en = (plain.codec.language_id(name) for name in ("zh", "en"))
@@ -228,7 +228,7 @@ def test_half_precision_gives_nearly_the_same(tmp_path):
 
 
 def test_training_in_bf16_uses_the_features_of_decoding(tmp_path):
-    """Mel bands of mixed precision would be another front end than the one that is used later."""
+    """Mel bands in mixed precision would differ from the features used in decoding."""
     model = load_recogniser(write_openai(tmp_path / "tiny.pt"), languages=("zh",))
     heard = []
     model.encoded = lambda features_MF: heard.append(torch.stack(list(features_MF)))
