@@ -6,16 +6,21 @@ SCRIPTS := run.sh $(wildcard utils/*.sh tools/*.sh egs/*/run.sh)
 export PYTHONPATH := $(CURDIR)
 # Threads that wait leave the core to the work beside them.
 export OMP_WAIT_POLICY := PASSIVE
+# Hundreds of processes import the project's code: with this variable, each would compile it again.
+unexport PYTHONDONTWRITEBYTECODE
 
 # A process a core; each begins with the files of its share, so that what the tests of a file share is made once.
 SIDE_BY_SIDE := $(PYTHON) -m pytest -n auto --dist worksteal
 
-.PHONY: test test-fast test-real smoke whisper environment lint types types-k2d types-rest format
+.PHONY: test test-fast test-real side-by-side smoke whisper environment lint types types-k2d types-rest format
 
 test: environment
 	$(MAKE) -j 2 lint types-k2d types-rest
-	$(SIDE_BY_SIDE)
-	$(MAKE) -j 2 -Oline smoke whisper
+	$(MAKE) -j 2 -Oline side-by-side whisper smoke
+
+# With the plus, make shows at once what pytest prints. The output of the roads comes command by command.
+side-by-side: environment
+	+$(SIDE_BY_SIDE)
 
 test-fast: lint
 	$(SIDE_BY_SIDE) -m "not slow"
