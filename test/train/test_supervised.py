@@ -36,7 +36,7 @@ def run(fake, tmp_path):
 
 
 def test_a_flat_start_expects_each_token_near_its_place():
-    """One token in three frames: its place is the middle one, and the others have the weight e^(-1/8) (2 frames = σ)."""
+    """One token in three frames: its place is the middle one. The others have the weight e^(-1/8) (2 frames = σ)."""
     import torch
 
     from k2d.train.supervised import FLAT_FRAMES, flat_start
