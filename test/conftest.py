@@ -19,7 +19,7 @@ import pytest
 
 from k2d.core.layout import PROJECT_ROOT
 
-LIMIT_S = 600  # for what hangs: a loaded machine takes minutes for what else takes seconds
+LIMIT_S = 600  # for tests that hang: on a loaded machine, seconds become minutes
 
 TOY_STAGE = """
     \"\"\"A stage for tests: writes the setting `seed` into a file, after doing what the environment says.\"\"\"

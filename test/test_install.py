@@ -26,7 +26,7 @@ def install(place, *words, **environment):
     return place.command(str(place.root / "tools" / "install.sh"), *words, **environment)
 
 
-def test_a_second_call_starts_no_python_and_is_silent_when_asked(place):
+def test_a_second_call_starts_no_python_and_is_silent_with_its_option(place):
     finished_environment(place)
     python = place.root / ".venv" / "bin" / "python"
     python.unlink()

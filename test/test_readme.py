@@ -166,8 +166,8 @@ def test_a_name_exists_in_the_file_that_is_named_with_it(name_, file):
 def test_the_table_of_stages_matches_the_registry():
     page = (PROJECT_ROOT / "docs" / "running.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| (\d+) \| `(\w+)` \| (.+) \| `(.+)` \|$", page, flags=re.MULTILINE)
-    told = [(int(number), verb, reads.replace("`", ""), writes) for number, verb, reads, writes in rows]
-    assert told == [(s.number, s.verb, s.reads, s.writes) for s in STAGES]
+    stages = [(int(number), verb, reads.replace("`", ""), writes) for number, verb, reads, writes in rows]
+    assert stages == [(s.number, s.verb, s.reads, s.writes) for s in STAGES]
 
 
 def test_every_page_of_docs_is_in_its_index():

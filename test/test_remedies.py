@@ -58,8 +58,8 @@ def messages() -> Iterator[Message]:
             if not any(name.startswith(each) for each in NO_MESSAGES):
                 yield from (Message(name, *found) for found in strings(path.read_text(encoding="utf-8")))
     for path in [PROJECT_ROOT / "run.sh", *sorted((PROJECT_ROOT / "utils").glob("*.sh"))]:
-        said = re.finditer(r'"(?:[^"\\\n]|\\.)*"', path.read_text(encoding="utf-8"))
-        yield from (Message(path.relative_to(PROJECT_ROOT).as_posix(), 0, found[0].strip('"')) for found in said)
+        quoted = re.finditer(r'"(?:[^"\\\n]|\\.)*"', path.read_text(encoding="utf-8"))
+        yield from (Message(path.relative_to(PROJECT_ROOT).as_posix(), 0, found[0].strip('"')) for found in quoted)
 
 
 def strings(code: str) -> Iterator[tuple[int, str]]:
@@ -114,9 +114,9 @@ def readers(path: str) -> list[tuple[str, ...]]:
 
 
 def test_all_names_in_messages_exist():
-    told = [message for message in messages() if not is_argument(message.text)]
-    assert [fault for message in told for fault in faults_of(message)] == []
-    naming = [message for message in told if OPTION.search(message.text) or COMMAND.search(message.text)]
+    texts = [message for message in messages() if not is_argument(message.text)]
+    assert [fault for message in texts for fault in faults_of(message)] == []
+    naming = [message for message in texts if OPTION.search(message.text) or COMMAND.search(message.text)]
     assert len(naming) > 50, "the messages are not found any more"
 
 

@@ -41,15 +41,15 @@ def unexplained(path: Path) -> list[str]:
     found: list[str] = []
     above: list[tuple[int, bool]] = []
     for line in path.read_text(encoding="utf-8").splitlines():
-        said, _, remark = line.partition("#")
-        if not said.strip():
+        setting, _, remark = line.partition("#")
+        if not setting.strip():
             continue
-        depth = len(said) - len(said.lstrip())
-        above = [(each, is_told) for each, is_told in above if each < depth]
-        is_told = remark.strip().startswith(SOURCES) or any(is_told for _, is_told in above)
-        above.append((depth, is_told))
-        if not is_told and not said.rstrip().endswith(":"):
-            found.append(said.strip())
+        depth = len(setting) - len(setting.lstrip())
+        above = [(each, has_source) for each, has_source in above if each < depth]
+        has_source = remark.strip().startswith(SOURCES) or any(has_source for _, has_source in above)
+        above.append((depth, has_source))
+        if not has_source and not setting.rstrip().endswith(":"):
+            found.append(setting.strip())
     return found
 
 
@@ -63,7 +63,7 @@ def test_each_line_of_the_papers_config_has_its_source(tmp_path):
 def test_the_papers_config_and_the_authors_code_differ_only_in_known_settings():
     """The settings that differ between the paper and the authors' code, each of which is explained."""
     paper, authors = (load_config(PROJECT_ROOT / "conf" / f"k2d_large_v2{of}.yaml") for of in ("", "_authors"))
-    told = [
+    differing = [
         (
             config.teacher.language,
             config.chunk.duration,
@@ -74,7 +74,7 @@ def test_the_papers_config_and_the_authors_code_differ_only_in_known_settings():
         )
         for config in (paper, authors)
     ]
-    assert told == [(("zh",), "sum", 1.0, 0.0, 1.0, False), (("zh", "en"), "authors", 0.5, 0.2, 0.0, True)]
+    assert differing == [(("zh",), "sum", 1.0, 0.0, 1.0, False), (("zh", "en"), "authors", 0.5, 0.2, 0.0, True)]
     for config in (paper, authors):
         training, objective = config.distill.training, config.distill.objective
         assert (training.steps, training.batch_size, training.warmup_steps, training.lr) == (120_000, 256, 12_000, 1e-4)
@@ -155,9 +155,9 @@ def test_a_config_of_a_newer_toolkit(tmp_path):
 
 
 def test_a_teacher_that_is_decoded_by_ctc_alone_cannot_label(tmp_path):
-    deaf = "teacher: {decode: ctc}\n"
-    assert load_config(write(tmp_path, deaf)).teacher.decode == "ctc"
-    (fault,) = faults_of(write(tmp_path, deaf + "corpora: {unlabelled: [mini/lectures]}\n"))
+    by_ctc = "teacher: {decode: ctc}\n"
+    assert load_config(write(tmp_path, by_ctc)).teacher.decode == "ctc"
+    (fault,) = faults_of(write(tmp_path, by_ctc + "corpora: {unlabelled: [mini/lectures]}\n"))
     assert 'teacher.decode: found "ctc", expected joint or attention, because labels need timestamps' in fault
 
 

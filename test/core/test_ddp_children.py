@@ -34,7 +34,7 @@ def test_the_environment_is_restored_for_the_next_training(tmp_path, monkeypatch
     monkeypatch.setenv("WORLD_SIZE", "1")
     before = dict(os.environ)
     with pytest.raises(RuntimeError), ddp_children_for(tmp_path):
-        os.environ.update(LOCAL_RANK="0", MASTER_PORT="4711")  # as Lightning leaves it
+        os.environ.update(LOCAL_RANK="0", MASTER_PORT="4711")  # as Lightning sets it
         raise RuntimeError
     assert dict(os.environ) == before
 

@@ -32,16 +32,18 @@ def server():
 
 
 @pytest.fixture
-def said():
+def reported():
     return []
 
 
 @pytest.fixture
-def get(server, tmp_path, said):
+def get(server, tmp_path, reported):
     """Fetch the server's file to `sub/file.bin`."""
 
     def run(digest=f"sha256:{SHA256}", n_bytes=3_000_000):
-        return fetch(Remote(server.url, n_bytes, digest), tmp_path / "sub" / "file.bin", said.append, waits_s=AT_ONCE)
+        return fetch(
+            Remote(server.url, n_bytes, digest), tmp_path / "sub" / "file.bin", reported.append, waits_s=AT_ONCE
+        )
 
     return run
 
@@ -51,20 +53,20 @@ def files(tmp_path):
 
 
 @pytest.mark.parametrize("digest", [f"sha256:{SHA256}", f"md5:{MD5}", ""])
-def test_a_file_is_fetched_once_without_leftovers(get, server, tmp_path, said, digest):
+def test_a_file_is_fetched_once_without_leftovers(get, server, tmp_path, reported, digest):
     assert get(digest) is True
     assert (tmp_path / "sub" / "file.bin").read_bytes() == CONTENT
     assert files(tmp_path) == ["file.bin"]
     assert get(digest) is False
-    assert (len(server.asked), said) == (1, [])
+    assert (len(server.asked), reported) == (1, [])
 
 
-def test_a_broken_download_is_resumed(get, server, tmp_path, said):
+def test_a_broken_download_is_resumed(get, server, tmp_path, reported):
     server.cut_after = 1_200_000
     assert get() is True
     assert (tmp_path / "sub" / "file.bin").read_bytes() == CONTENT
     assert [asked.get("Range") for asked in server.asked] == [None, "bytes=1200000-", "bytes=2400000-"]
-    assert "the connection closed after 1,200,000 of 3,000,000 bytes; continuing from byte 1,200,000" in said[0]
+    assert "the connection closed after 1,200,000 of 3,000,000 bytes; continuing from byte 1,200,000" in reported[0]
 
 
 def test_another_run_resumes_the_download_of_a_killed_one(get, server, tmp_path):
@@ -78,26 +80,26 @@ def test_another_run_resumes_the_download_of_a_killed_one(get, server, tmp_path)
     assert (tmp_path / "sub" / "file.bin").read_bytes() == CONTENT
 
 
-def test_a_file_that_changed_on_the_server_is_downloaded_from_the_start(get, server, tmp_path, said):
+def test_a_file_that_changed_on_the_server_is_downloaded_from_the_start(get, server, tmp_path, reported):
     server.cut_after, server.moods = 1_000_000, [200, 404]
     with pytest.raises(K2DError):
         get("", None)
     server.content, server.etag, server.cut_after = CONTENT[::-1], '"v2"', None
     assert get("", None) is True
     assert (tmp_path / "sub" / "file.bin").read_bytes() == CONTENT[::-1]
-    assert said[-1] == (
+    assert reported[-1] == (
         "file.bin.part: started again, 1,000,000 bytes are fetched once more: the file on the server is another one now"
     )
 
 
-def test_a_server_without_ranges_is_reported_and_starts_from_the_beginning(get, server, tmp_path, said):
+def test_a_server_without_ranges_is_reported_and_starts_from_the_beginning(get, server, tmp_path, reported):
     server.ranges, server.cut_after = False, 1_000_000
     with pytest.raises(K2DError, match=r"closed after 1,000,000 of 3,000,000 bytes; what has been fetched is kept"):
         get()
     server.cut_after = None
     assert get() is True
     assert (tmp_path / "sub" / "file.bin").read_bytes() == CONTENT
-    assert any("the server knows no ranges" in line for line in said)
+    assert any("the server knows no ranges" in line for line in reported)
 
 
 def test_without_a_version_a_download_is_not_resumed(get, server, tmp_path):

@@ -28,12 +28,12 @@ def test_the_examples_hold():
 
 def test_a_real_input_output_error_is_caused_by_the_machine():
     """/proc/self/mem is a regular file. Reading its first byte gives EIO."""
-    with pytest.raises(AudioError) as told:
+    with pytest.raises(AudioError) as caught:
         probe(resolve("/proc/self/mem"))
-    assert str(told.value) == (
+    assert str(caught.value) == (
         "/proc/self/mem: cannot be read: Input/output error [unreadable]; check permissions and the disk"
     )
-    assert (told.value.reason, told.value.cause, is_passing(told.value)) == ("unreadable", Cause.MACHINE, True)
+    assert (caught.value.reason, caught.value.cause, is_passing(caught.value)) == ("unreadable", Cause.MACHINE, True)
 
 
 @pytest.mark.parametrize(
@@ -53,13 +53,13 @@ def test_an_error_of_the_system_is_caused_by_the_machine_unless_the_name_is_wron
 
 
 def test_a_missing_file_has_neither_cause_and_damage_is_caused_by_the_file(tmp_path):
-    with pytest.raises(AudioError) as told:
+    with pytest.raises(AudioError) as caught:
         probe(resolve(str(tmp_path / "nowhere.wav")))
-    assert (told.value.cause, told.value.is_passing) == (Cause.ABSENCE, True)
+    assert (caught.value.cause, caught.value.is_passing) == (Cause.ABSENCE, True)
     (tmp_path / "web.wav").write_text("<html>")
-    with pytest.raises(AudioError) as told:
+    with pytest.raises(AudioError) as caught:
         probe(resolve(str(tmp_path / "web.wav")))
-    assert (told.value.cause, told.value.is_passing) == (Cause.FILE, False)
+    assert (caught.value.cause, caught.value.is_passing) == (Cause.FILE, False)
 
 
 @pytest.mark.parametrize(
@@ -102,11 +102,11 @@ def test_a_bad_item_is_returned_once_with_its_reason():
 
 def test_an_item_at_which_the_machine_fails_twice_is_named_at_the_end():
     seen = []
-    with pytest.raises(K2DError) as told:
+    with pytest.raises(K2DError) as caught:
         for outcome in run_each_twice(troubled, [8, 4, 3], nj=1, what=lambda n: f"{n} of 3 toys", name="toy {}".format):
             seen.append(outcome.item)
     assert seen == [4, 3]
-    first, named, remedy = str(told.value).splitlines()
+    first, named, remedy = str(caught.value).splitlines()
     assert first == "1 of 3 toys could not be read or worked on. The fault is the machine's, not theirs:"
     assert named.startswith("  toy 8: the worker process died (signal SIGKILL)")
     assert remedy == "repair it (disk, mount, permissions, memory) and run the same command again: it tries them again"

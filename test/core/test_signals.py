@@ -140,9 +140,9 @@ def test_an_interrupted_transcribe_prints_which_files_are_written(tmp_path, monk
         sound(tmp_path / name)
     monkeypatch.setattr("k2d.decode.long_recordings.decode_recordings", decode_then_ctrl_c)
     monkeypatch.setattr("k2d.models.registry.load_recogniser", lambda *_, **__: None)
-    with pytest.raises(Ended) as told:
+    with pytest.raises(Ended) as caught:
         cli.main(["--model", "m", "--out", str(tmp_path / "out"), str(tmp_path)])
-    assert str(told.value) == (
+    assert str(caught.value) == (
         f"interrupted (SIGINT); 1 of 2 files are transcribed to {tmp_path / 'out'}; "
         "run it again with the other files to continue"
     )

@@ -43,16 +43,16 @@ def test_a_result_that_cannot_be_pickled_is_an_error_of_its_item():
 
 
 def test_items_are_read_only_as_workers_become_free():
-    taken = []
+    started = []
 
     def items():
         for n in range(100):
-            taken.append(n)
+            started.append(n)
             yield n
 
     outcomes = run_each(square, items(), nj=2)
     next(outcomes)
-    assert len(taken) <= 4
+    assert len(started) <= 4
     outcomes.close()
 
 

@@ -108,10 +108,10 @@ def refused(monkeypatch):
 @pytest.mark.slow
 def test_if_no_worker_can_be_started_the_work_ends_with_a_remedy(refused, call):
     tries = refused(range(1_000_000))
-    with pytest.raises(K2DError) as told:
+    with pytest.raises(K2DError) as caught:
         within(LIMIT_S, lambda: call(["first", "second"]))
     assert len(tries) == 3, "it neither gives up at once nor spins"
-    message = str(told.value)
+    message = str(caught.value)
     name = "dying.die_at_seat" if call is by_crew else "dying.die"
     assert f"workers of {name} cannot start: Resource temporarily unavailable" in message
     assert "first" in message, "what waited for it"

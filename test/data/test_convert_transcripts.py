@@ -37,8 +37,8 @@ def convert(data, tmp_path):
         output = tmp_path / "hyp.jsonl"
         counts = convert_transcripts(tmp_path / source, data, output)
         lines = output.read_text(encoding="utf-8").splitlines()
-        taken = ExternalHypotheses(output, Demands(30.0, 0.0)).of(_of(data, lines), tmp_path)
-        assert len(list(taken)) == len(lines)  # stage 5 finds nothing to say
+        read_back = ExternalHypotheses(output, Demands(30.0, 0.0)).of(_of(data, lines), tmp_path)
+        assert len(list(read_back)) == len(lines)  # stage 5 finds no fault
         return {each["id"]: [tuple(s.values()) for s in each["segments"]] for each in map(json.loads, lines)}, counts
 
     return made
@@ -143,8 +143,8 @@ def test_the_command_writes_the_file_and_overwrites_none(data, tmp_path, capsys)
     (tmp_path / "r1.srt").write_text(FORMATS["srt"](hypothesis("r1")), encoding="utf-8")
     words = ["hypotheses", str(tmp_path), str(data), str(tmp_path / "out.jsonl")]
     assert main(words) == 0
-    said = capsys.readouterr().out.splitlines()
-    assert said[0] == f"{tmp_path}/out.jsonl: in 2 texts = kept 2"
+    message = capsys.readouterr().out.splitlines()
+    assert message[0] == f"{tmp_path}/out.jsonl: in 2 texts = kept 2"
     with pytest.raises(UsageError, match="is there already; name another file, or replace it with --force"):
         main(words)
     assert main([*words, "--force"]) == 0

@@ -57,10 +57,10 @@ def test_a_hypothesis_is_one_line_of_json(tmp_path):
 
 @given(st.lists(hypotheses, max_size=4, unique_by=lambda each: each.recording_id))
 @pytest.mark.slow
-def test_what_is_written_is_read_back_exactly(tmp_path_factory, heard):
-    heard.sort(key=lambda each: each.recording_id)
-    path = written(tmp_path_factory.mktemp("h"), *map(hypothesis_line, heard))
-    assert list(read_hypotheses(path)) == heard
+def test_written_hypotheses_are_read_back_exactly(tmp_path_factory, originals):
+    originals.sort(key=lambda each: each.recording_id)
+    path = written(tmp_path_factory.mktemp("h"), *map(hypothesis_line, originals))
+    assert list(read_hypotheses(path)) == originals
 
 
 def test_times_are_written_to_the_millisecond():
@@ -101,10 +101,10 @@ def test_odd_times_of_segments_are_read_unchanged(tmp_path):
 )
 def test_faults_are_reported_with_their_line(tmp_path, line, message):
     path = written(tmp_path, hypothesis_line(Hypothesis("a", 1.0, (), ())), line)
-    with pytest.raises(K2DError) as told:
+    with pytest.raises(K2DError) as caught:
         list(read_hypotheses(path))
-    assert f"hyp.jsonl:2: {message}" in str(told.value)
-    assert "make the file again" in str(told.value)
+    assert f"hyp.jsonl:2: {message}" in str(caught.value)
+    assert "make the file again" in str(caught.value)
 
 
 def test_a_truncated_last_line_and_bytes_that_are_not_utf8_are_reported(tmp_path):
@@ -151,8 +151,8 @@ def test_a_missing_file_is_missing_input(tmp_path):
 
 
 def test_plain_text_is_one_line_without_empty_segments():
-    heard = [Segment(0, 1, " so\nr2 forged"), Segment(1, 2, "  "), Segment(2, 3, "\x00我們\u3000用\x7f")]
-    assert plain_text(Hypothesis("r1", 3, tuple(heard), ())) == "so r2 forged 我們 用"
+    originals = [Segment(0, 1, " so\nr2 forged"), Segment(1, 2, "  "), Segment(2, 3, "\x00我們\u3000用\x7f")]
+    assert plain_text(Hypothesis("r1", 3, tuple(originals), ())) == "so r2 forged 我們 用"
 
 
 @given(st.text())

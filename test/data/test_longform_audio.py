@@ -25,7 +25,7 @@ def rows(tmp_path):
 def test_short_splits_come_first_and_bad_audio_is_passed_to_stage_1(rows, tmp_path):
     made = list(with_long(rows, [Asked("test", LONG, Concatenate())], tmp_path / "store"))
     assert made[:3] == rows
-    assert made[3] == ("test_long", rows[1][1])  # as it was: its reason will be told
+    assert made[3] == ("test_long", rows[1][1])  # unchanged: stage 1 will report the reason
     spans = [(row.id, row.recording_id, row.start_s, row.end_s) for _, row in made[4:]]
     assert spans == [("s-0", "long-00001", 0.0, 0.5), ("s-2", "long-00002", 0.0, 0.5)]  # shares of 16 workers
     assert all(split == "test_long" for split, _ in made[3:])

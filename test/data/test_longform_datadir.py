@@ -93,7 +93,7 @@ def test_the_command_and_its_references(short, tmp_path):
     done = data("score", "--ref", long / "text", "--hyp", tmp_path / "hyp", "--out", tmp_path / "score")
     assert done.returncode == 0, done.stderr
     score = json.loads((tmp_path / "score" / "score.json").read_text())
-    assert score["mer"] == {"n": 7, "s": 1, "d": 0, "i": 0, "percent": 14.2857}  # 好 heard as 壞, in its place
+    assert score["mer"] == {"n": 7, "s": 1, "d": 0, "i": 0, "percent": 14.2857}  # 好 recognised as 壞, in its place
 
 
 def test_existing_audio_is_not_written_again(short, tmp_path):

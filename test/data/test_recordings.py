@@ -18,11 +18,11 @@ def probed(folder, rows):
 @pytest.mark.slow
 def test_an_input_output_error_is_never_a_bad_item(tmp_path):
     good = write_audio(tmp_path / "good.wav", speechlike(1.0))
-    with pytest.raises(K2DError) as told:
+    with pytest.raises(K2DError) as caught:
         probed(tmp_path, {"a": good, "b": UNREADABLE})
-    assert "train: looking at the audio: 1 of 2 recordings" in str(told.value)
-    assert "b: /proc/self/mem: cannot be read: Input/output error [unreadable]" in str(told.value)
-    assert "run the same command again" in str(told.value)
+    assert "train: looking at the audio: 1 of 2 recordings" in str(caught.value)
+    assert "b: /proc/self/mem: cannot be read: Input/output error [unreadable]" in str(caught.value)
+    assert "run the same command again" in str(caught.value)
 
 
 @pytest.mark.slow

@@ -68,17 +68,17 @@ def test_a_segment_without_length_or_with_an_overlap_is_moved_and_kept():
 
 
 @given(segments)
-def test_cues_are_in_order_and_no_text_is_lost(heard):
-    hypothesis = Hypothesis("r", 20.0, tuple(heard), ())
+def test_cues_are_in_order_and_no_text_is_lost(spoken):
+    hypothesis = Hypothesis("r", 20.0, tuple(spoken), ())
     made = list(cues(hypothesis))
     assert all(a.end_ms <= b.start_ms for a, b in pairwise(made))
     assert all(0 <= cue.start_ms < cue.end_ms for cue in made)
-    assert [cue.text for cue in made] == [" ".join(each.text.split()) for each in heard if each.text.strip()]
+    assert [cue.text for cue in made] == [" ".join(each.text.split()) for each in spoken if each.text.strip()]
 
 
 @given(segments)
-def test_vtt_has_as_many_time_lines_as_cues_and_parses_back(heard):
-    hypothesis = Hypothesis("r", 20.0, tuple(heard), ())
+def test_vtt_has_as_many_time_lines_as_cues_and_parses_back(spoken):
+    hypothesis = Hypothesis("r", 20.0, tuple(spoken), ())
     header, *blocks = vtt(hypothesis).removesuffix("\n").split("\n\n")
     assert header.strip() == "WEBVTT"
     texts = []

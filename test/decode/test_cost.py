@@ -31,11 +31,11 @@ def resident_mb() -> float:
 
 @pytest.mark.slow
 def test_memory_is_flat_from_ten_minutes_to_three_hours(tmp_path):
-    from decode_fake import FakeRecogniser, saying
+    from decode_fake import FakeRecogniser, writing_script
 
     highest_mb = {}
     for minutes in (10, 180):
-        recogniser = FakeRecogniser(saying(lambda _: "<0.00>ab<2.00>"))
+        recogniser = FakeRecogniser(writing_script(lambda _: "<0.00>ab<2.00>"))
         source = Source("a", str(silent_wav(tmp_path / f"{minutes}.wav", minutes)))
         seen_mb: list[float] = []
         (found,) = decode_recordings(

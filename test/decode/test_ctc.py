@@ -121,15 +121,15 @@ def test_with_timestamps_ctc_ranks_words_and_decides_whether_one_follows():
             assert mixed_V[6].item() == pytest.approx(0.5 * -2.2 + 0.5 * math.log(end)), "nothing can follow it"
             following = {word: begun((*prefix, word)) for word in (1, 2)}
             for word, share in following.items():
-                said = math.log(share / sum(following.values()) * (1 - end))
-                assert mixed_V[word].item() == pytest.approx(0.5 * attention_RV[0, word].item() + 0.5 * said)
+                expected = math.log(share / sum(following.values()) * (1 - end))
+                assert mixed_V[word].item() == pytest.approx(0.5 * attention_RV[0, word].item() + 0.5 * expected)
         assert mixed_V[BLANK].item() == -math.inf
         scorer.follow(torch.tensor([0]), torch.tensor([token]))
         prefix += (token,) if token in (1, 2) else ()
 
     over = torch.tensor([[-math.inf, -math.inf, -math.inf, -1.0, -math.inf, -math.inf, -2.2]])  # behind the last time
     mixed_V = scorer.mixed(over)[0]
-    assert mixed_V[EOS].item() == pytest.approx(0.5 * -1.0), "what is not said yet was paid for at the last time"
+    assert mixed_V[EOS].item() == pytest.approx(0.5 * -1.0), "the cost of the end was counted at the last time"
     assert mixed_V[6].item() == -math.inf
 
 

@@ -46,7 +46,7 @@ def torchs():
     return load_whisper(tiny_checkpoint())
 
 
-def heard(model, talks, options, is_loop=None):
+def decoded(model, talks, options, is_loop=None):
     found = {each.recording_id: each for each in decode_recordings(model, talks, options, is_loop)}
     return {key: found[key] for key in sorted(found)}
 
@@ -73,7 +73,7 @@ def ways(hypotheses):
     ids=["zh", "guessed", "no times", "previous text", "small budget", "silence"],
 )
 def test_both_engines_write_the_same_text(engine, torchs, talks, options):
-    theirs, ours = heard(engine, talks, options), heard(torchs, talks, options)
+    theirs, ours = decoded(engine, talks, options), decoded(torchs, talks, options)
     assert times_and_texts(theirs) == times_and_texts(ours)
     assert ways(theirs) == ways(ours)
     assert sum(len(each.segments) for each in ours.values()) >= 4
@@ -97,20 +97,20 @@ def test_a_loop_is_cut_where_the_search_in_torch_would_stop(engine, torchs, talk
     def is_loop(text):
         return len(text) > 60  # what is long is a loop here
 
-    theirs, ours = heard(engine, talks, OPTIONS, is_loop), heard(torchs, talks, OPTIONS, is_loop)
+    theirs, ours = decoded(engine, talks, OPTIONS, is_loop), decoded(torchs, talks, OPTIONS, is_loop)
     assert "loop" in {w.ended for each in ours.values() for w in each.windows}
     assert times_and_texts(theirs) == times_and_texts(ours)
     assert ways(theirs) == ways(ours)
 
 
 def test_texts_do_not_depend_on_the_batch(engine, talks):
-    alone = heard(engine, talks, replace(OPTIONS, batch_size=1))
-    assert times_and_texts(heard(engine, talks, replace(OPTIONS, batch_size=4))) == times_and_texts(alone)
+    alone = decoded(engine, talks, replace(OPTIONS, batch_size=1))
+    assert times_and_texts(decoded(engine, talks, replace(OPTIONS, batch_size=4))) == times_and_texts(alone)
 
 
 def test_int8_writes_the_same_sentences(converted, torchs, talks):
     model = load(converted["int8"], "cpu", "int8", ("zh",), n_threads=1)
-    theirs, ours = heard(model, talks, OPTIONS), heard(torchs, talks, OPTIONS)
+    theirs, ours = decoded(model, talks, OPTIONS), decoded(torchs, talks, OPTIONS)
     for key, each in ours.items():
         assert [s.text for s in theirs[key].segments] == [s.text for s in each.segments]
 
@@ -123,5 +123,5 @@ def test_an_unsupported_compute_type_is_refused(converted):
 
 
 def test_a_beam_writes_text(engine, talks):
-    found = heard(engine, talks, replace(OPTIONS, beam=3))
+    found = decoded(engine, talks, replace(OPTIONS, beam=3))
     assert any(each.segments for each in found.values())

@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from decode_fake import FakeCodec, FakeRecogniser, ids_of, saying, write_tape
+from decode_fake import FakeCodec, FakeRecogniser, ids_of, write_tape, writing_script
 
 from k2d.core.errors import UsageError
 from k2d.decode.fallback import Draws, compression_ratio, is_doubtful, is_silent
@@ -70,7 +70,7 @@ def test_random_draws_of_a_window_do_not_depend_on_others():
 
 def test_only_a_looping_window_is_sampled_again(tmp_path):
     """The fake writes `abab…` for a tape that begins with a. At a temperature, it chooses between two letters."""
-    sure = saying(lambda tape: "<0.00>" + ("ab" * 12 if tape[0] == "a" else "xyz") + "<2.00>")
+    sure = writing_script(lambda tape: "<0.00>" + ("ab" * 12 if tape[0] == "a" else "xyz") + "<2.00>")
 
     def next_logits(tape, prefix):
         logits = list(sure(tape, prefix))
@@ -79,13 +79,13 @@ def test_only_a_looping_window_is_sampled_again(tmp_path):
     sources = [Source(name, str(write_tape(tmp_path / f"{name}.wav", name * 20))) for name in "ax"]
     options = Options(temperatures=(0.0, 5.0), compression_ratio_threshold=1.3)
     recogniser = FakeRecogniser(next_logits)
-    heard = {h.recording_id: h for h in decode_recordings(recogniser, sources, options)}
+    guarded = {h.recording_id: h for h in decode_recordings(recogniser, sources, options)}
     plain = {h.recording_id: h for h in decode_recordings(FakeRecogniser(next_logits), sources, Options())}
-    assert heard["x"] == plain["x"]
-    assert heard["a"] != plain["a"]
+    assert guarded["x"] == plain["x"]
+    assert guarded["a"] != plain["a"]
     again = {h.recording_id: h for h in decode_recordings(FakeRecogniser(next_logits), sources[:1], options)}
-    assert again["a"] == heard["a"]
-    assert recogniser.n_windows == sum(len(h.windows) for h in heard.values()), "the encoder heard each window once"
+    assert again["a"] == guarded["a"]
+    assert recogniser.n_windows == sum(len(h.windows) for h in guarded.values()), "each window was encoded once"
 
 
 def test_bad_temperatures_are_refused():

@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from decode_fake import EOS, FIRST_LETTER, N_IDS, FakeRecogniser, heard_on, ids_of, saying, write_tape
+from decode_fake import EOS, FIRST_LETTER, N_IDS, FakeRecogniser, ids_of, text_of_tape, write_tape, writing_script
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -52,7 +52,7 @@ TRAPS = {
 @pytest.mark.parametrize("script", TRAPS)
 def test_each_window_moves_on_for_any_text(script, tmp_path):
     starts_s, ended, moved_by = TRAPS[script]
-    found = one(FakeRecogniser(saying(lambda _: script)), SIX_SECONDS, tmp_path)
+    found = one(FakeRecogniser(writing_script(lambda _: script)), SIX_SECONDS, tmp_path)
     assert [window.start_s for window in found.windows] == starts_s
     assert {window.ended for window in found.windows} == {ended}
     assert {window.moved_by for window in found.windows[:-1]} == {moved_by}
@@ -62,7 +62,7 @@ def test_each_window_moves_on_for_any_text(script, tmp_path):
 
 
 def test_without_timestamps_a_window_is_a_segment(tmp_path):
-    found = one(FakeRecogniser(saying(lambda _: "abc")), SIX_SECONDS, tmp_path)
+    found = one(FakeRecogniser(writing_script(lambda _: "abc")), SIX_SECONDS, tmp_path)
     assert spans(found) == [(0, 2, "abc"), (2, 4, "abc"), (4, 6, "abc")]
 
 
@@ -76,7 +76,7 @@ class TwoTongues(FakeRecogniser):
 
 
 def test_a_segment_has_the_language_of_its_window_if_there_is_one(tmp_path):
-    found = one(TwoTongues(saying(lambda tape: tape[:3])), "a" * 20 + "b" * 20 + "c" * 20, tmp_path)
+    found = one(TwoTongues(writing_script(lambda tape: tape[:3])), "a" * 20 + "b" * 20 + "c" * 20, tmp_path)
     assert [segment.language for segment in found.segments] == ["zho", None, "eng"]
 
 
@@ -90,7 +90,7 @@ def test_a_segment_has_the_language_of_its_window_if_there_is_one(tmp_path):
     ],
 )
 def test_times_stay_within_the_file(script, expected, tmp_path):
-    assert spans(one(FakeRecogniser(saying(lambda _: script)), "a" * 15, tmp_path)) == expected
+    assert spans(one(FakeRecogniser(writing_script(lambda _: script)), "a" * 15, tmp_path)) == expected
 
 
 def test_a_window_ends_if_no_token_is_allowed(tmp_path):
@@ -115,7 +115,7 @@ def test_broken_weights_are_reported(tmp_path):
 
 
 def test_a_very_short_last_window_is_skipped_but_a_short_recording_is_decoded(tmp_path):
-    recogniser = FakeRecogniser(saying(lambda tape: f"<0.00>{tape.strip(chr(95))}<2.00>"))
+    recogniser = FakeRecogniser(writing_script(lambda tape: f"<0.00>{tape.strip(chr(95))}<2.00>"))
     assert spans(one(recogniser, "a" * 20 + "b", tmp_path)) == [(0, 2, "a" * 20)]
     assert spans(one(recogniser, "a" * 20 + "bb", tmp_path))[1:] == [(2, 2.2, "bb")]
     assert spans(one(recogniser, "b", tmp_path)) == [(0, 0.1, "b")]
@@ -123,7 +123,7 @@ def test_a_very_short_last_window_is_skipped_but_a_short_recording_is_decoded(tm
 
 @pytest.mark.slow
 def test_a_window_has_a_budget(tmp_path):
-    endless = FakeRecogniser(saying(lambda _: "<0.00>" + "abcdefgh" * 20), max_tokens=40)
+    endless = FakeRecogniser(writing_script(lambda _: "<0.00>" + "abcdefgh" * 20), max_tokens=40)
     for beam in (1, 2):
         window = one(endless, "a" * 20, tmp_path, max_tokens=30, beam=beam).windows[0]
         assert (window.n_tokens, window.ended) == (30, "budget")
@@ -132,7 +132,7 @@ def test_a_window_has_a_budget(tmp_path):
 
 
 def test_silence_is_skipped_if_the_option_is_set(tmp_path):
-    recogniser = FakeRecogniser(saying(heard_on))
+    recogniser = FakeRecogniser(writing_script(text_of_tape))
     recogniser.has_silence_token = True
     tapes = {"a": "_" * 40 + "abcdefghij" * 2, "b": "abcde_____" * 2 + "_" * 20}
     found = decode(recogniser, tapes, tmp_path, silence_threshold=0.6)
@@ -147,7 +147,7 @@ def test_silence_is_skipped_if_the_option_is_set(tmp_path):
 
 class TestLoops:
     def test_a_window_is_stopped_once_its_text_is_a_loop(self, tmp_path):
-        recogniser = FakeRecogniser(saying(lambda _: "<0.00>" + "ab" * 100))
+        recogniser = FakeRecogniser(writing_script(lambda _: "<0.00>" + "ab" * 100))
         found = one(recogniser, "a" * 20, tmp_path, ngram_loops)
         assert (found.windows[0].ended, found.windows[0].n_tokens) == ("loop", 24)
         assert found.segments[0].loop
@@ -157,14 +157,14 @@ class TestLoops:
         assert (off.windows[0].ended, off.windows[0].n_tokens, off.segments[0].loop) == ("budget", 62, False)
 
     def test_beam_search_stops_too(self, tmp_path):
-        recogniser = FakeRecogniser(saying(lambda _: "<0.00>" + "ab" * 100))
+        recogniser = FakeRecogniser(writing_script(lambda _: "<0.00>" + "ab" * 100))
         assert one(recogniser, "a" * 20, tmp_path, ngram_loops, beam=3).windows[0].n_tokens == 24
 
     def test_a_looping_open_end_is_decoded_again_as_without_the_detector(self, tmp_path):
         def script(tape):
             return "<0.00>so<1.00><1.00>" + "ab" * 100 if tape.startswith("s") else "<0.00>fine<1.00>"
 
-        recogniser = FakeRecogniser(saying(script))
+        recogniser = FakeRecogniser(writing_script(script))
         found = one(recogniser, "s" * 10 + "a" * 10, tmp_path, ngram_loops)
         assert [window.ended for window in found.windows] == ["loop", "end"]
         assert spans(found) == spans(one(recogniser, "s" * 10 + "a" * 10, tmp_path)) == [(0, 1, "so"), (1, 2, "fine")]
@@ -193,7 +193,7 @@ class TestLoops:
 
 class TestPreviousText:
     def test_it_prompts_the_next_window_of_the_same_recording(self, tmp_path):
-        recogniser = FakeRecogniser(saying(heard_on))
+        recogniser = FakeRecogniser(writing_script(text_of_tape))
         tapes = {"a": "abcdefgh__" + "__ijklmn__" + "opq_" * 5, "b": "zyx__" * 3}
         decode(recogniser, tapes, tmp_path, condition_on_previous_text=True, min_advance_s=0.1)
         first, second = tuple(ids_of("abcdefghijklmn")), tuple(ids_of("opqopqopq"))
@@ -203,14 +203,14 @@ class TestPreviousText:
         assert second[:3] in [prompt[:3] for prompt in recogniser.prompts]
 
     def test_it_uses_at_most_half_of_the_room(self, tmp_path):
-        recogniser = FakeRecogniser(saying(lambda _: "<0.00>" + "abcdefghij" * 5), max_tokens=40)
+        recogniser = FakeRecogniser(writing_script(lambda _: "<0.00>" + "abcdefghij" * 5), max_tokens=40)
         found = one(recogniser, "a" * 60, tmp_path, condition_on_previous_text=True)
         assert [len(prompt) for prompt in recogniser.prompts] == [0, 20, 16]
         assert recogniser.prompts[1] == tuple(ids_of("abcdefghij" * 5))[17:37]  # the last ones of 37 letters
         assert [window.n_tokens for window in found.windows] == [38, 17, 21]  # 40 - 2 - 20 - 1, 40 - 2 - 16 - 1
 
     def test_a_loop_is_not_passed_on(self, tmp_path):
-        recogniser = FakeRecogniser(saying(lambda _: "<0.00>" + "ab" * 100))
+        recogniser = FakeRecogniser(writing_script(lambda _: "<0.00>" + "ab" * 100))
         one(recogniser, "a" * 60, tmp_path, ngram_loops, condition_on_previous_text=True)
         assert recogniser.prompts == [(), (), ()]
 
@@ -223,8 +223,8 @@ class TestManyRecordings:
     @given(WORDS)
     def test_each_letter_is_decoded_once_at_its_time(self, tmp_path_factory, words):
         tape = "".join(word + "_" * gap for word, gap in words)
-        recogniser = FakeRecogniser(saying(heard_on))
-        # A window of one long word moves on by little: it is heard again from its start.
+        recogniser = FakeRecogniser(writing_script(text_of_tape))
+        # A window of one long word moves on by little: it is decoded again from its start.
         found = one(recogniser, tape, tmp_path_factory.mktemp("tape"), min_advance_s=0.1)
         assert "".join(text for _, _, text in spans(found)) == tape.replace("_", "")
         assert all(tape[round(start_s * 10) : round(end_s * 10)] == text for start_s, end_s, text in spans(found))
@@ -254,7 +254,7 @@ class TestManyRecordings:
 
     @pytest.mark.slow
     def test_the_longest_recordings_start_first_and_others_fill_the_batch(self, tmp_path):
-        recogniser = FakeRecogniser(saying(lambda _: "<0.00>ab<2.00>"))
+        recogniser = FakeRecogniser(writing_script(lambda _: "<0.00>ab<2.00>"))
         tapes = {"short": "a" * 20, "long": "a" * 80, "also": "a" * 40, "b": "a" * 20}
         found = decode(recogniser, tapes, tmp_path, batch_size=2)
         assert list(found) == ["also", "b", "long", "short"]
@@ -265,7 +265,7 @@ class TestManyRecordings:
         (tmp_path / "broken.wav").write_bytes(b"RIFFnot really")
         names = {"broken": "broken.wav", "missing": "missing.wav", "good": "good.wav"}
         sources = [Source(name, str(tmp_path / file)) for name, file in names.items()]
-        recogniser = FakeRecogniser(saying(lambda _: "<0.00>ab<2.00>"))
+        recogniser = FakeRecogniser(writing_script(lambda _: "<0.00>ab<2.00>"))
         found = {one.recording_id: one for one in decode_recordings(recogniser, sources, Options(batch_size=2))}
         assert spans(found["good"]) == [(0, 2, "ab"), (2, 4, "ab")]
         assert isinstance(found["broken"], Failed)
@@ -275,7 +275,7 @@ class TestManyRecordings:
 
     def test_a_recording_that_changes_during_decoding_fails_by_name(self, tmp_path):
         path = write_tape(tmp_path / "a.wav", "a" * 60)
-        recogniser = FakeRecogniser(saying(lambda _: "<0.00>ab<2.00>"))
+        recogniser = FakeRecogniser(writing_script(lambda _: "<0.00>ab<2.00>"))
         windows = []
 
         def meddle(window):
@@ -289,7 +289,7 @@ class TestManyRecordings:
     def test_a_stretch_counts_from_its_own_start(self, tmp_path):
         path = write_tape(tmp_path / "a.wav", "x" * 13 + "_ab__cd_" + "y" * 30)
         source = Source("a", str(path), 0.8, 1.3, 2.1)
-        (found,) = decode_recordings(FakeRecogniser(saying(heard_on)), [source], Options())
+        (found,) = decode_recordings(FakeRecogniser(writing_script(text_of_tape)), [source], Options())
         assert found.duration_s == pytest.approx(0.8)
         assert spans(found) == [(0.1, 0.3, "ab"), (0.5, 0.7, "cd")]
 
@@ -307,7 +307,7 @@ def test_cost_grows_linearly_with_the_audio(tmp_path):
 
 def test_ended_rows_leave_the_batch(tmp_path):
     """Fifteen windows of one letter and one of forty: after the first step, the long one is alone."""
-    recogniser = FakeRecogniser(saying(lambda tape: "abcdefghij" * 4 if tape.startswith("z") else "a"))
+    recogniser = FakeRecogniser(writing_script(lambda tape: "abcdefghij" * 4 if tape.startswith("z") else "a"))
     tapes = {f"r{n:02d}": "a" * 20 for n in range(15)} | {"z": "z" * 20}
     decode(recogniser, tapes, tmp_path, batch_size=16)
     assert recogniser.n_steps == 40

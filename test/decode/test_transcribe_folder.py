@@ -43,8 +43,8 @@ def test_a_folder_without_audio_is_refused_with_a_list_of_its_files(tmp_path):
     touch(tmp_path, "a.m4a", "b.m4a", "c.txt")
     with pytest.raises(UsageError) as caught:
         find_audio([tmp_path])
-    said = f"{tmp_path}: a folder without audio: 3 files = 0 to transcribe + 3 left out (2 .m4a, 1 .txt)"
-    assert said in str(caught.value)
+    message = f"{tmp_path}: a folder without audio: 3 files = 0 to transcribe + 3 left out (2 .m4a, 1 .txt)"
+    assert message in str(caught.value)
     assert f"ffmpeg -i {tmp_path}/a.m4a {tmp_path}/a.flac" in str(caught.value)
     (tmp_path / "empty").mkdir()
     with pytest.raises(UsageError, match="empty: a folder without files"):
@@ -55,8 +55,8 @@ def test_no_text_is_sent_to_ffmpeg(tmp_path, capsys):
     touch(tmp_path, "a.wav")
     (tmp_path / "a.txt").write_text("words")
     find_audio([tmp_path])
-    said = "2 files = 1 to transcribe + 1 left out (1 .txt)\nRead here are .wav .flac .mp3 .ogg .oga .opus.\n"
-    assert capsys.readouterr().err == f"{tmp_path}: {said}"
+    message = "2 files = 1 to transcribe + 1 left out (1 .txt)\nRead here are .wav .flac .mp3 .ogg .oga .opus.\n"
+    assert capsys.readouterr().err == f"{tmp_path}: {message}"
 
 
 def test_a_broken_link_is_reported_and_not_ignored(tmp_path):

@@ -43,8 +43,8 @@ def theirs(checkpoint):
 def ours(checkpoint, files, options=UNGUARDED, languages=("zh",)):
     """Start, end and text of each recording's segments."""
     sources = [Source(name, str(path)) for name, path in files.items()]
-    heard = decode_recordings(load_whisper(checkpoint, languages), sources, options)
-    return {h.recording_id: [(round(s.start_s, 2), round(s.end_s, 2), s.text) for s in h.segments] for h in heard}
+    hypotheses = decode_recordings(load_whisper(checkpoint, languages), sources, options)
+    return {h.recording_id: [(round(s.start_s, 2), round(s.end_s, 2), s.text) for s in h.segments] for h in hypotheses}
 
 
 def expected(theirs, files, **changed):
@@ -52,10 +52,10 @@ def expected(theirs, files, **changed):
     found = {}
     for talk in talks():
         audio, _ = soundfile.read(files[talk.id], dtype="float32")
-        said = theirs.transcribe(audio, **{**PLAIN, "language": "zh", **changed})["segments"]
+        segments = theirs.transcribe(audio, **{**PLAIN, "language": "zh", **changed})["segments"]
         found[talk.id] = [
             (round(s["start"], 2), round(min(s["end"], talk.duration_s), 2), s["text"].strip())
-            for s in said
+            for s in segments
             if s["text"]
         ]
     return found
@@ -66,7 +66,7 @@ def test_the_checkpoint_transcribes_correctly(theirs, files):
     found = expected(theirs, files)
     for name in ("long", "short"):
         (talk,) = (talk for talk in talks() if talk.id == name)
-        assert found[name] == [(s.start_s, s.end_s, s.text) for s in talk.said]
+        assert found[name] == [(s.start_s, s.end_s, s.text) for s in talk.sentences]
 
 
 @pytest.mark.parametrize("batch_size", [1, 3, 16])
@@ -82,8 +82,8 @@ def test_guards_change_nothing_if_they_do_not_trigger(checkpoint, theirs, files)
 
 def test_each_segment_has_the_language_that_whisper_guesses(checkpoint, theirs, files):
     files = {name: files[name] for name in ("cut", "short")}
-    heard = decode_recordings(load_whisper(checkpoint), [Source(n, str(p)) for n, p in files.items()], UNGUARDED)
-    languages = {h.recording_id: [s.language for s in h.segments] for h in heard}
+    hypotheses = decode_recordings(load_whisper(checkpoint), [Source(n, str(p)) for n, p in files.items()], UNGUARDED)
+    languages = {h.recording_id: [s.language for s in h.segments] for h in hypotheses}
     for name, path in files.items():
         audio, _ = soundfile.read(path, dtype="float32")
         assert languages[name][0] == theirs.transcribe(audio, **PLAIN)["language"]

@@ -39,9 +39,9 @@ def file_name(session, speaker, line, start, duration):
     return f"ses{session}_spk{speaker}_L{line}_{start}_{duration}.wav"
 
 
-def row(n, said):
-    _, session, speaker, _, _, duration, text, language = said
-    name = file_name(*said[1:6])
+def row(n, values):
+    _, session, speaker, _, _, duration, text, language = values
+    name = file_name(*values[1:6])
     stated = f"/home/somebody/.cache/datasets/waves/{name}"
     return {
         "id": f"{n:05d}",
@@ -56,9 +56,9 @@ def row(n, said):
     }
 
 
-def write_parquet(root, types=TYPES, said=SAID):
+def write_parquet(root, types=TYPES, values=SAID):
     for split, n_shards in SHARDS.items():
-        rows = [row(n, each) for n, each in enumerate(said) if each[0] == split]
+        rows = [row(n, each) for n, each in enumerate(values) if each[0] == split]
         for k in range(n_shards):
             name = f"{split}-{k:05d}-of-{n_shards:05d}.parquet"
             write_shard(root / "main" / name, [{c: r[c] for c in types} for r in rows[k::n_shards]], types)
@@ -174,7 +174,7 @@ def test_a_name_of_another_form(tmp_path):
     wrong = [*SAID[:6], ("test", 4, 12, "x", "990.300", "0.600", "呃", "zh")]
     message = r"00001\.parquet: row 2: the file name .* is not of the form sesS_spkK_Lline_start_duration\.wav"
     with pytest.raises(K2DError, match=message):
-        prepared(write_parquet(tmp_path / "raw", said=wrong), tmp_path)
+        prepared(write_parquet(tmp_path / "raw", values=wrong), tmp_path)
     folder = write_folder(tmp_path / "folder")
     (folder / "dataset" / "test_metadata.csv").write_text("file_name,transcription\nwaves/x.wav,hi\n")
     with pytest.raises(K2DError, match=r"test_metadata\.csv:2: the file name 'waves/x\.wav' is not"):
@@ -188,7 +188,7 @@ def test_another_kind_of_folder_is_refused(tmp_path):
 
 @pytest.mark.slow
 def test_other_counts_and_a_duplicate_stop_stage_1(project, tmp_path):
-    parquet = write_parquet(tmp_path / "raw", said=[*SAID, SAID[0]])
+    parquet = write_parquet(tmp_path / "raw", values=[*SAID, SAID[0]])
     stage_1 = ("--corpus", "ascend", "--stage", "1", "--stop-stage", "1", "--nj", "1")
     done = project.run(*stage_1, ASCEND_ROOT=str(parquet))
     assert done.returncode == 1

@@ -45,7 +45,7 @@ def test_an_index_without_languages_has_those_of_the_scripts_or_of_the_letters(t
     write_csdialogue(tmp_path / "plain", tagged=False)
     assert facts(rows_of(tmp_path / "plain")) == expected
     shutil.rmtree(tmp_path / "plain/data/short_wav/SCRIPT")
-    assert facts(rows_of(tmp_path / "plain")) == expected  # here, the letters say the same
+    assert facts(rows_of(tmp_path / "plain")) == expected  # the letters give the same languages
 
 
 @pytest.mark.parametrize("inner", ["short_wav", "short_wav/extracted"])

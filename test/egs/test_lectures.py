@@ -60,8 +60,8 @@ def test_two_names_that_look_alike_are_distinguished(root, rows):
     with pytest.raises(K2DError) as caught:
         rows()
     one, two = (unicodedata.normalize(form, "\u00e91.wav") for form in ("NFD", "NFC"))
-    said = f"{one} (in Unicode form NFD) and {two} (in Unicode form NFC) would have the same id"
-    assert said in str(caught.value)
+    message = f"{one} (in Unicode form NFD) and {two} (in Unicode form NFC) would have the same id"
+    assert message in str(caught.value)
 
 
 def test_formats_are_recognised_by_content_and_not_by_suffix(root, rows):
@@ -107,9 +107,11 @@ def test_names_that_tables_cannot_hold_are_counted_and_reported(root, rows, capl
     with caplog.at_level(logging.INFO, "k2d"):
         assert names(rows()["train"]) == {"good.wav"}
     (files,) = [line for line in caplog.messages if " files = " in line]
-    told = "kept 1 + hidden 1 (such as '.hidden\\udcff/') + link 1 (such as 'two\\nlines.wav') + odd_name 4 (such as "
-    assert told in files
-    assert files.encode().isascii()  # a terminal takes it, whatever the names
+    message = (
+        "kept 1 + hidden 1 (such as '.hidden\\udcff/') + link 1 (such as 'two\\nlines.wav') + odd_name 4 (such as "
+    )
+    assert message in files
+    assert files.encode().isascii()  # can be printed to a terminal with any names
 
 
 def test_outputs_of_k2d_below_the_recordings_are_ignored(root, rows):

@@ -20,8 +20,8 @@ def test_recordings_with_captions_are_the_test_set(root, rows, caplog):
     with caplog.at_level(logging.INFO, "k2d"):
         found = rows()
     assert names(found["train"]) == {"other.wav", "c.flac"}
-    said = [(row.recording_id.rpartition("-")[0], row.start_s, row.end_s, row.text) for row in found["test"]]
-    assert said == [
+    cues = [(row.recording_id.rpartition("-")[0], row.start_s, row.end_s, row.text) for row in found["test"]]
+    assert cues == [
         ("a-talk", 0.2, 1.0, "我們用 model"),
         ("a-talk", 1.2, 1.9, "對 OK"),
         ("b-talk", 0.5, 1.0, "中文"),

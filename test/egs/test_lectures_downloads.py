@@ -39,7 +39,7 @@ def rows(root, tmp_path, caplog):
     return run
 
 
-def told(caplog):
+def logged(caplog):
     return [record.getMessage() for record in caplog.records]
 
 
@@ -67,7 +67,7 @@ def test_only_creative_commons_is_used_by_default(root, rows, caplog):
     assert found[0].id.startswith("UC1-UC1-aB_c-")
     assert len(found) == 2
     counted = "in 6 recordings = kept 2 + bad_info 1 (such as UC2/broken.opus) + licence 2 (such as UC1/none.opus)"
-    assert f"lectures: {counted} + no_info 1 (such as UC1/no_info.opus)" in told(caplog)
+    assert f"lectures: {counted} + no_info 1 (such as UC1/no_info.opus)" in logged(caplog)
     values = {(name, value) for _, name, _, value in tables(root, Options())}
     assert {("reco2course", "UC1"), ("reco2date", "2021-03-05"), ("reco2path", "UC1/-aB_c.opus")} <= values
     assert len(rows(Options(licences="any"))["train"]) == 6
@@ -177,7 +177,7 @@ def test_captions_of_shards_are_references_with_the_option(root, rows, caplog):
     ]
     assert [row.recording_id.rpartition("-")[0].endswith("plain") for row in found["train"]] == [True]
     counted = "lectures: in 5 captions = kept 3 + bad_times 1 (such as Zz-00001-00000000-00000100) + no_words 1"
-    assert any(line.startswith(counted) for line in told(caplog))
+    assert any(line.startswith(counted) for line in logged(caplog))
 
 
 def test_a_video_without_audio_is_passed_to_stage_1_and_audio_without_a_line_is_counted(root, rows, caplog):
@@ -185,7 +185,7 @@ def test_a_video_without_audio_is_passed_to_stage_1_and_audio_without_a_line_is_
     (root / "duration/00000000.txt").write_text("a 1.00\nghost 3.00\n")
     found = rows()["train"]
     assert [resolve(row.audio).path.exists() for row in found] == [True, False]
-    assert "lectures: in 3 videos = kept 2 + no_duration_stated 1 (such as 00000000: b)" in told(caplog)
+    assert "lectures: in 3 videos = kept 2 + no_duration_stated 1 (such as 00000000: b)" in logged(caplog)
 
 
 @pytest.mark.parametrize("evil", ["../../evil", "/tmp/evil", "00000000/plain.wav"])

@@ -60,10 +60,10 @@ def test_for_a_folder_with_captions_the_settings_that_score_models_are_printed(p
     words = (str(project.root / "egs/lectures/run.sh"), "--root", str(root), "--nj", "1", "--stage", "1")
     done = project.command(*words, "--stop-stage", "1")
     assert done.returncode == 0, done.stderr
-    told = "lectures/test: 2 recordings with captions; to have models scored on it: "
-    (said,) = [line.removeprefix(told) for line in done.stdout.splitlines() if line.startswith(told)]
-    assert said == "corpora.in_domain=[lectures/test]"
-    done = project.command(*words[:-1], "11", "--stop-stage", "11", said)
+    message = "lectures/test: 2 recordings with captions; to have models scored on it: "
+    (setting,) = [line.removeprefix(message) for line in done.stdout.splitlines() if line.startswith(message)]
+    assert setting == "corpora.in_domain=[lectures/test]"
+    done = project.command(*words[:-1], "11", "--stop-stage", "11", setting)
     assert done.returncode == 3
     assert "exp/lectures/models/teacher" in done.stderr  # the set is there, the models are what is missing
 

@@ -26,10 +26,10 @@ def test_the_table_sets_course_speaker_date_language_and_split(root, rows):
     assert second.speaker == second.id
     assert {row.speaker.rpartition("-")[0] for row in found["test"]} == {"Prof._Lee"}
     assert all(row.id.startswith(f"{row.speaker}-three-") for row in found["test"])
-    told = {(name, value) for _, name, key, value in tables(root, Options()) if key in (first.id, second.id)}
-    assert ("reco2date", "2021-03-05") in told
-    assert ("reco2course", "a") in told
-    assert ("reco2path", "a/one.wav") in told
+    found_values = {(name, value) for _, name, key, value in tables(root, Options()) if key in (first.id, second.id)}
+    assert ("reco2date", "2021-03-05") in found_values
+    assert ("reco2course", "a") in found_values
+    assert ("reco2path", "a/one.wav") in found_values
     assert names(rows(Options(only_listed=True))["train"]) == {"one.wav"}
 
 

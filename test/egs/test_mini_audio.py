@@ -137,7 +137,7 @@ def test_tables_name_the_course_and_the_noise(rows, root):
     assert all(value.startswith("snr_db=") for (_, name, _), value in found.items() if name == "reco2noise")
 
 
-# --- what is heard ---------------------------------------------------------------------------------------------
+# --- the sound ---------------------------------------------------------------------------------------------
 
 
 @pytest.mark.slow
@@ -197,15 +197,15 @@ def test_a_voice_with_breath_does_not_depend_on_the_time_of_day():
     """eSpeak takes the seed of its noise from its starting time in seconds, which must not change the audio."""
     script = (
         "import hashlib, sys; from egs.mini.speak import Espeak; from egs.mini.voices import Voice; espeak = Espeak();"
-        "said = [espeak.say('你好嗎', Voice(variant, 50, 170), 170).tobytes() for variant in ('f2', 'f3', 'f5')];"
-        "print([hashlib.sha256(samples).hexdigest() for samples in said])"
+        "spoken = [espeak.say('你好嗎', Voice(variant, 50, 170), 170).tobytes() for variant in ('f2', 'f3', 'f5')];"
+        "print([hashlib.sha256(samples).hexdigest() for samples in spoken])"
     )
-    heard = set()
+    outputs = set()
     for pause_s in (1.01, 0.0):  # the second begins in the next second
         done = subprocess.run([sys.executable, "-c", script], cwd=PROJECT_ROOT, capture_output=True, check=True)
-        heard.add(done.stdout)
+        outputs.add(done.stdout)
         time.sleep(pause_s)
-    assert len(heard) == 1
+    assert len(outputs) == 1
 
 
 @pytest.mark.slow
@@ -256,7 +256,7 @@ def test_a_killed_run_is_continued(root, tmp_path):
     list(prepare(corpus, OPTIONS, 2))
     assert all(path.stat().st_mtime_ns == when for path, when in records.items())
     for left in corpus.rglob("*.partial"):
-        left.unlink()  # what was being written when it was killed; never taken for a result
+        left.unlink()  # an unfinished file of the killed run, which is never used as a result
     assert checksums(corpus) == checksums(root)
 
 

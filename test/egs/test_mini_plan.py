@@ -77,8 +77,8 @@ def test_half_of_the_pool_is_random_words(lines):
 
 def test_random_words_use_every_word_about_equally_often():
     units = plan(Options(pool=2600, random_share=1.0))
-    said = " ".join(line.text for u in units if u.split == "pool" for r in u.recordings for line in r.lines).split()
-    counts = Counter(word for word in said if word.isascii())
+    spoken = " ".join(line.text for u in units if u.split == "pool" for r in u.recordings for line in r.lines).split()
+    counts = Counter(word for word in spoken if word.isascii())
     deck = english_words()
     assert max(counts[w] for w in deck) - min(counts[w] for w in deck) <= 2
 
@@ -86,13 +86,13 @@ def test_random_words_use_every_word_about_equally_often():
 @pytest.mark.parametrize("seed", [1, 2, 3])
 @pytest.mark.slow
 def test_no_sentence_of_a_test_or_development_split_is_in_another_split(seed):
-    said: dict[str, set[str]] = defaultdict(set)
+    spoken: dict[str, set[str]] = defaultdict(set)
     for unit in plan(Options(seed=seed)):
-        said[unit.split] |= {line.text for recording in unit.recordings for line in recording.lines}
+        spoken[unit.split] |= {line.text for recording in unit.recordings for line in recording.lines}
     checked = 0
     for held_out in (*TEST, *DEVELOPMENT):
-        for other in said.keys() - {held_out}:
-            assert not said[held_out] & said[other], (held_out, other)
+        for other in spoken.keys() - {held_out}:
+            assert not spoken[held_out] & spoken[other], (held_out, other)
             checked += 1
     assert checked == 7 * 8
 
@@ -121,9 +121,9 @@ def test_voices_of_tests_are_in_no_other_split(lines):
 
 
 def test_voices_are_those_of_their_allotment(lines):
-    for split, said in lines.items():
+    for split, spoken in lines.items():
         allotment = ALLOTMENTS[split]
-        for voice in {line.voice for line in said}:
+        for voice in {line.voice for line in spoken}:
             assert voice.variant in allotment.variants
             assert allotment.pitch[0] <= voice.pitch <= allotment.pitch[1]
             assert allotment.speed_wpm[0] <= voice.speed_wpm <= allotment.speed_wpm[1]
@@ -164,8 +164,8 @@ def test_the_pool_has_all_courses_but_the_unseen_one(lines):
 @pytest.mark.slow
 def test_stammers_and_fillers_are_as_frequent_as_configured(lines):
     def share(options: Options, pattern: str) -> float:
-        said = [li.text for u in plan(options) if u.split == "lectures" for r in u.recordings for li in r.lines]
-        return sum(bool(re.search(pattern, text)) for text in said) / len(said)
+        spoken = [li.text for u in plan(options) if u.split == "lectures" for r in u.recordings for li in r.lines]
+        return sum(bool(re.search(pattern, text)) for text in spoken) / len(spoken)
 
     repeated = r"(這個|我們|大家)\1"
     assert share(Options(stammer_rate=0.0), repeated) == 0
@@ -236,16 +236,16 @@ def test_a_plan_without_enough_sentences_is_reported(monkeypatch: pytest.MonkeyP
 
 def test_smoke_is_small_and_of_a_dozen_words():
     units = plan(Options(preset="smoke"))
-    said = [line for unit in units for recording in unit.recordings for line in recording.lines]
+    spoken = [line for unit in units for recording in unit.recordings for line in recording.lines]
     words = set(read_deck("smoke"))
     assert len(words) == 12
     han = "|".join(w for w in words if not w.isascii())
-    pieces = {p for line in said for w in line.text.split() for p in (re.findall(han, w) or [w])}
+    pieces = {p for line in spoken for w in line.text.split() for p in (re.findall(han, w) or [w])}
     assert pieces == words
-    assert len({line.voice for line in said}) == 1
+    assert len({line.voice for line in spoken}) == 1
     assert {unit.split for unit in units} == {*TEST, *DEVELOPMENT, *TRAINING}
-    assert sum(expected_s(line.text, line.speed_wpm) for line in said) < 15 * 60
-    assert {language(line.text) for line in said} == {"zh", "en", "mixed"}
+    assert sum(expected_s(line.text, line.speed_wpm) for line in spoken) < 15 * 60
+    assert {language(line.text) for line in spoken} == {"zh", "en", "mixed"}
 
 
 def test_each_pattern_is_used():

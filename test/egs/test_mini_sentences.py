@@ -26,8 +26,8 @@ def espeak() -> Espeak:
 def test_a_sentence_fills_nested_slots_without_repeating_a_value():
     grammar = {"zh": ("我在{place}看{thing}跟{thing}",), "place": ("{city}的公園",), "city": ("台北",)}
     grammar["thing"] = ("狗", "貓")
-    said = {sentence(grammar, "zh", Random(seed)) for seed in range(20)}
-    assert said == {"我在台北的公園看狗跟貓", "我在台北的公園看貓跟狗"}
+    texts = {sentence(grammar, "zh", Random(seed)) for seed in range(20)}
+    assert texts == {"我在台北的公園看狗跟貓", "我在台北的公園看貓跟狗"}
 
 
 @given(TEXT)
@@ -54,8 +54,8 @@ def test_stammers_and_fillers_by_hand():
         "so it it it works",
     }
     assert {stammer("很快", Random(n)) for n in range(30)} == {"很很快", "很很很快"}
-    said = {hesitate("這個 model 很快", Random(n)) for n in range(60)}
-    assert said == {f"{f} 這個 model 很快" for f in ("呃", "嗯", "那個")} | {
+    texts = {hesitate("這個 model 很快", Random(n)) for n in range(60)}
+    assert texts == {f"{f} 這個 model 很快" for f in ("呃", "嗯", "那個")} | {
         f"這個 {f} model 很快" for f in ("呃", "嗯", "那個")
     }
 
@@ -110,8 +110,8 @@ def is_one_syllable(phonemes: str) -> bool:
 
 def test_the_next_tests_check_finds_unknown_characters(espeak: Espeak):
     assert is_one_syllable(espeak.phonemes("課"))
-    assert not is_one_syllable(espeak.phonemes("𠀀"))  # not in its dictionary: said in several words
-    assert not is_one_syllable(espeak.phonemes("熊"))  # in it, but with a syllable that eSpeak takes for English
+    assert not is_one_syllable(espeak.phonemes("𠀀"))  # not in its dictionary: spoken as several words
+    assert not is_one_syllable(espeak.phonemes("熊"))  # in it, but with a syllable that eSpeak reads as English
 
 
 def test_espeak_can_read_every_character(espeak: Espeak):

@@ -197,7 +197,7 @@ def test_times_match_within_three_hundredths_and_the_closest_is_chosen():
 
 
 @pytest.mark.parametrize(
-    ("raw_text", "said"),
+    ("raw_text", "expected"),
     [
         ("(ppl) 我 (PPC)去<v-noise><noise>", "我 去"),
         ("[oh] 这个 #company# ~name~ 100%", "oh 这个 company name 100"),
@@ -207,8 +207,8 @@ def test_times_match_within_three_hundredths_and_the_closest_is_chosen():
         ("o\x00kay \x8d好", "okay 好"),
     ],
 )
-def test_markup_is_removed_and_words_stay(raw_text, said):
-    assert words(raw_text) == said
+def test_markup_is_removed_and_words_stay(raw_text, expected):
+    assert words(raw_text) == expected
 
 
 def test_names_of_speakers_and_utterances():

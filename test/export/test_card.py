@@ -32,7 +32,7 @@ def card_in(folder, *words, name=NAME, form="huggingface", agreement=AGREEMENT, 
 
 @pytest.fixture
 def whole(tmp_path):
-    fabricate(job_in(tmp_path).layout.exp, n_chunks=20, n_heard=2)
+    fabricate(job_in(tmp_path).layout.exp, n_chunks=20, n_with_audio=2)
     return tmp_path
 
 

@@ -48,8 +48,8 @@ class Exported:
         """openai-whisper's segments of the whole recording."""
         plain = dict.fromkeys(("no_speech_threshold", "compression_ratio_threshold", "logprob_threshold"))
         options = {"condition_on_previous_text": False, "fp16": False, **plain}
-        said = whisper.transcribe(self.network, SAMPLES, language=self.language, temperature=0.0, **options)
-        return within([(each["start"], each["end"], each["text"]) for each in said["segments"]])
+        result = whisper.transcribe(self.network, SAMPLES, language=self.language, temperature=0.0, **options)
+        return within([(each["start"], each["end"], each["text"]) for each in result["segments"]])
 
 
 def within(segments):
@@ -88,11 +88,11 @@ def test_transformers_gives_the_same_logits_and_greedy_text(exported):
         theirs = network(input_features=features, decoder_input_ids=tokens).logits
         ours = exported.network(mel, tokens)
         words = {"language": "zh"} if exported.dims.is_multilingual else {}
-        said = network.generate(features, max_new_tokens=N_TOKENS, **words)
+        result = network.generate(features, max_new_tokens=N_TOKENS, **words)
     assert float((ours - theirs).abs().max()) < 1e-4
     wanted = exported.decoded(without_timestamps=True)
-    assert said[0].tolist()[-len(wanted.tokens) :] == wanted.tokens
-    assert processor.batch_decode(said, skip_special_tokens=True)[0].strip() == wanted.text
+    assert result[0].tolist()[-len(wanted.tokens) :] == wanted.tokens
+    assert processor.batch_decode(result, skip_special_tokens=True)[0].strip() == wanted.text
 
 
 def test_transformers_finds_exactly_its_weights(exported):
@@ -214,13 +214,13 @@ def test_a_trained_whisper_writes_the_same_text_in_all_libraries(tmp_path):
     talk = sound(talks()[0])
     model = whisper.load_model(str(tmp_path / "openai" / "k2d_per-s1.pt"), device="cpu")
     options = {"language": "zh", "condition_on_previous_text": False}
-    said = model.transcribe(talk, fp16=False, **options)
-    assert all(each.text in said["text"] for each in talks()[0].said)
+    result = model.transcribe(talk, fp16=False, **options)
+    assert all(each.text in result["text"] for each in talks()[0].sentences)
 
     recognise = pipeline("automatic-speech-recognition", model=str(tmp_path / "huggingface"), return_timestamps=True)
     words = {"generate_kwargs": {"language": "zh"}}
-    assert recognise({"raw": talk, "sampling_rate": 16_000}, **words)["text"] == said["text"]
+    assert recognise({"raw": talk, "sampling_rate": 16_000}, **words)["text"] == result["text"]
 
     segments, _ = WhisperModel(str(tmp_path / "ctranslate2"), device="cpu").transcribe(talk, **options)
     times = [(round(each.start, 2), round(each.end, 2), each.text) for each in segments]
-    assert times == [(round(each["start"], 2), round(each["end"], 2), each["text"]) for each in said["segments"]]
+    assert times == [(round(each["start"], 2), round(each["end"], 2), each["text"]) for each in result["segments"]]

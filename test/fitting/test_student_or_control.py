@@ -94,8 +94,8 @@ def assert_shown(found, wanted, window):
     import soundfile
 
     first, last = round(chunk.start_s * 16_000), round(chunk.end_s * 16_000)
-    heard, _ = soundfile.read(chunk.audio, start=first, stop=last, dtype="float32")
-    assert np.array_equal(speech, np.pad(heard, (0, window.n_samples - len(heard)))), key
+    samples, _ = soundfile.read(chunk.audio, start=first, stop=last, dtype="float32")
+    assert np.array_equal(speech, np.pad(samples, (0, window.n_samples - len(samples)))), key
 
 
 @pytest.mark.parametrize(

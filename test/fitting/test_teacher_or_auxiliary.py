@@ -61,14 +61,14 @@ def test_models_are_trained_and_measured(lab):
 @pytest.mark.slow
 def test_a_ready_checkpoint_is_checked_and_used(lab):
     write_models(lab.root / "elsewhere")
-    taken = ["--stage", "3", "--stop-stage", "3", "teacher.model=null", "teacher.checkpoint=elsewhere/teacher"]
-    done = lab.run("--conf", "conf/x.yaml", *taken)
+    arguments = ["--stage", "3", "--stop-stage", "3", "teacher.model=null", "teacher.checkpoint=elsewhere/teacher"]
+    done = lab.run("--conf", "conf/x.yaml", *arguments)
     assert done.returncode == 0, done.stdout + done.stderr
     made = lab.root / "exp" / "x" / "models" / "teacher"
     assert (made / "tokens.txt").read_text() == (lab.root / "elsewhere" / "teacher" / "tokens.txt").read_text()
     weights = lab.root / "elsewhere" / "teacher" / "model.pth"
     weights.write_bytes(weights.read_bytes()[:1000])
-    done = lab.run("--conf", "conf/x.yaml", *taken, "--force")
+    done = lab.run("--conf", "conf/x.yaml", *arguments, "--force")
     assert done.returncode == 1
     assert "elsewhere/teacher/model.pth" in done.stdout + done.stderr
 

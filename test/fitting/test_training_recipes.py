@@ -94,7 +94,7 @@ FROM_POOL = [
 ]
 OF_UNIT = {
     ("teacher", "teacher"): LABELS,
-    ("auxiliary", "base"): [(what.replace("teacher.", "auxiliaries.base."), told) for what, told in LABELS],
+    ("auxiliary", "base"): [(what.replace("teacher.", "auxiliaries.base."), message) for what, message in LABELS],
     ("distill", "all-s1"): [*STUDENTS, *FROM_CHUNKS, *FROM_STUDENT],
     ("distill", "student_pool-s1"): [*STUDENTS, *FROM_STUDENT, *FROM_POOL],
     ("distill", "teacher_more-s1"): [*STUDENTS, *FROM_POOL],
@@ -155,11 +155,11 @@ def trained(tmp_path_factory, fake):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("unit", "change", "told"),
-    [(unit, change, told) for unit, changes in OF_UNIT.items() for change, told in changes],
+    ("unit", "change", "reason"),
+    [(unit, change, reason) for unit, changes in OF_UNIT.items() for change, reason in changes],
     ids=lambda value: value if isinstance(value, str) else value[1],
 )
-def test_a_training_is_not_continued_after_a_change_that_affects_weights(trained, unit, change, told):
+def test_a_training_is_not_continued_after_a_change_that_affects_weights(trained, unit, change, reason):
     file = trained.root / change
     settings = () if file.is_file() else (change,)
     if not settings:
@@ -171,7 +171,7 @@ def test_a_training_is_not_continued_after_a_change_that_affects_weights(trained
         if not settings:
             file.write_text("as it was")
     message = str(refused.value)
-    assert told in message
+    assert reason in message
     assert f"exp/x/work/{unit[1]}: " in message
     assert message.endswith("undo the change to continue it, or remove the folder to train again")
     assert message.count(" -> ") + message.count("has changed") + message.count("is new") <= 2, "one change, one reason"
@@ -224,8 +224,8 @@ def test_an_older_model_is_done_although_its_stamp_lacks_the_decoding(tmp_path, 
     write_stamp(unit.output, replace(former, settings={**former.settings, "seed": 99}), {}, {})
     assert state_of(BY_VERB[verb], unit, lab.job()).changes == (f"setting seed: 99 -> {recipe.settings['seed']}",)
     write_stamp(unit.output, replace(recipe, settings={**recipe.settings, "decode": None}), {}, {})
-    (told,) = state_of(BY_VERB[verb], unit, lab.job()).changes
-    assert told.startswith('setting decode: null -> {"')
+    (message,) = state_of(BY_VERB[verb], unit, lab.job()).changes
+    assert message.startswith('setting decode: null -> {"')
 
 
 def test_the_stamp_names_the_vocabulary_only_if_a_part_of_it_is_used(tmp_path):
@@ -257,7 +257,7 @@ def test_without_development_sets_the_stamp_lacks_the_decoding(tmp_path):
 def test_the_order_of_splits_changes_nothing(tmp_path, monkeypatch):
     """Stamps do not contain it, so chunks always have the same order."""
     lab, seen = Lab(tmp_path), []
-    monkeypatch.setattr(distill, "train_student_or_control", lambda *told: seen.append(told))
+    monkeypatch.setattr(distill, "train_student_or_control", lambda *arguments: seen.append(arguments))
     for splits in ("[lab/train,lab/other]", "[lab/other,lab/train]"):
         job = lab.job(f"corpora.unlabelled={splits}")
         system = distill.TrainedSystem("all", 1, job.config, None)

@@ -63,11 +63,11 @@ def test_precisions_of_torch_are_for_models_in_torch(tmp_path):
 
 def test_the_engine_is_refused_if_no_model_is_a_whisper(tmp_path):
     conf = "teacher: {language: [zho]}\nauxiliaries: {base: {language: [zho]}}\n"
-    with pytest.raises(UsageError) as told:
+    with pytest.raises(UsageError) as caught:
         job_of(tmp_path, BY_ENGINE, conf=conf)
-    assert "decode.engine" in str(told.value)
-    assert "torch, because ctranslate2 runs only whisper models and no model here is one " in str(told.value)
-    assert "(teacher: espnet_s2t, auxiliaries.base: espnet_s2t)" in str(told.value)
+    assert "decode.engine" in str(caught.value)
+    assert "torch, because ctranslate2 runs only whisper models and no model here is one " in str(caught.value)
+    assert "(teacher: espnet_s2t, auxiliaries.base: espnet_s2t)" in str(caught.value)
 
 
 def test_a_whisper_that_the_engine_cannot_run_is_refused(tmp_path):
@@ -81,7 +81,7 @@ def test_the_log_names_the_models_that_still_decode_in_torch(tmp_path, monkeypat
     bench.job = job_of(tmp_path, BY_ENGINE)
     logging.getLogger("k2d").propagate = True
     with caplog.at_level(logging.INFO, logger="k2d"):
-        assert bench.hear().kept == 1
+        assert bench.decode().kept == 1
     assert "teacher: decoded in torch, as ctranslate2 runs only whisper models (its family is fake)" in caplog.text
 
 
@@ -142,9 +142,9 @@ def test_unsupported_settings_of_models_are_all_reported_with_their_keys(tmp_pat
         "teacher.decoding={engine: ctranslate2, precision: bf16}",
         "teacher.decode=joint",
     )
-    with pytest.raises(UsageError) as told:
+    with pytest.raises(UsageError) as caught:
         job_of(tmp_path, *words, conf=TWO)
-    found = [line.removeprefix("command line: ") for line in str(told.value).splitlines()]
+    found = [line.removeprefix("command line: ") for line in str(caught.value).splitlines()]
     assert found == [
         'teacher.decoding.precision: found "bf16", expected teacher.decoding.compute_type, because the engine '
         "of this model is ctranslate2",

@@ -56,9 +56,9 @@ def test_of_several_answers_a_hypothesis_counts_or_otherwise_the_last_failure(tm
     def failed(item_id, detail):
         return write_answer(Answer(item_id, 0.1, None, Rejected(item_id, "unreadable", detail, "a.wav")))
 
-    heard = write_answer(Answer("a", 1.0, {"text": "一"}, None))
+    answered = write_answer(Answer("a", 1.0, {"text": "一"}, None))
     (tmp_path / "part-000010-zz-1-aa.lines").write_text(failed("a", "second") + failed("b", "second"))
-    (tmp_path / "part-000002.lines").write_text(failed("a", "first") + failed("b", "first") + heard)
+    (tmp_path / "part-000002.lines").write_text(failed("a", "first") + failed("b", "first") + answered)
     found = {answer.id: answer for answer in read_answers(tmp_path)}
     assert found["a"].hypothesis == {"text": "一"}
     assert found["b"].failed is not None

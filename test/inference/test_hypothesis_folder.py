@@ -50,19 +50,21 @@ def lines(path: Path) -> list[dict]:
 
 
 def test_from_recordings_to_second_opinions_and_scores(lab):
-    said = stages(lab, 5, 7, "--nj", "1")
-    heard = lines(exp(lab, "pseudo", "lab", "train", "hyp.jsonl"))
-    assert [row["id"] for row in heard] == list(LENGTHS_S)
-    assert [row["duration_s"] for row in heard] == list(LENGTHS_S.values())
-    for row in heard:
+    message = stages(lab, 5, 7, "--nj", "1")
+    hypotheses = lines(exp(lab, "pseudo", "lab", "train", "hyp.jsonl"))
+    assert [row["id"] for row in hypotheses] == list(LENGTHS_S)
+    assert [row["duration_s"] for row in hypotheses] == list(LENGTHS_S.values())
+    for row in hypotheses:
         assert all(0 <= s["start_s"] <= s["end_s"] <= row["duration_s"] for s in row["segments"])
         assert all(w["ended"] and w["moved_by"] for w in row["windows"])
         assert sum(w["advance_s"] for w in row["windows"]) == pytest.approx(row["duration_s"], abs=0.2)
 
     record = json.loads(exp(lab, "pseudo", "lab", "train", "record.json").read_text())
-    assert record["n_windows"] == sum(len(row["windows"]) for row in heard) == sum(record["windows_ended"].values())
+    assert (
+        record["n_windows"] == sum(len(row["windows"]) for row in hypotheses) == sum(record["windows_ended"].values())
+    )
     assert record["window_s"] == 10.0
-    assert "in 4 recordings = kept 4" in said
+    assert "in 4 recordings = kept 4" in message
 
     chunks = exp(lab, "chunks", "lab", "train", "text").read_text().splitlines()
     opinions = exp(lab, "opinions", "base", "lab", "train", "text").read_text().splitlines()
@@ -71,8 +73,8 @@ def test_from_recordings_to_second_opinions_and_scores(lab):
     assert timing["runs_s"][0] > 0
     assert "done already" in stages(lab, 5, 7, "--nj", "1")
 
-    said = stages(lab, 11, 12, "--nj", "1")
-    assert "teacher on lab/test: MER" in said
+    message = stages(lab, 11, 12, "--nj", "1")
+    assert "teacher on lab/test: MER" in message
     speed = json.loads(exp(lab, "speed", "lab", "test", "speed.json").read_text())
     for way, batch_size in (("single", 1), ("batched", 3)):
         assert list(speed[way]) == ["teacher", "base"]
@@ -101,8 +103,8 @@ def test_labels_follow_the_teachers_settings_for_decoding(lab):
     words = ["--model", "exp/x/models/teacher", "--language", "zho", "--mode", "joint", "--ctc-weight", "0.5"]
     done = lab.k2d("transcribe", *words, "--format", "json", str(lab.root / "audio" / "rc.wav"))
     assert done.returncode == 0, done.stderr
-    heard = json.loads(done.stdout)["segments"]
-    assert [each["text"] for each in heard] == [each["text"] for each in labels["joint"]["rc"]]
+    hypotheses = json.loads(done.stdout)["segments"]
+    assert [each["text"] for each in hypotheses] == [each["text"] for each in labels["joint"]["rc"]]
 
 
 def start(lab, verb):
@@ -150,7 +152,7 @@ def test_after_kill_9_only_missing_recordings_are_decoded(lab, verb, kind):
 
     part = sorted(exp(lab, "cache", kind).rglob("part-*.lines"))[0]
     first, *rest = part.read_text().splitlines(keepends=True)
-    marked = re.sub(r'"s": [0-9.]+', '"s": 1000.0', first)  # its cost is in the record: it was taken as it is
+    marked = re.sub(r'"s": [0-9.]+', '"s": 1000.0', first)  # its cost is in the record, so it was not decoded again
     part.write_text("".join([marked, *rest, f"{before[0]} {{half a li"]))
     stages(lab, number, number, "--nj", "1")
     assert {name: (output.parent / name).read_bytes() for name in undisturbed} == undisturbed
@@ -163,8 +165,8 @@ def test_a_bad_recording_costs_no_other_recording(lab):
     broken = lab.root / "audio" / "broken.wav"
     broken.write_bytes(Path(rows["rb"]).read_bytes()[:20_000])
     path.write_text("".join(f"{key} {broken if key == 'rb' else audio}\n" for key, audio in rows.items()))
-    said = stages(lab, 5, 5, "--nj", "2")
-    assert "in 4 recordings = kept 3 + truncated 1" in said
+    message = stages(lab, 5, 5, "--nj", "2")
+    assert "in 4 recordings = kept 3 + truncated 1" in message
     assert [row["id"] for row in lines(exp(lab, "pseudo", "lab", "train", "hyp.jsonl"))] == ["ra", "rc", "rd"]
     (rejected,) = lines(exp(lab, "pseudo", "lab", "train", "rejected.jsonl"))
     assert (rejected["id"], rejected["reason"]) == ("rb", "truncated")
@@ -189,8 +191,8 @@ def test_transcribe_writes_all_formats_and_names_a_broken_file(lab, tmp_path):
         "a talk.txt",
         "a talk.vtt",
     ]
-    heard = json.loads((tmp_path / "out" / "a talk.json").read_text())
-    assert heard["duration_s"] == 4.5
+    hypotheses = json.loads((tmp_path / "out" / "a talk.json").read_text())
+    assert hypotheses["duration_s"] == 4.5
     jointly = lab.k2d("transcribe", *model, "--mode", "joint", "--format", "json", str(folder / "a talk.wav"))
     assert (jointly.returncode, json.loads(jointly.stdout)["duration_s"]) == (0, 4.5)
     assert (tmp_path / "out" / "a talk.vtt").read_text().startswith("WEBVTT\n\n00:00:")

@@ -42,7 +42,7 @@ def stages(lab, first, last, *words):
     return done.stdout
 
 
-def heard(folder):
+def texts_of(folder):
     rows = [json.loads(line) for line in (folder / "hyp.jsonl").read_text(encoding="utf-8").splitlines()]
     return {row["id"]: [(s["start_s"], s["end_s"], s["text"]) for s in row["segments"]] for row in rows}
 
@@ -55,8 +55,8 @@ def test_labels_and_opinions_by_both_engines_and_their_records(lab):
     assert stages(lab, 5, 6, *by_engine).count("teacher: converted for CTranslate2 (fp32)") == 1
     assert stages(lab, 7, 7, *by_engine).count("base: converted for CTranslate2 (fp32)") == 1
     torchs, engines = (lab.root / "exp" / name / "pseudo" / "lab" / "train" for name in ("x", "y"))
-    assert heard(engines) == heard(torchs)
-    assert sum(map(len, heard(torchs).values())) >= 4
+    assert texts_of(engines) == texts_of(torchs)
+    assert sum(map(len, texts_of(torchs).values())) >= 4
     record = json.loads((engines / "record.json").read_text())
     assert record["engine"].startswith("ctranslate2-4.")
     assert record["precision"] == "fp32 (ctranslate2)"
@@ -84,7 +84,7 @@ def test_a_student_is_exported_in_all_formats(lab):
     stages(lab, 9, 9)
     models = lab.root / "exp" / "x" / "models"
     shutil.copytree(models / "student_init", models / "kd_all-s1")
-    said = stages(lab, 14, 14)
+    message = stages(lab, 14, 14)
     exports = lab.root / "exp" / "x" / "export" / "kd_all-s1"
     for form, library in (
         ("openai", "openai-whisper"),
@@ -94,7 +94,7 @@ def test_a_student_is_exported_in_all_formats(lab):
         found = json.loads((exports / form / "export.json").read_text())["loaded_back"]
         assert found["library"] == library
         assert found["difference"] < 1e-4
-        assert f"kd_all-s1: loaded back in {library}" in said
+        assert f"kd_all-s1: loaded back in {library}" in message
         card = (exports / form / "README.md").read_text(encoding="utf-8")
         assert card.startswith("---\nlanguage:\n- zh\n- en\nlicense: mit\n")
         assert "layers 0 (from 0) of the 2 of its decoder" in card

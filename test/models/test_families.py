@@ -66,9 +66,9 @@ def test_a_third_family_can_be_used_in_a_config(toy, tmp_path):
     config = job_of(tmp_path, "teacher: {family: toy, checkpoint: toy-one}\n").config
     assert config.teacher.guesses_language
     assert config.export_formats() == ()
-    with pytest.raises(UsageError) as told:
+    with pytest.raises(UsageError) as caught:
         job_of(tmp_path, "teacher: {family: tyo}\n")
-    assert str(told.value).endswith("family: found \"tyo\", expected one of 'espnet_s2t' or 'whisper' or 'toy'")
+    assert str(caught.value).endswith("family: found \"tyo\", expected one of 'espnet_s2t' or 'whisper' or 'toy'")
     with pytest.raises(UsageError, match="the formats for students of the family toy: openai"):
         job_of(tmp_path, "teacher: {family: toy}\nexport: {formats: [espnet]}\n")
     with pytest.raises(UsageError, match=r"no model here is one \(teacher: toy\)"):

@@ -69,34 +69,34 @@ def sounds(folder):
 @pytest.mark.slow
 def test_reused_chunks_keep_their_audio_after_the_other_experiment_is_removed(lab):
     made = lab.chunk("x")
-    heard = sounds(made)
-    assert len(heard) == 2
-    taken = lab.chunk("y", reuse="x")
+    original = sounds(made)
+    assert len(original) == 2
+    reused = lab.chunk("y", reuse="x")
     shutil.rmtree(lab.folder / "exp" / "x")
-    assert sounds(taken) == heard
-    assert {row.audio.removeprefix(f"{taken}/audio/").count("/") for row in read_utterances(taken)} == {1}
+    assert sounds(reused) == original
+    assert {row.audio.removeprefix(f"{reused}/audio/").count("/") for row in read_utterances(reused)} == {1}
     assert lab.state("y").is_done
     again = lab.chunk("z", reuse="y")
     shutil.rmtree(lab.folder / "exp" / "y")
-    assert sounds(again) == heard
+    assert sounds(again) == original
     assert lab.state("z").is_done
 
 
 def test_reused_chunks_have_the_fingerprint_of_the_original_ones(lab):
     """Otherwise, outputs that another experiment made from them could not be reused."""
-    made, taken = lab.chunk("x"), lab.chunk("y", reuse="x")
+    made, reused = lab.chunk("x"), lab.chunk("y", reuse="x")
     again = lab.chunk("z", reuse="y")
-    assert (made / "wav.scp").read_bytes() != (taken / "wav.scp").read_bytes()
+    assert (made / "wav.scp").read_bytes() != (reused / "wav.scp").read_bytes()
     for name in (".", "wav.scp", "text", "audio"):
-        assert fingerprint(made / name) == fingerprint(taken / name) == fingerprint(again / name), name
+        assert fingerprint(made / name) == fingerprint(reused / name) == fingerprint(again / name), name
     audio = [path.relative_to(made) for path in made.rglob("*.flac")]
-    assert all((made / name).samefile(taken / name) for name in audio), "linked, not copied"
+    assert all((made / name).samefile(reused / name) for name in audio), "linked, not copied"
 
 
 def test_edited_reused_chunks_have_another_fingerprint_and_are_reported(lab):
-    made, taken = lab.chunk("x"), lab.chunk("y", reuse="x")
-    (taken / "wav.scp").write_text((taken / "wav.scp").read_text().replace(".flac", ".wav"))
-    assert fingerprint(taken) != fingerprint(made)
+    made, reused = lab.chunk("x"), lab.chunk("y", reuse="x")
+    (reused / "wav.scp").write_text((reused / "wav.scp").read_text().replace(".flac", ".wav"))
+    assert fingerprint(reused) != fingerprint(made)
     assert lab.state("y").changes == ("wav.scp was edited",)
 
 

@@ -59,15 +59,15 @@ def test_a_missing_student_is_not_trained_on_outdated_inputs(road):
 @pytest.mark.parametrize("verb", ["decode", "score"])
 def test_a_changed_setting_of_an_earlier_stage_is_refused(road, verb):
     road.run()
-    told = refusal(road, verb, *OTHER)
-    assert f"  select/a, from which {'models/a-s1' if verb == 'decode' else 'decode/a/text'} was made\n" in told
-    assert "setting alpha: 0.4 -> 0.2" in told
+    message = refusal(road, verb, *OTHER)
+    assert f"  select/a, from which {'models/a-s1' if verb == 'decode' else 'decode/a/text'} was made\n" in message
+    assert "setting alpha: 0.4 -> 0.2" in message
 
 
 def test_force_does_not_override_it_and_the_message_explains_it(road):
     road.run()
-    told = refusal(road, "distill", *OTHER, force=True)
-    assert "(--force replaces what stage 10 makes, never what it reads)" in told
+    message = refusal(road, "distill", *OTHER, force=True)
+    assert "(--force replaces what stage 10 makes, never what it reads)" in message
 
 
 def test_after_the_named_command_the_stage_runs(road):
@@ -80,18 +80,20 @@ def test_after_the_named_command_the_stage_runs(road):
 def test_outputs_of_an_earlier_selection_are_refused_after_a_new_selection(road):
     road.run()
     road.run("select", overrides=OTHER, force=True)
-    told = refusal(road, "score", *OTHER)
-    assert "  models/a-s1, from which decode/a/text was made\n    input select/a has changed\n" in told
-    assert "run stage 10 (distill) again first" in told
-    assert "select/a, from" not in told  # made with this config
+    message = refusal(road, "score", *OTHER)
+    assert "  models/a-s1, from which decode/a/text was made\n    input select/a has changed\n" in message
+    assert "run stage 10 (distill) again first" in message
+    assert "select/a, from" not in message  # made with this config
 
 
 def test_all_outdated_stages_are_reported_and_the_first_is_named(road):
     road.run()
-    told = refusal(road, "distill", *OTHER, "decode.beam=2")
-    assert "  opinions, from which select/a was made\n    setting beam: " in told
-    assert "  select/a\n    setting alpha: 0.4 -> 0.2\n" in told
-    assert "run stage 7 (second_opinion) again first: ./run.sh select.alpha=0.2 decode.beam=2 --stage 7 --force" in told
+    message = refusal(road, "distill", *OTHER, "decode.beam=2")
+    assert "  opinions, from which select/a was made\n    setting beam: " in message
+    assert "  select/a\n    setting alpha: 0.4 -> 0.2\n" in message
+    assert (
+        "run stage 7 (second_opinion) again first: ./run.sh select.alpha=0.2 decode.beam=2 --stage 7 --force" in message
+    )
 
 
 def test_a_new_version_of_an_earlier_stage_is_noticed(road):
@@ -130,8 +132,8 @@ def test_a_disposable_folder_needs_no_force(road):
 
     road.stages["select"].units = units
     road.run()
-    told = refusal(road, "distill", *OTHER)
-    assert "run stage 8 (select) again first: ./run.sh select.alpha=0.2 --stage 8\n" in told
+    message = refusal(road, "distill", *OTHER)
+    assert "run stage 8 (select) again first: ./run.sh select.alpha=0.2 --stage 8\n" in message
     assert road.run("select", overrides=OTHER) == ["a"]
 
 
@@ -236,9 +238,9 @@ def corpora(road):
 
 def test_an_outdated_corpus_is_named_with_its_command(corpora):
     corpora.roots["lectures"] = "/raw/elsewhere"
-    told = refusal(corpora, "second_opinion", *corpora.both)
-    assert '/data/lectures\n    setting root: "/raw/lectures" -> "/raw/elsewhere"\n' in told
-    assert "'corpora.unlabelled=[lectures/train]' --corpus lectures --stage 1 --stop-stage 1 --force\n" in told
+    message = refusal(corpora, "second_opinion", *corpora.both)
+    assert '/data/lectures\n    setting root: "/raw/lectures" -> "/raw/elsewhere"\n' in message
+    assert "'corpora.unlabelled=[lectures/train]' --corpus lectures --stage 1 --stop-stage 1 --force\n" in message
     refusal(corpora, "second_opinion", *corpora.both, corpus="mini")
 
 
@@ -261,9 +263,9 @@ def test_an_edited_data_directory_is_refused_and_other_splits_are_not_checked(co
     (data / "other" / "text").write_text("a goodbye\n")
     assert corpora.run("second_opinion", overrides=corpora.both) == []
     (data / "train" / "utt2lang").write_text("a zho\n")
-    told = refusal(corpora, "second_opinion", *corpora.both)
-    assert "/data/mini\n    train/utt2lang was added\nrun stage 1 (prepare) again first: " in told
-    assert "to change data by hand, copy it (python -m k2d data copy) and name the copy in the config" in told
+    message = refusal(corpora, "second_opinion", *corpora.both)
+    assert "/data/mini\n    train/utt2lang was added\nrun stage 1 (prepare) again first: " in message
+    assert "to change data by hand, copy it (python -m k2d data copy) and name the copy in the config" in message
 
 
 def test_directories_of_the_user_beside_those_of_stage_1_are_accepted(corpora):
@@ -304,16 +306,18 @@ def test_edited_texts_of_a_model_that_left_the_config_are_not_scored(road):
 def test_a_lost_file_is_made_again_without_force(road):
     road.run()
     (road.exp / "decode" / "a" / "notes").unlink()
-    told = refusal(road, "score")
-    assert "    notes is missing\nrun stage 11 (decode) again first: ./run.sh --stage 11\n" in told
+    message = refusal(road, "score")
+    assert "    notes is missing\nrun stage 11 (decode) again first: ./run.sh --stage 11\n" in message
     assert road.run("decode") == ["a"]
 
 
 def test_an_unreadable_stamp_of_an_earlier_stage_is_named(road):
     road.run()
     (road.exp / "select" / "a" / "stamp.json").write_bytes(bytes(700))
-    told = refusal(road, "distill")
-    assert "  select/a\n    its stamp cannot be read (it is empty, as after a power cut)\nrun stage 8 (select)" in told
+    message = refusal(road, "distill")
+    assert (
+        "  select/a\n    its stamp cannot be read (it is empty, as after a power cut)\nrun stage 8 (select)" in message
+    )
 
 
 # --- the list ---

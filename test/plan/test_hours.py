@@ -106,7 +106,7 @@ def test_estimates_are_compared_with_the_papers_runs():
     step = Distillation(teacher.with_decoder_layers(2), teacher, 64, 150, "bf16")
     by_hand_h = 120_000 * 256 * sample_flops(step) / (0.40 * 989e12) / 4 / 3600
     assert training.estimate == pytest.approx(by_hand_h)
-    assert 0.3 < training.ratio < 0.5  # theirs took 16 % of the peak, here 40 % are taken
+    assert 0.3 < training.ratio < 0.5  # theirs reached 16 % of the peak, the plan assumes 40 %
     assert training.note == "theirs: 16% of peak"
     opinions = [each for what, each in found.items() if what.startswith("opinions")]
     assert [each.paper for each in opinions] == [9, 37, 284]

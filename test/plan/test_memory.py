@@ -108,10 +108,10 @@ def test_a_plan_that_does_not_fit_is_refused_with_one_that_does(small, slow):
     step = Distillation(small, small, 1, 8, "fp32")
     one, two = (total(training_lines(replace(step, n_windows=n), on_gpu=False)) for n in (1, 2))
     memory = (one + 3.5 * (two - one)) / 0.92
-    (told,) = faults(small, slow, memory)
-    assert told.startswith("10 distill, 12 windows a pass in fp32: needs ")
-    assert "what fits: distill.training.accumulate=3 or distill.training.accumulate=" in told
-    assert told.endswith("with distill.training.precision=bf16")
+    (faults_with,) = faults(small, slow, memory)
+    assert faults_with.startswith("10 distill, 12 windows a pass in fp32: needs ")
+    assert "what fits: distill.training.accumulate=3 or distill.training.accumulate=" in faults_with
+    assert faults_with.endswith("with distill.training.precision=bf16")
     assert faults(small, slow, memory, accumulate=3) == ()
     assert faults(small, slow, memory, accumulate=2) != ()
 
@@ -132,14 +132,16 @@ def test_kept_encoder_outputs_have_their_precision_on_disk(small, slow, precisio
 
 
 def test_more_layers_than_the_teacher_has_are_refused(small, slow):
-    def told(student):
+    def faults_with(student):
         return make_plan(Config(name="x", student=student), small, {}, Setup(slow, 1, 1e12)).faults
 
-    assert told(Student()) == ("student.n_decoder_layers: found 2, expected at most 1: the teacher has 1 layers",)
-    assert told(Student(decoder_layers=(0, 3))) == (
+    assert faults_with(Student()) == (
+        "student.n_decoder_layers: found 2, expected at most 1: the teacher has 1 layers",
+    )
+    assert faults_with(Student(decoder_layers=(0, 3))) == (
         "student.decoder_layers: found 3, expected at most 0: the teacher has 1 layers",
     )
-    assert told(Student(decoder_layers=(0,))) == ()
+    assert faults_with(Student(decoder_layers=(0,))) == ()
 
 
 @pytest.mark.parametrize(("n_devices", "n_windows"), [(1, 12), (4, 3), (5, 3)])
@@ -152,11 +154,11 @@ def test_a_batch_that_the_gpus_cannot_share_is_refused_with_one_that_they_can(sm
     teacher = Recogniser(model="a.yaml", training=Training(phases={"one": Phase(batch_size=4)}))
     experiment = replace(config(accumulate=3), teacher=teacher)
 
-    def told(n_gpus):
+    def faults_with(n_gpus):
         return make_plan(experiment, small, {}, Setup(replace(slow, is_gpu=True), n_gpus, 1e12)).faults
 
-    assert told(4) == ()
-    assert told(16) == (
+    assert faults_with(4) == ()
+    assert faults_with(16) == (
         "teacher.training.phases.one.batch_size: found 4, expected at least 16, as 16 processes share each step and "
         "each needs a sample; set teacher.training.phases.one.batch_size=16, or use at most 4 GPUs",
         "distill.training.batch_size: found 12, expected at least 16, as 16 processes share each step and each needs a "

@@ -49,7 +49,7 @@ def test_the_table_names_its_assumptions(project):
     done = project.k2d("plan", "--conf", CONFS[0], "--hours", "60000", "--gpus", "4")
     assert done.returncode == 0, done.stderr
     text = " ".join(done.stdout.split())
-    for told in (
+    for message in (
         "conf/k2d_large_v2.yaml on 4 × h100",
         "60,000 h of audio, 8,000,000 chunks if all are kept",
         "teacher (large-v2) 1,541.4 634.9 906.5 – 1.9",
@@ -59,7 +59,7 @@ def test_the_table_names_its_assumptions(project):
         "120,000 steps of 256 on 4 H100 42 16.4 h 0.39 theirs: 16% of peak",
         "opinions of base on 60,000 h, 4 H100 9 5.92 h 0.66",
     ):
-        assert told in text
+        assert message in text
 
 
 @pytest.mark.slow
@@ -121,7 +121,7 @@ def test_a_given_throughput_is_marked(project):
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "message"),
     [
         (
             ["--throughput", "labels=3"],
@@ -137,8 +137,8 @@ def test_a_given_throughput_is_marked(project):
     ],
 )
 @pytest.mark.slow
-def test_a_wrong_call_is_explained_and_exits_with_2(project, words, told):
+def test_a_wrong_call_is_explained_and_exits_with_2(project, words, message):
     done = project.k2d("plan", "--conf", CONFS[0], *words)
     assert done.returncode == 2
-    assert told in done.stderr
+    assert message in done.stderr
     assert "Traceback" not in done.stderr

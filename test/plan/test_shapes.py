@@ -100,7 +100,7 @@ def test_an_espnet_config_is_planned_without_being_trained():
 
 
 @pytest.mark.parametrize(
-    ("recogniser", "told"),
+    ("recogniser", "message"),
     [
         (Recogniser(family="whisper", checkpoint="large-v4"), "teacher.checkpoint: found 'large-v4', expected a pub"),
         (Recogniser(family="whisper"), "teacher: expected teacher.model or teacher.checkpoint, found neither"),
@@ -111,10 +111,10 @@ def test_an_espnet_config_is_planned_without_being_trained():
         ),
     ],
 )
-def test_an_unknown_model_is_reported_with_the_accepted_kinds(recogniser, told):
+def test_an_unknown_model_is_reported_with_the_accepted_kinds(recogniser, message):
     with pytest.raises(UsageError) as caught:
         shape(recogniser)
-    assert str(caught.value).startswith(told)
+    assert str(caught.value).startswith(message)
 
 
 def test_a_file_that_is_not_a_checkpoint_is_reported_by_its_path(tmp_path):

@@ -29,7 +29,7 @@ def shown(found):
     return [(s.text, s.is_shared) for s in found]
 
 
-def test_only_what_differs_is_marked():
+def test_only_differences_are_marked():
     teacher, auxiliary = ["我", "用", "GPU", "跑", "model"], ["我", "用", "CPU", "model"]
     assert shown(stretches(teacher, auxiliary)) == [("我用", True), ("GPU 跑", False), ("model", True)]
     assert shown(stretches(auxiliary, teacher)) == [("我用", True), ("CPU", False), ("model", True)]
@@ -71,8 +71,8 @@ def test_missing_parts_are_reported_in_their_place(bench, tmp_path):
     assert "teacher's text is missing" in elsewhere.facts
 
 
-@pytest.mark.parametrize(("bad", "told"), [(np.full(320_000, np.nan, np.float32), "nan_samples"), (None, "empty")])
-def test_audio_that_cannot_be_read_is_reported(bench, tmp_path, bad, told):
+@pytest.mark.parametrize(("bad", "message"), [(np.full(320_000, np.nan, np.float32), "nan_samples"), (None, "empty")])
+def test_audio_that_cannot_be_read_is_reported(bench, tmp_path, bad, message):
     audio = tmp_path / "bad.wav"
     if bad is None:
         audio.write_bytes(b"")
@@ -81,7 +81,7 @@ def test_audio_that_cannot_be_read_is_reported(bench, tmp_path, bad, told):
     write_chunks(bench.exp, {"c1": ("好", "不好")}, str(audio))
     (pair,) = pairs([row("c1")], "base", bench.layout, tokens)
     assert pair.clip.uri == ""
-    assert told in pair.clip.why_not
+    assert message in pair.clip.why_not
 
 
 def test_a_pipe_in_wav_scp_is_not_run(bench, tmp_path):

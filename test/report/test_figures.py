@@ -15,7 +15,7 @@ def captions(figures):
 
 @pytest.mark.slow
 def test_every_plot_of_a_whole_experiment(bench):
-    fabricate(bench.exp, n_chunks=50, n_heard=2)
+    fabricate(bench.exp, n_chunks=50, n_with_audio=2)
     found = bench.read()
     cost = list(cost_figures(found))
     assert captions(cost) == [

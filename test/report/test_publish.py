@@ -34,9 +34,9 @@ def test_the_commit_is_marked_if_files_differ_from_it(tmp_path):
 
 
 def test_without_a_report_nothing_is_published(tmp_path):
-    with pytest.raises(MissingInput) as told:
+    with pytest.raises(MissingInput) as caught:
         main(["--publish", "--conf", "conf/smoke.yaml", f"exp={tmp_path}"])
-    assert "report/RESULTS.md: there is no report to publish; make it with: ./run.sh --conf" in str(told.value)
+    assert "report/RESULTS.md: there is no report to publish; make it with: ./run.sh --conf" in str(caught.value)
 
 
 @pytest.mark.slow

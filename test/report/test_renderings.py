@@ -75,13 +75,13 @@ def test_any_text_can_be_in_a_table(text):
 
 
 def test_empty_sections_are_omitted_and_only_the_page_has_plots():
-    told = [
+    sections = [
         Section("Empty", ()),
         Section("Plots", (Figure("<svg></svg>", "a plot"),)),
         Section("Text", (Paragraph("x"),)),
     ]
-    assert markdown("T", told) == "# T\n\n## Text\n\nx\n"
-    html = page("T", told)
+    assert markdown("T", sections) == "# T\n\n## Text\n\nx\n"
+    html = page("T", sections)
     assert "Empty" not in html
     assert "<figcaption>a plot</figcaption>" in html
 

@@ -58,9 +58,9 @@ def test_the_published_page_has_the_header_and_the_sign_of_the_code(bench):
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in published if line.startswith("| ")]
     header = next(row for row in rows if row[0] == "system" and "mini/lectures_test (in-domain)" in row)
     mers = {row[0]: row for row in rows if len(row) == len(header) and row[0] != "system"}
-    told = [row for row in rows if len(row) == len(HEADER) and row[0] == "teacher" and row[2] in mers]
-    assert len(told) > 50
-    for _, name, system, _, percent, *_ in told:
+    rows_of_teacher = [row for row in rows if len(row) == len(HEADER) and row[0] == "teacher" and row[2] in mers]
+    assert len(rows_of_teacher) > 50
+    for _, name, system, _, percent, *_ in rows_of_teacher:
         column = next(n for n, title in enumerate(header) if title.startswith(f"{name} "))
         bracket = re.search(r"\(([−0-9.]+)\)", mers[system][column])
         assert bracket is None or bracket[1] == percent, (name, system)

@@ -39,9 +39,9 @@ def test_text_and_markdown_have_the_same_figures(score):
     text, markdown = score().out, score("--format", "md").out
     assert any(line.split() == ["MER", "14", "1", "1", "1", "21.43"] for line in text.splitlines())
     assert "| MER | 14 | 1 | 1 | 1 | 21.43 |" in markdown
-    for said in (text, markdown):
-        assert "95% interval of the MER: " in said
-        assert "signature: k2d-score:1|" in said
+    for printed in (text, markdown):
+        assert "95% interval of the MER: " in printed
+        assert "signature: k2d-score:1|" in printed
 
 
 def test_a_missing_hypothesis_is_named_and_counts_as_deletions(score):

@@ -29,7 +29,7 @@ def hypotheses(path, **rows):
     return Texts(path, rows, ())
 
 
-# --- reading: what is broken is told with its place (reliability 3, 5 to 8, 10, and an empty file) ---
+# --- reading: faults are reported with their place (reliability 3, 5 to 8, 10, and an empty file) ---
 
 
 @pytest.mark.parametrize(
@@ -59,8 +59,8 @@ def test_a_missing_file_is_named(tmp_path):
 def test_a_space_at_the_end_of_lines_is_reported(tmp_path):
     path = tmp_path / "text"
     path.write_text("".join(f"u{n:02} 好 \n" for n in range(40)), encoding="utf-8")
-    (told,) = read_texts(path).normalised
-    assert told == f"normalised 40 × [space_at_end], first {path}:1: white space at the end of the line"
+    (message,) = read_texts(path).normalised
+    assert message == f"normalised 40 × [space_at_end], first {path}:1: white space at the end of the line"
 
 
 def test_cr_bom_and_disorder_are_normalised_and_counted(tmp_path):
@@ -68,9 +68,9 @@ def test_cr_bom_and_disorder_are_normalised_and_counted(tmp_path):
     path.write_bytes("\ufeffu2 b\r\nu1  a\r\nu3\r\n".encode())
     found = read_texts(path)
     assert dict(found.rows) == {"u1": "a", "u2": "b", "u3": ""}
-    told = "\n".join(found.normalised)
+    message = "\n".join(found.normalised)
     for part in ("normalised 1 × [bom]", "normalised 3 × [crlf]", "normalised 1 × [unsorted]"):
-        assert part in told
+        assert part in message
 
 
 def test_a_million_characters_in_one_utterance(tmp_path):

@@ -51,7 +51,7 @@ def test_words_that_were_cut_out_of_a_chunk_are_not_in_its_reference():
         span("t2", 4.0, 7.0, "二"),  # its middle is cut out, but two of its three seconds are not
         span("t3", 5.0, 6.0, "缺"),  # none of it
         span("t4", 9.5, 14.5, "漏"),  # 1 of 5 s
-        span("t5", 10.0, 14.0, "隙"),  # what the teacher did not hear
+        span("t5", 10.0, 14.0, "隙"),  # missed by the teacher
         span("t6", 15.0, 17.5, "外"),  # the middle, 16.25, is behind the chunk
         span("t7", 13.0, 15.0, "三"),  # half of it
     ]
@@ -75,7 +75,7 @@ def test_references_without_times_are_refused():
         ("一二三四五", "<0.00>一二三<2.00>", False),  # 2 of 5 is 0.4: not above
         ("一二三四五", "<0.00>一二<2.00>", True),  # 3 of 5
         ("一二", "", True),
-        ("", "<0.00>謝謝<2.00>", True),  # words where nothing was said
+        ("", "<0.00>謝謝<2.00>", True),  # words without speech
         ("", "<0.00><2.00>", False),
     ],
 )

@@ -56,10 +56,10 @@ class Lab:
         (self.data / "utt2spk").write_text("".join(f"{key} {key}\n" for key in self.audio))
         (self.data / "reco2course").write_text("r0 algebra\nr1 音樂 history\n")
 
-    def write_heard(self, heard):
+    def write_hypotheses(self, by_recording):
         lines = (
             hypothesis_line(Hypothesis(key, DURATION_S, tuple(Segment(*row) for row in rows), ()))
-            for key, rows in heard.items()
+            for key, rows in by_recording.items()
         )
         (self.pseudo / "hyp.jsonl").write_text("".join(f"{line}\n" for line in lines))
 
@@ -155,8 +155,8 @@ def test_stage_8_reads_the_output_of_this_stage(lab, tmp_path):
 @pytest.mark.slow
 def test_chunks_have_a_language_if_the_teacher_guesses_it(lab, teacher, languages):
     """Most of the first chunk is English: 2.5 of its 4 seconds."""
-    said = [(0.5, 2.0, "我們", None, False, "zh"), (3.0, 5.5, "so", None, False, "en")]
-    lab.write_heard({"r1": [*said, (5.5, 9.0, "再見", None, False, "zh")], "r2": [(1.0, 4.0, "甲", None, False, "zh")]})
+    rows = [(0.5, 2.0, "我們", None, False, "zh"), (3.0, 5.5, "so", None, False, "en")]
+    lab.write_heard({"r1": [*rows, (5.5, 9.0, "再見", None, False, "zh")], "r2": [(1.0, 4.0, "甲", None, False, "zh")]})
     folder = lab.chunk(f"teacher={teacher}")
     assert_valid(folder)
     assert (folder / "utt2lang").exists() is (languages is not None)
@@ -231,11 +231,11 @@ def test_sum_rejects_the_segments_of_a_recording_that_is_damaged(lab):
 def test_sum_stops_at_a_missing_recording_and_continues_when_it_is_back(lab):
     """Stage 5 has decoded the recording, so its segments must not be lost."""
     aside = lab.audio["r2"].rename(lab.folder / "aside")
-    with pytest.raises(K2DError) as told:
+    with pytest.raises(K2DError) as caught:
         lab.chunk("chunk.duration=sum", "max_bad=0.6")
-    assert "lab/talks: cutting the audio of chunks: 1 recording could not be read" in str(told.value)
-    assert "r2: " in str(told.value)
-    assert "there is no such file [missing]" in str(told.value)
+    assert "lab/talks: cutting the audio of chunks: 1 recording could not be read" in str(caught.value)
+    assert "r2: " in str(caught.value)
+    assert "there is no such file [missing]" in str(caught.value)
     assert not lab.chunks.exists()
     aside.rename(lab.audio["r2"])
     lab.chunk("chunk.duration=sum")
@@ -312,10 +312,12 @@ def test_a_finished_unit_is_skipped_and_a_changed_setting_is_noticed(lab, capsys
 
 
 def test_too_many_bad_segments_stop_the_stage_with_examples(lab):
-    with pytest.raises(K2DError) as told:
+    with pytest.raises(K2DError) as caught:
         lab.chunk("max_bad=0.2")
-    assert "lab/talks: 2 of 7 items are bad, more than max_bad (20.0%):" in str(told.value)
-    assert "bad_times 1, such as r2#0001: segment 1, 4.00 to 4.00 s, '錯': expected 0 <= start < end" in str(told.value)
+    assert "lab/talks: 2 of 7 items are bad, more than max_bad (20.0%):" in str(caught.value)
+    assert "bad_times 1, such as r2#0001: segment 1, 4.00 to 4.00 s, '錯': expected 0 <= start < end" in str(
+        caught.value
+    )
     assert not lab.chunks.exists()
 
 

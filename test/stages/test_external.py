@@ -87,9 +87,9 @@ def lab(tmp_path):
 @pytest.mark.slow
 def test_labels_from_a_file_pass_through_the_same_stages(lab):
     lab.run("pseudo_label", "chunk", "second_opinion", "select")
-    taken = {each.recording_id: each for each in read_hypotheses(lab.pseudo / "hyp.jsonl")}
-    assert {key: [(s.start_s, s.end_s, s.text) for s in each.segments] for key, each in taken.items()} == LABELS
-    assert {key: each.duration_s for key, each in taken.items()} == DURATIONS_S
+    labels_by_id = {each.recording_id: each for each in read_hypotheses(lab.pseudo / "hyp.jsonl")}
+    assert {key: [(s.start_s, s.end_s, s.text) for s in each.segments] for key, each in labels_by_id.items()} == LABELS
+    assert {key: each.duration_s for key, each in labels_by_id.items()} == DURATIONS_S
     assert (lab.pseudo / "text").read_text(encoding="utf-8") == "r1 我們 so 好\nr2 甲 乙 today\nr3\n"
     assert (lab.chunks / "text").read_text(encoding="utf-8").splitlines() == [
         "r1-0000050-0000550 <0.00>我們<1.50><2.50>so 好<5.00>",
@@ -149,14 +149,14 @@ def test_a_recording_without_a_line_is_dropped_and_counted(lab):
     lab.run("pseudo_label")
     assert read_stamp(lab.pseudo).counts["dropped"] == {"no_transcript": 1}
     assert [(each.id, each.reason) for each in read_rejected(lab.pseudo)] == [("r3", "no_transcript")]
-    said = lab.refusal(line("r1", LABELS["r1"]), overrides=["name=y"], kind=K2DError)
-    assert "models/teacher" in said  # another experiment has no teacher yet
+    message = lab.refusal(line("r1", LABELS["r1"]), overrides=["name=y"], kind=K2DError)
+    assert "models/teacher" in message  # another experiment has no teacher yet
 
 
 def test_too_many_recordings_without_a_line_stop_the_stage(lab):
-    said = lab.refusal(line("r1", LABELS["r1"]))
-    assert "2 of 3 items are bad, more than max_bad (34.0%)" in said
-    assert "no_transcript 2, such as r2:" in said
+    message = lab.refusal(line("r1", LABELS["r1"]))
+    assert "2 of 3 items are bad, more than max_bad (34.0%)" in message
+    assert "no_transcript 2, such as r2:" in message
     assert not lab.pseudo.exists()
 
 
@@ -180,18 +180,18 @@ BAD_LINES = {
 
 @pytest.mark.parametrize("bad", BAD_LINES)
 def test_a_file_with_a_bad_line_is_refused(lab, bad):
-    said = lab.refusal(bad, line("r2", LABELS["r2"]))
-    assert BAD_LINES[bad] in said
-    assert "has 1 fault, so nothing was read from it:" in said
-    assert "docs/recognisers.md" in said
+    message = lab.refusal(bad, line("r2", LABELS["r2"]))
+    assert BAD_LINES[bad] in message
+    assert "has 1 fault, so nothing was read from it:" in message
+    assert "docs/recognisers.md" in message
     assert not lab.pseudo.exists()
 
 
 def test_all_faults_of_a_file_are_reported_together(lab):
-    said = lab.refusal("nonsense", line("r0", []), line("r1", []), line("r1", []), line("r9", []))
-    assert "has 4 faults" in said
+    message = lab.refusal("nonsense", line("r0", []), line("r1", []), line("r1", []), line("r9", []))
+    assert "has 4 faults" in message
     places = ["labels.jsonl:1: Expecting value", "jsonl:2: 'r0' is no", "jsonl:4: 'r1' has a line already", "jsonl:5: "]
-    assert all(place in said for place in places)
+    assert all(place in message for place in places)
 
 
 BAD_SEGMENTS = {
@@ -206,9 +206,9 @@ BAD_SEGMENTS = {
 @pytest.mark.parametrize("bad", BAD_SEGMENTS)
 def test_many_segments_that_stage_6_would_reject_are_reported_at_once(lab, bad):
     lines = [line("r1", [(0.5, 2.0, "我們"), bad]), line("r2", []), line("r3", [])]
-    said = lab.refusal(*lines)
-    assert "1 of 2 segments cannot be in a chunk, more than max_bad (34.0%):" in said
-    assert f"  {BAD_SEGMENTS[bad]} 1, such as r1#0001: segment 1" in said
+    message = lab.refusal(*lines)
+    assert "1 of 2 segments cannot be in a chunk, more than max_bad (34.0%):" in message
+    assert f"  {BAD_SEGMENTS[bad]} 1, such as r1#0001: segment 1" in message
 
 
 def test_few_bad_segments_are_counted_by_stage_6(lab):
@@ -221,9 +221,9 @@ def test_few_bad_segments_are_counted_by_stage_6(lab):
 
 def test_a_text_for_a_whole_recording_must_fit_into_the_window(lab):
     whole = [line(key, [(0.0, seconds, "so")]) for key, seconds in DURATIONS_S.items()]
-    said = lab.refusal(*whole, overrides=["max_bad=0.3"])
-    assert "too_long 1, such as r2#0000" in said
-    assert "a text must fit into the teacher's window of 30 s, because K2D does not align text with audio" in said
+    message = lab.refusal(*whole, overrides=["max_bad=0.3"])
+    assert "too_long 1, such as r2#0000" in message
+    assert "a text must fit into the teacher's window of 30 s, because K2D does not align text with audio" in message
     lab.write(lab.labels, whole)
     lab.run("pseudo_label", "chunk")  # the two short ones can be learned from
     assert [each.split(" ")[0] for each in (lab.chunks / "text").read_text().splitlines()] == [
@@ -244,20 +244,21 @@ def test_a_missing_file_is_reported_before_any_work(lab):
     assert str(caught.value) == expected
     job = lab.job()
     assert progress_of(BY_VERB["pseudo_label"], job, Upstream(job)) == f"cannot tell: {expected}"
-    assert list(missing_labels(job.config)) == [expected]  # stage 3 says so before it trains
+    assert list(missing_labels(job.config)) == [expected]  # stage 3 reports it before it trains
     assert list(missing_labels(lab.job("pseudo_label={from: null, made_by: null}").config)) == []
 
 
 def test_labels_need_a_language_if_the_teacher_has_none(lab):
-    said = lab.refusal(line("r1", LABELS["r1"]), line("r2", []), line("r3", []), overrides=["teacher.language=[]"])
+    message = lab.refusal(line("r1", LABELS["r1"]), line("r2", []), line("r3", []), overrides=["teacher.language=[]"])
     assert (
-        'a segment names no language, and teacher.language is empty; give each segment one ("language": "zh")' in said
+        'a segment names no language, and teacher.language is empty; give each segment one ("language": "zh")'
+        in message
     )
-    told = [{"start_s": 0, "end_s": 1, "text": "so", "language": "mandarinish"}]
-    said = lab.refusal(json.dumps({"id": "r1", "segments": told}), overrides=["teacher.language=[]"])
-    assert "labels.jsonl:1: language: the teacher does not support 'mandarinish'; give each segment one" in said
-    told = [{"start_s": 0, "end_s": 1, "text": "so", "language": "en"}]
-    lab.write(lab.labels, [json.dumps({"id": "r1", "segments": told}), line("r2", []), line("r3", [])])
+    segments = [{"start_s": 0, "end_s": 1, "text": "so", "language": "mandarinish"}]
+    message = lab.refusal(json.dumps({"id": "r1", "segments": segments}), overrides=["teacher.language=[]"])
+    assert "labels.jsonl:1: language: the teacher does not support 'mandarinish'; give each segment one" in message
+    segments = [{"start_s": 0, "end_s": 1, "text": "so", "language": "en"}]
+    lab.write(lab.labels, [json.dumps({"id": "r1", "segments": segments}), line("r2", []), line("r3", [])])
     lab.run("pseudo_label", "chunk", overrides=["teacher.language=[]"])
     assert (lab.chunks / "utt2lang").read_text() == "r1-0000000-0000100 en\n"
 
@@ -338,6 +339,6 @@ BAD_OPINIONS = {
 
 @pytest.mark.parametrize("bad", BAD_OPINIONS)
 def test_a_file_with_a_bad_opinion_is_refused(chunked, bad):
-    said = chunked.refusal(bad, verb="second_opinion")
-    assert f"ear.jsonl:1: {BAD_OPINIONS[bad]}" in said or BAD_OPINIONS[bad] in said
+    message = chunked.refusal(bad, verb="second_opinion")
+    assert f"ear.jsonl:1: {BAD_OPINIONS[bad]}" in message or BAD_OPINIONS[bad] in message
     assert not (chunked.exp / "opinions").exists() or not list((chunked.exp / "opinions").glob("ear/lab/[!.]*"))

@@ -46,7 +46,7 @@ def report(project, *words):
 
 
 def test_a_complete_experiment_as_markdown_and_html(made):
-    fabricate(made.root / EXP, n_chunks=400, n_heard=8)
+    fabricate(made.root / EXP, n_chunks=400, n_with_audio=8)
     done, results, page = report(made)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "in 30 scores = kept 30" in done.stdout
@@ -172,15 +172,15 @@ def test_the_report_reads_the_output_of_stages_8_and_12(made):
     """The three stages in order, on a few lines of hand-made text."""
     exp, data = made.root / EXP, made.root / "data/mini/read_test"
     audio = write_audio(made.root / "lecture.wav", speechlike(31.0), subtype="PCM_16")
-    said = {
+    labels = {
         "r1-1": ("我們 用 GPU", "我們 用 CPU"),
         "r1-2": ("這個 model 很 好", "這個 model 很 好"),
         "r1-3": ("謝謝", ""),
     }
-    write_chunks(exp, said, str(audio))
+    write_chunks(exp, labels, str(audio))
     chunks = exp / "chunks/mini/lectures"
-    (chunks / "utt2spk").write_text("".join(f"{key} r1\n" for key in said))
-    (chunks / "spk2utt").write_text(f"r1 {' '.join(said)}\n")
+    (chunks / "utt2spk").write_text("".join(f"{key} r1\n" for key in labels))
+    (chunks / "spk2utt").write_text(f"r1 {' '.join(labels)}\n")
     (chunks / "reco2dur").write_text("r1 31.0\n")
     (chunks / "reco2course").write_text("r1 代數\n")
     data.mkdir(parents=True)

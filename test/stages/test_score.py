@@ -32,13 +32,13 @@ def lab(project):
     """Two test sets (utterances of recordings; single utterances), decoded by a teacher and a student."""
     (project.root / "conf" / "lab.yaml").write_text(CONF)
     segments = {"a-u1": "a 0 2", "a-u2": "a 3 5", "b-u1": "b 1 4"}
-    said = {"a-u1": "我們用 GPU", "a-u2": "跑 model", "b-u1": "今天好"}
+    texts = {"a-u1": "我們用 GPU", "a-u2": "跑 model", "b-u1": "今天好"}
     audio = {"a": "a.wav", "b": "b.wav"}
     speakers = {"a-u1": "a", "a-u2": "a", "b-u1": "b"}
     durations = {"a": 6.0, "b": 5.0}
     write(
         project.root / "data" / "lab" / "dev",
-        text=said, segments=segments, wav_scp=audio, utt2spk=speakers, reco2dur=durations,
+        text=texts, segments=segments, wav_scp=audio, utt2spk=speakers, reco2dur=durations,
     )  # fmt: skip
     far = {"u1": "run it", "u2": "好", "u3": "謝謝"}
     write(
@@ -48,7 +48,7 @@ def lab(project):
     decode = project.root / "exp" / "lab" / "decode"
     write(decode / "teacher" / "lab" / "dev", text={"a": "<0.00>我们用 CPU<2.00><3.00>跑 model<5.00>", "b": "今天好"})
     write(decode / "teacher" / "far" / "test", text={"u1": "run it", "u3": ""})
-    write(decode / "k2d-s1" / "lab" / "dev", text=said)
+    write(decode / "k2d-s1" / "lab" / "dev", text=texts)
     write(decode / "k2d-s1" / "far" / "test", text=far)
     return project
 

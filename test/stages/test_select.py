@@ -84,7 +84,7 @@ def reasons(project, method):
 
 @pytest.mark.slow
 def test_all_methods_of_the_paper_on_cases_worked_out_by_hand(lab):
-    killed = made(lab, "distances") / ".base.partial"  # what a run that was killed leaves
+    killed = made(lab, "distances") / ".base.partial"  # left by a killed run
     (killed / ".scratch-x").mkdir(parents=True)
     done = select(lab)
     assert done.returncode == 0, done.stderr

@@ -35,9 +35,9 @@ def study(tmp_path):
     (tmp_path / "x.yaml").write_text(CONF)
     exp, data = tmp_path / "exp", tmp_path / "data"
     (exp / "x" / "decode" / "teacher").mkdir(parents=True)
-    spans, said = ({key: row[column] for key, row in TRUTH.items()} for column in (0, 1))
+    spans, texts = ({key: row[column] for key, row in TRUTH.items()} for column in (0, 1))
     speakers = dict.fromkeys(TRUTH, "a")
-    truth = {"wav.scp": {"a": "a.wav"}, "segments": spans, "text": said, "utt2spk": speakers}
+    truth = {"wav.scp": {"a": "a.wav"}, "segments": spans, "text": texts, "utt2spk": speakers}
     write(data / "lab" / "lectures_truth", truth)
     table = exp / "x" / "select" / "distances" / "base" / "distances.tsv"
     table.parent.mkdir(parents=True)

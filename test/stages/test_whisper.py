@@ -45,10 +45,10 @@ def test_from_checkpoint_to_a_student_that_openai_whisper_loads(lab):
         done = lab.run("--conf", "conf/x.yaml", "--stage", first, "--stop-stage", last, "--nj", "1")
         assert done.returncode == 0, done.stdout + done.stderr
     exp = lab.root / "exp" / "x"
-    heard = [json.loads(line) for line in (exp / "pseudo" / "lab" / "train" / "hyp.jsonl").open(encoding="utf-8")]
-    (long,) = (one for one in heard if one["id"] == "long")
-    (said,) = (talk.said for talk in talks() if talk.id == "long")
-    assert [s["text"] for s in long["segments"]] == [each.text for each in said]
+    hypotheses = [json.loads(line) for line in (exp / "pseudo" / "lab" / "train" / "hyp.jsonl").open(encoding="utf-8")]
+    (long,) = (one for one in hypotheses if one["id"] == "long")
+    (spoken,) = (talk.sentences for talk in talks() if talk.id == "long")
+    assert [s["text"] for s in long["segments"]] == [each.text for each in spoken]
     assert {s["language"] for s in long["segments"]} == {"zh"}
     teacher, student = (
         whisper.load_model(str(exp / "models" / name / "model.pt"), device="cpu") for name in ("teacher", "kd_all-s1")
@@ -67,7 +67,7 @@ def test_another_systems_labels_teach_a_student_and_its_opinions_select(lab):
     conf = conf.replace("{kd_all: {rule: none}}", "{near: {rule: mer}}").replace("distill: {", f"distill: {{{CE}, ")
     (lab.root / "conf" / "x.yaml").write_text(f"pseudo_label: {{from: labels.jsonl, made_by: Other}}\n{conf}")
     known = [talk for talk in talks() if talk.id != "pause"]
-    lines = [{"id": t.id, "segments": [_segment(said) for said in t.said]} for t in known]
+    lines = [{"id": t.id, "segments": [_segment(spoken) for spoken in t.sentences]} for t in known]
     (lab.root / "labels.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     done = lab.run("--conf", "conf/x.yaml", "--stage", "3", "--stop-stage", "6", "--nj", "1")
     assert done.returncode == 0, done.stdout + done.stderr
@@ -80,9 +80,9 @@ def test_another_systems_labels_teach_a_student_and_its_opinions_select(lab):
     assert done.returncode == 0, done.stdout + done.stderr
     kept = json.loads((exp / "select/near/record.json").read_text())
     assert (kept["kept"]["chunks"], kept["in"]["chunks"]) == (len(labels) - 1, len(labels))
-    told = "The labels are not the teacher's: Other made them, and they were read from labels.jsonl."
-    assert told in (exp / "report/RESULTS.md").read_text()
-    assert told in (exp / "export/near-s1/huggingface/README.md").read_text()
+    message = "The labels are not the teacher's: Other made them, and they were read from labels.jsonl."
+    assert message in (exp / "report/RESULTS.md").read_text()
+    assert message in (exp / "export/near-s1/huggingface/README.md").read_text()
     listed = lab.run("--conf", "conf/x.yaml", "--list").stdout
     assert "long recordings, labels.jsonl" in listed
     assert "chunks, opinions.text" in listed
@@ -91,8 +91,8 @@ def test_another_systems_labels_teach_a_student_and_its_opinions_select(lab):
 CE = "objective: {ce: 1.0}"
 
 
-def _segment(said):
-    return {"start_s": said.start_s, "end_s": said.end_s, "text": said.text}
+def _segment(spoken):
+    return {"start_s": spoken.start_s, "end_s": spoken.end_s, "text": spoken.text}
 
 
 @pytest.mark.slow
@@ -132,8 +132,8 @@ def test_a_student_that_learns_the_vocabulary_in_use_is_an_ordinary_one(lab):
     assert has_changed_V.sum() == record["in_use"]
     assert has_changed_V[50_257:].all()
     codec = load_recogniser(models / "teacher", family="whisper", languages=("zh",)).codec
-    said = {token for talk in talks() for each in talk.said for token in codec.ids(each.text)}
-    assert has_changed_V[sorted(said)].all()
+    spoken = {token for talk in talks() for each in talk.sentences for token in codec.ids(each.text)}
+    assert has_changed_V[sorted(spoken)].all()
     assert f"training on {record['in_use']:,} of 51,865 tokens" in done.stdout + done.stderr
 
 
@@ -142,8 +142,8 @@ def test_a_hugging_face_folder_is_used_directly(lab):
     import whisper
 
     write_hugging_face(lab.root / "models" / "huggingface", language="<|zh|>")
-    taken = ["--stage", "3", "--stop-stage", "3", "teacher.checkpoint=models/huggingface", "teacher.language=[]"]
-    done = lab.run("--conf", "conf/x.yaml", *taken)
+    arguments = ["--stage", "3", "--stop-stage", "3", "teacher.checkpoint=models/huggingface", "teacher.language=[]"]
+    done = lab.run("--conf", "conf/x.yaml", *arguments)
     assert done.returncode == 0, done.stdout + done.stderr
     folder = lab.root / "exp" / "x" / "models" / "teacher"
     assert json.loads((folder / "whisper.json").read_text())["language"] == "zh"
@@ -152,9 +152,16 @@ def test_a_hugging_face_folder_is_used_directly(lab):
 
 @pytest.mark.slow
 def test_a_published_checkpoint_that_cannot_be_fetched_is_reported_with_a_remedy(lab):
-    taken = ["--stage", "3", "--stop-stage", "3", "teacher.checkpoint=large-v2", f"teacher.cache={lab.root / 'kept'}"]
+    arguments = [
+        "--stage",
+        "3",
+        "--stop-stage",
+        "3",
+        "teacher.checkpoint=large-v2",
+        f"teacher.cache={lab.root / 'kept'}",
+    ]
     nowhere = {"https_proxy": "http://127.0.0.1:9", "HTTPS_PROXY": "http://127.0.0.1:9", "no_proxy": ""}
-    done = lab.run("--conf", "conf/x.yaml", *taken, **nowhere)
+    done = lab.run("--conf", "conf/x.yaml", *arguments, **nowhere)
     assert done.returncode == 1
     assert "Whisper large-v2: no source could be used:" in done.stderr
     assert f"fetch it where there is a network and put it as {lab.root / 'kept' / 'large-v2.pt'} (" in done.stderr
@@ -166,8 +173,8 @@ def test_transcribe_recognises_a_whisper_by_its_files(lab):
     words = ["--model", "models/teacher.pt", "--language", "zh", "--format", "json", "audio/short.wav"]
     done = lab.k2d("transcribe", *words)
     assert done.returncode == 0, done.stderr
-    (said,) = (talk.said for talk in talks() if talk.id == "short")
-    assert [s["text"] for s in json.loads(done.stdout)["segments"]] == [each.text for each in said]
+    (spoken,) = (talk.sentences for talk in talks() if talk.id == "short")
+    assert [s["text"] for s in json.loads(done.stdout)["segments"]] == [each.text for each in spoken]
 
 
 @pytest.mark.parametrize(

@@ -53,14 +53,14 @@ def ids_of(timed_text: str) -> list[int]:
     return ids
 
 
-def heard_on(tape: str) -> str:
+def text_of_tape(tape: str) -> str:
     """The text of a perfect recogniser for a window: words with their times, the last one open if it is cut."""
     words = [(m.start(), m.end()) for m in re.finditer(r"[^_]+", tape)]
-    said = (f"<{a / 10:.2f}>{tape[a:b]}" + (f"<{b / 10:.2f}>" if b < len(tape) else "") for a, b in words)
-    return "".join(said)
+    parts = (f"<{a / 10:.2f}>{tape[a:b]}" + (f"<{b / 10:.2f}>" if b < len(tape) else "") for a, b in words)
+    return "".join(parts)
 
 
-def saying(script: Callable[[str], str]) -> NextLogits:
+def writing_script(script: Callable[[str], str]) -> NextLogits:
     """A network that writes the text that `script` returns for a window's tape, with high probability."""
 
     def next_logits(tape: str, prefix: tuple[int, ...]) -> Sequence[float]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from decode_fake import FakeRecogniser, heard_on, saying, write_tape
+from decode_fake import FakeRecogniser, text_of_tape, write_tape, writing_script
 
 from k2d.config import load_config
 from k2d.core.workers import Outcome
@@ -63,7 +63,7 @@ class Bench:
         self.rows = [Recording(key, str(path), len(tapes[key]) / 10) for key, path in self.audio.items()]
         self.work = DecodeJob(Path("exp/x/models/teacher"), "fake", (), {"batch_size": 2}, "fp32", None)
         self.dies: Death = lambda _: ""
-        self.recogniser = FakeRecogniser(saying(heard_on))
+        self.recogniser = FakeRecogniser(writing_script(text_of_tape))
         patch.setattr(worker, "_model_of", lambda *_: self.recogniser)
         patch.setattr(dispatch, "_crew", lambda *_: self._crew())
         self.shares: list[list[str]] = []
@@ -73,7 +73,7 @@ class Bench:
         crew.shares = self.shares
         return crew
 
-    def hear(self) -> Counts:
+    def decode(self) -> Counts:
         """Decode the set as stage 5 does. The folder is the unit's, before it is published."""
         self.shares.clear()
         self.out = self.folder / "exp" / "x" / "pseudo" / "lab" / ".talks.partial"

@@ -200,7 +200,7 @@ SENTENCES = (
 )
 
 
-def fabricate(exp: Path, *, n_chunks: int = 3000, n_heard: int = 36) -> None:
+def fabricate(exp: Path, *, n_chunks: int = 3000, n_with_audio: int = 36) -> None:
     """The whole experiment, the same each time."""
     chance = random.Random(7)
     base = dict(zip(SETS, (0.15, 0.13, 0.09, 0.11, 0.24), strict=True))
@@ -212,20 +212,20 @@ def fabricate(exp: Path, *, n_chunks: int = 3000, n_heard: int = 36) -> None:
     for method in METHODS:
         write_record(exp, method)
     write_json(exp / "score" / "validator" / "base.json", study())
-    audio = write_audio(exp / "lecture.flac", speechlike(10.0 * n_heard + 1))
-    labels = {f"r1-{n:04d}": SENTENCES[n % len(SENTENCES)] for n in range(n_heard)}
+    audio = write_audio(exp / "lecture.flac", speechlike(10.0 * n_with_audio + 1))
+    labels = {f"r1-{n:04d}": SENTENCES[n % len(SENTENCES)] for n in range(n_with_audio)}
     write_chunks(exp, labels, str(audio))
-    rows = [made_row(f"mini/lectures/r1-{n:04d}", n, n < n_heard, chance) for n in range(n_chunks)]
+    rows = [made_row(f"mini/lectures/r1-{n:04d}", n, n < n_with_audio, chance) for n in range(n_chunks)]
     write_distances(exp, rows)
 
 
-def made_row(key: str, n: int, is_heard: bool, chance: random.Random) -> tuple:
+def made_row(key: str, n: int, has_audio: bool, chance: random.Random) -> tuple:
     """A line of distances.tsv. Chunks with audio have the largest distances."""
-    mer = 1.2 + chance.random() if is_heard else min(1.0, chance.betavariate(1.6, 3.5))
+    mer = 1.2 + chance.random() if has_audio else min(1.0, chance.betavariate(1.6, 3.5))
     per = mer * chance.uniform(0.6, 1.0)
-    loops = (int(n % 6 == 2), int(n % 6 == 3)) if is_heard else (0, int(chance.random() < 0.03))
+    loops = (int(n % 6 == 2), int(n % 6 == 3)) if has_audio else (0, int(chance.random() < 0.03))
     composite = 1.0 if loops[0] else 0.0 if loops[1] else min(1.0, per)
-    n_teacher = 0 if not is_heard and chance.random() < 0.01 else 40
+    n_teacher = 0 if not has_audio and chance.random() < 0.01 else 40
     return key, "r1", "10.00", *loops, n_teacher, 38, f"{mer:.4f}", f"{per:.4f}", f"{composite:.4f}"
 
 

@@ -128,8 +128,8 @@ def _samples(recogniser: Any) -> list[Sample]:
         targets = sequence[1:].copy()
         targets[: n_prompt - 1] = IGNORED
         speech = rng.standard_normal(recogniser.window.n_samples).astype(np.float32) * 0.1
-        said = np.array(recogniser.codec.ids(text), dtype=np.int64)
-        samples.append(Sample(str(n), speech, sequence[:-1], targets, said))
+        label_ids = np.array(recogniser.codec.ids(text), dtype=np.int64)
+        samples.append(Sample(str(n), speech, sequence[:-1], targets, label_ids))
     return samples
 
 

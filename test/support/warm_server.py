@@ -111,7 +111,7 @@ def become(request: dict[str, Any], streams: list[int]) -> None:
     os.chdir(request["cwd"])
     argv, environment = request["argv"], request["environment"]
     if argv[:2] != ["-m", "k2d"]:
-        os.execve(sys.executable, [sys.executable, *argv], environment)  # noqa: S606 - it takes this one's place
+        os.execve(sys.executable, [sys.executable, *argv], environment)  # noqa: S606 - it replaces this process
     os.environ.clear()
     os.environ.update(environment)
     sys.path[:] = [request["cwd"], *filter(None, environment.get("PYTHONPATH", "").split(os.pathsep)), *sys.path[1:]]

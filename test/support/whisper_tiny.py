@@ -39,7 +39,7 @@ SENTENCES = [
 
 
 @dataclass(frozen=True)
-class Said:
+class Sentence:
     start_s: float
     end_s: float
     language: str
@@ -52,7 +52,7 @@ class Talk:
 
     id: str
     duration_s: float
-    said: tuple[Said, ...]
+    sentences: tuple[Sentence, ...]
 
 
 def talks() -> list[Talk]:
@@ -65,24 +65,24 @@ def talks() -> list[Talk]:
         ("cut", 13, 0.0, 0.5),
         ("pause", 6, 2.0, 0.8),
     ):
-        said, now_s = [], 0.0 if name != "short" else 0.4
+        sentence, now_s = [], 0.0 if name != "short" else 0.4
         for n in range(n_said):
             language, text = SENTENCES[int(rng.integers(len(SENTENCES)))]
             length_s = 0.5 * len(text.split()) + float(rng.integers(0, 20)) / 50
-            said.append(Said(round(now_s, 2), round(now_s + length_s, 2), language, text))
+            sentence.append(Sentence(round(now_s, 2), round(now_s + length_s, 2), language, text))
             now_s += length_s + gap_s * float(rng.integers(0, 2))
             if name == "pause" and n == 2:
                 now_s = 60.5  # a window in which nobody speaks lies before
-        made.append(Talk(name, round(said[-1].end_s + tail_s, 2), tuple(said)))
+        made.append(Talk(name, round(sentence[-1].end_s + tail_s, 2), tuple(sentence)))
     return made
 
 
 def sound(talk: Talk) -> np.ndarray:
     """The samples: a chord for each word during its share of the sentence, with noise."""
-    samples = np.random.default_rng(len(talk.said)).standard_normal(round(talk.duration_s * RATE_HZ)) * 1e-3
-    for said in talk.said:
-        words = said.text.split()
-        borders = np.linspace(said.start_s, said.end_s, len(words) + 1)
+    samples = np.random.default_rng(len(talk.sentences)).standard_normal(round(talk.duration_s * RATE_HZ)) * 1e-3
+    for sentence in talk.sentences:
+        words = sentence.text.split()
+        borders = np.linspace(sentence.start_s, sentence.end_s, len(words) + 1)
         for word, start_s, end_s in zip(words, borders[:-1], borders[1:], strict=True):
             first, last = round(start_s * RATE_HZ), round(end_s * RATE_HZ)
             pitch = np.random.default_rng(list(word.encode())).uniform(200, 3500, 3)
@@ -106,8 +106,10 @@ def windows(talk: Talk) -> list[tuple[float, str, str]]:
     """
     found, start_s = [], 0.0
     while start_s < talk.duration_s:
-        inside = [said for said in talk.said if start_s - 1e-6 <= said.start_s < start_s + WINDOW_S - 0.02]
-        whole = [said for said in inside if said.end_s <= start_s + WINDOW_S]
+        inside = [
+            sentence for sentence in talk.sentences if start_s - 1e-6 <= sentence.start_s < start_s + WINDOW_S - 0.02
+        ]
+        whole = [sentence for sentence in inside if sentence.end_s <= start_s + WINDOW_S]
         label = "".join(f"<{s.start_s - start_s:.2f}>{s.text}<{s.end_s - start_s:.2f}>" for s in whole)
         if not whole:
             found.append((start_s, "", ""))
@@ -186,7 +188,7 @@ def _material(model) -> tuple[torch.Tensor, list[list[int]]]:
             first = round(start_s * RATE_HZ)
             n_samples = min(round(talk.duration_s * RATE_HZ) - first, round(WINDOW_S * RATE_HZ))
             part = torch.from_numpy(speech[first : first + n_samples + 2 * MARGIN])
-            with torch.no_grad():  # as a part of its recording, and alone: other tools hear it so
+            with torch.no_grad():  # as a part of its recording, and alone as other tools encode it
                 states.append(model.encode_in_context([WindowInContext(part, n_samples, loudest)]).states_BTD[0])
                 states.append(model.encode(part[None, MARGIN : MARGIN + n_samples]).states_BTD[0])
             sot, no_speech = model.codec.tokenizer.sot, model.codec.tokenizer.no_speech

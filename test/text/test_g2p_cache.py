@@ -17,7 +17,7 @@ def test_kept_for_the_next_process(tmp_path):
     first.add("soft", PHONEMES)
     assert first.get("soft") == PHONEMES
     assert Guesses(tmp_path / "cache", "v1").get("soft") == PHONEMES
-    assert Guesses(tmp_path / "cache", "v2").get("soft") is None  # another version guesses anew
+    assert Guesses(tmp_path / "cache", "v2").get("soft") is None  # another version guesses again
 
 
 def test_a_truncated_line_is_ignored(tmp_path):

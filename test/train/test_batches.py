@@ -59,11 +59,11 @@ def test_windows_have_sound_at_the_times_of_their_label(batches, fake):
         assert batch.speech_BN.shape == (8, fake.WINDOW.n_samples)
         for speech, targets in zip(batch.speech_BN.numpy(), batch.targets_BL.tolist(), strict=True):
             times = [t - fake.FIRST_TIME for t in targets if fake.FIRST_TIME <= t < fake.FIRST_LETTER]
-            heard = np.zeros(len(speech), bool)
+            has_sound = np.zeros(len(speech), bool)
             for start, end in zip(times[::2], times[1::2], strict=True):
-                heard[start * 100 : end * 100] = True
+                has_sound[start * 100 : end * 100] = True
                 assert np.abs(speech[start * 100 : start * 100 + 60]).max() > 0.1
-            assert not speech[~heard].any()
+            assert not speech[~has_sound].any()
 
 
 def test_shorter_windows_contain_the_utterances_that_fit(batches):
@@ -122,7 +122,7 @@ def test_kept_batches_are_repeated_with_other_noise_and_without_audio(batches, d
     assert not first.inputs_BL.equal(again.inputs_BL)
     assert first.speech_BN.shape[1] > 0
     assert again.speech_BN.shape[1] == 0
-    (resumed,) = batches(first_step=4, **kept)[4]  # what was kept is gone after a stop
+    (resumed,) = batches(first_step=4, **kept)[4]  # kept batches are lost after a stop
     assert resumed.speech_BN.equal(first.speech_BN)
     assert resumed.inputs_BL.equal(again.inputs_BL)
 

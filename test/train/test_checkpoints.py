@@ -60,7 +60,7 @@ def test_of_equal_checkpoints_the_later_one_is_better(store, save):
     "damage",
     [
         lambda path: path.write_bytes(path.read_bytes()[:-100]),
-        lambda path: path.write_bytes(bytes(len(path.read_bytes()))),  # what a power cut leaves
+        lambda path: path.write_bytes(bytes(len(path.read_bytes()))),  # the result of a power cut
         lambda path: path.unlink(),
     ],
 )

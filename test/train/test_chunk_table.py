@@ -40,7 +40,7 @@ def ids_of(table):
     return [table[number].id for number in range(len(table))]
 
 
-class Unasked:
+class Uncalled:
     """A codec that must not be called."""
 
     spelling_hash = made_codec().spelling_hash
@@ -50,10 +50,10 @@ class Unasked:
 def test_an_existing_table_is_used_and_an_outdated_one_is_made_again(kept, recordings, tmp_path):
     cache = tmp_path / "cache"
     made = opened(cache, kept)
-    assert ids_of(opened(cache, kept, codec=Unasked())) == ids_of(made)
+    assert ids_of(opened(cache, kept, codec=Uncalled())) == ids_of(made)
     assert {key[:2] for key in ids_of(opened(cache, kept, {"r0"}))} == {"r1"}
     with pytest.raises(AttributeError, match="ids"):
-        opened(cache, kept, codec=Unasked())  # the table of the wish before is gone
+        opened(cache, kept, codec=Uncalled())  # the table of the earlier settings was removed
     assert len(opened(cache, kept, max_tokens=400)) == 22
     assert ids_of(opened(cache, kept)) == ids_of(made)
     (kept / "text").write_text((kept / "text").read_text().replace("today", "hello"))
@@ -102,10 +102,10 @@ def test_chunks_are_read_one_at_a_time(tmp_path, monkeypatch):
     assert max(n_behind) <= 1
 
 
-class CountingCodec(Unasked):
+class CountingCodec(Uncalled):
     """Counts the texts that it converts, and gives all the same ids."""
 
-    n_asked = 0
+    n_calls = 0
 
     def ids(self, text):
         self.n_asked += 1

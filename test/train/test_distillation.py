@@ -63,10 +63,10 @@ def test_a_batch_is_the_chunks_audio_and_labels(chunks_folder, tmp_path):
     codec = made_codec()
     place = batch.ids.index("r1-b")
     whole, _ = soundfile.read(chunks_folder / "r1.wav", dtype="float32")
-    heard = batch.speech_BN[place].numpy()
-    assert heard.shape == (160_000,)
-    assert np.array_equal(heard[:88_000], whole[152_000:240_000])
-    assert not heard[88_000:].any()
+    samples_N = batch.speech_BN[place].numpy()
+    assert samples_N.shape == (160_000,)
+    assert np.array_equal(samples_N[:88_000], whole[152_000:240_000])
+    assert not samples_N[88_000:].any()
     label = codec.ids("<0.00>hello<5.50>")
     targets = [token for token in batch.targets_BL[place].tolist() if token != IGNORED]
     assert targets == [*label, codec.eos_id]
@@ -242,7 +242,7 @@ def test_kept_outputs_equal_those_of_the_teacher(teacher, chunks_folder, tmp_pat
         sums = DistillationLoss(pair, Objective({"ce": 1.0, "kl": 1.0}, 2.0), "token_mean").sums(batch)
         return batch, {name: value.item() for name, value in sums.items()}
 
-    heard, expected = losses()
+    samples_N, expected = losses()
     half, same = losses(encoded=encoded, labelling=Labelling(timestamps_probability=1 - 1e-12))
     assert half.teacher_hidden_BLD is None
     assert same == pytest.approx(expected, rel=1e-4)
@@ -252,7 +252,7 @@ def test_kept_outputs_equal_those_of_the_teacher(teacher, chunks_folder, tmp_pat
             watched.setattr(part, "forward", lambda *_, **__: hearing.append("again"))
         kept, found = losses(encoded=encoded)
     assert hearing == []
-    assert kept.ids == heard.ids
+    assert kept.ids == samples_N.ids
     assert kept.speech_BN.shape[1] == 0
     assert found == pytest.approx(expected, rel=1e-4)
     open_encoded(whole, teacher, tmp_path / "encoded", made_from={"teacher": "another"}, batch_size=3)

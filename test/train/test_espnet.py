@@ -112,12 +112,12 @@ def test_specaugment_is_only_used_for_encoders_that_learn(recogniser, material):
     speech_BN = torch.from_numpy(material.pool.samples(1))[None]
     n_samples_B = torch.tensor([speech_BN.shape[1]])
 
-    def heard(learning):
+    def inputs_of(learning):
         set_modes(recogniser, learning)
         with torch.no_grad():
             return [recogniser.encode_unpadded(speech_BN, n_samples_B)[0].states_BTD for _ in range(2)]
 
-    one, other = heard({"decoder"})
+    one, other = inputs_of({"decoder"})
     assert one.equal(other)
-    one, other = heard({"encoder"})
+    one, other = inputs_of({"encoder"})
     assert not one.equal(other)

@@ -29,8 +29,8 @@ def start(folder, step_s, **of_cluster):
     environment = {**os.environ, "PYTHONPATH": f"{PROJECT_ROOT}:{SUPPORT}", "OMP_NUM_THREADS": "1", "STEP_S": step_s}
     environment |= of_cluster
     words = [sys.executable, str(SUPPORT / "train_ranks.py"), str(folder)]
-    with (folder / "said").open("w") as said:
-        return subprocess.Popen(words, env=environment, stdout=said, stderr=said, start_new_session=True)
+    with (folder / "output").open("w") as output:
+        return subprocess.Popen(words, env=environment, stdout=output, stderr=output, start_new_session=True)
 
 
 def ranks(folder, leader):
@@ -38,7 +38,7 @@ def ranks(folder, leader):
     until = time.monotonic() + LIMIT_S
     numbers = [folder / f"rank-{rank}.pid" for rank in (0, 1)]
     while not all(path.exists() for path in numbers):
-        assert leader.poll() is None, (folder / "said").read_text()
+        assert leader.poll() is None, (folder / "output").read_text()
         assert time.monotonic() < until
         time.sleep(0.05)
     first, second = (int(path.read_text()) for path in numbers)
@@ -74,20 +74,20 @@ def test_a_rank_that_dies_ends_the_training_with_the_reason_and_a_rerun_continue
     ended(leader)
     _, second = ranks(folder, leader)
     while not last_checkpoint(folder):
-        assert leader.poll() is None, (folder / "said").read_text()
+        assert leader.poll() is None, (folder / "output").read_text()
         time.sleep(0.02)
     os.kill(second, signal.SIGKILL)
     assert leader.wait(60) == 1
-    said = (folder / "said").read_text()
+    output = (folder / "output").read_text()
     reason = "rank 1 of the training died (signal SIGKILL); its own messages, if any, are above; run the same command "
-    assert [line for line in said.splitlines() if "rank 1 of the training died" in line] == [
-        f"{'train_ranks: ' if 'train_ranks: ' in said else ''}{reason}again to continue from the last checkpoint"
+    assert [line for line in output.splitlines() if "rank 1 of the training died" in line] == [
+        f"{'train_ranks: ' if 'train_ranks: ' in output else ''}{reason}again to continue from the last checkpoint"
     ]
-    assert "Traceback" not in said
+    assert "Traceback" not in output
 
     again = start(folder, "0")
     ended(again)
-    assert again.wait(LIMIT_S) == 0, (folder / "said").read_text()
+    assert again.wait(LIMIT_S) == 0, (folder / "output").read_text()
     record = json.loads((folder / "training.json").read_text())
     assert len(record["resumed_after"]) == 1
     assert record["resumed_after"][0] >= 4
@@ -119,7 +119,7 @@ def test_the_other_ranks_end_with_the_first_and_a_checkpoint_is_saved(tmp_path, 
         time.sleep(0.02)
     assert not is_alive(second)
     assert bool(last_checkpoint(folder)) == (name != "SIGKILL")
-    assert "Traceback" not in (folder / "said").read_text()
+    assert "Traceback" not in (folder / "output").read_text()
 
 
 def test_a_death_is_reported_although_the_first_process_waits_for_ever():

@@ -10,20 +10,20 @@ SIZES = [(n, k, world) for n in range(1, 65) for k in range(1, 9) for world in r
 
 def test_each_combination_of_batch_accumulation_and_processes_fits_or_is_refused():
     for n_samples, accumulate, world in SIZES:
-        told = f"batch {n_samples}, accumulate {accumulate}, {world} processes"
+        message = f"batch {n_samples}, accumulate {accumulate}, {world} processes"
         if world > n_samples:
-            assert batch_fault("x", n_samples, accumulate, world), told
+            assert batch_fault("x", n_samples, accumulate, world), message
             with pytest.raises(UsageError, match="each needs at least one"):
                 parts_of(n_samples, 0, world, accumulate)
             continue
-        assert not batch_fault("x", n_samples, accumulate, world), told
+        assert not batch_fault("x", n_samples, accumulate, world), message
         shares = [parts_of(n_samples, rank, world, accumulate) for rank in range(world)]
-        assert sorted(at for parts in shares for part in parts for at in part) == list(range(n_samples)), told
+        assert sorted(at for parts in shares for part in parts for at in part) == list(range(n_samples)), message
         (n_parts,) = {len(parts) for parts in shares}
-        assert 1 <= n_parts <= min(accumulate, n_samples // world), told
+        assert 1 <= n_parts <= min(accumulate, n_samples // world), message
         sizes = [len(part) for parts in shares for part in parts]
-        assert min(sizes) > 0, told
-        assert max(sizes) == most_per_pass(n_samples, world, accumulate), told
+        assert min(sizes) > 0, message
+        assert max(sizes) == most_per_pass(n_samples, world, accumulate), message
 
 
 def test_no_pass_is_larger_than_it_has_to_be():
@@ -60,9 +60,9 @@ def test_too_many_processes_are_refused_with_a_number_that_works():
         "distill.training.batch_size: found 6, expected at least 8, as 8 processes share each step and each needs a "
         "sample; set distill.training.batch_size=9, or use at most 6 GPUs"
     )
-    with pytest.raises(UsageError) as told:
+    with pytest.raises(UsageError) as caught:
         check_batch("distill.training", 6, 3, 8)
-    assert str(told.value) == expected
+    assert str(caught.value) == expected
     check_batch("distill.training", 9, 3, 8)
     check_batch("distill.training", 6, 3, 6)
     with pytest.raises(UsageError, match=r"a step has 3 samples, .* use at most 3 GPUs, or more data"):

@@ -91,10 +91,10 @@ def test_prompt_and_previous_text_have_no_loss(pair):
     """Only the tokens of the text and the end have a loss, with any text before them."""
     codec = pair[1].codec
     n_text = sum(len(codec.ids(label)) + 1 for label in LABELS)
-    for previous in ("", "what was said before"):
+    for previous in ("", "the previous text"):
         targets_BL = batch(codec, previous).targets_BL
         assert int((targets_BL != IGNORED).sum()) == n_text
-        assert int(targets_BL.max()) < codec.n_tokens, "the mixed languages' token is never to be said"
+        assert int(targets_BL.max()) < codec.n_tokens, "the token of mixed languages is never a target"
 
 
 class TestGuessedLanguage:
@@ -105,7 +105,7 @@ class TestGuessedLanguage:
         return load_whisper(write_openai(tmp_path / "tiny.pt")).codec
 
     @staticmethod
-    def said(codec, language, languages=(), previous="", **how):
+    def sample(codec, language, languages=(), previous="", **how):
         label = LABELS[1]
         chunk = LabelledChunk("c", "c.wav", 0.0, 3.0, label, language, codec.ids(label), codec.ids("world"))
         return decoder_sequence(chunk, codec, languages, previous_ids=codec.ids(previous), **how)
@@ -113,22 +113,22 @@ class TestGuessedLanguage:
     @pytest.mark.parametrize("previous", ["", "before"])
     @pytest.mark.parametrize("timestamps", [True, False])
     def test_only_this_token_of_the_prompt_has_loss(self, codec, timestamps, previous):
-        said = self.said(codec, "en", timestamps=timestamps, previous=previous)
+        sample = self.sample(codec, "en", timestamps=timestamps, previous=previous)
         ids = codec.ids(LABELS[1] if timestamps else "world")
-        learnt = [token for token in said.targets.tolist() if token != IGNORED]
+        learnt = [token for token in sample.targets.tolist() if token != IGNORED]
         assert learnt == [codec.language_id("en"), *ids, codec.eos_id]
-        (place,) = np.flatnonzero(said.targets == codec.language_id("en"))
-        assert said.inputs[place] == codec.tokenizer.sot
-        assert said.inputs[place + 1] == codec.language_id("en")
-        assert said.inputs[said.n_prompt :].tolist() == ids
+        (place,) = np.flatnonzero(sample.targets == codec.language_id("en"))
+        assert sample.inputs[place] == codec.tokenizer.sot
+        assert sample.inputs[place + 1] == codec.language_id("en")
+        assert sample.inputs[sample.n_prompt :].tolist() == ids
 
     def test_a_configured_language_replaces_it_and_has_no_loss(self, codec):
-        said = self.said(codec, "en", ("zh",))
-        assert codec.language_id("zh") in said.inputs
-        assert codec.language_id("en") not in said.inputs
-        assert not {codec.language_id("zh"), codec.language_id("en")} & set(said.targets.tolist())
+        sample = self.sample(codec, "en", ("zh",))
+        assert codec.language_id("zh") in sample.inputs
+        assert codec.language_id("en") not in sample.inputs
+        assert not {codec.language_id("zh"), codec.language_id("en")} & set(sample.targets.tolist())
 
     def test_a_model_of_one_language_guesses_none(self, tmp_path):
         codec = load_whisper(write_openai(tmp_path / "english.pt", ENGLISH)).codec
-        said = self.said(codec, "en")
-        assert int((said.targets != IGNORED).sum()) == len(codec.ids(LABELS[1])) + 1
+        sample = self.sample(codec, "en")
+        assert int((sample.targets != IGNORED).sum()) == len(codec.ids(LABELS[1])) + 1

@@ -93,14 +93,14 @@ def test_the_label_of_a_cut_utterance_ends_with_the_window():
 
 
 @pytest.mark.parametrize(
-    ("text", "heard", "expected"),
+    ("text", "share_in_window", "expected"),
     [
         ("你好嗎", 2 / 3, "你好"),
         ("你好嗎", 0.65, "你"),
-        ("a bc", 0.75, "a"),  # a word is heard as a whole or not
+        ("a bc", 0.75, "a"),  # a word is kept as a whole or not
         ("it's fine", 0.5, "it's"),
         ("", 0.5, ""),
     ],
 )
-def test_words_that_end_before_the_cut_stay(text, heard, expected):
-    assert heard_text(text, heard) == expected
+def test_words_that_end_before_the_cut_stay(text, share_in_window, expected):
+    assert heard_text(text, share_in_window) == expected

@@ -183,7 +183,7 @@ write_datadir(Path(sys.argv[1]), rows())
         time.sleep(delay_s)
         process.send_signal(signal.SIGKILL)
     assert not target.exists()
-    write_datadir(target, [row("a")])  # what the kill left is in nobody's way
+    write_datadir(target, [row("a")])  # files left by the kill are no obstacle
     assert [path.name for path in target.parent.iterdir()] == ["data"]
 
 

@@ -41,7 +41,7 @@ class Opened:
         return str(fault)
 
 
-def test_a_canonical_file_is_read_where_it_lies(tmp_path):
+def test_a_canonical_file_is_read_in_place(tmp_path):
     opened = Opened(tmp_path, "text", "a 你好\nb\nc x y\n")
     assert opened.table.file == opened.path
     assert opened.codes == {}

@@ -68,7 +68,7 @@ about GPU
 """
 
 
-def said(text):
+def read_cues(text):
     return [(cue.start_s, cue.end_s, cue.text) for cue in parse_captions(text).cues]
 
 
@@ -84,7 +84,7 @@ def test_srt_as_people_write_it():
 
 
 def test_vtt_with_styles_notes_names_and_settings():
-    assert said(VTT) == [(1.0, 2.5, "大家好 welcome"), (3600.0, 3601.0, "x < y and y > z")]
+    assert read_cues(VTT) == [(1.0, 2.5, "大家好 welcome"), (3600.0, 3601.0, "x < y and y > z")]
 
 
 @pytest.mark.parametrize(
@@ -120,7 +120,7 @@ def test_repeated_text_is_not_mistaken_for_rolling_lines():
     text = "".join(
         f"00:00:0{n}.000 --> 00:00:0{n + 1}.000\n{word}\n\n" for n, word in enumerate(["對", "對", "好", "好"])
     )
-    assert [cue[2] for cue in said(text)] == ["對", "對", "好", "好"]
+    assert [cue[2] for cue in read_cues(text)] == ["對", "對", "好", "好"]
 
 
 def test_overlapping_cues_are_cut_and_cues_with_equal_starts_are_joined():
@@ -194,12 +194,12 @@ segments = st.lists(
 @given(segments)
 @pytest.mark.parametrize("kind", ["srt", "vtt"])
 @pytest.mark.slow
-def test_subtitles_of_k2d_are_read_as_they_were_written(kind, heard):
+def test_subtitles_of_k2d_are_read_as_they_were_written(kind, spoken):
     """The output of subtitles.py is restored. Cues of several lines, which could be read as rolling, are not tested."""
-    written = FORMATS[kind](Hypothesis("r", 100.0, tuple(sorted(heard, key=lambda s: s.start_s)), ()))
+    written = FORMATS[kind](Hypothesis("r", 100.0, tuple(sorted(spoken, key=lambda s: s.start_s)), ()))
     made = parse_captions(written)
     assert " ".join(cue.text for cue in made.cues) == " ".join(
-        " ".join(s.text.split()) for s in sorted(heard, key=lambda s: s.start_s)
+        " ".join(s.text.split()) for s in sorted(spoken, key=lambda s: s.start_s)
     )
 
 

@@ -63,7 +63,7 @@ def test_audio_that_cannot_be_cut_is_reported_and_passed_to_stage_1(recording, t
     assert soundfile.info(whole.audio).frames == 8_000
     with pytest.raises(soundfile.LibsndfileError):
         soundfile.info(beyond.audio)
-    assert bad.audio == str(tmp_path / "bad.flac")  # stage 1 says what is wrong with it
+    assert bad.audio == str(tmp_path / "bad.flac")  # stage 1 reports its fault
     assert "1 of 2 utterances could not be cut out: " in caplog.text
     assert "long.flac" in caplog.text
 

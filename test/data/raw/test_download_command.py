@@ -33,10 +33,10 @@ def test_the_files_of_a_card_are_fetched_and_the_licence_is_printed(server, tmp_
     one = PublicFile("clips/a 1.bin", server.url, len(CONTENT), SHA256)
     download(card(one), tmp_path / "raw")
     assert (tmp_path / "raw/clips/a 1.bin").read_bytes() == CONTENT
-    told = capsys.readouterr().out
-    assert "licence: CC0" in told
-    assert "clips/a 1.bin: fetched, 30,000 bytes, as published" in told
-    assert f"next: x_ROOT={tmp_path / 'raw'} egs/x/run.sh --stage 1 --stop-stage 1" in told
+    message = capsys.readouterr().out
+    assert "licence: CC0" in message
+    assert "clips/a 1.bin: fetched, 30,000 bytes, as published" in message
+    assert f"next: x_ROOT={tmp_path / 'raw'} egs/x/run.sh --stage 1 --stop-stage 1" in message
 
 
 def test_a_card_cannot_write_elsewhere_and_without_files_its_page_is_named(server, tmp_path):

@@ -59,10 +59,10 @@ def test_files_keep_their_paths_below_the_folder_and_are_fetched_once(server, en
     download(card(), tmp_path, endpoint=f"{endpoint}/")
     there = {str(path.relative_to(tmp_path)): path.read_bytes() for path in tmp_path.rglob("*.parquet")}
     assert there == {name: FILES[name] for name in FILES if name.startswith(("data/dev", "data/test"))}
-    told = capsys.readouterr().out
-    assert "licence: MIT" in told
-    assert "3 files, 0.0 GB" in told
-    assert f"next: MADE_ROOT={tmp_path} egs/made/run.sh --stage 1 --stop-stage 1" in told
+    message = capsys.readouterr().out
+    assert "licence: MIT" in message
+    assert "3 files, 0.0 GB" in message
+    assert f"next: MADE_ROOT={tmp_path} egs/made/run.sh --stage 1 --stop-stage 1" in message
     n_asked = len(server.asked)
     download(card(), tmp_path, endpoint=endpoint)
     assert all("/api/" in asked["path"] for asked in server.asked[n_asked:])

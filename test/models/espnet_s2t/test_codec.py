@@ -71,15 +71,15 @@ def test_every_time_has_its_own_id_and_other_times_go_to_the_nearest():
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("<0.00>hello<10.20>", "timestamp <10.20> lies beyond the window of 10 s"),
         ("<2.00>hello<1.00>", "timestamps go backwards: <1.00> follows <2.00> in '<2.00>hello<1.00>'"),
         ("<0.00>hello <na> you<1.00>", "holds <na>, which is a symbol of the model"),
     ],
 )
-def test_bad_labels_are_refused_by_name(text, told):
-    with pytest.raises(K2DError, match=told):
+def test_bad_labels_are_refused_by_name(text, message):
+    with pytest.raises(K2DError, match=message):
         codec().ids(text)
 
 
@@ -133,9 +133,9 @@ def test_bytes_cannot_break_a_line():
     assert codec().text(spelt) == "hello  you"
 
 
-def reading(*said, audio_s=10.0):
+def reading(*parts, audio_s=10.0):
     """Read a window that is given as times (float) and words (str)."""
-    ids = [token for part in said for token in ([a_time(part)] if isinstance(part, float) else codec().ids(part))]
+    ids = [token for part in parts for token in ([a_time(part)] if isinstance(part, float) else codec().ids(part))]
     return codec().read(ids, audio_s)
 
 
@@ -204,7 +204,7 @@ def test_a_codec_can_be_sent_to_other_processes():
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [
         (lambda names: [*names, names[9]], "a token occurs twice"),
         (lambda names: [n for n in names if n != "<sop>"], "it lacks <sop>"),
@@ -212,10 +212,10 @@ def test_a_codec_can_be_sent_to_other_processes():
         (lambda names: [n for n in names if n != "▁park"], r"1 of the sentencepiece model's pieces .* \(▁park\)"),
     ],
 )
-def test_tokens_that_do_not_fit_the_pieces_or_the_window_are_refused(change, told):
+def test_tokens_that_do_not_fit_the_pieces_or_the_window_are_refused(change, message):
     names, model = made_vocabulary()
     layout = layout_of({"preprocessor_conf": preprocessor_conf(MINI)})
-    with pytest.raises(K2DError, match=told):
+    with pytest.raises(K2DError, match=message):
         S2TCodec(change(names), model, layout)
 
 

@@ -39,7 +39,7 @@ def change_weights(folder, change):
     torch.save(change(state), folder / "model.pth")
 
 
-def test_what_is_saved_loads_with_equal_weights(tiny, saved):
+def test_a_saved_model_is_loaded_with_equal_weights(tiny, saved):
     import torch
 
     loaded = load_recogniser(saved, languages=("eng",))
@@ -116,8 +116,8 @@ def test_a_training_checkpoint_is_not_a_model(folder):
 
 def test_missing_and_unexpected_weights_are_listed(folder):
     change_weights(folder, lambda state: {f"x.{n}" if "ctc" in n else n: t for n, t in state.items()})
-    told = r"2 missing \(ctc\.ctc_lo\.weight, ctc\.ctc_lo\.bias\); 2 unexpected \(x\.ctc\.ctc_lo\.weight, x\.ctc"
-    with pytest.raises(K2DError, match=told):
+    message = r"2 missing \(ctc\.ctc_lo\.weight, ctc\.ctc_lo\.bias\); 2 unexpected \(x\.ctc\.ctc_lo\.weight, x\.ctc"
+    with pytest.raises(K2DError, match=message):
         load_recogniser(folder)
 
 
@@ -129,8 +129,8 @@ def test_of_many_differences_five_are_listed(folder):
 
 def test_weights_of_another_size_are_refused_with_both_shapes(folder):
     change_config(folder, decoder_conf={"attention_heads": 2, "linear_units": 48, "num_blocks": 3})
-    told = r"9 of another shape \(decoder\.decoders\.0\.feed_forward\.w_1\.weight \(32, 16\) instead of \(48, 16\)"
-    with pytest.raises(K2DError, match=told):
+    message = r"9 of another shape \(decoder\.decoders\.0\.feed_forward\.w_1\.weight \(32, 16\) instead of \(48, 16\)"
+    with pytest.raises(K2DError, match=message):
         load_recogniser(folder)
 
 
@@ -145,8 +145,8 @@ def test_a_vocabulary_of_another_size_is_refused(folder):
     (folder / "tokens.txt").unlink()
     tokens = yaml.safe_load((folder / "config.yaml").read_text())["token_list"]
     change_config(folder, token_list=[*tokens, "more"])
-    told = rf"decoder\.embed\.0\.weight \({len(tokens)}, 16\) instead of \({len(tokens) + 1}, 16\)"
-    with pytest.raises(K2DError, match=told):
+    message = rf"decoder\.embed\.0\.weight \({len(tokens)}, 16\) instead of \({len(tokens) + 1}, 16\)"
+    with pytest.raises(K2DError, match=message):
         load_recogniser(folder)
 
 
@@ -166,13 +166,13 @@ def test_pieces_of_another_model_or_none_are_refused(folder):
         load_recogniser(folder)
     (folder / "bpe.model").unlink()
     change_config(folder, bpemodel="data/elsewhere.model")
-    told = r"its sentencepiece model is not there \(config.yaml names data/elsewhere.model\); put the file beside"
-    with pytest.raises(K2DError, match=told):
+    message = r"its sentencepiece model is not there \(config.yaml names data/elsewhere.model\); put the file beside"
+    with pytest.raises(K2DError, match=message):
         load_recogniser(folder)
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "message"),
     [
         ({"preprocessor": "s2t_ctc"}, "an OWSM-CTC model"),
         ({"encoder": "e_branchformer_ctc"}, "an OWSM-CTC model"),
@@ -185,9 +185,9 @@ def test_pieces_of_another_model_or_none_are_refused(folder):
         ({"encoder_conf": {"output_size": "wide"}}, "ESPnet cannot build the model of this config: Type"),
     ],
 )
-def test_other_kinds_of_model_are_refused_by_name(folder, changes, told):
+def test_other_kinds_of_model_are_refused_by_name(folder, changes, message):
     change_config(folder, **changes)
-    with pytest.raises(K2DError, match=told):
+    with pytest.raises(K2DError, match=message):
         load_recogniser(folder)
 
 
@@ -207,15 +207,15 @@ def test_a_missing_model_is_reported(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("asked", "told"),
+    ("asked", "message"),
     [
         ({"precision": "fp8"}, "precision 'fp8': expected one of fp32, bf16, fp16, fp64"),
         ({"languages": ("fra",)}, "'fra' is not one of this model's"),
         ({"languages": ("zho", "eng")}, "takes one language, not zho, eng"),
     ],
 )
-def test_impossible_requests_are_refused(saved, asked, told):
-    with pytest.raises(UsageError, match=told):
+def test_impossible_requests_are_refused(saved, asked, message):
+    with pytest.raises(UsageError, match=message):
         load_recogniser(saved, **asked)
 
 

@@ -34,10 +34,12 @@ def own_table(server, cache, tmp_path, monkeypatch):
 @pytest.mark.parametrize("name", ["base", "whisper-base", "large"])
 def test_fetch_prints_the_path_of_the_checkpoint(own_table, cache, capsys, name):
     assert main(["fetch", name]) == 0
-    told = capsys.readouterr()
-    assert told.out == f"{cache / 'base.pt'}\n"
-    assert told.err == f"Whisper {name.removeprefix('whisper-')}: 0 MB from the maker, SHA-256 as published, now " + (
-        f"{cache / 'base.pt'}\n"
+    printed = capsys.readouterr()
+    assert printed.out == f"{cache / 'base.pt'}\n"
+    assert (
+        printed.err
+        == f"Whisper {name.removeprefix('whisper-')}: 0 MB from the maker, SHA-256 as published, now "
+        + (f"{cache / 'base.pt'}\n")
     )
 
 
@@ -62,10 +64,10 @@ def test_the_list_has_names_sizes_sources_and_the_cache(own_table, cache, capsys
 
 def test_the_real_list_has_every_size(cache, capsys):
     main(["fetch", "--list"])
-    told = capsys.readouterr().out
-    assert "large-v3-turbo  1,618 MB  no" in told
-    assert "base            145 MB    no" in told
-    assert "unknown" not in told
+    message = capsys.readouterr().out
+    assert "large-v3-turbo  1,618 MB  no" in message
+    assert "base            145 MB    no" in message
+    assert "unknown" not in message
 
 
 def test_a_table_of_the_user_fills_a_folder(server, cache, tmp_path, capsys):

@@ -45,14 +45,14 @@ def test_the_packages_have_the_files_of_systran_on_the_hub():
 
 
 def test_all_faults_of_a_table_are_reported_together(tmp_path):
-    told = faults_of(tmp_path, {"files": {"../x": FILE, "a.pt": {"sha256": "abc"}}, "sha": SHA})
-    assert "base.sources.0.files.a.pt.sha256: found 'abc'" in told
-    assert "base.sources.0.files.../x" in told
-    assert "base.sources.0.sha: found an unknown key" in told
+    message = faults_of(tmp_path, {"files": {"../x": FILE, "a.pt": {"sha256": "abc"}}, "sha": SHA})
+    assert "base.sources.0.files.a.pt.sha256: found 'abc'" in message
+    assert "base.sources.0.files.../x" in message
+    assert "base.sources.0.sha: found an unknown key" in message
 
 
 @pytest.mark.parametrize(
-    ("source", "told"),
+    ("source", "message"),
     [
         ({"files": {"a.pt": FILE}}, "expected one of: a url for each file, hub, or packages"),
         ({"files": {"a": {**FILE, "url": "u"}, "b": FILE}, "folder": "f"}, "a url for each file, found none for b"),
@@ -73,8 +73,8 @@ def test_all_faults_of_a_table_are_reported_together(tmp_path):
         ({"files": {}, "hub": "me/model", "revision": REVISION}, "base.sources.0.files"),
     ],
 )
-def test_a_source_that_cannot_be_used_is_refused(tmp_path, source, told):
-    assert told in faults_of(tmp_path, source)
+def test_a_source_that_cannot_be_used_is_refused(tmp_path, source, message):
+    assert message in faults_of(tmp_path, source)
 
 
 def test_contradictory_checkpoints_are_refused(tmp_path):

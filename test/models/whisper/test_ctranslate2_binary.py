@@ -35,9 +35,9 @@ def little_memory():
 
 
 def refused(path):
-    with pytest.raises(K2DError) as told, little_memory():
+    with pytest.raises(K2DError) as caught, little_memory():
         read_binary(path)
-    message = str(told.value)
+    message = str(caught.value)
     assert "\n" not in message
     assert message.isprintable()
     assert len(message) < 500
@@ -61,7 +61,7 @@ HUGE = 2**32 - 1
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "message"),
     [
         (b"", "damaged at byte 0: 4 bytes for the version are stated, and 0 are left: it is truncated"),
         (b"PK\3\4" + bytes(100), "not a file of CTranslate2's format 6"),
@@ -106,10 +106,10 @@ HUGE = 2**32 - 1
         (GOOD_FILE + b"\0", "1 bytes after the last alias"),
     ],
 )
-def test_a_damaged_file_is_reported_with_its_place(content, told, tmp_path):
+def test_a_damaged_file_is_reported_with_its_place(content, message, tmp_path):
     path = tmp_path / "model.bin"
     path.write_bytes(content)
-    assert told in refused(path)
+    assert message in refused(path)
 
 
 def test_a_duplicate_variable_is_refused(tmp_path):

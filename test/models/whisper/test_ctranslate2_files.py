@@ -191,9 +191,9 @@ def test_a_student_of_such_a_teacher_is_saved_in_fp32(tmp_path):
 
 
 def refused(path):
-    with pytest.raises(K2DError) as told:
+    with pytest.raises(K2DError) as caught:
         read_whisper(path)
-    message = str(told.value)
+    message = str(caught.value)
     assert "\n" not in message
     assert len(message) < 1000
     return message
@@ -224,7 +224,7 @@ def test_a_checkpoint_is_given_by_its_folder(folder):
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "message"),
     [
         ({"decoder__pre_norm": scalar(0)}, "decoder/pre_norm is 0: OpenAI's networks have no such variant"),
         ({"decoder__alibi": scalar(1)}, "decoder/alibi is 1: OpenAI's networks have no such variant"),
@@ -274,12 +274,12 @@ def test_a_checkpoint_is_given_by_its_folder(folder):
         ),
     ],
 )
-def test_another_kind_of_network_is_refused(changes, told, folder):
-    assert told in refused(changed(folder, **changes))
+def test_another_kind_of_network_is_refused(changes, message, folder):
+    assert message in refused(changed(folder, **changes))
 
 
 @pytest.mark.parametrize(
-    ("files", "told"),
+    ("files", "message"),
     [
         ({"vocabulary.json": None}, "expected vocabulary.json or vocabulary.txt in it, found none"),
         ({"vocabulary.json": "[]"}, "found 0 tokens, expected 51,865 as in the network; use the files of one model"),
@@ -295,10 +295,10 @@ def test_another_kind_of_network_is_refused(changes, told, folder):
         ({"config.json": "[" * 100_000}, "config.json: not a JSON file"),
     ],
 )
-def test_wrong_files_beside_the_network_are_refused(files, told, folder):
+def test_wrong_files_beside_the_network_are_refused(files, message, folder):
     for name, content in files.items():
         (folder / name).unlink() if content is None else (folder / name).write_text(content)
-    assert told in refused(folder)
+    assert message in refused(folder)
 
 
 def test_other_tokens_are_refused_by_the_first_of_them(folder):

@@ -68,11 +68,11 @@ def test_without_a_network_the_remedy_is_reported(server, sources, tmp_path):
     sources(source)
     with pytest.raises(K2DError) as caught:
         load_whisper("base", cache=str(tmp_path / "models"))
-    told = str(caught.value)
-    assert "Whisper base: no source could be used:\n  the maker: the file is not there (HTTP 404)" in told
-    assert f"put it as {tmp_path}/models/large-v2.pt ({server.url.rpartition('/')[0]}/weights/large-v2.pt, " in told
-    assert "or call `python -m k2d fetch base --to DIR` there, copy DIR and name it as the checkpoint" in told
-    assert "or set K2D_WHISPER_CACHE to a folder that has it" in told
+    message = str(caught.value)
+    assert "Whisper base: no source could be used:\n  the maker: the file is not there (HTTP 404)" in message
+    assert f"put it as {tmp_path}/models/large-v2.pt ({server.url.rpartition('/')[0]}/weights/large-v2.pt, " in message
+    assert "or call `python -m k2d fetch base --to DIR` there, copy DIR and name it as the checkpoint" in message
+    assert "or set K2D_WHISPER_CACHE to a folder that has it" in message
 
 
 def test_the_cache_is_chosen_by_the_config_the_environment_or_openai_whisper(tmp_path, monkeypatch):

@@ -167,8 +167,8 @@ class TestMixedLanguages:
 
 
 def test_a_saved_folder_is_loaded_here_and_in_openai_whisper(tmp_path):
-    said = {"suppress_tokens": [7], "begin_suppress_tokens": [220, 50257], "language": "chinese"}
-    ours = load_recogniser(write_hugging_face(tmp_path / "huggingface", **said), family="whisper")
+    settings = {"suppress_tokens": [7], "begin_suppress_tokens": [220, 50257], "language": "chinese"}
+    ours = load_recogniser(write_hugging_face(tmp_path / "huggingface", **settings), family="whisper")
     ours.save(tmp_path / "ours")
     again = load_recogniser(tmp_path / "ours")
     theirs = whisper.load_model(str(tmp_path / "ours" / "model.pt"), device="cpu")
@@ -186,8 +186,8 @@ def test_a_saved_folder_is_loaded_here_and_in_openai_whisper(tmp_path):
 
 
 def test_the_rules_follow_the_generation_config(tmp_path):
-    said = {"suppress_tokens": [1, 2], "begin_suppress_tokens": [3], "max_initial_timestamp_index": 10}
-    ours = load_whisper(write_hugging_face(tmp_path, **said), ("zh",))
+    settings = {"suppress_tokens": [1, 2], "begin_suppress_tokens": [3], "max_initial_timestamp_index": 10}
+    ours = load_whisper(write_hugging_face(tmp_path, **settings), ("zh",))
     first = ours.constrain(torch.zeros(1, TINY.n_vocab), torch.zeros(1, 0, dtype=torch.long), Request())[0]
     times = ours.codec.first_time_id
     assert (first > -torch.inf).nonzero().flatten().tolist() == list(range(times, times + 11))
@@ -230,12 +230,12 @@ def test_half_precision_gives_nearly_the_same(tmp_path):
 def test_training_in_bf16_uses_the_features_of_decoding(tmp_path):
     """Mel bands in mixed precision would differ from the features used in decoding."""
     model = load_recogniser(write_openai(tmp_path / "tiny.pt"), languages=("zh",))
-    heard = []
-    model.encoded = lambda features_MF: heard.append(torch.stack(list(features_MF)))
+    features = []
+    model.encoded = lambda features_MF: features.append(torch.stack(list(features_MF)))
     model.encode(speech())
     with torch.autocast("cpu", dtype=torch.bfloat16):
         model.encode(speech())
-    assert heard[1].equal(heard[0])
+    assert features[1].equal(features[0])
 
 
 # --- names, and what is refused ---
