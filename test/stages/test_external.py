@@ -332,7 +332,7 @@ BAD_OPINIONS = {
     '{"id": "r1-0000050-0000550", "text": "so", "txt": 1}': "txt: unknown field, expected id and text",
     '{"id": "r1", "text": "so"}': "'r1' is not one of the chunks; expected ids of the chunks that stage 6 wrote",
     '{"id": "r1-0000050-0000550", "text": "<|zh|>so"}': "contains '<|zh|>'; expected words only",
-    '{"id": "r1-0000050-0000550", "text": "so\\ud800"}': "is not Unicode: it holds half of a surrogate pair",
+    '{"id": "r1-0000050-0000550", "text": "so\\ud800"}': "is not Unicode: it contains half of a surrogate pair",
     '{"id": "r1-0000050-0000550", "text": "<0.00>so"}': "contains a timestamp; expected words only",
 }
 

@@ -142,7 +142,7 @@ def test_numbers_are_read_from_their_offset(tmp_path):
         assert torch.equal(read, each)
         assert torch.equal(binary.numbers(binary.variables[name], 1, 3), each[1:2])
     path.write_bytes(b"")
-    with pytest.raises(K2DError, match="has become shorter while it was read"):
+    with pytest.raises(K2DError, match="became shorter while it was read"):
         binary.numbers(binary.variables["a"])
 
 
