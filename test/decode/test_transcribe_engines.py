@@ -154,7 +154,7 @@ def test_a_cache_that_cannot_be_written_is_named_with_the_remedy(tmp_path, monke
         (["--model", "nobody"], "nobody: there is no such model"),
         (
             ["--model", "tiny.pt", "--compute-type", "fp16"],
-            "--compute-type: found fp16, expected one that cpu can",
+            "--compute-type: found fp16, expected a type that this cpu supports",
         ),
         (["--model", "tiny.pt", "--device", "cuda"], "device cuda: no GPU can be used here"),
     ],

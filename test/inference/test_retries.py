@@ -86,7 +86,7 @@ def test_a_failure_that_an_earlier_version_kept_in_the_cache_is_tried_again(benc
     failed = {"id": "rb", "reason": "unreadable", "detail": "rb.wav: cannot be read", "source": "rb.wav"}
     bench.cache.mkdir(parents=True)
     (bench.cache / "part-000000.lines").write_text(
-        f"rb {json.dumps({'s': 0.1, 'decoded_s': None, 'failed': failed})}\n"
+        f"rb {json.dumps({'s': 0.1, 'heard': None, 'failed': failed})}\n"
     )
     assert bench.decode().kept == 4
     assert bench.rejected() == {}
