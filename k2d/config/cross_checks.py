@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import PurePath
 
 from k2d.config.fields import Transcripts
-from k2d.config.schema import Auxiliary, Config, Corpora, Recogniser
+from k2d.config.schema import Auxiliary, Config, Corpora, Method, Recogniser
 from k2d.config.training import Steps, Training
 from k2d.core.layout import ROLES, TEACHER
 from k2d.models.registry import FAMILIES, families_of_engine
@@ -30,15 +30,7 @@ def faults_between_fields(config: Config) -> Iterator[tuple[str, object, str]]:
     if config.teacher.decode == "ctc" and config.corpora.unlabelled and config.pseudo_label.from_ is None:
         yield "teacher.decode", "ctc", "joint or attention, because labels need timestamps, which CTC does not give"
     for name, method in config.select.methods.items():
-        if method.auxiliary is not None and method.auxiliary not in config.auxiliaries:
-            known = ", ".join(config.auxiliaries) or "none is defined"
-            yield f"select.methods.{name}.auxiliary", method.auxiliary, f"one of the auxiliaries ({known})"
-        if method.rule not in RULES_OF_THE_LABEL_ALONE and not config.auxiliaries:
-            yield (
-                f"select.methods.{name}.rule",
-                method.rule,
-                "at least one entry in auxiliaries for a second opinion",
-            )
+        yield from _method_faults(f"select.methods.{name}", method, config)
     if len(set(config.distill.seeds)) < len(config.distill.seeds):
         yield "distill.seeds", list(config.distill.seeds), "each seed once"
     yield from _distill_faults(config)
@@ -47,6 +39,32 @@ def faults_between_fields(config: Config) -> Iterator[tuple[str, object, str]]:
         yield "reuse", config.reuse, "the folder of another experiment; this is its own folder"
     yield from _engine_faults(config)
     yield from _export_faults(config)
+
+
+def _method_faults(key: str, method: Method, config: Config) -> Iterator[tuple[str, object, str]]:
+    if method.auxiliary is not None and method.auxiliary not in config.auxiliaries:
+        known = ", ".join(config.auxiliaries) or "none is defined"
+        yield f"{key}.auxiliary", method.auxiliary, f"one of the auxiliaries ({known})"
+    if method.draw != 1 and method.rule != "random":
+        yield f"{key}.draw", method.draw, "only with the rule random"
+    if method.is_control:
+        yield from _control_faults(key, method, config)
+        return
+    if method.hours_of is not None:
+        yield f"{key}.hours_of", method.hours_of, "only with the rules random and oracle"
+    if method.rule not in RULES_OF_THE_LABEL_ALONE and not config.auxiliaries:
+        yield f"{key}.rule", method.rule, "at least one entry in auxiliaries for a second opinion"
+
+
+def _control_faults(key: str, method: Method, config: Config) -> Iterator[tuple[str, object, str]]:
+    """A control keeps the hours of another method, and has no threshold."""
+    others = [name for name, each in config.select.methods.items() if not each.is_control]
+    if method.hours_of not in others:
+        known = ", ".join(others) or "none is defined"
+        yield f"{key}.hours_of", method.hours_of, f"the method whose hours the rule {method.rule} keeps ({known})"
+    for name in ("alpha", "auxiliary", "also"):
+        if found := getattr(method, name):
+            yield f"{key}.{name}", found, f"nothing: the rule {method.rule} depends on hours_of alone"
 
 
 def _recognisers(config: Config) -> dict[str, Recogniser]:
@@ -101,9 +119,17 @@ def _distill_faults(config: Config) -> Iterator[tuple[str, object, str]]:
     if config.distill.encoded_precision != "fp32" and not config.distill.keep_encoded:
         found = config.distill.encoded_precision
         yield "distill.encoded_precision", found, "fp32, because nothing is stored (distill.keep_encoded is false)"
+    yield from _self_training_faults(config)
     ctc = config.distill.objective.get("ctc", 0.0)
     if ctc and config.student.freeze_encoder:
         yield "distill.objective.ctc", ctc, "0, because CTC trains only the encoder, or student.freeze_encoder: false"
+
+
+def _self_training_faults(config: Config) -> Iterator[tuple[str, object, str]]:
+    named, methods = config.distill.teacher_self_of, ", ".join(config.select.methods) or "none is defined"
+    if "teacher_self" in config.distill.controls and named not in config.select.methods:
+        expected = f"the method whose chunks the control teacher_self learns from ({methods})"
+        yield "distill.teacher_self_of", named, expected
 
 
 def _language_faults(config: Config) -> Iterator[tuple[str, object, str]]:
@@ -111,9 +137,10 @@ def _language_faults(config: Config) -> Iterator[tuple[str, object, str]]:
     for key, model in _recognisers(config).items():
         if model.guesses_language and model.model:
             yield f"{key}.language", [], "at least one, because a model that is trained here needs it in its prompt"
-    if config.teacher.guesses_language and config.distill.controls:
-        found = list(config.distill.controls)
-        yield "distill.controls", found, "none, or teacher.language: controls learn from transcripts, not from a guess"
+    of_pool = [control for control in config.distill.controls if control != "teacher_self"]
+    if config.teacher.guesses_language and of_pool:
+        expected = "none of these, or teacher.language: they learn from transcripts, not from a guess"
+        yield "distill.controls", of_pool, expected
 
 
 def _engine_faults(config: Config) -> Iterator[tuple[str, object, str]]:

@@ -91,7 +91,7 @@ def distill_settings(distill: Distill) -> dict[str, Any]:
     Settings that stamps of earlier versions do not know are left out while they change nothing.
 
     >>> from k2d.config.students import Distill
-    >>> {"vocabulary", "sampled_tokens", "encoded_precision"} & set(distill_settings(Distill()))
+    >>> {"vocabulary", "sampled_tokens", "encoded_precision", "teacher_self_of"} & set(distill_settings(Distill()))
     set()
     """
     settings: dict[str, Any] = settings_of(distill)
@@ -99,6 +99,8 @@ def distill_settings(distill: Distill) -> dict[str, Any]:
         del settings["vocabulary"], settings["sampled_tokens"]
     if distill.encoded_precision == "fp32":
         del settings["encoded_precision"]
+    if distill.teacher_self_of is None:
+        del settings["teacher_self_of"]
     return settings
 
 

@@ -161,13 +161,22 @@ class Chunk:
 class Method:
     """A method of selection: a row of the table, and a student per seed."""
 
-    rule: Literal["none", "trivial", "mer", "per", "composite"]
+    rule: Literal["none", "trivial", "mer", "per", "composite", "random", "oracle"]
     alpha: Alpha | None = None
     """Largest distance that is kept. Default: select.alpha."""
     auxiliary: Name | None = None
     """The auxiliary that gives the opinions. Default: the first one."""
     also: tuple[Name, ...] = ()
     """Further rules on the label that must accept the chunk, by their names in k2d/select/labels.py."""
+    hours_of: Name | None = None
+    """With `random` and `oracle`, which are controls: the method that keeps as many hours."""
+    draw: Count = 1
+    """With `random`: another number draws other chunks."""
+
+    @property
+    def is_control(self) -> bool:
+        """Whether the rule keeps as many hours as another method, to show what that method's choice is worth."""
+        return self.rule in ("random", "oracle")
 
 
 @dataclass(frozen=True, config=STRICT)

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from k2d.config.fields import STRICT, Count, NotNegative, Positive, Share, Term, Whole
+from k2d.config.fields import STRICT, Count, Name, NotNegative, Positive, Share, Term, Whole
 from k2d.config.training import StudentTraining
 
 
@@ -58,6 +58,8 @@ class Distill:
     outputs are rounded to it, to about three digits."""
     seeds: Annotated[tuple[Whole, ...], Field(min_length=1)] = (1,)
     """One student per method and seed."""
-    controls: tuple[Literal["teacher_more", "student_pool"], ...] = ()
+    controls: tuple[Literal["teacher_more", "teacher_self", "student_pool"], ...] = ()
     """Controls, which show whether the gain has another cause: a row of the table for each, with the first seed."""
+    teacher_self_of: Name | None = None
+    """With the control `teacher_self`: the method whose chunks the teacher learns from."""
     training: StudentTraining = field(default_factory=StudentTraining)

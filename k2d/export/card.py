@@ -31,6 +31,8 @@ _RULES = {
     "mer": "those were kept on whose words the two agree",
     "per": "those were kept on whose phonemes the two agree",
     "composite": "those were left out on which the teacher loops, or on whose phonemes the two disagree",
+    "random": "a control: as many hours as another method keeps, drawn at random",
+    "oracle": "a control: as many hours as another method keeps, with the lowest true error, which needs transcripts",
 }
 
 
@@ -58,7 +60,8 @@ class Subject:
     @property
     def is_of_chunks(self) -> bool:
         """Whether it was trained on pseudo-labels. Some controls were not."""
-        return method_of(self.name) in self.config.select.methods
+        row = method_of(self.name)
+        return row == "teacher_self" or row in self.config.select.methods
 
 
 def card(subject: Subject, whole: Experiment) -> str:
@@ -141,12 +144,15 @@ def _making(subject: Subject, experiment: Experiment) -> Iterator[str]:
     selection = experiment.selections.get(row)
     if selection is not None:
         yield f"Method: {row}. {_method(selection, config)} ({_PAPER})."
+    elif row == "teacher_self":
+        chunks = f"the chunks of {config.distill.teacher_self_of}"
+        yield f"Method: none; it is the control {row}, the teacher with all of its layers, trained on {chunks}."
     elif subject.is_of_chunks:
         yield f"Method: {row}. There is no record of its selection."
     else:
         yield f"Method: none; it is the control {row}, trained on labelled speech."
     terms = " + ".join(f"{weight:g} {term}" for term, weight in config.distill.objective.items())
-    if row != "teacher_more":
+    if row not in ("teacher_more", "teacher_self"):
         yield f"Loss: {terms}; temperature of kl {config.distill.temperature:g}."
     for training in experiment.trainings:
         chosen = ", ".join(f"{step:,}" for step in training.chosen_steps)

@@ -45,11 +45,29 @@ class TrainingKind(enum.Enum):
 
     STUDENT = "a student, trained on the chunks that the method kept"
     TEACHER_MORE = "the teacher's decoder, trained further on the labelled data for the same number of steps"
+    TEACHER_SELF = "the teacher with all of its layers, trained on the chunks of a method as a student is, by ce alone"
     STUDENT_POOL = "a student, trained on the labelled data"
 
+    @property
+    def is_of_pool(self) -> bool:
+        """Whether it is trained on the labelled data. Otherwise on chunks."""
+        return self in (TrainingKind.TEACHER_MORE, TrainingKind.STUDENT_POOL)
 
-CONTROLS = {"teacher_more": TrainingKind.TEACHER_MORE, "student_pool": TrainingKind.STUDENT_POOL}
+    @property
+    def is_teacher(self) -> bool:
+        """Whether it has the teacher's network. Otherwise a student's."""
+        return self in (TrainingKind.TEACHER_MORE, TrainingKind.TEACHER_SELF)
+
+
+CONTROLS = {
+    "teacher_more": TrainingKind.TEACHER_MORE,
+    "teacher_self": TrainingKind.TEACHER_SELF,
+    "student_pool": TrainingKind.STUDENT_POOL,
+}
 """The controls, by their names in distill.controls."""
+
+SELF_TRAINING = {"ce": 1.0}
+"""The objective of a teacher on its own labels: its distribution cannot teach it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,16 +121,13 @@ def _lesson(
     teacher = _load(TEACHER, job)
     if kind is TrainingKind.TEACHER_MORE:
         return _more_of_the_teacher(teacher, seed, job)
-    student = _load(STUDENT, job)
+    student = _load(TEACHER if kind.is_teacher else STUDENT, job)
     check_pair(teacher, student)
     distill = job.config.distill
     pair = TeacherStudent(student, teacher, shares_encoder=job.config.student.freeze_encoder)
-    objective = DistillationLoss(
-        pair,
-        Terms(distill.objective, distill.temperature),
-        distill.reduction,
-    )
-    if kind is TrainingKind.STUDENT:
+    terms = SELF_TRAINING if kind is TrainingKind.TEACHER_SELF else distill.objective
+    objective = DistillationLoss(pair, Terms(terms, distill.temperature), distill.reduction)
+    if not kind.is_of_pool:
         return _from_chunks(pair, objective, seed, {kept[s]: heldout[s] for s in kept}, job)
     material, phase = _pool(teacher, job), _pool_phase(job)
     return Lesson(student, objective, _windows(material, phase, seed), _counts_of(material))

@@ -10,7 +10,13 @@ from typing import Any
 from k2d.config import Config, distill_settings, settings_of
 from k2d.core.errors import UsageError
 from k2d.core.layout import STUDENT, TEACHER
-from k2d.fitting.student_or_control import CONTROLS, TrainingKind, pool_phase_settings, train_student_or_control
+from k2d.fitting.student_or_control import (
+    CONTROLS,
+    SELF_TRAINING,
+    TrainingKind,
+    pool_phase_settings,
+    train_student_or_control,
+)
 from k2d.pipeline.job import Counts, Job, Unit
 from k2d.pipeline.unit_status import recipe_of
 from k2d.train.sharing import check_batch
@@ -29,11 +35,17 @@ class TrainedSystem:
     seed: int
     config: Config
     pool_phase: Mapping[str, Any] | None
-    """The settings that a control takes from the teacher's training. None for a student."""
+    """The settings that a control takes from the teacher's training. None for what learns from chunks."""
 
     @property
     def kind(self) -> TrainingKind:
         return CONTROLS.get(self.name, TrainingKind.STUDENT)
+
+    @property
+    def method(self) -> str:
+        """The method whose chunks it learns from."""
+        named = self.config.distill.teacher_self_of
+        return named if self.kind is TrainingKind.TEACHER_SELF and named is not None else self.name
 
     @property
     def model(self) -> str:
@@ -43,8 +55,12 @@ class TrainedSystem:
     def settings(self) -> dict[str, Any]:
         """What decides the result: data, initial weights, objective, and the measure that chooses checkpoints."""
         config = self.config
-        is_control = self.kind is not TrainingKind.STUDENT  # which is trained on the whole vocabulary in any case
-        distill = distill_settings(replace(config.distill, vocabulary="all") if is_control else config.distill)
+        section = replace(config.distill, teacher_self_of=None)  # part of the settings of one control alone, see below
+        if self.kind.is_of_pool:  # trained on the whole vocabulary in any case
+            section = replace(section, vocabulary="all")
+        if self.kind is TrainingKind.TEACHER_SELF:
+            section = replace(section, objective=SELF_TRAINING)
+        distill = distill_settings(section)
         for other in ("seeds", "controls", "keep_encoded"):
             del distill[other]
         return {
@@ -57,6 +73,7 @@ class TrainedSystem:
             "distill": distill,
             "decode": {name: value for name, value in settings_of(config.decode).items() if name not in _NOT_DECIDING},
             **({} if self.pool_phase is None else {"pool_phase": self.pool_phase}),
+            **({} if self.method == self.name else {"method": self.method}),
         }
 
 
@@ -73,16 +90,16 @@ def units(job: Job) -> list[Unit[TrainedSystem]]:
 
 def _unit(name: str, seed: int, job: Job) -> Unit[TrainedSystem]:
     config, layout = job.config, job.layout
-    is_control = name in CONTROLS
-    system = TrainedSystem(name, seed, config, pool_phase_settings(job) if is_control else None)
-    if is_control:
+    is_of_pool = name in CONTROLS and CONTROLS[name].is_of_pool
+    system = TrainedSystem(name, seed, config, pool_phase_settings(job) if is_of_pool else None)
+    if is_of_pool:
         data = [layout.split(split) for split in config.corpora.labelled]
         if not data:
             raise UsageError(f"distill.controls: {name} learns from labelled data; name a split in corpora.labelled")
     else:
-        data = [layout.selection(name)]
+        data = [layout.selection(system.method)]
     pseudo = [layout.pseudo_labels(split) for split in config.corpora.unlabelled]  # the held-out recordings' labels
-    models = [layout.model(TEACHER), *([] if system.kind is TrainingKind.TEACHER_MORE else [layout.model(STUDENT)])]
+    models = [layout.model(TEACHER), *([] if system.kind.is_teacher else [layout.model(STUDENT)])]
     return Unit(layout.model(system.model), system, (*models, *data, *pseudo), added=frozenset({"pool_phase"}))
 
 
@@ -90,6 +107,6 @@ def make(unit: Unit[TrainedSystem], job: Job, folder: Path) -> Counts:
     """Train one student or control."""
     system = unit.content
     splits = sorted(job.config.corpora.unlabelled)  # the order in the config is not part of the recipe
-    kept = {split: job.layout.kept(system.name, split) for split in splits}
+    kept = {split: job.layout.kept(system.method, split) for split in splits}
     recipe = recipe_of("distill", VERSION, unit, job)
     return train_student_or_control(system.kind, system.model, system.seed, kept, recipe, job, folder)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from itertools import chain
 from pathlib import Path
@@ -16,12 +15,11 @@ from k2d.core.atomic import write_text
 from k2d.core.errors import K2DError, MissingInput
 from k2d.core.layout import SCORED_ROLES, TEACHER, VALIDATOR, shown
 from k2d.data.chunk_sources import FILE as SOURCES
-from k2d.data.chunk_sources import read_sources
-from k2d.data.kaldi.datadir import read_utterances
-from k2d.data.rows import Utterance
 from k2d.inference.decode_job import compute_type_of
 from k2d.pipeline.job import Counts, Job, Unit
+from k2d.pipeline.true_texts import errors_of_labels, truth_folder, truth_tables
 from k2d.score.confidence import Draws
+from k2d.score.rates import ErrorRate
 from k2d.score.scored_files import Task, score_files
 from k2d.score.scoring import Conventions
 from k2d.score.signature import settings_digest
@@ -29,12 +27,11 @@ from k2d.score.store import CTC_ROW
 from k2d.score.text_files import TABLES_BESIDE
 from k2d.score.timing import TIMING, summed
 from k2d.score.timing_files import read_timing
-from k2d.score.validator import JudgedChunk, study, true_errors, truth_of
+from k2d.score.validator import JudgedChunk, study
 from k2d.select.chunk_row import ChunkRow
 from k2d.select.table_files import read_distances
 
 VERSION = 2
-TRUTH = "_truth"  # <corpus>/<split>_truth: the reference texts of <corpus>/<split>
 
 log = logging.getLogger("k2d")
 
@@ -192,21 +189,17 @@ def _make_score(asked: SystemScore, job: Job, folder: Path) -> Counts:
 
 def _study_units(job: Job) -> list[Unit[ValidatorStudy]]:
     """The validator study. It needs distances, and the truth of at least one unlabelled split."""
-    splits = [split for split in job.config.corpora.unlabelled if _truth(split, job).is_dir()]
+    splits = [split for split in job.config.corpora.unlabelled if truth_folder(split, job).is_dir()]
     tables = {name: _table(name, job) for name in job.config.auxiliaries if _table(name, job).exists()}
     if job.corpus is not None or not splits or not tables:
         return []
     content = ValidatorStudy(tuple(splits), tuple(tables), job.config.score)
     where = SOURCES if job.config.chunk.duration == "sum" else "segments"
-    chunks = [_chunks(split, job) / name for split in splits for name in ("text", where)]
-    truth = [_truth(split, job) / name for split in splits for name in ("text", "segments")]
+    chunks = [job.layout.chunks(split) / name for split in splits for name in ("text", where)]
+    truth = [path for split in splits for path in truth_tables(split, job)]
     timings = [path for name in tables for split in splits if (path := _timing(name, split, job)).exists()]
     inputs = (*tables.values(), *chunks, *truth, *timings)
     return [Unit(job.layout.validator_study, content, inputs)]
-
-
-def _truth(split: str, job: Job) -> Path:
-    return job.layout.split(f"{split}{TRUTH}")
 
 
 def _table(auxiliary: str, job: Job) -> Path:
@@ -219,32 +212,21 @@ def _timing(auxiliary: str, split: str, job: Job) -> Path:
 
 def _make_study(asked: ValidatorStudy, job: Job, folder: Path) -> Counts:
     splits, conventions = asked.splits, _conventions(asked.score)
-    labels = {f"{split}/{row.id}": row for split in splits for row in read_utterances(_chunks(split, job))}
-    truth = dict(chain.from_iterable(_truth_of(split, job) for split in splits))
-    errors = {key: true_errors(truth[key], row.text or "", conventions) for key, row in labels.items()}
+    errors = dict(chain.from_iterable(errors_of_labels(split, job, conventions) for split in splits))
     for auxiliary in asked.auxiliaries:
         distances = {row.id: row for row in read_distances(_table(auxiliary, job)) if row.split in splits}
-        _demand_same_chunks(labels, distances, _table(auxiliary, job))
-        judged = [JudgedChunk(distances[key], errors[key]) for key in labels]
+        _demand_same_chunks(errors, distances, _table(auxiliary, job))
+        judged = [JudgedChunk(distances[key], of_label) for key, of_label in errors.items()]
         paths = [_timing(auxiliary, split, job) for split in splits]
         cost = summed(read_timing(path) for path in paths) if all(path.exists() for path in paths) else None
         figures = {"auxiliary": auxiliary, **study(judged, asked.score.bad_label_mer)}
         record = {**figures, "cost": None if cost is None else asdict(cost)}
         write_text(folder / f"{auxiliary}.json", json.dumps(record, ensure_ascii=False, indent=1) + "\n")
-    return Counts(len(labels), len(labels), {}, "chunks")
+    return Counts(len(errors), len(errors), {}, "chunks")
 
 
-def _chunks(split: str, job: Job) -> Path:
-    return job.layout.chunks(split)
-
-
-def _truth_of(split: str, job: Job) -> Iterator[tuple[str, str]]:
-    truth: Iterator[Utterance] = read_utterances(_truth(split, job))
-    return ((f"{split}/{key}", text) for key, text in truth_of(read_sources(_chunks(split, job)), truth))
-
-
-def _demand_same_chunks(labels: dict[str, Utterance], distances: dict[str, ChunkRow], table: Path) -> None:
-    differing = sorted(labels.keys() ^ distances.keys())
+def _demand_same_chunks(errors: dict[str, ErrorRate], distances: dict[str, ChunkRow], table: Path) -> None:
+    differing = sorted(errors.keys() ^ distances.keys())
     if differing:
         named = ", ".join(differing[:5])
         message = f"{len(differing):,} chunks are either missing here or missing in chunks/: {named}"

@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
-from itertools import repeat
+from itertools import chain, repeat
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +22,12 @@ from k2d.core.errors import K2DError, UsageError
 from k2d.core.layout import KEPT, PROJECT_ROOT, RECORD
 from k2d.data.kaldi.external_sort import sort_lines
 from k2d.pipeline.job import Counts, Job, Unit
+from k2d.pipeline.true_texts import errors_of_labels, truth_tables
+from k2d.score.scoring import Conventions
+from k2d.select import controls
 from k2d.select.chunk_reader import Chunks
 from k2d.select.chunk_row import ChunkRow, Decision
+from k2d.select.controls import VERSION as CONTROLS_VERSION
 from k2d.select.distance_workers import Keeping, measured_lines
 from k2d.select.distances import VERSION as MEASURING_VERSION
 from k2d.select.distances import WHAT_IS_NEW, Comparer
@@ -79,8 +83,36 @@ class KeptChunks:
         }
 
 
-def units(job: Job) -> list[Unit[ChunkDistances | KeptChunks]]:
-    """The distances to every auxiliary, then the kept chunks of every method."""
+@dataclass(frozen=True, slots=True)
+class ControlChunks:
+    """The chunks that a control keeps: as many hours as another method."""
+
+    method: str
+    rule: str
+    hours_of: str
+    draw: int
+    auxiliary: str
+    """Its table of distances is read for what it says of the chunks."""
+    conventions: Conventions
+    """How the oracle counts errors."""
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        counting = {"normaliser": self.conventions.normaliser.signature, "tokens": self.conventions.tokens}
+        return {
+            "method": self.method,
+            "rule": self.rule,
+            "hours_of": self.hours_of,
+            **({"draw": self.draw} if self.rule == "random" else counting),
+            "control_version": CONTROLS_VERSION,
+        }
+
+
+Content = ChunkDistances | KeptChunks | ControlChunks
+
+
+def units(job: Job) -> list[Unit[Content]]:
+    """The distances to every auxiliary, then the kept chunks of every method, and last those of the controls."""
     methods = job.config.select.methods
     if not job.config.corpora.unlabelled:
         if not methods:
@@ -91,11 +123,14 @@ def units(job: Job) -> list[Unit[ChunkDistances | KeptChunks]]:
             label_rules(method.also)
         except UsageError as error:
             raise UsageError(f"select.methods.{name}.{error}") from None
-    distances = [_distances_unit(auxiliary, job) for auxiliary in _auxiliaries(job)]
-    return [*distances, *(_method_unit(name, method, job) for name, method in methods.items())]
+    return [
+        *(_distances_unit(auxiliary, job) for auxiliary in _auxiliaries(job)),
+        *(_method_unit(name, method, job) for name, method in methods.items() if not method.is_control),
+        *(_control_unit(name, method, job) for name, method in methods.items() if method.is_control),
+    ]
 
 
-def make(unit: Unit[ChunkDistances | KeptChunks], job: Job, folder: Path) -> Counts:
+def make(unit: Unit[Content], job: Job, folder: Path) -> Counts:
     """Measure the distances of all chunks to one auxiliary, or decide on the chunks with one method."""
     with ExitStack() as stack:
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix=".scratch-", dir=folder)))
@@ -117,7 +152,7 @@ def _opinion(auxiliary: str, split: str, job: Job) -> Path | None:
     return None if auxiliary == TEACHER_ALONE else job.layout.opinions(auxiliary, split) / "text"
 
 
-def _distances_unit(auxiliary: str, job: Job) -> Unit[ChunkDistances | KeptChunks]:
+def _distances_unit(auxiliary: str, job: Job) -> Unit[Content]:
     splits = job.config.corpora.unlabelled
     opinions = (_opinion(auxiliary, split, job) for split in splits)
     inputs = [*(job.layout.chunks(split) for split in splits), *(path for path in opinions if path is not None)]
@@ -127,13 +162,25 @@ def _distances_unit(auxiliary: str, job: Job) -> Unit[ChunkDistances | KeptChunk
     return Unit(job.layout.distances(auxiliary), content, tuple(inputs))
 
 
-def _method_unit(name: str, method: Method, job: Job) -> Unit[ChunkDistances | KeptChunks]:
+def _method_unit(name: str, method: Method, job: Job) -> Unit[Content]:
     select = job.config.select
     auxiliary = method.auxiliary or _auxiliaries(job)[0]
     alpha = select.alpha if method.alpha is None else method.alpha
     content = KeptChunks(name, method.rule, alpha, auxiliary, method.also, _measuring(select))
     chunks = (job.layout.chunks(split) for split in job.config.corpora.unlabelled)
     return Unit(job.layout.selection(name), content, (job.layout.distances(auxiliary), *chunks))
+
+
+def _control_unit(name: str, control: Method, job: Job) -> Unit[Content]:
+    assert control.hours_of is not None, "the config refuses it"
+    splits, score = job.config.corpora.unlabelled, job.config.score
+    auxiliary = job.config.select.methods[control.hours_of].auxiliary or _auxiliaries(job)[0]
+    conventions = Conventions(score.script, score.tokens, score.steps)
+    content = ControlChunks(name, control.rule, control.hours_of, control.draw, auxiliary, conventions)
+    truth = [path for split in splits for path in truth_tables(split, job)] if control.rule == "oracle" else []
+    chunks = (job.layout.chunks(split) for split in splits)
+    inputs = (job.layout.distances(auxiliary), job.layout.selection(control.hours_of), *chunks, *truth)
+    return Unit(job.layout.selection(name), content, inputs)
 
 
 def _measuring(select: Select) -> Measuring:
@@ -164,17 +211,19 @@ def _measure_chunks(asked: ChunkDistances, job: Job, chunks: list[Chunks], folde
     return Counts(total, n_rows, {}, "chunks")
 
 
-# --- methods ---
+# --- methods and controls ---
 
 
-def _keep_chunks(asked: KeptChunks, job: Job, chunks: list[Chunks], folder: Path) -> Counts:
+def _keep_chunks(asked: KeptChunks | ControlChunks, job: Job, chunks: list[Chunks], folder: Path) -> Counts:
     tally = SelectionTally()
+    rows = read_distances(job.layout.distances(asked.auxiliary) / DISTANCES)
     with ExitStack() as stack:
         kept = {each.split: stack.enter_context(each.kept_ids.open("w", encoding="utf-8")) for each in chunks}
 
         def decisions() -> Iterator[Decision]:
             course_of = {each.split: each.courses() for each in chunks}
-            for row, decision in _decided(asked, job, chunks):
+            for row, decision in zip(rows, _decisions(asked, job, chunks), strict=True):
+                assert decision.id == row.id, f"the distances are of {row.id}, the decision is on {decision.id}"
                 tally.add(row, decision.reason, course_of[row.split](row.chunk_id, row.recording))
                 if not decision.reason:
                     kept[row.split].write(f"{row.chunk_id}\n")
@@ -185,14 +234,24 @@ def _keep_chunks(asked: KeptChunks, job: Job, chunks: list[Chunks], folder: Path
         raise K2DError(_nothing_kept(tally, asked))
     for each in chunks:
         each.write_kept(folder / KEPT / each.split)
-    write_text(folder / RECORD, json.dumps(_record(asked, tally), ensure_ascii=False, indent=1) + "\n")
+    record = {**_record(asked, job), **tally.as_json()}
+    write_text(folder / RECORD, json.dumps(record, ensure_ascii=False, indent=1) + "\n")
     return Counts(tally.all.total.n_chunks, tally.all.kept.n_chunks, tally.n_dropped(), "chunks")
 
 
-def _decided(asked: KeptChunks, job: Job, chunks: list[Chunks]) -> Iterator[tuple[ChunkRow, Decision]]:
-    """Each chunk with the decision on it, by id."""
+def _decisions(asked: KeptChunks | ControlChunks, job: Job, chunks: list[Chunks]) -> Iterator[Decision]:
+    """The decision on each chunk, by id."""
+    table = job.layout.distances(asked.auxiliary) / DISTANCES
+    if isinstance(asked, KeptChunks):
+        return _by_rule(asked, read_distances(table), chunks)
+    rank = controls.drawn(asked.draw) if asked.rule == "random" else _true_error(asked, job, chunks)
+    record = json.loads((job.layout.selection(asked.hours_of) / RECORD).read_text(encoding="utf-8"))
+    wanted_s = 3600 * float(record["kept"]["hours"])
+    return controls.decisions(lambda: read_distances(table), rank, wanted_s, controls.REASONS[asked.rule])
+
+
+def _by_rule(asked: KeptChunks, rows: Iterator[ChunkRow], chunks: list[Chunks]) -> Iterator[Decision]:
     rule, alpha, also = RULES[asked.rule], asked.alpha, label_rules(asked.also)
-    rows = read_distances(job.layout.distances(asked.auxiliary) / DISTANCES)
     normalise = Comparer(asked.measuring).normalise
     known = (label for each in chunks for label in each.labels(normalise))
     labels: Iterator[Label | None] = known if also else repeat(None)
@@ -201,27 +260,40 @@ def _decided(asked: KeptChunks, job: Job, chunks: list[Chunks]) -> Iterator[tupl
         if label is not None and not reason:
             assert label.id == row.id, f"the distances are of {row.id}, the label of {label.id}"
             reason = objection(label, also)
-        yield row, Decision(row.id, reason, distance)
+        yield Decision(row.id, reason, distance)
 
 
-def _nothing_kept(tally: SelectionTally, asked: KeptChunks) -> str:
+def _true_error(asked: ControlChunks, job: Job, chunks: list[Chunks]) -> controls.Rank:
+    """The true error rate of each label. Where nothing was spoken, each word of the label counts as a whole error."""
+    errors = chain.from_iterable(errors_of_labels(each.split, job, asked.conventions) for each in chunks)
+    rate_of = {key: found.errors / max(found.n, 1) for key, found in errors}
+    return lambda row: rate_of[row.id]
+
+
+def _nothing_kept(tally: SelectionTally, asked: KeptChunks | ControlChunks) -> str:
     dropped = ", ".join(f"{reason} {n:,}" for reason, n in tally.n_dropped().items()) or "none"
-    found = f"the method {asked.method} (rule {asked.rule}, alpha {asked.alpha:g}) keeps nothing"
+    how = f"alpha {asked.alpha:g}" if isinstance(asked, KeptChunks) else f"the hours of {asked.hours_of}"
+    found = f"the method {asked.method} (rule {asked.rule}, {how}) keeps nothing"
     remedy = (
         "look at the distances (python -m k2d select --sweep 0.1:0.9:0.1), or continue with select.allow_empty=true"
     )
     return f"{found} of {tally.all.total.n_chunks:,} chunks: dropped {dropped}; {remedy}"
 
 
-def _record(asked: KeptChunks, tally: SelectionTally) -> dict[str, Any]:
-    signature = Comparer(asked.measuring).signature
+def _record(asked: KeptChunks | ControlChunks, job: Job) -> dict[str, Any]:
+    """The record without its sums."""
+    measuring = _measuring(job.config.select)
+    record: dict[str, Any] = {"method": asked.method, "rule": asked.rule, "alpha": None, "auxiliary": None, "also": []}
+    signature = Comparer(measuring).signature
+    if isinstance(asked, ControlChunks):
+        which = {"hours_of": asked.hours_of, "draw": asked.draw if asked.rule == "random" else None}
+        signature = f"k2d-control:{CONTROLS_VERSION}|{asked.rule}|hours of {asked.hours_of}|{signature}"
+        return {**record, **which, "settings": asdict(measuring), "signature": signature}
     return {
-        "method": asked.method,
-        "rule": asked.rule,
+        **record,
         "alpha": asked.alpha,
         "auxiliary": None if asked.auxiliary == TEACHER_ALONE else asked.auxiliary,
         "also": list(asked.also),
         "settings": asdict(asked.measuring),
         "signature": f"{signature}|also:{LABELS_VERSION}" if asked.also else signature,
-        **tally.as_json(),
     }

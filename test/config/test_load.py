@@ -117,7 +117,7 @@ def test_all_faults_are_reported_together_each_with_its_line(tmp_path):
         f"{path}:3: select.aplha: found an unknown key, expected a known one; did you mean select.alpha?",
         f"{path}:4: select.ngram: found 0, expected at least 1",
         f'{path}:6: select.methods.a.rule: found "compsite", '
-        "expected one of 'none', 'trivial', 'mer', 'per' or 'composite'",
+        "expected one of 'none', 'trivial', 'mer', 'per', 'composite', 'random' or 'oracle'",
         f'{path}:9: corpora.in_domain: found "mini/a", expected one role per split (it is dev already)',
         f"{path}:10: chnk: found an unknown key, expected a known one; did you mean chunk?",
         "command line: student.n_decoder_layers: found 0, expected at least 1",
@@ -223,9 +223,26 @@ def test_transcripts_need_a_language_and_pseudo_labels_bring_theirs(tmp_path):
     guesses = "teacher: {family: whisper, checkpoint: large-v2}\n"
     assert load_config(write(tmp_path, guesses)).teacher.guesses_language
     (fault,) = faults_of(write(tmp_path, guesses + "distill: {controls: [student_pool]}\n"))
-    assert 'distill.controls: found ["student_pool"], expected none, or teacher.language' in fault
+    assert 'distill.controls: found ["student_pool"], expected none of these, or teacher.language' in fault
+    labels = "select: {methods: {all: {rule: none}}}\ndistill: {controls: [teacher_self], teacher_self_of: all}\n"
+    assert load_config(write(tmp_path, guesses + labels)).teacher.guesses_language
     (fault,) = faults_of(write(tmp_path, "auxiliaries: {base: {family: whisper, model: tiny.yaml}}\n"))
     assert "auxiliaries.base.language: found [], expected at least one" in fault
+
+
+@pytest.mark.parametrize(
+    ("distill", "fault"),
+    [
+        (
+            "controls: [teacher_self]",
+            "found null, expected the method whose chunks the control",
+        ),
+        ("controls: [teacher_self], teacher_self_of: al", 'found "al", expected the method whose chunks the control'),
+    ],
+)
+def test_a_teacher_that_learns_from_its_own_labels_needs_a_method_that_keeps_them(tmp_path, distill, fault):
+    (found,) = faults_of(write(tmp_path, f"select: {{methods: {{all: {{rule: none}}}}}}\ndistill: {{{distill}}}\n"))
+    assert f"distill.teacher_self_of: {fault}" in found
 
 
 ELSEWHERE = "corpora: {unlabelled: [lab/a]}\npseudo_label: {from: labels.jsonl, made_by: Other}\n"

@@ -107,6 +107,16 @@ def test_a_control_is_not_described_as_trained_on_chunks(whole):
     assert "model-index" not in block
 
 
+def test_a_teacher_that_learnt_from_its_own_labels_did(whole):
+    words = ["distill.controls=[teacher_self]", "distill.teacher_self_of=k2d_composite"]
+    _, text = card_in(whole, *words, name="teacher_self-s1")
+    assert (
+        "the control teacher_self, the teacher with all of its layers, trained on the chunks of k2d_composite" in text
+    )
+    assert "it repeats the teacher's errors" in text
+    assert "temperature of kl" not in text
+
+
 @pytest.mark.parametrize("form", ["openai", "huggingface", "ctranslate2"])
 @pytest.mark.slow
 def test_the_example_for_a_student_that_guesses_its_language_names_none(whole, form):

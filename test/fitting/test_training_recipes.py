@@ -26,7 +26,10 @@ teacher: {{language: [zho], model: {root}/tiny.yaml, decode: joint, training: &t
   one: {{steps: 2, batch_size: 2, warmup_steps: 0}}}}}}}}
 auxiliaries: {{base: {{language: [zho], model: {root}/tiny.yaml, decode: joint, training: *training}}}}
 select: {{methods: {{all: {{rule: none}}}}}}
-distill: {{controls: [teacher_more, student_pool], training: {{steps: 2, batch_size: 2, warmup_steps: 0}}}}
+distill:
+  controls: [teacher_more, teacher_self, student_pool]
+  teacher_self_of: all
+  training: {{steps: 2, batch_size: 2, warmup_steps: 0}}
 """
 
 FILES = (
@@ -98,6 +101,7 @@ OF_UNIT = {
     ("distill", "all-s1"): [*STUDENTS, *FROM_CHUNKS, *FROM_STUDENT],
     ("distill", "student_pool-s1"): [*STUDENTS, *FROM_STUDENT, *FROM_POOL],
     ("distill", "teacher_more-s1"): [*STUDENTS, *FROM_POOL],
+    ("distill", "teacher_self-s1"): [row for row in (*STUDENTS, *FROM_CHUNKS) if "objective" not in row[0]],
 }
 NOT_DECIDING = ["decode.batch_size=2", "decode.beam=3", "distill.keep_encoded=true", "max_bad=0.5", "report.title=x"]
 
@@ -229,7 +233,7 @@ def test_an_older_model_is_done_although_its_stamp_lacks_the_decoding(tmp_path, 
 
 
 def test_the_stamp_names_the_vocabulary_only_if_a_part_of_it_is_used(tmp_path):
-    """Older stamps of students stay valid, and controls are trained on the whole vocabulary."""
+    """Older stamps of students stay valid. Controls of the pool are trained on the whole vocabulary."""
     lab = Lab(tmp_path)
 
     def settings_of(*changes):

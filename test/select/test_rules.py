@@ -8,6 +8,7 @@ from made_distances import far
 from k2d.config.schema import Method
 from k2d.core.errors import K2DError, UsageError
 from k2d.select import labels
+from k2d.select.controls import REASONS
 from k2d.select.labels import LABEL_RULES, Label, label_rules, objection
 from k2d.select.rules import RULES, Judgement, judge
 
@@ -51,7 +52,7 @@ def test_a_rule_that_is_added_in_one_place_is_used(monkeypatch):
 
 
 def test_the_config_offers_these_rules():
-    assert get_args(get_type_hints(Method)["rule"]) == tuple(RULES)
+    assert get_args(get_type_hints(Method)["rule"]) == (*RULES, *REASONS)
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,8 @@ student: {n_decoder_layers: 1}
 select: {methods: {all: {rule: none}, some: {rule: trivial}}}
 distill:
   heldout_share: 0.25
-  controls: [teacher_more, student_pool]
+  controls: [teacher_more, teacher_self, student_pool]
+  teacher_self_of: some
   training: {steps: 4, batch_size: 2, evaluations: 2, checkpoint_every_steps: 1, warmup_steps: 1}
 """
 
@@ -95,7 +96,7 @@ def test_students_and_controls_are_trained(lab):
     assert parts["teacher"]["encoder"] == parts["student"]["encoder"]
     assert parts["teacher"]["decoder"] > parts["student"]["decoder"]
     assert "in 2 decoder layers = kept 1 + left_out 1" in done.stdout
-    for name in ("all-s1", "some-s1", "teacher_more-s1", "student_pool-s1"):
+    for name in ("all-s1", "some-s1", "teacher_more-s1", "teacher_self-s1", "student_pool-s1"):
         record = json.loads((models / name / "training.json").read_text())
         assert list(record["error_rates"]) == ["2", "4"], name
         curves = (models / name / "curves.csv").read_text().splitlines()
@@ -104,7 +105,7 @@ def test_students_and_controls_are_trained(lab):
     assert curves[0].startswith("phase,step,total_step,loss,ce,kl,")
     assert_only_decoders_changed(models)
     again = run(lab)
-    assert again.stdout.count("done already") == 5
+    assert again.stdout.count("done already") == 6
 
 
 def assert_only_decoders_changed(models):
@@ -113,7 +114,8 @@ def assert_only_decoders_changed(models):
     def weights(name):
         return torch.load(models / name / "model.pth", weights_only=True)
 
-    for name, origin in (("all-s1", "student_init"), ("teacher_more-s1", "teacher")):
+    origins = {"all-s1": "student_init", "teacher_more-s1": "teacher", "teacher_self-s1": "teacher"}
+    for name, origin in origins.items():
         before, after = weights(origin), weights(name)
         assert before.keys() == after.keys()
         changed = {key for key in before if not torch.equal(before[key], after[key])}
