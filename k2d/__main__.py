@@ -38,6 +38,7 @@ TOOLS = {
     "data": ("k2d.data.cli", "check, repair and transform Kaldi data directories"),
     "distance": ("k2d.select.cli", "compare two Kaldi `text` files: loops, distances, what would be kept"),
     "compare": ("k2d.score.compare", "print the scores of several experiments side by side"),
+    "study": ("k2d.study.cli", "compare judges of labels with the truth, at equal hours kept"),
     "transcribe": ("k2d.decode.cli", "transcribe recordings to text, subtitles or JSON"),
     "fetch": ("k2d.models.published.cli", "fetch published checkpoints, such as whisper-base, with their checksums"),
     "plan": ("k2d.plan.cli", "estimate the cost of a config: parameters, memory, disk, hours; refuse what cannot fit"),

@@ -1,7 +1,11 @@
 """A copy of the project under a path with spaces, whose commands are run from outside."""
 
+import fcntl
+import json
+import multiprocessing
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import textwrap
@@ -77,6 +81,12 @@ class Project:
         full = {**self.environment, "PYTHONPATH": str(self.root), **environment}
         return subprocess.run(words, cwd=cwd or self.root, env=full, capture_output=True, text=True, timeout=LIMIT_S)
 
+    def kill_holder(self, experiment: str) -> None:
+        """Kill the process that works on an experiment, and wait until its workers have ended with it."""
+        with (self.root / "exp" / f".{experiment}.lock").open("rb") as lock:
+            os.kill(json.loads(lock.read())["pid"], signal.SIGKILL)
+            fcntl.flock(lock, fcntl.LOCK_EX)
+
     def add_toy_stage(self, verb: str, folder: str, reads: tuple[str, ...] = ()) -> None:
         code = textwrap.dedent(TOY_STAGE).format(verb=verb, folder=folder, reads=reads)
         (self.root / "k2d" / "stages" / f"{verb}.py").write_text(code)
@@ -95,21 +105,37 @@ def project(tmp_path: Path) -> Project:
 
 
 @pytest.fixture(scope="session")
-def _warm() -> Iterator[str]:
-    from warm_python import warm_python
+def warm_python() -> Iterator[str]:
+    from warm_python import warm_python as started
 
-    with warm_python() as program:
+    with started() as program:
         yield program
 
 
 @pytest.fixture
-def warm_project(project: Project, _warm: str) -> Project:
+def warm_project(project: Project, warm_python: str) -> Project:
     """A project whose commands are forked from a Python that has imported torch already.
 
     For tests of what commands do with models. Tests of processes (signals, workers, the end of run.sh) need `project`.
     """
-    project.environment["K2D_PYTHON"] = _warm
+    project.environment["K2D_PYTHON"] = warm_python
     return project
+
+
+@pytest.fixture(scope="module")
+def forked_workers() -> Iterator[None]:
+    """Worker processes are forked from the test, and need not import everything anew."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("k2d.core.worker_process._SPAWN", multiprocessing.get_context("fork"))
+        yield
+
+
+@pytest.fixture(scope="module")
+def shared_project(tmp_path_factory: pytest.TempPathFactory, warm_python: str) -> Project:
+    """Like `warm_project`, but one for all tests of a file, which go on from what it has made for them."""
+    made = copied_project(tmp_path_factory.mktemp("shared"))
+    made.environment["K2D_PYTHON"] = warm_python
+    return made
 
 
 @pytest.fixture(scope="session")

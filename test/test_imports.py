@@ -27,6 +27,7 @@ ORDER = [
     "train",
     "score",
     "report",
+    "study",
     "export",
     "plan",
     "pipeline",
@@ -43,6 +44,7 @@ FORBIDDEN = {
     "select": {"models", "decode", "data"},
     "objectives": {"models", "decode", "select", "data"},
     "score": {"models", "decode", "train", "objectives"},
+    "study": {"models", "decode", "train", "objectives"},
 }
 # Files that use what stands above their room, each with its reason.
 HIGHER = {
@@ -67,7 +69,7 @@ ADAPTERS = {
 
 # These rooms compute: strings, counts and tensors in, figures out. Only the files named here open files or start
 # processes; each says so by its name.
-PURE_ROOMS = ("select", "score", "objectives", "text")
+PURE_ROOMS = ("select", "score", "study", "objectives", "text")
 EDGES = {
     "k2d/select/cli.py": "a verb",
     "k2d/select/sweep.py": "a verb",
@@ -80,6 +82,8 @@ EDGES = {
     "k2d/score/stored_systems.py": "finds scores below folders",
     "k2d/score/text_files.py": "Kaldi text files",
     "k2d/score/timing_files.py": "timing.json and speed.json",
+    "k2d/study/cli.py": "a verb",
+    "k2d/study/gathering.py": "reads chunks, windows, distances and truth",
     # Prepared data are stamped with the code of k2d/text, so these stay where they are.
     "k2d/text/english.py": "gruut's lexicon and model",
     "k2d/text/g2p_cache.py": "pronunciations that are kept on disk",

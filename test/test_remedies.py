@@ -28,6 +28,7 @@ OWNERS = {  # files that serve one command, by the beginning of their path
     "k2d/score/compare.py": ("compare",),
     "k2d/select/cli.py": ("distance",),
     "k2d/select/sweep.py": ("select", "--sweep"),
+    "k2d/study/": ("study",),
     "k2d/data/raw/download_command.py": ("egs",),
     "k2d/models/published/": ("fetch",),
 }

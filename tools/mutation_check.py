@@ -52,6 +52,7 @@ _DECODING = tuple(f"decode/test_{name}.py" for name in ("agreement", "beam", "cl
 ROOMS = {
     "select": _room("select", "distances loops metrics rules"),
     "score": _room("score", "align columns comparison confidence measures pairing rates scoring validator"),
+    "study": _room("study", "combined comparing doubt facts judges judging logistic ranking reliability"),
     "objectives": _room("objectives", "objective terms"),
     "text": _room("text", _TEXTS),
     "decode": _room(

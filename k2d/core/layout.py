@@ -59,6 +59,10 @@ class Layout:
         """The data directory of `<corpus>/<split>`."""
         return self.data / split
 
+    def truth(self, split: str) -> Path:
+        """The data directory with the reference texts of an unlabelled split. Most splits have none."""
+        return self.data / f"{split}_truth"
+
     # The outputs of the stages.
 
     @property
@@ -120,6 +124,11 @@ class Layout:
 
     def export(self, student: str, form: str) -> Path:
         return self.exp / "export" / student / form
+
+    @property
+    def study(self) -> Path:
+        """What `python -m k2d study` writes. No stage reads it, and it has no stamp."""
+        return self.exp / "study"
 
     # Files that a run needs besides the outputs. They do not affect results.
 

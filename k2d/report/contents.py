@@ -20,6 +20,7 @@ from k2d.report.score_tables import (
     signature_notes,
     speed_notes,
     speed_table,
+    term_table,
 )
 from k2d.report.seed_tables import seeds_table
 from k2d.report.selection_tables import (
@@ -148,6 +149,8 @@ def _languages(experiment: Experiment, sets: Sequence[str]) -> Iterator[Block]:
             "joint",
             "Joint: CER and WER in %, one alignment, an error belongs to its token's language",
         )
+        if (terms := term_table(experiment, sets, "Recall of English terms")) is not None:
+            yield terms
 
 
 def _speed(experiment: Experiment) -> Iterator[Block]:

@@ -81,6 +81,34 @@ def interval_table(experiment: Experiment, sets: Sequence[str], caption: str) ->
     )
 
 
+def term_table(experiment: Experiment, sets: Sequence[str], caption: str) -> Table | None:
+    """The recall of English terms. None if no score has it, or no set has terms."""
+    having = [name for name in sets if any(_n_terms(experiment, system, name) for system in experiment.systems)]
+    if not having:
+        return None
+    notes = (
+        "English words of mixed utterances that are recognised, in %. Inserted words do not count. Interval: bootstrap "
+        "over the same groups as the MER's.",
+        *signature_notes(experiment, having),
+    )
+    header = ("set", "system", "recall %", "interval", "words")
+    return Table(caption, header, tuple(_set_rows(experiment, having, _terms)), n_names=2, notes=notes)
+
+
+def _n_terms(experiment: Experiment, system: str, set_name: str) -> int:
+    score = experiment.scores.get((system, set_name))
+    return 0 if score is None or score.terms is None else score.terms.n
+
+
+def _terms(score: Score) -> Iterator[str]:
+    terms = score.terms
+    if terms is None:
+        return iter((NOTHING, NOTHING, NOTHING))
+    has_interval = terms.low is not None and terms.high is not None
+    interval = f"{number(terms.low, 1)} to {number(terms.high, 1)}" if has_interval else NOTHING
+    return iter((number(terms.percent, 1), interval, f"{terms.n:,}"))
+
+
 def speed_table(experiment: Experiment, sets: Sequence[str], caption: str, *, batched: bool = False) -> Table | None:
     """Real-time factors with their conditions. None if nothing was timed."""
     if not any(experiment.speed(system, name, batched=batched) for system in experiment.systems for name in sets):

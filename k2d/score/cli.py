@@ -121,6 +121,12 @@ def remarks(record: Record) -> Iterator[str]:
     else:
         low, high = percent(interval["low"]), percent(interval["high"])
         yield f"{interval['level']:.0%} interval of the MER: {low} to {high}, over {interval['over']}"
+    terms = record["terms"]
+    if terms["n"]:
+        low, high = percent(terms["low"]), percent(terms["high"])
+        between = "" if terms["low"] is None else f" ({interval['level']:.0%} interval {low} to {high})"
+        correct = percent(100 * terms["n_correct"] / terms["n"])
+        yield f"recall of English terms: {correct} %{between}, of {terms['n']:,} words in mixed utterances"
     missing = record["missing"]
     named = f" ({listed(missing[:N_LISTED], len(missing))})" if missing else ""
     yield f"{record['unit']}: {record['n_utterances']:,}; missing: {len(missing):,}{named}, counted as deletions"

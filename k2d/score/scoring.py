@@ -12,6 +12,7 @@ from k2d.score.confidence import USUAL, Draws, Interval, bootstrap
 from k2d.score.measures import MEASURES, PARTS, Measure, Part, measures, part_of
 from k2d.score.pairing import UtterancePair
 from k2d.score.rates import ErrorRate
+from k2d.score.term_recall import TermRecall, term_recall
 from k2d.select.loops import count_repetitions
 from k2d.text.normalise import Normaliser
 from k2d.text.tokenise import mixed_tokens
@@ -98,6 +99,7 @@ class SetScore:
     rates: dict[Measure, ErrorRate]
     parts: dict[Part, ErrorRate]
     interval: Interval | None
+    terms: TermRecall
     repetitions: int
     empty: int
     too_long: int
@@ -116,6 +118,8 @@ class ScoreTally:
     rates: dict[Measure, ErrorRate] = field(default_factory=lambda: dict.fromkeys(MEASURES, ErrorRate()))
     parts: dict[Part, ErrorRate] = field(default_factory=lambda: dict.fromkeys(PARTS, ErrorRate()))
     groups: dict[str, ErrorRate] = field(default_factory=dict)
+    term_groups: dict[str, ErrorRate] = field(default_factory=dict)
+    """The errors on the English words of mixed utterances."""
     repetitions: int = 0
     empty: int = 0
     too_long: int = 0
@@ -130,6 +134,8 @@ class ScoreTally:
             self.rates[measure] += utterance.rates[measure]
         self.parts[utterance.part] += mer
         self.groups[utterance.group] = self.groups.get(utterance.group, ErrorRate()) + mer
+        of_terms = self.term_groups.get(utterance.group, ErrorRate()) + utterance.rates["pier"]
+        self.term_groups[utterance.group] = of_terms
         self.repetitions += utterance.repetitions
         self.empty += utterance.is_empty
         self.empty_references += mer.n == 0
@@ -145,6 +151,7 @@ class ScoreTally:
             self.rates,
             self.parts,
             bootstrap(list(self.groups.values()), self.draws),
+            term_recall(self.term_groups.values(), self.draws),
             self.repetitions,
             self.empty,
             self.too_long,

@@ -55,6 +55,7 @@ def record_of(score: SetScore, heading: Heading) -> Record:
         **{measure: score.rates[measure].as_figure() for measure in MEASURES},
         "parts": {part: score.parts[part].as_figure() for part in PARTS},
         "interval": {"level": level, "low": _rounded(low), "high": _rounded(high), "over": heading.over},
+        "terms": score.terms.as_json(),
         "repetitions": score.repetitions,
         "empty": score.empty,
         "too_long": score.too_long,

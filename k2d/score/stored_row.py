@@ -8,6 +8,7 @@ from typing import Any
 
 from k2d.score.measures import MEASURES
 from k2d.score.rates import ErrorRate
+from k2d.score.term_recall import TermRecall, stored_recall
 from k2d.score.timing import RealTimeFactor
 
 Raw = Mapping[str, Any]
@@ -37,6 +38,8 @@ class Score:
     """The rates by the names in MEASURES."""
     parts: Mapping[str, ErrorRate]
     interval: StoredInterval | None
+    terms: TermRecall | None
+    """None in scores that earlier versions made."""
     repetitions: int
     empty: int
     too_long: int
@@ -60,6 +63,7 @@ def score_of(raw: Raw) -> Score:
         rates={name: _rate(raw[name]) for name in MEASURES},
         parts={str(name): _rate(rate) for name, rate in raw["parts"].items()},
         interval=_interval(raw["interval"]),
+        terms=stored_recall(raw.get("terms")),
         repetitions=int(raw["repetitions"]),
         empty=int(raw["empty"]),
         too_long=int(raw["too_long"]),

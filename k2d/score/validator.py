@@ -37,9 +37,7 @@ class JudgedChunk:
         return self.row.distances.n_a == 0 or self.row.distances[metric] > alpha
 
     def is_bad(self, bad_label_mer: float) -> bool:
-        """Whether the true MER is above the limit. A label for a chunk without true words is always bad."""
-        # A product, not a quotient: an empty reference has no rate, but insertions are bad there, too.
-        return self.errors.errors > bad_label_mer * self.errors.n
+        return is_bad_label(self.errors, bad_label_mer)
 
 
 class _Said(NamedTuple):
@@ -82,6 +80,12 @@ def _is_left(row: _Said, source: Source) -> bool:
     within_s = min(row.end_s, source.end_s) - max(row.start_s, source.start_s)
     left_s = sum(max(0.0, min(row.end_s, end_s) - max(row.start_s, start_s)) for start_s, end_s in source.ranges)
     return 2 * left_s >= within_s
+
+
+def is_bad_label(errors: ErrorRate, bad_label_mer: float) -> bool:
+    """Whether the true MER of a label is above the limit. A label for a chunk without true words is always bad."""
+    # A product, not a quotient: an empty reference has no rate, but insertions are bad there, too.
+    return errors.errors > bad_label_mer * errors.n
 
 
 def true_errors(truth: str, label: str, conventions: Conventions) -> ErrorRate:

@@ -64,8 +64,14 @@ def characters_per_second(label: Label) -> bool:
 
 def compression_ratio(label: Label) -> bool:
     """Keep labels without so much repetition that they compress well."""
-    encoded = label.text.encode("utf-8", "surrogatepass")
-    return len(encoded) <= MAX_COMPRESSION_RATIO * len(zlib.compress(encoded))
+    n_bytes, n_compressed = compressed_sizes(label.text)
+    return n_bytes <= MAX_COMPRESSION_RATIO * n_compressed
+
+
+def compressed_sizes(text: str) -> tuple[int, int]:
+    """The size of a text in bytes, as it is and compressed."""
+    encoded = text.encode("utf-8", "surrogatepass")
+    return len(encoded), len(zlib.compress(encoded))
 
 
 def mean_logprob(label: Label) -> bool:

@@ -20,17 +20,17 @@ SMALL = [  # conf/lectures.yaml with a Whisper that fits a test
 
 
 @pytest.mark.slow
-def test_from_a_folder_of_audio_without_captions_to_a_student(project, tmp_path):
+def test_from_a_folder_of_audio_without_captions_to_a_student(warm_project, tmp_path):
     import whisper
 
-    (project.root / "models").mkdir()
-    (project.root / "models" / "tiny.pt").write_bytes(tiny_checkpoint().read_bytes())
+    (warm_project.root / "models").mkdir()
+    (warm_project.root / "models" / "tiny.pt").write_bytes(tiny_checkpoint().read_bytes())
     n_talks = len(write_talks(tmp_path / "recordings" / "a course"))
-    run_sh = str(project.root / "egs" / "lectures" / "run.sh")
-    done = project.command(run_sh, "--root", str(tmp_path / "recordings"), "--nj", "1", *SMALL)
+    run_sh = str(warm_project.root / "egs" / "lectures" / "run.sh")
+    done = warm_project.command(run_sh, "--root", str(tmp_path / "recordings"), "--nj", "1", *SMALL)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr
     assert f"in {n_talks} utterances = kept {n_talks}" in done.stdout
-    exp = project.root / "exp" / "lectures"
+    exp = warm_project.root / "exp" / "lectures"
     results = (exp / "report" / "RESULTS.md").read_text(encoding="utf-8")
     assert "The config names no test set" in results
     assert "k2d_composite" in results

@@ -1,7 +1,11 @@
 """Sentences, random words, stammers, and how eSpeak pronounces the words."""
 
+import multiprocessing
 import re
 from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from functools import cache
 from pathlib import Path
 from random import Random
 
@@ -19,8 +23,19 @@ TEXT = st.text(alphabet="這個我們很快 abcXY", min_size=1).map(spaced).filt
 
 
 @pytest.fixture(scope="module")
-def espeak() -> Espeak:
+def phonemes() -> Iterator[Callable[[str], str]]:
+    """eSpeak in a process of its own: it keeps state, and workers of later tests are forked from this process."""
+    with ProcessPoolExecutor(1, multiprocessing.get_context("fork")) as process:
+        yield lambda text: process.submit(_phonemes, text).result()
+
+
+@cache
+def _espeak() -> Espeak:
     return Espeak()
+
+
+def _phonemes(text: str) -> str:
+    return _espeak().phonemes(text)
 
 
 def test_a_sentence_fills_nested_slots_without_repeating_a_value():
@@ -103,35 +118,35 @@ def all_text() -> str:
     return "\n".join(re.sub(r"\{\w+\}|^\[\w+\]$|^#.*", " ", line) for line in lines)
 
 
-def is_one_syllable(phonemes: str) -> bool:
+def is_one_syllable(heard: str) -> bool:
     """Whether phonemes are one syllable of Mandarin. eSpeak describes an unknown Han character in several words."""
-    return "(en)" not in phonemes and len(re.findall("[ˈˌ]", phonemes)) == 1
+    return "(en)" not in heard and len(re.findall("[ˈˌ]", heard)) == 1
 
 
-def test_the_next_tests_check_finds_unknown_characters(espeak: Espeak):
-    assert is_one_syllable(espeak.phonemes("課"))
-    assert not is_one_syllable(espeak.phonemes("𠀀"))  # not in its dictionary: spoken as several words
-    assert not is_one_syllable(espeak.phonemes("熊"))  # in it, but with a syllable that eSpeak reads as English
+def test_the_next_tests_check_finds_unknown_characters(phonemes: Callable[[str], str]):
+    assert is_one_syllable(phonemes("課"))
+    assert not is_one_syllable(phonemes("𠀀"))  # not in its dictionary: said in several words
+    assert not is_one_syllable(phonemes("熊"))  # in it, but with a syllable that eSpeak takes for English
 
 
-def test_espeak_can_read_every_character(espeak: Espeak):
+def test_espeak_can_read_every_character(phonemes: Callable[[str], str]):
     characters = set(re.findall("[\u4e00-\u9fff]", all_text()))
     assert len(characters) >= 400
-    assert [c for c in sorted(characters) if not is_one_syllable(espeak.phonemes(c))] == []
+    assert [c for c in sorted(characters) if not is_one_syllable(phonemes(c))] == []
 
 
 @pytest.mark.slow
-def test_english_words_are_spoken_in_english_inside_mandarin(espeak: Espeak):
+def test_english_words_are_spoken_in_english_inside_mandarin(phonemes: Callable[[str], str]):
     found = sorted(set(re.findall("[A-Za-z]+", all_text())))
     assert len(found) > 500
-    wrong = [w for w in found if not re.search(r"\(en\).+\(cmn\)", espeak.phonemes(spoken(f"這個 {w} 很好")))]
+    wrong = [w for w in found if not re.search(r"\(en\).+\(cmn\)", phonemes(spoken(f"這個 {w} 很好")))]
     assert wrong == []
-    assert "ˈalɡəɹˌɪθəm" in espeak.phonemes("這個 algorithm 很快")
+    assert "ˈalɡəɹˌɪθəm" in phonemes("這個 algorithm 很快")
 
 
-def test_acronyms_are_spelt(espeak: Espeak):
+def test_acronyms_are_spelt(phonemes: Callable[[str], str]):
     def sounds(text: str) -> str:
-        return re.sub(r"\((?:en|cmn)\)|[ˈˌː ɹ]", "", espeak.phonemes(text))
+        return re.sub(r"\((?:en|cmn)\)|[ˈˌː ɹ]", "", phonemes(text))
 
     acronyms = sorted(set(re.findall(r"\b[A-Z]{2,}\b", all_text())) - {"MAC", "TOEFL"})  # these are words
     assert len(acronyms) > 20
@@ -139,20 +154,20 @@ def test_acronyms_are_spelt(espeak: Espeak):
     assert {a: sounds(spoken(a)) for a in acronyms} == letters
 
 
-def test_all_words_of_a_deck_sound_different(espeak: Espeak):
+def test_all_words_of_a_deck_sound_different(phonemes: Callable[[str], str]):
     """Random words have no context, so they must differ in sound."""
     for name in ("mandarin", "english", "smoke"):
         by_sound = defaultdict(list)
         for word in read_deck(name):
-            by_sound[re.sub("[ˈˌ ]", "", espeak.phonemes(spoken(word)))].append(word)
+            by_sound[re.sub("[ˈˌ ]", "", phonemes(spoken(word)))].append(word)
         assert [same for same in by_sound.values() if len(same) > 1] == []
 
 
-def test_there_are_homophones(espeak: Espeak):
+def test_there_are_homophones(phonemes: Callable[[str], str]):
     characters = sorted(set(re.findall("[\u4e00-\u9fff]", all_text())))
-    sounds = Counter(espeak.phonemes(c) for c in characters)
+    sounds = Counter(phonemes(c) for c in characters)
     assert sum(n > 1 for n in sounds.values()) >= 100
-    assert espeak.phonemes("公事") == espeak.phonemes("公式")
+    assert phonemes("公事") == phonemes("公式")
 
 
 def test_only_its_adapter_uses_the_synthesiser():

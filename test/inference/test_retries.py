@@ -85,9 +85,7 @@ def test_a_bad_recording_that_was_repaired_is_decoded_by_the_rerun(tmp_path, mon
 def test_a_failure_that_an_earlier_version_kept_in_the_cache_is_tried_again(bench):
     failed = {"id": "rb", "reason": "unreadable", "detail": "rb.wav: cannot be read", "source": "rb.wav"}
     bench.cache.mkdir(parents=True)
-    (bench.cache / "part-000000.lines").write_text(
-        f"rb {json.dumps({'s': 0.1, 'heard': None, 'failed': failed})}\n"
-    )
+    (bench.cache / "part-000000.lines").write_text(f"rb {json.dumps({'s': 0.1, 'heard': None, 'failed': failed})}\n")
     assert bench.decode().kept == 4
     assert bench.rejected() == {}
 

@@ -5,6 +5,7 @@ import shutil
 
 import pytest
 import soundfile
+from commands_here import ExperimentHere
 from decoded_project import write_tables
 from whisper_tiny import tiny_checkpoint, write_talks
 
@@ -13,7 +14,6 @@ from k2d.pipeline.runner import make_job
 from k2d.stages.score import _decode
 
 CONF = """
-data: data
 corpora: {unlabelled: [lab/train]}
 teacher: {family: whisper, checkpoint: tiny.pt, language: [zh]}
 auxiliaries: {base: {family: whisper, checkpoint: tiny.pt, language: [zh]}}
@@ -26,20 +26,16 @@ export: {formats: [openai, huggingface, ctranslate2], teacher_licence: mit}
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture
-def lab(warm_project):
-    (warm_project.root / "conf" / "x.yaml").write_text(CONF, encoding="utf-8")
-    shutil.copy(tiny_checkpoint(), warm_project.root / "tiny.pt")
-    paths = write_talks(warm_project.root / "audio")
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory):
+    """The recordings, and the experiment x, which has models of its own."""
+    made = ExperimentHere(tmp_path_factory.mktemp("lab"))
+    made.conf.write_text(CONF.replace("tiny.pt", str(tiny_checkpoint())), encoding="utf-8")
+    paths = write_talks(made.root / "audio")
     lengths_s = {path.stem: soundfile.info(path).duration for path in paths}
-    write_tables(warm_project.root / "data" / "lab" / "train", {path.stem: path for path in paths}, lengths_s)
-    return warm_project
-
-
-def stages(lab, first, last, *words):
-    done = lab.run("--conf", "conf/x.yaml", "--stage", str(first), "--stop-stage", str(last), "--nj", "1", *words)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+    write_tables(made.root / "data" / "lab" / "train", {path.stem: path for path in paths}, lengths_s)
+    made.stages(3, 4)
+    return made
 
 
 def texts_of(folder):
@@ -48,12 +44,11 @@ def texts_of(folder):
 
 
 def test_labels_and_opinions_by_both_engines_and_their_records(lab):
-    stages(lab, 3, 4)
-    stages(lab, 5, 7)
+    lab.stages(5, 7)
     by_engine = ("decode.engine=ctranslate2", "name=y")
-    stages(lab, 3, 4, *by_engine)
-    assert stages(lab, 5, 6, *by_engine).count("teacher: converted for CTranslate2 (fp32)") == 1
-    assert stages(lab, 7, 7, *by_engine).count("base: converted for CTranslate2 (fp32)") == 1
+    printed = lab.stages(3, 7, *by_engine)
+    assert printed.count("teacher: converted for CTranslate2 (fp32)") == 1
+    assert printed.count("base: converted for CTranslate2 (fp32)") == 1
     torchs, engines = (lab.root / "exp" / name / "pseudo" / "lab" / "train" for name in ("x", "y"))
     assert texts_of(engines) == texts_of(torchs)
     assert sum(map(len, texts_of(torchs).values())) >= 4
@@ -68,24 +63,23 @@ def test_labels_and_opinions_by_both_engines_and_their_records(lab):
     assert {"model.bin", "tokenizer.json", "stamp.json"} <= {path.name for path in folder.iterdir()}
     for path in engines.rglob("stamp.json"):
         path.unlink()
-    assert "converted" not in stages(lab, 5, 5, *by_engine, "--force")
+    assert "converted" not in lab.stages(5, 5, *by_engine, "--force")
 
 
 def test_an_engine_is_part_of_a_rows_signature(lab):
     ways = set()
     for words in ([], ["decode.engine=ctranslate2"], ["decode.engine=ctranslate2", "decode.compute_type=int8"]):
-        ways.add(_decode("teacher", make_job(load_config(lab.root / "conf" / "x.yaml", words))))
+        ways.add(_decode("teacher", make_job(load_config(lab.conf, words))))
     assert len(ways) == 3
     assert {way.rpartition("-")[0] for way in ways} == {"beam-1", "ctranslate2-fp32-beam-1", "ctranslate2-int8-beam-1"}
 
 
 def test_a_student_is_exported_in_all_formats(lab):
-    stages(lab, 3, 3)
-    stages(lab, 9, 9)
-    models = lab.root / "exp" / "x" / "models"
+    lab.stages(9, 9)
+    models = lab.exp / "models"
     shutil.copytree(models / "student_init", models / "kd_all-s1")
-    message = stages(lab, 14, 14)
-    exports = lab.root / "exp" / "x" / "export" / "kd_all-s1"
+    message = lab.stages(14, 14)
+    exports = lab.exp / "export" / "kd_all-s1"
     for form, library in (
         ("openai", "openai-whisper"),
         ("huggingface", "transformers"),
@@ -98,4 +92,4 @@ def test_a_student_is_exported_in_all_formats(lab):
         card = (exports / form / "README.md").read_text(encoding="utf-8")
         assert card.startswith("---\nlanguage:\n- zh\n- en\nlicense: mit\n")
         assert "layers 0 (from 0) of the 2 of its decoder" in card
-    assert "done already, skipped" in stages(lab, 14, 14)
+    assert "done already, skipped" in lab.stages(14, 14)

@@ -13,6 +13,7 @@ from k2d.report.score_tables import (
     parts_table,
     speed_notes,
     speed_table,
+    term_table,
 )
 from k2d.score.rates import ErrorRate
 
@@ -137,6 +138,19 @@ def test_parts_that_a_set_lacks_have_no_columns(bench):
         "set", "system", "mixed: MER % (n)", "Mandarin only: MER % (n)", "PIER % (n)", "at switches % (n)",
     )  # fmt: skip
     assert texts(table) == [(READ, "teacher", "10.00 (100)", "5.00 (100)", "30.00 (100)", "20.00 (100)")]
+
+
+def test_the_recall_of_terms_is_a_table_where_scores_have_it(bench):
+    terms = {"n": 40, "n_correct": 33, "low": 70.0, "high": 91.25}
+    write_score(bench.exp, "teacher", READ, terms=terms)
+    write_score(bench.exp, "kd_all-s1", READ, terms=None)  # as earlier versions scored
+    table = term_table(bench.read(), [READ], "terms")
+    assert texts(table) == [
+        (READ, "teacher", "82.5", "70.0 to 91.2", "40"),
+        (READ, "kd_all-s1", "–", "–", "–"),
+    ]
+    write_score(bench.exp, "teacher", READ, terms={**terms, "n": 0, "n_correct": 0})
+    assert term_table(bench.read(), [READ], "terms") is None
 
 
 def test_pooled_counts_add_and_need_every_set(bench):

@@ -41,6 +41,7 @@ def test_text_and_markdown_have_the_same_figures(score):
     assert "| MER | 14 | 1 | 1 | 1 | 21.43 |" in markdown
     for printed in (text, markdown):
         assert "95% interval of the MER: " in printed
+        assert "recall of English terms: 0.00 %, of 1 words in mixed utterances" in printed
         assert "signature: k2d-score:1|" in printed
 
 

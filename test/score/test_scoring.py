@@ -12,6 +12,7 @@ from k2d.score.confidence import Draws
 from k2d.score.pairing import UtterancePair
 from k2d.score.rates import ErrorRate
 from k2d.score.scoring import Conventions, ScoreTally, score_pair, scored
+from k2d.score.term_recall import TermRecall, stored_recall
 
 USUAL, PAPER = Conventions(), Conventions("per_char", "paper")
 TEXT = st.text(st.sampled_from("我們用gpu run3五 ，'。"), max_size=25)
@@ -99,6 +100,23 @@ def test_parts_and_measures_are_sums_and_parts_are_complete():
     assert score.interval is not None
 
 
+def test_terms_are_the_english_words_of_mixed_utterances_and_insertions_do_not_count():
+    score = tallied(
+        UtterancePair("a", "g1", "我 run the model", "我 run a big model now"),  # two of three
+        UtterancePair("b", "g2", "用 gpu 跑", "用 gpu gpu 跑"),  # one of one
+        UtterancePair("c", "g2", "run it", "no"),  # English alone has no terms
+        UtterancePair("d", "g3", "我們", "我"),
+    )
+    assert (score.terms.n, score.terms.n_correct, score.terms.percent) == (4, 3, 75.0)
+    assert score.terms.low is not None
+    assert score.terms.high is not None
+    assert 2 / 3 * 100 - 1e-3 <= score.terms.low < 75.0 < score.terms.high <= 100.0
+    assert stored_recall(score.terms.as_json()) == score.terms
+    assert tallied(UtterancePair("d", "g3", "我們", "我")).terms == TermRecall(0, 0, None, None)
+    with pytest.raises(ValueError, match="5 correct terms of 4"):
+        stored_recall({**score.terms.as_json(), "n_correct": 5})
+
+
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.tuples(TEXT, TEXT), min_size=1, max_size=6), st.randoms())
 def test_the_order_of_utterances_does_not_matter_and_joint_adds_up(texts, random):
@@ -106,6 +124,7 @@ def test_the_order_of_utterances_does_not_matter_and_joint_adds_up(texts, random
     shuffled = random.sample(pairs, len(pairs))
     one, other = tallied(*pairs), tallied(*shuffled)
     assert (one.rates, one.parts) == (other.rates, other.parts)
+    assert one.terms.n_correct == other.terms.n_correct <= one.terms.n == one.rates["pier"].n
     assert one.n_utterances == other.n_utterances == len(texts)
     assert one.rates["zh_joint"] + one.rates["en_joint"] == one.rates["mer"]
 

@@ -45,7 +45,7 @@ class Lab:
             each.mkdir(parents=True)
         (folder / "x.yaml").write_text("corpora: {unlabelled: [lab/talks]}\nmax_bad: 0.5\n")
         self.write_data(["r0", *HEARD])
-        self.write_heard(HEARD)
+        self.write_hypotheses(HEARD)
         (self.pseudo / "record.json").write_text('{"window_s": 6.0}')
 
     def write_data(self, recordings):
@@ -156,7 +156,9 @@ def test_stage_8_reads_the_output_of_this_stage(lab, tmp_path):
 def test_chunks_have_a_language_if_the_teacher_guesses_it(lab, teacher, languages):
     """Most of the first chunk is English: 2.5 of its 4 seconds."""
     rows = [(0.5, 2.0, "我們", None, False, "zh"), (3.0, 5.5, "so", None, False, "en")]
-    lab.write_heard({"r1": [*rows, (5.5, 9.0, "再見", None, False, "zh")], "r2": [(1.0, 4.0, "甲", None, False, "zh")]})
+    lab.write_hypotheses(
+        {"r1": [*rows, (5.5, 9.0, "再見", None, False, "zh")], "r2": [(1.0, 4.0, "甲", None, False, "zh")]}
+    )
     folder = lab.chunk(f"teacher={teacher}")
     assert_valid(folder)
     assert (folder / "utt2lang").exists() is (languages is not None)
@@ -192,7 +194,7 @@ def test_sum_writes_audio_without_the_gaps(lab):
 
 
 def test_chunks_with_their_own_audio_keep_recording_and_course(lab, tmp_path):
-    lab.write_heard({"r1": [(0.5, 2.0, "嗯"), (6.0, 7.0, "嗯"), (8.0, 9.5, "嗯"), (10.0, 12.0, "好")]})
+    lab.write_hypotheses({"r1": [(0.5, 2.0, "嗯"), (6.0, 7.0, "嗯"), (8.0, 9.5, "嗯"), (10.0, 12.0, "好")]})
     chunks = Chunks("lab/talks", lab.chunk("chunk.duration=sum", "chunk.max_s=2"), tmp_path / "scratch")
     pairs = list(chunks.pairs(None))
     assert [(pair.recording, pair.duration_s) for pair in pairs] == [("r1", 1.5), ("r1", 1.0), ("r1", 1.5), ("r1", 2.0)]
@@ -262,7 +264,7 @@ def test_authors_windows_overlap_and_the_log_reports_it(lab):
     folder = lab.chunk("chunk.duration=authors")
     assert_valid(folder, AudioLevel.NONE)
     assert lab.lines("segments")[:2] == ["r1-0000000-0000600 r1 0.0 6.0", "r1-0000550-0001150 r1 5.5 11.5"]
-    lab.write_heard({"r1": [(0, 2, "甲"), (4, 8, "乙")]})
+    lab.write_hypotheses({"r1": [(0, 2, "甲"), (4, 8, "乙")]})
     lab.chunk("chunk.duration=authors", force=True)
     assert lab.lines("text") == ["r1-0000000-0000600 <0.00>甲<2.00><4.00>", "r1-0000400-0001000 <0.00>乙<4.00>"]
     assert json.loads((folder / "record.json").read_text())["chunks"]["continued"] == 1
@@ -271,7 +273,7 @@ def test_authors_windows_overlap_and_the_log_reports_it(lab):
 def test_outputs_are_sorted_by_id(lab):
     ids = ["a", "a+", "a-0", "a-0000000-0000100", "課"]
     lab.write_data(ids)
-    lab.write_heard({key: [(0, 1, "x"), (1, 6.5, "y")] for key in ids})
+    lab.write_hypotheses({key: [(0, 1, "x"), (1, 6.5, "y")] for key in ids})
     found = validate(lab.chunk(), Checks(audio=AudioLevel.NONE))
     assert found.report.count() == found.report.counts.total()
     assert {code for _, code in found.report.counts} <= {"speakers_unsorted"}
@@ -306,7 +308,7 @@ def test_a_finished_unit_is_skipped_and_a_changed_setting_is_noticed(lab, capsys
     assert (lab.chunks / "stamp.json").read_bytes() == before
     with pytest.raises(K2DError, match='setting duration: "span" -> "authors"'):
         lab.chunk("chunk.duration=authors")
-    lab.write_heard({"r1": HEARD["r1"]})
+    lab.write_hypotheses({"r1": HEARD["r1"]})
     with pytest.raises(K2DError, match=r"pseudo/lab/talks/hyp\.jsonl has changed"):
         lab.chunk()
 
@@ -322,13 +324,13 @@ def test_too_many_bad_segments_stop_the_stage_with_examples(lab):
 
 
 def test_hypotheses_without_text_are_an_error(lab):
-    lab.write_heard({"r1": [], "r2": []})
+    lab.write_hypotheses({"r1": [], "r2": []})
     with pytest.raises(K2DError, match="lab/talks: found no segment to make a chunk of: in 0 segments = kept 0; look"):
         lab.chunk()
 
 
 def test_a_hypothesis_of_an_unknown_recording_is_refused(lab):
-    lab.write_heard({"r1": [], "r2-old": []})
+    lab.write_hypotheses({"r1": [], "r2-old": []})
     with pytest.raises(K2DError, match=r"hyp\.jsonl: 'r2-old' is not a recording in .*wav\.scp; run stage 5"):
         lab.chunk()
 

@@ -1,13 +1,13 @@
 """Stages 9 and 10 on tiny random models: reused outputs, trained parts, counts and refusals."""
 
 import json
-import os
+import shutil
 import signal
 import subprocess
-import sys
 import time
 
 import pytest
+from commands_here import ExperimentHere
 from decoded_project import write_models, write_set
 from made_audio import speechlike, write_audio
 
@@ -32,10 +32,27 @@ CHUNKS = [("ra", 0.0, 6.0, "<0.00>我們<2.00>"), ("rb", 0.0, 9.0, "<0.00>today<
 CHUNKS += [("rb", 12.0, 20.0, "<0.00>我們 today<3.00><4.00>我們<8.00>"), ("rd", 1.0, 5.0, "<0.00>today<4.00>")]
 
 
-@pytest.fixture
-def lab(warm_project):
-    """An experiment up to stage 8. The outputs of stages 5 and 8 are written by hand."""
-    root = warm_project.root
+class Lab:
+    """An experiment of a project, and the commands on it."""
+
+    def __init__(self, project, name):
+        self.project, self.name, self.exp = project, name, project.root / "exp" / name
+
+    def run(self, first, last, *words):
+        stages = ("--stage", str(first), "--stop-stage", str(last), "--nj", "1")
+        return self.project.run("--conf", "conf/x.yaml", f"name={self.name}", *stages, *words)
+
+    def start(self, verb, *words):
+        command = [self.project.environment["K2D_PYTHON"], "-m", "k2d", verb, "--conf", "conf/x.yaml", "--nj", "1"]
+        root, environment = self.project.root, {**self.project.environment, "PYTHONPATH": str(self.project.root)}
+        command += [f"name={self.name}", *words]
+        return subprocess.Popen(command, cwd=root, env=environment, stdout=subprocess.DEVNULL)
+
+
+@pytest.fixture(scope="module")
+def laid_out(shared_project):
+    """Data, and an experiment `x` as far as stage 8; what stages 5 and 8 would have written is written by hand."""
+    root = shared_project.root
     (root / "conf" / "x.yaml").write_text(CONF, encoding="utf-8")
     write_set(root, "lab/train", {"ra": 12.0, "rb": 31.0, "rc": 4.5, "rd": 22.0})
     write_set(root, "lab/pool", {"pa": 2.0, "pb": 2.5, "pc": 3.0})
@@ -47,7 +64,15 @@ def lab(warm_project):
     (pseudo / "hyp.jsonl").write_text("".join(_hypothesis(name) for name in ("ra", "rb", "rc", "rd")))
     for method, n_kept in (("all", 4), ("some", 3)):
         _write_kept(exp / "select" / method / "kept" / "lab" / "train", root, CHUNKS[:n_kept])
-    return warm_project
+    return shared_project
+
+
+@pytest.fixture
+def lab(laid_out, tmp_path):
+    """A copy of that experiment."""
+    made = Lab(laid_out, tmp_path.name)
+    shutil.copytree(laid_out.root / "exp" / "x", made.exp)
+    return made
 
 
 def _hypothesis(name: str) -> str:
@@ -70,10 +95,6 @@ def _write_kept(folder, root, chunks):
         (folder / name).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
 
 
-def run(lab, *words):
-    return lab.run("--conf", "conf/x.yaml", "--stage", "9", "--stop-stage", "10", "--nj", "1", *words)
-
-
 def test_controls_train_on_new_windows_although_the_teacher_kept_encoder_outputs(tmp_path):
     """The teacher's last phase keeps its encoder's outputs. A control that did so would train on silence after them."""
     from k2d.config import load_config
@@ -87,9 +108,9 @@ def test_controls_train_on_new_windows_although_the_teacher_kept_encoder_outputs
 
 @pytest.mark.slow
 def test_students_and_controls_are_trained(lab):
-    done = run(lab)
+    done = lab.run(9, 10)
     assert done.returncode == 0, done.stdout + done.stderr
-    models = lab.root / "exp" / "x" / "models"
+    models = lab.exp / "models"
     student = json.loads((models / "student_init" / "student.json").read_text())
     assert (student["teacher_layers"], student["layers"]) == (2, [0])
     parts = student["parameters"]
@@ -101,10 +122,11 @@ def test_students_and_controls_are_trained(lab):
         assert list(record["error_rates"]) == ["2", "4"], name
         curves = (models / name / "curves.csv").read_text().splitlines()
         assert len(curves) == 5
-        assert not (lab.root / "exp" / "x" / "work" / name).exists()
+        assert not (lab.exp / "work" / name).exists()
     assert curves[0].startswith("phase,step,total_step,loss,ce,kl,")
     assert_only_decoders_changed(models)
-    again = run(lab)
+    assert_chunks_are_counted(models)
+    again = lab.run(9, 10)
     assert again.stdout.count("done already") == 6
 
 
@@ -123,56 +145,49 @@ def assert_only_decoders_changed(models):
         assert {key.split(".")[0] for key in changed} == {"decoder"}
 
 
+def assert_chunks_are_counted(models):
+    """The held-out recordings, which are the same for all, are among what is dropped."""
+    for name, n_in in (("all-s1", 4), ("some-s1", 3)):
+        counts = json.loads((models / name / "stamp.json").read_text())["counts"]
+        assert counts["n_in"] == n_in == counts["kept"] + sum(counts["dropped"].values())
+
+
 @pytest.mark.slow
 def test_two_processes_train_each_student_and_one_saves_it(lab):
     """As with --ngpu 2: the second process runs the command for one student, while the first holds the locks."""
-    assert lab.run("--conf", "conf/x.yaml", "--stage", "9", "--stop-stage", "9").returncode == 0
+    assert lab.run(9, 9).returncode == 0
     script = str(PROJECT_ROOT / "test" / "support" / "stage_two.py")
-    words = ("distill", "--conf", "conf/x.yaml", "--nj", "1", "distill.controls=[]")
-    done = lab.command(sys.executable, script, *words, cwd=lab.root)
+    words = ("distill", "--conf", "conf/x.yaml", "--nj", "1", f"name={lab.name}", "distill.controls=[]")
+    done = lab.project.command(lab.project.environment["K2D_PYTHON"], script, *words)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert sorted((lab.root / "ranks").read_text().split()) == ["0", "1", "1"], "one DDP child for each student"
+    assert sorted((lab.project.root / "ranks").read_text().split()) == ["0", "1", "1"], "one DDP child for each student"
     for name in ("all-s1", "some-s1"):
-        folder = lab.root / "exp" / "x" / "models" / name
+        folder = lab.exp / "models" / name
         assert list(json.loads((folder / "training.json").read_text())["error_rates"]) == ["2", "4"]
         assert len((folder / "curves.csv").read_text().splitlines()) == 5
         assert (folder / "stamp.json").is_file()
-        assert not (lab.root / "exp" / "x" / "work" / name).exists()
-    again = lab.k2d(*words)
+        assert not (lab.exp / "work" / name).exists()
+    again = lab.project.k2d(*words)
     assert again.stdout.count("done already") == 2
-
-
-@pytest.mark.slow
-def test_held_out_recordings_are_counted_and_the_same_for_all(lab):
-    done = run(lab, "distill.controls=[]")
-    assert done.returncode == 0, done.stdout + done.stderr
-    counts = {}
-    for name in ("all-s1", "some-s1"):
-        stamp = json.loads((lab.root / "exp" / "x" / "models" / name / "stamp.json").read_text())
-        counts[name] = stamp["counts"]
-        assert counts[name]["n_in"] == counts[name]["kept"] + sum(counts[name]["dropped"].values())
-    assert (counts["all-s1"]["n_in"], counts["some-s1"]["n_in"]) == (4, 3)
 
 
 @pytest.mark.slow
 def test_after_kill_9_the_same_student_is_trained(lab):
     """Stopped at some step of 40 and continued: losses and weights are bit-identical to an undisturbed training."""
     few = ["distill.controls=[]", "select.methods.some=null", "distill.training.steps=40"]
-    assert run(lab, *few).returncode == 0
-    student = lab.root / "exp" / "x" / "models" / "all-s1"
+    assert lab.run(9, 10, *few).returncode == 0
+    student = lab.exp / "models" / "all-s1"
     undisturbed = {name: (student / name).read_bytes() for name in ("curves.csv", "model.pth")}
     for path in student.iterdir():
         path.unlink()
-    words = [sys.executable, "-m", "k2d", "distill", "--conf", "conf/x.yaml", "--nj", "1", *few]  # as many threads
-    environment = {**lab.environment, "PYTHONPATH": str(lab.root)}
-    running = subprocess.Popen(words, cwd=lab.root, env=environment, start_new_session=True, stdout=subprocess.DEVNULL)
-    work = lab.root / "exp" / "x" / "work" / "all-s1"
+    running = lab.start("distill", *few)
+    work = lab.exp / "work" / "all-s1"
     until = time.monotonic() + 120
     while len(list(work.rglob("*.pt"))) < 2 and time.monotonic() < until and running.poll() is None:
         time.sleep(0.002)
-    os.killpg(running.pid, signal.SIGKILL)
+    lab.project.kill_holder(lab.name)
     assert running.wait() == -signal.SIGKILL, "it ended before it was killed"
-    assert run(lab, *few).returncode == 0
+    assert lab.run(9, 10, *few).returncode == 0
     assert json.loads((student / "training.json").read_text())["resumed_after"][0] in range(1, 40)
     assert {name: (student / name).read_bytes() for name in undisturbed} == undisturbed
 
@@ -185,8 +200,10 @@ def test_after_kill_9_the_same_student_is_trained(lab):
     ],
 )
 @pytest.mark.slow
-def test_missing_layers_are_refused(lab, settings, message):
-    done = lab.k2d("init_student", "--conf", "conf/x.yaml", *settings)
+def test_missing_layers_are_refused(laid_out, settings, message):
+    here = ExperimentHere(laid_out.root)
+    here.conf.write_text(CONF, encoding="utf-8")
+    done = here.k2d("init_student", *settings)
     assert done.returncode == 2
     assert message in done.stderr
 
@@ -197,28 +214,31 @@ def test_missing_layers_are_refused(lab, settings, message):
         (["select.methods.teacher_more.rule=none"], "select.methods.teacher_more: this name is a control's"),
         (["distill.objective.cross=1.0"], "distill.objective.cross"),
         (["distill.objective.ctc=0.1"], "distill.objective.ctc: found 0.1, expected 0"),
-        (["reuse=exp/x"], "expected the folder of another experiment; this is its own folder"),
+        (["reuse={exp}"], "expected the folder of another experiment; this is its own folder"),
     ],
 )
 @pytest.mark.slow
-def test_impossible_trainings_are_refused_at_once(lab, settings, message):
-    done = lab.k2d("distill", "--conf", "conf/x.yaml", *settings)
+def test_impossible_trainings_are_refused_at_once(tmp_path, settings, message):
+    here = ExperimentHere(tmp_path)
+    here.conf.write_text(CONF, encoding="utf-8")
+    done = here.k2d("distill", *(setting.format(exp=here.exp) for setting in settings))
     assert done.returncode == 2
     assert message in done.stderr
 
 
 @pytest.mark.slow
-def test_another_experiments_output_is_reused_if_it_is_the_same(lab):
-    lab.without_stages()
-    lab.add_toy_stage("tokens", "tokens")
-    lab.add_toy_stage("teacher", "toy", reads=("tokens",))
+def test_another_experiments_output_is_reused_if_it_is_the_same(warm_project):
+    warm_project.without_stages()
+    warm_project.add_toy_stage("tokens", "tokens")
+    warm_project.add_toy_stage("teacher", "toy", reads=("tokens",))
+    (warm_project.root / "conf" / "x.yaml").write_text(CONF, encoding="utf-8")
     stages = ["--stage", "2", "--stop-stage", "3"]
-    assert lab.run("--conf", "conf/x.yaml", *stages).returncode == 0
-    other = lab.run("--conf", "conf/x.yaml", *stages, "name=y", "reuse=exp/x")
+    assert warm_project.run("--conf", "conf/x.yaml", *stages).returncode == 0
+    other = warm_project.run("--conf", "conf/x.yaml", *stages, "name=y", "reuse=exp/x")
     assert other.returncode == 0, other.stderr
     assert other.stdout.count(": taken from exp/x/") == 4
     assert "works" not in other.stdout
-    assert (lab.root / "exp" / "y" / "toy" / "result").read_text() == "1"
-    changed = lab.run("--conf", "conf/x.yaml", *stages, "name=z", "reuse=exp/x", "seed=2")
+    assert (warm_project.root / "exp" / "y" / "toy" / "result").read_text() == "1"
+    changed = warm_project.run("--conf", "conf/x.yaml", *stages, "name=z", "reuse=exp/x", "seed=2")
     assert "taken from" not in changed.stdout  # the copies have other inputs
-    assert (lab.root / "exp" / "z" / "toy" / "result").read_text() == "2"
+    assert (warm_project.root / "exp" / "z" / "toy" / "result").read_text() == "2"

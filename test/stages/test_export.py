@@ -1,15 +1,16 @@
-"""Stage 14 from outside, on a tiny random student: folders, records and refusals."""
+"""Stage 14 on a tiny random student: the folders, what is on record, and what is refused."""
 
 import json
+import shutil
 import zipfile
 
 import pytest
 import yaml
+from commands_here import ExperimentHere
 from made_experiment import write_json, write_record, write_score
 from models_made import made_recogniser
 
 CONF = """
-data: data
 corpora: {unlabelled: [lab/train], in_domain: [lab/test]}
 teacher: {language: [zho], model: conf/models/mini_teacher.yaml}
 auxiliaries: {base: {language: [zho]}}
@@ -20,18 +21,26 @@ distill: {seeds: [2, 5]}
 pytestmark = pytest.mark.slow  # ESPnet takes seconds to import
 
 
-@pytest.fixture
-def lab(warm_project):
-    (warm_project.root / "conf" / "x.yaml").write_text(CONF, encoding="utf-8")
-    models = warm_project.root / "exp" / "x" / "models"
+@pytest.fixture(scope="module")
+def models(tmp_path_factory):
+    """The models, made once; each test works on a copy."""
+    folder = tmp_path_factory.mktemp("models")
     for seed, name in enumerate(("teacher", "kd_all-s2", "k2d_composite-s2", "k2d_composite-s5")):
-        made_recogniser(models.parent / "made" / name, seed=seed, num_blocks=2).save(models / name)
-    write_json(models / "student_init" / "student.json", {"teacher_layers": 3, "layers": [0, 2], "parameters": {}})
-    return warm_project
+        made_recogniser(folder.with_name("made") / name, seed=seed, num_blocks=2).save(folder / name)
+    write_json(folder / "student_init" / "student.json", {"teacher_layers": 3, "layers": [0, 2], "parameters": {}})
+    return folder
+
+
+@pytest.fixture
+def lab(tmp_path, models):
+    made = ExperimentHere(tmp_path)
+    made.conf.write_text(CONF, encoding="utf-8")
+    shutil.copytree(models, made.exp / "models")
+    return made
 
 
 def export(lab, *words):
-    return lab.run("--conf", "conf/x.yaml", "--stage", "14", "--stop-stage", "14", *words)
+    return lab.k2d("export", *words)
 
 
 def card_of(folder):
@@ -42,7 +51,7 @@ def card_of(folder):
 def test_the_first_seed_of_each_method_is_exported_and_loaded_again(lab):
     done = export(lab)
     assert done.returncode == 0, done.stdout + done.stderr
-    exports = lab.root / "exp" / "x" / "export"
+    exports = lab.exp / "export"
     assert sorted(path.name for path in exports.iterdir()) == ["k2d_composite-s2", "kd_all-s2"]
     folder = exports / "kd_all-s2" / "espnet"
     assert {path.name for path in folder.iterdir()} == {"kd_all-s2.zip", "README.md", "export.json", "stamp.json"}
@@ -61,9 +70,9 @@ def test_the_first_seed_of_each_method_is_exported_and_loaded_again(lab):
 def test_one_student_can_be_named_and_new_scores_renew_its_card(lab):
     words = ("export.students=[k2d_composite-s5]", "export.teacher_licence=cc-by-4.0")
     assert export(lab, *words).returncode == 0
-    folder = lab.root / "exp" / "x" / "export" / "k2d_composite-s5" / "espnet"
-    write_score(lab.root / "exp" / "x", "k2d_composite-s5", "lab/test", 0.2)
-    write_record(lab.root / "exp" / "x", "k2d_composite")
+    folder = lab.exp / "export" / "k2d_composite-s5" / "espnet"
+    write_score(lab.exp, "k2d_composite-s5", "lab/test", 0.2)
+    write_record(lab.exp, "k2d_composite")
     done = export(lab, *words)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "score/k2d_composite-s5/lab/test/score.json is new" in done.stdout
@@ -85,7 +94,7 @@ def test_unsupported_formats_are_refused_at_once(lab, word, message):
     done = export(lab, word)
     assert done.returncode == 2
     assert message in done.stderr.replace('"', "")
-    assert not (lab.root / "exp" / "x" / "export").exists()
+    assert not (lab.exp / "export").exists()
 
 
 def test_a_student_that_is_not_trained_yet_is_named(lab):

@@ -1,8 +1,13 @@
-"""Stage 8 from outside: distances, decisions, kept directories and records of hand-made chunks and opinions."""
+"""Stage 8: hand-made chunks and opinions become distances, decisions, kept directories and records."""
 
 import json
 
 import pytest
+from commands_here import ExperimentHere, k2d
+
+from k2d.select import distance_workers
+from k2d.select.distances import Comparer
+from k2d.select.metrics import Measuring
 
 CONF = """
 corpora: {unlabelled: [lab/train, lab/train-b]}
@@ -30,18 +35,25 @@ TRAIN = {
 MORE = {"m1": ("q1", None, 3, "<0.00> 完全不同", "nothing like it")}
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _lexicons():
+    """Workers are forked from here. What each of them would read anew is read once."""
+    Comparer(Measuring()).compare("我們用 model", "我們")
+
+
 @pytest.fixture
-def lab(project):
-    (project.root / "conf" / "x.yaml").write_text(CONF, encoding="utf-8")
+def lab(tmp_path):
+    made = ExperimentHere(tmp_path)
+    made.conf.write_text(CONF, encoding="utf-8")
     for split, chunks in (("lab/train", TRAIN), ("lab/train-b", MORE)):
-        write_chunks(project, split, chunks)
+        write_chunks(made, split, chunks)
         for auxiliary in ("base", "small"):
-            write_opinion(project, auxiliary, split, {key: chunk[4] for key, chunk in chunks.items()})
-    return project
+            write_opinion(made, auxiliary, split, {key: chunk[4] for key, chunk in chunks.items()})
+    return made
 
 
-def write_chunks(project, split, chunks):
-    folder = project.root / "exp" / "x" / "chunks" / split
+def write_chunks(lab, split, chunks):
+    folder = lab.exp / "chunks" / split
     folder.mkdir(parents=True)
     recordings = sorted({chunk[0] for chunk in chunks.values()})
     courses = sorted({(chunk[0], chunk[1]) for chunk in chunks.values() if chunk[1]})
@@ -57,18 +69,18 @@ def write_chunks(project, split, chunks):
         (folder / name).write_text("".join(row + "\n" for row in rows), encoding="utf-8")
 
 
-def write_opinion(project, auxiliary, split, texts):
-    path = project.root / "exp" / "x" / "opinions" / auxiliary / split / "text"
+def write_opinion(lab, auxiliary, split, texts):
+    path = lab.exp / "opinions" / auxiliary / split / "text"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("".join(f"{key} {text}".rstrip() + "\n" for key, text in texts.items()), encoding="utf-8")
 
 
-def select(project, *words):
-    return project.run("--conf", "conf/x.yaml", "--stage", "8", "--stop-stage", "8", "--nj", "2", *words)
+def select(lab, *words):
+    return lab.k2d("select", *words)
 
 
-def made(project, name):
-    return project.root / "exp" / "x" / "select" / name
+def made(lab, name):
+    return lab.exp / "select" / name
 
 
 def rows(path):
@@ -76,15 +88,15 @@ def rows(path):
     return [dict(zip(header.split("\t"), line.split("\t"), strict=True)) for line in lines]
 
 
-def reasons(project, method):
-    decisions = rows(made(project, method) / "decisions.tsv")
+def reasons(lab, method):
+    decisions = rows(made(lab, method) / "decisions.tsv")
     assert all((row["decision"] == "kept") == (row["reason"] == "") for row in decisions)
     return {row["id"].rpartition("/")[2]: row["reason"] for row in decisions}
 
 
 @pytest.mark.slow
 def test_all_methods_of_the_paper_on_cases_worked_out_by_hand(lab):
-    killed = made(lab, "distances") / ".base.partial"  # left by a killed run
+    killed = made(lab, "distances") / ".base.partial"  # what a run that was killed leaves
     (killed / ".scratch-x").mkdir(parents=True)
     done = select(lab)
     assert done.returncode == 0, done.stderr
@@ -151,7 +163,7 @@ def check_kept(lab, kept):
     assert (kept / "lab/train/text").read_text(encoding="utf-8").splitlines()[0] == "c1 <0.00> 我們用 model <10.00>"
     assert (kept / "lab/train/segments").read_text() == "c1 r1 0.00 10.00\nc3 r1 0.00 30.00\nc4 r2 0.00 8.00\n"
     assert not (kept / "lab/train-b").exists()  # nothing of it was kept
-    valid = lab.k2d("data", "validate", "--audio", "none", str(kept / "lab/train"))
+    valid = k2d("data", "validate", "--audio", "none", str(kept / "lab/train"))
     assert valid.returncode == 0, valid.stdout
 
 
@@ -170,12 +182,14 @@ def test_a_finished_unit_is_skipped_and_a_changed_setting_is_noticed(lab):
 
 
 @pytest.mark.slow
-def test_the_number_of_workers_changes_nothing(lab):
+def test_the_number_of_workers_changes_nothing(lab, monkeypatch):
     assert select(lab).returncode == 0
-    before = {path: path.read_bytes() for path in made(lab, ".").rglob("*.tsv")}
+    before = {path.relative_to(lab.exp): path.read_bytes() for path in made(lab, ".").rglob("*.tsv")}
     assert len(before) == 7
-    lab.run("--conf", "conf/x.yaml", "--stage", "8", "--stop-stage", "8", "--nj", "1", "--force", "name=x")
-    assert {path: path.read_bytes() for path in before} == before
+    lab.exp.joinpath("select").rename(lab.root / "aside")
+    monkeypatch.setattr(distance_workers, "BLOCK_PAIRS", 2)  # of seven: both workers get some
+    assert select(lab, "--nj", "2").returncode == 0
+    assert {path: (lab.exp / path).read_bytes() for path in before} == before
 
 
 @pytest.mark.slow
@@ -197,12 +211,13 @@ def test_opinions_on_other_chunks_are_refused_with_the_first_ids(lab):
     write_opinion(lab, "base", "lab/train", dict.fromkeys(list(TRAIN)[1:], "好"))
     done = select(lab)
     assert done.returncode == 1
-    assert "1 ids are in exp/x/chunks/lab/train/text but not in exp/x/opinions/base/lab/train/text: c1;" in done.stderr
+    chunks, opinions = f"{lab.exp}/chunks/lab/train/text", f"{lab.exp}/opinions/base/lab/train/text"
+    assert f"1 ids are in {chunks} but not in {opinions}: c1;" in done.stderr
 
 
 @pytest.mark.slow
 def test_missing_chunks_and_bad_files_are_named(lab):
-    path = lab.root / "exp/x/opinions/base/lab/train/text"
+    path = lab.exp / "opinions/base/lab/train/text"
     path.write_bytes("c1 好\nc2 \ud800\n".encode("utf-8", "surrogatepass"))
     broken = select(lab)
     assert broken.returncode == 1
@@ -217,7 +232,7 @@ def test_missing_chunks_and_bad_files_are_named(lab):
 def test_further_rules_are_stacked_and_give_their_names_as_reasons(lab):
     for split, chunks in (("lab/train", TRAIN), ("lab/train-b", MORE)):
         sure = "".join(f"{key} {-1.5 if key in ('c1', 'c3') else -0.25}\n" for key in chunks)
-        (lab.root / "exp/x/chunks" / split / "utt2logprob").write_text(sure)
+        (lab.exp / "chunks" / split / "utt2logprob").write_text(sure)
     also = "[characters_per_second, identical_labels, phrase_blacklist]"
     methods = f"{{plus: {{rule: trivial, also: {also}}}, sure: {{rule: none, also: [mean_logprob]}}}}"
     done = select(lab, f"select.methods={methods}")
@@ -256,13 +271,14 @@ def test_rules_that_need_no_second_opinion_need_no_auxiliary(lab):
 
 @pytest.mark.slow
 def test_the_users_lexicon_is_an_input_and_a_missing_one_is_named(lab):
-    missing = select(lab, "select.lexicon=conf/lexicon.tsv")
+    lexicon = lab.root / "lexicon.tsv"
+    missing = select(lab, f"select.lexicon={lexicon}")
     assert missing.returncode == 3
-    assert "conf/lexicon.tsv" in missing.stderr
-    (lab.root / "conf" / "lexicon.tsv").write_text("model\tm o\n")
-    assert select(lab, "select.lexicon=conf/lexicon.tsv").returncode == 0
-    (lab.root / "conf" / "lexicon.tsv").write_text("model\tm a\n")
-    changed = select(lab, "select.lexicon=conf/lexicon.tsv")
+    assert str(lexicon) in missing.stderr
+    lexicon.write_text("model\tm o\n")
+    assert select(lab, f"select.lexicon={lexicon}").returncode == 0
+    lexicon.write_text("model\tm a\n")
+    changed = select(lab, f"select.lexicon={lexicon}")
     assert changed.returncode == 1
-    assert "input conf/lexicon.tsv has changed" in changed.stderr
-    assert list((lab.root / "exp/x/cache/distances").glob("*/*")) == []  # blocks go once the table is there
+    assert f"input {lexicon} has changed" in changed.stderr
+    assert list((lab.exp / "cache/distances").glob("*/*")) == []  # blocks go once the table is there

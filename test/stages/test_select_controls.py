@@ -9,6 +9,8 @@ from k2d.core.errors import K2DError, MissingInput, UsageError
 from k2d.pipeline.runner import make_job, run_stage
 from k2d.pipeline.stage_list import BY_VERB
 
+pytestmark = pytest.mark.usefixtures("forked_workers")
+
 CONF = """
 corpora: {unlabelled: [lab/train]}
 auxiliaries: {base: {}}

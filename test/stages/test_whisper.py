@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from commands_here import ExperimentHere
 from decoded_project import write_tables
 from whisper_made import write_hugging_face, write_openai
 from whisper_tiny import talks, tiny_checkpoint, write_talks
@@ -22,37 +23,54 @@ distill: {heldout_share: 0.1, training: {steps: 2, batch_size: 2, evaluations: 1
 GUESSING = ["teacher.language=[]", "auxiliaries={}", "distill.keep_encoded=true"]
 
 
-@pytest.fixture
-def lab(warm_project):
-    (warm_project.root / "conf" / "x.yaml").write_text(CONF, encoding="utf-8")
-    return warm_project
-
-
-def made(lab):
+@pytest.fixture(scope="module")
+def lab(shared_project):
     """The tiny Whisper that was trained on its recordings, and these recordings."""
-    (lab.root / "models").mkdir()
-    (lab.root / "models" / "teacher.pt").write_bytes(tiny_checkpoint().read_bytes())
-    audio = {path.stem: path for path in write_talks(lab.root / "audio")}
-    write_tables(lab.root / "data" / "lab" / "train", audio, {talk.id: talk.duration_s for talk in talks()})
+    root = shared_project.root
+    (root / "conf" / "x.yaml").write_text(CONF, encoding="utf-8")
+    (root / "models").mkdir()
+    (root / "models" / "teacher.pt").write_bytes(tiny_checkpoint().read_bytes())
+    audio = {path.stem: path for path in write_talks(root / "audio")}
+    write_tables(root / "data" / "lab" / "train", audio, {talk.id: talk.duration_s for talk in talks()})
+    return shared_project
+
+
+@pytest.fixture(scope="module")
+def walked(lab):
+    """The experiment x, up to its student."""
+    for first, last in ((3, 6), (7, 9), (10, 10)):
+        run(lab, first, last)
+    return lab.root / "exp" / "x"
+
+
+def run(lab, first, last, *words, conf="x"):
+    stages = ("--stage", str(first), "--stop-stage", str(last), "--nj", "1")
+    done = lab.run("--conf", f"conf/{conf}.yaml", *stages, *words)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done
+
+
+@pytest.fixture
+def here(tmp_path):
+    """An experiment without recordings: what stage 3 takes or refuses."""
+    found = ExperimentHere(tmp_path)
+    found.conf.write_text(CONF.replace("models/", f"{tmp_path}/"), encoding="utf-8")
+    return found
 
 
 @pytest.mark.slow
-def test_from_checkpoint_to_a_student_that_openai_whisper_loads(lab):
+def test_from_checkpoint_to_a_student_that_openai_whisper_loads(walked):
     import whisper
 
-    made(lab)
-    for first, last in (("3", "6"), ("7", "9"), ("10", "10")):
-        done = lab.run("--conf", "conf/x.yaml", "--stage", first, "--stop-stage", last, "--nj", "1")
-        assert done.returncode == 0, done.stdout + done.stderr
-    exp = lab.root / "exp" / "x"
-    hypotheses = [json.loads(line) for line in (exp / "pseudo" / "lab" / "train" / "hyp.jsonl").open(encoding="utf-8")]
+    hypotheses = [
+        json.loads(line) for line in (walked / "pseudo" / "lab" / "train" / "hyp.jsonl").open(encoding="utf-8")
+    ]
     (long,) = (one for one in hypotheses if one["id"] == "long")
     (spoken,) = (talk.sentences for talk in talks() if talk.id == "long")
     assert [s["text"] for s in long["segments"]] == [each.text for each in spoken]
     assert {s["language"] for s in long["segments"]} == {"zh"}
-    teacher, student = (
-        whisper.load_model(str(exp / "models" / name / "model.pt"), device="cpu") for name in ("teacher", "kd_all-s1")
-    )
+    files = (walked / "models" / name / "model.pt" for name in ("teacher", "kd_all-s1"))
+    teacher, student = (whisper.load_model(str(file), device="cpu") for file in files)
     assert (teacher.dims.n_text_layer, student.dims.n_text_layer) == (2, 1)
     assert student.decoder.positional_embedding.equal(teacher.decoder.positional_embedding)
     assert student.encoder.conv1.weight.equal(teacher.encoder.conv1.weight)
@@ -62,28 +80,24 @@ def test_from_checkpoint_to_a_student_that_openai_whisper_loads(lab):
 @pytest.mark.slow
 def test_another_systems_labels_teach_a_student_and_its_opinions_select(lab):
     """All stages from outside. The labels are the recordings' own words, and one recording has none."""
-    made(lab)
     conf = CONF.replace("auxiliaries: {base: *whisper}", "auxiliaries: {other: {from: opinions.text}}")
     conf = conf.replace("{kd_all: {rule: none}}", "{near: {rule: mer}}").replace("distill: {", f"distill: {{{CE}, ")
-    (lab.root / "conf" / "x.yaml").write_text(f"pseudo_label: {{from: labels.jsonl, made_by: Other}}\n{conf}")
+    (lab.root / "conf" / "other.yaml").write_text(f"pseudo_label: {{from: labels.jsonl, made_by: Other}}\n{conf}")
     known = [talk for talk in talks() if talk.id != "pause"]
     lines = [{"id": t.id, "segments": [_segment(spoken) for spoken in t.sentences]} for t in known]
     (lab.root / "labels.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    done = lab.run("--conf", "conf/x.yaml", "--stage", "3", "--stop-stage", "6", "--nj", "1")
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "in 4 recordings = kept 3 + no_transcript 1" in done.stdout
-    exp = lab.root / "exp" / "x"
+    assert "in 4 recordings = kept 3 + no_transcript 1" in run(lab, 3, 6, conf="other").stdout
+    exp = lab.root / "exp" / "other"
     labels = [line.split(" ", 1) for line in (exp / "chunks/lab/train/text").read_text(encoding="utf-8").splitlines()]
     opinions = [f"{key} {'' if n == 0 else strip_timestamps(text)}" for n, (key, text) in enumerate(labels)]
     (lab.root / "opinions.text").write_text("".join(f"{' '.join(o.split())}\n" for o in opinions), encoding="utf-8")
-    done = lab.run("--conf", "conf/x.yaml", "--stage", "7", "--stop-stage", "14", "--nj", "1")
-    assert done.returncode == 0, done.stdout + done.stderr
+    run(lab, 7, 14, "export.formats=[huggingface]", conf="other")
     kept = json.loads((exp / "select/near/record.json").read_text())
     assert (kept["kept"]["chunks"], kept["in"]["chunks"]) == (len(labels) - 1, len(labels))
     message = "The labels are not the teacher's: Other made them, and they were read from labels.jsonl."
     assert message in (exp / "report/RESULTS.md").read_text()
     assert message in (exp / "export/near-s1/huggingface/README.md").read_text()
-    listed = lab.run("--conf", "conf/x.yaml", "--list").stdout
+    listed = lab.run("--conf", "conf/other.yaml", "--list").stdout
     assert "long recordings, labels.jsonl" in listed
     assert "chunks, opinions.text" in listed
 
@@ -97,10 +111,8 @@ def _segment(spoken):
 
 @pytest.mark.slow
 def test_a_teacher_that_guesses_its_language_teaches_it(lab):
-    made(lab)
-    done = lab.run("--conf", "conf/x.yaml", "--stage", "3", "--stop-stage", "10", "--nj", "1", *GUESSING)
-    assert done.returncode == 0, done.stdout + done.stderr
-    exp = lab.root / "exp" / "x"
+    run(lab, 3, 10, "name=guess", *GUESSING)
+    exp = lab.root / "exp" / "guess"
     guessed = (exp / "chunks" / "lab" / "train" / "utt2lang").read_text().splitlines()
     assert {line.split()[1] for line in guessed} == {"zh", "en"}
     kept = exp / "select" / "kd_all" / "kept" / "lab" / "train" / "utt2lang"
@@ -109,24 +121,22 @@ def test_a_teacher_that_guesses_its_language_teaches_it(lab):
 
 
 @pytest.mark.slow
-def test_a_student_that_learns_the_vocabulary_in_use_is_an_ordinary_one(lab):
+def test_a_student_that_learns_the_vocabulary_in_use_is_an_ordinary_one(lab, walked):
     """Only the rows of the embedding that are in use change, and the record names them."""
     import whisper
 
     from k2d.models.registry import load_recogniser
 
-    made(lab)
     in_use = ["distill.vocabulary=in_use", "distill.sampled_tokens=50", "distill.previous_text_probability=0.5"]
-    settings = ["auxiliaries={}", "distill.keep_encoded=true", *in_use]
-    done = lab.run("--conf", "conf/x.yaml", "--stage", "3", "--stop-stage", "10", "--nj", "1", *settings)
-    assert done.returncode == 0, done.stdout + done.stderr
-    models = lab.root / "exp" / "x" / "models"
+    another = ["select.methods={kd_all: null, in_use: {rule: none}}", "distill.keep_encoded=true"]
+    done = run(lab, 8, 10, *another, *in_use)
+    models = walked / "models"
     start, student = (
         whisper.load_model(str(models / name / "model.pt"), device="cpu").decoder.token_embedding.weight
-        for name in ("student_init", "kd_all-s1")
+        for name in ("student_init", "in_use-s1")
     )
     has_changed_V = (start != student).any(dim=1)
-    record = json.loads((models / "kd_all-s1" / "training.json").read_text())["vocabulary"]
+    record = json.loads((models / "in_use-s1" / "training.json").read_text())["vocabulary"]
     assert record["in_use"] == record["of_labels"] + record["special"] + record["sampled"]
     assert (record["tokens"], record["special"], record["sampled"]) == (51_865, 1608, 50)
     assert has_changed_V.sum() == record["in_use"]
@@ -138,38 +148,31 @@ def test_a_student_that_learns_the_vocabulary_in_use_is_an_ordinary_one(lab):
 
 
 @pytest.mark.slow
-def test_a_hugging_face_folder_is_used_directly(lab):
+def test_a_hugging_face_folder_is_used_directly(here):
     import whisper
 
-    write_hugging_face(lab.root / "models" / "huggingface", language="<|zh|>")
-    arguments = ["--stage", "3", "--stop-stage", "3", "teacher.checkpoint=models/huggingface", "teacher.language=[]"]
-    done = lab.run("--conf", "conf/x.yaml", *arguments)
+    write_hugging_face(here.root / "huggingface", language="<|zh|>")
+    done = here.k2d("teacher", f"teacher.checkpoint={here.root / 'face'}", "teacher.language=[]")
     assert done.returncode == 0, done.stdout + done.stderr
-    folder = lab.root / "exp" / "x" / "models" / "teacher"
+    folder = here.exp / "models" / "teacher"
     assert json.loads((folder / "whisper.json").read_text())["language"] == "zh"
     assert whisper.load_model(str(folder / "model.pt"), device="cpu").dims.n_text_layer == 3
 
 
 @pytest.mark.slow
-def test_a_published_checkpoint_that_cannot_be_fetched_is_reported_with_a_remedy(lab):
-    arguments = [
-        "--stage",
-        "3",
-        "--stop-stage",
-        "3",
-        "teacher.checkpoint=large-v2",
-        f"teacher.cache={lab.root / 'kept'}",
-    ]
-    nowhere = {"https_proxy": "http://127.0.0.1:9", "HTTPS_PROXY": "http://127.0.0.1:9", "no_proxy": ""}
-    done = lab.run("--conf", "conf/x.yaml", *arguments, **nowhere)
+def test_a_published_checkpoint_that_cannot_be_fetched_is_reported_with_a_remedy(here, monkeypatch):
+    for name in ("https_proxy", "HTTPS_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    monkeypatch.setenv("no_proxy", "")
+    kept = here.root / "kept"
+    done = here.k2d("teacher", "teacher.checkpoint=large-v2", f"teacher.cache={kept}")
     assert done.returncode == 1
     assert "Whisper large-v2: no source could be used:" in done.stderr
-    assert f"fetch it where there is a network and put it as {lab.root / 'kept' / 'large-v2.pt'} (" in done.stderr
+    assert f"fetch it where there is a network and put it as {kept / 'large-v2.pt'} (" in done.stderr
 
 
 @pytest.mark.slow
 def test_transcribe_recognises_a_whisper_by_its_files(lab):
-    made(lab)
     words = ["--model", "models/teacher.pt", "--language", "zh", "--format", "json", "audio/short.wav"]
     done = lab.k2d("transcribe", *words)
     assert done.returncode == 0, done.stderr
@@ -185,16 +188,16 @@ def test_transcribe_recognises_a_whisper_by_its_files(lab):
     ],
 )
 @pytest.mark.slow
-def test_a_missing_whisper_is_refused_at_once(lab, settings, message):
-    done = lab.k2d("teacher", "--conf", "conf/x.yaml", *settings)
+def test_a_missing_whisper_is_refused_at_once(here, settings, message):
+    done = here.k2d("teacher", *settings)
     assert done.returncode == 2
     assert message in done.stderr
 
 
 @pytest.mark.slow
-def test_a_broken_checkpoint_is_refused_with_its_fault(lab):
-    path = write_openai(lab.root / "models" / "teacher.pt")
+def test_a_broken_checkpoint_is_refused_with_its_fault(here):
+    path = write_openai(here.root / "teacher.pt")
     path.write_bytes(path.read_bytes()[:-100])
-    done = lab.run("--conf", "conf/x.yaml", "--stage", "3", "--stop-stage", "3")
+    done = here.k2d("teacher")
     assert done.returncode == 1
-    assert "models/teacher.pt: cannot be read as weights: truncated" in done.stdout + done.stderr
+    assert f"{path}: cannot be read as weights: truncated" in done.stdout + done.stderr

@@ -76,6 +76,12 @@ def score(model: str, set_name: str, share: float = 0.1, **changes: object) -> d
         "pier": some(700, share * 1.7),
         "switch": some(1100, share * 1.4),
         "interval": {"level": 0.95, "low": percent * 0.88, "high": percent * 1.13, "over": "recordings"},
+        "terms": {
+            "n": 700,
+            "n_correct": round(700 * (1 - share * 1.7)),
+            "low": 100 - 250 * share,
+            "high": 100 - 80 * share,
+        },
         "repetitions": round(200 * share),
         "empty": 1,
         "too_long": 2,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +25,14 @@ TEXTS = [
 
 def made_vocabulary(window: Window = MINI) -> tuple[list[str], bytes]:
     """Tokens and sentencepiece model."""
-    symbols = special_symbols(window)
-    model = train_pieces(TEXTS * 4, symbols, vocab_size=len(symbols) + 256 + 60, model_type="bpe")
+    model = _trained_pieces(window)
     return token_list(pieces_of(model), window), model
+
+
+@cache
+def _trained_pieces(window: Window) -> bytes:
+    symbols = special_symbols(window)
+    return train_pieces(TEXTS * 4, symbols, vocab_size=len(symbols) + 256 + 60, model_type="bpe")
 
 
 def made_codec(window: Window = MINI, language: str | None = "zho") -> S2TCodec:

@@ -21,25 +21,27 @@ import socket
 import sys
 import threading
 import traceback
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 SMALL = ("numpy", "yaml", "pydantic", "soundfile", "soxr", "sentencepiece", "torch", "whisper")
 OF_TRAINING = ("lightning.pytorch", "torch.utils.tensorboard")
 OF_EXPORTS = ("ctranslate2", "faster_whisper", "transformers.models.whisper", "espnet2.bin.s2t_inference")
+STAGES = ("pipeline.runner", "stages.prepare", "stages.chunk", "stages.select", "stages.score", "stages.report")
 LIBRARIES_BY_VERB = {**dict.fromkeys(("teacher", "auxiliary", "distill"), OF_TRAINING), "export": OF_EXPORTS}
 
 
 def main(listening: int) -> None:
     listener = socket.socket(fileno=listening)
     import_all(SMALL)
-    import_espnet()
+    import_what_k2d_imports()
     while sys.stdin not in (ready := select.select([listener, sys.stdin], [], [])[0]):
         assert ready == [listener]
         connection, _ = listener.accept()
         request, streams = received(connection)
-        if request["argv"][:2] == ["-m", "k2d"]:
-            import_all(LIBRARIES_BY_VERB.get("".join(request["argv"][2:3]), ()))
+        import_all(libraries_of(request["argv"]))
         if os.fork() == 0:
             listener.close()
             attend(connection, request, streams)
@@ -50,15 +52,31 @@ def main(listening: int) -> None:
         reap()
 
 
-def import_espnet() -> None:
-    """Import ESPnet as K2D does, and then remove K2D's modules: each command imports the code of its own folder."""
+def import_what_k2d_imports() -> None:
+    """The libraries of its stages, and ESPnet as it imports it.
+
+    K2D itself is forgotten again: every command imports the code of its own folder.
+    """
     sys.path.insert(0, str(Path(__file__).parents[2]))
     from k2d.models.espnet_s2t.library import default_config
 
     default_config()
+    for name in STAGES:
+        importlib.import_module(f"k2d.{name}")
     del sys.path[0]
     for name in [name for name in sys.modules if name.partition(".")[0] == "k2d"]:
         del sys.modules[name]
+
+
+def libraries_of(argv: list[str]) -> tuple[str, ...]:
+    """What a command imports that takes long, and that not every command imports."""
+    if argv[:2] == ["-m", "k2d"]:
+        return LIBRARIES_BY_VERB.get("".join(argv[2:3]), ())
+    return OF_TRAINING if is_script(argv) else ()
+
+
+def is_script(argv: list[str]) -> bool:
+    return argv[:1] != [] and argv[0].endswith(".py")
 
 
 def import_all(names: tuple[str, ...]) -> None:
@@ -104,33 +122,36 @@ def attend(connection: socket.socket, request: dict[str, Any], streams: list[int
 
 
 def become(request: dict[str, Any], streams: list[int]) -> None:
-    """Run `python ARGUMENT…`, with a warm start if it is `python -m k2d …`."""
+    """Run `python ARGUMENT…`, with a warm start if it is `python -m k2d …` or `python SCRIPT.py …`."""
     for place, handle in enumerate(streams):
         os.dup2(handle, place)
         os.close(handle)
     os.chdir(request["cwd"])
     argv, environment = request["argv"], request["environment"]
-    if argv[:2] != ["-m", "k2d"]:
-        os.execve(sys.executable, [sys.executable, *argv], environment)  # noqa: S606 - it replaces this process
+    is_k2d = argv[:2] == ["-m", "k2d"]
+    if not is_k2d and not is_script(argv):
+        os.execve(sys.executable, [sys.executable, *argv], environment)  # noqa: S606 - it takes this one's place
     os.environ.clear()
     os.environ.update(environment)
-    sys.path[:] = [request["cwd"], *filter(None, environment.get("PYTHONPATH", "").split(os.pathsep)), *sys.path[1:]]
+    first = request["cwd"] if is_k2d else str(Path(argv[0]).resolve().parent)
+    sys.path[:] = [first, *filter(None, environment.get("PYTHONPATH", "").split(os.pathsep)), *sys.path[1:]]
     importlib.invalidate_caches()
     import k2d.core.worker_process as workers
 
     workers._SPAWN = multiprocessing.get_context("fork")  # type: ignore[assignment]
-    sys.argv = ["-m", *argv[2:]]
-    code = exit_code_of_k2d()
+    sys.argv = ["-m", *argv[2:]] if is_k2d else argv
+    run = partial(runpy.run_module, "k2d", alter_sys=True) if is_k2d else partial(runpy.run_path, argv[0])
+    code = exit_code_of(run)
     atexit._run_exitfuncs()
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
     os._exit(code)  # a library in C would wait for its threads, which did not come along
 
 
-def exit_code_of_k2d() -> int:
-    """Run `python -m k2d` to its end."""
+def exit_code_of(run: Callable[..., object]) -> int:
+    """Run a command to its end."""
     try:
-        runpy.run_module("k2d", run_name="__main__", alter_sys=True)
+        run(run_name="__main__")
     except SystemExit as ended:
         if isinstance(ended.code, str):
             print(ended.code, file=sys.stderr)
@@ -143,3 +164,4 @@ def exit_code_of_k2d() -> int:
 
 if __name__ == "__main__":
     main(int(sys.argv[1]))
+    os._exit(0)  # taking all libraries down takes seconds

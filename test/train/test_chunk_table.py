@@ -91,7 +91,7 @@ def test_chunks_are_read_one_at_a_time(tmp_path, monkeypatch):
 
     def rows(_folder):
         for number in range(300):
-            n_behind.append(number - codec.n_asked // 2)
+            n_behind.append(number - codec.n_calls // 2)
             yield Utterance(f"r-{number:03d}", "r", "r.wav", "r", "<0.00>hello<1.00>", float(number), number + 1.0)
 
     sources = [(f"r-{number:03d}", Source("r", ((float(number), number + 1.0),))) for number in range(300)]
@@ -108,7 +108,7 @@ class CountingCodec(Uncalled):
     n_calls = 0
 
     def ids(self, text):
-        self.n_asked += 1
+        self.n_calls += 1
         return [1, 2, 3]
 
 

@@ -1,0 +1,116 @@
+"""Read what stages 5 to 8 have stored about the chunks of splits whose true text is known."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from k2d.config import Config
+from k2d.core.errors import K2DError
+from k2d.core.layout import Layout, shown
+from k2d.data.chunk_sources import FILE as SOURCES
+from k2d.data.chunk_sources import read_sources
+from k2d.data.hypotheses import FILE as HYPOTHESES
+from k2d.data.hypotheses import read_hypotheses
+from k2d.data.kaldi.datadir import read_utterances
+from k2d.data.kaldi.external_sort import read_lines
+from k2d.data.kaldi.joins import split_row
+from k2d.score.scoring import Conventions
+from k2d.score.validator import true_errors, truth_of
+from k2d.select.chunk_reader import LOGPROBS
+from k2d.select.chunk_row import ChunkRow
+from k2d.select.table_files import DISTANCES, read_distances
+from k2d.study.doubt import doubt_of
+from k2d.study.facts import StudiedChunk
+
+_NAMED = 5  # ids in a message
+
+Table = Mapping[str, ChunkRow]  # the distances of an auxiliary by chunk
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """The chunks of all splits that are studied."""
+
+    chunks: list[StudiedChunk]
+    n_empty: int
+    """Chunks without a word in their label. Every method drops them, so they are not judged."""
+
+
+def missing(splits: Sequence[str], truths: Mapping[str, Path], config: Config, layout: Layout) -> Iterator[str]:
+    """Each file that the study needs and that is not there, with what to do."""
+    where = SOURCES if config.chunk.duration == "sum" else "segments"
+    for split in splits:
+        yield from _absent(layout.pseudo_labels(split) / HYPOTHESES, "run stage 5 (pseudo_label) first")
+        for name in ("text", where):
+            yield from _absent(layout.chunks(split) / name, "run stage 6 (chunk) first")
+        for name in ("text", "segments"):
+            yield from _absent(truths[split] / name, "the true text of recordings needs it")
+    for auxiliary in config.auxiliaries:
+        yield from _absent(
+            layout.distances(auxiliary) / DISTANCES, "run stages 7 (second_opinion) and 8 (select) first"
+        )
+
+
+def _absent(path: Path, remedy: str) -> Iterator[str]:
+    if not path.is_file():
+        yield f"{shown(path)} is missing; {remedy}"
+
+
+def gather(truths: Mapping[str, Path], config: Config, layout: Layout) -> Gathered:
+    """The chunks of each split in `truths`, which has the data directory with its true text."""
+    tables = {auxiliary: _table(layout.distances(auxiliary) / DISTANCES, truths) for auxiliary in config.auxiliaries}
+    found = [chunk for split, truth in truths.items() for chunk in _chunks_of(split, truth, tables, config, layout)]
+    ids = {chunk.id for chunk in found}
+    for auxiliary, table in tables.items():
+        if others := sorted(table.keys() - ids):
+            path, named = shown(layout.distances(auxiliary) / DISTANCES), ", ".join(others[:_NAMED])
+            message = f"{path}: {len(others):,} chunks are not among those of stage 6: {named}"
+            raise K2DError(f"{message}; run stage 8 (select) again")
+    has_words = [chunk for chunk in found if next(iter(chunk.distances.values())).n_a]
+    if not has_words:
+        raise K2DError(f"no chunk of {', '.join(truths)} has a word in its label, so there is nothing to judge")
+    return Gathered(has_words, len(found) - len(has_words))
+
+
+def _table(path: Path, splits: Mapping[str, Path]) -> Table:
+    return {row.id: row for row in read_distances(path) if row.split in splits}
+
+
+def _chunks_of(
+    split: str, truth: Path, tables: Mapping[str, Table], config: Config, layout: Layout
+) -> Iterator[StudiedChunk]:
+    folder, score = layout.chunks(split), config.score
+    conventions = Conventions(score.script, score.tokens, score.steps)
+    sources = dict(read_sources(folder))
+    said = dict(truth_of(sources.items(), read_utterances(truth)))
+    windows = {each.recording_id: each.windows for each in read_hypotheses(layout.pseudo_labels(split) / HYPOTHESES)}
+    logprobs = _logprobs(folder / LOGPROBS)
+    for row in read_utterances(folder):
+        key, source, label = f"{split}/{row.id}", sources[row.id], row.text or ""
+        distances = {auxiliary: _row(key, table, auxiliary, layout).distances for auxiliary, table in tables.items()}
+        n_tokens = next(iter(distances.values())).n_a
+        heard = windows.get(source.recording_id, ())
+        yield StudiedChunk(
+            id=key,
+            recording=f"{split}/{source.recording_id}",
+            duration_s=source.duration_s,
+            distances=distances,
+            doubt=doubt_of(conventions.normaliser(label), n_tokens, source.ranges, heard, logprobs.get(row.id)),
+            errors=true_errors(said[row.id], label, conventions),
+        )
+
+
+def _logprobs(path: Path) -> dict[str, float]:
+    """The mean log-probability of each label, if the teacher gave it."""
+    if not path.exists():
+        return {}
+    return {key: float(value) for key, value in map(split_row, read_lines(path))}
+
+
+def _row(key: str, table: Table, auxiliary: str, layout: Layout) -> ChunkRow:
+    if key not in table:
+        path = shown(layout.distances(auxiliary) / DISTANCES)
+        raise K2DError(f"{path}: the chunk {key} is missing; run stage 8 (select) again")
+    return table[key]
