@@ -16,18 +16,14 @@ from k2d.score.validator import true_errors, truth_of
 _TABLES = ("text", "segments")
 
 
-def truth_folder(split: str, job: Job) -> Path:
-    return job.layout.truth(split)
-
-
 def truth_tables(split: str, job: Job) -> list[Path]:
-    return [truth_folder(split, job) / name for name in _TABLES]
+    return [job.layout.truth(split) / name for name in _TABLES]
 
 
 def errors_of_labels(split: str, job: Job, conventions: Conventions) -> Iterator[tuple[str, ErrorRate]]:
     """Each chunk of a split, by its id <corpus>/<split>/<chunk>, with the true errors in its label."""
     chunks = job.layout.chunks(split)
     labels = {row.id: row.text or "" for row in read_utterances(chunks)}
-    truth: Iterator[Utterance] = read_utterances(truth_folder(split, job))
+    truth: Iterator[Utterance] = read_utterances(job.layout.truth(split))
     for key, text in truth_of(read_sources(chunks), truth):
         yield f"{split}/{key}", true_errors(text, labels[key], conventions)

@@ -17,7 +17,7 @@ from k2d.core.layout import SCORED_ROLES, TEACHER, VALIDATOR, shown
 from k2d.data.chunk_sources import FILE as SOURCES
 from k2d.inference.decode_job import compute_type_of
 from k2d.pipeline.job import Counts, Job, Unit
-from k2d.pipeline.true_texts import errors_of_labels, truth_folder, truth_tables
+from k2d.pipeline.true_texts import errors_of_labels, truth_tables
 from k2d.score.confidence import Draws
 from k2d.score.rates import ErrorRate
 from k2d.score.scored_files import Task, score_files
@@ -189,7 +189,7 @@ def _make_score(asked: SystemScore, job: Job, folder: Path) -> Counts:
 
 def _study_units(job: Job) -> list[Unit[ValidatorStudy]]:
     """The validator study. It needs distances, and the truth of at least one unlabelled split."""
-    splits = [split for split in job.config.corpora.unlabelled if truth_folder(split, job).is_dir()]
+    splits = [split for split in job.config.corpora.unlabelled if job.layout.truth(split).is_dir()]
     tables = {name: _table(name, job) for name in job.config.auxiliaries if _table(name, job).exists()}
     if job.corpus is not None or not splits or not tables:
         return []

@@ -139,3 +139,17 @@ def test_the_stored_model_gives_the_estimates_again():
         (inputs[name][0] - of["mean"]) / of["scale"] * of["coefficient"] for name, of in model["inputs"].items()
     )
     assert 1 / (1 + math.exp(-log_odds)) == pytest.approx(study.estimates["combined"][0])
+
+
+def test_the_tempo_is_judged_by_its_ratio_to_the_median():
+    """Twice as fast and half as fast as the median of 4 are equally far; the sign of a deviation is the model's."""
+    chunks = [chunk(0, 0.1, at=at) for at in range(3)]
+    chunks = [
+        replace(c, doubt=replace(c.doubt, tokens_per_s=tempo)) for c, tempo in zip(chunks, (2.0, 4.0, 8.0), strict=True)
+    ]
+    study = studied(chunks, [], TERMS)
+    far = math.log(2)
+    assert rows_of(study)["tokens_per_s"].judge.scores == pytest.approx([far, 0.0, far])
+    inputs = model_inputs(study.facts, ["base"])
+    assert inputs["tokens_per_s"] == pytest.approx([-far, 0.0, far])
+    assert inputs["|tokens_per_s|"] == pytest.approx([far, 0.0, far])
