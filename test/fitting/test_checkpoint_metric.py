@@ -3,7 +3,6 @@
 import json
 import os
 import subprocess
-import sys
 
 import pytest
 from hypothesis import given
@@ -53,14 +52,14 @@ def test_each_recording_is_in_one_share_and_shares_are_about_as_long(lengths, n_
 
 
 @pytest.mark.slow
-def test_processes_share_the_recordings_and_get_one_figure(tmp_path):
+def test_processes_share_the_recordings_and_get_one_figure(tmp_path, warm_python):
     """Each recording is heard in one process, and all get what one process would find alone."""
     import measure_two
 
     measure_two.main(tmp_path, "alone", "1")
     support = PROJECT_ROOT / "test" / "support"
     environment = {**os.environ, "PYTHONPATH": f"{PROJECT_ROOT}:{support}", "OMP_NUM_THREADS": "1"}
-    words = [sys.executable, str(support / "measure_two.py"), str(tmp_path)]
+    words = [warm_python, str(support / "measure_two.py"), str(tmp_path)]
     running = [subprocess.Popen([*words, rank, "2"], env=environment) for rank in ("0", "1")]
     assert [process.wait(timeout=300) for process in running] == [0, 0]
     alone, *both = (json.loads((tmp_path / f"{name}.json").read_text()) for name in ("alone", "0", "1"))
