@@ -13,13 +13,23 @@ from k2d.pipeline.stage_list import STAGES
 RUN_SH = (PROJECT_ROOT / "run.sh").read_text(encoding="utf-8")
 
 
-@pytest.fixture
-def toys(project):
+def with_toys(project):
     """A project with two toy stages, 2 and 3."""
     project.without_stages()
     project.add_toy_stage("tokens", "tokens")
     project.add_toy_stage("teacher", "models/teacher")
     return project
+
+
+@pytest.fixture
+def toys(warm_project):
+    return with_toys(warm_project)
+
+
+@pytest.fixture
+def cold_toys(project):
+    """For tests in which a stage is killed."""
+    return with_toys(project)
 
 
 def test_its_lines_are_the_stages():
@@ -175,34 +185,36 @@ def test_a_folder_without_a_stamp_is_not_overwritten(toys):
     ("trouble", "code", "how"), [("raise", 1, "exit code 1"), ("killed", 137, "exit code 137 (signal 9)")]
 )
 @pytest.mark.slow
-def test_a_failing_stage_stops_the_run_and_prints_how_to_continue(toys, trouble, code, how):
-    done = toys.run("name=x y", "--nj", "1", "seed=3", TOY_tokens=trouble)
+def test_a_failing_stage_stops_the_run_and_prints_how_to_continue(cold_toys, trouble, code, how):
+    done = cold_toys.run("name=x y", "--nj", "1", "seed=3", TOY_tokens=trouble)
     assert done.returncode == 2  # a name with a space is refused
-    done = toys.run("name=x", "--nj", "1", "seed=3", TOY_tokens=trouble)
+    done = cold_toys.run("name=x", "--nj", "1", "seed=3", TOY_tokens=trouble)
     assert done.returncode == code
     assert f"stage 2 (tokens) failed, {how}" in done.stderr
     assert "log:    exp/x/log/02.tokens.log" in done.stderr
     assert "teacher works" not in done.stdout
     if trouble == "raise":
-        assert "RuntimeError: the toy broke" in (toys.root / "exp/x/log/02.tokens.log").read_text()
-    assert not (toys.root / "exp/x/tokens").exists()
+        assert "RuntimeError: the toy broke" in (cold_toys.root / "exp/x/log/02.tokens.log").read_text()
+    assert not (cold_toys.root / "exp/x/tokens").exists()
 
     (resume,) = re.findall(r"resume: (.+)", done.stderr)
     assert "--stage 2" in resume
-    resumed = toys.command(*shlex.split(resume))
+    resumed = cold_toys.command(*shlex.split(resume))
     assert resumed.returncode == 0, resumed.stderr
-    assert (toys.root / "exp/x/tokens/result").read_text() == "3"
-    assert [p.name for p in (toys.root / "exp/x/tokens").iterdir() if p.name == "half"] == []
+    assert (cold_toys.root / "exp/x/tokens/result").read_text() == "3"
+    assert [p.name for p in (cold_toys.root / "exp/x/tokens").iterdir() if p.name == "half"] == []
 
 
 @pytest.mark.slow
-def test_the_second_run_on_an_experiment_is_shown_who_holds_the_lock(toys):
-    words = [str(toys.root / "run.sh"), "name=x"]
-    first = subprocess.Popen(words, env={**toys.environment, "TOY_tokens": "wait"}, stdout=subprocess.PIPE, text=True)
+def test_the_second_run_on_an_experiment_is_shown_who_holds_the_lock(cold_toys):
+    words = [str(cold_toys.root / "run.sh"), "name=x"]
+    first = subprocess.Popen(
+        words, env={**cold_toys.environment, "TOY_tokens": "wait"}, stdout=subprocess.PIPE, text=True
+    )
     assert first.stdout is not None
     assert any("works" in line for line in first.stdout)
-    second = toys.run("name=x")
-    elsewhere = toys.run("name=y")
+    second = cold_toys.run("name=x")
+    elsewhere = cold_toys.run("name=y")
     subprocess.run(["pkill", "-KILL", "-P", str(first.pid)], check=True)
     first.wait()
     first.stdout.close()
@@ -210,7 +222,7 @@ def test_the_second_run_on_an_experiment_is_shown_who_holds_the_lock(toys):
     assert re.search(r"exp/x is in use by process \d+ on \S+ since 20.* \(k2d tokens --conf", second.stderr)
     assert elsewhere.returncode == 0
     time.sleep(0.2)
-    assert toys.run("name=x").returncode == 0  # the dead hold nothing
+    assert cold_toys.run("name=x").returncode == 0  # the dead hold nothing
 
 
 @pytest.mark.slow
@@ -256,14 +268,14 @@ def test_a_missing_k2d_python_is_reported(untouched_project):
 
 
 @pytest.mark.slow
-def test_a_stage_without_its_inputs_names_the_missing_ones(project):
-    project.without_stages()
-    project.add_toy_stage("tokens", "tokens", reads=("somewhere/text",))
-    done = project.run("name=x", "--stage", "2", "--stop-stage", "2")
+def test_a_stage_without_its_inputs_names_the_missing_ones(warm_project):
+    warm_project.without_stages()
+    warm_project.add_toy_stage("tokens", "tokens", reads=("somewhere/text",))
+    done = warm_project.run("name=x", "--stage", "2", "--stop-stage", "2")
     assert done.returncode == 3
     assert "stage 2 (tokens) reads labelled text, and these are missing:\n  exp/x/somewhere/text\n" in done.stderr
     assert "works" not in done.stdout
-    assert project.run("name=x").returncode == 0  # on the whole road it waits for stage 1, which is not built
+    assert warm_project.run("name=x").returncode == 0  # on the whole road it waits for stage 1, which is not built
 
 
 @pytest.mark.slow

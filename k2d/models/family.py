@@ -62,7 +62,7 @@ class Engine(Protocol):
 
 
 class Publisher(Protocol):
-    """A module with the published checkpoints of a family."""
+    """A module that knows the published checkpoints of a family, or of voices."""
 
     TABLE: Path
     """Where they come from: see k2d/models/published/table.py."""
@@ -74,7 +74,7 @@ class Publisher(Protocol):
         ...
 
     def fetch_request(self, name: str, checkpoint: Checkpoint) -> FetchRequest:
-        """A checkpoint of the table, with the family's digest and messages."""
+        """A checkpoint of the table with what its publisher knows of it."""
         ...
 
 

@@ -1,4 +1,4 @@
-"""Tests with Whisper base's published weights on recorded speech.
+"""Tests with published weights: of Whisper base on recorded speech, and of Kokoro, which speaks.
 
 The weights come from the cache, or are fetched. If neither is possible, these tests are skipped and one line reports
 that; with K2D_REAL=1 they fail instead.
@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from k2d.core.errors import K2DError
+from k2d.models.published import kokoro
 from k2d.models.registry import family_of
 
 NAME = Path("base")
@@ -32,6 +33,17 @@ def checkpoint() -> Path:
         if os.environ.get("K2D_REAL") == "1":
             raise
         pytest.skip("Whisper base cannot be had here")
+
+
+@pytest.fixture(scope="session")
+def voices() -> Path:
+    """Where the fetched voices lie, with their network."""
+    try:
+        return kokoro.obtain()
+    except K2DError:
+        if os.environ.get("K2D_REAL") == "1":
+            raise
+        pytest.skip("Kokoro-82M cannot be had here")
 
 
 @dataclass(frozen=True)

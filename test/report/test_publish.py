@@ -40,16 +40,14 @@ def test_without_a_report_nothing_is_published(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_copy_of_the_project_publishes_into_its_own_folder(project):
-    report = project.root / "exp/smoke/report/RESULTS.md"
+def test_a_copy_of_the_project_publishes_into_its_own_folder(warm_project):
+    report = warm_project.root / "exp/smoke/report/RESULTS.md"
     report.parent.mkdir(parents=True)
     report.write_text("# Results of smoke\n")
-    code = "import sys; from k2d.report.publish import main; sys.exit(main(sys.argv[1:]))"
-    words = ("-c", code, "--publish", "--conf", "conf/smoke.yaml")
-    done = project.command(project.environment["K2D_PYTHON"], *words, cwd=project.root)
+    done = warm_project.k2d("report", "--publish", "--conf", "conf/smoke.yaml")
     assert done.returncode == 0, done.stderr
     assert done.stdout == "RESULTS.md: written from exp/smoke/report/RESULTS.md\n"
-    text = (project.root / "RESULTS.md").read_text()
+    text = (warm_project.root / "RESULTS.md").read_text()
     assert text.startswith("# Results of smoke\n\n## To get these results again\n")
     assert "    ./run.sh --conf conf/smoke.yaml\n" in text
     assert "      preset: smoke" in text

@@ -7,6 +7,7 @@ from collections import Counter
 import numpy as np
 import pytest
 import soundfile
+from commands_here import ExperimentHere
 
 from k2d.config import load_config
 from k2d.core.errors import K2DError, MissingInput, UsageError
@@ -20,6 +21,8 @@ from k2d.pipeline.runner import make_job, run_stage
 from k2d.pipeline.stage_list import BY_VERB
 from k2d.select.chunk_reader import Chunks
 from k2d.stages.second_opinion import chunk_items
+
+pytestmark = pytest.mark.usefixtures("forked_workers")
 
 DURATION_S = 12.0
 N_SAMPLES = round(DURATION_S * 16_000)
@@ -336,11 +339,9 @@ def test_a_hypothesis_of_an_unknown_recording_is_refused(lab):
 
 
 @pytest.mark.slow
-def test_from_the_command_line(project):
-    lab = Lab(project.root / "lab")
-    (project.root / "conf" / "x.yaml").write_text((lab.folder / "x.yaml").read_text())
-    words = (f"exp={lab.folder / 'exp'}", f"data={lab.folder / 'data'}", "name=x")
-    done = project.run("--conf", "conf/x.yaml", "--stage", "6", "--stop-stage", "6", *words)
+def test_from_the_command_line(tmp_path):
+    Lab(tmp_path)
+    done = ExperimentHere(tmp_path).k2d("chunk")
     assert done.returncode == 0, done.stderr
     assert "lab/talks: 4 chunks, 0.00 h, 3.2 s on average" in done.stdout
     assert "in 7 segments = kept 5 + bad_times 1 + empty 1" in done.stdout

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 
 import pytest
 from decoded_project import write_tables
@@ -30,6 +31,8 @@ pseudo_label: {{from: {root}/labels.jsonl, made_by: Other-ASR 1.7B}}
 select: {{methods: {{all: {{rule: none}}, near: {{rule: mer}}}}}}
 distill: {{objective: {{ce: 1.0}}}}
 """
+pytestmark = pytest.mark.usefixtures("forked_workers")
+
 DURATIONS_S = {"r1": 12.0, "r2": 40.0, "r3": 9.0}
 LABELS = {
     "r1": [(0.5, 2.0, "我們"), (3.0, 5.5, "so 好")],
@@ -47,13 +50,14 @@ def line(key, segments, **more):
 class Lab:
     """Three recordings, a tiny Whisper as the teacher, and another system's transcripts."""
 
-    def __init__(self, root):
+    def __init__(self, root, checkpoint):
         self.root, self.exp = root, root / "exp" / "x"
         self.labels, self.opinions = root / "labels.jsonl", root / "ear.jsonl"
         self.pseudo, self.chunks = self.exp / "pseudo/lab/talks", self.exp / "chunks/lab/talks"
         audio = {key: root / "audio" / f"{key}.wav" for key in DURATIONS_S}
         write_tables(root / "data/lab/talks", audio, DURATIONS_S)
-        write_openai(self.exp / "models/teacher/model.pt")
+        (self.exp / "models/teacher").mkdir(parents=True)
+        shutil.copy(checkpoint, self.exp / "models/teacher/model.pt")
         (root / "x.yaml").write_text(CONF.format(root=root), encoding="utf-8")
         self.write(self.labels, [line(*item) for item in LABELS.items()])
         self.write(self.opinions, [json.dumps({"id": key, "text": text}) for key, text in CHUNKS.items()])
@@ -79,9 +83,14 @@ class Lab:
         return json.loads((folder / "record.json").read_text(encoding="utf-8"))
 
 
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory):
+    return write_openai(tmp_path_factory.mktemp("teacher") / "model.pt")
+
+
 @pytest.fixture
-def lab(tmp_path):
-    return Lab(tmp_path)
+def lab(tmp_path, checkpoint):
+    return Lab(tmp_path, checkpoint)
 
 
 @pytest.mark.slow
@@ -276,13 +285,13 @@ def test_missing_durations_are_read_from_the_audio(lab):
 
 
 @pytest.mark.slow
-def test_the_page_shows_files_that_work(tmp_path):
+def test_the_page_shows_files_that_work(tmp_path, checkpoint):
     """docs/recognisers.md: the labels, and opinions of just the chunks that they give."""
     page = (PROJECT_ROOT / "docs" / "recognisers.md").read_text(encoding="utf-8")
     page = page.partition("\n## Labels from another system\n")[2].partition("\n## ")[0]
     labels, opinions = re.findall(r"^```json\n(.*?)^```", page, flags=re.DOTALL | re.MULTILINE)
     (settings,) = re.findall(r"^```yaml\n(.*?)^```", page, flags=re.DOTALL | re.MULTILINE)
-    lab = Lab(tmp_path)
+    lab = Lab(tmp_path, checkpoint)
     lengths_s = {"talk1": 10.0, "talk2": 12.4, "talk3": 5.0}
     write_tables(lab.root / "data/lab/pages", {key: lab.root / f"{key}.wav" for key in lengths_s}, lengths_s)
     (lab.root / "transcripts").mkdir()

