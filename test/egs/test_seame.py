@@ -25,9 +25,10 @@ def raw(tmp_path):
 
 
 @pytest.fixture(autouse=True)
-def times(monkeypatch):
+def times(request, monkeypatch):
     """The rows of the test sets as they are before they are cut out, with their times; the walk cuts."""
-    monkeypatch.setattr("egs.seame.prepare.cut_out", lambda rows, store, nj: rows)
+    if "walk" not in request.fixturenames:
+        monkeypatch.setattr("egs.seame.prepare.cut_out", lambda rows, store, nj: rows)
 
 
 def rows_of(root, **options):
