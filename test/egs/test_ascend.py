@@ -187,16 +187,16 @@ def test_another_kind_of_folder_is_refused(tmp_path):
 
 
 @pytest.mark.slow
-def test_other_counts_and_a_duplicate_stop_stage_1(project, tmp_path):
+def test_other_counts_and_a_duplicate_stop_stage_1(stage_1, tmp_path):
     parquet = write_parquet(tmp_path / "raw", values=[*SAID, SAID[0]])
-    stage_1 = ("--corpus", "ascend", "--stage", "1", "--stop-stage", "1", "--nj", "1")
-    done = project.run(*stage_1, ASCEND_ROOT=str(parquet))
+    done = stage_1("ascend", parquet)
     assert done.returncode == 1
     assert "train: the rows of prepare.py for this split are not a data directory:" in done.stderr
-    assert "two utterances have the id 'ascend-spk01-ses01-00003110-00004610': 'data/raw/ascend/train-" in done.stderr
+    twice = "two utterances have the id 'ascend-spk01-ses01-00003110-00004610'"
+    assert f"{twice}: '{stage_1.data}/raw/ascend/train-" in done.stderr
     assert ".partial" not in done.stderr
     assert done.stderr.count("error: ") == 1
-    done = project.run(*stage_1, ASCEND_ROOT=str(write_parquet(tmp_path / "whole")))
+    done = stage_1("ascend", write_parquet(tmp_path / "whole"))
     assert done.returncode == 1
     assert "test: 3 utterances (expected 1,315)" in done.stderr
     assert "--allow-count-mismatch" in done.stderr

@@ -212,24 +212,22 @@ def test_expected_counts_exist_for_a_language_and_a_release():
 
 
 @pytest.mark.slow
-def test_missing_and_empty_clips_are_rejected_and_other_counts_stop_the_stage(project, tmp_path):
+def test_missing_and_empty_clips_are_rejected_and_other_counts_stop_the_stage(stage_1, tmp_path):
     folder = write(tmp_path / "raw")
     (folder / "clips" / "common_voice_zh-TW_17383501.mp3").unlink()
     (folder / "clips" / "common_voice_zh-TW_17383502.mp3").write_bytes(b"")
-    words = ("--corpus", "commonvoice", "--stage", "1", "--stop-stage", "1", "--nj", "1", "max_bad=0.7")
-    done = project.run(*words, COMMONVOICE_ROOT=str(tmp_path / "raw"))
+    done = stage_1("commonvoice", tmp_path / "raw", "max_bad=0.7")
     assert done.returncode == 1
     assert "test: in 3 utterances = kept 1 + empty_file 1 + missing 1" in done.stdout
     assert "test: 1 utterances (expected 4,976)" in done.stderr
 
 
 @pytest.mark.slow
-def test_a_duplicate_id_stops_stage_1(project, tmp_path):
+def test_a_duplicate_id_stops_stage_1(stage_1, tmp_path):
     folder = write(tmp_path / "raw")
     rows = (folder / "test.tsv").read_text(encoding="utf-8").splitlines()
     (folder / "test.tsv").write_text("\n".join([*rows, rows[-1]]) + "\n", encoding="utf-8")
-    words = ("--corpus", "commonvoice", "--stage", "1", "--stop-stage", "1", "--nj", "1")
-    done = project.run(*words, COMMONVOICE_ROOT=str(tmp_path / "raw"))
+    done = stage_1("commonvoice", tmp_path / "raw")
     assert done.returncode == 1
     assert "two utterances have the id 'cv-0a0a0a0a0a0a0a0a-common_voice_zh-TW_17383502'" in done.stderr
 

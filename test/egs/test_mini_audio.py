@@ -159,7 +159,8 @@ def test_speech_has_the_times_and_the_level_above_noise_of_the_tables(rows, root
 def test_pauses_are_quiet_and_speech_fills_its_span(tmp_path):
     quiet = Options(**TINY, talk_snr_db=Range(50.0, 50.0), reverb_s=Range(0.0, 0.0))
     unit = next(unit for unit in plan(quiet) if unit.split == "talk_test")
-    render(Job(tmp_path, unit, "a spec"))
+    (done,) = mini.run_each(render, [Job(tmp_path, unit, "a spec")], nj=1, fresh=True)
+    assert not done.error
     record = read_record(record_path(tmp_path, unit))
     assert record is not None
     found = record.recordings[0].spans

@@ -147,12 +147,11 @@ def test_shards_missing_cut_off_or_without_a_column(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_duplicate_id_and_counts_that_differ_stop_stage_1(project, tmp_path):
-    stage_1 = ("--corpus", "ntuml2021", "--stage", "1", "--stop-stage", "1", "--nj", "1")
-    done = project.run(*stage_1, NTUML2021_ROOT=str(write(tmp_path / "twice", test=[0, 1, 2, 3, 4, 0])))
+def test_a_duplicate_id_and_counts_that_differ_stop_stage_1(stage_1, tmp_path):
+    done = stage_1("ntuml2021", write(tmp_path / "twice", test=[0, 1, 2, 3, 4, 0]))
     assert done.returncode == 1
     assert f"two utterances have the id '{key(0)}'" in done.stderr
-    done = project.run(*stage_1, NTUML2021_ROOT=str(write(tmp_path / "raw")))
+    done = stage_1("ntuml2021", write(tmp_path / "raw"))
     assert done.returncode == 1
     assert "test_nodev: 6 utterances (expected 11,919)" in done.stderr
 

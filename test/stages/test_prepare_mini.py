@@ -77,5 +77,9 @@ def test_faults_of_options_are_reported_together():
     wrong = [f"prepare.options.mini.{fault}" for fault in ("pool=0", "sede=1", "preset=x")]
     done = k2d("prepare", "--conf", "conf/smoke.yaml", *wrong)
     assert done.returncode == 2
-    for fault in ("pool: found 0", "sede: found an unknown key, expected one of preset, seed, ", "preset: found 'x'"):
+    for fault in (
+        "pool: found 0",
+        "sede: found an unknown key, expected one of preset, voices, seed, ",
+        "preset: found 'x'",
+    ):
         assert f"prepare.options.mini: {fault}" in done.stderr
