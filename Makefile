@@ -1,6 +1,6 @@
 # make test       everything: lint, types, all tests, the smoke run, it again with the paper's chunks, the same road with Whispers
 # make test-fast  the same without what takes more than seconds
-# make test-real  only the tests on Whisper base's published weights, which are fetched; with K2D_REAL=1 they must be there
+# make test-real  only the tests on published weights, which are fetched; with K2D_REAL=1 they must be there
 PYTHON := $(if $(K2D_PYTHON),$(K2D_PYTHON),.venv/bin/python)
 SCRIPTS := run.sh $(wildcard utils/*.sh tools/*.sh egs/*/run.sh)
 export PYTHONPATH := $(CURDIR)

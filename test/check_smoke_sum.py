@@ -1,4 +1,4 @@
-"""What the smoke run with the paper's chunks must have left: run after `./run.sh --conf conf/smoke_sum.yaml`."""
+"""Checks the results of the smoke run with the paper's chunks. Run this after `./run.sh --conf conf/smoke_sum.yaml`."""
 
 import math
 
@@ -17,7 +17,7 @@ def test_all_stages_are_done():
     assert EXPERIMENT.undone() == []
 
 
-def test_chunks_are_put_together_from_pieces_and_tell_which():
+def test_chunks_of_several_pieces_name_their_sources():
     sources = dict(read_sources(CHUNKS))
     record = EXPERIMENT.read("chunks", SPLIT, "record.json")
     assert len(sources) == record["chunks"]["n"]
@@ -26,16 +26,16 @@ def test_chunks_are_put_together_from_pieces_and_tell_which():
     assert math.isclose(hours, record["chunks"]["hours"], abs_tol=1e-5)
 
 
-def test_the_truth_of_chunks_is_found():
-    """By the recordings that they were cut from: else there is none, and every label counts as bad."""
+def test_the_references_of_chunks_are_found():
+    """References are found by the recordings of the chunks. Without them, all labels would count as bad."""
     study = EXPERIMENT.read("score", "validator", "base.json")
     assert study["n_chunks"] == EXPERIMENT.read("chunks", SPLIT, "record.json")["chunks"]["n"]
     assert 0 < study["n_bad"] < study["n_chunks"]
     assert study["cost"]["audio_s"] > 0
 
 
-def test_what_is_held_out_is_not_learnt_from():
-    """Counted anew from what was kept and from which recordings those chunks were cut."""
+def test_held_out_chunks_are_not_trained_on():
+    """Counted again from the kept chunks and their recordings."""
     (held,) = heldout_of(make_job(EXPERIMENT.config)).values()
     kept = [
         source.recording_id for _, source in read_sources(EXPERIMENT.exp / "select" / "k2d_composite" / "kept" / SPLIT)

@@ -1,4 +1,4 @@
-"""What the tiny Whisper run must have left: run after `./run.sh --conf conf/whisper_tiny.yaml` (see the Makefile)."""
+"""Checks the results of the tiny Whisper run. Run it after `./run.sh --conf conf/whisper_tiny.yaml` (see Makefile)."""
 
 import pytest
 from finished_experiment import FinishedExperiment
@@ -7,7 +7,7 @@ EXPERIMENT = FinishedExperiment("whisper_tiny")
 STUDENTS = ("kd_all-s1", "k2d_composite-s1")
 
 
-def test_every_model_is_a_whisper_of_the_sizes_asked_for():
+def test_each_model_is_a_whisper_of_the_configured_size():
     import whisper
 
     sizes = {
@@ -32,7 +32,7 @@ def test_losses_fell(model):
     EXPERIMENT.assert_losses_fell(model)
 
 
-def test_the_teacher_says_something():
+def test_the_teacher_writes_text():
     assert EXPERIMENT.read("models", "teacher", "training.json")["final_error_rate"] < 0.6
 
 
@@ -42,6 +42,6 @@ def test_the_table_has_numbers():
 
 @pytest.mark.parametrize("student", STUDENTS)
 @pytest.mark.parametrize("made", ["openai", "huggingface", "ctranslate2"])
-def test_students_left_and_were_loaded_back(student, made):
+def test_students_were_exported_and_loaded_again(student, made):
     assert (EXPERIMENT.exp / "export" / student / made / "README.md").is_file()
     assert EXPERIMENT.read("export", student, made, "export.json")["loaded_back"]["difference"] < 1e-4

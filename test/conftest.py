@@ -1,4 +1,4 @@
-"""A copy of the project under a path with spaces, to be run from outside."""
+"""A copy of the project under a path with spaces, whose commands are run from outside."""
 
 import fcntl
 import json
@@ -23,7 +23,7 @@ import pytest
 
 from k2d.core.layout import PROJECT_ROOT
 
-LIMIT_S = 600  # for what hangs: a loaded machine takes minutes for what else takes seconds
+LIMIT_S = 600  # for tests that hang: on a loaded machine, seconds become minutes
 
 TOY_STAGE = """
     \"\"\"A stage for tests: writes the setting `seed` into a file, after doing what the environment says.\"\"\"
@@ -92,7 +92,7 @@ class Project:
         (self.root / "k2d" / "stages" / f"{verb}.py").write_text(code)
 
     def without_stages(self) -> None:
-        """Take the real stages away, so that a test sees only its toys."""
+        """Remove the real stages, so that a test runs only its toy stages."""
         from k2d.pipeline.stage_list import STAGES
 
         for stage in STAGES:
@@ -116,7 +116,7 @@ def warm_python() -> Iterator[str]:
 def warm_project(project: Project, warm_python: str) -> Project:
     """A project whose commands are forked from a Python that has imported torch already.
 
-    For tests of what commands do with models. What a process is (signals, workers, the end of run.sh) needs `project`.
+    For tests of what commands do with models. Tests of processes (signals, workers, the end of run.sh) need `project`.
     """
     project.environment["K2D_PYTHON"] = warm_python
     return project
@@ -140,7 +140,7 @@ def shared_project(tmp_path_factory: pytest.TempPathFactory, warm_python: str) -
 
 @pytest.fixture(scope="session")
 def untouched_project(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """One for all tests of calls that write nothing."""
+    """One copy for all tests of calls that write nothing."""
     return copied_project(tmp_path_factory.mktemp("untouched"))
 
 

@@ -1,4 +1,4 @@
-"""The command line is frozen: a new knob is a field of the config, not an option."""
+"""The command line does not change: a new setting is a field of the config, not an option."""
 
 import argparse
 
@@ -59,7 +59,7 @@ def test_help_of_everything_exits_with_0():
 
 
 @pytest.mark.slow
-def test_config_prints_what_is_in_force():
+def test_config_prints_the_settings_in_force():
     assert k2d("config", "--conf", "conf/mini.yaml", "--get", "select.alpha", "select.alpha=0.25").stdout == "0.25\n"
     apart = ("config", "seed=1", "--conf", "conf/mini.yaml", "select.alpha=0.25", "--get", "select.alpha")
     assert k2d(*apart).stdout == "0.25\n"
@@ -69,7 +69,7 @@ def test_config_prints_what_is_in_force():
 
 
 @pytest.mark.slow
-def test_a_stage_that_is_not_built_says_so(warm_project):
+def test_a_missing_stage_is_reported(warm_project):
     warm_project.without_stages()
     done = warm_project.k2d("distill")
     assert done.returncode == 2
@@ -77,7 +77,7 @@ def test_a_stage_that_is_not_built_says_so(warm_project):
 
 
 @pytest.mark.slow
-def test_max_bad_is_the_configs_and_is_checked(warm_project):
+def test_max_bad_comes_from_the_config_and_is_checked(warm_project):
     warm_project.add_toy_stage("tokens", "tokens")
     done = warm_project.k2d("tokens", "--max-bad", "1.5")
     assert done.returncode == 2

@@ -1,4 +1,4 @@
-"""The benchmark for a GPU: its arithmetic by hand, what it does without memory or time, and a run on a CPU."""
+"""The benchmark for a GPU: its arithmetic by hand, its behaviour without memory or time, and a run on a CPU."""
 
 import json
 import os
@@ -65,12 +65,12 @@ def test_an_unknown_device_has_no_share_unless_its_limits_are_given(device):
     assert peak_of(device, 1e12).bytes_per_s == 1e12
 
 
-def test_two_ranks_are_measured_where_there_are_two_gpus():
+def test_two_ranks_are_measured_with_two_gpus():
     assert [case.n_ranks for case in cases_of(["base"], 1)] == [1] * 5
     assert [case.n_ranks for case in cases_of(["base"], 2)] == [1] * 5 + [2]
 
 
-def test_a_case_survives_the_way_to_its_process():
+def test_a_case_is_restored_from_json():
     measuring = Measuring(Case("distillation", "base", in_use=True), "cuda", 64, None, "bf16", 20.0)
     assert Measuring.from_json(measuring.to_json()) == measuring
 
@@ -87,7 +87,7 @@ def run():
 
 
 def answering(run, answers, monkeypatch):
-    """All that is asked of the processes, which give these answers."""
+    """The requests to the processes, which return these answers."""
     asked = []
 
     def measure(self, measuring):
@@ -132,7 +132,7 @@ def test_a_second_rank_without_memory_is_recognised_by_its_messages(run, monkeyp
     assert run._measure(measuring)["status"] == status
 
 
-def test_a_case_without_time_does_not_begin(run, monkeypatch):
+def test_a_case_without_time_is_not_started(run, monkeypatch):
     asked = answering(run, [], monkeypatch)
     run.until = time.monotonic() + gpu.LEAST_S - 1
     found = list(run.all_cases(cases_of(["base"], 1), "base.pt"))
@@ -143,30 +143,35 @@ def test_a_case_without_time_does_not_begin(run, monkeypatch):
 # --- from outside ---
 
 
-def gpu_sh(*options, **environment):
-    words = ["tools/bench/gpu.sh", *map(str, options)]
-    environment = {**os.environ, "K2D_PYTHON": sys.executable, "OMP_NUM_THREADS": "1", **environment}
-    return subprocess.run(words, cwd=PROJECT_ROOT, env=environment, capture_output=True, text=True, timeout=540)
-
-
 @pytest.mark.slow
 def test_without_its_packages_it_names_all_of_them(tmp_path):
     python = tmp_path / "bare"  # a Python without site-packages
     python.write_text(f'#!/bin/sh\nexec {sys.executable} -S "$@"\n')
     python.chmod(0o755)
-    done = gpu_sh(K2D_PYTHON=str(python))
+    environment = {**os.environ, "K2D_PYTHON": str(python)}
+    done = subprocess.run(["tools/bench/gpu.sh"], cwd=PROJECT_ROOT, env=environment, capture_output=True, text=True)
     assert done.returncode == 2
     for package in ("torch", "numpy", "lightning", "openai-whisper", "pyyaml", "soundfile"):
         assert package in done.stderr
 
 
 @pytest.mark.slow
-def test_a_small_run_on_a_cpu(tmp_path):
+def test_a_small_run_on_a_cpu(tmp_path, monkeypatch, capsys, warm_python):
+    """The processes of its cases are forked from a warm Python."""
+
+    def run(self, words, limit_s):
+        assert words[0] == sys.executable
+        return subprocess.run([warm_python, *words[1:]], cwd=PROJECT_ROOT, capture_output=True, timeout=limit_s)
+
+    monkeypatch.setattr(gpu.Programs, "run", run)
+    monkeypatch.setenv("PYTHONPATH", str(PROJECT_ROOT))
     limits = ["--bandwidth", 1e10, "--flops", 1e11]
     how = ["--device", "cpu", "--size", SMALL, "--batch-size", 2, "--seconds", 0.1, "--profile"]
     only = ["--only", "labelling", "kept outputs, vocabulary"]
-    done = gpu_sh(*how, *limits, *only, "--output", tmp_path / "gpu.json")
-    assert done.returncode == 0, done.stdout + done.stderr
+    words = ["gpu.py", *how, *limits, *only, "--output", tmp_path / "gpu.json"]
+    monkeypatch.setattr(sys, "argv", [*map(str, words)])
+    code, out = gpu.main(), capsys.readouterr().out
+    assert code == 0, out
     found = json.loads((tmp_path / "gpu.json").read_text())
     labelling, distillation = found["cases"]
     assert {each["status"] for each in found["cases"]} == {"measured"}
@@ -183,4 +188,4 @@ def test_a_small_run_on_a_cpu(tmp_path):
     assert distillation["share_of_flops"] == pytest.approx(distillation["step_flops"] / distillation["step_s"] / 1e11)
     assert distillation["planned_memory_bytes"] > 0
     assert all(len(each["kernels"]) == 10 for each in found["cases"])
-    assert "| labelling small-test " in done.stdout
+    assert "| labelling small-test " in out

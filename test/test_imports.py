@@ -113,7 +113,7 @@ def parsed(path: Path) -> ast.Module:
 
 
 def imports(path: Path) -> list[str]:
-    """Every module that a file imports, anywhere in it."""
+    """All modules that a file imports, anywhere in it."""
     found = []
     for node in ast.walk(parsed(path)):
         if isinstance(node, ast.Import):
@@ -181,7 +181,7 @@ def imported_by(modules: Mapping[str, Path]) -> dict[str, set[str]]:
 
 
 def circle_in(imported: Mapping[str, set[str]]) -> list[str]:
-    """The modules of a circle, the first one again at its end; none where there is no circle."""
+    """The modules of a circle, with the first one repeated at the end. Empty if there is no circle."""
     done: set[str] = set()
 
     def walk(name: str, trail: list[str]) -> list[str]:
@@ -197,7 +197,7 @@ def circle_in(imported: Mapping[str, set[str]]) -> list[str]:
     return next(filter(None, (walk(name, []) for name in sorted(imported))), [])
 
 
-def test_a_circle_is_found_and_printed():
+def test_a_circle_of_imports_is_found_and_printed():
     assert circle_in({"a": {"b", "d"}, "b": {"c"}, "c": {"b"}, "d": set()}) == ["b", "c", "b"]
     assert circle_in({"a": {"b", "c"}, "b": {"c"}, "c": set()}) == []
 
@@ -222,8 +222,8 @@ def test_no_file_repeats_the_name_of_its_folder():
     assert repeated == []
 
 
-def test_two_files_have_one_name_only_where_families_of_models_do_the_same():
-    """`models/codec.py` says what a codec is; each family's folder has a codec of its own."""
+def test_two_files_have_one_name_only_in_families_of_models():
+    """`models/codec.py` defines the interface of codecs, and each family's folder has its own codec."""
     places: dict[str, list[str]] = {}
     for path in FILES:
         if path.name not in ("__init__.py", "cli.py") and PACKAGE / "models" not in path.parents:
@@ -232,7 +232,7 @@ def test_two_files_have_one_name_only_where_families_of_models_do_the_same():
 
 
 def touches_the_outside(path: Path) -> list[str]:
-    """The calls and imports by which a file would read, write or start a process."""
+    """The calls and imports with which a file could read, write or start a process."""
     calls = [node.func for node in ast.walk(parsed(path)) if isinstance(node, ast.Call)]
     called = {getattr(call, "attr", getattr(call, "id", "")) for call in calls}
     modules = {module for module in imports(path) if {module, module.split(".")[0]} & FILE_AND_PROCESS_MODULES}
@@ -280,7 +280,7 @@ def test_nothing_unsafe_is_imported_or_called():
 )
 @pytest.mark.slow
 def test_light_verbs_import_nothing_heavy(words):
-    """No torch, espnet or kaldiio for what does not need them; nor noise about data that cannot be fetched."""
+    """Commands that do not need torch, ESPnet or kaldiio do not import them, and print no messages about them."""
     code = (
         "import sys; from k2d.__main__ import main\n"
         "try: main(sys.argv[1:])\n"
@@ -292,7 +292,7 @@ def test_light_verbs_import_nothing_heavy(words):
     assert done.stderr.strip() == "heavy: none"
 
 
-def test_every_stage_module_fits_the_road_and_is_light():
+def test_all_stage_modules_have_the_interface_and_are_light():
     built = [stage for stage in STAGES if stage.is_built]
     for stage in built:
         module = stage.load()

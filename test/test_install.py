@@ -1,4 +1,4 @@
-"""tools/install.sh: returns at once when there is nothing to do, and says what is missing when it cannot go on."""
+"""tools/install.sh returns at once if there is nothing to do, and names what is missing if it cannot continue."""
 
 import re
 import shutil
@@ -26,7 +26,7 @@ def install(place, *words, **environment):
     return place.command(str(place.root / "tools" / "install.sh"), *words, **environment)
 
 
-def test_a_second_call_starts_no_python_and_is_silent_when_asked(place):
+def test_a_second_call_starts_no_python_and_is_silent_with_its_option(place):
     finished_environment(place)
     python = place.root / ".venv" / "bin" / "python"
     python.unlink()
@@ -39,7 +39,7 @@ def test_a_second_call_starts_no_python_and_is_silent_when_asked(place):
     assert "up to date" in install(place).stdout
 
 
-def test_a_changed_lock_is_seen(place):
+def test_a_changed_lock_is_noticed(place):
     finished_environment(place)
     with (place.root / "requirements.lock").open("a") as lock:
         lock.write("# another version\n")
@@ -48,7 +48,7 @@ def test_a_changed_lock_is_seen(place):
     assert "found no Python 3.10, 3.11 or 3.12 with venv; install one" in done.stderr
 
 
-def test_a_python_that_does_not_fit_is_refused(place):
+def test_an_unsupported_python_is_refused(place):
     fake = place.root / "python2.7"
     fake.write_text("#!/bin/sh\nexit 1\n")
     fake.chmod(0o755)
@@ -59,7 +59,7 @@ def test_a_python_that_does_not_fit_is_refused(place):
 
 
 @pytest.mark.slow
-def test_a_failed_installation_is_told_and_not_taken_for_done(place, tmp_path):
+def test_a_failed_installation_is_reported_and_does_not_count_as_done(place, tmp_path):
     (place.root / "requirements.lock").write_text("no-such-package-of-k2d==1.0 --hash=sha256:" + "0" * 64 + "\n")
     done = install(place, PYTHON=place.environment["K2D_PYTHON"], PIP_NO_INDEX="1")
     assert done.returncode == 1

@@ -1,4 +1,4 @@
-"""What the pages tell people is there: commands, options, settings, files, links, stages and rooms."""
+"""Everything that the pages name exists: commands, options, settings, files, links, stages and rooms."""
 
 import importlib
 import re
@@ -62,7 +62,7 @@ def blocks(page: Path) -> Iterator[str]:
 
 
 def commands() -> Iterator[Command]:
-    """Those of this project; lines that end in a backslash go on in the next."""
+    """The commands of this project. A line that ends in a backslash continues in the next one."""
     for page in PAGES:
         for line in "".join(blocks(page)).replace("\\\n", " ").splitlines():
             found = _TYPED.match(line)
@@ -72,7 +72,7 @@ def commands() -> Iterator[Command]:
 
 
 def of_module(command: Command) -> tuple[str, ...] | None:
-    """The words behind `python -m k2d`; None for another command."""
+    """The arguments of `python -m k2d`. None for another command."""
     if re.fullmatch(r"(\.venv/bin/)?python", command.words[0]) and command.words[1:3] == ("-m", "k2d"):
         return command.words[3:]
     return None
@@ -100,7 +100,7 @@ def test_the_readme_is_short_and_has_the_two_commands():
     assert "make test" in (PROJECT_ROOT / ".ci" / "run").read_text()
 
 
-def test_its_tree_names_every_room_and_no_other():
+def test_its_tree_has_exactly_the_existing_rooms():
     (tree,) = re.findall(r"## The folders\n\n```\n(.*?)```", README, flags=re.DOTALL)
     rooms = re.findall(r"^( *)(\S+) ", tree, flags=re.MULTILINE)
     top = {name.rstrip("/") for indent, name in rooms if not indent}
@@ -119,7 +119,7 @@ def test_its_table_is_in_the_results():
     assert [re.findall(r"[\d.]+", row) for row in rows] == found
 
 
-def test_its_figures_are_drawn_anew_from_what_they_show():
+def test_its_figures_equal_newly_drawn_ones():
     for file, content in readme_figures.figures().items():
         assert (PROJECT_ROOT / "docs" / "images" / file).read_text(encoding="utf-8") == content, (
             f"{file} is stale: python tools/readme_figures.py"
@@ -156,18 +156,18 @@ def test_a_word_has_its_type_in_its_file(word, type_, file):
     ("name_", "file"),
     re.findall(r"`(\w+)`\s\(`(k2d/[\w/]+\.py)`\)", (PROJECT_ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")),
 )
-def test_a_name_with_its_file_is_there(name_, file):
+def test_a_name_exists_in_the_file_that_is_named_with_it(name_, file):
     assert re.search(rf"^(class|def) {name_}\b", (PROJECT_ROOT / file).read_text(encoding="utf-8"), flags=re.MULTILINE)
 
 
 # --- all pages ---
 
 
-def test_the_table_of_stages_is_the_road():
+def test_the_table_of_stages_matches_the_registry():
     page = (PROJECT_ROOT / "docs" / "running.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| (\d+) \| `(\w+)` \| (.+) \| `(.+)` \|$", page, flags=re.MULTILINE)
-    told = [(int(number), verb, reads.replace("`", ""), writes) for number, verb, reads, writes in rows]
-    assert told == [(s.number, s.verb, s.reads, s.writes) for s in STAGES]
+    stages = [(int(number), verb, reads.replace("`", ""), writes) for number, verb, reads, writes in rows]
+    assert stages == [(s.number, s.verb, s.reads, s.writes) for s in STAGES]
 
 
 def test_every_page_of_docs_is_in_its_index():
@@ -222,7 +222,7 @@ def test_options_that_a_page_names_exist(page):
 
 
 @pytest.mark.parametrize("command", MODULE_COMMANDS, ids=written)
-def test_a_command_is_one_that_its_parser_takes(command):
+def test_commands_are_accepted_by_their_parser(command):
     words = list(of_module(command) or ())
     if ">" in words:
         words = words[: words.index(">")]
@@ -235,7 +235,7 @@ def test_a_command_is_one_that_its_parser_takes(command):
 
 @pytest.mark.parametrize("command", RUN_COMMANDS, ids=written)
 @pytest.mark.slow
-def test_a_run_is_one_that_run_sh_takes(command):
+def test_calls_of_run_sh_are_accepted(command):
     """Its options, its config, and every setting with its value."""
     words, settings, asked = list(command.words[1:]), [], {}
     while words:
@@ -261,7 +261,7 @@ def test_a_run_is_one_that_run_sh_takes(command):
 
 
 def run_sh_values() -> str:
-    """Those of its options that take a value, each followed by a space."""
+    """Its options that take a value, each followed by a space."""
     header = (PROJECT_ROOT / "run.sh").read_text(encoding="utf-8").partition("set -euo")[0]
     return " ".join(re.findall(r"^#   (--[a-z-]+) [A-Z]+", header, flags=re.MULTILINE)) + " "
 

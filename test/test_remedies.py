@@ -1,4 +1,4 @@
-"""Whatever a message tells people to type exists: every option, verb and setting that a string of the code names.
+"""Everything that messages tell people to type exists: all options, verbs and settings in strings of the code.
 
 A message that names its command (`python -m k2d data fix`, `./run.sh --stage 8`) is held against that command. One
 that names an option alone is read by whoever typed the command that the file belongs to (OWNERS). All other files
@@ -42,7 +42,7 @@ _SETTING = re.compile(r"(?<![\w./-])([a-z_]+(?:\.[a-z_]+)+|max_bad)=")
 
 
 class Message(NamedTuple):
-    """A string of the code; what it fills in at run time is written as {}."""
+    """A string of the code. Values that are inserted at run time are written as {}."""
 
     path: str
     line: int
@@ -59,12 +59,12 @@ def messages() -> Iterator[Message]:
             if not any(name.startswith(each) for each in NO_MESSAGES):
                 yield from (Message(name, *found) for found in strings(path.read_text(encoding="utf-8")))
     for path in [PROJECT_ROOT / "run.sh", *sorted((PROJECT_ROOT / "utils").glob("*.sh"))]:
-        said = re.finditer(r'"(?:[^"\\\n]|\\.)*"', path.read_text(encoding="utf-8"))
-        yield from (Message(path.relative_to(PROJECT_ROOT).as_posix(), 0, found[0].strip('"')) for found in said)
+        quoted = re.finditer(r'"(?:[^"\\\n]|\\.)*"', path.read_text(encoding="utf-8"))
+        yield from (Message(path.relative_to(PROJECT_ROOT).as_posix(), 0, found[0].strip('"')) for found in quoted)
 
 
 def strings(code: str) -> Iterator[tuple[int, str]]:
-    """Every string of a module but docstrings; an f-string is one.
+    """All strings of a module except docstrings. An f-string counts as one.
 
     >>> list(strings('def f():\\n    "no"\\n    return f"use --force {x}" "!"'))
     [(3, 'use --force {}!')]
@@ -83,7 +83,7 @@ def strings(code: str) -> Iterator[tuple[int, str]]:
 
 
 def is_argument(text: str) -> bool:
-    """An option by itself is declared or passed on; a message has more words."""
+    """Whether a string is only an option, which is declared or passed on. A message has more words."""
     return re.fullmatch(r"--[a-z-]+(=\S*)?", text) is not None
 
 
@@ -114,10 +114,10 @@ def readers(path: str) -> list[tuple[str, ...]]:
     return [("run.sh",), *((verb,) for verb in verbs)]
 
 
-def test_whatever_a_message_names_exists():
-    told = [message for message in messages() if not is_argument(message.text)]
-    assert [fault for message in told for fault in faults_of(message)] == []
-    naming = [message for message in told if OPTION.search(message.text) or COMMAND.search(message.text)]
+def test_all_names_in_messages_exist():
+    texts = [message for message in messages() if not is_argument(message.text)]
+    assert [fault for message in texts for fault in faults_of(message)] == []
+    naming = [message for message in texts if OPTION.search(message.text) or COMMAND.search(message.text)]
     assert len(naming) > 50, "the messages are not found any more"
 
 
@@ -141,13 +141,13 @@ def test_whatever_a_message_names_exists():
         ("utils/parse_options.sh", "whose? name its --corpora", "typed run.sh: no --corpora there"),
     ],
 )
-def test_a_message_that_leads_nowhere_is_found(path, text, fault):
+def test_a_message_with_an_unknown_name_is_found(path, text, fault):
     found = list(faults_of(Message(path, 1, text)))
     assert found == [] if fault is None else any(fault in line for line in found), found
 
 
-def test_run_sh_takes_every_option_that_its_help_names(untouched_project):
-    """With a value where the help shows one; only the config, which is not there, is complained of."""
+def test_run_sh_accepts_all_options_of_its_help(untouched_project):
+    """With a value if the help shows one. The only reported fault is the missing config."""
     header = (PROJECT_ROOT / "run.sh").read_text(encoding="utf-8").partition("set -euo")[0]
     named = re.findall(r"^#   --([a-z-]+)( [A-Z]+)?", header, flags=re.MULTILINE)
     values = {

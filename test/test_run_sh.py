@@ -1,4 +1,4 @@
-"""./run.sh from outside: its options, its failures, its logs, from anywhere."""
+"""./run.sh from outside: its options, failures and logs, from any directory."""
 
 import re
 import shlex
@@ -13,13 +13,23 @@ from k2d.pipeline.stage_list import STAGES
 RUN_SH = (PROJECT_ROOT / "run.sh").read_text(encoding="utf-8")
 
 
-@pytest.fixture
-def toys(project):
-    """Stages 2 and 3 are toys, there are no others."""
+def with_toys(project):
+    """A project with two toy stages, 2 and 3."""
     project.without_stages()
     project.add_toy_stage("tokens", "tokens")
     project.add_toy_stage("teacher", "models/teacher")
     return project
+
+
+@pytest.fixture
+def toys(warm_project):
+    return with_toys(warm_project)
+
+
+@pytest.fixture
+def cold_toys(project):
+    """For tests in which a stage is killed."""
+    return with_toys(project)
 
 
 def test_its_lines_are_the_stages():
@@ -92,7 +102,7 @@ def test_a_wrong_call_is_one_clear_line_and_exit_2(untouched_project, words, mes
     assert done.stdout == ""
 
 
-def test_all_that_is_wrong_is_told_at_once(untouched_project):
+def test_all_faults_are_reported_together(untouched_project):
     done = untouched_project.run("--nj", "0", "stray", "--frob", "x", "--stage", "99")
     assert done.returncode == 2
     assert len(done.stderr.splitlines()) == 4
@@ -107,7 +117,7 @@ def test_values_are_never_run(untouched_project, value):
 
 
 @pytest.mark.slow
-def test_a_wrong_config_dies_before_any_stage(toys):
+def test_a_wrong_config_is_refused_before_any_stage(toys):
     done = toys.run("select.alpha=3", "sede=1")
     assert done.returncode == 2
     assert "command line: select.alpha: found 3, expected less than 1" in done.stderr
@@ -117,7 +127,7 @@ def test_a_wrong_config_dies_before_any_stage(toys):
 
 
 @pytest.mark.slow
-def test_it_runs_what_is_asked_from_any_directory_and_says_what_it_did(toys, tmp_path):
+def test_it_runs_the_stages_from_any_directory_and_reports_them(toys, tmp_path):
     conf = tmp_path / "my own.yaml"
     conf.write_text("seed: 5\n")
     done = toys.run("--conf", "my own.yaml", "--stage=2", "--stop_stage=3", cwd=tmp_path)
@@ -131,7 +141,7 @@ def test_it_runs_what_is_asked_from_any_directory_and_says_what_it_did(toys, tmp
 
 
 @pytest.mark.slow
-def test_what_is_done_is_skipped_in_a_line_and_what_differs_is_refused(toys):
+def test_finished_stages_are_skipped_and_changed_ones_are_refused(toys):
     assert toys.run("name=x").returncode == 0
     again = toys.run("name=x")
     assert "exp/x/tokens: done already, skipped" in again.stdout
@@ -148,7 +158,7 @@ def test_what_is_done_is_skipped_in_a_line_and_what_differs_is_refused(toys):
 
 
 @pytest.mark.slow
-def test_a_lost_output_is_made_again_and_an_edited_one_is_asked_about(toys):
+def test_a_lost_output_is_made_again_and_an_edited_one_is_refused(toys):
     toys.run("name=x", "--stop-stage", "2")
     result = toys.root / "exp/x/tokens/result"
     result.unlink()
@@ -161,7 +171,7 @@ def test_a_lost_output_is_made_again_and_an_edited_one_is_asked_about(toys):
 
 
 @pytest.mark.slow
-def test_a_folder_that_is_not_ours_is_not_overwritten(toys):
+def test_a_folder_without_a_stamp_is_not_overwritten(toys):
     mine = toys.root / "exp/x/tokens/thesis.tex"
     mine.parent.mkdir(parents=True)
     mine.write_text("mine")
@@ -175,34 +185,36 @@ def test_a_folder_that_is_not_ours_is_not_overwritten(toys):
     ("trouble", "code", "how"), [("raise", 1, "exit code 1"), ("killed", 137, "exit code 137 (signal 9)")]
 )
 @pytest.mark.slow
-def test_a_failing_stage_stops_the_run_and_tells_how_to_go_on(toys, trouble, code, how):
-    done = toys.run("name=x y", "--nj", "1", "seed=3", TOY_tokens=trouble)
+def test_a_failing_stage_stops_the_run_and_prints_how_to_continue(cold_toys, trouble, code, how):
+    done = cold_toys.run("name=x y", "--nj", "1", "seed=3", TOY_tokens=trouble)
     assert done.returncode == 2  # a name with a space is refused
-    done = toys.run("name=x", "--nj", "1", "seed=3", TOY_tokens=trouble)
+    done = cold_toys.run("name=x", "--nj", "1", "seed=3", TOY_tokens=trouble)
     assert done.returncode == code
     assert f"stage 2 (tokens) failed, {how}" in done.stderr
     assert "log:    exp/x/log/02.tokens.log" in done.stderr
     assert "teacher works" not in done.stdout
     if trouble == "raise":
-        assert "RuntimeError: the toy broke" in (toys.root / "exp/x/log/02.tokens.log").read_text()
-    assert not (toys.root / "exp/x/tokens").exists()
+        assert "RuntimeError: the toy broke" in (cold_toys.root / "exp/x/log/02.tokens.log").read_text()
+    assert not (cold_toys.root / "exp/x/tokens").exists()
 
     (resume,) = re.findall(r"resume: (.+)", done.stderr)
     assert "--stage 2" in resume
-    resumed = toys.command(*shlex.split(resume))
+    resumed = cold_toys.command(*shlex.split(resume))
     assert resumed.returncode == 0, resumed.stderr
-    assert (toys.root / "exp/x/tokens/result").read_text() == "3"
-    assert [p.name for p in (toys.root / "exp/x/tokens").iterdir() if p.name == "half"] == []
+    assert (cold_toys.root / "exp/x/tokens/result").read_text() == "3"
+    assert [p.name for p in (cold_toys.root / "exp/x/tokens").iterdir() if p.name == "half"] == []
 
 
 @pytest.mark.slow
-def test_the_second_run_on_an_experiment_is_told_who_holds_it(toys):
-    words = [str(toys.root / "run.sh"), "name=x"]
-    first = subprocess.Popen(words, env={**toys.environment, "TOY_tokens": "wait"}, stdout=subprocess.PIPE, text=True)
+def test_the_second_run_on_an_experiment_is_shown_who_holds_the_lock(cold_toys):
+    words = [str(cold_toys.root / "run.sh"), "name=x"]
+    first = subprocess.Popen(
+        words, env={**cold_toys.environment, "TOY_tokens": "wait"}, stdout=subprocess.PIPE, text=True
+    )
     assert first.stdout is not None
     assert any("works" in line for line in first.stdout)
-    second = toys.run("name=x")
-    elsewhere = toys.run("name=y")
+    second = cold_toys.run("name=x")
+    elsewhere = cold_toys.run("name=y")
     subprocess.run(["pkill", "-KILL", "-P", str(first.pid)], check=True)
     first.wait()
     first.stdout.close()
@@ -210,11 +222,11 @@ def test_the_second_run_on_an_experiment_is_told_who_holds_it(toys):
     assert re.search(r"exp/x is in use by process \d+ on \S+ since 20.* \(k2d tokens --conf", second.stderr)
     assert elsewhere.returncode == 0
     time.sleep(0.2)
-    assert toys.run("name=x").returncode == 0  # the dead hold nothing
+    assert cold_toys.run("name=x").returncode == 0  # the dead hold nothing
 
 
 @pytest.mark.slow
-def test_a_folder_that_cannot_be_written_is_told_before_work(toys):
+def test_a_folder_that_cannot_be_written_is_reported_before_any_work(toys):
     (toys.root / "exp").write_text("a file where a folder should be")
     done = toys.run("name=x")
     assert done.returncode == 1
@@ -223,19 +235,19 @@ def test_a_folder_that_cannot_be_written_is_told_before_work(toys):
 
 
 @pytest.mark.slow
-def test_more_gpus_than_there_are(toys):
+def test_more_gpus_than_exist_are_refused(toys):
     done = toys.run("name=x", "--ngpu", "64")
     assert done.returncode == 2
     assert re.search(r"--ngpu 64: found \d+ CUDA devices", done.stderr)
 
 
 @pytest.mark.slow
-def test_more_processes_than_items_is_no_fault(toys):
+def test_more_processes_than_items_are_accepted(toys):
     assert toys.run("name=x", "--nj", "500").returncode == 0
 
 
 @pytest.mark.slow
-def test_list_tells_the_road_and_how_far_it_is_walked(toys):
+def test_list_shows_all_stages_and_their_status(toys):
     toys.run("name=x", "--stop-stage", "2")
     done = toys.run("--list", "name=x")
     assert done.returncode == 0
@@ -249,25 +261,25 @@ def test_list_tells_the_road_and_how_far_it_is_walked(toys):
     assert "differs: exp/x/tokens: setting seed: 1 -> 9" in changed
 
 
-def test_a_k2d_python_that_is_not_there_is_told(untouched_project):
+def test_a_missing_k2d_python_is_reported(untouched_project):
     done = untouched_project.run("--list", K2D_PYTHON="/no/such/python")
     assert done.returncode == 2
     assert "K2D_PYTHON: no such program: /no/such/python" in done.stderr
 
 
 @pytest.mark.slow
-def test_a_stage_without_its_inputs_says_what_is_missing(project):
-    project.without_stages()
-    project.add_toy_stage("tokens", "tokens", reads=("somewhere/text",))
-    done = project.run("name=x", "--stage", "2", "--stop-stage", "2")
+def test_a_stage_without_its_inputs_names_the_missing_ones(warm_project):
+    warm_project.without_stages()
+    warm_project.add_toy_stage("tokens", "tokens", reads=("somewhere/text",))
+    done = warm_project.run("name=x", "--stage", "2", "--stop-stage", "2")
     assert done.returncode == 3
     assert "stage 2 (tokens) reads labelled text, and these are missing:\n  exp/x/somewhere/text\n" in done.stderr
     assert "works" not in done.stdout
-    assert project.run("name=x").returncode == 0  # on the whole road it waits for stage 1, which is not built
+    assert warm_project.run("name=x").returncode == 0  # on the whole road it waits for stage 1, which is not built
 
 
 @pytest.mark.slow
-def test_a_changed_input_makes_what_was_made_from_it_differ(toys):
+def test_a_changed_input_makes_its_outputs_outdated(toys):
     toys.add_toy_stage("teacher", "models/teacher", reads=("tokens",))
     assert toys.run("name=x").returncode == 0
     assert toys.run("name=x", "seed=2", "--stop-stage", "2", "--force").returncode == 0
@@ -277,7 +289,7 @@ def test_a_changed_input_makes_what_was_made_from_it_differ(toys):
 
 
 @pytest.mark.slow
-def test_a_stage_on_what_another_config_made_is_refused_and_the_command_that_it_names_helps(toys):
+def test_a_stage_on_outputs_of_another_config_is_refused_with_a_command_that_helps(toys):
     toys.add_toy_stage("teacher", "models/teacher", reads=("tokens",))
     assert toys.run("name=x", "--stop-stage", "2").returncode == 0
     refused = toys.run("name=x", "seed=2", "--stage", "3")
@@ -293,7 +305,7 @@ def test_a_stage_on_what_another_config_made_is_refused_and_the_command_that_it_
 
 
 @pytest.mark.slow
-def test_a_disposable_output_is_made_anew_without_asking_unless_it_was_edited(toys):
+def test_a_disposable_output_is_made_again_unless_it_was_edited(toys):
     stage = toys.root / "k2d/stages/tokens.py"
     asking = stage.read_text()
     stage.write_text(asking.replace("}), reads), copy]", "}), reads, True), copy]"))

@@ -1,4 +1,4 @@
-"""`python -m k2d` at a terminal: a reader that has gone, Ctrl-C while modules are read, a locale without letters."""
+"""`python -m k2d` at a terminal: a closed reader, Ctrl-C during imports, and a locale without the characters."""
 
 import os
 import subprocess
@@ -25,8 +25,8 @@ def k2d(*words: str, stdout: int = subprocess.PIPE, **environment: str) -> subpr
     "words", [[], ["--help"], ["config", "--help"], ["config", "--conf", "conf/mini.yaml"]], ids=" ".join
 )
 @pytest.mark.slow
-def test_a_reader_that_has_gone_is_no_error(words):
-    """As in `python -m k2d | head -1`: what it wants is there, and nobody reads the rest."""
+def test_a_closed_reader_of_the_output_is_no_error(words):
+    """As in `python -m k2d | head -1`: the reader has its line and closes the pipe."""
     reader, writer = os.pipe()
     os.close(reader)
     try:
@@ -57,7 +57,7 @@ SWALLOWED = """
     [("dataclasses", INTERRUPTED), ("yaml", INTERRUPTED), ("yaml", SWALLOWED)],
     ids=["the first modules", "those of a verb", "one that swallows it"],
 )
-def test_ctrl_c_while_modules_are_imported(tmp_path, module, code):
+def test_ctrl_c_during_imports_ends_quietly(tmp_path, module, code):
     (tmp_path / f"{module}.py").write_text(textwrap.dedent(code))
     done = k2d("config", "--conf", "conf/mini.yaml", PYTHONPATH=str(tmp_path))
     assert done.stderr == b"interrupted\n"
@@ -65,7 +65,7 @@ def test_ctrl_c_while_modules_are_imported(tmp_path, module, code):
 
 
 @pytest.mark.slow
-def test_a_message_with_han_characters_in_a_locale_of_ascii(tmp_path):
+def test_a_message_with_han_characters_is_printed_in_an_ascii_locale(tmp_path):
     (tmp_path / "wav.scp").write_text("課 a.wav\n", encoding="utf-8")
     (tmp_path / "utt2spk").write_text("課 s\n", encoding="utf-8")
     (tmp_path / "spk2utt").write_text("s 課 課二\n", encoding="utf-8")
@@ -75,8 +75,8 @@ def test_a_message_with_han_characters_in_a_locale_of_ascii(tmp_path):
     assert done.returncode == 1
 
 
-def test_a_name_that_is_no_utf_8_is_told(tmp_path):
-    """Its bytes are shown where the terminal takes them, and spelt where it does not."""
+def test_a_name_that_is_not_utf_8_is_reported(tmp_path):
+    """Its bytes are printed if the terminal accepts them, and escaped otherwise."""
     folder = tmp_path / os.fsdecode(b"\xff")
     folder.mkdir()
     for locale, shown in (
@@ -89,7 +89,7 @@ def test_a_name_that_is_no_utf_8_is_told(tmp_path):
         assert shown in done.stdout + done.stderr
 
 
-def test_a_terminal_of_another_encoding_gets_what_it_can_show():
+def test_a_terminal_of_another_encoding_gets_the_characters_that_it_has():
     done = k2d("--help", PYTHONIOENCODING="latin-1")
     assert done.returncode == 0
     assert b"usage: python -m k2d VERB \\u2026" in done.stdout

@@ -1,4 +1,4 @@
-"""The stand-in for `python` in tests of commands: what its caller sees is what Python itself would show."""
+"""The replacement for `python` in tests of commands: its caller gets the same results as from Python itself."""
 
 import signal
 import subprocess

@@ -4,6 +4,6 @@
 set -euo pipefail
 root=$(cd -P "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cd "$root"
-uv pip compile --universal --python-version 3.10 --generate-hashes --extra mini --extra export --extra dev --no-header \
-  --quiet pyproject.toml -o requirements.lock "$@"
+uv pip compile --universal --python-version 3.10 --generate-hashes --no-header --quiet \
+  --extra mini --extra kokoro --extra export --extra dev pyproject.toml -o requirements.lock "$@"
 echo "tools/lock.sh: wrote requirements.lock ($(grep -c '^[a-z]' requirements.lock) packages)"

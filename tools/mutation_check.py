@@ -1,13 +1,13 @@
-"""Check that the tests notice a wrong line: change lines of the pure rooms one at a time, in a copy of the tree.
+"""Checks that tests fail if a line is wrong: changes lines of the pure rooms one at a time, in a copy of the tree.
 
     python tools/mutation_check.py [--seed N] [--lines 40] [--at-least 36] [--room select] [--record FILE]
 
-A change is of the kind that a tired author makes: a comparison the wrong way round, plus for minus, one too many, `and`
-for `or`, a `not` too few, two values swapped. Lines that only word a message, annotate a type or size a cache are left
-alone, because a test has nothing to notice there. The exit code is 1 if fewer changes are noticed than asked for.
+Each change is a typical mistake: a reversed comparison, plus for minus, a number that is one too large, `and` for `or`,
+a missing `not`, or two swapped values. Lines that only phrase a message, annotate a type or set the size of a cache are
+not changed, because no test can fail there. The exit code is 1 if tests fail for fewer changes than `--at-least`.
 
-With `--record`, what was found is written to a file, and the same command goes on after what is in it. Delete the file
-when tests or code have changed.
+With `--record`, results are written to a file, and the same command continues after them. Delete the file when tests or
+code have changed.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-_ENDLESS = 1e6  # one more or less makes no difference there
-LIMIT_S = 600  # a change can make a loop endless; a loaded machine is slow
+_ENDLESS = 1e6  # a difference of 1 has no effect on such numbers
+LIMIT_S = 600  # a change can make a loop endless, but a loaded machine is slow
 
 
 @dataclass(frozen=True)
 class Room:
-    """Files whose results depend on their arguments alone, and the tests that belong to them."""
+    """Files whose results depend only on their arguments, and the tests of these files."""
 
     files: tuple[str, ...]
     tests: tuple[str, ...]
@@ -86,7 +86,7 @@ _WORDING = {"__repr__", "__str__", "describe", "words", "main", "parser"}
 
 @dataclass(frozen=True)
 class Change:
-    """Other text for a stretch of one line of a file."""
+    """New text for a part of one line of a file."""
 
     room: str
     path: str
@@ -103,7 +103,7 @@ class Change:
 
 
 def changes_of(room: str, path: str, source: str) -> Iterator[Change]:
-    """Every change of a file that a test could notice."""
+    """Yield each change of a file for which a test could fail."""
     for node in _seen_by_tests(ast.parse(source)):
         for start, end, text in _replacements(node, source):
             if start.line == end.line:
@@ -125,7 +125,7 @@ def _end(node: ast.expr | ast.stmt) -> Place:
 
 
 def _seen_by_tests(node: ast.AST) -> Iterator[ast.AST]:
-    """The nodes of a tree, without messages, annotations, decorators and what guards against ourselves."""
+    """Yield the nodes of a tree without messages, annotations, decorators and internal checks."""
     if isinstance(node, (ast.Raise, ast.JoinedStr, ast.Assert, ast.Import, ast.ImportFrom)):
         return
     if isinstance(node, ast.Call) and _name(node.func) in _WORDS:
@@ -150,7 +150,7 @@ def _name(function: ast.expr) -> str:
 
 
 def _replacements(node: ast.AST, source: str) -> Iterator[tuple[Place, Place, str]]:
-    """Stretches of the source to replace, each by itself."""
+    """Yield parts of the source with their replacements. Each is a change by itself."""
 
     def code(part: ast.expr) -> str:
         return ast.get_source_segment(source, part) or ""
@@ -179,14 +179,14 @@ def _replacements(node: ast.AST, source: str) -> Iterator[tuple[Place, Place, st
 
 
 def _are_numbers(node: ast.BinOp) -> bool:
-    """Not what is certain to be text or a list: Python itself would notice."""
+    """Whether both sides can be numbers. For texts and lists, Python itself raises an error."""
     kinds = (ast.JoinedStr, ast.List, ast.Tuple, ast.ListComp, ast.Dict, ast.Set)
     sides = (node.left, node.right)
     return not any(isinstance(s, kinds) or (isinstance(s, ast.Constant) and isinstance(s.value, str)) for s in sides)
 
 
 def drawn(seed: int, n_lines: int, rooms: Sequence[str]) -> list[Change]:
-    """One change in each of n lines, from all rooms and files alike."""
+    """Draw n lines from all rooms and files, and one change in each line."""
     lines: dict[tuple[str, int], list[Change]] = defaultdict(list)
     for name in rooms:
         for path in ROOMS[name].files:
@@ -198,7 +198,7 @@ def drawn(seed: int, n_lines: int, rooms: Sequence[str]) -> list[Change]:
 
 
 class Copy:
-    """The tracked files in another folder, where a line may be wrong for a while."""
+    """The tracked files in another folder, in which lines are changed."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -209,7 +209,7 @@ class Copy:
                 shutil.copy2(ROOT / name, folder / name)
 
     def fault(self, room: Room, first: str = "") -> str:
-        """What the room's tests say: empty if they all pass."""
+        """The first test of a room that fails. Empty if all pass."""
         tests = [f"test/{name}" for name in room.tests]
         if first and (self.folder / first).exists():
             tests.insert(0, first)
@@ -220,11 +220,11 @@ class Copy:
                 words, cwd=self.folder, env=environment, capture_output=True, text=True, timeout=LIMIT_S, check=False
             )
         except subprocess.TimeoutExpired:
-            return f"not done after {LIMIT_S} s"
+            return f"not finished after {LIMIT_S} s"
         if done.returncode == 0:
             return ""
-        told = [line for line in done.stdout.splitlines() if line.startswith(("FAILED", "ERROR"))]
-        return told[0].split(" - ")[0].split("::", 1)[-1] if told else f"exit code {done.returncode}"
+        failed = [line for line in done.stdout.splitlines() if line.startswith(("FAILED", "ERROR"))]
+        return failed[0].split(" - ")[0].split("::", 1)[-1] if failed else f"exit code {done.returncode}"
 
     def difference(self, change: Change) -> str:
         """The line before and after the change."""
@@ -247,7 +247,7 @@ class Copy:
 
 
 class Record:
-    """What was found for each change, kept in a file of JSON lines."""
+    """The result for each change, in a file of JSON lines."""
 
     def __init__(self, path: Path | None) -> None:
         self._path = path
@@ -276,7 +276,7 @@ def main() -> int:
         copy = Copy(Path(folder))
         for room in sorted({change.room for change in changes if record.get(change) is None}):
             if fault := copy.fault(ROOMS[room]):
-                print(f"{room}: its tests fail already: {fault}")
+                print(f"{room}: its tests fail without a change: {fault}")
                 return 2
         for change in changes:
             known = record.get(change)
@@ -286,17 +286,19 @@ def main() -> int:
             n_noticed += bool(fault)
             print(f"{'noticed' if fault else 'MISSED '}  {change.path}:{change.line}")
             print(copy.difference(change), f"  {fault}", sep="\n", flush=True)
-    print(f"{n_noticed} of {len(changes)} noticed, {options.at_least} asked for")
+    print(f"{n_noticed} of {len(changes)} noticed, expected at least {options.at_least}")
     return 0 if n_noticed >= options.at_least else 1
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10_000), help="default: by chance")
+    parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10_000), help="default: random")
     parser.add_argument("--lines", type=int, default=40)
     parser.add_argument("--at-least", type=int, default=36)
     parser.add_argument("--room", action="append", choices=list(ROOMS), help="only this one; can be repeated")
-    parser.add_argument("--record", type=Path, metavar="FILE", help="keep what was found here, and go on after it")
+    parser.add_argument(
+        "--record", type=Path, metavar="FILE", help="write results to this file, and continue after those in it"
+    )
     return parser.parse_args()
 
 

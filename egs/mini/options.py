@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, ValidationInfo, field_validator, model_serializer, model_validator
 from pydantic.dataclasses import dataclass
 from pydantic_core import ArgsKwargs
+from pydantic_core.core_schema import SerializerFunctionWrapHandler
 from typing_extensions import Self
 
 _STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
@@ -69,12 +70,29 @@ SMOKE: Mapping[str, Any] = {
 }
 
 
+KOKORO: Mapping[str, Any] = {
+    "pool": 1160,
+    "pool_dev": 60,
+    "read_test": 100,
+    "lectures": Long(64, 100.0, 260.0),
+    "clean_snr_db": Range(20.0, 35.0),
+    "lecture_snr_db": Range(10.0, 25.0),
+    "talk_snr_db": Range(10.0, 25.0),
+    "reverb_s": Range(0.02, 0.12),
+}
+
+
 @dataclass(frozen=True, config=_STRICT)
 class Options:
-    """The defaults are the preset `mini`. The preset `smoke` has other values (SMOKE), and a vocabulary of 12 words."""
+    """The defaults are the preset `mini`. The preset `smoke` has other values (SMOKE), and a vocabulary of 12 words.
+
+    `voices: kokoro` has other values, too (KOKORO): less speech, as it is slow to make, more noise and milder rooms.
+    """
 
     preset: Literal["mini", "smoke"] = "mini"
     """`smoke`: a dozen words, one voice, no noise, a few minutes of audio. A small model learns it in a minute."""
+    voices: Literal["espeak", "kokoro"] = "espeak"
+    """`kokoro`: neural voices, which recognisers of real speech understand (`python -m k2d fetch kokoro`)."""
     seed: Annotated[int, Field(ge=0)] = 2
     """Another seed gives another corpus of the same kind."""
 
@@ -126,14 +144,33 @@ class Options:
 
     @model_validator(mode="before")
     @classmethod
-    def _fill_preset(cls, given: Any) -> Any:
-        if isinstance(given, ArgsKwargs) and (given.kwargs or {}).get("preset") == "smoke":
-            return ArgsKwargs(given.args, {**SMOKE, **(given.kwargs or {})})
-        if isinstance(given, dict) and given.get("preset") == "smoke":
-            return {**SMOKE, **given}
-        return given
+    def _fill_defaults(cls, given: Any) -> Any:
+        if isinstance(given, ArgsKwargs):
+            return ArgsKwargs(given.args, _filled(given.kwargs or {}))
+        return _filled(given) if isinstance(given, dict) else given
+
+    @field_validator("voices")
+    @classmethod
+    def _refuse_smoke(cls, voices: str, known: ValidationInfo) -> str:
+        if voices == "kokoro" and known.data.get("preset") == "smoke":
+            raise ValueError("preset smoke has one voice of eSpeak; leave out one of the two settings")
+        return voices
+
+    @model_serializer(mode="wrap")
+    def _without_former_default(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Stamps of earlier versions know no `voices`, so they do not record eSpeak's."""
+        recorded: dict[str, Any] = serialise(self)
+        if self.voices == "espeak":
+            del recorded["voices"]
+        return recorded
 
     def long_splits(self) -> Mapping[str, Long]:
         """The splits of long recordings, the tests first. Their sentences occur in no other split."""
         names = ("lectures_test", "course_test", "talk_test", "lectures_dev", "talk_dev", "lectures")
         return {name: getattr(self, name) for name in names}
+
+
+def _filled(given: Mapping[str, Any]) -> dict[str, Any]:
+    """What was given, over the values of its preset or its voices."""
+    other = SMOKE if given.get("preset") == "smoke" else KOKORO if given.get("voices") == "kokoro" else {}
+    return {**other, **given}

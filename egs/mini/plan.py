@@ -6,11 +6,13 @@ import itertools
 from collections.abc import Iterable, Iterator
 from random import Random
 
+from egs.mini import voices
+from egs.mini.kokoro import voices as kokoro
 from egs.mini.options import Long, Options, Range
 from egs.mini.sentences import Draw, expected_s, hesitate, stammer
 from egs.mini.texts import Texts, scripted_texts, smoke_texts
 from egs.mini.units import Event, Line, Recording, Scene, Unit
-from egs.mini.voices import ALLOTMENTS, Allotment, Voice, make_voices
+from egs.mini.voices import Allotment, Voice, make_voices
 from egs.mini.words import COURSES, UNSEEN_COURSE
 from k2d.core.errors import K2DError
 
@@ -26,6 +28,7 @@ TRAINING = ("lectures", "pool")
 SHORT = {"lectures": "lec", "lectures_dev": "lecdev", "lectures_test": "lectest", "course_test": "crs"}
 SHORT |= {"pool": "pool", "pool_dev": "pooldev", "read_test": "read", "talk_dev": "talkdev", "talk_test": "talk"}
 
+ALLOTMENTS = {"espeak": voices.ALLOTMENTS, "kokoro": kokoro.ALLOTMENTS}
 SMOKE_VOICE = Allotment(("m1",), pitch=(50, 50), speed_wpm=(170, 170), n_voices=1)
 
 
@@ -49,7 +52,7 @@ class _Writer:
         self.rng = Random(f"{options.seed}/{split}")
         self.is_talk = split.startswith("talk")
         is_smoke = options.preset == "smoke"
-        allotment = SMOKE_VOICE if is_smoke else ALLOTMENTS[split]
+        allotment = SMOKE_VOICE if is_smoke else ALLOTMENTS[options.voices][split]
         asked = {} if is_smoke else {"pool": options.pool_voices, "lectures": options.lecturers}
         self.voices = make_voices(allotment, asked.get(split, allotment.n_voices), self.rng)
 

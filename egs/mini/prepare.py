@@ -2,33 +2,53 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from egs.mini import render as espeak
+from egs.mini.kokoro import render as kokoro
 from egs.mini.options import Options
 from egs.mini.plan import plan
 from egs.mini.records import Record, is_whole, read_record
-from egs.mini.render import EVENT_AFTER_S, Job, audio_path, makers, record_path, render
+from egs.mini.render import EVENT_AFTER_S, Job, audio_path, record_path
 from egs.mini.sentences import language
 from egs.mini.units import Recording, Unit
 from k2d.core.errors import K2DError
 from k2d.core.progress import Progress
 from k2d.core.workers import run_each
 from k2d.data.rows import Utterance
+from k2d.models.published import kokoro as published_kokoro
 
 __all__ = ["Options", "prepare", "tables", "variant"]
 
 BLOCKS = ("pool", "pool_dev", "read_test")  # splits in which each utterance is a recording of its own
-UNIT_LIMIT_S = 600.0  # per unit; the longest takes a few seconds
 SHOWN_FAILURES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """What speaks the units."""
+
+    makers: Callable[[], list[str]]
+    """Everything that determines the audio besides a unit's description."""
+    render: Callable[[Job], float]
+    unit_limit_s: float
+    fetch: Callable[[], object] = lambda: None
+    """Called before the first unit is made."""
+
+
+ENGINES: Mapping[str, Engine] = {
+    "espeak": Engine(espeak.makers, espeak.render, 600.0),  # the longest unit takes a few seconds
+    "kokoro": Engine(kokoro.makers, kokoro.render, 4 * 3600.0, published_kokoro.obtain),  # ten minutes, or more
+}
 
 
 def prepare(root: Path, options: Options, nj: int) -> Iterator[tuple[str, Utterance]]:
     """Make missing files under `root`, then yield every utterance with its split."""
     root = root.resolve()
-    units = plan(options)
-    _synthesise(_to_do(root, units), nj)
+    units, engine = plan(options), ENGINES[options.voices]
+    _synthesise(_to_do(root, units, engine), nj, engine)
     for unit, record in _finished(root, units):
         yield from _rows(root, unit, record)
 
@@ -45,12 +65,13 @@ def tables(root: Path, options: Options) -> Iterator[tuple[str, str, str, str]]:
 
 def variant(options: Options) -> str | None:
     """Which counts of corpus.yaml are expected: a preset's; none if sizes, seed or difficulty were changed."""
-    return options.preset if options == Options(preset=options.preset) else None
+    name = options.preset if options.voices == "espeak" else options.voices
+    return name if options == Options(preset=options.preset, voices=options.voices) else None
 
 
-def _to_do(root: Path, units: Sequence[Unit]) -> list[Job]:
+def _to_do(root: Path, units: Sequence[Unit], engine: Engine) -> list[Job]:
     """Units that are missing, that have another plan or were made by other code, or whose files were changed."""
-    versions = makers()
+    versions = engine.makers()
     jobs = [Job(root, unit, unit.spec(versions)) for unit in units]
     return [job for job in jobs if not _is_done(job)]
 
@@ -63,12 +84,14 @@ def _is_done(job: Job) -> bool:
     return all(is_whole(made, job.root, path) for made, path in zip(record.recordings, paths, strict=True))
 
 
-def _synthesise(jobs: Sequence[Job], nj: int) -> None:
+def _synthesise(jobs: Sequence[Job], nj: int, engine: Engine) -> None:
     """Make the units, each in a new process. The longest units start first, so that all workers end together."""
+    if jobs:
+        engine.fetch()
     failures = []
     jobs = sorted(jobs, key=lambda job: -sum(len(line.text) for r in job.unit.recordings for line in r.lines))
     with Progress("mini: synthesising", len(jobs), "units") as progress:
-        for outcome in run_each(render, jobs, nj=nj, fresh=True, limit_s=UNIT_LIMIT_S):
+        for outcome in run_each(engine.render, jobs, nj=nj, fresh=True, limit_s=engine.unit_limit_s):
             progress.update()
             if outcome.error:
                 failures.append(f"{outcome.item.unit.split}/{outcome.item.unit.id}: {outcome.error}")

@@ -1,4 +1,4 @@
-"""Another system's transcripts become a file of hypotheses, as stage 5 takes it (`pseudo_label.from`)."""
+"""Converts another system's transcripts to a file of hypotheses, which stage 5 reads (`pseudo_label.from`)."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from k2d.data.rows import Recording
 from k2d.data.transcript_formats import TimedText, read_transcripts
 
 MOST_CUT_S = 0.5
-"""Segments of voice activity detectors are padded, so that they overlap. As much is cut off at the end of the first."""
+"""Segments of voice activity detectors are padded and can overlap. At most this much is cut off the earlier one."""
 
 _SHOWN = 5
 
 
 @dataclass
 class Conversion:
-    """What became of the texts and of the recordings."""
+    """Counts of the texts and of the recordings."""
 
     n_in: int = 0
     n_kept: int = 0
@@ -48,13 +48,13 @@ class Conversion:
             self.dropped[reason] += n
 
     def lines(self) -> Iterator[str]:
-        """The counts, for people."""
+        """The counts as lines to print."""
         parts = [f"kept {self.n_kept:,}", *(f"{reason} {n:,}" for reason, n in sorted(self.dropped.items()))]
         yield f"in {self.n_in:,} texts = {' + '.join(parts)}"
         if self.n_cut:
-            yield f"{self.n_cut:,} ends were drawn back to the next start"
+            yield f"{self.n_cut:,} ends were moved back to the start of the next text"
         yield f"{self.n_found:,} of {self.n_recordings:,} recordings have a transcript{self._named_missing()}"
-        yield f"the longest text lasts {self.longest_s:.1f} s; it has to fit into the teacher's window (Whisper: 30 s)"
+        yield f"the longest text lasts {self.longest_s:.1f} s; it must fit into the teacher's window (Whisper: 30 s)"
 
     def _named_missing(self) -> str:
         n = self.n_recordings - self.n_found
@@ -62,7 +62,7 @@ class Conversion:
 
 
 def convert_transcripts(source: Path, data: Path, output: Path) -> Conversion:
-    """Write the transcripts of a data directory's recordings, in any format that is known, as a file of hypotheses."""
+    """Convert transcripts of a data directory's recordings, in any known format, to a file of hypotheses."""
     made = Conversion()
     with tempfile.TemporaryDirectory(prefix="k2d-transcripts-") as scratch:
         rows = map(_sortable, _counted(read_transcripts(source, Path(scratch)), made))
@@ -74,18 +74,18 @@ def convert_transcripts(source: Path, data: Path, output: Path) -> Conversion:
             if not made.n_kept:
                 found_in = f"in {made.n_in:,} texts, {', '.join(made.dropped) or 'none'}"
                 raise K2DError(
-                    f"{shown(source)}: nothing can be taken from it ({found_in}); expected texts of the recordings of "
-                    f"{shown(data)}, under their ids"
+                    f"{shown(source)}: no text can be used ({found_in}); expected texts of the recordings of "
+                    f"{shown(data)}, with their ids"
                 )
-    assert made.n_in == made.n_kept + made.dropped.total(), f"texts have got lost: {made}"
+    assert made.n_in == made.n_kept + made.dropped.total(), f"texts were lost: {made}"
     return made
 
 
 def _counted(rows: Iterable[TimedText], made: Conversion) -> Iterator[TimedText]:
-    """The texts without marks. What is left out is counted; its recording counts as transcribed all the same."""
+    """Yield the texts without marks. Dropped texts are counted, and their recordings still count as transcribed."""
     for row in rows:
         text = one_line(MARK.sub(" ", row.text))
-        is_place = not row.text and row.start_s is None and not row.dropped  # of a recording in which nobody speaks
+        is_place = not row.text and row.start_s is None and not row.dropped  # a recording without speech
         made.n_in += not is_place
         has_words = any(map(str.isalnum, text))
         reason = row.dropped or ("" if is_place or has_words else "no_words")
@@ -100,7 +100,7 @@ def _counted(rows: Iterable[TimedText], made: Conversion) -> Iterator[TimedText]
 
 
 def _sortable(row: TimedText) -> str:
-    """By recording and time. Times that are missing or no numbers come first."""
+    """A line that sorts by recording and time. Times that are missing or not numbers come first."""
     start_s = row.start_s if row.start_s is not None and row.start_s >= 0 else 0.0
     value = [row.text, row.start_s, row.end_s, row.language]
     return f"{row.recording_id} {start_s:016.3f} {json.dumps(value, ensure_ascii=True)}"
@@ -114,7 +114,7 @@ def _row(key: str, value: str) -> TimedText:
 def _records(
     found: Iterator[tuple[str, list[TimedText]]], recordings: Iterator[Recording], made: Conversion
 ) -> Iterator[dict[str, object]]:
-    """A record for each recording that has a transcript."""
+    """Yield a record for each recording that has a transcript."""
     group = next(found, None)
     for recording in recordings:
         made.n_recordings += 1
@@ -134,7 +134,7 @@ def _records(
 
 
 def _segments(rows: list[TimedText], recording: Recording, made: Conversion) -> Iterator[dict[str, object]]:
-    """The texts of a recording in order, with ends drawn back where the next one begins a little earlier."""
+    """Yield the texts of a recording in order. An end a little later than the next start is moved back to it."""
     placed = [found for row in rows if row.text and (found := _placed(row, recording)) is not None]
     made.drop("bad_times", sum(bool(row.text) for row in rows) - len(placed))
     for n, (start_s, end_s, row) in enumerate(placed):
@@ -148,7 +148,7 @@ def _segments(rows: list[TimedText], recording: Recording, made: Conversion) -> 
 
 
 def _placed(row: TimedText, recording: Recording) -> tuple[float, float, TimedText] | None:
-    """A text with its times, those of the whole recording if it has none; None if they are no stretch of time."""
+    """A text with its times, or with those of the whole recording if it has none. None if the times are wrong."""
     start_s, end_s = row.start_s, row.end_s
     if start_s is None and end_s is None:
         start_s, end_s = 0.0, recording.duration_s or duration_s((recording.id, recording.audio))

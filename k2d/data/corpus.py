@@ -103,14 +103,15 @@ class Card:
 
 _NESTED: dict[str, Any] = {"download": PublicFile, "hub": HubFiles, "expected": Expected}
 
-# For each corpus here: the digest of the bytes of its last version with other module names, and the present `code`.
-_BY_BYTES = {
+# For each corpus here: digests of earlier versions of its recipe that make the same data of the same options, and last
+# the present `code`. The first is of bytes, from before modules were renamed.
+_FORMER = {
     "ascend": ("eb01ca03da067439", "0804815cd444389a"),
     "commonvoice": ("e29e869481d2cc7e", "1a82426ac1bc1f38"),
     "csdialogue": ("85b91098517129ab", "878d64805e77514a"),
     "cszs": ("561d4573cddc76d6", "11e2b877d8122170"),
     "lectures": ("d55a7a73e10d2f2b", "1a296f7b0bccbee5"),
-    "mini": ("2d25190db920d5e5", "70c442cbb3ff5f99"),
+    "mini": ("2d25190db920d5e5", "70c442cbb3ff5f99", "9e3d8e5e1d814028"),
     "ntuml2021": ("922791ef07df65dd", "63eb0d60bf26ba60"),
     "seame": ("fe7fd651a98fd1e8", "a2209a05c2dba2e1"),
     "talcs": ("45df1e8a77e4df9b", "8228c02885b1e51a"),
@@ -189,12 +190,12 @@ class Corpus:
         return hashlib.sha256(code.encode() + content).hexdigest()[:16]
 
     def former_codes(self) -> tuple[str, ...]:
-        """Digests of this recipe in stamps of earlier versions, which hashed all bytes of the folder.
+        """Digests of this recipe in stamps of earlier versions, the first of which hashed all bytes of the folder.
 
-        In some recipes, import lines have changed since, and nothing else. Their former digests are listed here.
+        Some recipes have changed since in ways that leave the data as they were. Their former digests are listed here.
         """
-        before_the_move, code = _BY_BYTES.get(self.name, ("", ""))
-        known = (before_the_move,) if code == self.code() else ()
+        *former, code = _FORMER.get(self.name, ("",))
+        known = former if code == self.code() else ()
         return (hashlib.sha256(self._content(self._files())).hexdigest()[:16], *known)
 
     def _files(self) -> list[Path]:

@@ -1,6 +1,6 @@
-"""The transcripts of recordings that another system made: read from a file, and held against the recordings.
+"""Reads transcripts of recordings that another system wrote, and compares them with the recordings.
 
-They are checked as closely as what is made here: nothing that stage 6 would refuse passes unseen.
+They are checked as strictly as the project's own: everything that stage 6 would reject is reported here.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from k2d.data.recordings import duration_s, is_machines
 from k2d.data.rows import Hypothesis, Recording, Rejected, Segment
 
 NO_TRANSCRIPT = "no_transcript"
-"""The reason why a recording without a line in the file is left out."""
+"""The reason for which a recording without a line in the file is rejected."""
 
 
 @dataclass
 class SegmentTally:
-    """The segments of a file, and those that no chunk can be made of, by reason."""
+    """Counts the segments of a file, and, by reason, those that cannot be in a chunk."""
 
     n: int = 0
     n_silent: int = 0
@@ -48,13 +48,16 @@ class SegmentTally:
 
 @dataclass(frozen=True, slots=True)
 class Demands:
-    """What is asked of transcripts beside their format."""
+    """Conditions that transcripts must meet besides their format."""
 
     window_s: float
-    """The teacher's window: a segment has to fit into it."""
+    """The length of the teacher's window. A segment must fit into it."""
     max_bad: float
-    knows_language: Callable[[str], bool] | None = None
-    """Each text needs a language that the teacher knows, as its prompt names none. None: it names one."""
+    supports_language: Callable[[str], bool] | None = None
+    """Tells whether the teacher supports a language. Each text must name one if the teacher's prompt names none.
+
+    None: the teacher's prompt names one.
+    """
 
 
 class ExternalHypotheses:
@@ -64,7 +67,7 @@ class ExternalHypotheses:
         self.file, self.demands, self.tally = ExternalFile.at(path), demands, SegmentTally()
 
     def of(self, recordings: Iterable[Recording], scratch: Path) -> Iterator[Hypothesis | Rejected]:
-        """Each recording's hypothesis, or why it has none; K2DError in the end names every fault of the file."""
+        """Yield each recording's hypothesis, or why it has none. At the end, K2DError lists all faults of the file."""
         lines = self.file.lines(scratch)
         line = next(lines, None)
         for recording in recordings:
@@ -85,11 +88,11 @@ class ExternalHypotheses:
         self._demand_good_segments()
 
     def _refuse_unknown(self, line: ExternalLine) -> None:
-        message = f"{line.id!r} is no recording of these data; expected ids of their wav.scp"
+        message = f"{line.id!r} is not a recording of these data; expected ids of their wav.scp"
         self.file.refuse("unknown_recording", message, line.number)
 
     def _checked(self, line: ExternalLine, recording: Recording) -> Hypothesis | Rejected | None:
-        """The hypothesis of a line; None if the line is at fault, which is noted."""
+        """The hypothesis of a line. None if the line has a fault, which is recorded."""
         try:
             length_s = recording.duration_s or duration_s((recording.id, recording.audio))
         except AudioError as error:
@@ -113,46 +116,46 @@ class ExternalHypotheses:
         return hypothesis
 
     def _is_writable(self, hypothesis: Hypothesis, number: int) -> bool:
-        """Whether the hypothesis can be written again as JSON in UTF-8. JSON can hold what that cannot."""
+        """Whether the hypothesis can be written as JSON in UTF-8. JSON can contain text and numbers that cannot."""
         try:
             hypothesis_line(hypothesis).encode("utf-8")
         except UnicodeEncodeError:
-            self.file.refuse("encoding", "a text is not Unicode: it holds half of a surrogate pair", number)
+            self.file.refuse("encoding", "a text is not Unicode: it contains half of a surrogate pair", number)
         except (ValueError, OverflowError):
-            self.file.refuse("bad_line", "a time is no finite number", number)
+            self.file.refuse("bad_line", "a time is not a finite number", number)
         else:
             return True
         return False
 
     def _check_texts(self, segments: Sequence[Segment], number: int) -> None:
         if mark := first_mark(segment.text for segment in segments):
-            message = f"a text holds {mark!r}; expected words alone"
-            self.file.refuse("mark", message, number, "take such marks out")
-        if (knows := self.demands.knows_language) is not None:
+            message = f"a text contains {mark!r}; expected words only"
+            self.file.refuse("mark", message, number, "remove such marks")
+        if (supports := self.demands.supports_language) is not None:
             languages = dict.fromkeys(segment.language for segment in segments if segment.text.strip())
             remedy = 'give each segment one ("language": "zh"), or set teacher.language'
             if None in languages:
                 message = "a segment names no language, and teacher.language is empty"
                 self.file.refuse("no_language", message, number, remedy)
-            if unknown := [each for each in languages if each is not None and not knows(each)]:
-                message = f"language: the teacher does not know {unknown[0]!r}"
+            if unknown := [each for each in languages if each is not None and not supports(each)]:
+                message = f"language: the teacher does not support {unknown[0]!r}"
                 self.file.refuse("unknown_language", message, number, remedy)
 
     def _demand_good_segments(self) -> None:
-        """Refuse a file of whose segments more than the share `max_bad` could be in no chunk."""
+        """Refuse a file if more than the share `max_bad` of its segments cannot be in a chunk."""
         tally, name = self.tally, shown(self.file.path)
         if not tally.n:
             raise K2DError(f"{name}: no recording has a text; expected segments with start_s, end_s and text")
         if tally.bad.total() <= self.demands.max_bad * tally.n:
             return
         share = f"more than max_bad ({self.demands.max_bad:.1%})"
-        lines = [f"{name}: {tally.bad.total():,} of {tally.n:,} segments can be in no chunk, {share}:"]
+        lines = [f"{name}: {tally.bad.total():,} of {tally.n:,} segments cannot be in a chunk, {share}:"]
         for reason, n in tally.bad.most_common():
             lines.append(f"  {reason} {n:,}, such as {tally.examples[reason].id}: {tally.examples[reason].detail}")
         if "too_long" in tally.bad:
             lines.append(
-                f"  a text has to fit into the teacher's window of {self.demands.window_s:g} s, as nothing here aligns "
-                "text with audio: cut the recordings at their silences first, and give a text for each piece"
+                f"  a text must fit into the teacher's window of {self.demands.window_s:g} s, because K2D does not "
+                "align text with audio: cut the recordings at silences first, and give a text for each piece"
             )
-        lines.append("correct them, or allow more of them: max_bad=SHARE behind the command, or in the config")
+        lines.append("correct them, or allow more of them: max_bad=SHARE after the command, or in the config")
         raise K2DError("\n".join(lines))

@@ -1,6 +1,6 @@
-"""Files of transcripts that another system wrote: JSON lines in any order, each with the id of what it is of.
+"""Reads files of transcripts that another system wrote: JSON lines in any order, each with an id.
 
-Every line is checked, and all faults are collected. Lines are sorted by id, so that files of any size fit.
+Each line is checked, and all faults are collected. Lines are sorted by id on disk, so files can have any size.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from k2d.data.kaldi.ids import id_fault
 from k2d.data.kaldi.joins import split_row
 
 MARK = re.compile(r"<\|[^<>|]{0,40}\|>")
-"""What recognisers write beside the words, such as `<|zh|>` or `<|NEUTRAL|>`."""
+"""Marks that recognisers write beside the words, such as `<|zh|>` or `<|NEUTRAL|>`."""
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _BOM = b"\xef\xbb\xbf"
@@ -36,14 +36,14 @@ class ExternalLine:
 
 @dataclass
 class ExternalFile:
-    """A file of another system, and what is wrong with it."""
+    """A file of another system, with its faults."""
 
     path: Path
     report: FaultReport
 
     @classmethod
     def at(cls, path: Path) -> ExternalFile:
-        """The file; MissingInput if it is not there, K2DError if it is no file."""
+        """The file. MissingInput if it does not exist, K2DError if it is not a file."""
         if not path.exists():
             raise MissingInput(f"{shown(path)}: there is no such file; expected the transcripts of another system")
         if kind := no_file_kind(path.stat().st_mode):
@@ -51,19 +51,19 @@ class ExternalFile:
         return cls(path, FaultReport(cap=5))
 
     def refuse(self, code: str, message: str, line: int | None = None, remedy: str = "") -> None:
-        """Note a fault because of which the file cannot be used."""
+        """Record a fault that makes the file unusable."""
         self.report.add(Fault(Treatment.REJECT, code, message, remedy, shown(self.path), line))
 
     def demand_sound(self) -> None:
         """Raise K2DError with all faults that were found."""
         if n := self.report.count(Treatment.REJECT):
             what = "1 fault" if n == 1 else f"{n:,} faults"
-            head = f"{shown(self.path)}: has {what}, so nothing was taken from it:"
+            head = f"{shown(self.path)}: has {what}, so nothing was read from it:"
             remedy = "docs/recognisers.md has the format; python -m k2d data hypotheses writes it from other formats"
             raise K2DError("\n".join([head, *(f"  {line}" for line in self.report.lines()), f"  {remedy}"]))
 
     def lines(self, scratch: Path) -> Iterator[ExternalLine]:
-        """The lines by id, each id once. Others are noted as faults."""
+        """Yield the lines sorted by id, each id once. Further lines with the same id are recorded as faults."""
         last = ""
         for line in sort_lines(self._keyed(), scratch):
             key, rest = split_row(line)
@@ -75,7 +75,7 @@ class ExternalFile:
             last = key
 
     def _keyed(self) -> Iterator[str]:
-        """Each good line behind its id and its number."""
+        """Yield each good line with its id and its number before it."""
         with self.path.open("rb") as file:
             for number, raw in enumerate(file, start=1):
                 try:
@@ -89,11 +89,11 @@ class ExternalFile:
 
 
 def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is no number of JSON's")
+    raise ValueError(f"{name} is not a number in JSON")
 
 
 def _id_of(record: object) -> str:
-    """The id of a line; ValueError says what is wrong with it."""
+    """The id of a line. ValueError names the fault if it has no good id."""
     if not isinstance(record, dict):
         raise ValueError(f"expected a JSON object, found {json.dumps(record, ensure_ascii=False)[:60]}")
     if not isinstance(record.get("id"), str):
@@ -106,10 +106,10 @@ def _id_of(record: object) -> str:
 
 
 def is_unicode(text: str) -> bool:
-    """Whether a text can be written in UTF-8. JSON can hold half of a surrogate pair, which cannot."""
+    """Whether a text can be written in UTF-8. JSON can contain half of a surrogate pair, which UTF-8 cannot."""
     return not _SURROGATE.search(text)
 
 
 def first_mark(texts: Iterable[str]) -> str:
-    """The first mark in texts; empty if there is none."""
+    """The first mark in the texts. Empty if there is none."""
     return next((found.group() for text in texts if "<|" in text and (found := MARK.search(text))), "")

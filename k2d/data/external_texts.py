@@ -1,4 +1,4 @@
-"""The plain texts of chunks that another system made: JSON lines with `id` and `text`, or a Kaldi `text`."""
+"""Reads texts of chunks that another system wrote: JSON lines with `id` and `text`, or a Kaldi `text`."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from k2d.text.timestamps import strip_timestamps
 JSON_LINES = ".jsonl"
 """Suffix of the files that are read as JSON lines; others are read as Kaldi's."""
 
-# What stage 7 writes beside them is accepted, so that its own files can be given; nothing reads it.
+# The other fields are those of stage 7, whose files can be given as well. They are not read.
 _KNOWN = {"id", "text", "duration_s", "n_tokens", "ended", "mean_logprob", "language"}
 
 
 def external_texts(path: Path, ids: Iterable[str], scratch: Path) -> Iterator[tuple[str, str | None]]:
-    """Each id with its text, None if the file has none; K2DError in the end names every fault of the file."""
+    """Yield each id with its text, or None if the file has none. At the end, K2DError lists all faults of the file."""
     file = ExternalFile.at(path)
     lines = _of_json(file, scratch) if path.suffix == JSON_LINES else _of_kaldi(file, scratch)
     line = next(lines, None)
@@ -68,15 +68,15 @@ def _of_kaldi(file: ExternalFile, scratch: Path) -> Iterator[_Line]:
 
 def _checked(file: ExternalFile, key: str, number: int | None, text: str) -> str:
     if mark := first_mark([text]):
-        file.refuse("mark", f"the text of {key!r} holds {mark!r}; expected words alone", number, "take such marks out")
+        file.refuse("mark", f"the text of {key!r} contains {mark!r}; expected words only", number, "remove such marks")
     if not is_unicode(text):
-        file.refuse("encoding", f"the text of {key!r} is not Unicode: it holds half of a surrogate pair", number)
+        file.refuse("encoding", f"the text of {key!r} is not Unicode: it contains half of a surrogate pair", number)
     if strip_timestamps(text) != text:
-        message = f"the text of {key!r} holds a timestamp; expected words alone"
-        file.refuse("stray_timestamp", message, number, "take timestamps out")
+        message = f"the text of {key!r} contains a timestamp; expected words only"
+        file.refuse("stray_timestamp", message, number, "remove timestamps")
     return one_line(text) if is_unicode(text) else ""
 
 
 def _refuse_unknown(file: ExternalFile, key: str, number: int | None) -> None:
-    message = f"{key!r} is no chunk of these; expected ids of the chunks that stage 6 wrote"
-    file.refuse("unknown_chunk", message, number, "transcribe the chunks of stage 6 as they are now")
+    message = f"{key!r} is not one of the chunks; expected ids of the chunks that stage 6 wrote"
+    file.refuse("unknown_chunk", message, number, "transcribe the present chunks of stage 6")

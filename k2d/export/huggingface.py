@@ -23,9 +23,9 @@ from k2d.export.huggingface_tokenizer import END, START, Vocabulary, write_token
 from k2d.export.request import ExportRequest, quietly
 from k2d.models.parity_check import Probe
 from k2d.models.whisper.checkpoint import WhisperWeights
-from k2d.models.whisper.checkpoint_files import FACE_GENERATION, FACE_WEIGHTS, read_whisper
+from k2d.models.whisper.checkpoint_files import HUGGINGFACE_GENERATION, HUGGINGFACE_WEIGHTS, read_whisper
 from k2d.models.whisper.codec import WhisperCodec
-from k2d.models.whisper.dims import FACE_CONFIG, N_SAMPLES, RATE_HZ, WhisperDims
+from k2d.models.whisper.dims import HUGGINGFACE_CONFIG, N_SAMPLES, RATE_HZ, WhisperDims
 from k2d.models.whisper.huggingface_names import to_hugging_face
 from k2d.models.whisper.library import language_code, vocabulary
 from k2d.models.whisper.timestamp_rules import WhisperRules
@@ -41,13 +41,13 @@ def write(model: Path, request: ExportRequest, folder: Path) -> None:
     weights = read_whisper(model)
     words = Vocabulary.of(vocabulary(weights.dims))
     tensors = {name: tensor.float().contiguous() for name, tensor in to_hugging_face(weights.state).items()}
-    with reporting_full_disk(folder / FACE_WEIGHTS):
-        save_file(tensors, folder / FACE_WEIGHTS, metadata={"format": "pt"})
-    (folder / FACE_WEIGHTS).chmod(0o644)  # safetensors makes it readable for its owner only
-    _write(folder / FACE_GENERATION, _generation(weights, words, request))
+    with reporting_full_disk(folder / HUGGINGFACE_WEIGHTS):
+        save_file(tensors, folder / HUGGINGFACE_WEIGHTS, metadata={"format": "pt"})
+    (folder / HUGGINGFACE_WEIGHTS).chmod(0o644)  # safetensors makes it readable for its owner only
+    _write(folder / HUGGINGFACE_GENERATION, _generation(weights, words, request))
     _write(folder / FEATURES, _features(weights.dims))
     write_tokenizer(folder, words)
-    _write(folder / FACE_CONFIG, _config(weights.dims, words))
+    _write(folder / HUGGINGFACE_CONFIG, _config(weights.dims, words))
 
 
 def _config(dims: WhisperDims, words: Vocabulary) -> dict[str, Any]:

@@ -32,8 +32,8 @@ def take_labels(file: Path, recordings: Iterable[Recording], job: Job, folder: P
     teacher = job.config.teacher
     # Segments are packed for the teacher's window, which is also the student's.
     shape = FAMILIES[teacher.family].shape(job.layout.model(TEACHER), job.config.tokens.vocab_size)
-    knows_language = FAMILIES[teacher.family].knows_language if teacher.guesses_language else None
-    found = ExternalHypotheses(file, Demands(shape.window_s, job.config.max_bad, knows_language))
+    supports_language = FAMILIES[teacher.family].supports_language if teacher.guesses_language else None
+    found = ExternalHypotheses(file, Demands(shape.window_s, job.config.max_bad, supports_language))
     rejected: list[Rejected] = []
     n_kept, audio_s = 0, 0.0
     with _outputs(folder) as (hypotheses, texts, scratch):

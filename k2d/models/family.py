@@ -62,7 +62,7 @@ class Engine(Protocol):
 
 
 class Publisher(Protocol):
-    """A module that knows the published checkpoints of a family."""
+    """A module that knows the published checkpoints of a family, or of voices."""
 
     TABLE: Path
     """Where they come from: see k2d/models/published/table.py."""
@@ -70,11 +70,11 @@ class Publisher(Protocol):
     """The name that a checkpoint of a single file has in a folder of its own."""
 
     def cache_folder(self, chosen: str | None = None) -> Path:
-        """Where they are kept, unless a config has chosen another folder."""
+        """The cache of fetched checkpoints, unless the config names another folder."""
         ...
 
     def fetch_request(self, name: str, checkpoint: Checkpoint) -> FetchRequest:
-        """A checkpoint of the table with what the family knows of it."""
+        """A checkpoint of the table with what its publisher knows of it."""
         ...
 
 
@@ -99,7 +99,7 @@ class Family(ABC):
     published: ClassVar[Collection[str]] = ()
     """Names under which checkpoints can be fetched."""
     publisher_module: ClassVar[str] = ""
-    """The module (see `Publisher`) that knows where they come from."""
+    """The module (see `Publisher`) with their sources."""
     checkpoints: ClassVar[str]
     """For messages: the kinds of paths that can be given."""
     uses_vocabulary: ClassVar[bool] = False
@@ -127,7 +127,7 @@ class Family(ABC):
         return cast(Engine, importlib.import_module(self.engine_modules[name]))
 
     def publisher(self) -> Publisher:
-        """The module that knows the published checkpoints; for families that have some."""
+        """The module with the published checkpoints, for families that have some."""
         return cast(Publisher, importlib.import_module(self.publisher_module))
 
     @abstractmethod
@@ -159,8 +159,8 @@ class Family(ABC):
         `vocabulary_size` is used if the model config leaves the vocabulary to stage 2.
         """
 
-    def knows_language(self, name: str) -> bool:
-        """Whether a prompt can name this language, as far as the family knows without a model."""
+    def supports_language(self, name: str) -> bool:
+        """Whether a prompt can name this language. Answered without loading a model."""
         return True
 
     def write_vocabulary(

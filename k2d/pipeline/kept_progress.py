@@ -10,7 +10,7 @@ from k2d.pipeline.answer_parts import set_of_finished
 
 
 def describe_kept(output: Path, layout: Layout) -> str:
-    """What was kept when this folder was interrupted, and how to continue."""
+    """Describe the work on a folder that was kept when its run was interrupted, and how to continue."""
     parts = ["finished units"]
     n_answers = _n_answers(layout.answers(output)) if output.is_relative_to(layout.exp) else 0
     if n_answers:
@@ -23,7 +23,7 @@ def describe_kept(output: Path, layout: Layout) -> str:
 
 
 def _n_answers(caches: Path) -> int:
-    """The number of answers for the settings that were decoded with last."""
+    """The number of answers for the settings of the last decoding."""
     used = list(caches.glob("*/part-*.lines"))
     if not used:
         return 0

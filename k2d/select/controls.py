@@ -1,7 +1,7 @@
 """The rules of controls. They keep as many hours as another method, and so show what that method's choice is worth.
 
-`random` draws chunks blindly. `oracle` keeps the chunks whose labels have the lowest true error: a bound that no rule
-can pass at these hours, and that nobody can know without transcripts.
+`random` draws chunks blindly. `oracle` keeps the chunks whose labels have the lowest true error rate: about the most
+that any rule could gain at these hours, and nothing that can be known without transcripts.
 """
 
 from __future__ import annotations

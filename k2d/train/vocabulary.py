@@ -1,9 +1,9 @@
 """The part of the vocabulary that a student is trained on: the tokens in use, and a sample of the others.
 
-A softmax over some tokens compares these among themselves. It does not change if a token that was left out becomes more
-likely, and at a temperature above 1 most of the probability can lie on such tokens. So a sample of them takes part, and
-each sampled token counts for as many as it stands for: over all draws, the mean of the softmax's denominator is that of
-the whole vocabulary (sampled softmax with correction: Jean et al., 2015).
+A softmax over some tokens compares only these. It does not change if one of the other tokens becomes more likely, and
+at a temperature above 1 the other tokens can have most of the probability. Therefore a sample of them is used as well.
+Each sampled token has the weight of all tokens that it represents, so that the expected denominator of the softmax is
+that of the whole vocabulary (sampled softmax with correction: Jean et al., 2015).
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ from k2d.train.chunk_table import ChunkTable
 
 @dataclass(frozen=True, slots=True)
 class VocabularyInUse:
-    """The tokens that take part in a training."""
+    """The tokens that a training uses."""
 
     ids_K: NDArray[np.int64]
     """Ascending."""
     n_tokens: int
-    """Of the whole vocabulary."""
+    """The number of tokens in the whole vocabulary."""
     n_of_labels: int
     """Tokens of texts in training labels, previous texts and labels of held-out recordings."""
     n_special: int
-    """Control tokens, languages and timestamps, whether a label has them or not."""
+    """Control tokens, languages and timestamps, including those that are in no label."""
     is_sampled_K: NDArray[np.bool_]
-    """The tokens in no label, drawn from all such tokens."""
+    """Marks the tokens that were drawn from all tokens that are in no label."""
 
     @property
     def n_sampled(self) -> int:
@@ -43,13 +43,13 @@ class VocabularyInUse:
 
     @property
     def log_counts_K(self) -> NDArray[np.float32]:
-        """How many tokens each one stands for, as a logarithm: 0, except for those of a sample of the others."""
+        """The logarithm of the number of tokens that each token represents: 0 except for sampled tokens."""
         n_others = self.n_tokens - self.n_of_labels - self.n_special
         per_sampled = math.log(n_others / self.n_sampled) if self.n_sampled else 0.0
         return np.where(self.is_sampled_K, per_sampled, 0.0).astype(np.float32)
 
     def record(self) -> dict[str, Any]:
-        """What a model's record holds of it."""
+        """The entry in a model's record."""
         return {
             "tokens": self.n_tokens,
             "in_use": len(self.ids_K),
@@ -66,14 +66,14 @@ class VocabularyInUse:
         )
 
     def check(self, ids_L: NDArray[np.int64], chunk: str) -> None:
-        """Raise if a chunk has a token that does not take part. Ids behind the vocabulary stand for several tokens."""
+        """Raise if a chunk has an unused token. Ids after the vocabulary, which represent several, are accepted."""
         place_L = np.searchsorted(self.ids_K, ids_L).clip(max=len(self.ids_K) - 1)
-        strange_L = (self.ids_K[place_L] != ids_L) & (ids_L < self.n_tokens)
-        if strange_L.any():
+        unused_L = (self.ids_K[place_L] != ids_L) & (ids_L < self.n_tokens)
+        if unused_L.any():
             raise K2DError(
-                f"chunk {chunk!r}: token {int(ids_L[strange_L][0])} is not among the {len(self.ids_K):,} that the "
-                "training is on, although these were counted over all labels (distill.vocabulary: in_use); the labels "
-                "have changed since the training began: run the command again"
+                f"chunk {chunk!r}: token {int(ids_L[unused_L][0])} is not among the {len(self.ids_K):,} tokens of the "
+                "training, although all labels were counted (distill.vocabulary: in_use); the labels have changed "
+                "since the training began: run the command again"
             )
 
 
@@ -86,16 +86,16 @@ def vocabulary_in_use(
     n_sampled: int,
     seed: int,
 ) -> VocabularyInUse:
-    """The tokens of all labels, all control and time tokens, and a sample of the others.
+    """Choose the tokens of all labels, all control and time tokens, and a sample of the others.
 
-    The choice depends on the labels and the seed alone, so every process and every resumed training makes the same.
+    The choice depends only on the labels and the seed, so it is the same in each process and in a resumed training.
     """
     is_in_use_V = np.zeros(codec.n_tokens, bool)
     for ids in chunks.label_ids():
         is_in_use_V[ids] = True
     for text in held_out_texts:
         is_in_use_V[codec.ids(text)] = True
-    if has_previous_text:  # it may end within a label, where its last words can have other tokens
+    if has_previous_text:  # it can end within a label, and its last words can then have other tokens
         for number in range(len(chunks)):
             is_in_use_V[chunks.ids_before(number, codec)] = True
     special = list(codec.special_ids)
@@ -109,6 +109,6 @@ def vocabulary_in_use(
 
 
 def _sample(others: NDArray[np.intp], n_sampled: int, seed: int) -> Sequence[int]:
-    """So many of the other tokens, each as likely as any; a larger sample holds the smaller one."""
+    """Draw from the other tokens, each with the same probability. A larger sample contains the smaller one."""
     drawn: list[int] = np.random.default_rng(seed).permutation(others)[:n_sampled].tolist()
     return drawn

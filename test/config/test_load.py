@@ -24,7 +24,7 @@ def faults_of(path: Path, *overrides: str) -> list[str]:
     return [str(fault) for fault in caught.value.faults]
 
 
-def test_every_conf_loads_and_says_how_it_is_run():
+def test_each_conf_loads_and_begins_with_its_command():
     loaded = [load_config(path).name for path in CONFS]
     assert loaded == [path.stem for path in CONFS]
     assert len(loaded) >= 4  # a glob that finds nothing must not pass
@@ -37,19 +37,19 @@ SOURCES = ("paper", "code", "ours", "card", "openai-whisper", "Distil-Whisper", 
 
 
 def unexplained(path: Path) -> list[str]:
-    """Lines with a value behind which no source stands, nor behind a line that they belong to."""
+    """The lines with a value that have no source, and whose parent lines have none."""
     found: list[str] = []
     above: list[tuple[int, bool]] = []
     for line in path.read_text(encoding="utf-8").splitlines():
-        said, _, remark = line.partition("#")
-        if not said.strip():
+        setting, _, remark = line.partition("#")
+        if not setting.strip():
             continue
-        depth = len(said) - len(said.lstrip())
-        above = [(each, is_told) for each, is_told in above if each < depth]
-        is_told = remark.strip().startswith(SOURCES) or any(is_told for _, is_told in above)
-        above.append((depth, is_told))
-        if not is_told and not said.rstrip().endswith(":"):
-            found.append(said.strip())
+        depth = len(setting) - len(setting.lstrip())
+        above = [(each, has_source) for each, has_source in above if each < depth]
+        has_source = remark.strip().startswith(SOURCES) or any(has_source for _, has_source in above)
+        above.append((depth, has_source))
+        if not has_source and not setting.rstrip().endswith(":"):
+            found.append(setting.strip())
     return found
 
 
@@ -60,10 +60,10 @@ def test_each_line_of_the_papers_config_has_its_source(tmp_path):
     assert unexplained(tmp_path / "x.yaml") == ["d: 2", "f: 4"]
 
 
-def test_the_papers_config_and_the_authors_differ_in_what_is_known_to_differ():
-    """The settings that the paper and the authors' code state, and those that all lines must be explained by."""
+def test_the_papers_config_and_the_authors_code_differ_only_in_known_settings():
+    """The settings that differ between the paper and the authors' code, each of which is explained."""
     paper, authors = (load_config(PROJECT_ROOT / "conf" / f"k2d_large_v2{of}.yaml") for of in ("", "_authors"))
-    told = [
+    differing = [
         (
             config.teacher.language,
             config.chunk.duration,
@@ -74,7 +74,7 @@ def test_the_papers_config_and_the_authors_differ_in_what_is_known_to_differ():
         )
         for config in (paper, authors)
     ]
-    assert told == [(("zh",), "sum", 1.0, 0.0, 1.0, False), (("zh", "en"), "authors", 0.5, 0.2, 0.0, True)]
+    assert differing == [(("zh",), "sum", 1.0, 0.0, 1.0, False), (("zh", "en"), "authors", 0.5, 0.2, 0.0, True)]
     for config in (paper, authors):
         training, objective = config.distill.training, config.distill.objective
         assert (training.steps, training.batch_size, training.warmup_steps, training.lr) == (120_000, 256, 12_000, 1e-4)
@@ -82,7 +82,7 @@ def test_the_papers_config_and_the_authors_differ_in_what_is_known_to_differ():
         assert (config.select.ngram, config.select.ngram_count) == (6, 5)
 
 
-def test_a_stronger_teacher_changes_the_papers_config_in_the_teacher_and_the_sets():
+def test_the_config_with_a_stronger_teacher_changes_only_the_teacher_and_the_sets():
     paper, breeze = (load_config(PROJECT_ROOT / "conf" / f"{name}.yaml") for name in ("k2d_large_v2", "breeze_asr_25"))
     assert breeze.teacher.language == ("zh", "en")
     assert (breeze.teacher.family, breeze.export.teacher_licence) == ("whisper", "apache-2.0")
@@ -90,14 +90,14 @@ def test_a_stronger_teacher_changes_the_papers_config_in_the_teacher_and_the_set
     assert [name for name in same if getattr(paper, name) != getattr(breeze, name)] == []
 
 
-def test_an_empty_file_is_the_defaults_under_the_files_name(tmp_path):
+def test_an_empty_file_gives_the_defaults_under_its_name(tmp_path):
     config = load_config(write(tmp_path, ""))
     assert config == Config(name="exp")
     assert (config.select.alpha, config.select.ngram, config.select.ngram_count) == (0.4, 6, 5)
     assert config.distill.objective == {"ce": 0.8, "kl": 1.0}
 
 
-def test_all_faults_are_told_at_once_each_with_its_line(tmp_path):
+def test_all_faults_are_reported_together_each_with_its_line(tmp_path):
     path = write(
         tmp_path,
         "seed: x\n"
@@ -125,7 +125,7 @@ def test_all_faults_are_told_at_once_each_with_its_line(tmp_path):
     }
 
 
-def test_a_known_name_in_the_wrong_place_is_pointed_to(tmp_path):
+def test_a_known_name_in_the_wrong_place_is_explained(tmp_path):
     (fault,) = faults_of(write(tmp_path, "alpha: 0.3\n"))
     assert fault.endswith("did you mean select.alpha?")
 
@@ -154,10 +154,10 @@ def test_a_config_of_a_newer_toolkit(tmp_path):
     assert "schema_version: found 99, expected at most 1; update K2D" in fault
 
 
-def test_a_teacher_that_hears_no_times_labels_nothing(tmp_path):
-    deaf = "teacher: {decode: ctc}\n"
-    assert load_config(write(tmp_path, deaf)).teacher.decode == "ctc"
-    (fault,) = faults_of(write(tmp_path, deaf + "corpora: {unlabelled: [mini/lectures]}\n"))
+def test_a_teacher_that_is_decoded_by_ctc_alone_cannot_label(tmp_path):
+    by_ctc = "teacher: {decode: ctc}\n"
+    assert load_config(write(tmp_path, by_ctc)).teacher.decode == "ctc"
+    (fault,) = faults_of(write(tmp_path, by_ctc + "corpora: {unlabelled: [mini/lectures]}\n"))
     assert 'teacher.decode: found "ctc", expected joint or attention, because labels need timestamps' in fault
 
 
@@ -185,7 +185,7 @@ def test_a_value_of_the_child_hides_the_fault_of_the_base(tmp_path):
     ("text", "problem"),
     [("base: nowhere.yaml\n", "expected a file beside this one"), ("base: exp.yaml\n", "leads back to this file")],
 )
-def test_a_base_that_cannot_be(tmp_path, text, problem):
+def test_a_bad_base_is_refused(tmp_path, text, problem):
     assert problem in faults_of(write(tmp_path, text))[0]
 
 
@@ -196,7 +196,7 @@ def test_overrides_are_read_as_yaml_and_win(tmp_path):
     assert (config.select.alpha, config.distill.seeds, config.name) == (0.2, (1, 2), "x")
 
 
-def test_fields_that_do_not_fit_together(tmp_path):
+def test_fields_that_contradict_each_other_are_refused(tmp_path):
     faults = faults_of(
         write(
             tmp_path,
@@ -219,7 +219,7 @@ def test_fields_that_do_not_fit_together(tmp_path):
 
 
 def test_transcripts_need_a_language_and_pseudo_labels_bring_theirs(tmp_path):
-    """A published Whisper may guess; one that is trained here, and what learns from the pool, may not."""
+    """A published Whisper may guess the language. A Whisper trained here, and models trained on the pool, may not."""
     guesses = "teacher: {family: whisper, checkpoint: large-v2}\n"
     assert load_config(write(tmp_path, guesses)).teacher.guesses_language
     (fault,) = faults_of(write(tmp_path, guesses + "distill: {controls: [student_pool]}\n"))
@@ -248,7 +248,7 @@ def test_a_teacher_that_learns_from_its_own_labels_needs_a_method_that_keeps_the
 ELSEWHERE = "corpora: {unlabelled: [lab/a]}\npseudo_label: {from: labels.jsonl, made_by: Other}\n"
 
 
-def test_labels_and_opinions_may_be_another_systems(tmp_path):
+def test_labels_and_opinions_may_come_from_another_system(tmp_path):
     text = (
         ELSEWHERE
         + "distill: {objective: {ce: 1.0, kl: 0.0}}\nauxiliaries: {ear: {from: {lab/a: ear.jsonl}}, base: {}}\n"
@@ -262,7 +262,7 @@ def test_labels_and_opinions_may_be_another_systems(tmp_path):
     assert {"pseudo_label.from", "auxiliaries.*.from", "auxiliaries.*.checkpoint"} <= set(known_keys())
 
 
-def test_a_precision_of_what_is_not_stored_is_refused(tmp_path):
+def test_a_precision_of_outputs_that_are_not_kept_is_refused(tmp_path):
     (fault,) = faults_of(write(tmp_path, "distill: {encoded_precision: fp16}\n"))
     assert fault.endswith(
         'distill.encoded_precision: found "fp16", expected fp32, because nothing is stored (distill.keep_encoded is '
@@ -271,8 +271,8 @@ def test_a_precision_of_what_is_not_stored_is_refused(tmp_path):
     load_config(write(tmp_path, "distill: {encoded_precision: fp16, keep_encoded: true}\n"))
 
 
-def test_the_teachers_distribution_belongs_to_its_own_labels(tmp_path):
-    """Terms that read nothing of the teacher's remain; if the teacher wrote the file itself, all do."""
+def test_terms_on_the_teachers_distribution_need_the_teachers_labels(tmp_path):
+    """Other terms are accepted. If the teacher itself wrote the file, all terms are accepted."""
     objective = "distill: {objective: {ce: 1.0, kl: 1.0, dkd: 0.5, hidden_mse: 0.1, ctc: 0.2}}\n"
     learns = "student: {freeze_encoder: false}\n"
     faults = faults_of(write(tmp_path, ELSEWHERE + objective + learns))
@@ -302,7 +302,7 @@ def test_the_teachers_distribution_belongs_to_its_own_labels(tmp_path):
         ("auxiliaries: {e: {from: x, decoding: {batch_size: 2}}}", 'auxiliaries.e.decoding: found "a section", expect'),
     ],
 )
-def test_what_does_not_fit_to_transcripts_from_a_file(tmp_path, text, fault):
+def test_settings_that_contradict_transcripts_from_a_file_are_refused(tmp_path, text, fault):
     (found,) = faults_of(write(tmp_path, f"{text}\n"))
     assert fault in found
 
@@ -322,7 +322,7 @@ def test_a_name_is_never_a_path(tmp_path, name):
     assert "name: found" in faults_of(write(tmp_path, f"name: '{name}'\n"))[0]
 
 
-def test_a_missing_file_is_one_clear_line(tmp_path):
+def test_a_missing_file_is_reported_in_one_line(tmp_path):
     (fault,) = faults_of(tmp_path / "nothing.yaml")
     assert fault == f"{tmp_path}/nothing.yaml: cannot be read: No such file or directory; name an existing YAML file"
 
@@ -341,7 +341,7 @@ def test_a_training_without_phases_is_refused(tmp_path):
     assert fault.endswith("teacher.training.phases: found {}, expected at least one phase")
 
 
-def test_what_is_printed_loads_to_the_same_config(tmp_path):
+def test_a_printed_config_loads_as_the_same_config(tmp_path):
     import yaml
 
     config = load_config(PROJECT_ROOT / "conf" / "mini_table.yaml")
@@ -349,8 +349,8 @@ def test_what_is_printed_loads_to_the_same_config(tmp_path):
     assert load_config(path) == config
 
 
-def test_every_setting_is_explained_or_plain():
-    """A field without a docstring must speak for itself; new ones are added here knowingly."""
+def test_each_setting_has_an_explanation_or_a_plain_name():
+    """A field without a docstring must have a clear name. New ones are added to this list on purpose."""
     keys = set(known_keys())
     assert {"select.methods.*.rule", "distill.objective.*", "teacher.training.phases.*.lr", "corpora.labelled"} <= keys
     assert len(keys) > 80
@@ -374,7 +374,7 @@ def test_a_mistyped_key_is_refused_with_a_suggestion(tmp_path):
     ids=["digits", "parts", "open", "brackets", "braces", "long"],
 )
 @pytest.mark.slow
-def test_a_word_without_measure_is_a_fault_of_a_few_lines(tmp_path, word, fault):
+def test_a_very_long_word_is_reported_in_a_few_lines(tmp_path, word, fault):
     (found,) = faults_of(write(tmp_path, "seed: 1\n"), word)
     assert found.startswith("command line: ")
     assert fault in found

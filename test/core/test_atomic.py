@@ -1,4 +1,4 @@
-"""Whole or not there: files and folders under fire."""
+"""Files and folders are complete or do not exist, whenever a process is killed."""
 
 import os
 import signal
@@ -13,7 +13,7 @@ from k2d.core.atomic import partial_folder, publish_folder, writing
 from k2d.core.layout import PROJECT_ROOT
 
 
-def test_a_failed_write_leaves_the_old_content_and_no_litter(tmp_path):
+def test_a_failed_write_leaves_the_old_content_and_no_other_file(tmp_path):
     path = tmp_path / "a.txt"
     path.write_text("old")
     with pytest.raises(RuntimeError), writing(path) as file:
@@ -29,7 +29,7 @@ def test_lines_end_in_lf_and_text_is_utf8(tmp_path):
     assert (tmp_path / "sub" / "a.txt").read_bytes() == "課\n".encode()
 
 
-def test_a_folder_takes_the_place_of_the_former_one(tmp_path):
+def test_a_new_folder_replaces_the_old_one(tmp_path):
     final = tmp_path / "out"
     for content in ("first", "second"):
         partial = partial_folder(final)
@@ -61,7 +61,7 @@ KILLED_WRITER = """
 
 @pytest.mark.parametrize("after_s", [0.0, 0.013, 0.05, 0.11, 0.2])
 @pytest.mark.slow
-def test_kill_at_any_moment_leaves_only_whole_things_under_final_names(tmp_path, after_s):
+def test_a_kill_at_any_moment_leaves_only_complete_outputs(tmp_path, after_s):
     environment = {**os.environ, "PYTHONPATH": str(PROJECT_ROOT)}
     command = [sys.executable, "-c", textwrap.dedent(KILLED_WRITER), str(tmp_path)]
     writer = subprocess.Popen(command, stdout=subprocess.PIPE, env=environment)

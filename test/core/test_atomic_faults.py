@@ -1,4 +1,4 @@
-"""Files and folders that are put in place, killed or failing between any two system calls."""
+"""Files and folders are put in place by processes that are killed or fail between any two system calls."""
 
 import errno
 import os
@@ -16,7 +16,7 @@ NO_ROOM = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 @pytest.fixture(autouse=True)
 def _no_wait(monkeypatch):
-    """The calls are counted; what the disk itself does in them would only take time."""
+    """Do not wait for the disk: only the calls are counted."""
     monkeypatch.setattr(os, "fsync", lambda _: None)
 
 
@@ -27,14 +27,14 @@ def fill(folder, files):
 
 
 def content(folder):
-    """What a folder holds; None if it is not there."""
+    """The content of a folder. None if it does not exist."""
     if not folder.exists():
         return None
     return {str(path.relative_to(folder)): path.read_text() for path in folder.rglob("*") if path.is_file()}
 
 
 def run_to(n, tmp_path, work, *, old, **how):
-    """A fresh place with or without an old folder, and `work` killed at call `n`; whether it came that far."""
+    """Run `work` in a new place and kill it at call `n`. Returns whether it reached that call."""
     place = tmp_path / f"{n}"
     place.mkdir()
     if old:
@@ -56,7 +56,7 @@ def publish_new(place):
 
 
 def all_stops(tmp_path, work, **how):
-    """The state after a kill at each call in turn; the last state is that of an undisturbed run."""
+    """The state after a kill at each call in turn. The last state is that of an undisturbed run."""
     for n in range(1000):
         place, disk, was_killed = run_to(n, tmp_path, work, **how)
         yield place, disk
@@ -70,7 +70,7 @@ def all_stops(tmp_path, work, **how):
 @pytest.mark.parametrize("can_exchange", [True, False])
 @pytest.mark.parametrize("cut", [None, "renames last", "renames are lost"])
 @pytest.mark.slow
-def test_after_a_kill_anywhere_the_old_or_the_new_folder_is_there_and_whole(tmp_path, old, can_exchange, cut):
+def test_after_a_kill_anywhere_the_old_or_the_new_folder_is_complete(tmp_path, old, can_exchange, cut):
     for place, disk in all_stops(tmp_path, publish_new, old=old, can_exchange=can_exchange):
         if cut:
             disk.cut_power(place, renames_last=cut == "renames last")
@@ -84,8 +84,8 @@ def test_after_a_kill_anywhere_the_old_or_the_new_folder_is_there_and_whole(tmp_
         assert [path.name for path in place.iterdir()] == ["out"], disk.calls
 
 
-def test_without_exchange_a_kill_between_the_renames_keeps_the_new_folder_too(tmp_path):
-    """It is the stage's to decide whether the finished folder is what is asked for now."""
+def test_without_an_exchange_a_kill_between_the_renames_keeps_the_new_folder(tmp_path):
+    """The stage decides whether the finished folder matches the present settings."""
     seen = 0
     for place, _ in all_stops(tmp_path, publish_new, old=True, can_exchange=False):
         if not (place / "out").exists():
@@ -98,7 +98,7 @@ def test_without_exchange_a_kill_between_the_renames_keeps_the_new_folder_too(tm
 
 
 @pytest.mark.parametrize("restores_first", [True, False])
-def test_a_kill_during_the_recovery_is_recovered_from(tmp_path, restores_first):
+def test_recovery_can_be_killed_and_run_again(tmp_path, restores_first):
     def publish_killed(place):
         fill(place / ".out.replaced", OLD)
         fill(place / ".out.partial", NEW)
@@ -149,7 +149,7 @@ def write_twice(place):
 
 
 @pytest.mark.parametrize("cut", [None, "renames last", "renames are lost"])
-def test_after_a_kill_anywhere_the_old_or_the_new_text_is_there(tmp_path, cut):
+def test_after_a_kill_anywhere_the_old_or_the_new_text_is_complete(tmp_path, cut):
     texts = ("old\n", "new, and longer\n" * 3)
     for n in range(1000):
         place = tmp_path / f"{n}"
@@ -206,21 +206,21 @@ def test_a_file_where_a_folder_is_needed_is_named(tmp_path):
 # --- the exchange itself ---
 
 
-def test_two_folders_change_places_where_the_system_can_do_that(tmp_path):
+def test_two_folders_are_exchanged_if_the_system_supports_it(tmp_path):
     fill(tmp_path / "one", OLD)
     fill(tmp_path / "other", NEW)
     swapped = file_calls.exchange(tmp_path / "one", tmp_path / "other")
     assert (content(tmp_path / "one"), content(tmp_path / "other")) == ((NEW, OLD) if swapped else (OLD, NEW))
 
 
-def test_an_exchange_that_fails_for_another_reason_is_told(tmp_path):
+def test_an_exchange_that_fails_for_another_reason_is_reported(tmp_path):
     (tmp_path / "one").mkdir()
     with pytest.raises(FileNotFoundError, match=r"one' -> .*nothing"):
         file_calls.exchange(tmp_path / "one", tmp_path / "nothing")
 
 
 @pytest.mark.parametrize("code", [errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP])
-def test_a_system_without_an_exchange_says_so(tmp_path, monkeypatch, code):
+def test_a_system_without_an_exchange_is_recognised(tmp_path, monkeypatch, code):
     class Library:
         def __init__(self, *_, **__):
             pass
@@ -237,7 +237,7 @@ def test_a_system_without_an_exchange_says_so(tmp_path, monkeypatch, code):
     assert content(tmp_path / "out") == NEW
 
 
-def test_a_link_to_a_folder_elsewhere_is_replaced_and_what_it_names_is_left_alone(tmp_path):
+def test_a_link_to_another_folder_is_replaced_and_its_target_stays(tmp_path):
     fill(tmp_path / "elsewhere", OLD)
     (tmp_path / "out").symlink_to(tmp_path / "elsewhere")
     publish_new(tmp_path)
@@ -261,7 +261,7 @@ def test_temporary_names_of_two_hosts_and_two_threads_with_one_pid_differ(tmp_pa
     assert here != partial_file(path)
 
 
-def test_a_name_as_long_as_the_file_system_takes_can_be_written(tmp_path):
+def test_the_longest_possible_name_can_be_written(tmp_path):
     path = tmp_path / ("課" * 84 + "abc")  # 255 bytes
     write_text(path, "text")
     assert path.read_text() == "text"

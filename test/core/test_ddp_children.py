@@ -1,4 +1,4 @@
-"""DDP children: which process is one, and that a training cleans its variables out of the environment."""
+"""DDP children: which processes are children, and how a training removes its environment variables."""
 
 import os
 
@@ -15,7 +15,7 @@ def no_ranks(monkeypatch):
         monkeypatch.delenv(name, raising=False)
 
 
-def test_a_process_with_a_rank_helps_with_what_the_first_one_makes(tmp_path, monkeypatch):
+def test_a_rank_set_during_a_training_marks_a_child_and_another_rank_does_not(tmp_path, monkeypatch):
     with ddp_children_for(tmp_path / "student"):
         assert output_of_leader() is None, "the first process"
         monkeypatch.setenv("LOCAL_RANK", "1")
@@ -24,17 +24,17 @@ def test_a_process_with_a_rank_helps_with_what_the_first_one_makes(tmp_path, mon
     assert output_of_leader() is None, "a rank that somebody else gave"
 
 
-def test_the_third_task_of_a_slurm_step_writes_what_it_trains(tmp_path, monkeypatch):
+def test_the_third_task_of_a_slurm_step_writes_its_own_model(tmp_path, monkeypatch):
     monkeypatch.setenv("SLURM_PROCID", "2")
     with ddp_children_for(tmp_path / "student"):
         assert output_of_leader() is None
 
 
-def test_the_next_training_finds_the_environment_as_this_one_did(tmp_path, monkeypatch):
+def test_the_environment_is_restored_for_the_next_training(tmp_path, monkeypatch):
     monkeypatch.setenv("WORLD_SIZE", "1")
     before = dict(os.environ)
     with pytest.raises(RuntimeError), ddp_children_for(tmp_path):
-        os.environ.update(LOCAL_RANK="0", MASTER_PORT="4711")  # as Lightning leaves it
+        os.environ.update(LOCAL_RANK="0", MASTER_PORT="4711")  # as Lightning sets it
         raise RuntimeError
     assert dict(os.environ) == before
 

@@ -1,4 +1,4 @@
-"""Files below a folder, and their hashes: read once while nothing tells that they have changed."""
+"""Files below a folder and their hashes: each file is read once until its size, time or inode changes."""
 
 import hashlib
 import os
@@ -14,7 +14,7 @@ LONG_AGO = (1_600_000_000, 1_600_000_000)
 
 @pytest.fixture
 def reads(monkeypatch):
-    """The files that are read, in order."""
+    """The files that were read, in order."""
     found = []
     read = hashing.read_sha256
 
@@ -55,7 +55,7 @@ def test_another_file_of_the_same_name_size_and_time_is_read(tmp_path, reads):
 
 
 def test_a_file_that_was_just_written_is_read_each_time(tmp_path, reads):
-    """Its next change may fall into the same step of the file system's clock."""
+    """Its next change could have the same time in the file system's clock."""
     path = tmp_path / "fresh"
     path.write_bytes(b"a")
     same = status_of(path)
@@ -66,7 +66,7 @@ def test_a_file_that_was_just_written_is_read_each_time(tmp_path, reads):
     assert reads == ["fresh", "fresh"]
 
 
-def test_files_are_listed_as_they_always_were(tmp_path):
+def test_the_list_of_files_has_not_changed(tmp_path):
     """Recursively, without what is hidden; links to files count as files, links to folders are not followed."""
     for name in ("b", "sub/a", ".hidden", ".folder/x", "sub/.x"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
@@ -82,7 +82,7 @@ def test_files_are_listed_as_they_always_were(tmp_path):
     assert list(files_below(tmp_path / "gone")) == []
 
 
-def test_a_folder_that_cannot_be_listed_is_told(tmp_path, monkeypatch):
+def test_a_folder_that_cannot_be_listed_is_reported(tmp_path, monkeypatch):
     def refused(path):
         raise PermissionError(13, "Permission denied", path)
 

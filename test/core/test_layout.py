@@ -1,4 +1,4 @@
-"""The layout of an experiment is told in one file."""
+"""The layout of an experiment is defined in one file."""
 
 import re
 from pathlib import Path
@@ -19,7 +19,7 @@ def test_a_literal_is_recognised(line):
     assert LITERAL.search(line)
 
 
-def test_no_other_file_spells_the_name_of_a_folder():
+def test_only_the_layout_has_literal_names_of_folders():
     assert len(ELSEWHERE) > 200
     lines = ((path, line) for path in ELSEWHERE for line in path.read_text(encoding="utf-8").splitlines())
     assert [f"{path.relative_to(PROJECT_ROOT)}: {line}" for path, line in lines if LITERAL.search(line)] == []
@@ -31,7 +31,7 @@ def test_no_stage_imports_another():
     assert [path.name for path in stages if "k2d.stages" in path.read_text(encoding="utf-8")] == []
 
 
-def test_the_folders_are_where_they_have_always_been():
+def test_the_paths_of_folders_have_not_changed():
     layout = Layout(Path("data"), Path("exp/mini"))
     found = {
         layout.split("lab/train"): "data/lab/train",

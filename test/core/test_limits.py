@@ -1,4 +1,4 @@
-"""Numbers of the command line and the config are bounded where a larger one would run without end."""
+"""Numbers in the command line and the config have limits, so that no run is endless."""
 
 import argparse
 import importlib
@@ -67,7 +67,7 @@ def test_the_config_has_the_same_bounds(setting, message):
 
 
 @pytest.mark.parametrize("setting", ["decode.beam=100", "score.bootstrap_resamples=100000", "score.speed_runs=0"])
-def test_what_is_at_the_bound_is_taken(setting):
+def test_numbers_at_the_bound_are_accepted(setting):
     name, _, value = setting.partition("=")
     section, _, key = name.partition(".")
     assert getattr(getattr(load_config(MINI, [setting]), section), key) == int(value)

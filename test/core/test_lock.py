@@ -1,4 +1,4 @@
-"""Two runs on one folder: the second is told who holds it; a killed holder holds nothing."""
+"""Two runs on one folder: the second is shown who holds the lock. A killed process releases it."""
 
 import fcntl
 import os
@@ -37,7 +37,7 @@ def holder(tmp_path):
     process.stdout.close()
 
 
-def test_the_second_is_told_who_holds_it(tmp_path, holder):
+def test_the_second_run_is_shown_who_holds_the_lock(tmp_path, holder):
     with (
         pytest.raises(K2DError, match=f"exp is in use by process {holder.pid} on .* since 20"),
         holding(tmp_path / "exp"),
@@ -45,14 +45,14 @@ def test_the_second_is_told_who_holds_it(tmp_path, holder):
         pytest.fail("both hold it")
 
 
-def test_a_killed_holder_holds_nothing(tmp_path, holder):
+def test_a_killed_holder_releases_the_lock(tmp_path, holder):
     holder.kill()
     holder.wait()
     with holding(tmp_path / "exp"):
         pass
 
 
-def test_it_is_free_again_after_the_block_and_other_folders_are_always_free(tmp_path):
+def test_a_lock_is_released_after_the_block_and_locks_only_its_folder(tmp_path):
     with holding(tmp_path / "a"), holding(tmp_path / "b"):
         pass
     with holding(tmp_path / "a"):
@@ -72,7 +72,7 @@ JUNK = {
 
 
 @pytest.mark.parametrize("content", JUNK.values(), ids=JUNK)
-def test_whatever_stands_in_the_lock_file_of_a_held_folder_it_is_held(tmp_path, content):
+def test_a_folder_is_locked_with_any_content_of_the_lock_file(tmp_path, content):
     lock_file = tmp_path / ".exp.lock"
     lock_file.write_bytes(content)
     with lock_file.open("rb") as held:
@@ -83,8 +83,8 @@ def test_whatever_stands_in_the_lock_file_of_a_held_folder_it_is_held(tmp_path, 
         pass
 
 
-def test_a_folder_is_held_on_a_full_disk_by_a_holder_without_a_name(tmp_path):
-    """/dev/full takes a lock as any file does, and not a byte."""
+def test_a_folder_is_locked_on_a_full_disk_without_the_holders_name(tmp_path):
+    """/dev/full can be locked but not written."""
     (tmp_path / ".exp.lock").symlink_to("/dev/full")
     with ExitStack() as stack:
         stack.enter_context(holding(tmp_path / "exp"))
@@ -92,7 +92,7 @@ def test_a_folder_is_held_on_a_full_disk_by_a_holder_without_a_name(tmp_path):
             pytest.fail("both hold it")
 
 
-def test_taking_turns_the_second_waits_and_says_for_whom(tmp_path, holder, caplog):
+def test_the_second_process_waits_and_reports_for_whom(tmp_path, holder, caplog):
     caplog.set_level("INFO", logger="k2d")
     order = []
 

@@ -1,4 +1,4 @@
-"""A process that ends takes its children with it, in whichever way it ends and whatever they do."""
+"""Children end with their parent, in whatever way it ends and whatever they are doing."""
 
 import contextlib
 import os
@@ -29,7 +29,7 @@ def is_alive(process):
 
 
 def survivors(processes):
-    """Those that are still there when they should be gone."""
+    """The processes that still run although they should have ended."""
     until = time.monotonic() + GONE_WITHIN_S
     while (left := [p for p in processes if is_alive(p)]) and time.monotonic() < until:
         time.sleep(0.02)
@@ -37,7 +37,7 @@ def survivors(processes):
 
 
 def children_of(process):
-    """The processes below one, at any depth, as the kernel knows them."""
+    """All descendants of a process, from the kernel's tables."""
     found = []
     for task in Path(f"/proc/{process}/task").iterdir():
         for child in (task / "children").read_text().split():
@@ -47,7 +47,7 @@ def children_of(process):
 
 @pytest.fixture
 def start():
-    """Start a parent in a group of its own; it and its children, once they are all busy."""
+    """Start a parent in its own process group. Yields it and its children when they are all busy."""
     started = []
 
     def parent_of(kind):
@@ -71,7 +71,7 @@ def start():
 
 
 def end(process, name):
-    """As a terminal does (Ctrl-C goes to the whole group), and as `kill` does."""
+    """End a process as a terminal does (Ctrl-C goes to the whole group), or as `kill` does."""
     number = getattr(signal, name)
     if number == signal.SIGINT:
         os.killpg(process.pid, number)

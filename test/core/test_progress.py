@@ -1,4 +1,4 @@
-"""Progress with the time left, on a terminal and off it."""
+"""Progress with the time left, on a terminal and without one."""
 
 import io
 
@@ -15,7 +15,7 @@ class Terminal(io.StringIO):
 
 @pytest.fixture
 def clock(monkeypatch):
-    """Seconds that pass when a test says so."""
+    """A clock that tests set forward."""
 
     class Clock:
         now_s = 0.0
@@ -28,7 +28,7 @@ def clock(monkeypatch):
     return made
 
 
-def test_a_line_says_how_much_is_done_and_how_long_is_left(clock):
+def test_a_line_has_the_share_done_and_the_time_left(clock):
     bar = Progress("decoding", 200, "windows", stream=io.StringIO())
     clock.passes(30)
     bar.update(50)
@@ -45,8 +45,8 @@ def test_without_a_total_there_is_no_time_left(clock):
     assert bar.status() == "1,234 lines in 5 s"
 
 
-def test_what_earlier_runs_have_done_counts_for_the_share_and_not_for_the_pace(clock):
-    """100 minutes of audio, 40 done before; after five minutes of loading, 10 in one minute: five more for 50."""
+def test_work_of_earlier_runs_counts_for_the_share_but_not_for_the_speed(clock):
+    """100 minutes of audio, 40 done before. After five minutes of loading, 10 take one minute, so 50 take five."""
     bar = Progress("decoding", 100, "min", stream=io.StringIO(), done=40)
     clock.passes(300)
     assert bar.status() == "40 of 100 min (40 %), 5 min 0 s gone, ? left"
@@ -56,7 +56,7 @@ def test_what_earlier_runs_have_done_counts_for_the_share_and_not_for_the_pace(c
     assert bar.status() == "50 of 100 min (50 %), 6 min 0 s gone, 5 min 0 s left"
 
 
-def test_the_pace_is_that_of_the_last_ten_minutes(clock):
+def test_the_speed_is_that_of_the_last_ten_minutes(clock):
     """20 minutes at 1 a minute, then 10 minutes at 4 a minute: 40 left take 10 minutes."""
     bar = Progress("decoding", 100, "min", stream=io.StringIO())
     for _ in range(20):
@@ -68,7 +68,7 @@ def test_the_pace_is_that_of_the_last_ten_minutes(clock):
     assert bar.status() == "60 of 100 min (60 %), 30 min 0 s gone, 10 min 0 s left"
 
 
-def test_a_retry_never_makes_it_go_back(clock):
+def test_progress_never_goes_back_after_a_retry(clock):
     bar = Progress("decoding", 100, "min", stream=io.StringIO())
     shown = []
     for done in (10, 30, 20, 25, 30, 35):
@@ -78,7 +78,7 @@ def test_a_retry_never_makes_it_go_back(clock):
     assert shown == [10, 30, 30, 30, 30, 35]
 
 
-def test_on_a_terminal_the_bar_says_the_same(clock):
+def test_the_bar_on_a_terminal_has_the_same_figures(clock):
     out = Terminal()
     with Progress("decoding", 100, "min", stream=out, done=40) as bar:
         clock.passes(60)
@@ -90,7 +90,7 @@ def test_on_a_terminal_the_bar_says_the_same(clock):
         assert str(bar._bar) == "reading: 7 lines in 0 s"
 
 
-def test_off_a_terminal_a_line_comes_every_so_often_and_not_more(clock):
+def test_without_a_terminal_lines_are_printed_at_intervals(clock):
     out = io.StringIO()
     with Progress("x", 100, stream=out) as bar:
         for _ in range(100):
@@ -100,7 +100,7 @@ def test_off_a_terminal_a_line_comes_every_so_often_and_not_more(clock):
     assert "x: 100 of 100 (100 %)" in out.getvalue().splitlines()[-1]
 
 
-def test_what_is_short_says_nothing_off_a_terminal(capsys):
+def test_short_work_prints_nothing_without_a_terminal(capsys):
     assert list(track([1, 2, 3], "short")) == [1, 2, 3]
     assert capsys.readouterr().err == ""
 

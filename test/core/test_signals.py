@@ -1,4 +1,4 @@
-"""Asked to end: the stage cleans up, and says what is kept and how to go on."""
+"""A terminated stage cleans up, and prints what is kept and how to continue."""
 
 import json
 import os
@@ -23,7 +23,7 @@ GO_ON = "run the same command again to continue"
 
 @pytest.fixture
 def toys(project):
-    """Stages 2 and 3 are toys, there are no others."""
+    """A project with two toy stages, 2 and 3."""
     project.without_stages()
     project.add_toy_stage("tokens", "tokens")
     project.add_toy_stage("teacher", "models/teacher")
@@ -31,7 +31,7 @@ def toys(project):
 
 
 def start(project, *words, trouble="wait"):
-    """A command whose stage 2 waits, in a group of its own."""
+    """Start a command whose stage 2 waits, in its own process group."""
     environment = {**project.environment, "PYTHONPATH": str(project.root), "TOY_tokens": trouble}
     process = subprocess.Popen(
         words,
@@ -48,7 +48,7 @@ def start(project, *words, trouble="wait"):
 
 @pytest.mark.parametrize(("name", "code"), [("TERM", 143), ("HUP", 129), ("INT", 130)])
 @pytest.mark.slow
-def test_a_stage_that_is_asked_to_end_cleans_up_and_says_how_to_go_on(toys, name, code):
+def test_a_terminated_stage_cleans_up_and_prints_how_to_continue(toys, name, code):
     stage = start(toys, sys.executable, "-m", "k2d", "tokens", "name=x")
     stage.send_signal(getattr(signal, f"SIG{name}"))
     _, errors = stage.communicate(timeout=60)
@@ -60,7 +60,7 @@ def test_a_stage_that_is_asked_to_end_cleans_up_and_says_how_to_go_on(toys, name
 
 
 @pytest.mark.slow
-def test_ctrl_c_in_run_sh_prints_the_command_that_goes_on(toys):
+def test_ctrl_c_in_run_sh_prints_the_command_to_continue(toys):
     run = start(toys, str(toys.root / "run.sh"), "name=x", "--nj", "1")
     os.killpg(run.pid, signal.SIGINT)
     _, errors = run.communicate(timeout=60)
@@ -85,7 +85,7 @@ def test_a_stage_ends_with_run_sh(toys, name):
     assert "python -m k2d tokens: interrupted (SIGTERM); finished units are kept" in errors
 
 
-def test_a_second_signal_at_once_does_not_break_off_the_cleaning_up():
+def test_a_second_signal_does_not_interrupt_the_clean_up():
     cleaned = []
     with pytest.raises(Ended, match=r"interrupted \(SIGTERM\)"), ending_on_signals():
         try:
@@ -99,7 +99,7 @@ def test_a_second_signal_at_once_does_not_break_off_the_cleaning_up():
     assert signal.getsignal(signal.SIGINT) == signal.default_int_handler
 
 
-def test_a_signal_that_is_ignored_stays_so(monkeypatch):
+def test_an_ignored_signal_stays_ignored(monkeypatch):
     former = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
     try:
         with ending_on_signals():
@@ -108,7 +108,7 @@ def test_a_signal_that_is_ignored_stays_so(monkeypatch):
         signal.signal(signal.SIGHUP, former)
 
 
-def test_what_is_kept_is_counted_on_the_disk(tmp_path):
+def test_kept_work_is_counted_on_the_disk(tmp_path):
     layout = Layout(tmp_path.parent / "data", tmp_path)
     output = layout.pseudo_labels("lab/train")
     assert describe_kept(output, layout) == f"finished units are kept; {GO_ON}"
@@ -129,7 +129,7 @@ def test_what_is_kept_is_counted_on_the_disk(tmp_path):
 
 
 @pytest.mark.slow
-def test_transcribe_says_what_is_written(tmp_path, monkeypatch):
+def test_an_interrupted_transcribe_prints_which_files_are_written(tmp_path, monkeypatch):
     from k2d.data.rows import Hypothesis
 
     def decode_then_ctrl_c(_model, sources, *_, **__):
@@ -140,9 +140,9 @@ def test_transcribe_says_what_is_written(tmp_path, monkeypatch):
         sound(tmp_path / name)
     monkeypatch.setattr("k2d.decode.long_recordings.decode_recordings", decode_then_ctrl_c)
     monkeypatch.setattr("k2d.models.registry.load_recogniser", lambda *_, **__: None)
-    with pytest.raises(Ended) as told:
+    with pytest.raises(Ended) as caught:
         cli.main(["--model", "m", "--out", str(tmp_path / "out"), str(tmp_path)])
-    assert str(told.value) == (
+    assert str(caught.value) == (
         f"interrupted (SIGINT); 1 of 2 files are transcribed to {tmp_path / 'out'}; "
         "run it again with the other files to continue"
     )

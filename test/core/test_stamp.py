@@ -1,4 +1,4 @@
-"""Stamps: equal recipes are done, others are told apart in words, and damage is seen."""
+"""Stamps: equal recipes are done, differences are described, and damage is found."""
 
 import hashlib
 import json
@@ -43,7 +43,7 @@ def test_a_folder_without_a_stamp_has_none(folder):
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"recipe": 1}', "\x00\x00\x00"])
-def test_a_broken_stamp_is_never_taken_for_done(folder, text):
+def test_a_broken_stamp_never_counts_as_done(folder, text):
     (folder / "stamp.json").write_text(text)
     with pytest.raises(K2DError, match="not a stamp of this toolkit"):
         read_stamp(folder)
@@ -66,7 +66,7 @@ def test_a_broken_stamp_is_never_taken_for_done(folder, text):
         {"recipe": {"stage": "select", "version": 1, "settings": {"text": "\ud800"}, "inputs": {}, "more": 1}},
     ],
 )
-def test_a_stamp_of_wrong_types_is_told_and_nothing_crashes(folder, change):
+def test_a_stamp_of_wrong_types_is_reported_without_a_crash(folder, change):
     write_stamp(folder, RECIPE, {}, {})
     raw = json.loads((folder / "stamp.json").read_text())
     (folder / "stamp.json").write_text(json.dumps({**raw, **change}))
@@ -76,7 +76,7 @@ def test_a_stamp_of_wrong_types_is_told_and_nothing_crashes(folder, change):
 
 
 @pytest.mark.parametrize("depth", [600, 5_000])  # too deep for what is done with settings, and for reading JSON
-def test_a_stamp_nested_too_deeply_is_told_and_nothing_crashes(folder, depth):
+def test_a_stamp_nested_too_deeply_is_reported_without_a_crash(folder, depth):
     nested = '{"a": ' * depth + "1" + "}" * depth
     write_stamp(folder, RECIPE, {}, {})
     text = (folder / "stamp.json").read_text()
@@ -86,7 +86,7 @@ def test_a_stamp_nested_too_deeply_is_told_and_nothing_crashes(folder, depth):
     assert fingerprint(folder / "kept")
 
 
-def test_a_lone_surrogate_in_a_stamp_is_no_crash(folder):
+def test_a_lone_surrogate_in_a_stamp_causes_no_crash(folder):
     write_stamp(folder, RECIPE, {}, {})
     text = (folder / "stamp.json").read_text()
     (folder / "stamp.json").write_text(text.replace('"per"', r'"\ud800"'))
@@ -94,7 +94,7 @@ def test_a_lone_surrogate_in_a_stamp_is_no_crash(folder):
     assert fingerprint(folder / "kept")
 
 
-def test_what_lies_below_an_unreadable_stamp_is_not_what_lay_below_the_whole_one(folder):
+def test_a_folder_with_an_unreadable_stamp_has_another_fingerprint(folder):
     plain = fingerprint(folder / "kept")
     write_stamp(folder, RECIPE, {}, {})
     made = fingerprint(folder / "kept")
@@ -102,7 +102,7 @@ def test_what_lies_below_an_unreadable_stamp_is_not_what_lay_below_the_whole_one
     assert len({plain, made, fingerprint(folder / "kept")}) == 3
 
 
-def test_differences_are_told_one_by_one():
+def test_each_difference_is_reported():
     new = Recipe(
         "select",
         2,
@@ -121,7 +121,7 @@ def test_differences_are_told_one_by_one():
     assert differences(RECIPE, RECIPE) == []
 
 
-def test_a_tuple_is_the_list_that_it_is_stored_as(folder):
+def test_a_tuple_equals_the_stored_list(folder):
     made = Recipe("select", 1, {"steps": ("tags",), "none": ()}, {})
     write_stamp(folder, made, {}, {})
     assert differences(read_stamp(folder).recipe, made) == []
@@ -133,7 +133,7 @@ def test_the_identity_does_not_depend_on_the_order_of_settings():
     assert turned.identity == RECIPE.identity
 
 
-def test_damage_is_seen_and_a_mere_touch_is_not(folder):
+def test_damage_is_found_and_a_new_time_is_no_damage(folder):
     stamp = write_stamp(folder, RECIPE, {}, {})
     assert damaged_files(folder, stamp) == []
     os.utime(folder / "record.json", (1, 1))
@@ -144,7 +144,7 @@ def test_damage_is_seen_and_a_mere_touch_is_not(folder):
     assert damaged_files(folder, stamp) == ["kept/text is missing", "kept/more was added", "record.json was edited"]
 
 
-def test_content_replaced_by_zeros_of_the_same_size_is_seen(folder):
+def test_content_replaced_by_zeros_of_the_same_size_is_found(folder):
     stamp = write_stamp(folder, RECIPE, {}, {})
     (folder / "kept" / "text").write_bytes(b"\x00" * len("a hello\n"))
     assert damaged_files(folder, stamp) == ["kept/text was edited"]
@@ -163,7 +163,7 @@ def test_a_fingerprint_changes_with_the_content_and_with_the_maker(folder):
     assert fingerprint(folder / "kept") != remade
 
 
-def test_names_of_files_that_are_no_utf8_are_no_crash(folder):
+def test_file_names_that_are_not_utf8_cause_no_crash(folder):
     (folder / os.fsdecode(b"caf\xe9")).write_text("latin-1")
     assert fingerprint(folder) != fingerprint(folder / "kept")
 
@@ -184,8 +184,8 @@ def verified(path):
     return inspect_path(path, maker_of(path), verify=True)
 
 
-def test_the_value_of_a_fingerprint_is_this(folder):
-    """Existing experiments hold such values: the maker's identity, and the hash of every file by its name."""
+def test_the_value_of_a_fingerprint_has_not_changed(folder):
+    """Existing experiments have such values: the identity of the stage, and the hash of each file by its name."""
     text, record = of_text("a hello\n"), of_text("{}\n")
     assert fingerprint(folder) == digest({"maker": "", "content": {"kept/text": text, "record.json": record}})
     made = write_stamp(folder, RECIPE, {}, {}).recipe.identity
@@ -199,7 +199,7 @@ def test_the_value_of_a_fingerprint_is_this(folder):
         assert [fingerprint(path), verified(path).fingerprint, recorded(path)] == [expected] * 3
 
 
-def test_stamped_files_are_not_read_again_unless_they_changed_or_all_is_to_be_verified(folder, monkeypatch):
+def test_stamped_files_are_read_again_only_if_they_changed_or_to_verify_them(folder, monkeypatch):
     stamp = write_stamp(folder, RECIPE, {}, {})
     found = []
     read = hashing.read_sha256
@@ -219,7 +219,7 @@ def test_stamped_files_are_not_read_again_unless_they_changed_or_all_is_to_be_ve
     assert sorted(found) == ["record.json", "text", "text", "text"]
 
 
-def test_only_verifying_sees_a_change_that_size_and_time_do_not_show(folder):
+def test_only_verifying_finds_a_change_without_a_new_size_or_time(folder):
     stamp = write_stamp(folder, RECIPE, {}, {})
     whole, path = fingerprint(folder), folder / "kept" / "text"
     path.write_bytes(b"A hello\n")
@@ -229,7 +229,7 @@ def test_only_verifying_sees_a_change_that_size_and_time_do_not_show(folder):
     assert verified(folder).damage == ("kept/text was edited",)
 
 
-def test_a_file_added_to_a_folder_that_had_none_is_seen(tmp_path):
+def test_a_file_added_to_an_empty_folder_is_found(tmp_path):
     stamp = write_stamp(tmp_path, RECIPE, {}, {})
     (tmp_path / "more").write_text("")
     assert damaged_files(tmp_path, stamp) == ["more was added"]
@@ -247,7 +247,7 @@ def test_damage_below_one_folder(folder):
     assert inspect_path(kept, maker_of(kept)).damage == ("kept/text is missing", "kept/more was added")
 
 
-def test_what_no_stamp_tells_of_has_no_recorded_fingerprint_and_no_damage(folder):
+def test_files_without_a_stamp_have_no_recorded_fingerprint_and_no_damage(folder):
     assert recorded(folder) is None
     assert inspect_path(folder, None).damage == ()
     write_stamp(folder, RECIPE, {}, {})
@@ -260,7 +260,7 @@ def test_what_no_stamp_tells_of_has_no_recorded_fingerprint_and_no_damage(folder
     assert recorded(folder / "kept") == before != fingerprint(folder / "kept")
 
 
-def test_a_section_that_is_new_is_told_in_one_line():
+def test_a_new_section_is_reported_in_one_line():
     before = Recipe("teacher", 1, {"seed": 1}, {})
     after = Recipe("teacher", 1, {"seed": 1, "decode": {f"option_{n}": n for n in range(40)}}, {})
     (line,) = differences(before, after)

@@ -1,4 +1,4 @@
-"""Modules stand in for others in a block and leave no trace behind it."""
+"""Modules are replaced within a block and restored after it."""
 
 import importlib
 import sys
@@ -23,7 +23,7 @@ def library(tmp_path, monkeypatch):
         sys.modules.pop(name, None)
 
 
-def test_an_import_in_the_block_gets_the_stand_ins_and_one_after_it_the_real_modules(library):
+def test_imports_get_the_stand_ins_in_the_block_and_the_real_modules_after_it(library):
     stand_in = ModuleType("heavy_one")
     with standing_in({"heavy_one": stand_in, "heavy_two": None}):
         module = importlib.import_module(library)
@@ -33,7 +33,7 @@ def test_an_import_in_the_block_gets_the_stand_ins_and_one_after_it_the_real_mod
     assert importlib.import_module("heavy_two").weight == 2000
 
 
-def test_what_was_imported_before_is_there_again_after_an_error(library):
+def test_earlier_imports_are_restored_after_an_error(library):
     real = importlib.import_module("heavy_one")
     with pytest.raises(ImportError), standing_in({"heavy_one": None}):
         importlib.import_module("heavy_one")

@@ -46,7 +46,7 @@ def test_refused(tmp_path, text, fault):
     ],
     ids=["digits", "19", "open brackets", "33 brackets", "indented", "braces"],
 )
-def test_numbers_and_nesting_without_measure_are_refused_with_their_line(tmp_path, text, fault):
+def test_excessive_numbers_and_nesting_are_refused_with_their_line(tmp_path, text, fault):
     found = document(tmp_path, text).faults
     assert len(found) == 1
     assert str(found[0]).startswith(fault)
@@ -71,12 +71,12 @@ def test_an_anchor_bomb_is_refused_without_being_expanded(tmp_path):
     assert fault.code == "yaml_bomb"
 
 
-def test_a_huge_file_is_refused_unread(tmp_path):
+def test_a_huge_file_is_refused_without_reading_it(tmp_path):
     (fault,) = document(tmp_path, "a: 1\n" + "#" * (1 << 20)).faults
     assert fault.code == "too_large"
 
 
-def test_lines_of_keys_are_known(tmp_path):
+def test_each_key_has_its_line_number(tmp_path):
     found = document(tmp_path, "\ufeffa: 1\nb:\n  c: 2\n")
     assert found.data == {"a": 1, "b": {"c": 2}}
     assert found.lines == {("a",): 1, ("b",): 2, ("b", "c"): 3}
@@ -99,7 +99,7 @@ def test_lines_of_keys_are_known(tmp_path):
         ("{a: [x, 2]}", {"a": ["x", 2]}),
     ],
 )
-def test_scalars_are_those_of_yaml_1_2(text, value):
+def test_scalars_follow_yaml_1_2(text, value):
     parsed = parse_value(text)
     assert parsed == value
     assert type(parsed) is type(value)

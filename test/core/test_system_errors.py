@@ -1,4 +1,4 @@
-"""What the operating system refuses becomes a sentence: where, what, what to do. A fault of the toolkit stays one."""
+"""Errors of the operating system become a message with path, cause and remedy. Bugs of the toolkit keep a traceback."""
 
 import errno
 import logging
@@ -32,46 +32,48 @@ def texts(tmp_path):
 
 @pytest.fixture
 def in_the_way(tmp_path):
-    (tmp_path / "taken").write_text("mine\n")
-    yield tmp_path / "taken"
-    assert (tmp_path / "taken").read_text() == "mine\n"
+    (tmp_path / "existing").write_text("mine\n")
+    yield tmp_path / "existing"
+    assert (tmp_path / "existing").read_text() == "mine\n"
 
 
-def said(capsys, *words):
-    """What a command that fails for a reason of the system prints."""
+def output_of(capsys, *words):
+    """The output of a command that fails because of an error of the system."""
     assert main(words) == 1
     captured = capsys.readouterr()
     assert captured.out == ""
     return captured.err
 
 
-@pytest.mark.parametrize("place", ["taken", "taken/below"])
-def test_score_out_where_a_file_stands(capsys, texts, in_the_way, place):
+@pytest.mark.parametrize("place", ["existing", "existing/below"])
+def test_score_out_refuses_the_path_of_a_file(capsys, texts, in_the_way, place):
     ref, hyp = texts
     place = in_the_way.parent / place
-    told = said(capsys, "score", "--ref", ref, "--hyp", hyp, "--out", str(place))
-    assert told.startswith(f"python -m k2d score: {in_the_way}")
-    assert told.endswith(f"; {IN_THE_WAY}\n")
+    message = output_of(capsys, "score", "--ref", ref, "--hyp", hyp, "--out", str(place))
+    assert message.startswith(f"python -m k2d score: {in_the_way}")
+    assert message.endswith(f"; {IN_THE_WAY}\n")
 
 
 def test_a_data_directory_below_a_file(capsys, tmp_path, in_the_way):
     (tmp_path / "data").mkdir()
     for name, line in {"wav.scp": "a a.wav", "utt2spk": "a a", "spk2utt": "a a", "text": "a hello"}.items():
         (tmp_path / "data" / name).write_text(f"{line}\n")
-    told = said(capsys, "data", "copy", str(tmp_path / "data"), str(in_the_way / "copy"))
-    assert told == f"python -m k2d data: {in_the_way}: Not a directory; {IN_THE_WAY}\n"
+    message = output_of(capsys, "data", "copy", str(tmp_path / "data"), str(in_the_way / "copy"))
+    assert message == f"python -m k2d data: {in_the_way}: Not a directory; {IN_THE_WAY}\n"
 
 
-def test_transcribe_looks_at_its_destination_before_it_decodes(capsys, in_the_way, monkeypatch):
+def test_transcribe_checks_its_destination_before_it_decodes(capsys, in_the_way, monkeypatch):
     audio = in_the_way.parent / "a.wav"
     soundfile.write(audio, np.zeros(16000), 16000)
     words = ("transcribe", "--model", str(in_the_way.parent / "no model"), str(audio), "--out")
-    told = said(capsys, *words, str(in_the_way / "out"))
-    assert told == f"python -m k2d transcribe: {in_the_way}: Not a directory; {IN_THE_WAY}\n"
-    assert said(capsys, *words, str(in_the_way)) == told
+    message = output_of(capsys, *words, str(in_the_way / "out"))
+    assert message == f"python -m k2d transcribe: {in_the_way}: Not a directory; {IN_THE_WAY}\n"
+    assert output_of(capsys, *words, str(in_the_way)) == message
     full = in_the_way.parent / "full"
     monkeypatch.setattr("k2d.core.file_calls.flush", no_room)
-    assert said(capsys, *words, str(full)) == f"python -m k2d transcribe: {full}: No space left on device; {ROOM}\n"
+    assert (
+        output_of(capsys, *words, str(full)) == f"python -m k2d transcribe: {full}: No space left on device; {ROOM}\n"
+    )
     assert list(full.iterdir()) == []
     (full / "a.txt").mkdir()
     assert main([*words, str(full)]) == 2
@@ -82,8 +84,8 @@ def no_room(*_):
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
-def test_a_failed_write_that_names_no_file_is_placed_where_there_is_no_room(capsys, texts, monkeypatch, tmp_path):
-    """Here TMPDIR: the tables are sorted there."""
+def test_a_failed_write_without_a_file_name_is_reported_for_the_full_disk(capsys, texts, monkeypatch, tmp_path):
+    """The full disk is that of TMPDIR, where tables are sorted."""
     scratch = tmp_path / "scratch"
     scratch.mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(scratch))
@@ -91,14 +93,18 @@ def test_a_failed_write_that_names_no_file_is_placed_where_there_is_no_room(caps
     usage = shutil.disk_usage(tmp_path)
     full = usage._replace(free=100)
     monkeypatch.setattr(shutil, "disk_usage", lambda place: full if place == scratch else usage)
-    told = said(capsys, "distance", "--a", texts[0], "--b", texts[1])
-    assert told == f"python -m k2d distance: {scratch}: No space left on device; {ROOM}\n"
+    message = output_of(capsys, "distance", "--a", texts[0], "--b", texts[1])
+    assert message == f"python -m k2d distance: {scratch}: No space left on device; {ROOM}\n"
     monkeypatch.setattr(shutil, "disk_usage", lambda place: full if place == tmp_path else usage)
-    told = said(capsys, "distance", "--a", texts[0], "--b", texts[1], "--lexicon", str(tmp_path / "not" / "there"))
-    assert told.startswith(f"python -m k2d distance: {tmp_path}: No space left on device; ")
+    message = output_of(
+        capsys, "distance", "--a", texts[0], "--b", texts[1], "--lexicon", str(tmp_path / "not" / "there")
+    )
+    assert message.startswith(f"python -m k2d distance: {tmp_path}: No space left on device; ")
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
-    told = said(capsys, "distance", "--a", texts[0], "--b", texts[1])
-    assert told.startswith("python -m k2d distance: standard output, or a file that the system does not name: No space")
+    message = output_of(capsys, "distance", "--a", texts[0], "--b", texts[1])
+    assert message.startswith(
+        "python -m k2d distance: standard output, or a file that the system does not name: No space"
+    )
 
 
 def test_no_folder_for_temporary_files(capsys, texts, monkeypatch):
@@ -106,7 +112,7 @@ def test_no_folder_for_temporary_files(capsys, texts, monkeypatch):
         raise FileNotFoundError(errno.ENOENT, "No usable temporary directory found in ['/tmp']")
 
     monkeypatch.setattr("tempfile.gettempdir", nowhere)
-    assert "No usable temporary directory found in ['/tmp']; " in said(
+    assert "No usable temporary directory found in ['/tmp']; " in output_of(
         capsys, "distance", "--a", texts[0], "--b", texts[1]
     )
 
@@ -114,7 +120,7 @@ def test_no_folder_for_temporary_files(capsys, texts, monkeypatch):
 @pytest.mark.parametrize("unbuffered", ["", "1"])
 @pytest.mark.parametrize("verb", ["config", "stages", "--help"])
 @pytest.mark.slow
-def test_a_full_disk_behind_standard_output_is_told_without_a_traceback(verb, unbuffered):
+def test_a_full_disk_for_standard_output_is_reported_without_a_traceback(verb, unbuffered):
     environment = {**os.environ, "PYTHONPATH": str(PROJECT_ROOT), "PYTHONUNBUFFERED": unbuffered}
     with open("/dev/full", "w") as full:  # noqa: PTH123  # never by a name that something could be renamed to
         command = [sys.executable, "-m", "k2d", verb]
@@ -125,10 +131,10 @@ def test_a_full_disk_behind_standard_output_is_told_without_a_traceback(verb, un
     assert done.stderr.count("\n") == 1
 
 
-def test_every_remedy_stands_for_its_error_and_names_the_place(capsys, monkeypatch):
+def test_each_error_has_its_remedy_and_names_the_path(capsys, monkeypatch):
     for code, remedy in system_errors.REMEDIES.items():
         refused(monkeypatch, OSError(code, os.strerror(code), "exp/x/.a.partial", None, "exp/x/a"))
-        assert said(capsys, "config") == f"python -m k2d config: exp/x/a: {os.strerror(code)}; {remedy}\n"
+        assert output_of(capsys, "config") == f"python -m k2d config: exp/x/a: {os.strerror(code)}; {remedy}\n"
 
 
 def refused(monkeypatch, error):
@@ -143,19 +149,19 @@ def refused(monkeypatch, error):
     "error",
     [OSError("a library's own"), OSError(errno.EBADF, "Bad file descriptor"), RuntimeError("broken"), KeyError("x")],
 )
-def test_a_fault_of_the_toolkit_keeps_its_traceback(monkeypatch, error):
+def test_a_bug_of_the_toolkit_keeps_its_traceback(monkeypatch, error):
     refused(monkeypatch, error)
     with pytest.raises(type(error)) as raised:
         main(["config"])
     assert raised.value is error
 
 
-def test_a_full_disk_behind_another_librarys_error_is_told(capsys, monkeypatch):
+def test_a_full_disk_is_reported_if_a_library_raises_another_error(capsys, monkeypatch):
     """torch.save reports a failed write as a RuntimeError of its own."""
     full = RuntimeError("unexpected pos 704 vs 598")
     full.__context__ = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "model.pth")
     refused(monkeypatch, full)
-    assert said(capsys, "config") == f"python -m k2d config: model.pth: No space left on device; {ROOM}\n"
+    assert output_of(capsys, "config") == f"python -m k2d config: model.pth: No space left on device; {ROOM}\n"
     handled = RuntimeError("a bug, met while a missing file was dealt with")
     handled.__context__ = FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), "x")
     refused(monkeypatch, handled)
@@ -163,7 +169,7 @@ def test_a_full_disk_behind_another_librarys_error_is_told(capsys, monkeypatch):
         main(["config"])
 
 
-def test_a_library_that_writes_by_itself_is_translated_where_there_is_no_room(tmp_path, monkeypatch):
+def test_a_librarys_error_is_translated_only_if_the_disk_is_full(tmp_path, monkeypatch):
     usage = shutil.disk_usage(tmp_path)
     for free in (0, 1 << 30):
         monkeypatch.setattr(shutil, "disk_usage", lambda _, free=free: usage._replace(free=free))
@@ -175,7 +181,7 @@ def test_a_library_that_writes_by_itself_is_translated_where_there_is_no_room(tm
             raise RuntimeError("iostream error")
 
 
-def test_a_log_on_a_full_disk_takes_nothing_and_says_nothing(tmp_path, capsys, monkeypatch):
+def test_a_log_on_a_full_disk_is_dropped_silently(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr("faulthandler.enable", lambda _: None)
     (tmp_path / "01.prepare.log").symlink_to("/dev/full")
     log, only_file = logging.getLogger("k2d"), logging.getLogger("k2d.file")

@@ -1,4 +1,4 @@
-"""Workers that stay from one piece of work to the next."""
+"""Workers that are kept from one piece of work to the next."""
 
 from seated import at_seat
 
@@ -20,7 +20,7 @@ def test_the_processes_stay_and_a_dead_one_is_replaced():
     assert all(not o.error for o in crew.map("lmno"))
 
 
-def test_answers_of_work_that_was_left_early_are_not_found_by_the_next():
+def test_results_of_abandoned_work_are_not_returned_to_the_next():
     crew = WorkerPool(at_seat, ["only"])
     work = crew.map(["a", "b", "c"])
     assert next(work).item == "a"

@@ -1,4 +1,4 @@
-"""Workers that may die: every item comes back, whatever happens to its process."""
+"""Workers that may die: each item gets an outcome, whatever happens to its process."""
 
 import os
 import subprocess
@@ -37,22 +37,22 @@ def test_fresh_gives_every_item_its_own_process_and_otherwise_one_serves_many():
     assert len({o.value for o in run_each(process_id, range(3), nj=1)}) == 1
 
 
-def test_a_result_that_cannot_travel_is_an_error_of_its_item():
+def test_a_result_that_cannot_be_pickled_is_an_error_of_its_item():
     (outcome,) = run_each(unpicklable, [1], nj=1)
     assert "cannot be sent back" in outcome.error
 
 
 def test_items_are_read_only_as_workers_become_free():
-    taken = []
+    started = []
 
     def items():
         for n in range(100):
-            taken.append(n)
+            started.append(n)
             yield n
 
     outcomes = run_each(square, items(), nj=2)
     next(outcomes)
-    assert len(taken) <= 4
+    assert len(started) <= 4
     outcomes.close()
 
 

@@ -1,4 +1,4 @@
-"""In whatever way a worker dies, does not start, or is handed what does not travel: nothing waits for ever."""
+"""Workers die, do not start, or get items that cannot be pickled: nothing waits for ever."""
 
 import errno
 import os
@@ -53,7 +53,7 @@ def outcomes_of_all_ways(call):
 @pytest.mark.parametrize("how", WAYS)
 @pytest.mark.parametrize("call", [by_run_each, by_crew])
 @pytest.mark.slow
-def test_a_death_costs_its_item_and_is_told(how, call):
+def test_a_death_costs_only_its_item_and_is_reported(how, call):
     outcomes = outcomes_of_all_ways(call)
     message, answered = WAYS[how]
     assert outcomes[how].error.startswith(message)
@@ -65,14 +65,14 @@ def test_a_death_costs_its_item_and_is_told(how, call):
     assert others == {item: item for item in others}
 
 
-def test_an_exception_that_travels_comes_back_and_another_comes_as_its_words():
+def test_an_exception_is_returned_or_its_text_if_it_cannot_be_pickled():
     outcomes = {o.item: o for o in within(LIMIT_S, lambda: by_run_each(["memory", "not restored"]))}
     assert isinstance(outcomes["memory"].exception, MemoryError)
     assert outcomes["not restored"].exception is None
 
 
 @pytest.mark.parametrize("call", [by_run_each, by_crew])
-def test_an_item_that_does_not_travel_is_told_by_name_and_the_rest_goes_on(call):
+def test_an_item_that_cannot_be_pickled_is_reported_and_the_others_continue(call):
     unsendable, unreadable = Unsendable(), Unreadable()
     outcomes = within(LIMIT_S, lambda: call(["before", unsendable, "between", unreadable, "after"]))
     errors = {o.item: o.error for o in outcomes if o.error}
@@ -91,14 +91,14 @@ def test_a_function_that_a_worker_cannot_import_is_named_at_once():
             within(LIMIT_S, call)
 
 
-def test_a_function_that_is_in_no_module_is_refused():
+def test_a_function_without_a_module_is_refused():
     with pytest.raises(TypeError, match="expected a function of a module"):
         within(LIMIT_S, lambda: list(run_each(lambda n: n, [1], nj=1)))
 
 
 @pytest.fixture
 def refused(monkeypatch):
-    """The system refuses the tries to start a process whose numbers are given, as it does at its limit of processes."""
+    """Let the given tries to start a process fail, as they do at the system's limit of processes."""
     start, tries = SpawnProcess.start, []
 
     def refuse(numbers):
@@ -116,12 +116,12 @@ def refused(monkeypatch):
 
 @pytest.mark.parametrize("call", [by_run_each, by_crew])
 @pytest.mark.slow
-def test_workers_that_cannot_be_started_at_all_end_the_work_with_the_remedy(refused, call):
+def test_if_no_worker_can_be_started_the_work_ends_with_a_remedy(refused, call):
     tries = refused(range(1_000_000))
-    with pytest.raises(K2DError) as told:
+    with pytest.raises(K2DError) as caught:
         within(LIMIT_S, lambda: call(["first", "second"]))
     assert len(tries) == 3, "it neither gives up at once nor spins"
-    message = str(told.value)
+    message = str(caught.value)
     name = "dying.die_at_seat" if call is by_crew else "dying.die"
     assert f"workers of {name} cannot start: Resource temporarily unavailable" in message
     assert "first" in message, "what waited for it"
@@ -130,20 +130,20 @@ def test_workers_that_cannot_be_started_at_all_end_the_work_with_the_remedy(refu
 
 
 @pytest.mark.slow
-def test_a_worker_that_starts_at_the_third_try_does_all(refused):
+def test_a_worker_that_starts_at_the_third_try_does_all_the_work(refused):
     refused({0, 1})
     assert [(o.value, o.error) for o in within(LIMIT_S, lambda: by_run_each(["a", "b"]))] == [("a", ""), ("b", "")]
 
 
-def test_those_that_could_be_started_do_the_work_of_the_others(refused):
+def test_the_workers_that_could_be_started_do_all_the_work(refused):
     refused(range(1, 1_000_000))
     outcomes = within(LIMIT_S, lambda: list(run_each(die, range(20), nj=4)))
     assert sorted((o.item, o.value, o.error) for o in outcomes) == [(n, n, "") for n in range(20)]
 
 
 @pytest.mark.slow
-def test_a_worker_that_dies_before_it_is_ready_is_no_fault_of_the_item(tmp_path):
-    """As of a script without `if __name__ == "__main__"`, which every worker would run again."""
+def test_a_worker_that_dies_before_it_is_ready_does_not_cost_the_item(tmp_path):
+    """For example, a script without `if __name__ == "__main__"`, which each worker would run again."""
     import subprocess
     import sys
 

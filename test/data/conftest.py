@@ -29,7 +29,7 @@ CUT = {  # utterances are parts of recordings
 
 @pytest.fixture
 def make_dir(tmp_path: Path) -> MakeDir:
-    """Write a directory: a good one of `kind`, with files replaced, or left out (None)."""
+    """Write a good directory of a kind, with some files replaced, or left out (None)."""
 
     def make(kind: str = "whole", files: dict[str, str | bytes | None] | None = None, name: str = "data") -> Path:
         folder = tmp_path / name
@@ -63,6 +63,6 @@ def contents() -> Callable[[Path], dict[str, bytes]]:
 
 @pytest.fixture(autouse=True)
 def no_leftovers(tmp_path: Path) -> Iterator[None]:
-    """Whatever a test does, nothing half-made stays beside its folders."""
+    """Check after each test that no unfinished files are beside its folders."""
     yield
     assert [p.name for p in tmp_path.iterdir() if ".partial" in p.name] == []

@@ -1,4 +1,4 @@
-"""Of which stretches of which recording a chunk was made: one reading for chunks in place and chunks cut out."""
+"""The recording and its stretches from which a chunk was made, for chunks with and without their own audio."""
 
 import pytest
 
@@ -32,20 +32,20 @@ def test_chunks_in_their_recording_are_one_stretch_of_it(tmp_path):
     ]
 
 
-def test_chunks_that_were_cut_out_tell_what_they_were_cut_from(tmp_path):
+def test_chunks_with_their_own_audio_name_their_sources(tmp_path):
     (key, source), other = read_sources(folder_of(tmp_path, CUT_OUT))
     assert (key, source) == ("r1-a", Source("r1", ((0.5, 2.0), (3.0, 4.0))))
     assert (source.start_s, source.end_s, source.duration_s) == (0.5, 4.0, 2.5)
     assert other == ("r1-b", Source("r1", ((7.0, 8.0),)))
 
 
-def test_what_is_written_is_what_is_read(tmp_path):
+def test_written_sources_are_read_back(tmp_path):
     source = Source("課", ((0.07, 2.0), (3.29, 1234.56)))
     folder = folder_of(tmp_path, {"utt2source": f"x {source_value(source)}\n"})
     assert list(read_sources(folder)) == [("x", source)]
 
 
-def test_a_part_of_a_directory_keeps_it(tmp_path):
+def test_a_subset_of_a_directory_keeps_the_sources(tmp_path):
     source = tmp_path / "source"
     source.mkdir()
     folder_of(source, CUT_OUT)
@@ -66,6 +66,6 @@ def test_a_part_of_a_directory_keeps_it(tmp_path):
         ({"segments": "a r1 2.0 1.0\n"}, "'a' .*each after the one before"),
     ],
 )
-def test_what_is_no_source_is_refused(tmp_path, tables, message):
+def test_bad_sources_are_refused(tmp_path, tables, message):
     with pytest.raises(K2DError, match=message):
         list(read_sources(folder_of(tmp_path, tables)))

@@ -1,4 +1,4 @@
-"""What changes the digest of a recipe, and so makes its corpus anew, and what does not."""
+"""Changes that change the digest of a recipe, so that its corpus is made again, and changes that do not."""
 
 import ast
 import shutil
@@ -54,7 +54,7 @@ FILES = {
 
 @pytest.fixture
 def digest(tmp_path):
-    """The digest of the little project with files replaced."""
+    """The digest of the small project with some files replaced."""
     n = 0
 
     def of(changed=None, gone=()):
@@ -118,17 +118,17 @@ DIFFERENT = {
 
 
 @pytest.mark.parametrize("changed", SAME.values(), ids=SAME)
-def test_what_means_the_same_has_the_same_digest(digest, changed):
+def test_code_of_the_same_meaning_has_the_same_digest(digest, changed):
     assert digest(changed) == digest()
 
 
 @pytest.mark.parametrize("changed", DIFFERENT.values(), ids=DIFFERENT)
-def test_what_means_something_else_has_another_digest(digest, changed):
+def test_code_of_another_meaning_has_another_digest(digest, changed):
     assert digest(changed) != digest()
 
 
-def test_readers_that_were_exchanged_are_seen_where_both_are_used(digest):
-    """The same names and the same modules, but each name is of the other module."""
+def test_exchanged_imports_change_the_digest(digest):
+    """The same names and modules, but each name is imported from the other module."""
     code = "from k2d.data.raw.a import f\nfrom k2d.data.raw.b import f as g\ndef prepare(): return f(1) - g(1)\n"
     modules = {"k2d/data/raw/a.py": "def f(x): return x\n", "k2d/data/raw/b.py": "def f(x): return 2 * x\n"}
     turned = code.replace("raw.a", "raw.c").replace("raw.b", "raw.a").replace("raw.c", "raw.b")
@@ -136,7 +136,7 @@ def test_readers_that_were_exchanged_are_seen_where_both_are_used(digest):
     assert digest({**modules, "egs/lab/prepare.py": turned}) != one
 
 
-def test_modules_that_import_each_other_and_relative_imports_end(digest):
+def test_circular_and_relative_imports_are_followed_once(digest):
     circle = {
         "egs/lab/markup.py": "from . import prepare\nfrom .more import f\ndef words(row): return f(prepare)\n",
         "egs/lab/more.py": "def f(x): return x\n",
@@ -184,8 +184,8 @@ def test_constants_keep_their_type_and_do_not_follow_the_version_of_unicode():
     assert dump(ast.parse("{None: a}")) != dump(ast.parse("{**a}"))
 
 
-def test_the_text_of_a_tree_is_the_one_that_python_3_10_to_3_13_gave():
-    """If it changes, every corpus is made anew: then it must be meant."""
+def test_the_text_of_a_tree_is_equal_in_python_3_10_to_3_13():
+    """If it changes, all corpora are made again, so a change must be intended."""
     code = (
         'async def f(x: int = 3, /, *, y=None) -> str:\n    match x:\n        case [1, *_]: return f"{x!r:>{y}} 課"\n'
     )
@@ -211,6 +211,9 @@ def test_every_corpus_has_a_digest_of_its_own():
     digests = {name: Corpus(name).code() for name in known_corpora()}
     assert len(set(digests.values())) == len(digests) >= 9
     assert all(len(digest) == 16 for digest in digests.values())
+    listed = {name: code for name, (*_, code) in corpus_module._FORMER.items()}
+    changed = {name for name, code in listed.items() if digests[name] != code}
+    assert changed == set(), "same data as before: list the present digest last in _FORMER; else remove the entry"
 
 
 @pytest.fixture
@@ -224,7 +227,7 @@ def lab(tmp_path, monkeypatch):
     return made
 
 
-def test_the_card_and_the_words_decide_nothing_and_a_table_of_the_recipe_does(lab):
+def test_the_card_and_comments_do_not_change_the_digest_but_a_table_does(lab):
     before = lab.code()
     (lab.folder / "README.md").write_text("more words\n")
     (lab.folder / "corpus.yaml").write_text("name: TEMPLATE\nexpected: {default: {train: {utterances: 3}}}\n")
@@ -234,7 +237,7 @@ def test_the_card_and_the_words_decide_nothing_and_a_table_of_the_recipe_does(la
     assert lab.code() != before
 
 
-def test_the_readers_of_the_project_count(lab):
+def test_readers_of_the_project_change_the_digest(lab):
     before = lab.code()
     reader = lab.folder.parents[1] / "k2d" / "data" / "raw" / "lines.py"
     reader.write_text("# words\n" + reader.read_text(encoding="utf-8"), encoding="utf-8")
@@ -243,8 +246,8 @@ def test_the_readers_of_the_project_count(lab):
     assert lab.code() != before
 
 
-def test_data_that_were_prepared_when_digests_went_by_bytes_are_done(lab, tmp_path, monkeypatch):
-    """And told in a line once the recipe is edited."""
+def test_data_with_a_digest_by_bytes_are_done(lab, tmp_path, monkeypatch):
+    """After the recipe is edited, one line reports it."""
     raw = tmp_path / "raw"
     raw.mkdir()
     monkeypatch.setattr(prepare, "Corpus", lambda name: lab)
@@ -272,9 +275,10 @@ def test_data_that_were_prepared_when_digests_went_by_bytes_are_done(lab, tmp_pa
     assert state().is_done
 
 
-def test_a_digest_by_bytes_from_before_modules_were_renamed_is_known(lab, monkeypatch):
-    monkeypatch.setattr(corpus_module, "_BY_BYTES", {"TEMPLATE": ("of before", lab.code())})
-    assert "of before" in lab.former_codes()
+def test_digests_of_earlier_versions_that_made_the_same_data_are_known(lab, monkeypatch):
+    monkeypatch.setattr(corpus_module, "_FORMER", {"TEMPLATE": ("of before", "of later", lab.code())})
+    assert {"of before", "of later"} <= set(lab.former_codes())
+    assert lab.code() not in lab.former_codes()
     recipe = lab.folder / "prepare.py"
     recipe.write_text(recipe.read_text(encoding="utf-8") + "\nMORE = 1\n", encoding="utf-8")
-    assert "of before" not in lab.former_codes()
+    assert not {"of before", "of later"} & set(lab.former_codes())

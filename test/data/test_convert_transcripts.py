@@ -1,4 +1,4 @@
-"""Transcripts in the formats of other systems become hypotheses that stage 5 takes; what is left out is counted."""
+"""Transcripts of other systems are converted to hypotheses for stage 5. Dropped texts are counted."""
 
 import json
 
@@ -27,7 +27,7 @@ def data(tmp_path):
 
 @pytest.fixture
 def convert(data, tmp_path):
-    """Convert files, given by name and content; what was written, and the counts."""
+    """Convert files, given by name and content, and return the output and the counts."""
 
     def made(source="source", **files):
         folder = tmp_path / "source"
@@ -37,8 +37,8 @@ def convert(data, tmp_path):
         output = tmp_path / "hyp.jsonl"
         counts = convert_transcripts(tmp_path / source, data, output)
         lines = output.read_text(encoding="utf-8").splitlines()
-        taken = ExternalHypotheses(output, Demands(30.0, 0.0)).of(_of(data, lines), tmp_path)
-        assert len(list(taken)) == len(lines)  # stage 5 finds nothing to say
+        read_back = ExternalHypotheses(output, Demands(30.0, 0.0)).of(_of(data, lines), tmp_path)
+        assert len(list(read_back)) == len(lines)  # stage 5 finds no fault
         return {each["id"]: [tuple(s.values()) for s in each["segments"]] for each in map(json.loads, lines)}, counts
 
     return made
@@ -54,7 +54,7 @@ def hypothesis(key):
 
 
 @pytest.mark.parametrize("form", ["srt", "vtt", "json"])
-def test_what_is_written_here_is_read_again(convert, form):
+def test_hypotheses_of_k2d_are_read(convert, form):
     files = {f"{key}__{form}": FORMATS[form](hypothesis(key)) for key in LENGTHS_S}
     found, counts = convert(**files)
     assert found == SEGMENTS
@@ -71,7 +71,7 @@ def test_kaldi_text_and_segments(convert):
     assert list(counts.lines()) == [
         "in 5 texts = kept 2 + no_segment 1 + no_words 1 + unknown_recording 1",
         "2 of 3 recordings have a transcript; without one: r3",
-        "the longest text lasts 2.5 s; it has to fit into the teacher's window (Whisper: 30 s)",
+        "the longest text lasts 2.5 s; it must fit into the teacher's window (Whisper: 30 s)",
     ]
 
 
@@ -92,7 +92,7 @@ def test_json_lines_of_texts_and_of_recordings(convert):
     assert counts.n_in == 3
 
 
-def test_padded_segments_are_cut_and_larger_overlaps_are_left_to_the_check(convert, data, tmp_path):
+def test_padded_segments_are_cut_and_larger_overlaps_are_not(convert, data, tmp_path):
     found, counts = convert(text="u1 a\nu2 b\n", segments="u1 r1 0.5 2.3\nu2 r1 2.0 4.0\n")
     assert (found["r1"], counts.n_cut) == ([(0.5, 2.0, "a"), (2.0, 4.0, "b")], 1)
     (tmp_path / "source" / "segments").write_text("u1 r1 0.5 3.5\nu2 r1 2.0 4.0\n")
@@ -125,7 +125,7 @@ def test_texts_without_a_stretch_of_time_are_counted(convert):
         ({"r1__json": '{"text": "a", "start": "1"}'}, 'r1.json: start: expected seconds as a number, found "1"'),
         ({"text": "r1 a\nr1 b\n"}, "source/text"),
         ({"r1__srt": "no captions"}, "source/r1.srt: found no line such as 00:01:02.345 --> 00:01:04.000"),
-        ({"r9__json": '{"text": "a"}'}, "nothing can be taken from it (in 1 texts, unknown_recording); expected texts"),
+        ({"r9__json": '{"text": "a"}'}, "no text can be used (in 1 texts, unknown_recording); expected texts"),
     ],
 )
 def test_sources_that_cannot_be_read(convert, files, message):
@@ -134,17 +134,17 @@ def test_sources_that_cannot_be_read(convert, files, message):
     assert message in str(caught.value)
 
 
-def test_lines_without_an_id_are_told_with_their_place(convert):
+def test_lines_without_an_id_are_reported_with_their_place(convert):
     with pytest.raises(K2DError, match=r"x\.jsonl:2: id: expected the recording's, as a string; found none"):
         convert("source/x.jsonl", x__jsonl='\n{"text": "a"}\n')
 
 
-def test_the_verb_writes_the_file_and_replaces_none(data, tmp_path, capsys):
+def test_the_command_writes_the_file_and_overwrites_none(data, tmp_path, capsys):
     (tmp_path / "r1.srt").write_text(FORMATS["srt"](hypothesis("r1")), encoding="utf-8")
     words = ["hypotheses", str(tmp_path), str(data), str(tmp_path / "out.jsonl")]
     assert main(words) == 0
-    said = capsys.readouterr().out.splitlines()
-    assert said[0] == f"{tmp_path}/out.jsonl: in 2 texts = kept 2"
+    message = capsys.readouterr().out.splitlines()
+    assert message[0] == f"{tmp_path}/out.jsonl: in 2 texts = kept 2"
     with pytest.raises(UsageError, match="is there already; name another file, or replace it with --force"):
         main(words)
     assert main([*words, "--force"]) == 0

@@ -1,4 +1,4 @@
-"""The verbs from outside: exit codes, messages, and the names that Kaldi people type."""
+"""The commands from outside: exit codes, messages, and Kaldi's names for them."""
 
 import json
 import os
@@ -20,7 +20,7 @@ def call(*words, cwd=None, **environment):
 
 
 def run(capsys, *words):
-    """The same in this process, for speed: exit code and output."""
+    """The same in this process, which is faster. Returns exit code and output."""
     return both(capsys, *words)[:2]
 
 
@@ -41,7 +41,7 @@ def test_a_valid_directory_ends_in_0_and_a_summary(make_dir):
     assert result.stdout.splitlines() == [expected]
 
 
-def test_faults_end_in_1_and_are_all_told(make_dir, capsys):
+def test_faults_end_in_1_and_are_all_reported(make_dir, capsys):
     good = make_dir(name="good")
     bad = make_dir("whole", {"text": "a-1 x\n../b y\n", "utt2dur": "a-1 -1\n"}, "bad one")
     code, out = run(capsys, "validate", "--audio", "none", good, bad)
@@ -131,7 +131,7 @@ def test_fix_subset_combine_copy(make_dir, capsys, tmp_path):
 
 
 def test_a_list_of_ids_is_read_in_nfc_as_ids_are(make_dir, capsys, tmp_path):
-    """A list made on a Mac has é as e and an accent; it looks the same as the id in the directory."""
+    """A list from a Mac has é as e and an accent. It looks the same as the id in the directory."""
     key = "\u00e9-1"
     files = {"wav.scp": f"{key} x.wav\n", "text": f"{key} x\n", "utt2spk": f"{key} s\n", "spk2utt": f"s {key}\n"}
     folder = make_dir("whole", {**files, "utt2dur": None})

@@ -1,4 +1,4 @@
-"""hyp.jsonl: what is written is read back exactly; what is odd is named with its line and field."""
+"""hyp.jsonl is read back exactly as it was written, and faults are reported with line and field."""
 
 import json
 
@@ -43,7 +43,7 @@ def written(tmp_path, *lines):
 
 
 def changed(**fields):
-    """LINE with its first segment changed, or (segments, windows, …) itself."""
+    """LINE with changes of its first segment, or of the line itself (segments, windows, …)."""
     record = json.loads(LINE)
     for name, value in fields.items():
         (record if name in record else record["segments"][0])[name] = value
@@ -57,10 +57,10 @@ def test_a_hypothesis_is_one_line_of_json(tmp_path):
 
 @given(st.lists(hypotheses, max_size=4, unique_by=lambda each: each.recording_id))
 @pytest.mark.slow
-def test_what_is_written_is_read_back_exactly(tmp_path_factory, heard):
-    heard.sort(key=lambda each: each.recording_id)
-    path = written(tmp_path_factory.mktemp("h"), *map(hypothesis_line, heard))
-    assert list(read_hypotheses(path)) == heard
+def test_written_hypotheses_are_read_back_exactly(tmp_path_factory, originals):
+    originals.sort(key=lambda each: each.recording_id)
+    path = written(tmp_path_factory.mktemp("h"), *map(hypothesis_line, originals))
+    assert list(read_hypotheses(path)) == originals
 
 
 def test_times_are_written_to_the_millisecond():
@@ -69,7 +69,7 @@ def test_times_are_written_to_the_millisecond():
     assert '"start_s": 0.3, "end_s": 0.667' in line
 
 
-def test_odd_times_of_segments_are_read_for_others_to_judge(tmp_path):
+def test_odd_times_of_segments_are_read_unchanged(tmp_path):
     path = written(tmp_path, changed(start_s=9, end_s=-3.5), changed(id="r2", start_s=float("nan"), end_s=10**400))
     first, second = (each.segments[0] for each in read_hypotheses(path))
     assert (first.start_s, first.end_s) == (9.0, -3.5)
@@ -99,15 +99,15 @@ def test_odd_times_of_segments_are_read_for_others_to_judge(tmp_path):
         ("[" * 2_000, "maximum recursion depth exceeded"),
     ],
 )
-def test_what_is_wrong_is_named_with_its_line(tmp_path, line, message):
+def test_faults_are_reported_with_their_line(tmp_path, line, message):
     path = written(tmp_path, hypothesis_line(Hypothesis("a", 1.0, (), ())), line)
-    with pytest.raises(K2DError) as told:
+    with pytest.raises(K2DError) as caught:
         list(read_hypotheses(path))
-    assert f"hyp.jsonl:2: {message}" in str(told.value)
-    assert "make the file again" in str(told.value)
+    assert f"hyp.jsonl:2: {message}" in str(caught.value)
+    assert "make the file again" in str(caught.value)
 
 
-def test_a_torn_last_line_and_bytes_that_are_no_utf8_are_told(tmp_path):
+def test_a_truncated_last_line_and_bytes_that_are_not_utf8_are_reported(tmp_path):
     path = tmp_path / "hyp.jsonl"
     path.write_bytes(LINE.encode()[:-30])
     with pytest.raises(K2DError, match=r"hyp\.jsonl:1: "):
@@ -117,14 +117,14 @@ def test_a_torn_last_line_and_bytes_that_are_no_utf8_are_told(tmp_path):
         list(read_hypotheses(path))
 
 
-def test_ids_come_once_and_in_c_order(tmp_path):
+def test_ids_are_unique_and_in_c_order(tmp_path):
     for second in ("r1", "Z"):
         with pytest.raises(K2DError, match=rf"hyp\.jsonl:2: id: found '{second}' after 'r1', expected C order"):
             list(read_hypotheses(written(tmp_path, LINE, changed(id=second))))
 
 
-def test_of_many_only_those_that_are_asked_for_are_read(tmp_path, monkeypatch):
-    """A few held-out recordings among a hundred thousand: the others are no more than looked at."""
+def test_only_the_requested_hypotheses_are_parsed(tmp_path, monkeypatch):
+    """For a few held-out recordings among a hundred thousand, the other lines are not parsed."""
     from k2d.data import hypotheses
 
     names = ["a", "b 'quoted'", "課-1", "課-2"]
@@ -150,13 +150,13 @@ def test_a_missing_file_is_missing_input(tmp_path):
         list(read_hypotheses(tmp_path / "hyp.jsonl"))
 
 
-def test_plain_text_is_one_line_without_what_is_empty():
-    heard = [Segment(0, 1, " so\nr2 forged"), Segment(1, 2, "  "), Segment(2, 3, "\x00我們\u3000用\x7f")]
-    assert plain_text(Hypothesis("r1", 3, tuple(heard), ())) == "so r2 forged 我們 用"
+def test_plain_text_is_one_line_without_empty_segments():
+    originals = [Segment(0, 1, " so\nr2 forged"), Segment(1, 2, "  "), Segment(2, 3, "\x00我們\u3000用\x7f")]
+    assert plain_text(Hypothesis("r1", 3, tuple(originals), ())) == "so r2 forged 我們 用"
 
 
 @given(st.text())
 @pytest.mark.slow
-def test_one_line_is_one_line_whatever_a_model_writes(text):
+def test_any_text_of_a_model_becomes_one_line(text):
     assert one_line(text).splitlines() in ([], [one_line(text)])
     assert one_line(one_line(text)) == one_line(text)

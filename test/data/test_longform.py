@@ -1,4 +1,4 @@
-"""Which utterances make which long recordings: borders worked out by hand, and what holds for any."""
+"""The utterances of each long recording: borders worked out by hand, and general properties."""
 
 import pytest
 from hypothesis import given
@@ -26,7 +26,7 @@ def names(longs):
     return ["".join(placed.piece.row.id for placed in long.pieces) for long in longs]
 
 
-def test_rows_are_appended_while_all_together_is_at_most_the_limit():
+def test_rows_are_appended_while_their_total_is_at_most_the_limit():
     rows = [piece("a", 12), piece("b", 18), piece("c", 0.5), piece("d", 31), piece("e", 29.5), piece("f", 1)]
     assert layout(arrange(rows, Concatenate(30.0, 500, 1))) == {
         "long-00001": [("a", 0, 12), ("b", 12, 30)],  # exactly 30 s is not more than 30 s
@@ -37,7 +37,7 @@ def test_rows_are_appended_while_all_together_is_at_most_the_limit():
     }
 
 
-def test_every_batch_and_every_share_of_a_worker_begins_anew():
+def test_each_batch_and_each_workers_share_starts_a_new_recording():
     rows = [piece(name, 1) for name in "abcdefghijk"]
     assert names(arrange(rows, Concatenate(30.0, 500, 1))) == ["abcdefghijk"]
     assert names(arrange(rows, Concatenate(30.0, 4, 1))) == ["abcd", "efgh", "ijk"]
@@ -48,7 +48,7 @@ def test_every_batch_and_every_share_of_a_worker_begins_anew():
 
 @given(st.lists(st.integers(1, 40), max_size=60), st.integers(1, 9), st.integers(1, 9))
 def test_the_rule_of_distil_whisper(lengths_s, batch, shards):
-    """Held against the rule as its own tool goes: shares of workers, batches in them, and one long clip growing."""
+    """Compared with the rule of its own tool: shares of workers, batches in them, and one growing clip."""
     rows = [piece(f"{n} ", length_s) for n, length_s in enumerate(lengths_s)]
     expected, first = [], 0
     for shard in range(shards):
@@ -94,7 +94,7 @@ lengths = st.lists(st.tuples(st.integers(1, 9), st.integers(0, 60), st.sampled_f
 
 
 @given(lengths, st.sampled_from([Concatenate(12.0, 7, 2), ByTime(), ByTime(max_pause_s=2.0)]))
-def test_every_utterance_is_there_once_and_none_lies_on_another(given_rows, how):
+def test_each_utterance_occurs_once_and_none_overlaps(given_rows, how):
     rows = [piece(f"u{n}", length, session, at) for n, (length, at, session) in enumerate(given_rows)]
     longs = arrange(rows, how)
     assert sorted(p.piece.row.id for long in longs for p in long.pieces) == sorted(row.row.id for row in rows)

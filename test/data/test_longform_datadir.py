@@ -1,4 +1,4 @@
-"""Data directories of long recordings, from outside: audio to the sample, and references that score rightly."""
+"""Data directories of long recordings, from outside: exact samples, and references that give the right score."""
 
 import json
 
@@ -19,7 +19,7 @@ LENGTHS_S = {"b-1": 1.0, "a-2": 2.0, "a-1": 0.5}  # in the order of rows, which 
 
 @pytest.fixture
 def short(tmp_path):
-    """Three clips of two speakers, said in one session: b-1 at 5 s, a-1 at 6.25 s, a-2 at 7 s."""
+    """Three clips of two speakers in one session: b-1 at 5 s, a-1 at 6.25 s, a-2 at 7 s."""
     folder = tmp_path / "short"
     folder.mkdir()
     for n, (key, length_s) in enumerate(LENGTHS_S.items()):
@@ -101,10 +101,10 @@ def test_the_command_and_its_references(short, tmp_path, k2d):
     code, _, errors = k2d("score", "--ref", long / "text", "--hyp", tmp_path / "hyp", "--out", tmp_path / "score")
     assert code == 0, errors
     score = json.loads((tmp_path / "score" / "score.json").read_text())
-    assert score["mer"] == {"n": 7, "s": 1, "d": 0, "i": 0, "percent": 14.2857}  # 好 heard as 壞, in its place
+    assert score["mer"] == {"n": 7, "s": 1, "d": 0, "i": 0, "percent": 14.2857}  # 好 recognised as 壞, in its place
 
 
-def test_audio_that_is_there_is_not_written_again(short, tmp_path):
+def test_existing_audio_is_not_written_again(short, tmp_path):
     lengthen_datadir(short, tmp_path / "long", ByTime(), tmp_path / "audio")
     (path,) = (tmp_path / "audio").rglob("*.flac")
     before = path.stat().st_mtime_ns
@@ -112,7 +112,7 @@ def test_audio_that_is_there_is_not_written_again(short, tmp_path):
     assert path.stat().st_mtime_ns == before
 
 
-def test_what_lacks_its_row_is_told(short, tmp_path):
+def test_an_utterance_without_a_row_is_reported(short, tmp_path):
     (short / "utt2row").write_text("a-1 2\nb-1 0\n")
     with pytest.raises(K2DError, match=r"utt2row: 1 of 3 utterances have no number, such as 'a-2'"):
         lengthen_datadir(short, tmp_path / "long", Concatenate(), tmp_path / "audio")

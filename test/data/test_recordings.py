@@ -1,4 +1,4 @@
-"""Stage 1's look at the audio: what is bad by itself is set aside, what the machine fails at stops with its name."""
+"""Stage 1 checks the audio: bad files are rejected, and a failure of the machine stops the stage."""
 
 import pytest
 from made_audio import speechlike, write_audio
@@ -16,17 +16,17 @@ def probed(folder, rows):
 
 
 @pytest.mark.slow
-def test_a_file_that_the_disk_does_not_give_is_never_a_bad_item(tmp_path):
+def test_an_input_output_error_is_never_a_bad_item(tmp_path):
     good = write_audio(tmp_path / "good.wav", speechlike(1.0))
-    with pytest.raises(K2DError) as told:
+    with pytest.raises(K2DError) as caught:
         probed(tmp_path, {"a": good, "b": UNREADABLE})
-    assert "train: looking at the audio: 1 of 2 recordings" in str(told.value)
-    assert "b: /proc/self/mem: cannot be read: Input/output error [unreadable]" in str(told.value)
-    assert "run the same command again" in str(told.value)
+    assert "train: looking at the audio: 1 of 2 recordings" in str(caught.value)
+    assert "b: /proc/self/mem: cannot be read: Input/output error [unreadable]" in str(caught.value)
+    assert "run the same command again" in str(caught.value)
 
 
 @pytest.mark.slow
-def test_what_a_corpus_names_and_does_not_have_is_bad_as_what_is_damaged_is(tmp_path):
+def test_missing_and_damaged_files_of_a_corpus_are_bad_items(tmp_path):
     good = write_audio(tmp_path / "good.wav", speechlike(1.0))
     (tmp_path / "cut.wav").write_bytes(good.read_bytes()[:5000])
     found = probed(tmp_path, {"a": good, "b": tmp_path / "nowhere.wav", "c": tmp_path / "cut.wav"})

@@ -1,4 +1,4 @@
-"""Subtitles: the formats byte by byte, their escapes, and cues that are in order whatever the times."""
+"""Subtitles: the formats byte by byte, their escapes, and the order of cues with any times."""
 
 import json
 import re
@@ -56,29 +56,29 @@ def test_json_holds_every_segment_as_it_is():
     assert len(record["segments"]) == 3
 
 
-def test_nothing_heard_is_a_file_without_cues():
+def test_a_recording_without_text_gives_a_file_without_cues():
     nothing = Hypothesis("r1", 5.0, (), ())
     assert [FORMATS[name](nothing) for name in ("txt", "srt", "vtt")] == ["", "", "WEBVTT\n"]
 
 
-def test_a_segment_without_length_or_over_the_last_one_is_moved_and_still_shown():
+def test_a_segment_without_length_or_with_an_overlap_is_moved_and_kept():
     odd = (Segment(1.0, 3.0, "a"), Segment(2.5, 4.0, "b"), Segment(4.0, 4.0, "c"), Segment(float("nan"), 0, "d"))
     shown = [(cue.start_ms, cue.end_ms, cue.text) for cue in cues(Hypothesis("r", 9, odd, ()))]
     assert shown == [(1000, 3000, "a"), (3000, 4000, "b"), (4000, 4100, "c"), (4100, 4200, "d")]
 
 
 @given(segments)
-def test_cues_are_in_order_and_nothing_heard_is_left_out(heard):
-    hypothesis = Hypothesis("r", 20.0, tuple(heard), ())
+def test_cues_are_in_order_and_no_text_is_lost(spoken):
+    hypothesis = Hypothesis("r", 20.0, tuple(spoken), ())
     made = list(cues(hypothesis))
     assert all(a.end_ms <= b.start_ms for a, b in pairwise(made))
     assert all(0 <= cue.start_ms < cue.end_ms for cue in made)
-    assert [cue.text for cue in made] == [" ".join(each.text.split()) for each in heard if each.text.strip()]
+    assert [cue.text for cue in made] == [" ".join(each.text.split()) for each in spoken if each.text.strip()]
 
 
 @given(segments)
-def test_vtt_has_as_many_time_lines_as_cues_and_parses_back(heard):
-    hypothesis = Hypothesis("r", 20.0, tuple(heard), ())
+def test_vtt_has_as_many_time_lines_as_cues_and_parses_back(spoken):
+    hypothesis = Hypothesis("r", 20.0, tuple(spoken), ())
     header, *blocks = vtt(hypothesis).removesuffix("\n").split("\n\n")
     assert header.strip() == "WEBVTT"
     texts = []

@@ -1,4 +1,4 @@
-"""Timestamped text: written from segments, parsed back, and malformed ones named and never crashed on."""
+"""Timestamped text is written from segments and parsed back. Malformed text is reported and never causes a crash."""
 
 import pytest
 from hypothesis import given
@@ -20,7 +20,7 @@ def test_times_count_from_the_offset_and_have_two_decimals():
     st.lists(st.integers(1, 500), min_size=2, max_size=12).filter(lambda steps: len(steps) % 2 == 0),
     st.text("我們用 model3.5,<>", min_size=1, max_size=9).filter(lambda text: text.strip() and "<" not in text),
 )
-def test_parsing_is_the_reverse_of_writing(steps, words):
+def test_parsing_reverses_writing(steps, words):
     ends = [sum(steps[: n + 1]) / 100 for n in range(len(steps))]
     segments = [Segment(a, b, words.strip()) for a, b in zip(ends[::2], ends[1::2], strict=True)]
     assert segments_of(timed_text(segments)) == segments

@@ -1,4 +1,4 @@
-"""Two decodings compared window by window."""
+"""Comparison of two decodings window by window."""
 
 from dataclasses import replace
 
@@ -12,14 +12,14 @@ def hypothesis(*texts: str) -> Hypothesis:
     return Hypothesis("a", 2.0 * len(texts), segments, windows)
 
 
-def test_equal_but_for_scores():
+def test_scores_may_differ():
     one = hypothesis("so", "", "good")
     other = replace(one, windows=tuple(replace(window, mean_logprob=-0.51) for window in one.windows))
     assert agreement([one], [other]).differences == ()
     assert agreement([one], [other]).n_windows == 3
 
 
-def test_every_difference_is_listed():
+def test_each_difference_is_listed():
     found = agreement([hypothesis("so", "", "good")], [hypothesis("so", "what")])
     assert found.n_windows == 3
     assert found.differences == (

@@ -1,4 +1,4 @@
-"""Features of windows, as whisper.transcribe takes them: of the recording as a whole."""
+"""Features of windows as in whisper.transcribe, which computes them for the whole recording."""
 
 import numpy as np
 import pytest
@@ -22,7 +22,7 @@ def model(request, tmp_path_factory):
 @pytest.mark.parametrize("n_samples", [16_000 * 65, 480_000, 480_100, 480_199, 480_201, 41_234, 401])
 @pytest.mark.slow
 def test_each_window_is_a_cut_of_the_recordings_features(model, n_samples, tmp_path):
-    """Loudest in one place only; at the edges, whose margins lie outside, too."""
+    """The recording is loud in one place only. Windows at the edges, whose margins are outside, are compared too."""
     rng = np.random.default_rng(n_samples)
     speech = rng.standard_normal(n_samples) * 0.01
     speech[-300:] *= 30

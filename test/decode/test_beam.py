@@ -1,4 +1,4 @@
-"""Beam search with a beam so wide that nothing is left out finds the best sequence there is."""
+"""A beam search that drops no sequence finds the best one."""
 
 import math
 import random
@@ -25,7 +25,7 @@ def logits_of(prefix: tuple[int, ...], seed: int) -> list[float]:
 
 
 def all_sequences(seed: int, prefix: tuple[int, ...] = (), score: float = 0.0):
-    """Every way to end, with its log-probability: by the end token, or by the budget without one."""
+    """All sequences with their log-probabilities. A sequence ends with the end token or at the budget."""
     if len(prefix) == BUDGET:
         yield score, prefix
         return
@@ -54,8 +54,8 @@ def test_a_wide_beam_is_exhaustive(tmp_path_factory, seed):
     assert found.mean_logprob == pytest.approx(score / n_scored, abs=0.0051)
 
 
-def test_a_beam_finds_what_greedy_misses(tmp_path):
-    """`a` is likelier at first (0.6), but then the end is likely only after `b`: 0.4 × 0.9 > 0.6 × 0.5."""
+def test_a_beam_finds_a_better_text_than_greedy_search(tmp_path):
+    """`a` is more likely at first (0.6), but the end is more likely after `b`: 0.4 × 0.9 > 0.6 × 0.5."""
     a, b = TOKENS[1:3]
     table = {(): {a: 0.6, b: 0.4}, (a,): {EOS: 0.5, a: 0.25, b: 0.25}, (b,): {EOS: 0.9, a: 0.05, b: 0.05}}
 
@@ -70,8 +70,8 @@ def test_a_beam_finds_what_greedy_misses(tmp_path):
         assert (found.text, found.mean_logprob) == (text, round(math.log(score) / 2, 2))
 
 
-def test_the_search_ends_when_nothing_can_overtake_the_best(tmp_path):
-    """The end after one letter has probability 0.99: no second step is needed for beams that go on."""
+def test_the_search_ends_when_no_beam_can_become_the_best(tmp_path):
+    """The end after one letter has probability 0.99, so the other beams need no second step."""
 
     def next_logits(tape, prefix):
         return [5.0 if token == (EOS if prefix else FIRST_LETTER) else 0.0 for token in range(N_IDS)]

@@ -1,11 +1,11 @@
-"""Clips: plain text in the order in which they come."""
+"""Clips: plain text in the order of the input."""
 
 import math
 from dataclasses import replace
 
 import pytest
 import torch
-from decode_fake import FIRST_LETTER, N_IDS, FakeRecogniser, saying, write_tape
+from decode_fake import FIRST_LETTER, N_IDS, FakeRecogniser, write_tape, writing_script
 
 from k2d.core.errors import UsageError
 from k2d.decode.clips import _clip_text, decode_clips
@@ -24,7 +24,7 @@ def letters(tape: str) -> str:
 def test_clips_keep_their_order_and_their_text(tmp_path):
     path = str(write_tape(tmp_path / "a.wav", "abcdefghijklmnopqrstuvwxyz" * 8))
     clips = [Clip(f"c{n:02d}", path, n / 10, n / 10 + 0.1 * (1 + n % 7)) for n in range(60)]
-    recogniser = FakeRecogniser(saying(letters))
+    recogniser = FakeRecogniser(writing_script(letters))
     found = list(decode_clips(recogniser, iter(clips), PLAIN))
     alphabet = "abcdefghijklmnopqrstuvwxyz" * 8
     assert [clip.id for clip in found] == [clip.id for clip in clips]
@@ -34,7 +34,7 @@ def test_clips_keep_their_order_and_their_text(tmp_path):
     assert set(recogniser.batch_sizes) == {3}
 
 
-def test_a_clip_that_cannot_be_read_is_told_in_its_place(tmp_path):
+def test_a_clip_that_cannot_be_read_is_reported_in_its_place(tmp_path):
     path = str(write_tape(tmp_path / "a.wav", "ab" * 20))
     clips = [
         Clip("missing", str(tmp_path / "no.wav")),
@@ -46,7 +46,7 @@ def test_a_clip_that_cannot_be_read_is_told_in_its_place(tmp_path):
     ]
     found = {
         getattr(one, "id", None) or one.recording_id: one
-        for one in decode_clips(FakeRecogniser(saying(letters)), clips, PLAIN)
+        for one in decode_clips(FakeRecogniser(writing_script(letters)), clips, PLAIN)
     }
     assert list(found) == [clip.id for clip in clips]
     assert {name: one.reason for name, one in found.items() if isinstance(one, Failed)} == {
@@ -58,11 +58,11 @@ def test_a_clip_that_cannot_be_read_is_told_in_its_place(tmp_path):
     assert (found["first"].text, found["whole"].text) == ("ab", "xyz")
 
 
-def test_empty_budget_and_loop_are_told(tmp_path):
+def test_empty_texts_full_budgets_and_loops_are_recorded(tmp_path):
     tapes = {"_": "____", "b": "bbbb", "l": "l___"}
-    said = {"_": "", "b": "abcdefghij" * 4, "l": "la" * 30}
+    texts = {"_": "", "b": "abcdefghij" * 4, "l": "la" * 30}
     clips = [Clip(name, str(write_tape(tmp_path / f"{n}.wav", tape))) for n, (name, tape) in enumerate(tapes.items())]
-    recogniser = FakeRecogniser(saying(lambda tape: said[tape[0]]))
+    recogniser = FakeRecogniser(writing_script(lambda tape: texts[tape[0]]))
     options = Options(timestamps=False, max_tokens=30)
     found = list(decode_clips(recogniser, clips, options, ngram_loops))
     assert [(one.ended, one.n_tokens) for one in found] == [("empty", 1), ("budget", 30), ("loop", 16)]
@@ -70,21 +70,21 @@ def test_empty_budget_and_loop_are_told(tmp_path):
 
 
 def test_ctc_alone(tmp_path):
-    """Frames that say a, a, nothing, a, b: the text is aab."""
+    """Frames with a, a, blank, a, b: the text is aab."""
     path = str(write_tape(tmp_path / "a.wav", "ab"))
     a, b = FIRST_LETTER, FIRST_LETTER + 1
     logits_TV = torch.zeros(5, N_IDS)
     for frame, token in enumerate([a, a, 0, a, b]):
         logits_TV[frame, token] = 5.0
-    recogniser = FakeRecogniser(saying(letters), ctc_log_probs=logits_TV.log_softmax(-1)[None])
+    recogniser = FakeRecogniser(writing_script(letters), ctc_log_probs=logits_TV.log_softmax(-1)[None])
     (found,) = decode_clips(recogniser, [Clip("a", path)], Options(timestamps=False, mode="ctc"))
     sure = 5 - math.log(math.exp(5) + N_IDS - 1)
     assert (found.text, found.mean_logprob) == ("aab", round(5 * sure / 4, 2))
     assert recogniser.n_steps == 0
 
 
-def test_joint_decoding_lets_ctc_overrule(tmp_path):
-    """The decoder slightly prefers `b`, CTC hears only `a`: together `a`."""
+def test_in_joint_decoding_ctc_can_overrule_the_decoder(tmp_path):
+    """The decoder slightly prefers `b`, and CTC strongly prefers `a`: the result is `a`."""
     path = str(write_tape(tmp_path / "a.wav", "ab"))
     a, b = FIRST_LETTER, FIRST_LETTER + 1
 
@@ -100,14 +100,18 @@ def test_joint_decoding_lets_ctc_overrule(tmp_path):
         assert next(decode_clips(recogniser, [Clip("a", path)], options)).text == expected
 
 
-def test_a_model_without_ctc_says_so(tmp_path):
+def test_a_model_without_ctc_is_refused(tmp_path):
     path = str(write_tape(tmp_path / "a.wav", "ab"))
     for mode in ("ctc", "joint"):
         with pytest.raises(UsageError, match=f"mode {mode} needs a CTC head.*family fake.*use mode attention"):
-            next(decode_clips(FakeRecogniser(saying(letters)), [Clip("a", path)], Options(timestamps=False, mode=mode)))
+            next(
+                decode_clips(
+                    FakeRecogniser(writing_script(letters)), [Clip("a", path)], Options(timestamps=False, mode=mode)
+                )
+            )
 
 
-def test_a_clip_has_the_language_that_the_recogniser_tells_and_none_where_it_tells_none():
-    for told, expected in (("zh", "zh"), ("", None)):
-        decoded = replace(Decoded((), "end", -1.0), language=told)
-        assert _clip_text("c", 1.0, decoded, FakeRecogniser(saying(letters))).language == expected
+def test_a_clip_has_the_recognisers_language_if_there_is_one():
+    for language, expected in (("zh", "zh"), ("", None)):
+        decoded = replace(Decoded((), "end", -1.0), language=language)
+        assert _clip_text("c", 1.0, decoded, FakeRecogniser(writing_script(letters))).language == expected

@@ -1,4 +1,4 @@
-"""Memory does not grow with a recording: a sparse file of three hours beside one of ten minutes."""
+"""Memory does not grow with the length of a recording: a sparse file of three hours, and one of ten minutes."""
 
 import struct
 from pathlib import Path
@@ -13,7 +13,7 @@ RATE_HZ = 16_000
 
 
 def silent_wav(path: Path, minutes: int) -> Path:
-    """A WAV file that takes no room on the disk."""
+    """A sparse WAV file, which needs no room on the disk."""
     n_bytes = minutes * 60 * RATE_HZ * 2
     header = struct.pack(
         "<4sI4s4sIHHIIHH", b"RIFF", n_bytes + 36, b"WAVE", b"fmt ", 16, 1, 1, RATE_HZ, RATE_HZ * 2, 2, 16
@@ -31,11 +31,11 @@ def resident_mb() -> float:
 
 @pytest.mark.slow
 def test_memory_is_flat_from_ten_minutes_to_three_hours(tmp_path):
-    from decode_fake import FakeRecogniser, saying
+    from decode_fake import FakeRecogniser, writing_script
 
     highest_mb = {}
     for minutes in (10, 180):
-        recogniser = FakeRecogniser(saying(lambda _: "<0.00>ab<2.00>"))
+        recogniser = FakeRecogniser(writing_script(lambda _: "<0.00>ab<2.00>"))
         source = Source("a", str(silent_wav(tmp_path / f"{minutes}.wav", minutes)))
         seen_mb: list[float] = []
         (found,) = decode_recordings(

@@ -1,4 +1,4 @@
-"""CTC: the best path, and prefix scores against every path there is, and against ESPnet's."""
+"""CTC: the best path, and prefix scores compared with all paths and with ESPnet."""
 
 import itertools
 import math
@@ -21,7 +21,7 @@ def log_probs(n_windows: int, n_frames: int, n_ids: int, seed: int = 0) -> torch
 
 
 def total(log_probs_TV: torch.Tensor, is_meant) -> float:
-    """Probability of all paths with such a text, by trying them all."""
+    """The probability of all paths whose text meets a condition, by enumeration."""
     n_frames, n_ids = log_probs_TV.shape
     paths = itertools.product(range(n_ids), repeat=n_frames)
     return sum(
@@ -32,7 +32,7 @@ def total(log_probs_TV: torch.Tensor, is_meant) -> float:
 
 
 @given(st.lists(st.integers(1, 4), max_size=6), st.data())
-def test_collapsing_undoes_repetitions_and_blanks(ids, data):
+def test_collapsing_removes_repetitions_and_blanks(ids, data):
     path = []
     for before, token in zip([None, *ids], ids, strict=False):
         path += [BLANK] * data.draw(st.integers(1 if token == before else 0, 3))
@@ -48,8 +48,8 @@ def test_best_paths_by_hand():
     assert one.mean_logprob == round(math.log(0.9 * 0.6 * 0.8) / 3, 2)
 
 
-def test_two_frames_by_hand_with_the_blank_after_the_words():
-    """Word 0 has 1/2 in each frame, the blank 1 has 1/4, word 2 and the end 3 have 1/8 each; CTC alone decides."""
+def test_prefix_scores_of_two_frames_by_hand_with_the_blank_after_the_words():
+    """In each frame, word 0 has 1/2, the blank 1 has 1/4, word 2 and the end 3 have 1/8 each. CTC alone decides."""
     log_probs_WTV = torch.tensor([[[1 / 2, 1 / 4, 1 / 8, 1 / 8]] * 2], dtype=torch.double).log()
     scorer = PrefixScorer(log_probs_WTV, 2, blank_id=1, eos_id=3, weight=1.0)
     attention_RV = torch.tensor([[-1.0, -9.0, -1.0, -9.0]], dtype=torch.double).repeat(2, 1)
@@ -66,8 +66,8 @@ def test_two_frames_by_hand_with_the_blank_after_the_words():
     assert after_2_V == pytest.approx([(1 / 16) / (5 / 32), 0, 0, (1 / 64 + 1 / 32 + 1 / 32) / (5 / 32)], abs=1e-9)
 
 
-def test_prefix_scores_are_those_of_all_paths():
-    """Two beams take other ways through 5 frames; each score is the change in the probability of the prefix."""
+def test_prefix_scores_equal_the_sum_over_all_paths():
+    """Two beams follow different paths through 5 frames. Each score is the change in the prefix's probability."""
     log_probs_TV = log_probs(1, 5, 4)[0]
     scorer = PrefixScorer(log_probs_TV[None], 2, blank_id=BLANK, eos_id=EOS, weight=0.5)
     attention_RV = torch.zeros(2, 4, dtype=torch.double)
@@ -90,8 +90,8 @@ def test_prefix_scores_are_those_of_all_paths():
     assert checked >= 12
 
 
-def test_beside_times_ctc_says_which_word_follows_and_whether_any_does():
-    """Ids 1 and 2 are words, 4 to 6 times. Expectations are sums over all paths through 5 frames."""
+def test_with_timestamps_ctc_ranks_words_and_decides_whether_one_follows():
+    """Ids 1 and 2 are words, ids 4 to 6 are times. The expected values are sums over all paths through 5 frames."""
     log_probs_TV = log_probs(1, 5, 7)[0]
     log_probs_TV[:, [EOS, 4, 5, 6]] = -math.inf
     log_probs_TV = log_probs_TV.log_softmax(-1)
@@ -121,21 +121,21 @@ def test_beside_times_ctc_says_which_word_follows_and_whether_any_does():
             assert mixed_V[6].item() == pytest.approx(0.5 * -2.2 + 0.5 * math.log(end)), "nothing can follow it"
             following = {word: begun((*prefix, word)) for word in (1, 2)}
             for word, share in following.items():
-                said = math.log(share / sum(following.values()) * (1 - end))
-                assert mixed_V[word].item() == pytest.approx(0.5 * attention_RV[0, word].item() + 0.5 * said)
+                expected = math.log(share / sum(following.values()) * (1 - end))
+                assert mixed_V[word].item() == pytest.approx(0.5 * attention_RV[0, word].item() + 0.5 * expected)
         assert mixed_V[BLANK].item() == -math.inf
         scorer.follow(torch.tensor([0]), torch.tensor([token]))
         prefix += (token,) if token in (1, 2) else ()
 
     over = torch.tensor([[-math.inf, -math.inf, -math.inf, -1.0, -math.inf, -math.inf, -2.2]])  # behind the last time
     mixed_V = scorer.mixed(over)[0]
-    assert mixed_V[EOS].item() == pytest.approx(0.5 * -1.0), "what is not said yet was paid for at the last time"
+    assert mixed_V[EOS].item() == pytest.approx(0.5 * -1.0), "the cost of the end was counted at the last time"
     assert mixed_V[6].item() == -math.inf
 
 
 @pytest.mark.parametrize("n_prompt", [1, 4])
-def test_prefix_scores_are_those_of_espnet(n_prompt):
-    """Three beams along random ways through 60 frames, in a batch with another window that leaves on the way."""
+def test_prefix_scores_equal_those_of_espnet(n_prompt):
+    """Three beams on random paths through 60 frames, in a batch with another window that ends earlier."""
     n_ids, n_beams, eos = 12, 3, 11
     log_probs_WTV = log_probs(2, 60, n_ids, seed=1)
     generator = torch.Generator().manual_seed(2)
@@ -168,7 +168,7 @@ def attention(n_rows: int, n_ids: int, generator: torch.Generator) -> torch.Tens
 
 
 def follow(ours: PrefixScorer, scores_WKV: torch.Tensor, parents_K: torch.Tensor, tokens_K: torch.Tensor) -> None:
-    """The last window goes the ways given, one before it goes on with the best token of each beam."""
+    """The last window follows the given paths. The window before it continues with the best token of each beam."""
     n_windows, n_beams, _ = scores_WKV.shape
     n_others = (n_windows - 1) * n_beams
     best_R = scores_WKV.flatten(0, 1)[:n_others].argmax(-1)

@@ -1,4 +1,4 @@
-"""The engine CTranslate2 against torch, on a Whisper that says something: the same segments, times and texts."""
+"""The engine CTranslate2 and torch, on a trained Whisper: the same segments, times and texts."""
 
 from dataclasses import replace
 from functools import cache, partial
@@ -47,7 +47,7 @@ def torchs():
     return load_whisper(tiny_checkpoint())
 
 
-def heard(model, talks, options, is_loop=None):
+def decoded(model, talks, options, is_loop=None):
     found = {each.recording_id: each for each in decode_recordings(model, talks, options, is_loop)}
     return {key: found[key] for key in sorted(found)}
 
@@ -55,13 +55,13 @@ def heard(model, talks, options, is_loop=None):
 @pytest.fixture(scope="module")
 def ours(torchs, talks):
     """What torch hears in the talks, by options."""
-    return cache(partial(heard, torchs, talks))
+    return cache(partial(decoded, torchs, talks))
 
 
 @pytest.fixture(scope="module")
 def theirs(engine, talks):
     """What CTranslate2 hears in the talks, by options."""
-    return cache(partial(heard, engine, talks))
+    return cache(partial(decoded, engine, talks))
 
 
 def times_and_texts(hypotheses):
@@ -85,7 +85,7 @@ def ways(hypotheses):
     ],
     ids=["zh", "guessed", "no times", "previous text", "small budget", "silence"],
 )
-def test_both_engines_say_the_same(theirs, ours, options):
+def test_both_engines_write_the_same_text(theirs, ours, options):
     theirs, ours = theirs(options), ours(options)
     assert times_and_texts(theirs) == times_and_texts(ours)
     assert ways(theirs) == ways(ours)
@@ -97,7 +97,7 @@ def test_both_engines_say_the_same(theirs, ours, options):
         assert [s.language for s in theirs[key].segments] == [s.language for s in each.segments]
 
 
-def test_clips_too(engine, torchs, talks):
+def test_both_engines_write_the_same_clips(engine, torchs, talks):
     clips = [Clip(f"{n}", talks[0].audio, 2.0 * n, 2.0 * n + 9.0) for n in range(5)]
     theirs, ours = (list(decode_clips(model, clips, OPTIONS)) for model in (engine, torchs))
     assert [(each.id, each.text, each.ended, each.n_tokens) for each in theirs] == [
@@ -106,34 +106,34 @@ def test_clips_too(engine, torchs, talks):
     assert any(each.text for each in ours)
 
 
-def test_a_loop_is_cut_where_the_search_would_have_stopped(engine, torchs, talks):
+def test_a_loop_is_cut_where_the_search_in_torch_would_stop(engine, torchs, talks):
     def is_loop(text):
         return len(text) > 60  # what is long is a loop here
 
-    theirs, ours = heard(engine, talks, OPTIONS, is_loop), heard(torchs, talks, OPTIONS, is_loop)
+    theirs, ours = decoded(engine, talks, OPTIONS, is_loop), decoded(torchs, talks, OPTIONS, is_loop)
     assert "loop" in {w.ended for each in ours.values() for w in each.windows}
     assert times_and_texts(theirs) == times_and_texts(ours)
     assert ways(theirs) == ways(ours)
 
 
-def test_the_batch_decides_nothing(theirs):
+def test_texts_do_not_depend_on_the_batch(theirs):
     alone = theirs(replace(OPTIONS, batch_size=1))
     assert times_and_texts(theirs(OPTIONS)) == times_and_texts(alone)
 
 
-def test_int8_hears_the_same_sentences(converted, ours, talks):
-    found = heard(load(converted["int8"], "cpu", "int8", ("zh",), n_threads=1), talks, OPTIONS)
+def test_int8_writes_the_same_sentences(converted, ours, talks):
+    found = decoded(load(converted["int8"], "cpu", "int8", ("zh",), n_threads=1), talks, OPTIONS)
     for key, each in ours(OPTIONS).items():
         assert [s.text for s in found[key].segments] == [s.text for s in each.segments]
 
 
-def test_what_the_machine_cannot_compute_in_is_refused(converted):
+def test_an_unsupported_compute_type_is_refused(converted):
     with pytest.raises(
-        UsageError, match=r"decode.compute_type: found fp16, expected one that cpu can here: fp32, int8"
+        UsageError, match=r"decode.compute_type: found fp16, expected a type that this cpu supports: fp32, int8"
     ):
         load(converted["fp32"], "cpu", "fp16")
 
 
-def test_a_beam_writes_something_too(engine, talks):
-    found = heard(engine, talks, replace(OPTIONS, beam=3))
+def test_a_beam_writes_text(engine, talks):
+    found = decoded(engine, talks, replace(OPTIONS, beam=3))
     assert any(each.segments for each in found.values())

@@ -1,4 +1,4 @@
-"""Beside ESPnet's own Speech2Text on the same folder: random weights, made and loaded as the benchmark does."""
+"""Comparison with ESPnet's own Speech2Text on one folder with random weights, made and loaded as in the benchmark."""
 
 import importlib.util
 import sys
@@ -31,7 +31,7 @@ def shape(bench):
 
 @pytest.fixture(scope="module")
 def folder(bench, shape, tmp_path_factory):
-    """A model whose weights are so large that it says different things about different windows."""
+    """A model with weights so large that its text depends on the window."""
     import torch
 
     made = tmp_path_factory.mktemp("model")
@@ -47,7 +47,7 @@ def folder(bench, shape, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def audio(shape):
-    """Tones that change, in windows of different lengths."""
+    """Changing tones, in windows of different lengths."""
     rng = np.random.default_rng(0)
     lengths = [round(shape.window_s * share * 16_000) for share in np.linspace(0.3, 1.0, N_WINDOWS)]
     return [tones(rng, n_samples) for n_samples in lengths]
@@ -66,8 +66,8 @@ def loaded(folder, precision):
     return load_recogniser(folder, precision=precision, languages=("zho",))
 
 
-def heard_here(folder, audio, precision="fp64", batch_size=N_WINDOWS, **options):
-    """What each window says, with the sum of its log-probabilities."""
+def decoded_here(folder, audio, precision="fp64", batch_size=N_WINDOWS, **options):
+    """The text of each window, with the sum of its log-probabilities."""
     from k2d.decode.options import Options
     from k2d.decode.window_batch import WindowDecoder, WindowInput
 
@@ -76,7 +76,7 @@ def heard_here(folder, audio, precision="fp64", batch_size=N_WINDOWS, **options)
     return [decoded for batch in batches for decoded in hearing([WindowInput(samples) for samples in batch])]
 
 
-def heard_by_espnet(folder, audio, timestamps, dtype="float64", **options):
+def decoded_by_espnet(folder, audio, timestamps, dtype="float64", **options):
     from espnet2.bin.s2t_inference import Speech2Text
 
     theirs = Speech2Text(
@@ -94,11 +94,11 @@ def heard_by_espnet(folder, audio, timestamps, dtype="float64", **options):
 
 @pytest.mark.parametrize("beam", [1, 3])
 @pytest.mark.parametrize("mode", ["timestamps", "plain", "joint"])
-def test_windows_are_those_of_espnets_beam_search(mode, beam, folder, audio):
+def test_windows_equal_those_of_espnets_beam_search(mode, beam, folder, audio):
     ctc_weight = 0.3 if mode == "joint" else 0.0
     options = {"mode": "joint", "ctc_weight": 0.3} if mode == "joint" else {}
-    ours = heard_here(folder, audio, beam=beam, timestamps=mode == "timestamps", **options)
-    theirs = heard_by_espnet(folder, audio, mode == "timestamps", beam_size=beam, ctc_weight=ctc_weight)
+    ours = decoded_here(folder, audio, beam=beam, timestamps=mode == "timestamps", **options)
+    theirs = decoded_by_espnet(folder, audio, mode == "timestamps", beam_size=beam, ctc_weight=ctc_weight)
     n_prompt = 2 if mode == "timestamps" else 3
     for decoded, (_, _, ids, _, hypothesis) in zip(ours, theirs, strict=True):
         assert [token for token in decoded.ids if token != 0] == ids[n_prompt:]  # ESPnet leaves blanks out
@@ -106,34 +106,35 @@ def test_windows_are_those_of_espnets_beam_search(mode, beam, folder, audio):
     assert len({decoded.ids for decoded in ours}) > 1, "all windows say the same: nothing is tested"
 
 
-def test_greedy_ids_are_espnets_in_fp32(folder, audio):
-    ours = heard_here(folder, audio, precision="fp32")
-    theirs = heard_by_espnet(folder, audio, timestamps=True, dtype="float32", beam_size=1)
+def test_greedy_ids_equal_those_of_espnet_in_fp32(folder, audio):
+    ours = decoded_here(folder, audio, precision="fp32")
+    theirs = decoded_by_espnet(folder, audio, timestamps=True, dtype="float32", beam_size=1)
     assert [[t for t in decoded.ids if t] for decoded in ours] == [ids[2:] for _, _, ids, _, _ in theirs]
 
 
 @pytest.mark.parametrize("mode", ["attention", "joint"])
 @pytest.mark.parametrize("beam", [1, 3])
 def test_windows_do_not_depend_on_their_batch(mode, beam, folder, audio):
-    alone = heard_here(folder, audio, beam=beam, mode=mode, batch_size=1)
+    alone = decoded_here(folder, audio, beam=beam, mode=mode, batch_size=1)
     for batch_size in (2, 6):
-        together = heard_here(folder, audio, beam=beam, mode=mode, batch_size=batch_size)
+        together = decoded_here(folder, audio, beam=beam, mode=mode, batch_size=batch_size)
         assert [(d.ids, d.ended, d.mean_logprob) for d in together] == [(d.ids, d.ended, d.mean_logprob) for d in alone]
-    backwards = heard_here(folder, audio[::-1], beam=beam, mode=mode)[::-1]
+    backwards = decoded_here(folder, audio[::-1], beam=beam, mode=mode)[::-1]
     assert [decoded.ids for decoded in backwards] == [decoded.ids for decoded in alone]
 
 
-def test_beside_times_ctc_has_the_weight_that_it_is_given(folder, audio):
-    """Hardly any: what is written is the decoder's. A third: it is not."""
-    plain = heard_here(folder, audio)
-    assert [d.ids for d in heard_here(folder, audio, mode="joint", ctc_weight=1e-9)] == [d.ids for d in plain]
-    weighed = heard_here(folder, audio, mode="joint", ctc_weight=0.33)
+def test_with_timestamps_ctc_has_its_configured_weight(folder, audio):
+    """With almost no weight, the text is the decoder's. With a third, it differs."""
+    plain = decoded_here(folder, audio)
+    assert [d.ids for d in decoded_here(folder, audio, mode="joint", ctc_weight=1e-9)] == [d.ids for d in plain]
+    weighed = decoded_here(folder, audio, mode="joint", ctc_weight=0.33)
     assert [d.ids for d in weighed] != [d.ids for d in plain]
 
 
-def test_long_recordings_are_those_of_decode_long(bench, shape, folder, tmp_path):
-    """Both made to talk in two segments per window, the second of which reaches past ESPnet's threshold and is heard
-    again: three recordings of six windows in fp32, together and one by one.
+def test_long_recordings_equal_those_of_decode_long(bench, shape, folder, tmp_path):
+    """Both write two segments per window, and the second ends after ESPnet's threshold, so it is decoded again.
+
+    The recordings are three of six windows in fp32, together and one by one.
     """
     import argparse
 

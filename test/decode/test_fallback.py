@@ -1,10 +1,10 @@
-"""When a window is decoded again, and what is drawn then."""
+"""When a window is decoded again, and how its tokens are sampled."""
 
 import math
 
 import pytest
 import torch
-from decode_fake import FakeCodec, FakeRecogniser, ids_of, saying, write_tape
+from decode_fake import FakeCodec, FakeRecogniser, ids_of, write_tape, writing_script
 
 from k2d.core.errors import UsageError
 from k2d.decode.fallback import Draws, compression_ratio, is_doubtful, is_silent
@@ -18,7 +18,7 @@ LOOPING = Decoded(tuple(ids_of("abc" * 60)), "end", logprob=-1.0)
 SURE = Decoded(tuple(ids_of("abcdefghi")), "end", logprob=-1.0)  # -0.1 a token, the end included
 
 
-def test_the_compression_ratio_is_whispers():
+def test_the_compression_ratio_equals_that_of_whisper():
     whisper = pytest.importorskip("whisper")
     for text in ("", "hello", "你好" * 50, "the same " * 30):
         assert compression_ratio(text) == whisper.utils.compression_ratio(text)
@@ -38,11 +38,11 @@ def test_the_compression_ratio_is_whispers():
         (Decoded(SURE.ids, "loop", -1.0), 0.0, Options(), True),
     ],
 )
-def test_doubt(decoded, silence, options, expected):
+def test_conditions_for_decoding_again(decoded, silence, options, expected):
     assert is_doubtful(decoded, silence, CODEC, options) is expected
 
 
-def test_silence_may_ask_for_doubt_in_the_text():
+def test_the_silence_rule_can_require_an_uncertain_text():
     assert is_silent(SURE, 0.7, Options(silence_threshold=0.6))
     assert not is_silent(SURE, 0.6, Options(silence_threshold=0.6))
     assert not is_silent(SURE, 0.7, Options(silence_threshold=0.6, logprob_threshold=-0.2))
@@ -59,7 +59,7 @@ def test_tokens_are_drawn_by_their_probability_at_the_temperature():
         assert tokens.count(3) == 0, "what may not come is never drawn"
 
 
-def test_a_windows_draws_are_its_own():
+def test_random_draws_of_a_window_do_not_depend_on_others():
     log_probs_RV = torch.zeros(3, 1000).log_softmax(-1)
     together = Draws(["a", "b", "c"], 0.4, 9)
     alone = Draws(["b"], 0.4, 9)
@@ -68,9 +68,9 @@ def test_a_windows_draws_are_its_own():
     assert [pair[0] for pair in drawn] != [pair[1] for pair in drawn]
 
 
-def test_a_looping_window_is_drawn_again_and_only_that(tmp_path):
-    """The fake says `abab…` for a tape that begins with a; at a temperature its doubt between two letters shows."""
-    sure = saying(lambda tape: "<0.00>" + ("ab" * 12 if tape[0] == "a" else "xyz") + "<2.00>")
+def test_only_a_looping_window_is_sampled_again(tmp_path):
+    """The fake writes `abab…` for a tape that begins with a. At a temperature, it chooses between two letters."""
+    sure = writing_script(lambda tape: "<0.00>" + ("ab" * 12 if tape[0] == "a" else "xyz") + "<2.00>")
 
     def next_logits(tape, prefix):
         logits = list(sure(tape, prefix))
@@ -79,16 +79,16 @@ def test_a_looping_window_is_drawn_again_and_only_that(tmp_path):
     sources = [Source(name, str(write_tape(tmp_path / f"{name}.wav", name * 20))) for name in "ax"]
     options = Options(temperatures=(0.0, 5.0), compression_ratio_threshold=1.3)
     recogniser = FakeRecogniser(next_logits)
-    heard = {h.recording_id: h for h in decode_recordings(recogniser, sources, options)}
+    guarded = {h.recording_id: h for h in decode_recordings(recogniser, sources, options)}
     plain = {h.recording_id: h for h in decode_recordings(FakeRecogniser(next_logits), sources, Options())}
-    assert heard["x"] == plain["x"]
-    assert heard["a"] != plain["a"]
+    assert guarded["x"] == plain["x"]
+    assert guarded["a"] != plain["a"]
     again = {h.recording_id: h for h in decode_recordings(FakeRecogniser(next_logits), sources[:1], options)}
-    assert again["a"] == heard["a"]
-    assert recogniser.n_windows == sum(len(h.windows) for h in heard.values()), "the encoder heard each window once"
+    assert again["a"] == guarded["a"]
+    assert recogniser.n_windows == sum(len(h.windows) for h in guarded.values()), "each window was encoded once"
 
 
-def test_temperatures_that_make_no_sense_are_refused():
+def test_bad_temperatures_are_refused():
     for temperatures in ((), (0.0, -0.2)):
         with pytest.raises(UsageError, match="at least one is expected, each 0 or more"):
             Options(temperatures=temperatures)

@@ -1,11 +1,11 @@
-"""Long recordings, with a recogniser that reads its audio like a tape."""
+"""Long recordings, with a fake recogniser that reads symbols from its audio."""
 
 import random
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from decode_fake import EOS, FIRST_LETTER, N_IDS, FakeRecogniser, heard_on, ids_of, saying, write_tape
+from decode_fake import EOS, FIRST_LETTER, N_IDS, FakeRecogniser, ids_of, text_of_tape, write_tape, writing_script
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -50,9 +50,9 @@ TRAPS = {
 
 
 @pytest.mark.parametrize("script", TRAPS)
-def test_every_window_moves_on_whatever_it_says(script, tmp_path):
+def test_each_window_moves_on_for_any_text(script, tmp_path):
     starts_s, ended, moved_by = TRAPS[script]
-    found = one(FakeRecogniser(saying(lambda _: script)), SIX_SECONDS, tmp_path)
+    found = one(FakeRecogniser(writing_script(lambda _: script)), SIX_SECONDS, tmp_path)
     assert [window.start_s for window in found.windows] == starts_s
     assert {window.ended for window in found.windows} == {ended}
     assert {window.moved_by for window in found.windows[:-1]} == {moved_by}
@@ -62,12 +62,12 @@ def test_every_window_moves_on_whatever_it_says(script, tmp_path):
 
 
 def test_without_timestamps_a_window_is_a_segment(tmp_path):
-    found = one(FakeRecogniser(saying(lambda _: "abc")), SIX_SECONDS, tmp_path)
+    found = one(FakeRecogniser(writing_script(lambda _: "abc")), SIX_SECONDS, tmp_path)
     assert spans(found) == [(0, 2, "abc"), (2, 4, "abc"), (4, 6, "abc")]
 
 
 class TwoTongues(FakeRecogniser):
-    """Guesses the language of each window: no language for the second one of a recording."""
+    """Guesses the language of each window, and none for the second window of a recording."""
 
     def start(self, *asked):
         started = super().start(*asked)
@@ -75,8 +75,8 @@ class TwoTongues(FakeRecogniser):
         return replace(started, languages=tuple({"a": "zho", "b": "", "c": "eng"}[tape[0]] for tape in tapes))
 
 
-def test_a_segment_has_the_language_of_its_window_and_none_where_the_recogniser_guesses_none(tmp_path):
-    found = one(TwoTongues(saying(lambda tape: tape[:3])), "a" * 20 + "b" * 20 + "c" * 20, tmp_path)
+def test_a_segment_has_the_language_of_its_window_if_there_is_one(tmp_path):
+    found = one(TwoTongues(writing_script(lambda tape: tape[:3])), "a" * 20 + "b" * 20 + "c" * 20, tmp_path)
     assert [segment.language for segment in found.segments] == ["zho", None, "eng"]
 
 
@@ -90,11 +90,11 @@ def test_a_segment_has_the_language_of_its_window_and_none_where_the_recogniser_
     ],
 )
 def test_times_stay_within_the_file(script, expected, tmp_path):
-    assert spans(one(FakeRecogniser(saying(lambda _: script)), "a" * 15, tmp_path)) == expected
+    assert spans(one(FakeRecogniser(writing_script(lambda _: script)), "a" * 15, tmp_path)) == expected
 
 
-def test_nothing_may_follow(tmp_path):
-    """Rules that forbid every token end a window; ESPnet's loop fails on the empty list of results."""
+def test_a_window_ends_if_no_token_is_allowed(tmp_path):
+    """If the rules forbid all tokens, the window ends. ESPnet's loop fails on the empty list of results."""
 
     def next_logits(tape, prefix):
         return [-float("inf")] * N_IDS
@@ -108,14 +108,14 @@ def test_nothing_may_follow(tmp_path):
         ]
 
 
-def test_broken_weights_are_told(tmp_path):
+def test_broken_weights_are_reported(tmp_path):
     for beam in (1, 3):
         with pytest.raises(K2DError, match="not a number"):
             one(FakeRecogniser(lambda tape, prefix: [float("nan")] * N_IDS), SIX_SECONDS, tmp_path, beam=beam)
 
 
-def test_a_last_sliver_is_skipped_but_a_short_recording_is_heard(tmp_path):
-    recogniser = FakeRecogniser(saying(lambda tape: f"<0.00>{tape.strip(chr(95))}<2.00>"))
+def test_a_very_short_last_window_is_skipped_but_a_short_recording_is_decoded(tmp_path):
+    recogniser = FakeRecogniser(writing_script(lambda tape: f"<0.00>{tape.strip(chr(95))}<2.00>"))
     assert spans(one(recogniser, "a" * 20 + "b", tmp_path)) == [(0, 2, "a" * 20)]
     assert spans(one(recogniser, "a" * 20 + "bb", tmp_path))[1:] == [(2, 2.2, "bb")]
     assert spans(one(recogniser, "b", tmp_path)) == [(0, 0.1, "b")]
@@ -123,7 +123,7 @@ def test_a_last_sliver_is_skipped_but_a_short_recording_is_heard(tmp_path):
 
 @pytest.mark.slow
 def test_a_window_has_a_budget(tmp_path):
-    endless = FakeRecogniser(saying(lambda _: "<0.00>" + "abcdefgh" * 20), max_tokens=40)
+    endless = FakeRecogniser(writing_script(lambda _: "<0.00>" + "abcdefgh" * 20), max_tokens=40)
     for beam in (1, 2):
         window = one(endless, "a" * 20, tmp_path, max_tokens=30, beam=beam).windows[0]
         assert (window.n_tokens, window.ended) == (30, "budget")
@@ -131,8 +131,8 @@ def test_a_window_has_a_budget(tmp_path):
         assert (window.n_tokens, window.ended) == (38, "budget")  # the prompt takes two of 40
 
 
-def test_silence_is_skipped_when_asked(tmp_path):
-    recogniser = FakeRecogniser(saying(heard_on))
+def test_silence_is_skipped_if_the_option_is_set(tmp_path):
+    recogniser = FakeRecogniser(writing_script(text_of_tape))
     recogniser.has_silence_token = True
     tapes = {"a": "_" * 40 + "abcdefghij" * 2, "b": "abcde_____" * 2 + "_" * 20}
     found = decode(recogniser, tapes, tmp_path, silence_threshold=0.6)
@@ -147,7 +147,7 @@ def test_silence_is_skipped_when_asked(tmp_path):
 
 class TestLoops:
     def test_a_window_is_stopped_once_its_text_is_a_loop(self, tmp_path):
-        recogniser = FakeRecogniser(saying(lambda _: "<0.00>" + "ab" * 100))
+        recogniser = FakeRecogniser(writing_script(lambda _: "<0.00>" + "ab" * 100))
         found = one(recogniser, "a" * 20, tmp_path, ngram_loops)
         assert (found.windows[0].ended, found.windows[0].n_tokens) == ("loop", 24)
         assert found.segments[0].loop
@@ -157,22 +157,22 @@ class TestLoops:
         assert (off.windows[0].ended, off.windows[0].n_tokens, off.segments[0].loop) == ("budget", 62, False)
 
     def test_beam_search_stops_too(self, tmp_path):
-        recogniser = FakeRecogniser(saying(lambda _: "<0.00>" + "ab" * 100))
+        recogniser = FakeRecogniser(writing_script(lambda _: "<0.00>" + "ab" * 100))
         assert one(recogniser, "a" * 20, tmp_path, ngram_loops, beam=3).windows[0].n_tokens == 24
 
-    def test_an_open_end_that_loops_is_heard_again_as_without_the_detector(self, tmp_path):
+    def test_a_looping_open_end_is_decoded_again_as_without_the_detector(self, tmp_path):
         def script(tape):
             return "<0.00>so<1.00><1.00>" + "ab" * 100 if tape.startswith("s") else "<0.00>fine<1.00>"
 
-        recogniser = FakeRecogniser(saying(script))
+        recogniser = FakeRecogniser(writing_script(script))
         found = one(recogniser, "s" * 10 + "a" * 10, tmp_path, ngram_loops)
         assert [window.ended for window in found.windows] == ["loop", "end"]
         assert spans(found) == spans(one(recogniser, "s" * 10 + "a" * 10, tmp_path)) == [(0, 1, "so"), (1, 2, "fine")]
 
     @settings(max_examples=30, deadline=None)
     @given(st.text("abc", min_size=1, max_size=7), st.lists(st.integers(1, 9), max_size=8))
-    def test_what_is_kept_of_a_stopped_window_still_is_a_loop(self, unit, cuts):
-        """However times are strewn in: a stopped window is a loop, or its loop is left for the next window."""
+    def test_the_kept_text_of_a_stopped_window_is_a_loop(self, unit, cuts):
+        """With times at any places, a stopped window is a loop, or its loop is in the next window."""
         from decode_fake import FakeCodec
 
         from k2d.decode.search import LoopWatch
@@ -193,7 +193,7 @@ class TestLoops:
 
 class TestPreviousText:
     def test_it_prompts_the_next_window_of_the_same_recording(self, tmp_path):
-        recogniser = FakeRecogniser(saying(heard_on))
+        recogniser = FakeRecogniser(writing_script(text_of_tape))
         tapes = {"a": "abcdefgh__" + "__ijklmn__" + "opq_" * 5, "b": "zyx__" * 3}
         decode(recogniser, tapes, tmp_path, condition_on_previous_text=True, min_advance_s=0.1)
         first, second = tuple(ids_of("abcdefghijklmn")), tuple(ids_of("opqopqopq"))
@@ -202,15 +202,15 @@ class TestPreviousText:
         assert not any(set(prompt) & set(ids_of("zyx")) for prompt in recogniser.prompts[2:])
         assert second[:3] in [prompt[:3] for prompt in recogniser.prompts]
 
-    def test_it_takes_half_of_the_room_and_leaves_the_rest(self, tmp_path):
-        recogniser = FakeRecogniser(saying(lambda _: "<0.00>" + "abcdefghij" * 5), max_tokens=40)
+    def test_it_uses_at_most_half_of_the_room(self, tmp_path):
+        recogniser = FakeRecogniser(writing_script(lambda _: "<0.00>" + "abcdefghij" * 5), max_tokens=40)
         found = one(recogniser, "a" * 60, tmp_path, condition_on_previous_text=True)
         assert [len(prompt) for prompt in recogniser.prompts] == [0, 20, 16]
         assert recogniser.prompts[1] == tuple(ids_of("abcdefghij" * 5))[17:37]  # the last ones of 37 letters
         assert [window.n_tokens for window in found.windows] == [38, 17, 21]  # 40 - 2 - 20 - 1, 40 - 2 - 16 - 1
 
     def test_a_loop_is_not_passed_on(self, tmp_path):
-        recogniser = FakeRecogniser(saying(lambda _: "<0.00>" + "ab" * 100))
+        recogniser = FakeRecogniser(writing_script(lambda _: "<0.00>" + "ab" * 100))
         one(recogniser, "a" * 60, tmp_path, ngram_loops, condition_on_previous_text=True)
         assert recogniser.prompts == [(), (), ()]
 
@@ -221,10 +221,10 @@ WORDS = st.lists(st.tuples(st.text("abcdefg", min_size=1, max_size=9), st.intege
 class TestManyRecordings:
     @settings(max_examples=25, deadline=None)
     @given(WORDS)
-    def test_every_letter_is_heard_once_at_its_time(self, tmp_path_factory, words):
+    def test_each_letter_is_decoded_once_at_its_time(self, tmp_path_factory, words):
         tape = "".join(word + "_" * gap for word, gap in words)
-        recogniser = FakeRecogniser(saying(heard_on))
-        # A window of one long word moves on by little: it is heard again from its start.
+        recogniser = FakeRecogniser(writing_script(text_of_tape))
+        # A window of one long word moves on by little: it is decoded again from its start.
         found = one(recogniser, tape, tmp_path_factory.mktemp("tape"), min_advance_s=0.1)
         assert "".join(text for _, _, text in spans(found)) == tape.replace("_", "")
         assert all(tape[round(start_s * 10) : round(end_s * 10)] == text for start_s, end_s, text in spans(found))
@@ -253,19 +253,19 @@ class TestManyRecordings:
             assert together[name].windows == alone[name].windows
 
     @pytest.mark.slow
-    def test_the_longest_go_first_and_others_follow_as_they_end(self, tmp_path):
-        recogniser = FakeRecogniser(saying(lambda _: "<0.00>ab<2.00>"))
+    def test_the_longest_recordings_start_first_and_others_fill_the_batch(self, tmp_path):
+        recogniser = FakeRecogniser(writing_script(lambda _: "<0.00>ab<2.00>"))
         tapes = {"short": "a" * 20, "long": "a" * 80, "also": "a" * 40, "b": "a" * 20}
         found = decode(recogniser, tapes, tmp_path, batch_size=2)
         assert list(found) == ["also", "b", "long", "short"]
         assert recogniser.batch_sizes == [2, 2, 2, 2]
 
-    def test_one_that_cannot_be_read_does_not_stop_the_others(self, tmp_path):
+    def test_a_recording_that_cannot_be_read_does_not_stop_the_others(self, tmp_path):
         good = write_tape(tmp_path / "good.wav", "a" * 40)
         (tmp_path / "broken.wav").write_bytes(b"RIFFnot really")
         names = {"broken": "broken.wav", "missing": "missing.wav", "good": "good.wav"}
         sources = [Source(name, str(tmp_path / file)) for name, file in names.items()]
-        recogniser = FakeRecogniser(saying(lambda _: "<0.00>ab<2.00>"))
+        recogniser = FakeRecogniser(writing_script(lambda _: "<0.00>ab<2.00>"))
         found = {one.recording_id: one for one in decode_recordings(recogniser, sources, Options(batch_size=2))}
         assert spans(found["good"]) == [(0, 2, "ab"), (2, 4, "ab")]
         assert isinstance(found["broken"], Failed)
@@ -273,9 +273,9 @@ class TestManyRecordings:
         assert "there is no such file" in found["missing"].detail
         assert good.exists()
 
-    def test_one_that_changes_on_the_way_fails_by_name(self, tmp_path):
+    def test_a_recording_that_changes_during_decoding_fails_by_name(self, tmp_path):
         path = write_tape(tmp_path / "a.wav", "a" * 60)
-        recogniser = FakeRecogniser(saying(lambda _: "<0.00>ab<2.00>"))
+        recogniser = FakeRecogniser(writing_script(lambda _: "<0.00>ab<2.00>"))
         windows = []
 
         def meddle(window):
@@ -289,12 +289,12 @@ class TestManyRecordings:
     def test_a_stretch_counts_from_its_own_start(self, tmp_path):
         path = write_tape(tmp_path / "a.wav", "x" * 13 + "_ab__cd_" + "y" * 30)
         source = Source("a", str(path), 0.8, 1.3, 2.1)
-        (found,) = decode_recordings(FakeRecogniser(saying(heard_on)), [source], Options())
+        (found,) = decode_recordings(FakeRecogniser(writing_script(text_of_tape)), [source], Options())
         assert found.duration_s == pytest.approx(0.8)
         assert spans(found) == [(0.1, 0.3, "ab"), (0.5, 0.7, "cd")]
 
 
-def test_cost_grows_with_the_audio_and_not_faster(tmp_path):
+def test_cost_grows_linearly_with_the_audio(tmp_path):
     counted = {}
     for n_times in (1, 10):
         recogniser = FakeRecogniser(babble)
@@ -306,8 +306,8 @@ def test_cost_grows_with_the_audio_and_not_faster(tmp_path):
 
 
 def test_ended_rows_leave_the_batch(tmp_path):
-    """Fifteen windows of one letter beside one of forty: after the first step it is alone."""
-    recogniser = FakeRecogniser(saying(lambda tape: "abcdefghij" * 4 if tape.startswith("z") else "a"))
+    """Fifteen windows of one letter and one of forty: after the first step, the long one is alone."""
+    recogniser = FakeRecogniser(writing_script(lambda tape: "abcdefghij" * 4 if tape.startswith("z") else "a"))
     tapes = {f"r{n:02d}": "a" * 20 for n in range(15)} | {"z": "z" * 20}
     decode(recogniser, tapes, tmp_path, batch_size=16)
     assert recogniser.n_steps == 40
@@ -323,13 +323,13 @@ def test_ended_rows_leave_the_batch(tmp_path):
         ({"ctc_weight": 1.0}, "ctc_weight is 1"),
     ],
 )
-def test_options_that_make_no_sense(options, message):
+def test_bad_options_are_refused(options, message):
     with pytest.raises(UsageError, match=message):
         Options(**options)
 
 
 def babble(tape: str, prefix: tuple[int, ...]) -> list[float]:
-    """Any network: what follows depends on the window and all tokens before, as far as anyone can tell by chance."""
+    """A random network: the next token depends on the window and on all earlier tokens."""
     chance = random.Random(repr((tape, prefix)))
     logits = [chance.gauss(0, 3) for _ in range(N_IDS)]
     logits[EOS] += 4.0

@@ -1,4 +1,4 @@
-"""When a search looks for a loop, and how sure a decoded text is."""
+"""When a search checks for a loop, and the mean log-probability of a text."""
 
 import math
 
@@ -8,7 +8,7 @@ from decode_fake import FakeCodec, ids_of
 from k2d.decode.search import Decoded, LoopWatch
 
 
-def test_a_loop_is_looked_for_at_sixteen_tokens_and_then_at_every_eighth():
+def test_loops_are_searched_at_sixteen_tokens_and_then_at_each_eighth():
     looks = []
 
     def is_loop(text):
@@ -35,7 +35,7 @@ def test_a_loop_stops_the_search_where_the_kept_text_or_the_rest_loops_alone(tex
     assert watch.stops(0, ids_of(text)) is stops
 
 
-def test_mean_log_probabilities_count_the_end_token_where_the_model_wrote_it():
+def test_mean_log_probabilities_count_the_end_token_if_the_model_wrote_it():
     assert Decoded((5, 6, 7), "end", -2.0).mean_logprob == -0.5
     assert Decoded((5, 6, 7, 8), "budget", -2.0).mean_logprob == -0.5
     assert Decoded((5, 6, 7), "budget", -2.0).mean_with_end == -0.5

@@ -1,4 +1,4 @@
-"""Timing in turn: what is compared meets the machine at the same moments."""
+"""Timing in turn: all compared models run under the same conditions of the machine."""
 
 from types import SimpleNamespace
 
@@ -13,7 +13,7 @@ from k2d.decode.stopwatch import Timed, measure_in_turn
 
 @pytest.fixture
 def clock(monkeypatch):
-    """A clock that only decoding moves, on a machine that is twice as slow from the third turn on."""
+    """A clock that only decoding sets forward, on a machine that is twice as slow from the third turn on."""
     state = SimpleNamespace(now=0.0, order=[])
 
     def decode(recogniser, sources, options, is_loop):
@@ -32,16 +32,16 @@ def timed(name, seconds):
 
 
 def test_models_take_turns_and_the_first_turn_does_not_count(clock):
-    n_heard = []
+    turns = []
     racers = {"teacher": timed("teacher", 8.0), "student": timed("student", 2.0)}
-    runs_s = measure_in_turn(racers, 3, lambda: n_heard.append(1))
+    runs_s = measure_in_turn(racers, 3, lambda: turns.append(1))
     assert clock.order == ["teacher", "student"] * 4
     assert runs_s == {"teacher": [8.0, 16.0, 16.0], "student": [2.0, 4.0, 4.0]}
     assert sum(runs_s["teacher"]) / sum(runs_s["student"]) == 4.0  # whatever the machine did
-    assert len(n_heard) == 8
+    assert len(turns) == 8
 
 
-def test_audio_that_cannot_be_read_stops_the_race(monkeypatch):
+def test_audio_that_cannot_be_read_stops_the_timing(monkeypatch):
     def decode(recogniser, sources, options, is_loop):
         yield Failed("r1", "unreadable", "r1.wav: not an audio file")
 

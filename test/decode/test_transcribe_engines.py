@@ -1,4 +1,4 @@
-"""`transcribe` by either engine: the same text, a model that is converted once, and what cannot be is refused."""
+"""`transcribe` with both engines: the same text, one conversion of the model, and refusal of unsupported settings."""
 
 import pytest
 import torch
@@ -27,7 +27,7 @@ def cache(tmp_path, monkeypatch):
     return tmp_path / "cache" / "k2d" / "ctranslate2"
 
 
-def say(capsys, *words):
+def transcribe(capsys, *words):
     assert main([str(word) for word in words]) == 0
     return capsys.readouterr()
 
@@ -35,37 +35,37 @@ def say(capsys, *words):
 @pytest.mark.slow
 def test_both_engines_write_the_same_and_the_model_is_converted_once(talk, cache, capsys):
     words = ("--model", tiny_checkpoint(), "--language", "zh", "--format", "srt", talk)
-    torchs = say(capsys, *words)
+    torchs = transcribe(capsys, *words)
     assert "-->" in torchs.out
-    first = say(capsys, *words, *BY_ENGINE, "--threads", "1")
+    first = transcribe(capsys, *words, *BY_ENGINE, "--threads", "1")
     assert first.out == torchs.out
     assert "is converted for CTranslate2 (fp32), once" in first.err
     (folder,) = cache.glob("*/fp32")
     assert str(folder) in first.err
-    again = say(capsys, *words, *BY_ENGINE)
+    again = transcribe(capsys, *words, *BY_ENGINE)
     assert (again.out, "converted" in again.err) == (torchs.out, False)
-    quantized = say(capsys, *words, *BY_ENGINE, "--compute-type", "int8")
+    quantized = transcribe(capsys, *words, *BY_ENGINE, "--compute-type", "int8")
     assert quantized.out == torchs.out
     assert sorted(path.name for path in folder.parent.iterdir() if not path.name.startswith(".")) == ["fp32", "int8"]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("stored", ["float32", "int8"])
-def test_a_ctranslate2_folder_is_decoded_as_it_is_and_in_torch(stored, talk, cache, capsys, caplog, tmp_path):
+def test_a_ctranslate2_folder_is_decoded_without_conversion_and_in_torch(stored, talk, cache, capsys, caplog, tmp_path):
     from ctranslate2.converters import TransformersConverter
 
     from k2d.export import huggingface
     from k2d.export.request import ExportRequest
 
-    (tmp_path / "face").mkdir()
-    huggingface.write(tiny_checkpoint(), ExportRequest("tiny"), tmp_path / "face")
+    (tmp_path / "huggingface").mkdir()
+    huggingface.write(tiny_checkpoint(), ExportRequest("tiny"), tmp_path / "huggingface")
     folder = tmp_path / "ct2"
-    TransformersConverter(str(tmp_path / "face")).convert(str(folder), quantization=stored)
+    TransformersConverter(str(tmp_path / "huggingface")).convert(str(folder), quantization=stored)
     words = ("--language", "zh", "--format", "srt", talk)
-    expected = say(capsys, "--model", tiny_checkpoint(), *words).out
+    expected = transcribe(capsys, "--model", tiny_checkpoint(), *words).out
     before = sorted(folder.iterdir())
     for engine in ((), (*BY_ENGINE, "--threads", "1"), (*BY_ENGINE, "--compute-type", "int8")):
-        found = say(capsys, "--model", folder, *words, *engine)
+        found = transcribe(capsys, "--model", folder, *words, *engine)
         assert found.out == expected
         assert "converted" not in found.err
         assert ("its weights are int8 numbers with scales" in caplog.text) == (stored == "int8" and engine == ())
@@ -84,7 +84,7 @@ def test_a_ctranslate2_folder_is_decoded_as_it_is_and_in_torch(stored, talk, cac
         ({"lang_ids": [*range(50259, 50358)]}, False),
     ],
 )
-def test_a_ctranslate2_folder_is_taken_as_it_is_if_its_config_has_all_that_decoding_needs(tmp_path, config, is_taken):
+def test_a_ctranslate2_folder_with_a_complete_config_needs_no_conversion(tmp_path, config, is_taken):
     assert is_converted(write_ctranslate2(tmp_path / "ct2", **config)) == is_taken
 
 
@@ -107,9 +107,9 @@ def test_a_model_of_another_family_is_refused(tmp_path):
     model = made_recogniser(tmp_path / "made")
     model.save(tmp_path / "espnet")
     audio = write_audio(tmp_path / "a.wav", speechlike(1.0))
-    with pytest.raises(UsageError) as told:
+    with pytest.raises(UsageError) as caught:
         main(["--model", str(tmp_path / "espnet"), *BY_ENGINE, str(audio)])
-    assert str(told.value) == (
+    assert str(caught.value) == (
         f"{tmp_path / 'espnet'}: a model of the family espnet_s2t, and ctranslate2 runs only whisper models; "
         "leave --engine ctranslate2 out"
     )
@@ -123,14 +123,14 @@ def test_a_model_of_another_family_is_refused(tmp_path):
         ([*BY_ENGINE, "--language", "zh", "--language", "en"], "--language: at most one with --engine ctranslate2"),
     ],
 )
-def test_options_that_do_not_go_together_are_refused_before_any_work(tmp_path, words, message):
+def test_contradictory_options_are_refused_before_any_work(tmp_path, words, message):
     audio = write_audio(tmp_path / "a.wav", speechlike(1.0))
-    with pytest.raises(UsageError) as told:
+    with pytest.raises(UsageError) as caught:
         main(["--model", "tiny.pt", *words, str(audio)])
-    assert str(told.value).startswith(message)
+    assert str(caught.value).startswith(message)
 
 
-def test_where_what_may_be_made_again_is_kept(tmp_path, monkeypatch):
+def test_the_folder_of_the_cache(tmp_path, monkeypatch):
     assert user_cache() == tmp_path / "cache" / "k2d"
     monkeypatch.setenv("XDG_CACHE_HOME", "relative/is/ignored")
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
@@ -154,15 +154,15 @@ def test_a_cache_that_cannot_be_written_is_named_with_the_remedy(tmp_path, monke
         (["--model", "nobody"], "nobody: there is no such model"),
         (
             ["--model", "tiny.pt", "--compute-type", "fp16"],
-            "--compute-type: found fp16, expected one that cpu can",
+            "--compute-type: found fp16, expected a type that this cpu supports",
         ),
         (["--model", "tiny.pt", "--device", "cuda"], "device cuda: no GPU can be used here"),
     ],
 )
-def test_what_cannot_be_done_here_is_refused_before_a_model_is_converted(tmp_path, cache, monkeypatch, words, message):
+def test_an_unsupported_setting_is_refused_before_a_model_is_converted(tmp_path, cache, monkeypatch, words, message):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     audio = write_audio(tmp_path / "a.wav", speechlike(1.0))
-    with pytest.raises(UsageError) as told:
+    with pytest.raises(UsageError) as caught:
         main([*words, *BY_ENGINE, str(audio)])
-    assert str(told.value).startswith(message)
+    assert str(caught.value).startswith(message)
     assert not cache.exists()

@@ -1,4 +1,4 @@
-"""`transcribe FOLDER` says what it takes and what it leaves out."""
+"""`transcribe FOLDER` reports which files it reads and which it ignores."""
 
 import os
 
@@ -19,7 +19,7 @@ def touch(folder, *names) -> None:
         path.write_bytes(b"\0\0\0\x20ftypM4A " + bytes(50))
 
 
-def test_what_is_left_out_of_a_folder_is_counted_by_suffix_with_a_remedy(tmp_path, capsys):
+def test_ignored_files_of_a_folder_are_counted_by_suffix_with_a_remedy(tmp_path, capsys):
     touch(tmp_path, "a.wav", "b/C.FLAC", "b/talk one.m4a", "b/two.M4A", "b/z.mp4", "c.aiff")
     (tmp_path / "notes").write_text("of the first lecture")
     (tmp_path / "b" / "a.aiff").mkdir()
@@ -33,18 +33,18 @@ def test_what_is_left_out_of_a_folder_is_counted_by_suffix_with_a_remedy(tmp_pat
     ]
 
 
-def test_nothing_is_said_where_nothing_is_left_out(tmp_path, capsys):
+def test_nothing_is_printed_if_no_file_is_ignored(tmp_path, capsys):
     touch(tmp_path, "a.wav", "b.mp3")
     assert len(find_audio([tmp_path, tmp_path / "a.wav"])) == 2
     assert capsys.readouterr().err == ""
 
 
-def test_a_folder_without_audio_is_refused_with_what_is_in_it(tmp_path):
+def test_a_folder_without_audio_is_refused_with_a_list_of_its_files(tmp_path):
     touch(tmp_path, "a.m4a", "b.m4a", "c.txt")
     with pytest.raises(UsageError) as caught:
         find_audio([tmp_path])
-    said = f"{tmp_path}: a folder without audio: 3 files = 0 to transcribe + 3 left out (2 .m4a, 1 .txt)"
-    assert said in str(caught.value)
+    message = f"{tmp_path}: a folder without audio: 3 files = 0 to transcribe + 3 left out (2 .m4a, 1 .txt)"
+    assert message in str(caught.value)
     assert f"ffmpeg -i {tmp_path}/a.m4a {tmp_path}/a.flac" in str(caught.value)
     (tmp_path / "empty").mkdir()
     with pytest.raises(UsageError, match="empty: a folder without files"):
@@ -55,16 +55,16 @@ def test_no_text_is_sent_to_ffmpeg(tmp_path, capsys):
     touch(tmp_path, "a.wav")
     (tmp_path / "a.txt").write_text("words")
     find_audio([tmp_path])
-    said = "2 files = 1 to transcribe + 1 left out (1 .txt)\nRead here are .wav .flac .mp3 .ogg .oga .opus.\n"
-    assert capsys.readouterr().err == f"{tmp_path}: {said}"
+    message = "2 files = 1 to transcribe + 1 left out (1 .txt)\nRead here are .wav .flac .mp3 .ogg .oga .opus.\n"
+    assert capsys.readouterr().err == f"{tmp_path}: {message}"
 
 
-def test_a_broken_link_is_told_and_not_left_out(tmp_path):
+def test_a_broken_link_is_reported_and_not_ignored(tmp_path):
     (tmp_path / "a.wav").symlink_to(tmp_path / "gone.wav")
     assert find_audio([tmp_path]) == [tmp_path / "a.wav"]
 
 
-def test_a_folder_that_cannot_be_read_is_told(tmp_path, capsys, monkeypatch):
+def test_a_folder_that_cannot_be_read_is_reported(tmp_path, capsys, monkeypatch):
     touch(tmp_path, "a.wav", "closed/b.wav")
     listed = os.scandir
 
@@ -79,14 +79,14 @@ def test_a_folder_that_cannot_be_read_is_told(tmp_path, capsys, monkeypatch):
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
-def test_every_suffix_is_of_a_format_that_is_read(tmp_path, suffix):
+def test_each_suffix_belongs_to_a_readable_format(tmp_path, suffix):
     how = {".wav": ("WAV", "PCM_16"), ".flac": ("FLAC", "PCM_16"), ".mp3": ("MP3", None), ".opus": ("OGG", "OPUS")}
     form, subtype = how.get(suffix, ("OGG", "VORBIS"))
     path = write_audio(tmp_path / f"a{suffix}", np.zeros(16_000), format=form, subtype=subtype)
     assert probe(AudioSource(path)).duration_s == 1
 
 
-def test_transcribe_tells_it_before_the_model_is_loaded(tmp_path, capsys):
+def test_transcribe_reports_it_before_the_model_is_loaded(tmp_path, capsys):
     write_audio(tmp_path / "in" / "a.wav", np.zeros(16_000))
     touch(tmp_path / "in", "b.m4a")
     with pytest.raises(UsageError, match="there is no such model"):

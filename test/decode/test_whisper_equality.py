@@ -1,4 +1,4 @@
-"""Long-form decoding against `whisper.transcribe`, on a checkpoint that says something."""
+"""Long-form decoding compared with `whisper.transcribe`, on a trained checkpoint."""
 
 from dataclasses import replace
 from functools import cache
@@ -49,23 +49,23 @@ def model(checkpoint):
 def ours(model, files, options=UNGUARDED):
     """Start, end and text of each recording's segments."""
     sources = [Source(name, str(path)) for name, path in files.items()]
-    heard = decode_recordings(model, sources, options)
-    return {h.recording_id: [(round(s.start_s, 2), round(s.end_s, 2), s.text) for s in h.segments] for h in heard}
+    hypotheses = decode_recordings(model, sources, options)
+    return {h.recording_id: [(round(s.start_s, 2), round(s.end_s, 2), s.text) for s in h.segments] for h in hypotheses}
 
 
 @pytest.fixture(scope="module")
 def expected(theirs, files):
-    """The same of `whisper.transcribe`; no time lies behind the recording's end, which theirs do not look at."""
+    """The same for `whisper.transcribe`. Its times after the recording's end, which it does not check, are cut."""
 
     @cache
     def expected(**changed):
         found = {}
         for talk in talks():
             audio, _ = soundfile.read(files[talk.id], dtype="float32")
-            said = theirs.transcribe(audio, **{**PLAIN, "language": "zh", **changed})["segments"]
+            segments = theirs.transcribe(audio, **{**PLAIN, "language": "zh", **changed})["segments"]
             found[talk.id] = [
                 (round(s["start"], 2), round(min(s["end"], talk.duration_s), 2), s["text"].strip())
-                for s in said
+                for s in segments
                 if s["text"]
             ]
         return found
@@ -73,29 +73,30 @@ def expected(theirs, files):
     return expected
 
 
-def test_the_checkpoint_says_what_was_said(expected):
-    """Or the others would compare nothing."""
+def test_the_checkpoint_transcribes_correctly(expected):
+    """Otherwise the other tests would compare nothing."""
     found = expected()
     for name in ("long", "short"):
         (talk,) = (talk for talk in talks() if talk.id == name)
-        assert found[name] == [(s.start_s, s.end_s, s.text) for s in talk.said]
+        assert found[name] == [(s.start_s, s.end_s, s.text) for s in talk.sentences]
 
 
 @pytest.mark.parametrize("batch_size", [1, 3, 16])
-def test_segments_are_theirs_whatever_the_batch(model, expected, files, batch_size):
+def test_segments_equal_those_of_whisper_with_any_batch(model, expected, files, batch_size):
     found = ours(model, files, replace(UNGUARDED, batch_size=batch_size))
     assert found == expected()
     assert len(found["long"]) == 26, "three windows, one of which ends in a cut segment"
 
 
-def test_the_same_without_guards_that_change_nothing(model, expected, files):
+def test_guards_change_nothing_if_they_do_not_trigger(model, expected, files):
     assert ours(model, files, Options(languages=("zh",))) == expected()
 
 
-def test_a_language_is_guessed_as_theirs_and_told_per_segment(model, theirs, files):
+def test_each_segment_has_the_language_that_whisper_guesses(model, theirs, files):
     files = {name: files[name] for name in ("cut", "short")}
-    heard = decode_recordings(model, [Source(n, str(p)) for n, p in files.items()], replace(UNGUARDED, languages=()))
-    languages = {h.recording_id: [s.language for s in h.segments] for h in heard}
+    sources = [Source(n, str(p)) for n, p in files.items()]
+    hypotheses = decode_recordings(model, sources, replace(UNGUARDED, languages=()))
+    languages = {h.recording_id: [s.language for s in h.segments] for h in hypotheses}
     for name, path in files.items():
         audio, _ = soundfile.read(path, dtype="float32")
         assert languages[name][0] == theirs.transcribe(audio, **PLAIN)["language"]
@@ -112,7 +113,7 @@ def test_a_language_is_guessed_as_theirs_and_told_per_segment(model, theirs, fil
     ],
     ids=str,
 )
-def test_the_no_speech_rule_is_theirs(model, expected, files, rule):
+def test_the_no_speech_rule_equals_that_of_whisper(model, expected, files, rule):
     options = replace(
         UNGUARDED,
         silence_threshold=rule["no_speech_threshold"],
@@ -124,7 +125,7 @@ def test_the_no_speech_rule_is_theirs(model, expected, files, rule):
     assert bool(spoken) == (rule.get("logprob_threshold") == -1.0), "sure of its text, it is not taken for silence"
 
 
-def test_previous_text_prompts_the_next_window_as_theirs(model, expected, files):
+def test_previous_text_prompts_the_next_window_as_in_whisper(model, expected, files):
     conditioned = replace(UNGUARDED, condition_on_previous_text=True)
     found = ours(model, files, conditioned)
     assert found["short"] == expected(condition_on_previous_text=True)["short"]
@@ -132,13 +133,13 @@ def test_previous_text_prompts_the_next_window_as_theirs(model, expected, files)
 
 
 class TestFallback:
-    def test_doubt_that_never_ends_takes_the_last_temperature(self, model, files):
-        """No text is sure enough, so each window is drawn at 1.0: the same whatever is beside it in the batch."""
+    def test_a_text_that_is_never_good_enough_uses_the_last_temperature(self, model, files):
+        """No text is likely enough, so each window is sampled at 1.0, with the same result in any batch."""
         doubtful = replace(UNGUARDED, temperatures=(0.0, 0.5, 1.0), logprob_threshold=-1e-9)
         alone = ours(model, files, replace(doubtful, batch_size=1))
         assert ours(model, files, replace(doubtful, batch_size=4)) == alone
         assert alone == ours(model, files, replace(UNGUARDED, temperatures=(1.0,)))
 
-    def test_text_that_is_sure_is_left_alone(self, model, files):
+    def test_a_likely_text_is_not_decoded_again(self, model, files):
         sure = replace(UNGUARDED, temperatures=(0.0, 0.4, 0.8), logprob_threshold=-1.0, compression_ratio_threshold=2.4)
         assert ours(model, {"short": files["short"]}, sure) == ours(model, {"short": files["short"]})

@@ -1,23 +1,35 @@
-"""A recipe walked from its raw corpus to the report, with a model that is tiny, random and says nonsense."""
+"""Runs a recipe from its raw corpus to the report, with a tiny random model."""
 
 import json
 import shutil
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from commands_here import ExperimentHere, k2d
 
 from egs.lectures.options import Options
 from k2d.data.rows import Utterance
 
 CONF = """
-data: data
 max_bad: 0.5
 corpora: {{out_domain: [{sets}]}}
 teacher: {{language: [zho]}}
 decode: {{batch_size: 8, max_tokens: 3}}
 score: {{speed_runs: 1, bootstrap_resamples: 20}}
 """
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _warm_workers(request: pytest.FixtureRequest) -> None:
+    """Readers of corpora start workers, which would import pyarrow anew for every test.
+
+    Where eSpeak has been loaded already, they do so as in use: it keeps state, and would speak otherwise in a fork.
+    """
+    maps = Path("/proc/self/maps")
+    if maps.exists() and "espeak" not in maps.read_text():
+        request.getfixturevalue("forked_workers")
 
 
 @pytest.fixture(scope="session")
@@ -31,28 +43,42 @@ def tiny_teacher(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def walk(warm_project, tiny_teacher: Path) -> Callable[..., Path]:
-    """`walk(corpus, root, splits, *settings)`: stages 1, 11, 12 and 13; returns the data directories' folder.
+def walk(tmp_path_factory: pytest.TempPathFactory, tiny_teacher: Path) -> Callable[..., Path]:
+    """`walk(corpus, root, splits, *settings)` runs stages 1, 11, 12 and 13 and returns the data directories' folder.
 
     Every recording of the splits is decoded, every utterance scored, and every split is in the report.
     """
 
     def run(corpus: str, root: Path, splits: list[str], *settings: str) -> Path:
+        experiment = ExperimentHere(tmp_path_factory.mktemp("walk"))
         sets = ", ".join(f"{corpus}/{split}" for split in splits)
-        (warm_project.root / "conf" / "walk.yaml").write_text(CONF.format(sets=sets), encoding="utf-8")
-        shutil.copytree(tiny_teacher, warm_project.root / "exp" / "walk" / "models" / "teacher")
-        settings = (f"prepare.roots.{corpus}={root}", *settings)
-        for first, last in (("1", "1"), ("11", "13")):
-            words = ("--conf", "conf/walk.yaml", "--corpus", corpus, "--stage", first, "--stop-stage", last)
-            done = warm_project.run(*words, "--nj", "1", "--allow-count-mismatch", *settings)
+        experiment.conf.write_text(CONF.format(sets=sets), encoding="utf-8")
+        shutil.copytree(tiny_teacher, experiment.exp / "models" / "teacher")
+        for verb in ("prepare", "decode", "score", "report"):
+            words = ("--corpus", corpus, *(["--allow-count-mismatch"] if verb == "prepare" else []))
+            done = experiment.k2d(verb, *words, f"prepare.roots.{corpus}={root}", *settings)
             assert done.returncode == 0, done.stdout + done.stderr
         for split in splits:
-            check_split(
-                warm_project.root / "data" / corpus / split, warm_project.root / "exp" / "walk", f"{corpus}/{split}"
-            )
-        return warm_project.root / "data" / corpus
+            check_split(experiment.root / "data" / corpus / split, experiment.exp, f"{corpus}/{split}")
+        return experiment.root / "data" / corpus
 
     return run
+
+
+class Stage1:
+    """Stage 1 of a recipe, with the settings of the mini recipe, as `egs/<corpus>/run.sh` has it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.data, self._exp = folder / "data", folder / "exp"
+
+    def __call__(self, corpus: str, root: Path, *words: str) -> subprocess.CompletedProcess[str]:
+        places = (f"data={self.data}", f"exp={self._exp}", f"prepare.roots.{corpus}={root}")
+        return k2d("prepare", "--conf", "conf/mini.yaml", "--corpus", corpus, "--nj", "1", *places, *words)
+
+
+@pytest.fixture
+def stage_1(tmp_path_factory: pytest.TempPathFactory) -> Stage1:
+    return Stage1(tmp_path_factory.mktemp("stage 1"))
 
 
 @pytest.fixture
@@ -68,7 +94,7 @@ def store(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def rows(root: Path, store: Path) -> Callable[..., dict[str, list[Utterance]]]:
-    """What egs/lectures makes of the folder, by split."""
+    """The rows that egs/lectures makes of the folder, by split."""
     from egs.lectures.prepare import prepare
 
     def run(options: Options | None = None, nj: int = 1) -> dict[str, list[Utterance]]:

@@ -1,4 +1,4 @@
-"""ASCEND from both of its layouts, faults included."""
+"""ASCEND in both of its layouts, including their faults."""
 
 import csv
 
@@ -39,9 +39,9 @@ def file_name(session, speaker, line, start, duration):
     return f"ses{session}_spk{speaker}_L{line}_{start}_{duration}.wav"
 
 
-def row(n, said):
-    _, session, speaker, _, _, duration, text, language = said
-    name = file_name(*said[1:6])
+def row(n, values):
+    _, session, speaker, _, _, duration, text, language = values
+    name = file_name(*values[1:6])
     stated = f"/home/somebody/.cache/datasets/waves/{name}"
     return {
         "id": f"{n:05d}",
@@ -56,9 +56,9 @@ def row(n, said):
     }
 
 
-def write_parquet(root, types=TYPES, said=SAID):
+def write_parquet(root, types=TYPES, values=SAID):
     for split, n_shards in SHARDS.items():
-        rows = [row(n, each) for n, each in enumerate(said) if each[0] == split]
+        rows = [row(n, each) for n, each in enumerate(values) if each[0] == split]
         for k in range(n_shards):
             name = f"{split}-{k:05d}-of-{n_shards:05d}.parquet"
             write_shard(root / "main" / name, [{c: r[c] for c in types} for r in rows[k::n_shards]], types)
@@ -89,7 +89,7 @@ def parquet(tmp_path):
 
 
 @pytest.mark.slow
-def test_session_speaker_and_times_are_those_of_the_names(parquet, tmp_path):
+def test_session_speaker_and_times_come_from_the_names(parquet, tmp_path):
     rows = prepared(parquet, tmp_path)
     assert {split: sum(1 for s, _ in rows if s == split) for split in SHARDS} == {
         "train": 3,
@@ -144,7 +144,7 @@ def test_conversations_in_their_real_order(parquet, tmp_path):
     ]
 
 
-def test_counts_are_promised_for_the_defaults_alone():
+def test_expected_counts_exist_for_the_defaults_only():
     assert (variant(Options()), variant(Options(long_splits=()))) == ("default", None)
 
 
@@ -174,36 +174,36 @@ def test_a_name_of_another_form(tmp_path):
     wrong = [*SAID[:6], ("test", 4, 12, "x", "990.300", "0.600", "呃", "zh")]
     message = r"00001\.parquet: row 2: the file name .* is not of the form sesS_spkK_Lline_start_duration\.wav"
     with pytest.raises(K2DError, match=message):
-        prepared(write_parquet(tmp_path / "raw", said=wrong), tmp_path)
+        prepared(write_parquet(tmp_path / "raw", values=wrong), tmp_path)
     folder = write_folder(tmp_path / "folder")
     (folder / "dataset" / "test_metadata.csv").write_text("file_name,transcription\nwaves/x.wav,hi\n")
     with pytest.raises(K2DError, match=r"test_metadata\.csv:2: the file name 'waves/x\.wav' is not"):
         prepared(folder, tmp_path)
 
 
-def test_a_folder_of_something_else(tmp_path):
+def test_another_kind_of_folder_is_refused(tmp_path):
     with pytest.raises(K2DError, match=r"found no parquet files and no \*_metadata\.csv; egs/ascend/README\.md"):
         prepared(tmp_path, tmp_path)
 
 
 @pytest.mark.slow
-def test_counts_that_differ_and_a_duplicate_stop_stage_1(project, tmp_path):
-    parquet = write_parquet(tmp_path / "raw", said=[*SAID, SAID[0]])
-    stage_1 = ("--corpus", "ascend", "--stage", "1", "--stop-stage", "1", "--nj", "1")
-    done = project.run(*stage_1, ASCEND_ROOT=str(parquet))
+def test_other_counts_and_a_duplicate_stop_stage_1(stage_1, tmp_path):
+    parquet = write_parquet(tmp_path / "raw", values=[*SAID, SAID[0]])
+    done = stage_1("ascend", parquet)
     assert done.returncode == 1
     assert "train: the rows of prepare.py for this split are not a data directory:" in done.stderr
-    assert "two utterances have the id 'ascend-spk01-ses01-00003110-00004610': 'data/raw/ascend/train-" in done.stderr
+    twice = "two utterances have the id 'ascend-spk01-ses01-00003110-00004610'"
+    assert f"{twice}: '{stage_1.data}/raw/ascend/train-" in done.stderr
     assert ".partial" not in done.stderr
     assert done.stderr.count("error: ") == 1
-    done = project.run(*stage_1, ASCEND_ROOT=str(write_parquet(tmp_path / "whole")))
+    done = stage_1("ascend", write_parquet(tmp_path / "whole"))
     assert done.returncode == 1
     assert "test: 3 utterances (expected 1,315)" in done.stderr
     assert "--allow-count-mismatch" in done.stderr
 
 
 @pytest.mark.slow
-def test_it_walks_to_the_report(walk, parquet):
+def test_its_stages_run_up_to_the_report(walk, parquet):
     data = walk("ascend", parquet, ["test_long", "test_sessions"], "prepare.options.ascend.session_splits=[test]")
     languages = (data / "test" / "utt2lang").read_text().split()[1::2]
     assert sorted(languages) == ["en", "mixed", "zh"]

@@ -1,4 +1,4 @@
-"""Common Voice from a folder and from its archive, in the columns of several releases, faults included."""
+"""Common Voice from a folder and from its archive, with the columns of several releases, including faults."""
 
 import io
 import logging
@@ -94,7 +94,7 @@ def test_the_columns_of_every_generation_give_the_same(tmp_path, header):
     assert len(rows) == 6
 
 
-def test_folder_and_archive_give_the_same_wherever_the_root_is(tmp_path):
+def test_folder_and_archive_give_the_same_with_any_root(tmp_path):
     folder = write(tmp_path / "raw")
     expected = seen(prepared(tmp_path / "raw", tmp_path))
     assert seen(prepared(folder, tmp_path)) == expected
@@ -110,7 +110,7 @@ def test_folder_and_archive_give_the_same_wherever_the_root_is(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["clip_durations.tsv", "times.txt", ""])
-def test_the_publishers_durations_are_summed_where_they_are_given(tmp_path, caplog, name):
+def test_the_publishers_durations_are_summed_if_there_are_any(tmp_path, caplog, name):
     write(tmp_path / "raw", durations=name)
     with caplog.at_level(logging.INFO):
         prepared(tmp_path / "raw", tmp_path)
@@ -119,7 +119,7 @@ def test_the_publishers_durations_are_summed_where_they_are_given(tmp_path, capl
     assert "test.tsv lists 3 clips" in caplog.text
 
 
-def test_two_speakers_that_begin_alike_are_not_made_one(tmp_path):
+def test_speakers_with_equal_prefixes_are_not_joined(tmp_path):
     folder = write(tmp_path / "raw")
     alike = (folder / "test.tsv").read_text(encoding="utf-8").replace(SPEAKERS[1], "5f" * 8 + "0" * 112)
     (folder / "test.tsv").write_text(alike, encoding="utf-8")
@@ -159,13 +159,13 @@ def replaced(name, old, new):
     ],
 )
 @pytest.mark.slow
-def test_what_is_wrong_with_a_table(tmp_path, change, message):
+def test_faults_of_a_table_are_reported(tmp_path, change, message):
     change(write(tmp_path / "raw"))
     with pytest.raises(K2DError, match=message):
         prepared(tmp_path / "raw", tmp_path)
 
 
-def test_what_is_not_there_is_told(tmp_path):
+def test_missing_files_are_reported(tmp_path):
     write(tmp_path / "raw")
     with pytest.raises(K2DError, match=r"found neither ja/clips/ nor cv-corpus-16\.1-\*/ja/clips/ nor cv-corpus-16"):
         prepared(tmp_path / "raw", tmp_path, language="ja")
@@ -199,43 +199,41 @@ def test_a_truncated_archive(tmp_path):
         prepared(root, tmp_path)
 
 
-def test_a_release_may_look_like_a_number():
+def test_the_name_of_a_release_can_be_a_number():
     assert Corpus("commonvoice").options({"release": 17.0, "language": "zh-HK"}) == Options("zh-HK", "17.0")
     with pytest.raises(UsageError, match=r"prepare\.options\.commonvoice: language: found '\.\./x'"):
         Corpus("commonvoice").options({"language": "../x"})
 
 
-def test_counts_are_promised_for_a_language_and_a_release():
+def test_expected_counts_exist_for_a_language_and_a_release():
     assert variant(Options()) == "zh-TW-16.1"
     assert variant(Options(release="25.0")) == "zh-TW-25.0"
     assert variant(Options(splits=("test",))) is None
 
 
 @pytest.mark.slow
-def test_missing_and_empty_clips_are_set_aside_and_counts_that_differ_stop(project, tmp_path):
+def test_missing_and_empty_clips_are_rejected_and_other_counts_stop_the_stage(stage_1, tmp_path):
     folder = write(tmp_path / "raw")
     (folder / "clips" / "common_voice_zh-TW_17383501.mp3").unlink()
     (folder / "clips" / "common_voice_zh-TW_17383502.mp3").write_bytes(b"")
-    words = ("--corpus", "commonvoice", "--stage", "1", "--stop-stage", "1", "--nj", "1", "max_bad=0.7")
-    done = project.run(*words, COMMONVOICE_ROOT=str(tmp_path / "raw"))
+    done = stage_1("commonvoice", tmp_path / "raw", "max_bad=0.7")
     assert done.returncode == 1
     assert "test: in 3 utterances = kept 1 + empty_file 1 + missing 1" in done.stdout
     assert "test: 1 utterances (expected 4,976)" in done.stderr
 
 
 @pytest.mark.slow
-def test_a_duplicate_id_stops_stage_1(project, tmp_path):
+def test_a_duplicate_id_stops_stage_1(stage_1, tmp_path):
     folder = write(tmp_path / "raw")
     rows = (folder / "test.tsv").read_text(encoding="utf-8").splitlines()
     (folder / "test.tsv").write_text("\n".join([*rows, rows[-1]]) + "\n", encoding="utf-8")
-    words = ("--corpus", "commonvoice", "--stage", "1", "--stop-stage", "1", "--nj", "1")
-    done = project.run(*words, COMMONVOICE_ROOT=str(tmp_path / "raw"))
+    done = stage_1("commonvoice", tmp_path / "raw")
     assert done.returncode == 1
     assert "two utterances have the id 'cv-0a0a0a0a0a0a0a0a-common_voice_zh-TW_17383502'" in done.stderr
 
 
 @pytest.mark.slow
-def test_it_walks_to_the_report(walk, tmp_path):
+def test_its_stages_run_up_to_the_report(walk, tmp_path):
     data = walk("commonvoice", packed(tmp_path / "archive", write(tmp_path / "raw")), ["test"])
     text = (data / "train" / "text").read_text(encoding="utf-8")
     assert 'a "quote that never ends' in text

@@ -1,4 +1,4 @@
-"""csdialogue: Kaldi lists and scripts give the same utterances; audio is found wherever it was unpacked."""
+"""csdialogue: Kaldi lists and scripts give the same utterances, and audio is found in all usual folders."""
 
 import logging
 import shutil
@@ -20,7 +20,7 @@ def facts(rows):
     return {row.id: (row.text, row.speaker, row.recording_id, row.start_s, row.language) for _, row in rows}
 
 
-def test_the_index_gives_splits_words_speakers_and_languages(tmp_path):
+def test_the_index_has_splits_words_speakers_and_languages(tmp_path):
     rows = rows_of(write_csdialogue(tmp_path))
     assert [(split, row.id, row.text, row.language) for split, row in rows] == [
         ("train", "ZH-CN_U0001_S0_4", "嗯，我是 Luna ，嗯 ，你现在。", "mixed"),
@@ -45,11 +45,11 @@ def test_an_index_without_languages_has_those_of_the_scripts_or_of_the_letters(t
     write_csdialogue(tmp_path / "plain", tagged=False)
     assert facts(rows_of(tmp_path / "plain")) == expected
     shutil.rmtree(tmp_path / "plain/data/short_wav/SCRIPT")
-    assert facts(rows_of(tmp_path / "plain")) == expected  # here, the letters say the same
+    assert facts(rows_of(tmp_path / "plain")) == expected  # the letters give the same languages
 
 
 @pytest.mark.parametrize("inner", ["short_wav", "short_wav/extracted"])
-def test_audio_is_found_where_people_unpack_it(tmp_path, inner):
+def test_audio_is_found_in_the_usual_folders(tmp_path, inner):
     expected = facts(rows_of(write_csdialogue(tmp_path)))
     (tmp_path / "data/short_wav").rename(tmp_path / "unpacked")
     (tmp_path / "data" / inner).mkdir(parents=True)
@@ -87,7 +87,7 @@ def test_a_missing_part_of_the_archive_is_refused(tmp_path):
     assert list((tmp_path / "store").glob("unpacked-*")) == []
 
 
-def test_what_the_lists_do_not_share_is_told(tmp_path, caplog):
+def test_entries_that_are_not_in_all_lists_are_reported(tmp_path, caplog):
     caplog.set_level(logging.INFO, logger="k2d")
     write_csdialogue(tmp_path)
     index = tmp_path / "data/index/short_wav/dev"
@@ -100,7 +100,7 @@ def test_what_the_lists_do_not_share_is_told(tmp_path, caplog):
     assert dev.endswith("index/short_wav/dev/text:1) + no_text 1 (such as ZH-CN_U0003_S0_9)")
 
 
-def test_an_id_that_comes_twice_is_named(tmp_path):
+def test_a_duplicate_id_is_named(tmp_path):
     write_csdialogue(tmp_path)
     scp = tmp_path / "data/index/short_wav/train/wav.scp"
     scp.write_text(scp.read_text() + "ZH-CN_U0001_S0_4 short_wav/other.wav\n")
@@ -122,13 +122,13 @@ def test_whole_recordings_have_no_text(tmp_path):
     ]
 
 
-def test_markup_goes_and_words_stay():
+def test_markup_is_removed_and_words_stay():
     assert words("<MIX> a<FIL/>b **c** <d>") == "a b c <d>"
     assert words("<NPS/>") == ""
     assert [language(text) for text in ("<CN> 好", "<EN>", "好 <CN>", "")] == ["zh", "en", None, None]
 
 
 @pytest.mark.slow
-def test_it_walks_to_the_report(walk, tmp_path):
+def test_its_stages_run_up_to_the_report(walk, tmp_path):
     data = walk("csdialogue", pack(write_csdialogue(tmp_path)), ["dev", "test"])
     assert (data / "test/utt2lang").read_text() == "ZH-CN_U0004_S0_12 mixed\n"

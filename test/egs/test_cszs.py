@@ -1,4 +1,4 @@
-"""cszs: the right half of the pairs alone, from whole sets of shards of one revision."""
+"""cszs: only the correct clips of the pairs, from complete sets of shards of one revision."""
 
 import pyarrow
 import pytest
@@ -66,7 +66,7 @@ def test_a_cut_shard_is_named(tmp_path):
         rows_of(tmp_path)
 
 
-def test_gaps_and_second_sets_of_shards_are_refused(tmp_path):
+def test_missing_and_duplicate_sets_of_shards_are_refused(tmp_path):
     write_cszs(tmp_path)
     (tmp_path / LAST).rename(tmp_path / LAST.replace("5167", "0000"))
     write_shard(tmp_path / LAST, [pair("train", 2, "x")], TYPES)
@@ -89,6 +89,6 @@ def test_another_kind_of_data_set_is_refused(tmp_path):
 
 
 @pytest.mark.slow
-def test_it_walks_to_the_report(walk, tmp_path):
+def test_its_stages_run_up_to_the_report(walk, tmp_path):
     data = walk("cszs", write_cszs(tmp_path), ["dev", "test"])
     assert (data / "test/utt2lang").read_text() == "cszs-test-00000 mixed\ncszs-test-00001 en\n"

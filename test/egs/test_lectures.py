@@ -1,4 +1,4 @@
-"""A folder of one's own, as such folders are: names, formats, litter; every file is accounted for."""
+"""A user's folder with all kinds of names, formats and other files. Each file is counted."""
 
 import doctest
 import importlib
@@ -18,7 +18,7 @@ from k2d.data.kaldi.ids import id_fault
 from k2d.data.raw.files import mark_cache
 
 
-def test_any_names_in_any_folders_become_ids_that_are_readable_and_sound(root, rows):
+def test_names_of_all_kinds_become_readable_and_valid_ids(root, rows):
     paths = [
         "ML 2021/第1週/lecture (01) 🎉.wav",
         "ML 2021/第2週/lecture (01) 🎉.wav",
@@ -42,7 +42,7 @@ def test_any_names_in_any_folders_become_ids_that_are_readable_and_sound(root, r
     assert sorted(str(root / path) for path in paths) == sorted(row.audio for row in found)
 
 
-def test_an_id_does_not_depend_on_other_files_or_on_where_the_folder_is(root, rows, store, tmp_path):
+def test_an_id_does_not_depend_on_other_files_or_the_folders_path(root, rows, store, tmp_path):
     sound(root / "a/talk.wav")
     (before,) = rows()["train"]
     sound(root / "a/talk.flac")
@@ -53,18 +53,18 @@ def test_an_id_does_not_depend_on_other_files_or_on_where_the_folder_is(root, ro
     assert moved == [row.id for row in rows()["train"]]
 
 
-def test_two_names_that_look_alike_are_told_apart(root, rows):
-    """A Mac writes é as e and an accent; a copy of the same file beside it is another file on Linux."""
+def test_two_names_that_look_alike_are_distinguished(root, rows):
+    """A Mac writes é as e and an accent. On Linux, both forms can be names of two files."""
     for form in ("NFC", "NFD"):
         sound(root / unicodedata.normalize(form, "\u00e91.wav"))
     with pytest.raises(K2DError) as caught:
         rows()
     one, two = (unicodedata.normalize(form, "\u00e91.wav") for form in ("NFD", "NFC"))
-    said = f"{one} (in Unicode form NFD) and {two} (in Unicode form NFC) would have the same id"
-    assert said in str(caught.value)
+    message = f"{one} (in Unicode form NFD) and {two} (in Unicode form NFC) would have the same id"
+    assert message in str(caught.value)
 
 
-def test_formats_are_known_by_content_whatever_they_are_called(root, rows):
+def test_formats_are_recognised_by_content_and_not_by_suffix(root, rows):
     sound(root / "a.flac", 2.5, 44100, format="FLAC")
     sound(root / "b.MP3", 2.5, 22050, format="MP3")
     sound(root / "c.opus", 2.5, 48000, format="OGG", subtype="OPUS")
@@ -76,7 +76,7 @@ def test_formats_are_known_by_content_whatever_they_are_called(root, rows):
     assert [probe(resolve(row.audio)).duration_s for row in found] == pytest.approx([2.5] * 6, abs=0.06)
 
 
-def test_litter_is_left_out_and_counted_by_reason(root, rows, caplog):
+def test_other_files_are_ignored_and_counted_by_reason(root, rows, caplog):
     good = sound(root / "good.wav")
     for name in ("._good.wav", ".hidden.wav", ".Trash/x.wav", "@eaDir/x.wav", "__MACOSX/a/x.wav"):
         (root / name).parent.mkdir(parents=True, exist_ok=True)
@@ -98,7 +98,7 @@ def test_litter_is_left_out_and_counted_by_reason(root, rows, caplog):
         assert f" + {reason} {n} (such as " in files
 
 
-def test_names_that_no_table_can_hold_are_counted_and_told_on_one_line_each(root, rows, caplog):
+def test_names_that_tables_cannot_hold_are_counted_and_reported(root, rows, caplog):
     good = sound(root / "good.wav")
     (root / os.fsdecode(b".hidden\xff")).mkdir()
     (root / "two\nlines.wav").symlink_to(good)
@@ -107,19 +107,21 @@ def test_names_that_no_table_can_hold_are_counted_and_told_on_one_line_each(root
     with caplog.at_level(logging.INFO, "k2d"):
         assert names(rows()["train"]) == {"good.wav"}
     (files,) = [line for line in caplog.messages if " files = " in line]
-    told = "kept 1 + hidden 1 (such as '.hidden\\udcff/') + link 1 (such as 'two\\nlines.wav') + odd_name 4 (such as "
-    assert told in files
-    assert files.encode().isascii()  # a terminal takes it, whatever the names
+    message = (
+        "kept 1 + hidden 1 (such as '.hidden\\udcff/') + link 1 (such as 'two\\nlines.wav') + odd_name 4 (such as "
+    )
+    assert message in files
+    assert files.encode().isascii()  # can be printed to a terminal with any names
 
 
-def test_what_k2d_made_below_the_recordings_is_not_taken_again(root, rows):
+def test_outputs_of_k2d_below_the_recordings_are_ignored(root, rows):
     sound(root / "good.wav")
     mark_cache(root / "data/raw")
     sound(root / "data/raw/lectures/converted/ab/x.flac")
     assert names(rows()["train"]) == {"good.wav"}
 
 
-def test_links_are_followed_if_asked_and_a_loop_ends(root, rows, tmp_path, caplog):
+def test_links_are_followed_with_the_option_and_a_circle_ends(root, rows, tmp_path, caplog):
     sound(tmp_path / "disk" / "far.wav")
     sound(root / "near.wav")
     (root / "far").symlink_to(tmp_path / "disk")
@@ -131,14 +133,14 @@ def test_links_are_followed_if_asked_and_a_loop_ends(root, rows, tmp_path, caplo
     assert any("link_to_a_folder_seen 1" in line for line in caplog.messages)
 
 
-def test_what_is_named_as_audio_and_is_none_is_left_for_stage_1_to_tell(root, rows):
+def test_a_damaged_audio_file_is_passed_to_stage_1(root, rows):
     sound(root / "good.wav")
     (root / "empty.wav").write_bytes(b"")
     (root / "page.mp3").write_text("<html>404</html>")
     assert names(rows()["train"]) == {"good.wav", "empty.wav", "page.mp3"}
 
 
-def test_a_folder_that_cannot_be_read_is_told(root, rows, monkeypatch):
+def test_a_folder_that_cannot_be_read_is_reported(root, rows, monkeypatch):
     sound(root / "a/x.wav")
     real = os.scandir
 

@@ -10,7 +10,7 @@ from egs.lectures.options import Options
 from k2d.core.errors import K2DError
 
 
-def test_recordings_with_captions_are_the_test_set_cut_at_its_cues(root, rows, caplog):
+def test_recordings_with_captions_are_the_test_set(root, rows, caplog):
     for name in ("a/talk.wav", "b/talk.wav", "b/other.wav", "c.flac"):
         sound(root / name)
     (root / "a/talk.srt").write_text(SRT)
@@ -20,8 +20,8 @@ def test_recordings_with_captions_are_the_test_set_cut_at_its_cues(root, rows, c
     with caplog.at_level(logging.INFO, "k2d"):
         found = rows()
     assert names(found["train"]) == {"other.wav", "c.flac"}
-    said = [(row.recording_id.rpartition("-")[0], row.start_s, row.end_s, row.text) for row in found["test"]]
-    assert said == [
+    cues = [(row.recording_id.rpartition("-")[0], row.start_s, row.end_s, row.text) for row in found["test"]]
+    assert cues == [
         ("a-talk", 0.2, 1.0, "我們用 model"),
         ("a-talk", 1.2, 1.9, "對 OK"),
         ("b-talk", 0.5, 1.0, "中文"),
@@ -32,15 +32,15 @@ def test_recordings_with_captions_are_the_test_set_cut_at_its_cues(root, rows, c
 
 
 @pytest.mark.parametrize("tag", ["", ".zh-TW", ".zh_TW", ".ZH", ".zh-Hant", ".cmn"])
-def test_captions_are_found_whatever_form_of_writing_their_names_have(root, rows, tag):
-    """A Mac takes an é apart; who writes captions elsewhere does not."""
+def test_captions_are_found_in_any_unicode_form_of_their_names(root, rows, tag):
+    """A Mac writes é as e and an accent. Caption files from other systems do not."""
     sound(root / unicodedata.normalize("NFD", "café/exposé.wav"))
     (root / "café").mkdir(exist_ok=True)
     (root / f"café/exposé{tag}.srt").write_text(SRT)
     assert set(rows()) == {"test"}
 
 
-def test_captions_in_a_folder_of_their_own(root, rows):
+def test_captions_in_a_separate_folder_are_found(root, rows):
     sound(root / "audio/a/talk.wav")
     (root / "refs/audio/a").mkdir(parents=True)
     (root / "refs/audio/a/talk.vtt").write_text("WEBVTT\n\n00:00.500 --> 00:01.000\n中文\n")
@@ -51,7 +51,7 @@ def test_captions_in_a_folder_of_their_own(root, rows):
             rows(Options(captions_folder=wrong))
 
 
-def test_every_caption_file_that_cannot_be_used_is_told(root, rows):
+def test_each_unusable_caption_file_is_reported(root, rows):
     for name in ("a", "b", "c"):
         sound(root / f"{name}.wav")
     (root / "a.srt").write_bytes("00:01.0 --> 00:02.0\n大家好".encode("big5"))
@@ -64,7 +64,7 @@ def test_every_caption_file_that_cannot_be_used_is_told(root, rows):
 
 
 @pytest.mark.parametrize(("by", "n_dev"), [("recording", 3), ("course", 5)])
-def test_a_share_of_the_test_recordings_is_for_tuning(root, rows, by, n_dev):
+def test_a_share_of_the_test_recordings_is_the_development_set(root, rows, by, n_dev):
     for n in range(10):
         sound(root / f"course{n // 5}/talk{n}.wav", 0.5)
         (root / f"course{n // 5}/talk{n}.srt").write_text("00:00.0 --> 00:00.4\n好\n")

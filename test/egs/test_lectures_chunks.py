@@ -1,4 +1,4 @@
-"""Ninety seconds with captions, cut in the ways of the paper and of its authors' code: borders worked out by hand."""
+"""Ninety seconds with captions, cut as in the paper and as in its authors' code: borders worked out by hand."""
 
 import pytest
 from made_recordings import sound

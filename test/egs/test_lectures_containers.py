@@ -1,4 +1,4 @@
-"""Recordings in containers that need ffmpeg: converted once, or told with what is wrong."""
+"""Recordings in containers that need ffmpeg are converted once, or reported with the reason."""
 
 import os
 import shutil
@@ -13,7 +13,7 @@ from k2d.data.audio import probe, resolve
 from k2d.data.raw.tally import Tally
 
 
-def test_containers_go_through_ffmpeg_once_and_are_kept_as_flac(root, rows, store, tmp_path, monkeypatch):
+def test_containers_are_converted_by_ffmpeg_once_and_kept_as_flac(root, rows, store, tmp_path, monkeypatch):
     calls = stand_in_ffmpeg.install(tmp_path / "bin")
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
     flac = flac_bytes(tmp_path)
@@ -34,8 +34,8 @@ def test_containers_go_through_ffmpeg_once_and_are_kept_as_flac(root, rows, stor
     assert [path for path in store.rglob("*") if ".partial" in path.name] == []
 
 
-def test_what_states_no_length_goes_through_it_too(root, rows, tmp_path, monkeypatch, caplog):
-    """A radio's stream on disk, MP3s put one after another, a FLAC that was written into a pipe."""
+def test_files_without_a_length_are_converted_as_well(root, rows, tmp_path, monkeypatch, caplog):
+    """A stored radio stream, joined MP3 files, and a FLAC file that was written to a pipe."""
     stand_in_ffmpeg.install(tmp_path / "bin")
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
     flac = flac_bytes(tmp_path)
@@ -56,7 +56,7 @@ def test_what_states_no_length_goes_through_it_too(root, rows, tmp_path, monkeyp
     assert converted["stream"].endswith(".flac")
 
 
-def test_without_ffmpeg_it_says_which_files_need_it_and_how_to_get_it(root, rows, tmp_path, monkeypatch, caplog):
+def test_without_ffmpeg_the_files_that_need_it_are_named_with_a_remedy(root, rows, tmp_path, monkeypatch, caplog):
     monkeypatch.setenv("PATH", str(tmp_path / "nothing"))
     for n in range(7):
         stand_in_ffmpeg.in_container(root / f"talk{n}.m4a", b"")
@@ -68,7 +68,7 @@ def test_without_ffmpeg_it_says_which_files_need_it_and_how_to_get_it(root, rows
     assert "\n  talk4.m4a\n  … and 2 more" in warning
 
 
-def test_what_ffmpeg_cannot_convert_or_finds_cut_off_is_told_with_its_words(root, rows, tmp_path, monkeypatch, caplog):
+def test_files_that_ffmpeg_cannot_convert_are_reported_with_its_message(root, rows, tmp_path, monkeypatch, caplog):
     stand_in_ffmpeg.install(tmp_path / "bin", stated_s=30.0)
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
     stand_in_ffmpeg.in_container(root / "broken.m4a", b"no audio")
@@ -82,7 +82,7 @@ def test_what_ffmpeg_cannot_convert_or_finds_cut_off_is_told_with_its_words(root
 
 @pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="no ffmpeg here")
 @pytest.mark.parametrize("name", ["talk.m4a", "talk.webm", "talk.wma", "talk.aiff"])
-def test_the_real_ffmpeg_if_it_is_here(root, rows, tmp_path, name):
+def test_conversion_with_the_real_ffmpeg(root, rows, tmp_path, name):
     source = sound(tmp_path / "made.wav", 4.0)
     root.mkdir()
     subprocess.run(["ffmpeg", "-v", "error", "-i", str(source), str(root / name)], check=True)

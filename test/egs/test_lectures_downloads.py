@@ -1,4 +1,4 @@
-"""yt-dlp trees and YODAS2 shards, licences, hostile files; what their names say is never a path."""
+"""Folders of yt-dlp and shards of YODAS2: licences, hostile files, and names that are never used as paths."""
 
 import io
 import json
@@ -27,7 +27,7 @@ def root(tmp_path):
 
 @pytest.fixture
 def rows(root, tmp_path, caplog):
-    """What the recipe gives, by split; its counts are in the log."""
+    """The rows of the recipe by split. Its counts are in the log."""
 
     def run(options=None):
         found = {}
@@ -39,7 +39,7 @@ def rows(root, tmp_path, caplog):
     return run
 
 
-def told(caplog):
+def logged(caplog):
     return [record.getMessage() for record in caplog.records]
 
 
@@ -47,14 +47,14 @@ def told(caplog):
 
 
 def video(root, name, **info):
-    """A recording as yt-dlp leaves it with --write-info-json."""
+    """A recording as yt-dlp writes it with --write-info-json."""
     path = write_audio(root / f"{name}.opus", speechlike(1.0, 48000), 48000, format="OGG", subtype="OPUS")
     if info:
         whole = {"id": name, "title": "../../etc", "_filename": "/etc/passwd", "formats": [{"url": "x"}] * 3, **info}
         path.with_suffix(".info.json").write_text(json.dumps(whole), encoding="utf-8")
 
 
-def test_only_creative_commons_is_taken_unless_one_says_otherwise(root, rows, caplog):
+def test_only_creative_commons_is_used_by_default(root, rows, caplog):
     video(root, "UC1/-aB_c", license=CC, channel_id="UC1", upload_date="20210305", language="zh-TW")
     video(root, "UC1/standard", license=YOUTUBE, channel_id="UC1")
     video(root, "UC1/none", license=None, channel_id="UC1")
@@ -67,13 +67,13 @@ def test_only_creative_commons_is_taken_unless_one_says_otherwise(root, rows, ca
     assert found[0].id.startswith("UC1-UC1-aB_c-")
     assert len(found) == 2
     counted = "in 6 recordings = kept 2 + bad_info 1 (such as UC2/broken.opus) + licence 2 (such as UC1/none.opus)"
-    assert f"lectures: {counted} + no_info 1 (such as UC1/no_info.opus)" in told(caplog)
+    assert f"lectures: {counted} + no_info 1 (such as UC1/no_info.opus)" in logged(caplog)
     values = {(name, value) for _, name, _, value in tables(root, Options())}
     assert {("reco2course", "UC1"), ("reco2date", "2021-03-05"), ("reco2path", "UC1/-aB_c.opus")} <= values
     assert len(rows(Options(licences="any"))["train"]) == 6
 
 
-def test_captions_of_downloads_are_references_only_if_asked(root, rows):
+def test_captions_of_downloads_are_references_only_with_the_option(root, rows):
     video(root, "UC1/a", license=CC, channel_id="UC1")
     (root / "UC1/a.zh-TW.vtt").write_text("WEBVTT\n\n00:00.000 --> 00:00.900\n大家好\n")
     assert set(rows()) == {"train"}
@@ -86,26 +86,26 @@ def test_captions_of_downloads_are_references_only_if_asked(root, rows):
     [b"", b"{", b"[1, 2]", b"null", b"\xff\xfe", b"[" * 100_000, b'{"a": ' * 100_000, b"1" * 10_000],
     ids=["empty", "cut", "list", "null", "no utf-8", "deep list", "deep mapping", "long number"],
 )
-def test_an_info_file_of_any_nesting_is_an_error_and_no_crash(tmp_path, content):
+def test_a_deeply_nested_info_file_is_reported_without_a_crash(tmp_path, content):
     (tmp_path / "x.info.json").write_bytes(content)
     with pytest.raises(K2DError, match=r"x\.info\.json: "):
         read_info(tmp_path / "x.info.json")
 
 
-def test_an_info_file_of_any_size_is_not_read(tmp_path):
+def test_a_huge_info_file_is_not_read(tmp_path):
     with (tmp_path / "x.info.json").open("wb") as file:
         file.truncate(MAX_BYTES + 1)
     with pytest.raises(K2DError, match=r"has 67,108,865 bytes, expected at most"):
         read_info(tmp_path / "x.info.json")
 
 
-def test_values_of_odd_types_are_taken_for_unknown(tmp_path):
+def test_values_of_wrong_types_count_as_unknown(tmp_path):
     odd = {"license": [CC], "channel_id": 7, "channel": {"x": 1}, "uploader": "a\nb\x00 c", "upload_date": "2021-3-5"}
     (tmp_path / "x.info.json").write_text(json.dumps(odd))
     assert read_info(tmp_path / "x.info.json") == Info(channel="a b\0 c")
 
 
-def test_names_in_info_files_become_sound_ids(root, rows):
+def test_names_in_info_files_become_valid_ids(root, rows):
     for n, channel in enumerate(["../../etc", "a b\0c", "李老師 (NTU)", "x" * 400, "-rf", "🎉"]):
         video(root, f"v{n}", license=CC, channel_id=channel)
     found = rows()["train"]
@@ -120,7 +120,7 @@ def test_names_in_info_files_become_sound_ids(root, rows):
 
 
 def shard(place, number, videos, texts=None, evil=None):
-    """A shard as on the hub: whole videos at 24 kHz, their seconds, their captions in centiseconds."""
+    """A shard as on the Hub: whole videos at 24 kHz, their lengths in seconds, their captions in centiseconds."""
     for kind in ("audio", "duration", "text"):
         (place / kind).mkdir(parents=True, exist_ok=True)
     with tarfile.open(place / "audio" / f"{number}.tar.gz", "w:gz") as tar:
@@ -154,7 +154,7 @@ TEXTS = [
 
 @pytest.mark.parametrize("where", ["", "zh000", "data/zh000"])
 @pytest.mark.slow
-def test_shards_are_unpacked_once_wherever_they_lie(root, rows, tmp_path, where):
+def test_shards_in_any_folder_are_unpacked_once(root, rows, tmp_path, where):
     shard(root / where, "00000000", VIDEOS, TEXTS)
     shard(root / where, "00000001", {"other": 1.0})
     found = rows()["train"]
@@ -167,7 +167,7 @@ def test_shards_are_unpacked_once_wherever_they_lie(root, rows, tmp_path, where)
     assert list(tables(root, Options())) == []
 
 
-def test_its_captions_are_references_if_asked_and_keys_hold_hyphens(root, rows, caplog):
+def test_captions_of_shards_are_references_with_the_option(root, rows, caplog):
     shard(root, "00000000", VIDEOS, TEXTS)
     found = rows(Options(captions="all"))
     assert [(row.start_s, row.end_s, row.text) for row in found["test"]] == [
@@ -177,20 +177,20 @@ def test_its_captions_are_references_if_asked_and_keys_hold_hyphens(root, rows, 
     ]
     assert [row.recording_id.rpartition("-")[0].endswith("plain") for row in found["train"]] == [True]
     counted = "lectures: in 5 captions = kept 3 + bad_times 1 (such as Zz-00001-00000000-00000100) + no_words 1"
-    assert any(line.startswith(counted) for line in told(caplog))
+    assert any(line.startswith(counted) for line in logged(caplog))
 
 
-def test_a_video_without_audio_is_for_stage_1_to_set_aside_and_audio_without_a_line_is_counted(root, rows, caplog):
+def test_a_video_without_audio_is_passed_to_stage_1_and_audio_without_a_line_is_counted(root, rows, caplog):
     shard(root, "00000000", {"a": 1.0, "b": 1.0})
     (root / "duration/00000000.txt").write_text("a 1.00\nghost 3.00\n")
     found = rows()["train"]
     assert [resolve(row.audio).path.exists() for row in found] == [True, False]
-    assert "lectures: in 3 videos = kept 2 + no_duration_stated 1 (such as 00000000: b)" in told(caplog)
+    assert "lectures: in 3 videos = kept 2 + no_duration_stated 1 (such as 00000000: b)" in logged(caplog)
 
 
 @pytest.mark.parametrize("evil", ["../../evil", "/tmp/evil", "00000000/plain.wav"])
 @pytest.mark.slow
-def test_a_hostile_shard_is_refused_whole(root, rows, tmp_path, evil):
+def test_a_hostile_shard_is_refused_as_a_whole(root, rows, tmp_path, evil):
     shard(root, "00000000", {"plain": 1.0}, evil=evil)
     with pytest.raises(K2DError, match=r"00000000\.tar\.gz: nothing of it was unpacked, because"):
         rows()
@@ -198,7 +198,7 @@ def test_a_hostile_shard_is_refused_whole(root, rows, tmp_path, evil):
 
 
 @pytest.mark.slow
-def test_a_shard_that_is_cut_off_or_twice_there_is_told(root, rows):
+def test_a_truncated_or_duplicate_shard_is_reported(root, rows):
     shard(root / "zh000", "00000000", VIDEOS)
     path = root / "zh000/audio/00000000.tar.gz"
     whole = path.read_bytes()
@@ -213,20 +213,20 @@ def test_a_shard_that_is_cut_off_or_twice_there_is_told(root, rows):
 
 @pytest.mark.parametrize("line", ["a", "a one", "a 1.0\na 2.0", " 3.0"])
 @pytest.mark.slow
-def test_durations_that_are_none_are_told_with_their_line(root, rows, line):
+def test_bad_durations_are_reported_with_their_line(root, rows, line):
     shard(root, "00000000", {"a": 1.0})
     (root / "duration/00000000.txt").write_text(f"b 1.0\n{line}\n")
     with pytest.raises(K2DError, match=r"00000000\.txt:[23]: found '.*', expected a new video and its seconds"):
         rows()
 
 
-def test_a_layout_that_is_asked_for_and_not_there(root, rows):
+def test_a_requested_layout_that_is_missing_is_reported(root, rows):
     root.mkdir()
     with pytest.raises(K2DError, match="expected shards of YODAS2"):
         rows(Options(layout="yodas2"))
 
 
-def test_another_shard_is_another_inventory_and_litter_is_not(root):
+def test_another_shard_changes_the_inventory_and_other_files_do_not(root):
     shard(root / "zh000", "00000000", {"a": 1.0})
     before = inventory(root, Options())
     (root / "zh000" / "notes.txt").write_text("of no concern")
@@ -241,7 +241,7 @@ def test_another_shard_is_another_inventory_and_litter_is_not(root):
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 1 << 20])
-def test_a_list_is_read_item_by_item_whatever_the_borders_of_the_blocks(tmp_path, monkeypatch, size):
+def test_a_list_is_read_item_by_item_with_any_block_size(tmp_path, monkeypatch, size):
     monkeypatch.setattr("egs.lectures.json_list.READ_CHARACTERS", size)
     items = [{"a": '課"]'}, [1, [2]], 12345, "x,]", None, -1.5e3]
     for text in (json.dumps(items), json.dumps(items, indent=2, ensure_ascii=False), "\ufeff " + json.dumps(items)):
@@ -263,13 +263,13 @@ def test_a_list_is_read_item_by_item_whatever_the_borders_of_the_blocks(tmp_path
         ("[" * 200_000, "nested too deeply"),
     ],
 )
-def test_a_list_that_is_none_is_told_with_its_place(tmp_path, text, message):
+def test_a_bad_list_is_reported_with_its_place(tmp_path, text, message):
     (tmp_path / "x.json").write_text(text)
     with pytest.raises(K2DError, match=message):
         list(json_list(tmp_path / "x.json"))
 
 
-def test_an_item_without_end_does_not_fill_the_memory(tmp_path, monkeypatch):
+def test_an_endless_item_does_not_fill_the_memory(tmp_path, monkeypatch):
     monkeypatch.setattr("egs.lectures.json_list.MAX_ITEM_CHARACTERS", 1000)
     monkeypatch.setattr("egs.lectures.json_list.READ_CHARACTERS", 100)
     (tmp_path / "x.json").write_text('["' + "x" * 100_000)

@@ -1,4 +1,4 @@
-"""The metadata table of a folder of recordings: what it tells, and what is wrong with it."""
+"""The metadata table of a folder of recordings: its columns, and faults in it."""
 
 import pytest
 from made_recordings import SRT, names, sound
@@ -9,7 +9,7 @@ from egs.lectures.table import inner_path
 from k2d.core.errors import K2DError
 
 
-def test_the_table_tells_course_speaker_date_language_and_split(root, rows):
+def test_the_table_sets_course_speaker_date_language_and_split(root, rows):
     for name in ("a/one.wav", "a/two.wav", "three.wav"):
         sound(root / name)
     (root / "three.srt").write_text(SRT)
@@ -26,14 +26,14 @@ def test_the_table_tells_course_speaker_date_language_and_split(root, rows):
     assert second.speaker == second.id
     assert {row.speaker.rpartition("-")[0] for row in found["test"]} == {"Prof._Lee"}
     assert all(row.id.startswith(f"{row.speaker}-three-") for row in found["test"])
-    told = {(name, value) for _, name, key, value in tables(root, Options()) if key in (first.id, second.id)}
-    assert ("reco2date", "2021-03-05") in told
-    assert ("reco2course", "a") in told
-    assert ("reco2path", "a/one.wav") in told
+    found_values = {(name, value) for _, name, key, value in tables(root, Options()) if key in (first.id, second.id)}
+    assert ("reco2date", "2021-03-05") in found_values
+    assert ("reco2course", "a") in found_values
+    assert ("reco2path", "a/one.wav") in found_values
     assert names(rows(Options(only_listed=True))["train"]) == {"one.wav"}
 
 
-def test_a_table_that_changes_is_another_inventory(root):
+def test_a_changed_table_changes_the_inventory(root):
     sound(root / "a.wav")
     found = [inventory(root, Options(table=name)) for name in ("", "mine.csv")]
     (root / "mine.csv").write_text("path\na.wav\n")
@@ -41,13 +41,13 @@ def test_a_table_that_changes_is_another_inventory(root):
     assert inventory(root, Options(table="mine.csv")) != found[1]
 
 
-def test_a_csv_as_spreadsheets_write_it(root, rows):
+def test_a_csv_file_of_a_spreadsheet_is_read(root, rows):
     sound(root / "a, b.wav")
     (root / "metadata.csv").write_text('\ufeffpath,speaker\r\n"a, b.wav","Lee, ""H."" Y."\r\n', encoding="utf-8")
     assert rows()["train"][0].speaker.startswith("Lee_H._Y-")
 
 
-def test_all_faults_of_a_table_are_told_and_it_never_leads_outside(root, rows, tmp_path):
+def test_all_faults_of_a_table_are_reported_and_outside_paths_are_refused(root, rows, tmp_path):
     sound(root / "a.wav")
     sound(root / "b.wav")
     sound(tmp_path / "secret.wav")
@@ -80,14 +80,14 @@ def test_all_faults_of_a_table_are_told_and_it_never_leads_outside(root, rows, t
         ("path\tsplit\na.wav\ttest\n", "a.wav: the table puts it into test, which needs captions"),
     ],
 )
-def test_a_table_that_is_no_use_says_why(root, rows, content, message):
+def test_an_unusable_table_is_reported_with_the_reason(root, rows, content, message):
     sound(root / "a.wav")
     (root / "metadata.tsv").write_text(content)
     with pytest.raises(K2DError, match=message):
         rows()
 
 
-def test_a_table_that_is_asked_for_must_be_there_and_inside(root, rows):
+def test_a_requested_table_must_exist_inside_the_folder(root, rows):
     sound(root / "a.wav")
     for wrong in ("nothing.tsv", "../table.tsv", "/etc/passwd"):
         with pytest.raises(K2DError, match="table: found"):

@@ -1,4 +1,4 @@
-"""The audio of egs/mini: what is heard is what was planned, and it is the same however it was made."""
+"""The audio of egs/mini follows the plan, and is the same in any way of making it."""
 
 import hashlib
 import os
@@ -46,7 +46,7 @@ OPTIONS = Options(event_rate=0.3, event_s=Range(1.0, 1.5), **TINY)
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The tiny corpus, made undisturbed by one worker."""
+    """The tiny corpus, made without interruption by one worker."""
     root = tmp_path_factory.mktemp("one worker")
     assert list(prepare(root, OPTIONS, 1))
     return root
@@ -59,7 +59,7 @@ def rows(root: Path) -> list[tuple[str, Utterance]]:
 
 @pytest.fixture
 def copy(root: Path, tmp_path: Path) -> Path:
-    """The same in a place of its own, to be troubled."""
+    """A copy in another folder, which tests may change."""
     return Path(shutil.copytree(root, tmp_path / "copy"))
 
 
@@ -69,7 +69,7 @@ def checksums(root: Path) -> dict[str, str]:
 
 
 def made_again(monkeypatch: pytest.MonkeyPatch, root: Path, options: Options = OPTIONS) -> list[str]:
-    """Prepare, and tell which units were synthesised."""
+    """Prepare, and return the units that were synthesised."""
     made: list[str] = []
     run_each = mini.run_each
 
@@ -87,7 +87,7 @@ def made_again(monkeypatch: pytest.MonkeyPatch, root: Path, options: Options = O
 
 
 @pytest.mark.slow
-def test_every_split_is_there_and_its_files_are(rows, root):
+def test_all_splits_and_their_files_exist(rows, root):
     splits = {split for split, _ in rows}
     assert splits == set(TypeAdapter(dict).validate_python(OPTIONS.long_splits())) | {
         "pool",
@@ -137,11 +137,11 @@ def test_tables_name_the_course_and_the_noise(rows, root):
     assert all(value.startswith("snr_db=") for (_, name, _), value in found.items() if name == "reco2noise")
 
 
-# --- what is heard ---------------------------------------------------------------------------------------------
+# --- the sound ---------------------------------------------------------------------------------------------
 
 
 @pytest.mark.slow
-def test_speech_is_where_the_truth_says_and_as_much_above_the_noise_as_the_table_says(rows, root):
+def test_speech_has_the_times_and_the_level_above_noise_of_the_tables(rows, root):
     noise = {key: value for _, name, key, value in tables(root, OPTIONS) if name == "reco2noise"}
     checked = 0
     for row in [row for split, row in rows if row.start_s is not None]:
@@ -159,7 +159,8 @@ def test_speech_is_where_the_truth_says_and_as_much_above_the_noise_as_the_table
 def test_pauses_are_quiet_and_speech_fills_its_span(tmp_path):
     quiet = Options(**TINY, talk_snr_db=Range(50.0, 50.0), reverb_s=Range(0.0, 0.0))
     unit = next(unit for unit in plan(quiet) if unit.split == "talk_test")
-    render(Job(tmp_path, unit, "a spec"))
+    (done,) = mini.run_each(render, [Job(tmp_path, unit, "a spec")], nj=1, fresh=True)
+    assert not done.error
     record = read_record(record_path(tmp_path, unit))
     assert record is not None
     found = record.recordings[0].spans
@@ -186,26 +187,26 @@ def test_no_file_is_clipped(rows):
 
 
 @pytest.mark.slow
-def test_two_workers_make_what_one_makes(root, tmp_path):
+def test_two_workers_make_the_same_files_as_one(root, tmp_path):
     list(prepare(tmp_path, OPTIONS, 2))
     assert checksums(tmp_path) == checksums(root)
     assert len(checksums(root)) == 12 + 10  # recordings, and a record for each unit
 
 
 @pytest.mark.slow
-def test_a_voice_with_breath_is_the_same_at_another_time_of_day():
-    """eSpeak seeds its noise with the second in which it starts: two processes must not differ by it."""
+def test_a_voice_with_breath_does_not_depend_on_the_time_of_day():
+    """eSpeak takes the seed of its noise from its starting time in seconds, which must not change the audio."""
     script = (
         "import hashlib, sys; from egs.mini.speak import Espeak; from egs.mini.voices import Voice; espeak = Espeak();"
-        "said = [espeak.say('你好嗎', Voice(variant, 50, 170), 170).tobytes() for variant in ('f2', 'f3', 'f5')];"
-        "print([hashlib.sha256(samples).hexdigest() for samples in said])"
+        "spoken = [espeak.say('你好嗎', Voice(variant, 50, 170), 170).tobytes() for variant in ('f2', 'f3', 'f5')];"
+        "print([hashlib.sha256(samples).hexdigest() for samples in spoken])"
     )
-    heard = set()
+    outputs = set()
     for pause_s in (1.01, 0.0):  # the second begins in the next second
         done = subprocess.run([sys.executable, "-c", script], cwd=PROJECT_ROOT, capture_output=True, check=True)
-        heard.add(done.stdout)
+        outputs.add(done.stdout)
         time.sleep(pause_s)
-    assert len(heard) == 1
+    assert len(outputs) == 1
 
 
 @pytest.mark.slow
@@ -216,7 +217,7 @@ def test_another_seed_sounds_different(root, tmp_path):
 
 
 @pytest.mark.slow
-def test_what_is_done_is_not_made_again_and_what_was_touched_is(root, copy, monkeypatch):
+def test_only_changed_files_are_made_again(root, copy, monkeypatch):
     assert made_again(monkeypatch, copy) == []
     lecture = next((copy / "audio" / "lectures").glob("*.flac"))
     lecture.write_bytes(lecture.read_bytes()[:-100])
@@ -227,13 +228,13 @@ def test_what_is_done_is_not_made_again_and_what_was_touched_is(root, copy, monk
 
 
 @pytest.mark.slow
-def test_only_what_is_planned_differently_is_made_again(copy, monkeypatch):
+def test_only_units_with_another_plan_are_made_again(copy, monkeypatch):
     noisier = replace(OPTIONS, talk_snr_db=Range(0.0, 5.0))
     assert made_again(monkeypatch, copy, noisier) == ["talk000", "talkdev000"]
 
 
 @pytest.mark.slow
-def test_a_killed_run_goes_on_where_it_was(root, tmp_path):
+def test_a_killed_run_is_continued(root, tmp_path):
     script = (
         "import sys; from pathlib import Path; from egs.mini.prepare import prepare;"
         "from test_mini_audio import OPTIONS\n"
@@ -256,12 +257,12 @@ def test_a_killed_run_goes_on_where_it_was(root, tmp_path):
     list(prepare(corpus, OPTIONS, 2))
     assert all(path.stat().st_mtime_ns == when for path, when in records.items())
     for left in corpus.rglob("*.partial"):
-        left.unlink()  # what was being written when it was killed; never taken for a result
+        left.unlink()  # an unfinished file of the killed run, which is never used as a result
     assert checksums(corpus) == checksums(root)
 
 
 @pytest.mark.slow
-def test_a_unit_that_fails_is_named_and_the_others_are_kept(root, copy):
+def test_a_failed_unit_is_named_and_the_others_are_kept(root, copy):
     blocked = copy / "audio" / "course_test"
     shutil.rmtree(blocked)
     blocked.write_text("in the way", encoding="utf-8")
@@ -273,7 +274,7 @@ def test_a_unit_that_fails_is_named_and_the_others_are_kept(root, copy):
     assert checksums(copy) == checksums(root)
 
 
-def test_tables_of_a_corpus_that_is_not_made_say_so(tmp_path):
+def test_tables_of_a_corpus_that_is_not_made_are_reported(tmp_path):
     with pytest.raises(
         K2DError, match=r"crs000.json: is missing or cannot be read; prepare the corpus again|lectest000"
     ):

@@ -1,4 +1,4 @@
-"""What can be asked of egs/mini, and what cannot."""
+"""The options of egs/mini: accepted and refused values."""
 
 import json
 
@@ -36,7 +36,7 @@ def test_wrong_options_are_refused(given, message):
         TypeAdapter(Options).validate_json(json.dumps(given))
 
 
-def test_expected_counts_hold_for_a_preset_as_it_stands():
+def test_expected_counts_exist_for_an_unchanged_preset():
     assert variant(Options()) == "mini"
     assert variant(Options(preset="smoke")) == "smoke"
     assert variant(Options(seed=3)) is None

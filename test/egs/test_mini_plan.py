@@ -1,4 +1,4 @@
-"""The text of egs/mini: all of it is planned without a sound, so the whole preset is looked at here."""
+"""The text of egs/mini. It is planned without synthesis, so the whole preset is tested here."""
 
 import re
 from collections import Counter, defaultdict
@@ -38,7 +38,7 @@ def texts(lines: dict[str, list[Line]], *splits: str) -> list[str]:
 
 
 def is_random(text: str) -> bool:
-    """Made of nothing but words of the decks, which sentences are not."""
+    """Whether a text has only words of the decks, unlike sentences."""
     han = "|".join(sorted(read_deck("mandarin"), key=len, reverse=True))
     return all(re.fullmatch(f"(?:{han})+", w) or w in english_words() for w in text.split())
 
@@ -60,7 +60,7 @@ def test_every_character_and_letter_occurs_often_in_the_pool(lines):
     assert not rare
 
 
-def test_text_is_what_is_said_and_nothing_else(lines):
+def test_text_contains_exactly_the_spoken_words(lines):
     for text in texts(lines, *lines):
         assert re.fullmatch(r"(?:[\u4e00-\u9fff]+|[A-Za-z]+)(?: (?:[\u4e00-\u9fff]+|[A-Za-z]+))*", text), text
 
@@ -77,22 +77,22 @@ def test_half_of_the_pool_is_random_words(lines):
 
 def test_random_words_use_every_word_about_equally_often():
     units = plan(Options(pool=2600, random_share=1.0))
-    said = " ".join(line.text for u in units if u.split == "pool" for r in u.recordings for line in r.lines).split()
-    counts = Counter(word for word in said if word.isascii())
+    spoken = " ".join(line.text for u in units if u.split == "pool" for r in u.recordings for line in r.lines).split()
+    counts = Counter(word for word in spoken if word.isascii())
     deck = english_words()
     assert max(counts[w] for w in deck) - min(counts[w] for w in deck) <= 2
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
 @pytest.mark.slow
-def test_no_sentence_of_a_test_or_development_split_is_said_elsewhere(seed):
-    said: dict[str, set[str]] = defaultdict(set)
+def test_no_sentence_of_a_test_or_development_split_is_in_another_split(seed):
+    spoken: dict[str, set[str]] = defaultdict(set)
     for unit in plan(Options(seed=seed)):
-        said[unit.split] |= {line.text for recording in unit.recordings for line in recording.lines}
+        spoken[unit.split] |= {line.text for recording in unit.recordings for line in recording.lines}
     checked = 0
     for held_out in (*TEST, *DEVELOPMENT):
-        for other in said.keys() - {held_out}:
-            assert not said[held_out] & said[other], (held_out, other)
+        for other in spoken.keys() - {held_out}:
+            assert not spoken[held_out] & spoken[other], (held_out, other)
             checked += 1
     assert checked == 7 * 8
 
@@ -120,10 +120,10 @@ def test_voices_of_tests_are_in_no_other_split(lines):
     assert len({line.voice for line in lines["pool"]}) == Options().pool_voices
 
 
-def test_voices_lie_in_their_allotment(lines):
-    for split, said in lines.items():
+def test_voices_are_those_of_their_allotment(lines):
+    for split, spoken in lines.items():
         allotment = ALLOTMENTS[split]
-        for voice in {line.voice for line in said}:
+        for voice in {line.voice for line in spoken}:
             assert voice.variant in allotment.variants
             assert allotment.pitch[0] <= voice.pitch <= allotment.pitch[1]
             assert allotment.speed_wpm[0] <= voice.speed_wpm <= allotment.speed_wpm[1]
@@ -146,7 +146,7 @@ def test_courses(units):
     assert not any(UNSEEN_COURSE in courses for split, courses in taught.items() if split != "course_test")
 
 
-def test_the_pool_speaks_of_every_course_but_the_unseen_one(lines):
+def test_the_pool_has_all_courses_but_the_unseen_one(lines):
     pool = " ".join(texts(lines, "pool"))
     words = set(WORD.findall(pool))
     for course in COURSES:
@@ -164,8 +164,8 @@ def test_the_pool_speaks_of_every_course_but_the_unseen_one(lines):
 @pytest.mark.slow
 def test_stammers_and_fillers_are_as_frequent_as_configured(lines):
     def share(options: Options, pattern: str) -> float:
-        said = [li.text for u in plan(options) if u.split == "lectures" for r in u.recordings for li in r.lines]
-        return sum(bool(re.search(pattern, text)) for text in said) / len(said)
+        spoken = [li.text for u in plan(options) if u.split == "lectures" for r in u.recordings for li in r.lines]
+        return sum(bool(re.search(pattern, text)) for text in spoken) / len(spoken)
 
     repeated = r"(這個|我們|大家)\1"
     assert share(Options(stammer_rate=0.0), repeated) == 0
@@ -225,7 +225,7 @@ def test_the_plan_depends_on_options_alone():
     assert all(a.spec([]) != b.spec([]) for a, b in zip(one, two, strict=True))
 
 
-def test_a_plan_that_runs_out_of_sentences_says_so(monkeypatch: pytest.MonkeyPatch):
+def test_a_plan_without_enough_sentences_is_reported(monkeypatch: pytest.MonkeyPatch):
     only = Texts(lambda split, course: lambda rng: "老師", lambda rng: "老師")
     monkeypatch.setattr("egs.mini.plan.smoke_texts", lambda: only)
     with pytest.raises(
@@ -236,20 +236,20 @@ def test_a_plan_that_runs_out_of_sentences_says_so(monkeypatch: pytest.MonkeyPat
 
 def test_smoke_is_small_and_of_a_dozen_words():
     units = plan(Options(preset="smoke"))
-    said = [line for unit in units for recording in unit.recordings for line in recording.lines]
+    spoken = [line for unit in units for recording in unit.recordings for line in recording.lines]
     words = set(read_deck("smoke"))
     assert len(words) == 12
     han = "|".join(w for w in words if not w.isascii())
-    pieces = {p for line in said for w in line.text.split() for p in (re.findall(han, w) or [w])}
+    pieces = {p for line in spoken for w in line.text.split() for p in (re.findall(han, w) or [w])}
     assert pieces == words
-    assert len({line.voice for line in said}) == 1
+    assert len({line.voice for line in spoken}) == 1
     assert {unit.split for unit in units} == {*TEST, *DEVELOPMENT, *TRAINING}
-    assert sum(expected_s(line.text, line.speed_wpm) for line in said) < 15 * 60
-    assert {language(line.text) for line in said} == {"zh", "en", "mixed"}
+    assert sum(expected_s(line.text, line.speed_wpm) for line in spoken) < 15 * 60
+    assert {language(line.text) for line in spoken} == {"zh", "en", "mixed"}
 
 
-def test_every_pattern_can_be_reached():
-    """A slot that nothing names is dead text."""
+def test_each_pattern_is_used():
+    """The text of an unused slot would be dead."""
     files = [("everyday",), ("everyday", "talk"), ("everyday", "read")]
     files += [("everyday", "lecture", f"courses/{course}") for course in (*COURSES, UNSEEN_COURSE)]
     slots: set[str] = set()

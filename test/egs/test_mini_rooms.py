@@ -1,4 +1,4 @@
-"""Noise, echo, events and level are what the plan says, heard on a known signal."""
+"""Noise, echo, events and level follow the plan, measured on a known signal."""
 
 from dataclasses import replace
 
@@ -26,7 +26,7 @@ def test_the_noise_is_as_far_below_speech_as_configured(snr_db):
 
 
 @pytest.mark.parametrize("kind", ["applause", "music"])
-def test_an_event_is_heard_in_its_pause_alone(kind):
+def test_an_event_is_only_in_its_pause(kind):
     line = Line("a", Voice("m1", 50, 170), 170, "x", 4.0, Event(kind, 3.0))
     recording = Recording("r", "", Scene(40.0, 0.0, -26.0, 7), (line,), 1.0)
     mix, (span,) = mixed(recording, [speech_like(1.0)])
@@ -36,7 +36,7 @@ def test_an_event_is_heard_in_its_pause_alone(kind):
     assert after < 0.05 * event
 
 
-def test_an_echo_goes_on_after_speech_and_dies_away():
+def test_an_echo_continues_after_speech_and_decays():
     line = Line("a", Voice("m1", 50, 170), 170, "x", 0.5)
     dry = Recording("r", "", Scene(80.0, 0.0, -26.0, 7), (line,), 1.0)
     wet = replace(dry, scene=replace(dry.scene, reverb_s=0.5))
@@ -55,7 +55,7 @@ def test_nothing_is_clipped():
 
 
 def speech_like(duration_s: float) -> rooms.Samples:
-    """Noise, swelling four times a second."""
+    """Noise whose level rises four times a second."""
     n = round(duration_s * 16000)
     swell = 1 + np.sin(2 * np.pi * 4 * np.arange(n) / 16000)
     return (np.random.default_rng(0).standard_normal(n) * swell * 0.1).astype(np.float32)

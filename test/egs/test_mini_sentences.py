@@ -1,4 +1,4 @@
-"""Sentences, random words, stammers, and what eSpeak makes of the words."""
+"""Sentences, random words, stammers, and how eSpeak pronounces the words."""
 
 import multiprocessing
 import re
@@ -41,8 +41,8 @@ def _phonemes(text: str) -> str:
 def test_a_sentence_fills_nested_slots_without_repeating_a_value():
     grammar = {"zh": ("我在{place}看{thing}跟{thing}",), "place": ("{city}的公園",), "city": ("台北",)}
     grammar["thing"] = ("狗", "貓")
-    said = {sentence(grammar, "zh", Random(seed)) for seed in range(20)}
-    assert said == {"我在台北的公園看狗跟貓", "我在台北的公園看貓跟狗"}
+    texts = {sentence(grammar, "zh", Random(seed)) for seed in range(20)}
+    assert texts == {"我在台北的公園看狗跟貓", "我在台北的公園看貓跟狗"}
 
 
 @given(TEXT)
@@ -53,7 +53,7 @@ def test_spacing_is_settled_after_one_pass(text):
 
 @given(TEXT, st.integers(0, 99))
 def test_a_stammer_only_repeats(text, seed):
-    """Taking characters out of the stammer gives the text, and the stammer has no character of its own."""
+    """The text is a subsequence of the stammer, and the stammer has no other characters."""
     stammered = stammer(text, Random(seed))
     rest = iter(stammered)
     assert all(character in rest for character in text)
@@ -69,20 +69,20 @@ def test_stammers_and_fillers_by_hand():
         "so it it it works",
     }
     assert {stammer("很快", Random(n)) for n in range(30)} == {"很很快", "很很很快"}
-    said = {hesitate("這個 model 很快", Random(n)) for n in range(60)}
-    assert said == {f"{f} 這個 model 很快" for f in ("呃", "嗯", "那個")} | {
+    texts = {hesitate("這個 model 很快", Random(n)) for n in range(60)}
+    assert texts == {f"{f} 這個 model 很快" for f in ("呃", "嗯", "那個")} | {
         f"這個 {f} model 很快" for f in ("呃", "嗯", "那個")
     }
 
 
-def test_a_deck_deals_every_word_before_it_repeats_one():
+def test_a_deck_gives_each_word_once_before_it_repeats_one():
     deck, rng = Deck(["a", "b", "c"]), Random(0)
     dealt = [deck.deal(rng) for _ in range(9)]
     assert [sorted(dealt[n : n + 3]) for n in (0, 3, 6)] == [["a", "b", "c"]] * 3
 
 
 @pytest.mark.parametrize("kind", ["zh", "en", "mixed"])
-def test_random_words_are_of_the_language_asked_for(kind):
+def test_random_words_have_the_requested_language(kind):
     mandarin, english = Deck(["老師", "朋友"]), Deck(["apple", "seven"])
     for seed in range(50):
         text = word_row(mandarin, english, kind, Random(seed))
@@ -90,12 +90,12 @@ def test_random_words_are_of_the_language_asked_for(kind):
         assert 4 <= len(re.findall("老師|朋友|apple|seven", text)) <= 8
 
 
-def test_a_rest_is_spoken_between_han_but_not_beside_latin():
+def test_a_pause_is_spoken_between_han_but_not_beside_latin():
     assert spoken("好 那我們 train 一下 再看") == "好，那我們 train 一下，再看"
     assert spoken("TA 說 TAB 的 VIP") == "T A 說 TAB 的 V I P"
 
 
-def test_a_faulty_word_file_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_faulty_word_file_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(words, "FOLDER", tmp_path)
     (tmp_path / "a.txt").write_text("[zh]\n我要{where}\n", encoding="utf-8")
     with pytest.raises(K2DError, match=r"\[zh\] names the slot \{where\}, which none of a has"):
@@ -119,11 +119,11 @@ def all_text() -> str:
 
 
 def is_one_syllable(heard: str) -> bool:
-    """A Han character that eSpeak knows is one syllable of Mandarin; an unknown one is described in words."""
+    """Whether phonemes are one syllable of Mandarin. eSpeak describes an unknown Han character in several words."""
     return "(en)" not in heard and len(re.findall("[ˈˌ]", heard)) == 1
 
 
-def test_the_check_below_tells_unknown_characters(phonemes: Callable[[str], str]):
+def test_the_next_tests_check_finds_unknown_characters(phonemes: Callable[[str], str]):
     assert is_one_syllable(phonemes("課"))
     assert not is_one_syllable(phonemes("𠀀"))  # not in its dictionary: said in several words
     assert not is_one_syllable(phonemes("熊"))  # in it, but with a syllable that eSpeak takes for English
@@ -136,7 +136,7 @@ def test_espeak_can_read_every_character(phonemes: Callable[[str], str]):
 
 
 @pytest.mark.slow
-def test_english_words_are_said_in_english_inside_mandarin(phonemes: Callable[[str], str]):
+def test_english_words_are_spoken_in_english_inside_mandarin(phonemes: Callable[[str], str]):
     found = sorted(set(re.findall("[A-Za-z]+", all_text())))
     assert len(found) > 500
     wrong = [w for w in found if not re.search(r"\(en\).+\(cmn\)", phonemes(spoken(f"這個 {w} 很好")))]
@@ -154,8 +154,8 @@ def test_acronyms_are_spelt(phonemes: Callable[[str], str]):
     assert {a: sounds(spoken(a)) for a in acronyms} == letters
 
 
-def test_no_two_words_of_a_deck_sound_alike(phonemes: Callable[[str], str]):
-    """Random words have no context: the audio alone must tell them apart."""
+def test_all_words_of_a_deck_sound_different(phonemes: Callable[[str], str]):
+    """Random words have no context, so they must differ in sound."""
     for name in ("mandarin", "english", "smoke"):
         by_sound = defaultdict(list)
         for word in read_deck(name):
@@ -170,8 +170,8 @@ def test_there_are_homophones(phonemes: Callable[[str], str]):
     assert phonemes("公事") == phonemes("公式")
 
 
-def test_the_synthesiser_is_known_to_its_adapter_alone():
-    """It is GPL-3, the project is not."""
+def test_only_its_adapter_uses_the_synthesiser():
+    """It has the licence GPL-3, unlike the project."""
     files = [path for folder in ("egs", "k2d") for path in (FOLDER.parents[2] / folder).rglob("*.py")]
     assert len(files) > 20
     assert [p.name for p in files if "import espeakng_loader" in p.read_text(encoding="utf-8")] == ["speak.py"]

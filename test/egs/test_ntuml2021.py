@@ -1,4 +1,4 @@
-"""NTUML2021 as it was published: dev inside test, a stale shard, no ids."""
+"""NTUML2021 as published: dev is a part of test, one shard is outdated, and there are no ids."""
 
 import logging
 
@@ -37,7 +37,7 @@ def without(column, rows):
 
 
 def write(root, test=range(8), dev=(2, 5), train=range(20, 23), types=TYPES):
-    """The rows of test do not come in the order of their names."""
+    """Write the corpus. The rows of test are not in the order of their names."""
     folder = root / "data"
     order = list(test)[::-1]
     for k, part in enumerate((order[:5], order[5:])):
@@ -75,7 +75,7 @@ def test_dev_is_within_test_and_test_nodev_is_the_rest(tmp_path, caplog):
 
 
 @pytest.mark.slow
-def test_the_same_audio_under_another_name_is_found_too(tmp_path):
+def test_the_same_audio_under_another_name_is_found(tmp_path):
     root = write(tmp_path / "raw")
     renamed = {**row(6), "file": "wav/other/name.wav"}
     write_shard(root / "data" / "dev-00000-of-00001-bb.parquet", [row(2), renamed], TYPES)
@@ -93,7 +93,7 @@ def test_without_names_the_row_is_the_id(tmp_path):
     assert len(made["test_nodev"]) == 6  # by its audio
 
 
-def test_train_on_request_and_what_counts_are_promised():
+def test_train_is_optional_and_has_its_own_expected_counts():
     assert variant(Options()) == "default"
     assert variant(Options(splits=("train", "dev", "test"))) == "with_train"
     assert variant(PLAIN) is None
@@ -119,7 +119,7 @@ def test_long_recordings_follow_the_order_of_rows(tmp_path):
     assert order == [(key(7 - n), str(n)) for n in range(8)]
 
 
-def test_a_split_that_is_not_there(tmp_path):
+def test_a_missing_split_is_refused(tmp_path):
     root = write(tmp_path / "raw")
     (root / "data" / "dev-00000-of-00001-bb.parquet").unlink()
     with pytest.raises(K2DError, match=r"found no parquet files with audio of dev; egs/ntuml2021/README\.md"):
@@ -147,17 +147,16 @@ def test_shards_missing_cut_off_or_without_a_column(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_duplicate_id_and_counts_that_differ_stop_stage_1(project, tmp_path):
-    stage_1 = ("--corpus", "ntuml2021", "--stage", "1", "--stop-stage", "1", "--nj", "1")
-    done = project.run(*stage_1, NTUML2021_ROOT=str(write(tmp_path / "twice", test=[0, 1, 2, 3, 4, 0])))
+def test_a_duplicate_id_and_counts_that_differ_stop_stage_1(stage_1, tmp_path):
+    done = stage_1("ntuml2021", write(tmp_path / "twice", test=[0, 1, 2, 3, 4, 0]))
     assert done.returncode == 1
     assert f"two utterances have the id '{key(0)}'" in done.stderr
-    done = project.run(*stage_1, NTUML2021_ROOT=str(write(tmp_path / "raw")))
+    done = stage_1("ntuml2021", write(tmp_path / "raw"))
     assert done.returncode == 1
     assert "test_nodev: 6 utterances (expected 11,919)" in done.stderr
 
 
 @pytest.mark.slow
-def test_it_walks_to_the_report(walk, tmp_path):
+def test_its_stages_run_up_to_the_report(walk, tmp_path):
     data = walk("ntuml2021", write(tmp_path / "raw"), ["test_nodev", "test_long"])
     assert len((data / "test_long" / "segments").read_text().splitlines()) == 8

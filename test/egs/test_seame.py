@@ -1,4 +1,4 @@
-"""seame: the release and the published lists become four splits, and every line that is left out is told."""
+"""seame: the release and the published lists become four splits, and each dropped line is reported."""
 
 import logging
 
@@ -20,14 +20,15 @@ def whole(tmp_path_factory):
 
 @pytest.fixture
 def raw(tmp_path):
-    """One that a test may break, with short audio."""
+    """A copy with short audio, which a test may damage."""
     return write_seame(tmp_path / "raw", lengths_s={})
 
 
 @pytest.fixture(autouse=True)
-def times(monkeypatch):
-    """The rows of the test sets as they are before they are cut out, with their times; the walk cuts."""
-    monkeypatch.setattr("egs.seame.prepare.cut_out", lambda rows, store, nj: rows)
+def times(request, monkeypatch):
+    """Keep the rows of the test sets with their times, without cutting the audio. `walk` cuts it."""
+    if "walk" not in request.fixturenames:
+        monkeypatch.setattr("egs.seame.prepare.cut_out", lambda rows, store, nj: rows)
 
 
 def rows_of(root, **options):
@@ -53,7 +54,7 @@ def test_lines_of_listed_recordings_become_utterances_with_times_and_language(wh
 
 
 @pytest.mark.slow
-def test_a_twentieth_is_held_out_the_same_every_time(whole):
+def test_a_twentieth_is_held_out_always_the_same_one(whole):
     rows = rows_of(whole)
     valid = [key for key, (split, _) in rows.items() if split == "valid"]
     assert 0 < len(valid) < 12  # of 63
@@ -71,7 +72,7 @@ def test_the_test_sets_have_the_published_ids_times_and_words(whole):
 
 
 @pytest.mark.slow
-def test_the_releases_words_and_times_go_under_the_same_ids(whole):
+def test_words_and_times_of_the_release_have_the_same_ids(whole):
     published, release = rows_of(whole), rows_of(whole, references="release")
     assert published.keys() == release.keys()
     for key, (split, row) in release.items():
@@ -84,7 +85,7 @@ def test_the_releases_words_and_times_go_under_the_same_ids(whole):
 
 
 @pytest.mark.slow
-def test_both_phases_give_the_same_utterances_where_both_have_them(whole):
+def test_both_phases_give_the_same_utterances_if_both_have_them(whole):
     first, second = rows_of(whole, phase="phaseI"), rows_of(whole, phase="phaseII")
     assert set(first) < set(second)
     for key, (_, row) in first.items():
@@ -99,7 +100,7 @@ def test_both_phases_give_the_same_utterances_where_both_have_them(whole):
 
 
 @pytest.mark.slow
-def test_what_is_left_out_is_told(whole, caplog):
+def test_dropped_lines_are_reported(whole, caplog):
     caplog.set_level(logging.INFO, logger="k2d")
     rows_of(whole)
     train = next(message for message in caplog.messages if message.startswith("seame/train"))
@@ -122,7 +123,7 @@ def test_lines_without_a_transcript_are_counted(whole, caplog):
     assert any("not_transcribed 1 (such as " in message for message in caplog.messages)
 
 
-def test_a_listed_recording_that_is_nowhere_is_named(raw, caplog):
+def test_a_listed_recording_that_is_missing_is_named(raw, caplog):
     (raw / "LDC2015S04/seame/data/interview/transcript/phaseII/NI01MAX_0101.txt").unlink()
     (raw / "LDC2015S04/seame/data/interview/audio/NI06FBP_0101.flac").unlink()
     rows = rows_of(raw)
@@ -143,7 +144,7 @@ def test_a_listed_recording_that_is_nowhere_is_named(raw, caplog):
     ],
 )
 @pytest.mark.slow
-def test_a_line_that_is_wrong_is_named(raw, line, message):
+def test_a_wrong_line_is_named(raw, line, message):
     path = raw / "LDC2015S04/seame/data/conversation/transcript/phaseII/06NC12MAY_0101.txt"
     path.write_text(path.read_text(encoding="utf-8") + line + "\n", encoding="utf-8")
     if message is None:
@@ -155,7 +156,7 @@ def test_a_line_that_is_wrong_is_named(raw, line, message):
     assert "compare the line with the release" in str(caught.value)
 
 
-def test_the_place_of_what_is_missing_is_named(raw, tmp_path):
+def test_the_path_of_a_missing_file_is_named(raw, tmp_path):
     (raw / "SEAME-dev-set").rename(tmp_path / "elsewhere")
     with pytest.raises(K2DError, match=r"found nothing as \*\*/train/wav_file.txt.*SEAME-dev-set: clone it into this"):
         rows_of(raw)
@@ -180,7 +181,7 @@ def test_lists_that_disagree_are_refused(raw):
         rows_of(raw)
 
 
-def test_times_match_within_three_hundredths_and_the_closest_wins():
+def test_times_match_within_three_hundredths_and_the_closest_is_chosen():
     listed = Listed("s-r-00459-00718", "r", 4.60, 7.18, "")
 
     def line(start_ms, end_ms):
@@ -197,7 +198,7 @@ def test_times_match_within_three_hundredths_and_the_closest_wins():
 
 
 @pytest.mark.parametrize(
-    ("raw_text", "said"),
+    ("raw_text", "message"),
     [
         ("(ppl) 我 (PPC)去<v-noise><noise>", "我 去"),
         ("[oh] 这个 #company# ~name~ 100%", "oh 这个 company name 100"),
@@ -207,8 +208,8 @@ def test_times_match_within_three_hundredths_and_the_closest_wins():
         ("o\x00kay \x8d好", "okay 好"),
     ],
 )
-def test_markup_goes_and_words_stay(raw_text, said):
-    assert words(raw_text) == said
+def test_markup_is_removed_and_words_stay(raw_text, message):
+    assert words(raw_text) == message
 
 
 def test_names_of_speakers_and_utterances():
@@ -221,8 +222,8 @@ def test_names_of_speakers_and_utterances():
     assert utterance_id("ni01max_0101", 4995, 999_995) == "ni01m-ni01max_0101-00500-100000"
 
 
-def test_tokens_are_counted_as_they_were(tmp_path):
-    """Noise tags apart, digits in a word with the English: so dev_man is 71,806 + 24,450 + 482."""
+def test_tokens_are_counted_as_in_the_publication(tmp_path):
+    """Noise tags count separately, and digits in a word as English: so dev_man is 71,806 + 24,450 + 482."""
     texts = ["okay 哎 文 平 <v-noise>", "a b 这 <v-noise> l4d2"]
     assert count_tokens(texts) == Tokens(han=4, english=4, noise=2)
     assert sum(count_tokens(texts)[1:]) == 6  # what others call English words: the tags are counted with them
@@ -241,8 +242,8 @@ def test_a_set_reads_back_whole(whole):
 
 
 @pytest.mark.slow
-def test_it_walks_to_the_report(walk, tmp_path):
-    """One line of training lies a thousand seconds in, where this small recording has ended: told, and set aside."""
+def test_its_stages_run_up_to_the_report(walk, tmp_path):
+    """One line of training begins after the end of this small recording, so it is reported and rejected."""
     root = write_seame(tmp_path, lengths_s={"NI01MAX_0101": 42.0})
     data = walk("seame", root, ["devman", "devsge"])
     first, second = DEV_MAN

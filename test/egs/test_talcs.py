@@ -1,4 +1,4 @@
-"""talcs: the same utterances from both layouts, and clear words for what is wrong."""
+"""talcs: the same utterances from both layouts, and messages about faults."""
 
 import logging
 import shutil
@@ -37,7 +37,7 @@ def test_both_layouts_give_the_same(tmp_path):
     assert pool[1][1].audio == str(tmp_path / "b/TAL_CSASR/cs_wav/1/deep/171007-c0001-0002.wav")
 
 
-def test_what_is_left_out_is_told(tmp_path, caplog):
+def test_dropped_lines_are_reported(tmp_path, caplog):
     caplog.set_level(logging.INFO, logger="k2d")
     rows_of(write_sets(tmp_path))
     train = next(message for message in caplog.messages if message.startswith("talcs/train"))
@@ -46,20 +46,20 @@ def test_what_is_left_out_is_told(tmp_path, caplog):
     assert "label.txt:3)" in train
 
 
-def test_a_recording_that_is_not_there_is_for_stage_1_to_tell(tmp_path):
+def test_a_missing_recording_is_passed_to_stage_1(tmp_path):
     write_sets(tmp_path)
     (tmp_path / "TALCS_corpus/dev_set/wav/171007-c0002-0001.wav").unlink()
     assert [row.id for split, row in rows_of(tmp_path) if split == "dev"] == ["171007-c0002-0001"]
 
 
-def test_a_split_that_is_not_there_is_named(tmp_path):
+def test_a_missing_split_is_named(tmp_path):
     write_sets(tmp_path)
     shutil.rmtree(tmp_path / "TALCS_corpus/test_set")
     with pytest.raises(K2DError, match=r"test_set/label\.txt: cannot be read: No such file.*is the raw corpus whole\?"):
         rows_of(tmp_path)
 
 
-def test_another_layout_than_asked_for_is_named(tmp_path):
+def test_another_layout_than_the_requested_one_is_named(tmp_path):
     write_pool(tmp_path)
     with pytest.raises(K2DError) as caught:
         rows_of(tmp_path)
@@ -70,7 +70,7 @@ def test_another_layout_than_asked_for_is_named(tmp_path):
         rows_of(tmp_path, layout="pool")
 
 
-def test_an_id_or_a_recording_that_comes_twice_is_named(tmp_path):
+def test_a_duplicate_id_or_recording_is_named(tmp_path):
     write_pool(tmp_path)
     label = tmp_path / "TAL_CSASR/label"
     text = label.read_text(encoding="utf-8")
@@ -83,7 +83,7 @@ def test_an_id_or_a_recording_that_comes_twice_is_named(tmp_path):
         rows_of(tmp_path, layout="pool")
 
 
-def test_the_archive_itself_will_do(tmp_path):
+def test_the_archive_itself_is_accepted(tmp_path):
     write_pool(tmp_path / "there")
     root = tmp_path / "root"
     root.mkdir()
@@ -107,11 +107,11 @@ def test_a_cut_archive_is_refused(tmp_path):
 
 
 @pytest.mark.slow
-def test_it_walks_to_the_report(walk, tmp_path):
+def test_its_stages_run_up_to_the_report(walk, tmp_path):
     data = walk("talcs", write_sets(tmp_path), ["dev", "test"])
     assert (data / "test/text").read_text(encoding="utf-8") == "171007-c0003-0001 下一页 page 3\n"
 
 
 @pytest.mark.slow
-def test_the_other_layout_walks_too(walk, tmp_path):
+def test_the_stages_run_with_the_other_layout(walk, tmp_path):
     walk("talcs", write_pool(tmp_path), ["all"], "prepare.options.talcs.layout=pool")

@@ -1,4 +1,4 @@
-"""Merges from ranks: on a vocabulary worked out by hand, and on both of Whisper's."""
+"""Merges from ranks: on a vocabulary worked out by hand, and on Whisper's vocabularies."""
 
 import pytest
 from hypothesis import given, settings
@@ -18,19 +18,19 @@ def test_every_byte_has_a_visible_letter_of_its_own():
     assert all(not letter.isspace() and letter.isprintable() for letter in found.values())
 
 
-def test_a_token_is_made_of_what_was_merged_before_it():
+def test_a_token_is_merged_from_earlier_tokens():
     assert merges(RANKS) == [("a", "b"), ("ab", "a"), ("Ġ", "ab"), ("aba", "ab")]
     assert vocabulary(RANKS) == {"a": 0, "b": 1, "Ġ": 2, "ab": 3, "aba": 4, "Ġab": 5, "abaab": 6}
 
 
-def test_a_token_that_nothing_before_it_makes_is_refused():
+def test_a_token_that_earlier_tokens_cannot_form_is_refused():
     with pytest.raises(K2DError, match=r"no two tokens before b'bab' \(rank 3\) form it"):
         merges({b"a": 0, b"b": 1, b"bab": 3})
 
 
 @pytest.fixture(scope="module")
 def tokenizers(tmp_path_factory):
-    """openai-whisper's tokenizer and the one of our files, for each of the three vocabularies."""
+    """openai-whisper's tokenizer and the exported one, for each of the three vocabularies."""
     from tokenizers import Tokenizer
     from whisper.tokenizer import get_tokenizer
     from whisper_made import ENGLISH, TINY, V3
@@ -49,7 +49,7 @@ def tokenizers(tmp_path_factory):
 @pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(text=st.text() | st.text("我們用 gradient descent's 更新\n 123,.!?🎉é "))
-def test_texts_become_the_ids_of_openai_whisper(tokenizers, text):
+def test_texts_have_the_ids_of_openai_whisper(tokenizers, text):
     for theirs, ours, _ in tokenizers:
         ids = theirs.encode(text, disallowed_special=())
         if not any(token in text for token in theirs.special_tokens):

@@ -1,4 +1,4 @@
-"""The model card: every figure comes from a record, and what is not on record is not claimed."""
+"""The model card: each figure comes from a record, and nothing is stated without one."""
 
 import re
 
@@ -32,7 +32,7 @@ def card_in(folder, *words, name=NAME, form="huggingface", agreement=AGREEMENT, 
 
 @pytest.fixture
 def whole(tmp_path):
-    fabricate(job_in(tmp_path).layout.exp, n_chunks=20, n_heard=2)
+    fabricate(job_in(tmp_path).layout.exp, n_chunks=20, n_with_audio=2)
     return tmp_path
 
 
@@ -50,7 +50,7 @@ def test_the_metadata_block_has_each_score_of_the_student_and_no_other(whole):
     assert len(values) == 4
 
 
-def test_what_was_kept_and_dropped_adds_up_and_stands_under_its_signature(whole):
+def test_counts_of_kept_and_dropped_chunks_add_up_under_their_signature(whole):
     _, text = card_in(whole)
     rows = re.findall(r"\| k2d_composite \| (\w+) \| ([\d,]+) \|", text)
     counts = {reason: int(n.replace(",", "")) for reason, n in rows}
@@ -65,8 +65,8 @@ def figures_of(text):
     return set(re.findall(r"(?<![\w.])\d[\d,]*(?:\.\d+)?", text))
 
 
-def test_no_figure_without_a_record(tmp_path):
-    """Without records only what the config says remains, and the year of the paper."""
+def test_figures_need_a_record(tmp_path):
+    """Without records, only settings of the config and the year of the paper remain."""
     _, text = card_in(tmp_path, agreement=None, layers=None, n_layers=None)
     assert "It has not been scored on any test set." in text
     assert "It was not loaded back" in text
@@ -75,13 +75,13 @@ def test_no_figure_without_a_record(tmp_path):
     assert "There is no record of its selection" in text
 
 
-def test_a_licence_that_nobody_stated_is_no_licence(whole):
+def test_without_a_stated_licence_none_is_named(whole):
     block, text = card_in(whole)
     assert block["license"] == "unknown"
     assert "does not state it (export.teacher_licence): find it out before you share it" in text
 
 
-def test_names_from_others_are_text_and_the_block_stays_yaml(tmp_path):
+def test_names_from_others_are_escaped_and_the_block_stays_yaml(tmp_path):
     exp = job_in(tmp_path).layout.exp
     write_score(exp, NAME, "mini/read_test", 0.1, signature="<script>alert(1)</script>")
     write_record(exp, "k2d_composite")
@@ -90,7 +90,7 @@ def test_names_from_others_are_text_and_the_block_stays_yaml(tmp_path):
     assert "<script>" not in text
 
 
-def test_labels_of_another_system_are_not_called_the_teachers(whole):
+def test_labels_of_another_system_are_not_attributed_to_the_teacher(whole):
     words = ("pseudo_label.from=/home/me/labels.jsonl", "pseudo_label.made_by=Other-ASR", "distill.objective.kl=0")
     _, text = card_in(whole, *words, "distill.objective.ce=1.0")
     assert "The labels are not the teacher's: Other-ASR made them, and they were read from labels.jsonl" in text
@@ -100,7 +100,7 @@ def test_labels_of_another_system_are_not_called_the_teachers(whole):
     assert "/home/me" not in text
 
 
-def test_a_control_did_not_learn_from_chunks(whole):
+def test_a_control_is_not_described_as_trained_on_chunks(whole):
     block, text = card_in(whole, "distill.controls=[student_pool]", name="student_pool-s1")
     assert "the control student_pool, trained on labelled speech" in text
     assert "it repeats the teacher's errors" not in text
@@ -119,12 +119,12 @@ def test_a_teacher_that_learnt_from_its_own_labels_did(whole):
 
 @pytest.mark.parametrize("form", ["openai", "huggingface", "ctranslate2"])
 @pytest.mark.slow
-def test_a_student_that_guesses_its_language_is_told_none(whole, form):
+def test_the_example_for_a_student_that_guesses_its_language_names_none(whole, form):
     _, text = card_in(whole, "teacher.family=whisper", "teacher.checkpoint=large-v2", form=form)
     assert "language=None" in text or '"language": None' in text
 
 
-def test_how_to_use_it_has_the_students_name_and_language(whole):
+def test_the_example_has_the_students_name_and_language(whole):
     _, text = card_in(whole, "teacher.family=whisper", "teacher.language=[zh]", form="openai")
     assert f'whisper.load_model("{NAME}.pt")' in text
     assert 'language="zh"' in text

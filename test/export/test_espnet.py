@@ -1,4 +1,4 @@
-"""The packed ESPnet model: what ESPnet's own unpacking and Speech2Text make of it."""
+"""The packed ESPnet model, unpacked and loaded by ESPnet and its Speech2Text."""
 
 import zipfile
 
@@ -36,7 +36,7 @@ def exported(model, tmp_path_factory):
     return folder
 
 
-def test_meta_tells_speech2text_what_each_file_is(exported):
+def test_meta_names_each_file_for_speech2text(exported):
     (path,) = exported.iterdir()
     assert path.name == "k2d_composite-s1.zip"
     with zipfile.ZipFile(path) as archive:
@@ -46,7 +46,7 @@ def test_meta_tells_speech2text_what_each_file_is(exported):
         assert {meta["files"]["s2t_model_file"], config["bpemodel"]} <= set(archive.namelist())
 
 
-def test_speech2text_says_the_same_from_the_unpacked_folder(student, exported, tmp_path):
+def test_speech2text_writes_the_same_from_the_unpacked_folder(student, exported, tmp_path):
     from espnet2.bin.s2t_inference import Speech2Text
     from espnet2.main_funcs.pack_funcs import unpack
 
@@ -64,7 +64,7 @@ def test_speech2text_says_the_same_from_the_unpacked_folder(student, exported, t
     assert found.difference < 1e-5
 
 
-def test_another_models_weights_are_not_taken_for_this_one(exported, tmp_path):
+def test_weights_of_another_model_are_refused(exported, tmp_path):
     other = made_recogniser(tmp_path, seed=1, num_blocks=2)
     probe = make_probe(other)
     with pytest.raises(K2DError, match=r"expected at most 0\.0001: the exported student computes something else"):

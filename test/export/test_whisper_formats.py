@@ -1,4 +1,4 @@
-"""Exports of tiny Whisper networks, loaded back in openai-whisper, transformers and faster-whisper."""
+"""Exports of tiny Whisper networks, loaded in openai-whisper, transformers and faster-whisper."""
 
 import json
 from dataclasses import replace
@@ -26,7 +26,7 @@ N_TOKENS = 24
 
 
 class Exported:
-    """A checkpoint in all formats, with the network as openai-whisper has it."""
+    """A checkpoint in all formats, with the network in openai-whisper."""
 
     def __init__(self, folder, dims):
         self.dims = dims
@@ -40,18 +40,18 @@ class Exported:
         self.eot = whisper.tokenizer.get_tokenizer(dims.is_multilingual).eot
 
     def decoded(self, **options):
-        """What openai-whisper hears in the first window."""
+        """openai-whisper's result for the first window."""
         mel = whisper.log_mel_spectrogram(SAMPLES, n_mels=self.dims.n_mels)[:, :3000]
         chosen = {"language": self.language, "temperature": 0.0, "fp16": False, "sample_len": N_TOKENS, **options}
         return whisper.decode(self.network, mel, whisper.DecodingOptions(**chosen))
 
     @cached_property
     def transcribed(self):
-        """Its segments of the whole recording."""
+        """openai-whisper's segments of the whole recording."""
         plain = dict.fromkeys(("no_speech_threshold", "compression_ratio_threshold", "logprob_threshold"))
         options = {"condition_on_previous_text": False, "fp16": False, **plain}
-        said = whisper.transcribe(self.network, SAMPLES, language=self.language, temperature=0.0, **options)
-        return within([(each["start"], each["end"], each["text"]) for each in said["segments"]])
+        result = whisper.transcribe(self.network, SAMPLES, language=self.language, temperature=0.0, **options)
+        return within([(each["start"], each["end"], each["text"]) for each in result["segments"]])
 
     @cached_property
     def in_transformers(self):
@@ -62,7 +62,7 @@ class Exported:
 
 
 def within(segments):
-    """Those that begin before the audio ends: random weights know no end of it, and the libraries differ behind it."""
+    """Segments that begin before the end of the audio. Random weights write on, and libraries differ after the end."""
     return [(round(start, 2), round(end, 2), text) for start, end, text in segments if start < len(SAMPLES) / 16_000]
 
 
@@ -78,7 +78,7 @@ def test_openai_loads_the_same_weights(exported):
     assert all(torch.equal(state[name], tensor) for name, tensor in exported.network.state_dict().items())
 
 
-def test_what_a_checkpoint_says_is_worth_comparing(exported):
+def test_the_text_of_the_checkpoint_is_worth_comparing(exported):
     assert len(set(exported.decoded().tokens)) > 3
     assert len(exported.transcribed) > 3
 
@@ -96,21 +96,21 @@ def test_transformers_gives_the_same_logits_and_greedy_text(exported):
         theirs = network(input_features=features, decoder_input_ids=tokens).logits
         ours = exported.network(mel, tokens)
         words = {"language": "zh"} if exported.dims.is_multilingual else {}
-        said = network.generate(features, max_new_tokens=N_TOKENS, **words)
+        result = network.generate(features, max_new_tokens=N_TOKENS, **words)
     assert float((ours - theirs).abs().max()) < 1e-4
     wanted = exported.decoded(without_timestamps=True)
-    assert said[0].tolist()[-len(wanted.tokens) :] == wanted.tokens
-    assert processor.batch_decode(said, skip_special_tokens=True)[0].strip() == wanted.text
+    assert result[0].tolist()[-len(wanted.tokens) :] == wanted.tokens
+    assert processor.batch_decode(result, skip_special_tokens=True)[0].strip() == wanted.text
 
 
-def test_transformers_finds_every_weight_and_no_other(exported):
+def test_transformers_finds_exactly_its_weights(exported):
     _, found = exported.in_transformers
     assert not found["missing_keys"]
     assert not found["unexpected_keys"]
     assert not found["mismatched_keys"]
 
 
-def test_the_tokenizer_knows_times_and_prompts(exported):
+def test_the_tokenizer_has_timestamps_and_prompts(exported):
     from transformers import AutoProcessor, AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(exported.folder / "huggingface")
@@ -126,7 +126,7 @@ def test_the_tokenizer_knows_times_and_prompts(exported):
     assert type(AutoProcessor.from_pretrained(exported.folder / "huggingface")).__name__ == "WhisperProcessor"
 
 
-def test_faster_whisper_says_the_same(exported):
+def test_faster_whisper_writes_the_same_text(exported):
     from faster_whisper import WhisperModel
 
     model = WhisperModel(str(exported.folder / "ctranslate2"), device="cpu", compute_type="float32")
@@ -138,7 +138,7 @@ def test_faster_whisper_says_the_same(exported):
     assert within([(each.start, each.end, each.text) for each in segments]) == exported.transcribed
 
 
-def test_what_this_toolkit_reads_of_an_export_is_what_went_in(exported):
+def test_an_export_is_read_as_the_exported_checkpoint(exported):
     read = read_whisper(exported.folder / "huggingface")
     assert read.dims == exported.dims
     before = read_whisper(exported.model).state
@@ -146,7 +146,7 @@ def test_what_this_toolkit_reads_of_an_export_is_what_went_in(exported):
     assert read.generation.suppressed_first == (220, exported.eot)
 
 
-def test_half_the_bytes_where_it_is_asked_for(tmp_path):
+def test_half_precision_halves_the_size(tmp_path):
     model = write_openai(tmp_path / "model.pt")
     sizes = {}
     for compute_type in ("fp32", "fp16", "int8"):
@@ -157,8 +157,8 @@ def test_half_the_bytes_where_it_is_asked_for(tmp_path):
     assert sizes["int8"] < sizes["fp16"] < 0.55 * sizes["fp32"]
 
 
-def test_a_checkpoints_own_rules_go_with_it(tmp_path):
-    face = write_hugging_face(tmp_path / "face", suppress_tokens=[1, 2], begin_suppress_tokens=[220], lang="zh")
+def test_a_checkpoints_own_rules_are_exported(tmp_path):
+    face = write_hugging_face(tmp_path / "huggingface", suppress_tokens=[1, 2], begin_suppress_tokens=[220], lang="zh")
     (tmp_path / "out").mkdir()
     huggingface.write(face, WANTED, tmp_path / "out")
     rules = json.loads((tmp_path / "out" / "generation_config.json").read_text())
@@ -166,20 +166,20 @@ def test_a_checkpoints_own_rules_go_with_it(tmp_path):
     assert (rules["begin_suppress_tokens"], rules["language"]) == ([220], "zh")
 
 
-def test_the_language_that_a_checkpoint_names_goes_with_it(tmp_path):
-    face = write_hugging_face(tmp_path / "face", language="<|en|>")
+def test_the_language_of_a_checkpoint_is_exported(tmp_path):
+    face = write_hugging_face(tmp_path / "huggingface", language="<|en|>")
     (tmp_path / "out").mkdir()
     huggingface.write(face, ExportRequest("x"), tmp_path / "out")
     assert json.loads((tmp_path / "out" / "generation_config.json").read_text())["language"] == "en"
 
 
-def test_a_mean_of_languages_is_not_claimed(tmp_path):
+def test_a_mean_of_languages_is_not_exported(tmp_path):
     (tmp_path / "out").mkdir()
     huggingface.write(write_openai(tmp_path / "model.pt"), ExportRequest("x", ("zh", "en")), tmp_path / "out")
     assert "language" not in json.loads((tmp_path / "out" / "generation_config.json").read_text())
 
 
-def test_weights_in_half_precision_leave_in_whole(tmp_path):
+def test_weights_in_half_precision_are_exported_in_full_precision(tmp_path):
     state = {name: tensor.half() for name, tensor in made_state().items()}
     (tmp_path / "out").mkdir()
     huggingface.write(write_openai(tmp_path / "model.pt", state=state), WANTED, tmp_path / "out")
@@ -196,7 +196,7 @@ def test_a_folder_that_cannot_be_loaded_is_named(module, tmp_path):
         module.loaded_back(tmp_path, WANTED, probe, torch.zeros(1, 2, 51865))
 
 
-def test_without_the_extra_one_message_says_what_to_do(tmp_path, monkeypatch):
+def test_without_the_extra_one_message_names_the_remedy(tmp_path, monkeypatch):
     import importlib.util
 
     from k2d.core.errors import UsageError
@@ -207,7 +207,7 @@ def test_without_the_extra_one_message_says_what_to_do(tmp_path, monkeypatch):
         ctranslate2.write(tmp_path, WANTED, tmp_path)
 
 
-def test_a_whisper_that_says_something_says_it_everywhere(tmp_path):
+def test_a_trained_whisper_writes_the_same_text_in_all_libraries(tmp_path):
     """Several windows of a recording, in openai-whisper, transformers' pipeline and faster-whisper."""
     from faster_whisper import WhisperModel
     from transformers import pipeline
@@ -218,13 +218,13 @@ def test_a_whisper_that_says_something_says_it_everywhere(tmp_path):
     talk = sound(talks()[0])
     model = whisper.load_model(str(tmp_path / "openai" / "k2d_per-s1.pt"), device="cpu")
     options = {"language": "zh", "condition_on_previous_text": False}
-    said = model.transcribe(talk, fp16=False, **options)
-    assert all(each.text in said["text"] for each in talks()[0].said)
+    result = model.transcribe(talk, fp16=False, **options)
+    assert all(each.text in result["text"] for each in talks()[0].sentences)
 
     recognise = pipeline("automatic-speech-recognition", model=str(tmp_path / "huggingface"), return_timestamps=True)
     words = {"generate_kwargs": {"language": "zh"}}
-    assert recognise({"raw": talk, "sampling_rate": 16_000}, **words)["text"] == said["text"]
+    assert recognise({"raw": talk, "sampling_rate": 16_000}, **words)["text"] == result["text"]
 
     segments, _ = WhisperModel(str(tmp_path / "ctranslate2"), device="cpu").transcribe(talk, **options)
     times = [(round(each.start, 2), round(each.end, 2), each.text) for each in segments]
-    assert times == [(round(each["start"], 2), round(each["end"], 2), each["text"]) for each in said["segments"]]
+    assert times == [(round(each["start"], 2), round(each["end"], 2), each["text"]) for each in result["segments"]]

@@ -1,9 +1,8 @@
-"""How checkpoints are measured."""
+"""The error rate by which checkpoints are compared."""
 
 import json
 import os
 import subprocess
-import sys
 
 import pytest
 from hypothesis import given
@@ -16,7 +15,7 @@ from k2d.fitting.checkpoint_metric import Held, measure_on, shared_out
 
 
 @pytest.mark.slow
-def test_checkpoints_are_heard_without_a_beam_and_else_as_in_use(monkeypatch):
+def test_checkpoints_are_measured_without_a_beam_and_otherwise_as_configured(monkeypatch):
     from k2d.decode import long_recordings
 
     asked = []
@@ -36,7 +35,7 @@ def test_checkpoints_are_heard_without_a_beam_and_else_as_in_use(monkeypatch):
     st.integers(1, 9),
     st.randoms(use_true_random=False),
 )
-def test_each_recording_is_in_one_share_and_shares_are_about_as_long(lengths, n_shares, rng):
+def test_each_recording_is_in_one_share_and_shares_have_similar_lengths(lengths, n_shares, rng):
     sources = [Source(f"r{number}", "", length) for number, length in lengths.items()]
     texts = {source.id: "so" for source in sources if int(source.id[1:]) % 3} | {"none": "without a recording"}
     parts = shared_out(Held(sources, texts), n_shares)
@@ -53,14 +52,14 @@ def test_each_recording_is_in_one_share_and_shares_are_about_as_long(lengths, n_
 
 
 @pytest.mark.slow
-def test_processes_share_the_recordings_and_get_one_figure(tmp_path):
-    """Each recording is heard in one process, and all get what one process would find alone."""
+def test_processes_share_the_recordings_and_get_one_figure(tmp_path, warm_python):
+    """Each recording is decoded in one process, and all processes get the result of a single process."""
     import measure_two
 
     measure_two.main(tmp_path, "alone", "1")
     support = PROJECT_ROOT / "test" / "support"
     environment = {**os.environ, "PYTHONPATH": f"{PROJECT_ROOT}:{support}", "OMP_NUM_THREADS": "1"}
-    words = [sys.executable, str(support / "measure_two.py"), str(tmp_path)]
+    words = [warm_python, str(support / "measure_two.py"), str(tmp_path)]
     running = [subprocess.Popen([*words, rank, "2"], env=environment) for rank in ("0", "1")]
     assert [process.wait(timeout=300) for process in running] == [0, 0]
     alone, *both = (json.loads((tmp_path / f"{name}.json").read_text()) for name in ("alone", "0", "1"))

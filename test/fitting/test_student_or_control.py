@@ -1,4 +1,4 @@
-"""The data of stage 10: which chunks a student is shown, how, and how much work goes into finding out."""
+"""The data of stage 10: the chunks of a student's batches, their form, and the work to prepare them."""
 
 from collections import Counter
 from types import SimpleNamespace
@@ -19,7 +19,7 @@ distill: {training: {batch_size: 8, accumulate: 2}}
 
 
 class CountingCodec:
-    """Another codec, with a count of the texts that were tokenised."""
+    """Wraps a codec and counts the texts that are tokenised."""
 
     def __init__(self, codec):
         self._codec, self.asked = codec, Counter()
@@ -45,7 +45,7 @@ def recordings(tmp_path_factory):
 
 
 def lesson_of(tmp_path, folders, student, *settings, held_out=()):
-    """What `_from_chunks` makes of two splits, as a training asks for it."""
+    """The result of `_from_chunks` for two splits, as in a training."""
     from k2d.fitting.student_or_control import _from_chunks
     from k2d.pipeline.runner import make_job
 
@@ -74,7 +74,7 @@ def whisper_student():
 
 
 def rows_of(batch):
-    """The samples of a batch without what fills them up, which is checked to be filling."""
+    """The samples of a batch without padding. Checks that the rest is padding."""
     for n, key in enumerate(batch.ids):
         inputs, targets = batch.inputs_BL[n].tolist(), batch.targets_BL[n].tolist()
         n_text = int(batch.n_text_B[n])
@@ -94,8 +94,8 @@ def assert_shown(found, wanted, window):
     import soundfile
 
     first, last = round(chunk.start_s * 16_000), round(chunk.end_s * 16_000)
-    heard, _ = soundfile.read(chunk.audio, start=first, stop=last, dtype="float32")
-    assert np.array_equal(speech, np.pad(heard, (0, window.n_samples - len(heard)))), key
+    samples, _ = soundfile.read(chunk.audio, start=first, stop=last, dtype="float32")
+    assert np.array_equal(speech, np.pad(samples, (0, window.n_samples - len(samples)))), key
 
 
 @pytest.mark.parametrize(
@@ -121,8 +121,8 @@ def assert_shown(found, wanted, window):
     ids=["plain", "everything drawn", "language guessed"],
 )
 @pytest.mark.slow
-def test_batches_are_what_a_plain_reading_gives(tmp_path, recordings, student, settings, how):
-    """Order, draws, labels and targets of two epochs and two processes, against the same worked out the long way."""
+def test_batches_equal_a_plain_computation(tmp_path, recordings, student, settings, how):
+    """Order, random choices, labels and targets of two epochs and two processes, compared with a simple computation."""
     from k2d.train.batches import TrainingProcess
 
     made, guessed = student(), () if "languages" in how else ("zh", "en")
@@ -149,7 +149,7 @@ def test_batches_are_what_a_plain_reading_gives(tmp_path, recordings, student, s
 
 @pytest.mark.slow
 def test_a_label_is_tokenised_once_for_all_processes_and_epochs(tmp_path, recordings):
-    """Once as it is, with its times, and once as plain text, which other ids may spell."""
+    """Once with its times, and once as plain text, which can have other ids."""
     from k2d.train.batches import TrainingProcess
 
     folders = [draw_chunks(of, 11, seed) for seed, of in enumerate(recordings)]
@@ -168,8 +168,8 @@ def test_a_label_is_tokenised_once_for_all_processes_and_epochs(tmp_path, record
 
 
 @pytest.mark.slow
-def test_loader_processes_are_a_setting_that_decides_nothing(tmp_path):
-    """They reach the training, and no stage is made anew because of them."""
+def test_the_number_of_loader_processes_changes_no_result(tmp_path):
+    """The setting reaches the training, and no stage is outdated by it."""
     from k2d.core.layout import PROJECT_ROOT
     from k2d.fitting.new_model import setting_of
     from k2d.pipeline.runner import make_job
@@ -184,7 +184,7 @@ def test_loader_processes_are_a_setting_that_decides_nothing(tmp_path):
 
 
 @pytest.mark.slow
-def test_nothing_to_learn_from_says_what_to_do(tmp_path, recordings):
+def test_a_training_without_chunks_is_refused_with_a_remedy(tmp_path, recordings):
     folders = [draw_chunks(of, 3, seed) for seed, of in enumerate(recordings)]
     with pytest.raises(K2DError, match=r"found no chunk for training besides held-out ones; keep more of them"):
         lesson_of(tmp_path, folders, mini_student(), "teacher.language=[zho]", held_out={"r0", "r1", "r2", "r3"})

@@ -1,8 +1,9 @@
-"""Stages 3 and 4: a model is trained from a config, or taken from a checkpoint, or refused in one sentence."""
+"""Stages 3 and 4: a model is trained from a config, or loaded from a checkpoint, or refused in one sentence."""
 
 import json
 
 import pytest
+from commands_here import ExperimentHere
 from decoded_project import write_models, write_set
 from made_audio import speechlike, write_audio
 
@@ -30,20 +31,20 @@ preprocessor_conf: {fs: 16000, speech_length: 10.0, speech_resolution: 0.1}
 
 
 @pytest.fixture
-def lab(warm_project):
-    (warm_project.root / "conf" / "x.yaml").write_text(CONF, encoding="utf-8")
-    (warm_project.root / "conf" / "models" / "tiny.yaml").write_text(MODEL, encoding="utf-8")
-    write_set(warm_project.root, "lab/pool", {"pa": 2.0, "pb": 2.5, "pc": 3.0})
-    write_set(warm_project.root, "lab/dev", {"da": 4.0})
-    write_audio(warm_project.root / "audio" / "pd.wav", speechlike(2.0))
-    return warm_project
+def lab(tmp_path):
+    made = ExperimentHere(tmp_path)
+    made.conf.write_text(CONF.replace("conf/models/", f"{tmp_path}/"), encoding="utf-8")
+    (tmp_path / "tiny.yaml").write_text(MODEL, encoding="utf-8")
+    write_set(tmp_path, "lab/pool", {"pa": 2.0, "pb": 2.5, "pc": 3.0})
+    write_set(tmp_path, "lab/dev", {"da": 4.0})
+    write_audio(tmp_path / "audio" / "pd.wav", speechlike(2.0))
+    return made
 
 
 @pytest.mark.slow
 def test_models_are_trained_and_measured(lab):
-    done = lab.run("--conf", "conf/x.yaml", "--stage", "2", "--stop-stage", "4", "--nj", "1")
-    assert done.returncode == 0, done.stdout + done.stderr
-    models = lab.root / "exp" / "x" / "models"
+    lab.stages(2, 4)
+    models = lab.exp / "models"
     for name in ("teacher", "base"):
         files = {path.name for path in (models / name).iterdir()}
         assert files >= {"config.yaml", "model.pth", "tokens.txt", "bpe.model", "params.json", "feats_stats.npz"}
@@ -52,23 +53,21 @@ def test_models_are_trained_and_measured(lab):
         assert [phase["steps"] for phase in record["phases"].values()] == [3, 2]
         assert len((models / name / "curves.csv").read_text().splitlines()) == 6
     assert (models / "teacher" / "model.pth").read_bytes() != (models / "base" / "model.pth").read_bytes()
-    assert not (lab.root / "exp" / "x" / "work" / "teacher").exists()
+    assert not (lab.exp / "work" / "teacher").exists()
     assert "<zho>" in (models / "teacher" / "tokens.txt").read_text().splitlines()
-    again = lab.run("--conf", "conf/x.yaml", "--stage", "2", "--stop-stage", "4", "--nj", "1")
-    assert again.stdout.count("done already") == 3
+    assert lab.stages(2, 4).count("done already") == 3
 
 
 @pytest.mark.slow
-def test_a_ready_checkpoint_is_looked_at_and_taken(lab):
+def test_a_ready_checkpoint_is_checked_and_used(lab):
     write_models(lab.root / "elsewhere")
-    taken = ["--stage", "3", "--stop-stage", "3", "teacher.model=null", "teacher.checkpoint=elsewhere/teacher"]
-    done = lab.run("--conf", "conf/x.yaml", *taken)
-    assert done.returncode == 0, done.stdout + done.stderr
-    made = lab.root / "exp" / "x" / "models" / "teacher"
+    arguments = ["teacher.model=null", f"teacher.checkpoint={lab.root}/elsewhere/teacher"]
+    lab.stages(3, 3, *arguments)
+    made = lab.exp / "models" / "teacher"
     assert (made / "tokens.txt").read_text() == (lab.root / "elsewhere" / "teacher" / "tokens.txt").read_text()
     weights = lab.root / "elsewhere" / "teacher" / "model.pth"
     weights.write_bytes(weights.read_bytes()[:1000])
-    done = lab.run("--conf", "conf/x.yaml", *taken, "--force")
+    done = lab.k2d("teacher", *arguments, "--force")
     assert done.returncode == 1
     assert "elsewhere/teacher/model.pth" in done.stdout + done.stderr
 
@@ -83,6 +82,6 @@ def test_a_ready_checkpoint_is_looked_at_and_taken(lab):
 )
 @pytest.mark.slow
 def test_a_teacher_without_a_source_is_refused_at_once(lab, settings, message):
-    done = lab.k2d("teacher", "--conf", "conf/x.yaml", *settings)
+    done = lab.k2d("teacher", *settings)
     assert done.returncode == 2
     assert message in done.stderr

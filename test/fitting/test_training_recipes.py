@@ -1,6 +1,6 @@
-"""A checkpoint is continued by the training that wrote it and by no other: whatever decides the weights is told apart.
+"""A checkpoint is continued only by the training that wrote it: all settings that affect the weights are compared.
 
-The stages are the real ones; what they train is the tiny recogniser of the tests, on tones.
+The stages are the real ones. They train the tiny recogniser of the tests on tones.
 """
 
 import shutil
@@ -97,7 +97,7 @@ FROM_POOL = [
 ]
 OF_UNIT = {
     ("teacher", "teacher"): LABELS,
-    ("auxiliary", "base"): [(what.replace("teacher.", "auxiliaries.base."), told) for what, told in LABELS],
+    ("auxiliary", "base"): [(what.replace("teacher.", "auxiliaries.base."), message) for what, message in LABELS],
     ("distill", "all-s1"): [*STUDENTS, *FROM_CHUNKS, *FROM_STUDENT],
     ("distill", "student_pool-s1"): [*STUDENTS, *FROM_STUDENT, *FROM_POOL],
     ("distill", "teacher_more-s1"): [*STUDENTS, *FROM_POOL],
@@ -107,7 +107,7 @@ NOT_DECIDING = ["decode.batch_size=2", "decode.beam=3", "distill.keep_encoded=tr
 
 
 class Lab:
-    """An experiment whose stages train the tiny recogniser, and leave their checkpoints where they are."""
+    """An experiment whose stages train the tiny recogniser and keep their checkpoints."""
 
     def __init__(self, root):
         self.root = root
@@ -120,7 +120,7 @@ class Lab:
         return runner.make_job(load_config(self.root / "x.yaml", settings), **how)
 
     def make(self, verb, name, *settings, **how):
-        """Carry out a unit, from its last checkpoint on where there is one."""
+        """Make a unit, from its last checkpoint if there is one."""
         job = self.job(*settings, **how)
         (unit,) = [unit for unit in STAGES[verb].units(job) if unit.output.name == name]
         return STAGES[verb].make(unit, job, self.root / "aside")
@@ -128,7 +128,7 @@ class Lab:
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory, fake):
-    """The experiment, and what was changed in the stages so that they train what is tiny."""
+    """The experiment, with stages that were changed to train the tiny recogniser."""
     from k2d.train import pool
     from k2d.train.batches import StepBatches
     from k2d.train.supervised import SupervisedLoss
@@ -159,11 +159,11 @@ def trained(tmp_path_factory, fake):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("unit", "change", "told"),
-    [(unit, change, told) for unit, changes in OF_UNIT.items() for change, told in changes],
+    ("unit", "change", "reason"),
+    [(unit, change, reason) for unit, changes in OF_UNIT.items() for change, reason in changes],
     ids=lambda value: value if isinstance(value, str) else value[1],
 )
-def test_what_decides_the_weights_is_not_continued_once_it_has_changed(trained, unit, change, told):
+def test_a_training_is_not_continued_after_a_change_that_affects_weights(trained, unit, change, reason):
     file = trained.root / change
     settings = () if file.is_file() else (change,)
     if not settings:
@@ -175,7 +175,7 @@ def test_what_decides_the_weights_is_not_continued_once_it_has_changed(trained, 
         if not settings:
             file.write_text("as it was")
     message = str(refused.value)
-    assert told in message
+    assert reason in message
     assert f"exp/x/work/{unit[1]}: " in message
     assert message.endswith("undo the change to continue it, or remove the folder to train again")
     assert message.count(" -> ") + message.count("has changed") + message.count("is new") <= 2, "one change, one reason"
@@ -183,15 +183,15 @@ def test_what_decides_the_weights_is_not_continued_once_it_has_changed(trained, 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("unit", OF_UNIT, ids=lambda unit: unit[1])
-def test_what_decides_nothing_is_no_obstacle(trained, unit):
+def test_a_training_is_continued_after_a_change_without_effect(trained, unit):
     for setting in NOT_DECIDING:
         trained.make(*unit, setting)
     trained.make(*unit, nj=2)
 
 
 @pytest.mark.slow
-def test_a_checkpoint_of_the_code_before_is_refused_in_a_sentence(trained, tmp_path):
-    """It has no version, and its optimiser knows other weights."""
+def test_a_checkpoint_of_earlier_code_is_refused(trained, tmp_path):
+    """It has no version, and its optimiser state is for other weights."""
     import torch
 
     from k2d.train.checkpoints import Checkpoints
@@ -216,8 +216,8 @@ def test_a_checkpoint_of_the_code_before_is_refused_in_a_sentence(trained, tmp_p
 
 
 @pytest.mark.parametrize("verb", ["teacher", "auxiliary"])
-def test_a_model_that_was_made_before_is_done_although_its_stamp_does_not_tell_of_decoding(tmp_path, verb):
-    """How its checkpoints were chosen was not recorded. What was recorded decides, as it did then."""
+def test_an_older_model_is_done_although_its_stamp_lacks_the_decoding(tmp_path, verb):
+    """Its stamp does not record how checkpoints were chosen. Only the recorded settings are compared."""
     lab = Lab(tmp_path)
     (unit,) = STAGES[verb].units(lab.job())
     recipe = state_of(BY_VERB[verb], unit, lab.job()).recipe
@@ -228,12 +228,12 @@ def test_a_model_that_was_made_before_is_done_although_its_stamp_does_not_tell_o
     write_stamp(unit.output, replace(former, settings={**former.settings, "seed": 99}), {}, {})
     assert state_of(BY_VERB[verb], unit, lab.job()).changes == (f"setting seed: 99 -> {recipe.settings['seed']}",)
     write_stamp(unit.output, replace(recipe, settings={**recipe.settings, "decode": None}), {}, {})
-    (told,) = state_of(BY_VERB[verb], unit, lab.job()).changes
-    assert told.startswith('setting decode: null -> {"')
+    (message,) = state_of(BY_VERB[verb], unit, lab.job()).changes
+    assert message.startswith('setting decode: null -> {"')
 
 
-def test_the_vocabulary_is_named_only_where_a_part_of_it_is_used(tmp_path):
-    """Stamps of students that were trained before stay as they are. Controls of the pool are trained on all of it."""
+def test_the_stamp_names_the_vocabulary_only_if_a_part_of_it_is_used(tmp_path):
+    """Older stamps of students stay valid. Controls of the pool are trained on the whole vocabulary."""
     lab = Lab(tmp_path)
 
     def settings_of(*changes):
@@ -252,16 +252,16 @@ def test_the_vocabulary_is_named_only_where_a_part_of_it_is_used(tmp_path):
         assert in_part[name] == {**usual[name], **({} if is_control else named)}, name
 
 
-def test_without_development_sets_decoding_decides_nothing(tmp_path):
+def test_without_development_sets_the_stamp_lacks_the_decoding(tmp_path):
     lab = Lab(tmp_path)
     (unit,) = teacher.units(lab.job("corpora.dev=[]"))
     assert unit.settings["decode"] is None
 
 
-def test_the_order_of_splits_decides_nothing(tmp_path, monkeypatch):
-    """Stamps do not hold it, so chunks are learnt in one order."""
+def test_the_order_of_splits_changes_nothing(tmp_path, monkeypatch):
+    """Stamps do not contain it, so chunks always have the same order."""
     lab, seen = Lab(tmp_path), []
-    monkeypatch.setattr(distill, "train_student_or_control", lambda *told: seen.append(told))
+    monkeypatch.setattr(distill, "train_student_or_control", lambda *arguments: seen.append(arguments))
     for splits in ("[lab/train,lab/other]", "[lab/other,lab/train]"):
         job = lab.job(f"corpora.unlabelled={splits}")
         system = distill.TrainedSystem("all", 1, job.config, None)
@@ -271,8 +271,8 @@ def test_the_order_of_splits_decides_nothing(tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
-def test_kept_encodings_are_of_this_teacher_and_this_audio(tmp_path, fake, monkeypatch):
-    """Paths and labels stay as they are where a corpus is made anew with other noise."""
+def test_kept_encodings_belong_to_one_teacher_and_its_audio(tmp_path, fake, monkeypatch):
+    """Paths and labels do not change if a corpus is made again with other noise."""
     from k2d.train import chunk_batches, encoded
 
     lab, keys = Lab(tmp_path), []

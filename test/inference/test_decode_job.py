@@ -1,4 +1,4 @@
-"""How the config wants each model to decode: the engine is the model's, by its family."""
+"""The settings with which each model decodes. The engine depends on the family of the model."""
 
 import logging
 
@@ -38,8 +38,8 @@ def test_beside_a_whisper_teacher_an_espnet_auxiliary_decodes_in_torch(tmp_path)
     assert (teacher.numbers, auxiliary.numbers) == ("int8 (ctranslate2)", "fp32")
 
 
-def test_the_engine_changes_nothing_for_whom_it_is_not(tmp_path):
-    """Neither its stamps nor its rows' signatures: what is decoded already stays."""
+def test_the_engine_changes_nothing_for_models_that_it_cannot_run(tmp_path):
+    """Neither its stamps nor its rows' signatures change, so existing hypotheses stay valid."""
     torchs, engines = job_of(tmp_path), job_of(tmp_path, BY_ENGINE)
     before, after = works(torchs), works(engines)
     assert decode_settings(after[1]) == decode_settings(before[1])
@@ -48,7 +48,7 @@ def test_the_engine_changes_nothing_for_whom_it_is_not(tmp_path):
     assert _decode("teacher", engines) != _decode("teacher", torchs)
 
 
-def test_numbers_of_torch_are_for_the_models_in_torch(tmp_path):
+def test_precisions_of_torch_are_for_models_in_torch(tmp_path):
     job, plain = job_of(tmp_path, BY_ENGINE, "decode.precision=bf16"), job_of(tmp_path, BY_ENGINE)
     teacher, auxiliary = works(job)
     assert (teacher.numbers, auxiliary.numbers) == ("fp32 (ctranslate2)", "bf16")
@@ -61,27 +61,27 @@ def test_numbers_of_torch_are_for_the_models_in_torch(tmp_path):
         job_of(tmp_path, BY_ENGINE, "decode.precision=bf16", conf=only_whisper)
 
 
-def test_where_no_model_is_a_whisper_it_is_refused_with_the_reason(tmp_path):
+def test_the_engine_is_refused_if_no_model_is_a_whisper(tmp_path):
     conf = "teacher: {language: [zho]}\nauxiliaries: {base: {language: [zho]}}\n"
-    with pytest.raises(UsageError) as told:
+    with pytest.raises(UsageError) as caught:
         job_of(tmp_path, BY_ENGINE, conf=conf)
-    assert "decode.engine" in str(told.value)
-    assert "torch, because ctranslate2 runs only whisper models and no model here is one " in str(told.value)
-    assert "(teacher: espnet_s2t, auxiliaries.base: espnet_s2t)" in str(told.value)
+    assert "decode.engine" in str(caught.value)
+    assert "torch, because ctranslate2 runs only whisper models and no model here is one " in str(caught.value)
+    assert "(teacher: espnet_s2t, auxiliaries.base: espnet_s2t)" in str(caught.value)
 
 
-def test_a_whisper_that_the_engine_cannot_run_is_refused_as_before(tmp_path):
+def test_a_whisper_that_the_engine_cannot_run_is_refused(tmp_path):
     conf = CONF.replace("[zh]", "[zh, en]")
     with pytest.raises(UsageError, match=r"the prompt of teacher is a mean of languages \(zh, en\)"):
         job_of(tmp_path, BY_ENGINE, conf=conf)
 
 
-def test_the_log_says_who_decodes_in_torch_all_the_same(tmp_path, monkeypatch, caplog):
+def test_the_log_names_the_models_that_still_decode_in_torch(tmp_path, monkeypatch, caplog):
     bench = Bench(tmp_path, monkeypatch, {"ra": "ab"})
     bench.job = job_of(tmp_path, BY_ENGINE)
     logging.getLogger("k2d").propagate = True
     with caplog.at_level(logging.INFO, logger="k2d"):
-        assert bench.hear().kept == 1
+        assert bench.decode().kept == 1
     assert "teacher: decoded in torch, as ctranslate2 runs only whisper models (its family is fake)" in caplog.text
 
 
@@ -99,7 +99,7 @@ def work_by_name(job):
     return {name: plan_long_recordings(name, recogniser, job) for name, recogniser in models.items()}
 
 
-def test_engine_batch_and_numbers_belong_to_a_model(tmp_path):
+def test_engine_batch_size_and_precision_can_differ_between_models(tmp_path):
     words = ("teacher.decoding.engine=ctranslate2", "teacher.decoding.compute_type=int8", "decode.precision=bf16")
     job = job_of(tmp_path, *words, "auxiliaries.ctc.decoding={batch_size: 3, precision: fp32}", conf=TWO)
     works = work_by_name(job)
@@ -116,7 +116,7 @@ def test_a_model_may_stay_in_torch_beside_the_engine_of_the_others(tmp_path):
     assert {name: work.compute_type for name, work in works.items()} == {"teacher": "fp32", "base": None, "ctc": None}
 
 
-def test_students_decode_as_their_teacher(tmp_path):
+def test_students_use_the_engine_of_their_teacher(tmp_path):
     words = ("select.methods.all.rule=none", "teacher.decoding={engine: ctranslate2, batch_size: 5}")
     job = job_of(tmp_path, *words, conf=TWO)
     job.layout.model("all-s1").mkdir(parents=True)
@@ -125,8 +125,8 @@ def test_students_decode_as_their_teacher(tmp_path):
     assert _decode("all-s1", job) == _decode("teacher", job) != _decode("base", job)
 
 
-def test_stamps_are_as_before_where_no_model_has_its_own(tmp_path):
-    """The keys of the stamps, and for a batch of its own one more key of the speed race alone."""
+def test_stamps_do_not_change_unless_a_model_has_its_own_settings(tmp_path):
+    """The keys of the stamps. A batch size of a model's own adds one key, to the record of speed only."""
     plain, own = job_of(tmp_path, conf=TWO), job_of(tmp_path, "teacher.decoding.batch_size=7", conf=TWO)
     before, after = work_by_name(plain), work_by_name(own)
     assert {n: decode_settings(w) for n, w in before.items()} == {n: decode_settings(w) for n, w in after.items()}
@@ -135,16 +135,16 @@ def test_stamps_are_as_before_where_no_model_has_its_own(tmp_path):
     assert [_decode(name, plain) for name in before] == [_decode(name, own) for name in before]
 
 
-def test_what_a_model_and_its_engine_cannot_is_told_at_its_own_keys_all_at_once(tmp_path):
+def test_unsupported_settings_of_models_are_all_reported_with_their_keys(tmp_path):
     words = (
         "auxiliaries.ctc.decoding.engine=ctranslate2",
         "auxiliaries.base.decoding.compute_type=int8",
         "teacher.decoding={engine: ctranslate2, precision: bf16}",
         "teacher.decode=joint",
     )
-    with pytest.raises(UsageError) as told:
+    with pytest.raises(UsageError) as caught:
         job_of(tmp_path, *words, conf=TWO)
-    found = [line.removeprefix("command line: ") for line in str(told.value).splitlines()]
+    found = [line.removeprefix("command line: ") for line in str(caught.value).splitlines()]
     assert found == [
         'teacher.decoding.precision: found "bf16", expected teacher.decoding.compute_type, because the engine '
         "of this model is ctranslate2",

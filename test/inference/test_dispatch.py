@@ -1,4 +1,4 @@
-"""Who decodes what, and what of it is found again after a crash: without any model."""
+"""Shares of workers, and answers that are found again after a crash. No model is needed."""
 
 from pathlib import Path
 
@@ -21,7 +21,7 @@ def test_shares_of_recordings_are_even_and_sorted_by_length():
     assert [[item.duration_s for item in share] for share in shares] == [[50, 30, 10], [40, 20]]
 
 
-def test_no_worker_gets_an_endless_share_and_none_an_empty_one():
+def test_shares_are_neither_very_long_nor_empty():
     shares = _recording_shares(items(*range(300)), 2)
     assert len(shares) == 6
     assert {len(share) for share in shares} == {50}
@@ -29,13 +29,13 @@ def test_no_worker_gets_an_endless_share_and_none_an_empty_one():
     assert _recording_shares([], 4) == []
 
 
-def test_clips_stay_in_their_order():
+def test_clips_keep_their_order():
     shares = list(_clip_shares(items(*range(1300)), 2))
     assert [len(share) for share in shares] == [512, 512, 276]
     assert [item.id for share in shares for item in share] == [f"r{n}" for n in range(1300)]
 
 
-def test_half_a_line_and_a_second_answer_do_no_harm(tmp_path):
+def test_a_truncated_line_and_a_second_answer_are_ignored(tmp_path):
     failed = Rejected("b", "truncated", "ends in the middle", "b.wav")
     (tmp_path / "part-000000.lines").write_text(
         write_answer(Answer("c", 0.5, {"text": "三"}, None))
@@ -52,20 +52,20 @@ def test_half_a_line_and_a_second_answer_do_no_harm(tmp_path):
     assert answers[1].failed == failed
 
 
-def test_of_several_answers_what_was_heard_counts_or_else_the_last_try(tmp_path):
+def test_of_several_answers_a_hypothesis_counts_or_otherwise_the_last_failure(tmp_path):
     def failed(item_id, detail):
         return write_answer(Answer(item_id, 0.1, None, Rejected(item_id, "unreadable", detail, "a.wav")))
 
-    heard = write_answer(Answer("a", 1.0, {"text": "一"}, None))
+    answered = write_answer(Answer("a", 1.0, {"text": "一"}, None))
     (tmp_path / "part-000010-zz-1-aa.lines").write_text(failed("a", "second") + failed("b", "second"))
-    (tmp_path / "part-000002.lines").write_text(failed("a", "first") + failed("b", "first") + heard)
+    (tmp_path / "part-000002.lines").write_text(failed("a", "first") + failed("b", "first") + answered)
     found = {answer.id: answer for answer in read_answers(tmp_path)}
     assert found["a"].hypothesis == {"text": "一"}
     assert found["b"].failed is not None
     assert found["b"].failed.detail == "second"
 
 
-def test_a_part_of_a_killed_run_is_never_gone_on_with(tmp_path):
+def test_a_part_file_of_a_killed_run_is_never_appended_to(tmp_path):
     assert first_free_part(tmp_path) == 0
     for name in ("part-000002", "part-000002-0001", "part-000001-failed"):  # as earlier versions called them
         (tmp_path / f"{name}.lines").write_text('a {"s": 0')
@@ -77,14 +77,14 @@ def test_a_part_of_a_killed_run_is_never_gone_on_with(tmp_path):
 
 
 @pytest.mark.parametrize("host", ["node-1.cluster.example", "課 / ..", ""])
-def test_no_two_writers_of_a_number_have_the_same_file(tmp_path, monkeypatch, host):
+def test_two_writers_with_one_number_have_different_files(tmp_path, monkeypatch, host):
     monkeypatch.setattr(answer_parts.socket, "gethostname", lambda: host)
     names = {new_part(tmp_path, 7) for _ in range(50)}
     assert len(names) == 50
     assert {(path.parent, number_of(path), path.suffix) for path in names} == {(tmp_path, 7, ".lines")}
 
 
-def test_the_batch_decides_nothing_and_everything_else_does():
+def test_the_cache_depends_on_all_settings_but_the_batch():
     def settings(**options):
         chosen = {"batch_size": 16, "beam": 1, **options}
         return decode_settings(DecodeJob(Path("m"), "espnet_s2t", (), chosen, "fp32", None))

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    """The experiment, written once; each test works on a copy."""
+    """The experiment, written once. Each test works on a copy."""
     root = tmp_path_factory.mktemp("made") / "lab"
     (root / "conf").mkdir(parents=True)
     write_experiment(root)
@@ -42,19 +42,21 @@ def lines(path: Path) -> list[dict]:
 
 
 def test_from_recordings_to_second_opinions_and_scores(lab):
-    said = lab.stages(5, 7, "--nj", "1")
-    heard = lines(exp(lab, "pseudo", "lab", "train", "hyp.jsonl"))
-    assert [row["id"] for row in heard] == list(LENGTHS_S)
-    assert [row["duration_s"] for row in heard] == list(LENGTHS_S.values())
-    for row in heard:
+    message = lab.stages(5, 7, "--nj", "1")
+    hypotheses = lines(exp(lab, "pseudo", "lab", "train", "hyp.jsonl"))
+    assert [row["id"] for row in hypotheses] == list(LENGTHS_S)
+    assert [row["duration_s"] for row in hypotheses] == list(LENGTHS_S.values())
+    for row in hypotheses:
         assert all(0 <= s["start_s"] <= s["end_s"] <= row["duration_s"] for s in row["segments"])
         assert all(w["ended"] and w["moved_by"] for w in row["windows"])
         assert sum(w["advance_s"] for w in row["windows"]) == pytest.approx(row["duration_s"], abs=0.2)
 
     record = json.loads(exp(lab, "pseudo", "lab", "train", "record.json").read_text())
-    assert record["n_windows"] == sum(len(row["windows"]) for row in heard) == sum(record["windows_ended"].values())
+    assert (
+        record["n_windows"] == sum(len(row["windows"]) for row in hypotheses) == sum(record["windows_ended"].values())
+    )
     assert record["window_s"] == 10.0
-    assert "in 4 recordings = kept 4" in said
+    assert "in 4 recordings = kept 4" in message
 
     chunks = exp(lab, "chunks", "lab", "train", "text").read_text().splitlines()
     opinions = exp(lab, "opinions", "base", "lab", "train", "text").read_text().splitlines()
@@ -63,8 +65,8 @@ def test_from_recordings_to_second_opinions_and_scores(lab):
     assert timing["runs_s"][0] > 0
     assert "done already" in lab.stages(5, 7, "--nj", "1")
 
-    said = lab.stages(11, 12, "--nj", "1")
-    assert "teacher on lab/test: MER" in said
+    message = lab.stages(11, 12, "--nj", "1")
+    assert "teacher on lab/test: MER" in message
     speed = json.loads(exp(lab, "speed", "lab", "test", "speed.json").read_text())
     for way, batch_size in (("single", 1), ("batched", 3)):
         assert list(speed[way]) == ["teacher", "base"]
@@ -82,8 +84,8 @@ def test_the_number_of_processes_and_the_batch_change_nothing(lab):
     assert lines(exp(lab, "pseudo", "lab", "train", "hyp.jsonl")) == alone
 
 
-def test_labels_are_written_as_the_teacher_is_told_to_decode(lab):
-    """Jointly, where the config says so: as `transcribe` hears the same recording."""
+def test_labels_follow_the_teachers_settings_for_decoding(lab):
+    """With joint decoding in the config, labels equal the output of `transcribe` for the same recording."""
     labels = {}
     for mode in ("attention", "joint"):
         lab.stages(5, 5, "--nj", "1", "--force", f"teacher.decode={mode}", "decode.ctc_weight=0.5")
@@ -93,8 +95,8 @@ def test_labels_are_written_as_the_teacher_is_told_to_decode(lab):
     how = ["--mode", "joint", "--ctc-weight", "0.5", "--format", "json"]
     done = k2d("transcribe", *model, *how, str(lab.root / "audio" / "rc.wav"))
     assert done.returncode == 0, done.stderr
-    heard = json.loads(done.stdout)["segments"]
-    assert [each["text"] for each in heard] == [each["text"] for each in labels["joint"]["rc"]]
+    hypotheses = json.loads(done.stdout)["segments"]
+    assert [each["text"] for each in hypotheses] == [each["text"] for each in labels["joint"]["rc"]]
 
 
 def start(lab, verb):
@@ -110,13 +112,13 @@ def start(lab, verb):
 
 
 def answers(lab, kind):
-    """The items that part files have an answer for, in the order in which they were written."""
+    """The items with an answer in the part files, in the order of writing."""
     parts = sorted(exp(lab, "cache", kind).rglob("part-*.lines"))
     return [line.split(" ")[0] for part in parts for line in part.read_text().splitlines()]
 
 
 def killed_in_the_middle(lab, verb, kind, output):
-    """Kill a stage that makes this folder as soon as it has an answer; returns the answers that it had."""
+    """Kill the stage that makes this folder as soon as it has an answer, and return its answers."""
     for path in output.iterdir():
         path.unlink()
     running = start(lab, verb)
@@ -131,7 +133,7 @@ def killed_in_the_middle(lab, verb, kind, output):
 
 
 @pytest.mark.parametrize(("verb", "kind"), [("pseudo_label", "pseudo"), ("second_opinion", "opinions")])
-def test_after_kill_9_only_what_is_missing_is_decoded(lab, verb, kind):
+def test_after_kill_9_only_missing_recordings_are_decoded(lab, verb, kind):
     one_by_one = "decode.batch_size=1"
     lab.stages(5, 6, "--nj", "1", one_by_one)
     number = 5 if kind == "pseudo" else 7
@@ -155,20 +157,20 @@ def test_after_kill_9_only_what_is_missing_is_decoded(lab, verb, kind):
     assert 1000 <= json.loads((output.parent / "record.json").read_text())["work_s"] < 1900
 
 
-def test_a_bad_recording_costs_itself_alone(lab):
+def test_a_bad_recording_costs_no_other_recording(lab):
     path = lab.root / "data" / "lab" / "train" / "wav.scp"
     rows = dict(line.split(" ", 1) for line in path.read_text().splitlines())
     broken = lab.root / "audio" / "broken.wav"
     broken.write_bytes(Path(rows["rb"]).read_bytes()[:20_000])
     path.write_text("".join(f"{key} {broken if key == 'rb' else audio}\n" for key, audio in rows.items()))
-    said = lab.stages(5, 5, "--nj", "2")
-    assert "in 4 recordings = kept 3 + truncated 1" in said
+    message = lab.stages(5, 5, "--nj", "2")
+    assert "in 4 recordings = kept 3 + truncated 1" in message
     assert [row["id"] for row in lines(exp(lab, "pseudo", "lab", "train", "hyp.jsonl"))] == ["ra", "rc", "rd"]
     (rejected,) = lines(exp(lab, "pseudo", "lab", "train", "rejected.jsonl"))
     assert (rejected["id"], rejected["reason"]) == ("rb", "truncated")
 
 
-def test_transcribe_writes_every_form_and_names_the_file_that_is_broken(lab, tmp_path):
+def test_transcribe_writes_all_formats_and_names_a_broken_file(lab, tmp_path):
     folder = tmp_path / "some lectures"
     folder.mkdir()
     whole = (lab.root / "audio" / "rc.wav").read_bytes()
@@ -187,8 +189,8 @@ def test_transcribe_writes_every_form_and_names_the_file_that_is_broken(lab, tmp
         "a talk.txt",
         "a talk.vtt",
     ]
-    heard = json.loads((tmp_path / "out" / "a talk.json").read_text())
-    assert heard["duration_s"] == 4.5
+    hypotheses = json.loads((tmp_path / "out" / "a talk.json").read_text())
+    assert hypotheses["duration_s"] == 4.5
     jointly = k2d("transcribe", *model, "--mode", "joint", "--format", "json", str(folder / "a talk.wav"))
     assert (jointly.returncode, json.loads(jointly.stdout)["duration_s"]) == (0, 4.5)
     assert (tmp_path / "out" / "a talk.vtt").read_text().startswith("WEBVTT\n\n00:00:")
@@ -202,7 +204,7 @@ def test_transcribe_writes_every_form_and_names_the_file_that_is_broken(lab, tmp
         (["lab/conf"], "conf: a folder without audio"),
     ],
 )
-def test_a_wrong_call_of_transcribe_says_what_is_wrong(made, monkeypatch, words, message):
+def test_a_wrong_call_of_transcribe_is_explained(made, monkeypatch, words, message):
     monkeypatch.chdir(made.parent)
     model = [] if "--model" in words else ["--model", "lab/exp/x/models/teacher"]
     done = k2d("transcribe", *model, *words)

@@ -1,4 +1,4 @@
-"""What fails in decoding: by the recording's own fault it is set aside, by the machine's it is tried again."""
+"""Failures in decoding: a bad recording is rejected, and a failure of the machine is tried again."""
 
 import errno
 import json
@@ -22,13 +22,13 @@ def bench(tmp_path, monkeypatch):
 
 
 def dies_of(signal, *, on):
-    """A worker that dies whenever this recording is among what it was given."""
+    """A worker that dies whenever its share contains this recording."""
     return lambda task: f"the worker process died (signal {signal})" if on in [i.id for i in task.items] else ""
 
 
-def test_a_passing_error_is_tried_once_more_in_the_same_run_alone(bench, monkeypatch):
+def test_a_temporary_error_is_tried_once_more_in_the_same_run(bench, monkeypatch):
     Disk(monkeypatch, ["rb"], 1)
-    counts = bench.hear()
+    counts = bench.decode()
     assert (counts.n_in, counts.kept, counts.dropped) == (4, 4, {})
     assert bench.texts() == HEARD
     assert bench.shares[-1] == ["rb"]
@@ -36,49 +36,49 @@ def test_a_passing_error_is_tried_once_more_in_the_same_run_alone(bench, monkeyp
 
 
 @pytest.mark.parametrize("code", [errno.EIO, errno.EACCES, errno.ESTALE, errno.ETIMEDOUT, errno.ENOSPC])
-def test_what_the_machine_fails_at_twice_stops_the_stage_and_a_rerun_tries_it_again(bench, monkeypatch, code):
-    """Although max_bad would allow half of the set: a unit is never published without what the machine lost."""
+def test_a_second_failure_of_the_machine_stops_the_stage_and_a_rerun_tries_again(bench, monkeypatch, code):
+    """max_bad would allow half of the set, but a unit is never published without recordings that the machine lost."""
     Disk(monkeypatch, ["rb"], 2, code)
     with pytest.raises(K2DError) as stopped:
-        bench.hear()
+        bench.decode()
     assert "1 of 4 recordings" in str(stopped.value)
     assert "rb: " in str(stopped.value)
     assert "rb.wav: cannot be read: Input/output error [unreadable]" in str(stopped.value)
     assert "the same command" in str(stopped.value)
 
-    assert bench.hear().kept == 4
+    assert bench.decode().kept == 4
     assert bench.shares == [["rb"]]  # the others are answered
     assert bench.texts() == HEARD
 
 
-def test_a_recording_that_has_vanished_since_stage_1_is_the_machines_fault(bench):
+def test_a_recording_that_was_removed_since_stage_1_is_a_failure_of_the_machine(bench):
     path = bench.audio["rb"]
     aside = path.rename(path.with_suffix(".aside"))
     with pytest.raises(K2DError, match=r"rb: .*rb\.wav: there is no such file \[missing\]"):
-        bench.hear()
+        bench.decode()
     aside.rename(path)
-    assert bench.hear().kept == 4
+    assert bench.decode().kept == 4
 
 
-def test_a_bad_recording_is_set_aside_with_its_reason_and_not_tried_twice(bench):
+def test_a_bad_recording_is_rejected_with_its_reason_and_not_tried_twice(bench):
     whole = bench.audio["rb"].read_bytes()
     bench.audio["rb"].write_bytes(whole[:1000])
-    counts = bench.hear()
+    counts = bench.decode()
     assert (counts.n_in, counts.kept, counts.dropped) == (4, 3, {"truncated": 1})
     assert bench.rejected() == {"rb": "truncated"}
     assert sorted(key for share in bench.shares for key in share) == sorted(TAPES)
 
 
-def test_a_bad_recording_that_was_mended_after_the_stage_stopped_is_heard_by_the_rerun(tmp_path, monkeypatch):
+def test_a_bad_recording_that_was_repaired_is_decoded_by_the_rerun(tmp_path, monkeypatch):
     bench = Bench(tmp_path, monkeypatch, TAPES, max_bad=0)
     whole = bench.audio["rb"].read_bytes()
     bench.audio["rb"].write_bytes(whole[:1000])
     with pytest.raises(
         K2DError, match=r"1 of 4 items are bad, more than max_bad \(0\.0%\):\n  truncated 1, such as rb"
     ):
-        bench.hear()
+        bench.decode()
     bench.audio["rb"].write_bytes(whole)
-    assert bench.hear().kept == 4
+    assert bench.decode().kept == 4
     assert bench.shares == [["rb"]]
 
 
@@ -86,13 +86,13 @@ def test_a_failure_that_an_earlier_version_kept_in_the_cache_is_tried_again(benc
     failed = {"id": "rb", "reason": "unreadable", "detail": "rb.wav: cannot be read", "source": "rb.wav"}
     bench.cache.mkdir(parents=True)
     (bench.cache / "part-000000.lines").write_text(f"rb {json.dumps({'s': 0.1, 'heard': None, 'failed': failed})}\n")
-    assert bench.hear().kept == 4
+    assert bench.decode().kept == 4
     assert bench.rejected() == {}
 
 
-def test_who_crashes_its_worker_when_alone_too_is_bad_and_the_rest_of_its_share_is_heard(bench):
+def test_a_recording_that_crashes_its_worker_alone_is_bad_and_the_others_are_decoded(bench):
     bench.dies = dies_of("SIGSEGV", on="rb")
-    counts = bench.hear()
+    counts = bench.decode()
     assert (counts.kept, counts.dropped) == (3, {"decoder_failed": 1})
     assert bench.rejected() == {"rb": "decoder_failed"}
     assert [share for share in bench.shares if "rb" in share][1:] == [["rb"]]
@@ -102,15 +102,15 @@ def test_who_crashes_its_worker_when_alone_too_is_bad_and_the_rest_of_its_share_
 def test_a_worker_that_is_killed_from_outside_costs_no_recording(bench, signal):
     bench.dies = dies_of(signal, on="rb")
     with pytest.raises(K2DError, match=rf"rb: the worker process died \(signal {signal}\)"):
-        bench.hear()
+        bench.decode()
     bench.dies = lambda _: ""
-    assert bench.hear().kept == 4
+    assert bench.decode().kept == 4
     assert bench.shares == [["rb"]]
 
 
 @pytest.mark.parametrize("error", [MemoryError("no more"), RuntimeError("CUDA error: out of memory")])
-def test_too_small_a_memory_is_told_with_the_recording_and_is_not_its_fault(bench, monkeypatch, error):
-    """In batches of one, too: then each recording is tried alone, which tells whose it is."""
+def test_too_little_memory_is_reported_and_is_not_the_recordings_fault(bench, monkeypatch, error):
+    """Memory is also too small for batches of one. Then each recording is tried alone, to find the one that fails."""
     encode = bench.recogniser.encode
 
     def small(speech_BN):
@@ -121,25 +121,25 @@ def test_too_small_a_memory_is_told_with_the_recording_and_is_not_its_fault(benc
     bench.rows = [row for row in bench.rows if row.id in ("rb", "rc")]
     monkeypatch.setattr(bench.recogniser, "encode", small)
     with pytest.raises(K2DError) as stopped:
-        bench.hear()
+        bench.decode()
     assert "2 of 2 recordings" in str(stopped.value)
     assert str(error) in str(stopped.value)
     monkeypatch.setattr(bench.recogniser, "encode", encode)
-    assert bench.hear().kept == 2
+    assert bench.decode().kept == 2
 
 
-def test_a_disk_that_is_gone_is_not_asked_for_every_recording_once_more(tmp_path, monkeypatch):
+def test_if_a_disk_fails_not_all_recordings_are_tried_again(tmp_path, monkeypatch):
     tapes = {f"r{n:03d}": "a" for n in range(100)}
     bench = Bench(tmp_path, monkeypatch, tapes, max_bad=0.01)
     Disk(monkeypatch, tapes, 9)
     with pytest.raises(K2DError, match="100 of 100 recordings") as stopped:
-        bench.hear()
+        bench.decode()
     assert sum(map(len, bench.shares)) == 100
     assert len(str(stopped.value).splitlines()) < 12
 
 
 def test_a_full_disk_under_the_answers_stops_at_once(bench, monkeypatch):
-    """Not one recording is decoded again for it: what cannot be written now cannot be written in a second try."""
+    """No recording is decoded again for it, because a second try could not be written either."""
     from k2d.inference import worker
 
     def full(_):
@@ -147,15 +147,15 @@ def test_a_full_disk_under_the_answers_stops_at_once(bench, monkeypatch):
 
     monkeypatch.setattr(worker, "write_answer", full)
     with pytest.raises(OSError, match="No space left on device"):
-        bench.hear()
+        bench.decode()
     assert len(bench.shares) == 1
 
 
-def test_clips_are_tried_again_too_and_count_as_their_batch_is_heard(bench, monkeypatch):
-    """Stage 7: five clips of two recordings, one of which the disk does not give at first."""
+def test_clips_are_tried_again_and_count_when_their_batch_is_decoded(bench, monkeypatch):
+    """Stage 7: five clips of two recordings, one of which cannot be read at first."""
     Disk(monkeypatch, ["rb"], 1)
-    heard = []
-    monkeypatch.setattr(DecodedAudio, "add", lambda self, seconds: heard.append(seconds))
+    decoded_s = []
+    monkeypatch.setattr(DecodedAudio, "add", lambda self, seconds: decoded_s.append(seconds))
     spans = [("ra", 0.0, 0.2), ("ra", 0.2, 0.6), ("rb", 0.0, 0.1), ("rb", 0.1, 0.3), ("rd", 0.0, 0.2)]
     clips = [Item(f"{key}-{n}", str(bench.audio[key]), *times) for n, (key, *times) in enumerate(spans)]
     work = replace(bench.work, clips=True, options={"batch_size": 2, "timestamps": False})
@@ -168,4 +168,4 @@ def test_clips_are_tried_again_too_and_count_as_their_batch_is_heard(bench, monk
         ("rd-4", "cc"),
     ]
     assert bench.shares == [[clip.id for clip in clips], ["rb-2"]]
-    assert sum(heard) == pytest.approx(sum(clip.length_s for clip in clips))
+    assert sum(decoded_s) == pytest.approx(sum(clip.length_s for clip in clips))

@@ -1,4 +1,4 @@
-"""The race of the models on a test set: what it does where it cannot be run."""
+"""The comparison of speed on a test set, if it cannot be run."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from k2d.pipeline.runner import make_job
 WORK = DecodeJob(Path("models/teacher"), "espnet_s2t", ("zho",), {"batch_size": 4}, "fp32", None)
 
 
-def test_models_that_do_not_fit_together_are_told_of(monkeypatch, tmp_path):
+def test_models_that_do_not_fit_into_memory_together_are_reported(monkeypatch, tmp_path):
     def full(*_):
         raise torch.OutOfMemoryError("CUDA out of memory")
 

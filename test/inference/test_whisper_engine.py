@@ -38,20 +38,20 @@ def lab(tmp_path_factory):
     return made
 
 
-def heard(folder):
+def texts_of(folder):
     rows = [json.loads(line) for line in (folder / "hyp.jsonl").read_text(encoding="utf-8").splitlines()]
     return {row["id"]: [(s["start_s"], s["end_s"], s["text"]) for s in row["segments"]] for row in rows}
 
 
-def test_labels_and_opinions_by_both_engines_and_what_is_on_record(lab):
+def test_labels_and_opinions_by_both_engines_and_their_records(lab):
     lab.stages(5, 7)
     by_engine = ("decode.engine=ctranslate2", "name=y")
     printed = lab.stages(3, 7, *by_engine)
     assert printed.count("teacher: converted for CTranslate2 (fp32)") == 1
     assert printed.count("base: converted for CTranslate2 (fp32)") == 1
     torchs, engines = (lab.root / "exp" / name / "pseudo" / "lab" / "train" for name in ("x", "y"))
-    assert heard(engines) == heard(torchs)
-    assert sum(map(len, heard(torchs).values())) >= 4
+    assert texts_of(engines) == texts_of(torchs)
+    assert sum(map(len, texts_of(torchs).values())) >= 4
     record = json.loads((engines / "record.json").read_text())
     assert record["engine"].startswith("ctranslate2-4.")
     assert record["precision"] == "fp32 (ctranslate2)"
@@ -74,11 +74,11 @@ def test_an_engine_is_part_of_a_rows_signature(lab):
     assert {way.rpartition("-")[0] for way in ways} == {"beam-1", "ctranslate2-fp32-beam-1", "ctranslate2-int8-beam-1"}
 
 
-def test_a_student_leaves_in_every_format(lab):
+def test_a_student_is_exported_in_all_formats(lab):
     lab.stages(9, 9)
     models = lab.exp / "models"
     shutil.copytree(models / "student_init", models / "kd_all-s1")
-    said = lab.stages(14, 14)
+    message = lab.stages(14, 14)
     exports = lab.exp / "export" / "kd_all-s1"
     for form, library in (
         ("openai", "openai-whisper"),
@@ -88,7 +88,7 @@ def test_a_student_leaves_in_every_format(lab):
         found = json.loads((exports / form / "export.json").read_text())["loaded_back"]
         assert found["library"] == library
         assert found["difference"] < 1e-4
-        assert f"kd_all-s1: loaded back in {library}" in said
+        assert f"kd_all-s1: loaded back in {library}" in message
         card = (exports / form / "README.md").read_text(encoding="utf-8")
         assert card.startswith("---\nlanguage:\n- zh\n- en\nlicense: mit\n")
         assert "layers 0 (from 0) of the 2 of its decoder" in card

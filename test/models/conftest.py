@@ -8,7 +8,7 @@ from models_made import made_recogniser
 
 @pytest.fixture(scope="session")
 def tiny(tmp_path_factory):
-    """A recogniser with random weights, in float32; not to be changed."""
+    """A recogniser with random weights, in float32. Tests must not change it."""
     import torch
 
     torch.set_num_threads(1)  # tensors are tiny, and other tests run beside

@@ -1,4 +1,4 @@
-"""A model whose files are no longer those in its stamp is not used."""
+"""A model is not used if its files differ from its stamp."""
 
 import os
 from pathlib import Path
@@ -23,7 +23,7 @@ def model(tmp_path):
 
 @pytest.fixture
 def call(model, tmp_path):
-    """Transcribe a file that is no audio: with a model that is whole, this is told without loading it."""
+    """Transcribe a file that is not audio. With an undamaged model, this is reported without loading the model."""
     (tmp_path / "talk.wav").write_text("no audio")
     return ["--model", str(model), str(tmp_path / "talk.wav")]
 
@@ -36,7 +36,7 @@ def flip_a_byte(path):
         file.write(bytes([byte ^ 1]))
 
 
-def test_a_flipped_byte_is_seen_before_anything_is_transcribed(model, call):
+def test_a_flipped_byte_is_found_before_anything_is_transcribed(model, call):
     flip_a_byte(model / "model.pth")
     with pytest.raises(K2DError) as caught:
         main(call)
@@ -53,26 +53,26 @@ def test_a_whole_model_is_used_also_where_times_changed_or_notes_were_added(mode
     assert "1 of 1 files could not be transcribed" in capsys.readouterr().err
 
 
-def test_a_lost_file_is_told(model):
+def test_a_lost_file_is_reported(model):
     (model / "config.yaml").unlink()
     with pytest.raises(K2DError, match=r"config\.yaml is missing"):
         refuse_damaged(model)
 
 
-def test_the_stamp_speaks_of_a_single_file_too(model):
+def test_the_stamp_is_also_checked_for_a_single_file(model):
     refuse_damaged(model / "model.pth")
     flip_a_byte(model / "model.pth")
     with pytest.raises(K2DError, match=r"model\.pth was edited"):
         refuse_damaged(model / "model.pth")
 
 
-def test_an_unreadable_stamp_says_how_to_go_on(model):
+def test_an_unreadable_stamp_is_reported_with_a_remedy(model):
     (model / "stamp.json").write_bytes(bytes(300))
     with pytest.raises(K2DError, match=r"or remove this stamp\.json to use the model unchecked"):
         refuse_damaged(model)
 
 
-def test_what_has_no_stamp_is_used_as_it_is(tmp_path, monkeypatch):
+def test_a_model_without_a_stamp_is_used(tmp_path, monkeypatch):
     (tmp_path / "model.pth").write_bytes(b"foreign")
     refuse_damaged(tmp_path)
     refuse_damaged(tmp_path / "model.pth")

@@ -1,4 +1,4 @@
-"""A family of recognisers is one file of its own folder and a line of the registry, and nothing else knows it."""
+"""A family of recognisers is defined by its folder and a line of the registry, and by no other file."""
 
 import ast
 
@@ -35,7 +35,7 @@ def outside_of_families():
             yield name, ast.parse(path.read_text(encoding="utf-8"))
 
 
-def test_no_file_outside_of_a_familys_folder_names_one():
+def test_only_files_in_a_familys_folder_name_it():
     names, folders = set(FAMILIES), tuple(f"k2d.models.{family}" for family in FAMILIES)
     for path, tree in outside_of_families():
         for node in ast.walk(tree):
@@ -62,20 +62,20 @@ def job_of(folder, conf):
     return make_job(load_config(folder / "x.yaml", [f"exp={folder / 'exp'}", f"data={folder / 'data'}"]))
 
 
-def test_a_third_family_is_a_family_of_the_config(toy, tmp_path):
+def test_a_third_family_can_be_used_in_a_config(toy, tmp_path):
     config = job_of(tmp_path, "teacher: {family: toy, checkpoint: toy-one}\n").config
     assert config.teacher.guesses_language
     assert config.export_formats() == ()
-    with pytest.raises(UsageError) as told:
+    with pytest.raises(UsageError) as caught:
         job_of(tmp_path, "teacher: {family: tyo}\n")
-    assert str(told.value).endswith("family: found \"tyo\", expected one of 'espnet_s2t' or 'whisper' or 'toy'")
+    assert str(caught.value).endswith("family: found \"tyo\", expected one of 'espnet_s2t' or 'whisper' or 'toy'")
     with pytest.raises(UsageError, match="the formats for students of the family toy: openai"):
         job_of(tmp_path, "teacher: {family: toy}\nexport: {formats: [espnet]}\n")
     with pytest.raises(UsageError, match=r"no model here is one \(teacher: toy\)"):
         job_of(tmp_path, "teacher: {family: toy}\ndecode: {engine: ctranslate2}\n")
 
 
-def test_a_third_family_is_taken_by_its_published_name(toy, tmp_path):
+def test_a_third_family_is_used_by_its_published_name(toy, tmp_path):
     job = job_of(tmp_path, "teacher: {family: toy, checkpoint: toy-one, language: [xx]}\n")
     unit = unit_of("teacher", job.config.teacher, "teacher", job)
     assert unit.settings == {"name": "teacher", "family": "toy", "language": ["xx"], "checkpoint": "toy-one"}
@@ -118,7 +118,7 @@ def test_a_third_family_is_loaded_by_name_or_by_its_file(toy, tmp_path):
 
 
 @pytest.mark.parametrize("family", FAMILIES.values(), ids=list(FAMILIES))
-def test_every_family_answers_for_what_it_claims(family):
+def test_each_family_supports_what_it_declares(family):
     from k2d.export.formats import FORMATS
 
     assert set(family.default_formats) <= set(family.export_formats) <= set(FORMATS)

@@ -1,4 +1,4 @@
-"""Some rows of a layer learn, and the layer that is put back has all others as they were."""
+"""Some rows of a layer are trained. In the restored layer, all other rows are unchanged."""
 
 import copy
 import math
@@ -14,7 +14,7 @@ KEPT = torch.tensor([0, 2, 5])
 
 
 def test_a_softmax_over_the_kept_rows_by_hand():
-    """Six tokens with weights 1 to 6: of 0, 2 and 5 (weights 1, 3, 6) the second has three tenths."""
+    """Six tokens with weights 1 to 6. Among 0, 2 and 5 (weights 1, 3, 6), the second has three tenths."""
     layer = nn.Linear(1, 6, bias=False)
     with torch.no_grad():
         layer.weight.copy_(torch.arange(1.0, 7.0).log().unsqueeze(1))
@@ -69,18 +69,18 @@ def test_only_kept_rows_change_whatever_the_decay(bias):
         assert kept.bias is None
 
 
-def test_what_does_not_learn_before_does_not_learn_now():
+def test_the_kept_rows_of_a_frozen_layer_are_frozen():
     layer = nn.Embedding(6, 4).requires_grad_(False)
     assert not KeptEmbedding(layer, KEPT).rows_KD.requires_grad
 
 
-def test_the_whole_follows_the_number_format_of_the_rows():
+def test_the_whole_layer_has_the_dtype_of_its_rows():
     network = nn.Sequential(KeptOutput(nn.Linear(4, 6), KEPT)).double()
     assert network[0].weight.dtype == torch.float64
     assert network[0](torch.ones(1, 4, dtype=torch.float64)).dtype == torch.float64
 
 
-def test_a_checkpoint_holds_the_kept_rows_and_which_they_are():
+def test_a_checkpoint_contains_the_kept_rows_and_their_ids():
     network = nn.Sequential(KeptEmbedding(nn.Embedding(6, 4), KEPT))
     state = network.state_dict()
     assert {name: tuple(value.shape) for name, value in state.items()} == {"0.rows_KD": (3, 4), "0.ids_K": (3,)}

@@ -49,7 +49,7 @@ def test_a_student_is_half_the_size(pair):
 
 
 def test_a_student_needs_a_third_of_the_operators_for_one_window_of_fifty_tokens(pair):
-    """Encoder, prompt and fifty cached steps. Of one window the operators are so small that their number decides."""
+    """Encoder, prompt and fifty cached steps. For one window, operators are so small that their number matters most."""
     import torch
     from torch.utils._python_dispatch import TorchDispatchMode
 

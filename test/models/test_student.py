@@ -18,7 +18,7 @@ def logits(recogniser):
         return recogniser.logits(memory, torch.tensor([recogniser.codec.prompt(Request(("zho",)))] * 2))
 
 
-def test_all_layers_are_the_teacher(tiny):
+def test_a_student_with_all_layers_equals_the_teacher(tiny):
     import torch
 
     student = shrink(tiny, [0, 1, 2])
@@ -26,7 +26,7 @@ def test_all_layers_are_the_teacher(tiny):
     assert student.n_parameters() == tiny.n_parameters()
 
 
-def test_chosen_layers_are_copied_and_all_else_too(tiny):
+def test_chosen_layers_and_all_other_parts_are_copied(tiny):
     import torch
 
     student = shrink(tiny, [0, 2])
@@ -52,12 +52,12 @@ def test_a_student_can_be_saved_and_loaded(tiny, tmp_path):
 
 
 @pytest.mark.parametrize("layers", [[], [0, 3], [-1, 0], [1, 0], [1, 1]])
-def test_layers_that_are_not_there_are_refused(tiny, layers):
+def test_missing_layers_are_refused(tiny, layers):
     with pytest.raises(UsageError, match="expected some of 0 to 2, each once, ascending"):
         shrink(tiny, layers)
 
 
-def test_a_student_of_another_kind_cannot_learn(tiny, tmp_path):
+def test_a_student_with_another_vocabulary_or_width_is_refused(tiny, tmp_path):
     check_pair(tiny, shrink(tiny, [0]))
     other = made_recogniser(tmp_path, OWSM)
     with pytest.raises(K2DError, match="their vocabularies differ"):

@@ -1,4 +1,4 @@
-"""Losses against answers worked out by hand, and against the formulas written out naively."""
+"""Losses compared with results worked out by hand, and with naive formulas."""
 
 import math
 import subprocess
@@ -40,7 +40,7 @@ def test_kl_goes_from_teacher_to_student():
     assert kl(tokens(STUDENT, TEACHER, [0, 0])).tolist() == pytest.approx([0.25 * math.log(2), 0.0], abs=1e-7)
 
 
-def test_a_temperature_of_2_takes_the_roots_and_multiplies_by_4():
+def test_kl_at_temperature_2_by_hand():
     # at T = 2 probabilities are proportional to their roots: student √½ : ½ : ½, teacher ½ : √½ : ½
     a, b = math.sqrt(0.5), 0.5
     total = a + 2 * b
@@ -49,7 +49,7 @@ def test_a_temperature_of_2_takes_the_roots_and_multiplies_by_4():
 
 
 def weighted_tokens(temperature):
-    """The third class stands for two tokens: the student's weights are 2 : 1 : 2 and the teacher's 1 : 2 : 2."""
+    """The third class represents two tokens: the student's weights are 2 : 1 : 2 and the teacher's 1 : 2 : 2."""
     log_counts = torch.tensor([1.0, 1.0, 2.0]).log()
     return replace(tokens(STUDENT[:1], TEACHER[:1], [0], temperature), log_counts_V=log_counts)
 
@@ -62,8 +62,8 @@ def test_a_class_that_stands_for_two_tokens_has_the_weight_of_both():
     assert dkd(weighted_tokens(1.0)).tolist() == pytest.approx([sure + rest])
 
 
-def test_it_stands_for_as_many_at_every_temperature():
-    """As if the token were there twice."""
+def test_its_weight_is_the_same_at_all_temperatures():
+    """The loss equals that with the token listed twice."""
     twice = tokens([[0.5, 0.25, 0.25, 0.25]], [[0.25, 0.5, 0.25, 0.25]], [0], temperature=2.0)
     assert kl(weighted_tokens(2.0)).tolist() == pytest.approx(kl(twice).tolist())
     assert ce(weighted_tokens(2.0)).tolist() == pytest.approx(ce(twice).tolist())
@@ -77,7 +77,7 @@ def test_decoupled_distillation_by_hand():
     assert dkd(tokens(STUDENT[:1], TEACHER[:1], [0])).tolist() == pytest.approx([sure + rest])
 
 
-def test_kl_is_the_sure_part_and_the_rest_times_the_teachers_doubt():
+def test_kl_is_the_sum_of_the_two_decoupled_parts():
     torch.manual_seed(0)
     student, teacher = torch.randn(5, 7).softmax(-1), torch.randn(5, 7).softmax(-1)
     target = torch.tensor([0, 3, 6, 2, 1])
@@ -129,7 +129,7 @@ def sides(n=37, d=8, v=11):
 
 
 def test_a_term_added_from_outside_is_part_of_the_sum(monkeypatch):
-    """How sure the student is of anything: a term on the student's logits that nothing else knows of."""
+    """The entropy of the student: a new term on its logits, defined only here."""
 
     def entropy(tokens):
         log_probs = tokens.student_logits_NV.log_softmax(-1)
@@ -145,7 +145,7 @@ def test_a_term_added_from_outside_is_part_of_the_sum(monkeypatch):
 
 @pytest.mark.parametrize("n_tokens_per_piece", [1, 5, 36, 37, 1000])
 @pytest.mark.parametrize("weights", [ALL, {"ce": 0.8, "kl": 1.0}, {"hidden_mse": 1.0}])
-def test_in_pieces_it_is_the_naive_formula_in_value_and_gradient(weights, n_tokens_per_piece):
+def test_computed_in_pieces_it_equals_the_naive_formula_in_value_and_gradient(weights, n_tokens_per_piece):
     both, layer = sides()
     objective = Objective(weights, 2.0, chunk_elements=n_tokens_per_piece * both.n_vocabulary)
     loss = weighted(objective, both) / 37
@@ -200,7 +200,7 @@ def test_the_teacher_gets_no_gradient_and_unused_logits_are_not_computed():
     Objective({"ce": 1.0}, 2.0).sums(without)
 
 
-def test_wrong_terms_die_at_once():
+def test_wrong_terms_are_refused_at_once():
     with pytest.raises(UsageError, match=r"unknown term 'kll'; there are ce, kl, hidden_mse, dkd, ctc"):
         Objective({"kll": 1.0}, 2.0)
     with pytest.raises(UsageError, match="nothing to train"):
@@ -222,8 +222,8 @@ print("torch" in sys.modules)
 """
 
 
-def test_the_config_takes_the_terms_that_are_registered_without_torch():
-    """One decorated function is all: the config knows its name, and lists it where another is not known."""
+def test_the_config_accepts_registered_terms_without_torch():
+    """One decorated function is enough: the config accepts its name, and lists it if a name is unknown."""
     conf = str(PROJECT_ROOT / "conf" / "smoke.yaml")
     code = ADDED.replace("load_config(sys.argv[1]", "load_config(__import__('pathlib').Path(sys.argv[1])")
     done = subprocess.run([sys.executable, "-c", code, conf], cwd=PROJECT_ROOT, capture_output=True, text=True)

@@ -1,4 +1,4 @@
-"""Every item that was asked for is answered once: what is lost between a worker's line and its reading is told."""
+"""Each requested item has one answer. Answers that are lost after a worker wrote them are reported."""
 
 import pytest
 from in_process import Bench, without_line
@@ -29,45 +29,45 @@ def parts(cache):
     return sorted(cache.glob("part-*.lines"))
 
 
-def test_a_line_that_is_lost_after_its_worker_wrote_it_is_named_and_the_same_command_mends_it(bench, monkeypatch):
+def test_a_lost_line_is_named_and_the_same_command_decodes_it_again(bench, monkeypatch):
     with monkeypatch.context() as patch:
         meanwhile(patch, lambda cache: [without_line(part, "rc") for part in parts(cache)])
-        with pytest.raises(K2DError) as told:
-            bench.hear()
-    assert "1 of 4 items has no answer: rc;" in str(told.value)
-    assert str(bench.cache) in str(told.value)
-    assert "run the same command again: it decodes what is missing" in str(told.value)
-    assert bench.hear().n_in == 4
+        with pytest.raises(K2DError) as caught:
+            bench.decode()
+    assert "1 of 4 items has no answer: rc;" in str(caught.value)
+    assert str(bench.cache) in str(caught.value)
+    assert "run the same command again: it decodes what is missing" in str(caught.value)
+    assert bench.decode().n_in == 4
     assert bench.shares == [["rc"]]
 
 
-def test_a_part_file_that_is_lost_takes_all_its_items_with_it_and_they_are_counted(bench, monkeypatch):
+def test_the_items_of_a_lost_part_file_are_counted(bench, monkeypatch):
     meanwhile(monkeypatch, lambda cache: [part.unlink() for part in parts(cache)])
     with pytest.raises(K2DError, match="4 of 4 items have no answer: ra, rb, rc, rd;"):
-        bench.hear()
+        bench.decode()
 
 
-def test_an_answer_that_nobody_asked_for_is_refused(bench, monkeypatch):
+def test_an_answer_for_an_unknown_item_is_refused(bench, monkeypatch):
     def add(cache):
         part = parts(cache)[0]
         part.write_text(part.read_text().replace("rb {", "rb2 {"))
 
     meanwhile(monkeypatch, add)
-    with pytest.raises(K2DError) as told:
-        bench.hear()
-    assert "1 of 4 items has no answer: rb;" in str(told.value)
-    assert "1 answer has an id that was not requested: rb2;" in str(told.value)
-    assert "remove the folder" in str(told.value)
+    with pytest.raises(K2DError) as caught:
+        bench.decode()
+    assert "1 of 4 items has no answer: rb;" in str(caught.value)
+    assert "1 answer has an id that was not requested: rb2;" in str(caught.value)
+    assert "remove the folder" in str(caught.value)
 
 
 def test_a_second_answer_to_the_same_item_counts_once(bench, monkeypatch):
     meanwhile(monkeypatch, lambda cache: (cache / "part-000099.lines").write_bytes(parts(cache)[0].read_bytes()))
-    counts = bench.hear()
+    counts = bench.decode()
     assert (counts.n_in, counts.kept) == (4, 4)
     assert list(bench.texts()) == sorted(TAPES)
 
 
-def test_an_id_that_is_asked_for_twice_is_refused(bench):
+def test_a_duplicate_id_is_refused(bench):
     bench.rows.append(bench.rows[1])
     with pytest.raises(K2DError, match=r"1 id is asked for twice: rb; ids must be unique"):
-        bench.hear()
+        bench.decode()

@@ -1,4 +1,4 @@
-"""A stage that was killed while it put its folder in place: the next run finds the old folder or the new one."""
+"""A stage is killed while it puts its folder in place. The next run finds the old folder or the new one."""
 
 import json
 
@@ -51,7 +51,7 @@ def places(folder):
 
 
 def run(toy, where, disk):
-    """A run of the stage: the recovery, then its units. True: it was killed."""
+    """Run the stage: the recovery, then its units. Returns whether it was killed."""
     job = Job(CONFIG, where, force=True)
     try:
         with disk.mounted():
@@ -73,7 +73,7 @@ def result(where):
 @pytest.mark.parametrize("is_there", [False, True])
 @pytest.mark.parametrize("can_exchange", [True, False])
 @pytest.mark.slow
-def test_after_a_kill_anywhere_a_reader_finds_a_folder_and_a_rerun_makes_the_new_one(tmp_path, is_there, can_exchange):
+def test_after_a_kill_anywhere_a_folder_exists_and_a_rerun_makes_the_new_one(tmp_path, is_there, can_exchange):
     n_adopted = 0
     for n in range(1000):
         where = places(tmp_path / f"{n}")
@@ -100,7 +100,7 @@ def test_after_a_kill_anywhere_a_reader_finds_a_folder_and_a_rerun_makes_the_new
 
 
 def finished_and_unpublished(tmp_path, setting):
-    """An old folder, and beside it a new one, stamped, whose run was killed before it was put in place."""
+    """An old folder, and beside it a new one with a stamp, whose run was killed before it was put in place."""
     where = places(tmp_path)
     toy = Toy(where.exp)
     run(toy, where, Disk())
@@ -110,7 +110,7 @@ def finished_and_unpublished(tmp_path, setting):
     return where, toy
 
 
-def test_a_finished_folder_of_other_settings_is_not_taken(tmp_path):
+def test_a_finished_folder_of_other_settings_is_not_used(tmp_path):
     where, toy = finished_and_unpublished(tmp_path, "new")
     toy.setting = "newer"
     run(toy, where, Disk())
@@ -118,7 +118,7 @@ def test_a_finished_folder_of_other_settings_is_not_taken(tmp_path):
 
 
 @pytest.mark.parametrize("damage", ["zeros", "a file more", "no content", "broken stamp"])
-def test_a_finished_folder_that_a_power_cut_damaged_is_not_taken(tmp_path, damage):
+def test_a_finished_folder_that_a_power_cut_damaged_is_not_used(tmp_path, damage):
     where, toy = finished_and_unpublished(tmp_path, "new")
     partial = partial_folder(where.exp / "toys" / "a")
     status = (partial / "result").stat()
@@ -138,7 +138,7 @@ def test_a_finished_folder_that_a_power_cut_damaged_is_not_taken(tmp_path, damag
     assert (result(where), toy.n_made) == ("new", 1)
 
 
-def test_what_was_moved_aside_is_put_back_wherever_it_lies_and_is_told(tmp_path, caplog, monkeypatch):
+def test_folders_that_were_moved_aside_are_restored_and_reported(tmp_path, caplog, monkeypatch):
     monkeypatch.setattr(recovery.log, "propagate", True)
     where = places(tmp_path)
     opinions = where.exp / "opinions" / "base" / "mini" / "lectures"
@@ -156,7 +156,7 @@ def test_what_was_moved_aside_is_put_back_wherever_it_lies_and_is_told(tmp_path,
     assert "lectures: moved back; the run that was replacing it was killed" in caplog.text
 
 
-def test_a_corpus_that_another_run_is_replacing_is_left_to_it(tmp_path):
+def test_a_corpus_that_another_run_is_replacing_is_not_touched(tmp_path):
     where = places(tmp_path)
     (where.data / ".mini.replaced").mkdir()
     with holding(where.data / "mini"):

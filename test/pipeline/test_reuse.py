@@ -1,4 +1,4 @@
-"""What is taken from another experiment stands on its own feet, and counts as what it was made as."""
+"""Outputs reused from another experiment do not need it any more, and keep their fingerprints."""
 
 import json
 import shutil
@@ -25,7 +25,7 @@ SPLIT = "lab/talks"
 
 
 class Lab:
-    """A recording in which the teacher heard three segments, for experiments whose chunks have their own audio."""
+    """A recording with three segments of the teacher, for experiments whose chunks have their own audio."""
 
     def __init__(self, folder):
         self.folder, data = folder, folder / "data" / SPLIT
@@ -41,7 +41,7 @@ class Lab:
         return make_job(load_config(self.folder / "x.yaml", [*places, "chunk.duration=sum", *overrides]))
 
     def chunk(self, name, reuse=None):
-        """Stage 6 of an experiment; its folder."""
+        """Run stage 6 of an experiment, and return its folder."""
         exp = self.folder / "exp" / name
         pseudo = exp / "pseudo" / SPLIT
         pseudo.mkdir(parents=True)
@@ -67,40 +67,40 @@ def sounds(folder):
 
 
 @pytest.mark.slow
-def test_taken_chunks_are_heard_when_the_experiment_that_made_them_is_gone(lab):
+def test_reused_chunks_keep_their_audio_after_the_other_experiment_is_removed(lab):
     made = lab.chunk("x")
-    heard = sounds(made)
-    assert len(heard) == 2
-    taken = lab.chunk("y", reuse="x")
+    original = sounds(made)
+    assert len(original) == 2
+    reused = lab.chunk("y", reuse="x")
     shutil.rmtree(lab.folder / "exp" / "x")
-    assert sounds(taken) == heard
-    assert {row.audio.removeprefix(f"{taken}/audio/").count("/") for row in read_utterances(taken)} == {1}
+    assert sounds(reused) == original
+    assert {row.audio.removeprefix(f"{reused}/audio/").count("/") for row in read_utterances(reused)} == {1}
     assert lab.state("y").is_done
     again = lab.chunk("z", reuse="y")
     shutil.rmtree(lab.folder / "exp" / "y")
-    assert sounds(again) == heard
+    assert sounds(again) == original
     assert lab.state("z").is_done
 
 
-def test_taken_chunks_count_as_those_that_were_made(lab):
-    """Or nothing that another experiment made from them could be taken after them."""
-    made, taken = lab.chunk("x"), lab.chunk("y", reuse="x")
+def test_reused_chunks_have_the_fingerprint_of_the_original_ones(lab):
+    """Otherwise, outputs that another experiment made from them could not be reused."""
+    made, reused = lab.chunk("x"), lab.chunk("y", reuse="x")
     again = lab.chunk("z", reuse="y")
-    assert (made / "wav.scp").read_bytes() != (taken / "wav.scp").read_bytes()
+    assert (made / "wav.scp").read_bytes() != (reused / "wav.scp").read_bytes()
     for name in (".", "wav.scp", "text", "audio"):
-        assert fingerprint(made / name) == fingerprint(taken / name) == fingerprint(again / name), name
+        assert fingerprint(made / name) == fingerprint(reused / name) == fingerprint(again / name), name
     audio = [path.relative_to(made) for path in made.rglob("*.flac")]
-    assert all((made / name).samefile(taken / name) for name in audio), "linked, not copied"
+    assert all((made / name).samefile(reused / name) for name in audio), "linked, not copied"
 
 
-def test_taken_chunks_that_are_edited_count_as_others_and_are_told(lab):
-    made, taken = lab.chunk("x"), lab.chunk("y", reuse="x")
-    (taken / "wav.scp").write_text((taken / "wav.scp").read_text().replace(".flac", ".wav"))
-    assert fingerprint(taken) != fingerprint(made)
+def test_edited_reused_chunks_have_another_fingerprint_and_are_reported(lab):
+    made, reused = lab.chunk("x"), lab.chunk("y", reuse="x")
+    (reused / "wav.scp").write_text((reused / "wav.scp").read_text().replace(".flac", ".wav"))
+    assert fingerprint(reused) != fingerprint(made)
     assert lab.state("y").changes == ("wav.scp was edited",)
 
 
-def test_the_experiment_that_is_taken_from_is_not_touched(lab):
+def test_the_reused_experiment_is_not_changed(lab):
     made = lab.chunk("x")
     before = {path: path.read_bytes() for path in made.rglob("*") if path.is_file()}
     lab.chunk("y", reuse="x")
@@ -116,8 +116,8 @@ token_list:
 """
 
 
-def test_every_path_of_an_experiment_in_what_is_taken_is_renamed_and_no_other(tmp_path):
-    """Kept chunks lie deeper; a model names its files for plain ESPnet; an experiment may be called like a corpus."""
+def test_only_paths_of_the_experiment_are_renamed_in_reused_files(tmp_path):
+    """Kept chunks are in deeper folders, a model has paths for ESPnet, and an experiment can have a corpus's name."""
     x, y = tmp_path / "exp" / "x", tmp_path / "exp" / "y"
     kept = f"a {x}/chunks/s/audio/1.flac\n{x}/b {tmp_path}/exp/xy/2.flac\nc {tmp_path}/raw{x}/3.flac\n"
     files = {

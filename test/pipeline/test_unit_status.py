@@ -1,4 +1,4 @@
-"""What stands in a unit's place: done, to do, or made in another way; and what is in its place but unreadable."""
+"""The status of a unit: done, to do, made with other settings, or unreadable."""
 
 import json
 import os
@@ -30,7 +30,7 @@ def listed(road, verb, *overrides, **more):
 
 
 @pytest.mark.parametrize("content", [b"", b"\x00" * 900, b'{"recipe": {"stage": "sel'])
-def test_an_unreadable_stamp_is_refused_and_force_makes_the_folder_anew(road, content):
+def test_an_unreadable_stamp_is_refused_and_force_makes_the_folder_again(road, content):
     road.run()
     whole = (road.exp / "select" / "a" / "stamp.json").read_bytes()
     (road.exp / "select" / "a" / "stamp.json").write_bytes(content)
@@ -47,7 +47,7 @@ def test_an_unreadable_stamp_is_refused_and_force_makes_the_folder_anew(road, co
     assert road.run() == []  # what was made from it is as it was
 
 
-def test_what_another_experiment_has_below_an_unreadable_stamp_is_made_here(road):
+def test_a_folder_with_an_unreadable_stamp_is_not_reused(road):
     road.run("second_opinion", "select")
     (road.exp / "select" / "a" / "stamp.json").write_bytes(bytes(500))
     other = ("name=y", f"reuse={road.exp}")
@@ -59,7 +59,7 @@ def test_what_another_experiment_has_below_an_unreadable_stamp_is_made_here(road
 
 @pytest.fixture
 def reads(monkeypatch):
-    """Every file that is read for its hash."""
+    """The files that are read for their hash."""
     found = []
     read = hashing.read_sha256
     monkeypatch.setattr(hashing, "read_sha256", lambda path: (found.append(path), read(path))[1])
@@ -68,7 +68,7 @@ def reads(monkeypatch):
 
 @pytest.fixture
 def listings(monkeypatch):
-    """Every folder whose files are looked at."""
+    """The folders whose files are listed."""
     found = []
     look = stamp.files_below
     monkeypatch.setattr(stamp, "files_below", lambda folder: (found.append(folder), look(folder))[1])
@@ -83,7 +83,7 @@ def test_a_finished_experiment_is_listed_and_run_again_without_reading_its_files
     assert reads == []
 
 
-def test_verify_reads_all_that_was_made(road, reads):
+def test_verify_reads_all_outputs(road, reads):
     road.run()
     everything = {path for path in road.exp.rglob("*") if path.name in ("text", "notes")}
     del reads[:]
@@ -91,7 +91,7 @@ def test_verify_reads_all_that_was_made(road, reads):
     assert set(reads) == everything
 
 
-def test_verify_finds_what_size_and_time_do_not_show(road):
+def test_verify_finds_changes_without_a_new_size_or_time(road):
     road.run()
     path = road.exp / "opinions" / "text"
     before = path.stat().st_mtime_ns
@@ -114,7 +114,7 @@ def test_an_input_without_a_stamp_is_read_once_by_a_process(road, reads):
     assert reads.count(checkpoint) == 1
 
 
-def test_a_folder_that_several_units_read_is_looked_at_once_while_nothing_is_made(road, listings):
+def test_a_folder_that_several_units_read_is_listed_once_while_nothing_is_made(road, listings):
     road.run("second_opinion", "select")
     assert listings.count(road.exp / "opinions") == 2  # before each of the two units was made
     del listings[:]
@@ -122,7 +122,7 @@ def test_a_folder_that_several_units_read_is_looked_at_once_while_nothing_is_mad
     assert listings.count(road.exp / "opinions") == 1
 
 
-def test_a_unit_that_reads_what_one_before_it_makes_is_made_from_the_new_one(road):
+def test_a_unit_that_reads_another_units_output_is_made_from_the_new_one(road):
     def units(job):
         first = Unit(job.layout.exp / "first", Settings({"alpha": job.config.select.alpha}))
         return [first, Unit(job.layout.exp / "second", Settings({}), (first.output,))]
@@ -136,7 +136,7 @@ def test_a_unit_that_reads_what_one_before_it_makes_is_made_from_the_new_one(roa
 # --- whether a folder can be written ---
 
 
-def test_probing_a_folder_leaves_nothing_and_touches_nothing_of_others(tmp_path):
+def test_probing_a_folder_changes_nothing(tmp_path):
     theirs = tmp_path / ".writable"
     theirs.write_text("another experiment's probe")
     check_writable(tmp_path / "data")
@@ -145,13 +145,13 @@ def test_probing_a_folder_leaves_nothing_and_touches_nothing_of_others(tmp_path)
     assert sorted(path.name for path in tmp_path.rglob("*")) == [".writable", "data"]
 
 
-def test_many_may_probe_one_folder_at_a_time(tmp_path):
+def test_several_processes_can_probe_one_folder(tmp_path):
     with ThreadPoolExecutor(8) as pool:
         assert list(pool.map(check_writable, [tmp_path] * 800)) == [None] * 800
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_folder_that_cannot_be_written_is_told(tmp_path):
+def test_a_folder_that_cannot_be_written_is_reported(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(K2DError, match=r"file/data: cannot be written \(Not a directory\); fix its permissions"):
         check_writable(tmp_path / "file" / "data")

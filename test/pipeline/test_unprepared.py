@@ -1,4 +1,4 @@
-"""A config that names a corpus which is not prepared says which command prepares it, or what is missing for that."""
+"""For a corpus that is not prepared, the command that prepares it is printed, or what is missing for it."""
 
 import shlex
 
@@ -25,7 +25,7 @@ def test_a_later_stage_names_the_command(places, tmp_path):
 
 @pytest.mark.parametrize("verb", ["pseudo_label", "chunk", "decode"])
 @pytest.mark.slow
-def test_every_stage_that_reads_data_does(places, tmp_path, verb):
+def test_each_stage_that_reads_data_names_the_command(places, tmp_path, verb):
     done = k2d(verb, *places)
     assert done.returncode == 3
     named = f"mini is prepared by: {shlex.join(['egs/mini/run.sh', *places])} --stage 1 --stop-stage 1"
@@ -34,7 +34,7 @@ def test_every_stage_that_reads_data_does(places, tmp_path, verb):
 
 
 @pytest.mark.slow
-def test_a_corpus_without_a_recipe_is_told(places):
+def test_a_corpus_without_a_recipe_is_reported(places):
     done = k2d("pseudo_label", *places, "corpora.unlabelled=[nowhere/train]")
     assert done.returncode == 3
     assert "nowhere is not a corpus under egs/: add it (egs/README.md)" in done.stderr

@@ -1,4 +1,4 @@
-"""A stage that is started by itself works on what this config asks for, or refuses and names the stage to run again."""
+"""A stage that is started alone uses inputs made with this config, or refuses and names the stage to run again."""
 
 import logging
 import shutil
@@ -22,7 +22,7 @@ def road(tmp_path, monkeypatch):
 
 
 def refusal(road, verb, *overrides, **more):
-    """What a stage says when it refuses to work; it must not have made anything."""
+    """The message of a stage that refuses to run. Checks that it has made nothing."""
     with pytest.raises(
         K2DError, match=rf"stage {BY_VERB[verb].number} \({verb}\) reads folders that are damaged"
     ) as caught:
@@ -38,7 +38,7 @@ def listed(road, verb, *overrides):
 # --- settings ---
 
 
-def test_a_setting_of_the_stage_before_is_refused_with_the_command_that_helps(road):
+def test_a_changed_setting_of_the_previous_stage_is_refused_with_a_command(road):
     road.run()
     assert refusal(road, "distill", *OTHER) == (
         "stage 10 (distill) reads folders that are damaged or were made with another config:\n"
@@ -49,7 +49,7 @@ def test_a_setting_of_the_stage_before_is_refused_with_the_command_that_helps(ro
     )
 
 
-def test_nothing_is_learned_from_it_although_the_student_is_not_there_yet(road):
+def test_a_missing_student_is_not_trained_on_outdated_inputs(road):
     road.run("second_opinion", "select")
     refusal(road, "distill", *OTHER)
     assert not (road.exp / "models").exists()
@@ -57,50 +57,52 @@ def test_nothing_is_learned_from_it_although_the_student_is_not_there_yet(road):
 
 
 @pytest.mark.parametrize("verb", ["decode", "score"])
-def test_a_setting_of_a_stage_long_before_is_refused_too(road, verb):
+def test_a_changed_setting_of_an_earlier_stage_is_refused(road, verb):
     road.run()
-    told = refusal(road, verb, *OTHER)
-    assert f"  select/a, from which {'models/a-s1' if verb == 'decode' else 'decode/a/text'} was made\n" in told
-    assert "setting alpha: 0.4 -> 0.2" in told
+    message = refusal(road, verb, *OTHER)
+    assert f"  select/a, from which {'models/a-s1' if verb == 'decode' else 'decode/a/text'} was made\n" in message
+    assert "setting alpha: 0.4 -> 0.2" in message
 
 
-def test_force_does_not_override_it_and_says_so(road):
+def test_force_does_not_override_it_and_the_message_explains_it(road):
     road.run()
-    told = refusal(road, "distill", *OTHER, force=True)
-    assert "(--force replaces what stage 10 makes, never what it reads)" in told
+    message = refusal(road, "distill", *OTHER, force=True)
+    assert "(--force replaces what stage 10 makes, never what it reads)" in message
 
 
-def test_the_command_helps(road):
+def test_after_the_named_command_the_stage_runs(road):
     road.run()
     onwards = ("select", "distill", "decode", "score")
     assert road.run(*onwards, overrides=OTHER, force=True) == ["a", "b", "a-s1", "a", "a"]
     assert road.run(overrides=OTHER) == []
 
 
-def test_what_was_made_from_the_former_selection_is_refused_when_only_that_was_run_again(road):
+def test_outputs_of_an_earlier_selection_are_refused_after_a_new_selection(road):
     road.run()
     road.run("select", overrides=OTHER, force=True)
-    told = refusal(road, "score", *OTHER)
-    assert "  models/a-s1, from which decode/a/text was made\n    input select/a has changed\n" in told
-    assert "run stage 10 (distill) again first" in told
-    assert "select/a, from" not in told  # made with this config
+    message = refusal(road, "score", *OTHER)
+    assert "  models/a-s1, from which decode/a/text was made\n    input select/a has changed\n" in message
+    assert "run stage 10 (distill) again first" in message
+    assert "select/a, from" not in message  # made with this config
 
 
-def test_several_stages_that_differ_are_all_told_and_the_first_is_named(road):
+def test_all_outdated_stages_are_reported_and_the_first_is_named(road):
     road.run()
-    told = refusal(road, "distill", *OTHER, "decode.beam=2")
-    assert "  opinions, from which select/a was made\n    setting beam: " in told
-    assert "  select/a\n    setting alpha: 0.4 -> 0.2\n" in told
-    assert "run stage 7 (second_opinion) again first: ./run.sh select.alpha=0.2 decode.beam=2 --stage 7 --force" in told
+    message = refusal(road, "distill", *OTHER, "decode.beam=2")
+    assert "  opinions, from which select/a was made\n    setting beam: " in message
+    assert "  select/a\n    setting alpha: 0.4 -> 0.2\n" in message
+    assert (
+        "run stage 7 (second_opinion) again first: ./run.sh select.alpha=0.2 decode.beam=2 --stage 7 --force" in message
+    )
 
 
-def test_the_code_of_a_stage_before_is_asked_about_too(road):
+def test_a_new_version_of_an_earlier_stage_is_noticed(road):
     road.run()
     road.stages["select"].VERSION = 2
     assert "code of stage select: version 1 -> 2" in refusal(road, "decode")
 
 
-def test_only_what_a_stage_is_led_to_matters(road):
+def test_only_inputs_of_a_stage_are_checked(road):
     def select(seed_of_b):
         def units(job):
             opinions = (job.layout.exp / "opinions",)
@@ -117,28 +119,28 @@ def test_only_what_a_stage_is_led_to_matters(road):
     assert road.run("distill", "decode", "score") == []
 
 
-def test_the_whole_road_is_never_refused(road):
+def test_a_run_of_all_stages_is_never_refused(road):
     road.run()
     assert len(road.run(overrides=(*OTHER, "decode.beam=2"), force=True)) == 6
     assert len(road.run(overrides=("name=y",))) == 6
     assert road.run(overrides=("name=z", f"reuse={road.exp}", *OTHER, "decode.beam=2")) == []
 
 
-def test_a_folder_that_is_replaced_without_asking_needs_no_force(road):
+def test_a_disposable_folder_needs_no_force(road):
     def units(job):
         return [Unit(job.layout.exp / "select/a", Settings({"alpha": job.config.select.alpha}), (), is_disposable=True)]
 
     road.stages["select"].units = units
     road.run()
-    told = refusal(road, "distill", *OTHER)
-    assert "run stage 8 (select) again first: ./run.sh select.alpha=0.2 --stage 8\n" in told
+    message = refusal(road, "distill", *OTHER)
+    assert "run stage 8 (select) again first: ./run.sh select.alpha=0.2 --stage 8\n" in message
     assert road.run("select", overrides=OTHER) == ["a"]
 
 
 # --- what cannot be asked ---
 
 
-def test_what_was_deleted_to_save_space_is_not_asked_about(road):
+def test_deleted_folders_are_not_checked(road):
     road.run()
     shutil.rmtree(road.exp / "opinions")
     assert road.run("distill", "decode", "score") == []
@@ -147,20 +149,20 @@ def test_what_was_deleted_to_save_space_is_not_asked_about(road):
     assert road.run("decode", "score") == []
 
 
-def test_what_lies_before_a_deleted_folder_is_asked_about(road):
+def test_inputs_of_a_deleted_folder_are_checked(road):
     road.run()
     shutil.rmtree(road.exp / "select")
     assert "  opinions, from which models/a-s1 was made\n" in refusal(road, "decode", "decode.beam=2")
 
 
-def test_a_folder_that_was_made_by_hand_is_as_it_is(road):
+def test_a_folder_that_was_made_by_hand_is_accepted(road):
     road.run("second_opinion", "select")
     (road.exp / "select" / "a" / "stamp.json").unlink()
     assert road.run("distill", overrides=(*OTHER, "decode.beam=2")) == ["a-s1"]
 
 
-def test_a_unit_whose_settings_cannot_be_told_any_more_is_passed_over(road):
-    """As stage 6, which learns the longest chunk from a file of stage 5."""
+def test_a_unit_whose_settings_cannot_be_computed_is_skipped(road):
+    """For example, stage 6 reads the longest chunk from a file of stage 5."""
 
     def select(job):
         record = job.layout.exp / "opinions" / "text"
@@ -175,7 +177,7 @@ def test_a_unit_whose_settings_cannot_be_told_any_more_is_passed_over(road):
     assert road.run("distill", "decode") == []
 
 
-def test_an_input_that_is_read_only_where_it_is_there_may_be_lost(road):
+def test_an_optional_input_may_be_lost(road):
     def select(job):
         timing = job.layout.exp / "opinions" / "text"
         return [Unit(job.layout.exp / "select" / "a", Settings({}), (timing,) if timing.exists() else ())]
@@ -186,7 +188,7 @@ def test_an_input_that_is_read_only_where_it_is_there_may_be_lost(road):
     assert road.run("distill", "decode") == []
 
 
-def test_a_stage_whose_units_cannot_be_told_is_passed_over_and_the_log_file_says_so(road, caplog):
+def test_a_stage_whose_units_cannot_be_computed_is_skipped_and_logged(road, caplog):
     road.run()
 
     def units(job):
@@ -203,7 +205,7 @@ def test_a_stage_whose_units_cannot_be_told_is_passed_over_and_the_log_file_says
 
 @pytest.fixture
 def corpora(road):
-    """Stage 1 makes two corpora, of which stage 7 reads one split each; a corpus has a root, or it cannot be told."""
+    """Stage 1 makes two corpora, and stage 7 reads a split of each. Without its root, a corpus cannot be checked."""
     roots = {"mini": "/raw/mini", "lectures": "/raw/lectures"}
     raw = {"mini": "10 files", "lectures": "20 files"}
 
@@ -234,39 +236,39 @@ def corpora(road):
     return road
 
 
-def test_a_corpus_that_was_made_otherwise_is_named_with_its_own_command(corpora):
+def test_an_outdated_corpus_is_named_with_its_command(corpora):
     corpora.roots["lectures"] = "/raw/elsewhere"
-    told = refusal(corpora, "second_opinion", *corpora.both)
-    assert '/data/lectures\n    setting root: "/raw/lectures" -> "/raw/elsewhere"\n' in told
-    assert "'corpora.unlabelled=[lectures/train]' --corpus lectures --stage 1 --stop-stage 1 --force\n" in told
+    message = refusal(corpora, "second_opinion", *corpora.both)
+    assert '/data/lectures\n    setting root: "/raw/lectures" -> "/raw/elsewhere"\n' in message
+    assert "'corpora.unlabelled=[lectures/train]' --corpus lectures --stage 1 --stop-stage 1 --force\n" in message
     refusal(corpora, "second_opinion", *corpora.both, corpus="mini")
 
 
-def test_a_corpus_whose_raw_data_are_gone_is_passed_over_and_the_others_are_not(corpora):
+def test_a_corpus_without_its_raw_data_is_skipped_and_the_others_are_checked(corpora):
     del corpora.roots["mini"]
     assert corpora.run("second_opinion", overrides=corpora.both) == []
     corpora.roots["lectures"] = "/raw/elsewhere"
     assert "/data/lectures" in refusal(corpora, "second_opinion", *corpora.both)
 
 
-def test_raw_data_may_grow_while_a_run_goes_on(corpora):
+def test_raw_data_may_grow_during_a_run(corpora):
     corpora.raw["lectures"] = "21 files"
     assert corpora.run("second_opinion", overrides=corpora.both) == []
     with pytest.raises(K2DError, match=r"stage 1 \(prepare\) would replace"):
         corpora.run("prepare", overrides=corpora.both)
 
 
-def test_a_data_directory_that_was_edited_is_refused_and_another_split_of_it_is_nobodys_business(corpora):
+def test_an_edited_data_directory_is_refused_and_other_splits_are_not_checked(corpora):
     data = corpora.root / "data" / "mini"
     (data / "other" / "text").write_text("a goodbye\n")
     assert corpora.run("second_opinion", overrides=corpora.both) == []
     (data / "train" / "utt2lang").write_text("a zho\n")
-    told = refusal(corpora, "second_opinion", *corpora.both)
-    assert "/data/mini\n    train/utt2lang was added\nrun stage 1 (prepare) again first: " in told
-    assert "to change data by hand, copy it (python -m k2d data copy) and name the copy in the config" in told
+    message = refusal(corpora, "second_opinion", *corpora.both)
+    assert "/data/mini\n    train/utt2lang was added\nrun stage 1 (prepare) again first: " in message
+    assert "to change data by hand, copy it (python -m k2d data copy) and name the copy in the config" in message
 
 
-def test_directories_of_ones_own_beside_those_of_stage_1_are_fine(corpora):
+def test_directories_of_the_user_beside_those_of_stage_1_are_accepted(corpora):
     own = corpora.root / "data" / "mini" / "subset"
     own.mkdir()
     (own / "wav.scp").write_text("a a.wav\n")
@@ -294,32 +296,34 @@ def test_a_text_that_was_edited_by_hand_is_not_scored(road, is_scored):
     assert road.run() == ([] if is_scored else ["a"])
 
 
-def test_neither_is_one_of_a_model_that_the_config_names_no_more(road):
+def test_edited_texts_of_a_model_that_left_the_config_are_not_scored(road):
     road.run()
     (road.exp / "decode" / "a" / "text").write_text("better than it was")
     road.stages["decode"].units = lambda job: []
     assert "run stage 11 (decode) again first" in refusal(road, "score")
 
 
-def test_a_file_that_was_lost_is_made_anew_without_force(road):
+def test_a_lost_file_is_made_again_without_force(road):
     road.run()
     (road.exp / "decode" / "a" / "notes").unlink()
-    told = refusal(road, "score")
-    assert "    notes is missing\nrun stage 11 (decode) again first: ./run.sh --stage 11\n" in told
+    message = refusal(road, "score")
+    assert "    notes is missing\nrun stage 11 (decode) again first: ./run.sh --stage 11\n" in message
     assert road.run("decode") == ["a"]
 
 
-def test_an_unreadable_stamp_before_is_named(road):
+def test_an_unreadable_stamp_of_an_earlier_stage_is_named(road):
     road.run()
     (road.exp / "select" / "a" / "stamp.json").write_bytes(bytes(700))
-    told = refusal(road, "distill")
-    assert "  select/a\n    its stamp cannot be read (it is empty, as after a power cut)\nrun stage 8 (select)" in told
+    message = refusal(road, "distill")
+    assert (
+        "  select/a\n    its stamp cannot be read (it is empty, as after a power cut)\nrun stage 8 (select)" in message
+    )
 
 
 # --- the list ---
 
 
-def test_the_list_shows_which_stage_comes_first(road):
+def test_the_list_shows_which_stage_to_run_first(road):
     road.run("second_opinion", "select", "distill")
     assert listed(road, "second_opinion", *OTHER).startswith("done")
     assert listed(road, "select", *OTHER) == "differs: select/a: setting alpha: 0.4 -> 0.2"

@@ -1,4 +1,4 @@
-"""A recogniser so small that what it costs can be worked out by hand."""
+"""A recogniser so small that its cost can be worked out by hand."""
 
 import pytest
 
@@ -8,7 +8,7 @@ from k2d.plan.machines import Machine
 
 @pytest.fixture
 def small() -> Shape:
-    """180 parameters: an encoder of 100, a decoder layer of 50, and 30 beside it; no fixed tables."""
+    """180 parameters: 100 of the encoder, 50 of a decoder layer, and 30 others. No fixed tables."""
     return Shape(
         name="small",
         window_s=10.0,
@@ -27,5 +27,5 @@ def small() -> Shape:
 
 @pytest.fixture
 def slow() -> Machine:
-    """1,000 operations and 1,000 bytes a second, of which a half and a tenth are got."""
+    """1,000 operations and 1,000 bytes per second, of which a half and a tenth are reached."""
     return Machine("slow", 1e4, {"fp32": 1000.0, "bf16": 2000.0}, 1000.0, "made up", 0.5, 0.1)

@@ -1,4 +1,4 @@
-"""Hours of a small model by hand, what a given throughput changes, and the paper's own figures."""
+"""Hours of a small model worked out by hand, the effect of a given throughput, and the paper's own figures."""
 
 from dataclasses import replace
 
@@ -73,7 +73,7 @@ def test_stages_add_up(small, slow):
     assert found["10 distill: held-out"].amount == "7 h"  # 4 students, 2 measurements on 0.9 h
 
 
-def test_transcripts_from_a_file_cost_nothing_and_are_named(small, slow):
+def test_transcripts_from_a_file_have_no_cost_and_are_named(small, slow):
     auxiliaries = {"other": Auxiliary(from_="o.jsonl"), "ear": Auxiliary(decode="ctc")}
     found = stages(small, slow, auxiliaries=auxiliaries, pseudo_label=PseudoLabel(from_="l.jsonl"), hours=9.0)
     for stage in ("5 pseudo_label", "7 second_opinion: other"):
@@ -83,7 +83,7 @@ def test_transcripts_from_a_file_cost_nothing_and_are_named(small, slow):
     assert found["8 select (CPU)"].device_hours == 2 * before["8 select (CPU)"].device_hours
 
 
-def test_a_measured_throughput_wins_over_the_estimate(small, slow):
+def test_a_measured_throughput_replaces_the_estimate(small, slow):
     before = stages(small, slow, hours=9.0)
     found = stages(small, slow, {"pseudo_label": 90.0, "distill": 16.0}, hours=9.0)
     labels, learn = found["5 pseudo_label"], found["10 distill: learn"]
@@ -98,7 +98,7 @@ def test_test_sets_are_counted_once_their_length_is_known(small, slow):
     assert [found[f"11 decode: {name}"].amount for name in ("teacher", "ear", "students")] == ["2 h", "2 h", "8 h"]
 
 
-def test_the_papers_runs_are_the_sanity_check():
+def test_estimates_are_compared_with_the_papers_runs():
     found = {each.what: each for each in against_the_paper()}
     assert found["parameters of the student"].ratio == pytest.approx(1.0, abs=0.001)
     training = found["120,000 steps of 256 on 4 H100"]
@@ -106,7 +106,7 @@ def test_the_papers_runs_are_the_sanity_check():
     step = Distillation(teacher.with_decoder_layers(2), teacher, 64, 150, "bf16")
     by_hand_h = 120_000 * 256 * sample_flops(step) / (0.40 * 989e12) / 4 / 3600
     assert training.estimate == pytest.approx(by_hand_h)
-    assert 0.3 < training.ratio < 0.5  # theirs took 16 % of the peak, here 40 % are taken
+    assert 0.3 < training.ratio < 0.5  # theirs reached 16 % of the peak, the plan assumes 40 %
     assert training.note == "theirs: 16% of peak"
     opinions = [each for what, each in found.items() if what.startswith("opinions")]
     assert [each.paper for each in opinions] == [9, 37, 284]

@@ -1,4 +1,4 @@
-"""Memory of a small model, line by line by hand; and what is offered where it does not fit."""
+"""Memory of a small model, worked out by hand line by line, and the suggestions if it does not fit."""
 
 from dataclasses import replace
 
@@ -52,7 +52,7 @@ def test_a_training_step_by_hand(small):
     assert "encoder at work" not in mixed
 
 
-def test_the_teachers_decoder_costs_nothing_where_it_does_not_run(small):
+def test_the_teachers_decoder_has_no_cost_if_it_does_not_run(small):
     whole = Distillation(small, small.with_decoder_layers(1), n_windows=2, n_tokens=3, precision="fp32")
     alone = replace(whole, runs_teacher=False)
     names = [[line.what for line in training_lines(step, on_gpu=False)] for step in (whole, alone)]
@@ -60,7 +60,7 @@ def test_the_teachers_decoder_costs_nothing_where_it_does_not_run(small):
     assert sample_flops(whole) - sample_flops(alone) == small.with_decoder_layers(1).decoder_flops(tokens_of(small))
 
 
-def test_what_learns_is_counted(small):
+def test_the_parameters_that_learn_are_counted(small):
     student = replace(small, position_parameters=16)
     step = Distillation(student, small, 2, 3, "fp32")
     assert replace(step, freeze_positions=True).trainable == 64
@@ -71,7 +71,7 @@ def test_what_learns_is_counted(small):
     assert more - less == 2 * 2 * 4 * 2 * 34
 
 
-def test_logits_are_never_held_whole(small):
+def test_logits_are_planned_in_blocks(small):
     words = replace(small, n_vocabulary=1 << 20)
     line = training_lines(Distillation(words, words, 64, 100, "bf16"), on_gpu=False)[-1]
     assert line.amount == 6 * (1 << 25) * 4
@@ -99,24 +99,24 @@ def faults(small, slow, memory_bytes, **training):
     return make_plan(config(**training), small, {}, Setup(replace(slow, is_gpu=False), 1, memory_bytes)).faults
 
 
-def test_what_fits_is_not_refused(small, slow):
+def test_a_plan_that_fits_is_accepted(small, slow):
     assert faults(small, slow, 1e6) == ()
 
 
-def test_what_does_not_fit_is_refused_with_what_would(small, slow):
-    """There is room for four and a half windows, so that 12 are divided by 3; halves leave room for more."""
+def test_a_plan_that_does_not_fit_is_refused_with_one_that_does(small, slow):
+    """There is room for four and a half windows, so 12 are divided by 3. In half precision, there is room for more."""
     step = Distillation(small, small, 1, 8, "fp32")
     one, two = (total(training_lines(replace(step, n_windows=n), on_gpu=False)) for n in (1, 2))
     memory = (one + 3.5 * (two - one)) / 0.92
-    (told,) = faults(small, slow, memory)
-    assert told.startswith("10 distill, 12 windows a pass in fp32: needs ")
-    assert "what fits: distill.training.accumulate=3 or distill.training.accumulate=" in told
-    assert told.endswith("with distill.training.precision=bf16")
+    (faults_with,) = faults(small, slow, memory)
+    assert faults_with.startswith("10 distill, 12 windows a pass in fp32: needs ")
+    assert "what fits: distill.training.accumulate=3 or distill.training.accumulate=" in faults_with
+    assert faults_with.endswith("with distill.training.precision=bf16")
     assert faults(small, slow, memory, accumulate=3) == ()
     assert faults(small, slow, memory, accumulate=2) != ()
 
 
-def test_where_no_batch_fits_the_device_that_would_is_told(small, slow):
+def test_if_no_batch_fits_a_larger_device_is_named(small, slow):
     decoding, training = faults(small, slow, 500)
     assert decoding.startswith("5 pseudo_label: teacher, 4 windows in fp32: needs")
     assert "no batch size; use a device with at least" in decoding
@@ -124,7 +124,7 @@ def test_where_no_batch_fits_the_device_that_would_is_told(small, slow):
 
 
 @pytest.mark.parametrize(("precision", "n_bytes"), [("fp32", 4), ("fp16", 2)])
-def test_kept_encoder_outputs_take_their_precision_on_disk(small, slow, precision, n_bytes):
+def test_kept_encoder_outputs_have_their_precision_on_disk(small, slow, precision, n_bytes):
     distill = Distill(keep_encoded=True, encoded_precision=precision)
     plan = make_plan(replace(config(), distill=distill), small, {}, Setup(slow, 1, 1e12))
     (line,) = [line for line in plan.disk if line.what == "10 distill: encoder's output"]
@@ -132,14 +132,16 @@ def test_kept_encoder_outputs_take_their_precision_on_disk(small, slow, precisio
 
 
 def test_more_layers_than_the_teacher_has_are_refused(small, slow):
-    def told(student):
+    def faults_with(student):
         return make_plan(Config(name="x", student=student), small, {}, Setup(slow, 1, 1e12)).faults
 
-    assert told(Student()) == ("student.n_decoder_layers: found 2, expected at most 1: the teacher has 1 layers",)
-    assert told(Student(decoder_layers=(0, 3))) == (
+    assert faults_with(Student()) == (
+        "student.n_decoder_layers: found 2, expected at most 1: the teacher has 1 layers",
+    )
+    assert faults_with(Student(decoder_layers=(0, 3))) == (
         "student.decoder_layers: found 3, expected at most 0: the teacher has 1 layers",
     )
-    assert told(Student(decoder_layers=(0,))) == ()
+    assert faults_with(Student(decoder_layers=(0,))) == ()
 
 
 @pytest.mark.parametrize(("n_devices", "n_windows"), [(1, 12), (4, 3), (5, 3)])
@@ -152,11 +154,11 @@ def test_a_batch_that_the_gpus_cannot_share_is_refused_with_one_that_they_can(sm
     teacher = Recogniser(model="a.yaml", training=Training(phases={"one": Phase(batch_size=4)}))
     experiment = replace(config(accumulate=3), teacher=teacher)
 
-    def told(n_gpus):
+    def faults_with(n_gpus):
         return make_plan(experiment, small, {}, Setup(replace(slow, is_gpu=True), n_gpus, 1e12)).faults
 
-    assert told(4) == ()
-    assert told(16) == (
+    assert faults_with(4) == ()
+    assert faults_with(16) == (
         "teacher.training.phases.one.batch_size: found 4, expected at least 16, as 16 processes share each step and "
         "each needs a sample; set teacher.training.phases.one.batch_size=16, or use at most 4 GPUs",
         "distill.training.batch_size: found 12, expected at least 16, as 16 processes share each step and each needs a "

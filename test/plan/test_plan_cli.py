@@ -6,7 +6,7 @@ from functools import partial
 import pytest
 import yaml
 from commands_here import k2d
-from whisper_made import face_config
+from whisper_made import huggingface_config
 
 from k2d.core.layout import PROJECT_ROOT
 from k2d.models.whisper.dims import PUBLISHED
@@ -43,10 +43,10 @@ def test_the_papers_configs_fit_the_papers_machine(plan, conf):
 
 @pytest.mark.slow
 def test_a_fine_tuned_teacher_is_planned_by_the_config_of_its_folder(plan, tmp_path):
-    """The folder holds no weights: nothing but sizes is read."""
+    """The folder has no weights: only sizes are read."""
     folder = tmp_path / "breeze-asr-25"
     folder.mkdir()
-    (folder / "config.json").write_text(json.dumps(face_config(PUBLISHED["large-v2"])))
+    (folder / "config.json").write_text(json.dumps(huggingface_config(PUBLISHED["large-v2"])))
     words = ("--conf", "conf/breeze_asr_25.yaml", f"teacher.checkpoint={folder}", "--hours", "60000", "--gpus", "4")
     found = planned(plan, *words)
     assert found["faults"] == []
@@ -55,11 +55,11 @@ def test_a_fine_tuned_teacher_is_planned_by_the_config_of_its_folder(plan, tmp_p
 
 
 @pytest.mark.slow
-def test_the_table_says_what_it_stands_on(plan):
+def test_the_table_names_its_assumptions(plan):
     done = plan("--conf", CONFS[0], "--hours", "60000", "--gpus", "4")
     assert done.returncode == 0, done.stderr
     text = " ".join(done.stdout.split())
-    for told in (
+    for message in (
         "conf/k2d_large_v2.yaml on 4 × h100",
         "60,000 h of audio, 8,000,000 chunks if all are kept",
         "teacher (large-v2) 1,541.4 634.9 906.5 – 1.9",
@@ -69,17 +69,17 @@ def test_the_table_says_what_it_stands_on(plan):
         "120,000 steps of 256 on 4 H100 42 16.4 h 0.39 theirs: 16% of peak",
         "opinions of base on 60,000 h, 4 H100 9 5.92 h 0.66",
     ):
-        assert told in text
+        assert message in text
 
 
 @pytest.mark.slow
-def test_without_hours_it_says_that_they_are_an_example(plan):
+def test_without_hours_the_plan_uses_marked_example_hours(plan):
     text = plan("--conf", CONFS[0], "corpora.unlabelled=[nowhere/train]").stdout
     assert "1,000 h of audio (an example: neither --hours nor the data give the hours)" in text
 
 
 @pytest.mark.slow
-def test_prepared_data_say_their_hours(plan, tmp_path):
+def test_the_hours_of_prepared_data_are_used(plan, tmp_path):
     for part in ("train", "test"):
         folder = tmp_path / "data" / "lectures" / part
         folder.mkdir(parents=True)
@@ -90,14 +90,14 @@ def test_prepared_data_say_their_hours(plan, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_card_says_the_hours_of_what_is_not_prepared(plan):
+def test_the_hours_of_unprepared_data_come_from_the_card(plan):
     card = yaml.safe_load((PROJECT_ROOT / "egs" / "mini" / "corpus.yaml").read_text(encoding="utf-8"))
     found = planned(plan, "--conf", CONFS[0], "corpora.unlabelled=[mini/lectures]")
     assert found["hours_of_audio"] == card["expected"]["mini"]["lectures"]["hours"]
 
 
 @pytest.mark.slow
-def test_what_cannot_fit_is_refused_before_any_work(plan, tmp_path):
+def test_a_plan_that_cannot_fit_is_refused_before_any_work(plan, tmp_path):
     words = ["--conf", CONFS[0], "--gpu", "rtx4090", "student.freeze_encoder=false"]
     done = plan(*words)
     assert done.returncode == 2
@@ -131,7 +131,7 @@ def test_a_given_throughput_is_marked(plan):
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "message"),
     [
         (
             ["--throughput", "labels=3"],
@@ -147,8 +147,8 @@ def test_a_given_throughput_is_marked(plan):
     ],
 )
 @pytest.mark.slow
-def test_a_wrong_call_is_told_and_exits_with_2(plan, words, told):
+def test_a_wrong_call_is_explained_and_exits_with_2(plan, words, message):
     done = plan("--conf", CONFS[0], *words)
     assert done.returncode == 2
-    assert told in done.stderr
+    assert message in done.stderr
     assert "Traceback" not in done.stderr

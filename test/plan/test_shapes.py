@@ -1,4 +1,4 @@
-"""Parameters against the real network, operations against the sum worked out by hand."""
+"""Parameters compared with the real network, and operations with a sum worked out by hand."""
 
 import dataclasses
 import doctest
@@ -21,7 +21,7 @@ def shape(recogniser: Recogniser, vocab_size: int = 1800):
 
 @pytest.mark.parametrize("name", ["tiny", "base.en", "small", "medium", "large-v2", "large-v3", "turbo"])
 @pytest.mark.slow
-def test_parameters_are_those_of_the_network(name, monkeypatch):
+def test_parameters_equal_those_of_the_network(name, monkeypatch):
     import torch
     import whisper.model
 
@@ -65,7 +65,7 @@ def test_operations_of_the_small_one_worked_out_by_hand(small):
     assert two.decoder_flops(3) == 2 * (316 + 168) + 120
 
 
-def test_operations_of_large_v2_are_those_that_are_known():
+def test_operations_of_large_v2_equal_the_published_ones():
     teacher = whisper_shape("large-v2", PUBLISHED["large-v2"])
     assert teacher.encoder_flops() / 1e12 == pytest.approx(2.27, abs=0.01)
     assert teacher.decoder_flops(150) / 1e12 == pytest.approx(0.59, abs=0.01)
@@ -78,7 +78,7 @@ def test_a_checkpoint_is_planned_by_its_header(tmp_path):
 
     expected = whisper_shape("x", TINY)
     weights = write_openai(tmp_path / "mine.pt")
-    folder = write_hugging_face(tmp_path / "face")
+    folder = write_hugging_face(tmp_path / "huggingface")
     (folder / "model.safetensors").unlink()
     for path in (weights, folder, write_ctranslate2(tmp_path / "ct2")):
         found = shape(Recogniser(family="whisper", checkpoint=str(path)))
@@ -100,7 +100,7 @@ def test_an_espnet_config_is_planned_without_being_trained():
 
 
 @pytest.mark.parametrize(
-    ("recogniser", "told"),
+    ("recogniser", "message"),
     [
         (Recogniser(family="whisper", checkpoint="large-v4"), "teacher.checkpoint: found 'large-v4', expected a pub"),
         (Recogniser(family="whisper"), "teacher: expected teacher.model or teacher.checkpoint, found neither"),
@@ -111,13 +111,13 @@ def test_an_espnet_config_is_planned_without_being_trained():
         ),
     ],
 )
-def test_a_model_that_is_not_known_is_told_with_what_would_do(recogniser, told):
+def test_an_unknown_model_is_reported_with_the_accepted_kinds(recogniser, message):
     with pytest.raises(UsageError) as caught:
         shape(recogniser)
-    assert str(caught.value).startswith(told)
+    assert str(caught.value).startswith(message)
 
 
-def test_a_checkpoint_that_is_none_is_told_by_its_path(tmp_path):
+def test_a_file_that_is_not_a_checkpoint_is_reported_by_its_path(tmp_path):
     path = tmp_path / "broken.pt"
     path.write_bytes(b"no zip")
     with pytest.raises(K2DError, match=r"broken\.pt: cannot be read as weights: truncated"):

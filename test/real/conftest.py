@@ -1,6 +1,6 @@
-"""Tests with Whisper base's published weights on recorded speech.
+"""Tests with published weights: of Whisper base on recorded speech, and of Kokoro, which speaks.
 
-The weights are fetched, or taken from the cache. Where they cannot be had, these tests are skipped and one line reports
+The weights come from the cache, or are fetched. If neither is possible, these tests are skipped and one line reports
 that; with K2D_REAL=1 they fail instead.
 """
 
@@ -13,6 +13,7 @@ import pytest
 from made_once import made_once
 
 from k2d.core.errors import K2DError
+from k2d.models.published import kokoro
 from k2d.models.registry import family_of
 
 NAME = Path("base")
@@ -27,7 +28,7 @@ def pytest_collection_modifyitems(items):
 
 @pytest.fixture(scope="session")
 def checkpoint() -> Path:
-    """Where the fetched checkpoint lies."""
+    """The path of the fetched checkpoint."""
     try:
         return family_of(NAME).fetched(NAME)
     except K2DError:
@@ -36,9 +37,20 @@ def checkpoint() -> Path:
         pytest.skip("Whisper base cannot be had here")
 
 
+@pytest.fixture(scope="session")
+def voices() -> Path:
+    """Where the fetched voices lie, with their network."""
+    try:
+        return kokoro.obtain()
+    except K2DError:
+        if os.environ.get("K2D_REAL") == "1":
+            raise
+        pytest.skip("Kokoro-82M cannot be had here")
+
+
 @dataclass(frozen=True)
 class Spoken:
-    """A recording with what a person wrote down of it."""
+    """A recording with a person's transcript."""
 
     id: str
     audio: Path
@@ -84,7 +96,7 @@ def fetched(checkpoint) -> Any:
 
 @pytest.fixture(scope="session")
 def exported(checkpoint, tmp_path_factory) -> dict[str, Path]:
-    """The model in all formats, by the name of the format; CTranslate2's in fp32."""
+    """The model in all formats, by the name of the format. CTranslate2's is in fp32."""
     from k2d.export import ctranslate2, huggingface, openai
     from k2d.export.request import ExportRequest
     from k2d.models.whisper.ctranslate2_engine import write_facts

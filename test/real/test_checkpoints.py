@@ -1,4 +1,4 @@
-"""Every way in gives the same model: the fetched files, OpenAI's file, a Hugging Face folder, a CTranslate2 folder."""
+"""All formats give the same model: the fetched files, OpenAI's file, a Hugging Face folder, a CTranslate2 folder."""
 
 from pathlib import Path
 

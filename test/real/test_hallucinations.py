@@ -1,4 +1,4 @@
-"""What a real Whisper writes where nobody speaks, and what the guards make of it; languages guessed and mixed."""
+"""Text of a real Whisper for audio without speech, with and without the guards; guessed and mixed languages."""
 
 from dataclasses import replace
 from itertools import pairwise
@@ -55,7 +55,7 @@ def decoded(model, sources, options, stops_loops):
 
 @pytest.fixture(scope="module")
 def unguarded(fetched, not_speech):
-    """Silence and noise alone, a window of each, up to 150 tokens: loops that nothing stops take long."""
+    """Only silence and noise, one window of each, up to 150 tokens, because loops without a guard take long."""
     options = replace(MANDARIN, max_tokens=150, min_advance_s=LENGTH_S)
     return decoded(fetched, not_speech[:2], options, stops_loops=False)
 
@@ -66,7 +66,7 @@ def guarded(fetched, not_speech):
 
 
 def loops(hypothesis):
-    """Whether the text of any window repeats itself, as selection looks at it."""
+    """Whether the text of any window loops, by the rule of selection."""
     starts_s = [window.start_s for window in hypothesis.windows] + [float("inf")]
     windows = pairwise(starts_s)
     return any(
@@ -75,7 +75,7 @@ def loops(hypothesis):
     )
 
 
-def test_without_guards_it_loops_on_silence_and_on_noise(unguarded):
+def test_without_guards_the_model_loops_on_silence_and_on_noise(unguarded):
     assert {key: loops(each) for key, each in unguarded.items()} == {"silence": True, "room": True}
 
 
@@ -88,18 +88,18 @@ def test_a_loop_is_cut_long_before_the_budget_ends(unguarded, guarded):
     assert longest > 2 * max(window.n_tokens for window in cut), "without the guard a loop goes on"
 
 
-def test_it_writes_words_for_every_sound(guarded):
+def test_the_model_writes_words_for_each_sound(guarded):
     assert all(each.segments for each in guarded.values())
 
 
-def test_what_is_cut_is_still_a_loop_for_selection(guarded):
-    """So that its chunks are left out with that reason."""
+def test_selection_still_finds_a_loop_that_was_cut(guarded):
+    """Its chunks are dropped with this reason."""
     looped = [each for each in guarded.values() if any(window.ended == "loop" for window in each.windows)]
     assert all(loops(each) for each in looped)
 
 
-def test_the_silence_rule_leaves_only_texts_that_the_model_is_sure_of(fetched, not_speech, guarded):
-    """Loops are likely texts, which Whisper's rule keeps: it is no substitute for the guard."""
+def test_the_silence_rule_keeps_only_likely_texts(fetched, not_speech, guarded):
+    """Loops have a high probability, so Whisper's rule keeps them. It does not replace the guard."""
     rule = replace(MANDARIN, silence_threshold=0.6, logprob_threshold=-1.0)
     found = decoded(fetched, [each for each in not_speech if each.id != "room"], rule, stops_loops=True)
     windows = [window for each in found.values() for window in each.windows]

@@ -1,4 +1,4 @@
-"""Real weights on recorded speech: the same text and times as in other libraries, and few enough errors."""
+"""Real weights on recorded speech: the same text and times as in other libraries, and error rates below a bar."""
 
 import json
 
@@ -19,7 +19,7 @@ COMPARED = {"zh": "", "en": "earnings"}
 
 @pytest.fixture(scope="module")
 def by_torch(checkpoint, speech, tmp_path_factory, request):
-    """Segments of all recordings, decoded in torch with the language that is spoken."""
+    """Segments of all recordings, decoded in torch with the spoken language."""
 
     def decode(folder):
         model = request.getfixturevalue("fetched")
@@ -59,14 +59,14 @@ def paths_of(speech, language, beginning=""):
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_segments_are_those_of_openai_whisper(openai_whisper, speech, by_torch, language):
+def test_segments_equal_those_of_openai_whisper(openai_whisper, speech, by_torch, language):
     paths = paths_of(speech, language, COMPARED[language])
     theirs = whisper_segments(openai_whisper, paths, language)
     assert {path.stem: by_torch[language][path.stem] for path in paths} == theirs
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_segments_in_ctranslate2_are_those_of_faster_whisper_and_of_torch(
+def test_segments_in_ctranslate2_equal_those_of_faster_whisper_and_of_torch(
     in_ctranslate2, faster_whisper, speech, by_torch, language
 ):
     paths = paths_of(speech, language, COMPARED[language])
@@ -94,7 +94,7 @@ def error_rate(spoken, segments):
     return score_pair(UtterancePair(spoken.id, spoken.id, spoken.text, hypothesis), Conventions()).rates["mer"]
 
 
-def test_transcribe_takes_the_published_name(checkpoint, speech, by_torch, capsys):
+def test_transcribe_accepts_a_published_name(checkpoint, speech, by_torch, capsys):
     audio = speech["librispeech_1995"].audio
     words = ["transcribe", "--model", "base", "--language", "en", "--threads", "1", audio]
     assert main([*map(str, words)]) == 0

@@ -13,7 +13,7 @@ from k2d.report.stored import Experiment, read_experiment
 
 @dataclass
 class Bench:
-    """Where to write stored files, and what is read of them."""
+    """Folders for stored files, and the function that reads them."""
 
     config: Config
     layout: Layout

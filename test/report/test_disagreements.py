@@ -1,4 +1,4 @@
-"""Two texts side by side with their sound; whatever is missing is told in its place."""
+"""Two texts side by side with their audio. Missing parts are reported in their place."""
 
 import base64
 import io
@@ -29,7 +29,7 @@ def shown(found):
     return [(s.text, s.is_shared) for s in found]
 
 
-def test_only_what_differs_is_marked():
+def test_only_differences_are_marked():
     teacher, auxiliary = ["我", "用", "GPU", "跑", "model"], ["我", "用", "CPU", "model"]
     assert shown(stretches(teacher, auxiliary)) == [("我用", True), ("GPU 跑", False), ("model", True)]
     assert shown(stretches(auxiliary, teacher)) == [("我用", True), ("CPU", False), ("model", True)]
@@ -60,7 +60,7 @@ def test_a_pair_has_both_texts_their_distances_and_the_sound_of_its_segment(benc
     assert np.abs(sound - samples[160_000:320_000]).max() < 1e-4  # the second ten seconds
 
 
-def test_what_is_missing_is_told_in_its_place(bench, tmp_path):
+def test_missing_parts_are_reported_in_their_place(bench, tmp_path):
     write_chunks(bench.exp, {"c1": ("好", "不好")}, str(tmp_path / "gone.wav"))
     silent, unknown = pairs([row("c1"), row("c9")], "base", bench.layout, tokens)
     assert "there is no such file" in silent.clip.why_not
@@ -71,8 +71,8 @@ def test_what_is_missing_is_told_in_its_place(bench, tmp_path):
     assert "teacher's text is missing" in elsewhere.facts
 
 
-@pytest.mark.parametrize(("bad", "told"), [(np.full(320_000, np.nan, np.float32), "nan_samples"), (None, "empty")])
-def test_audio_that_cannot_be_read_is_told(bench, tmp_path, bad, told):
+@pytest.mark.parametrize(("bad", "message"), [(np.full(320_000, np.nan, np.float32), "nan_samples"), (None, "empty")])
+def test_audio_that_cannot_be_read_is_reported(bench, tmp_path, bad, message):
     audio = tmp_path / "bad.wav"
     if bad is None:
         audio.write_bytes(b"")
@@ -81,7 +81,7 @@ def test_audio_that_cannot_be_read_is_told(bench, tmp_path, bad, told):
     write_chunks(bench.exp, {"c1": ("好", "不好")}, str(audio))
     (pair,) = pairs([row("c1")], "base", bench.layout, tokens)
     assert pair.clip.uri == ""
-    assert told in pair.clip.why_not
+    assert message in pair.clip.why_not
 
 
 def test_a_pipe_in_wav_scp_is_not_run(bench, tmp_path):
@@ -91,21 +91,21 @@ def test_a_pipe_in_wav_scp_is_not_run(bench, tmp_path):
     assert not (tmp_path / "ran").exists()
 
 
-def test_silence_is_a_sound_too(bench, tmp_path):
+def test_silence_is_also_embedded(bench, tmp_path):
     audio = write_audio(tmp_path / "zeros.wav", np.zeros(160_000, np.float32), subtype="PCM_16")
     write_chunks(bench.exp, {"c1": ("謝謝", "好")}, str(audio))
     (pair,) = pairs([row("c1")], "base", bench.layout, tokens)
     assert pair.clip.uri.startswith("data:audio/flac;base64,")
 
 
-def test_an_endless_loop_is_cut_and_told(bench, tmp_path):
+def test_an_endless_loop_is_cut_and_marked(bench, tmp_path):
     write_chunks(bench.exp, {"c1": ("謝" * 100_000, "好 " * 100_000)}, str(tmp_path / "gone.wav"))
     (pair,) = pairs([row("c1")], "base", bench.layout, tokens)
     assert f"first {MAX_TOKENS} of 100,000 tokens" in pair.facts
     assert sum(len(s.text) for s in pair.teacher) == MAX_TOKENS
 
 
-def test_a_full_page_takes_no_more_sounds_and_says_so(tmp_path):
+def test_a_full_page_gets_no_more_sounds_and_reports_it(tmp_path):
     audio = write_audio(tmp_path / "a.wav", speechlike(4.0), subtype="PCM_16")
     one = len(sounds.Clips().cut(str(audio), (0.0, 1.0)).uri)
     page = sounds.Clips(max_bytes=2 * one + 100)

@@ -1,4 +1,4 @@
-"""Plots show what the files say, take their ink from the page, and are the same each time."""
+"""Plots show the values of the files, use the page's text colour, and are reproducible."""
 
 import re
 
@@ -15,7 +15,7 @@ def captions(figures):
 
 @pytest.mark.slow
 def test_every_plot_of_a_whole_experiment(bench):
-    fabricate(bench.exp, n_chunks=50, n_heard=2)
+    fabricate(bench.exp, n_chunks=50, n_with_audio=2)
     found = bench.read()
     cost = list(cost_figures(found))
     assert captions(cost) == [
@@ -34,7 +34,7 @@ def test_every_plot_of_a_whole_experiment(bench):
     assert "empty_teacher" in reasons.svg
 
 
-def test_an_svg_is_fit_for_a_page(bench):
+def test_an_svg_can_be_put_into_a_page(bench):
     for system in ("teacher", "kd_all-s1"):
         write_score(bench.exp, system, "mini/read_test")
     (figure,) = interval_figures(bench.read())
@@ -72,7 +72,7 @@ def test_scores_of_another_signature_are_in_no_plot(bench):
         assert "k2d_per-s1" not in figure.svg
 
 
-def test_one_point_alone_is_no_plot(bench):
+def test_a_single_point_gives_no_plot(bench):
     write_score(bench.exp, "teacher", "mini/read_test", speed=0.4)
     assert list(cost_figures(bench.read())) == []
 

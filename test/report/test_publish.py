@@ -1,4 +1,4 @@
-"""A report is published with what is needed to get it again, and only by this verb."""
+"""A report is published with everything that is needed to reproduce it, and only by this command."""
 
 import subprocess
 
@@ -15,7 +15,7 @@ def test_command_config_and_commit_follow_the_report():
     assert text.endswith("    name: mini\n    seed: 1\n")
 
 
-def test_the_commit_says_when_files_differ_from_it(tmp_path):
+def test_the_commit_is_marked_if_files_differ_from_it(tmp_path):
     def git(*words):
         subprocess.run(["git", "-c", "user.name=a", "-c", "user.email=a@b", *words], cwd=tmp_path, check=True)
 
@@ -34,22 +34,20 @@ def test_the_commit_says_when_files_differ_from_it(tmp_path):
 
 
 def test_without_a_report_nothing_is_published(tmp_path):
-    with pytest.raises(MissingInput) as told:
+    with pytest.raises(MissingInput) as caught:
         main(["--publish", "--conf", "conf/smoke.yaml", f"exp={tmp_path}"])
-    assert "report/RESULTS.md: there is no report to publish; make it with: ./run.sh --conf" in str(told.value)
+    assert "report/RESULTS.md: there is no report to publish; make it with: ./run.sh --conf" in str(caught.value)
 
 
 @pytest.mark.slow
-def test_a_copy_of_the_project_publishes_into_itself(project):
-    report = project.root / "exp/smoke/report/RESULTS.md"
+def test_a_copy_of_the_project_publishes_into_its_own_folder(warm_project):
+    report = warm_project.root / "exp/smoke/report/RESULTS.md"
     report.parent.mkdir(parents=True)
     report.write_text("# Results of smoke\n")
-    code = "import sys; from k2d.report.publish import main; sys.exit(main(sys.argv[1:]))"
-    words = ("-c", code, "--publish", "--conf", "conf/smoke.yaml")
-    done = project.command(project.environment["K2D_PYTHON"], *words, cwd=project.root)
+    done = warm_project.k2d("report", "--publish", "--conf", "conf/smoke.yaml")
     assert done.returncode == 0, done.stderr
     assert done.stdout == "RESULTS.md: written from exp/smoke/report/RESULTS.md\n"
-    text = (project.root / "RESULTS.md").read_text()
+    text = (warm_project.root / "RESULTS.md").read_text()
     assert text.startswith("# Results of smoke\n\n## To get these results again\n")
     assert "    ./run.sh --conf conf/smoke.yaml\n" in text
     assert "      preset: smoke" in text

@@ -1,4 +1,4 @@
-"""The same content as Markdown and as HTML; nothing that others wrote is taken for markup."""
+"""The same content as Markdown and as HTML. Text from others is never used as markup."""
 
 from html.parser import HTMLParser
 
@@ -13,7 +13,7 @@ EVIL = '<script>alert("x")</script>|`*[a](javascript:x)'
 
 
 class Reader(HTMLParser):
-    """What a browser sees: the tags, and the text of each table cell."""
+    """Collects the tags and the text of each table cell, as a browser would."""
 
     def __init__(self, text):
         super().__init__()
@@ -58,7 +58,7 @@ def test_the_same_cells_in_html():
     assert sum(tag == "strong" for tag, _ in read.tags) == 1
 
 
-def test_text_of_others_is_never_markup():
+def test_text_from_others_is_never_markup():
     read = Reader(page(EVIL, whole_report(EVIL)))
     assert "script" not in {tag for tag, _ in read.tags}
     assert read.cells[0] == EVIL
@@ -68,25 +68,25 @@ def test_text_of_others_is_never_markup():
 
 
 @given(st.text(max_size=30))
-def test_any_text_comes_through_a_table(text):
+def test_any_text_can_be_in_a_table(text):
     assert Reader(table_html(Table("x", ("a",), ((Cell(text),),)))).cells[1] == text
     lines = table_markdown(Table("x", ("a",), ((Cell(text),),))).split("\n")
     assert len(lines) == 3  # a line break in a name does not break the table
 
 
-def test_empty_sections_are_left_out_and_plots_are_the_pages_alone():
-    told = [
+def test_empty_sections_are_omitted_and_only_the_page_has_plots():
+    sections = [
         Section("Empty", ()),
         Section("Plots", (Figure("<svg></svg>", "a plot"),)),
         Section("Text", (Paragraph("x"),)),
     ]
-    assert markdown("T", told) == "# T\n\n## Text\n\nx\n"
-    html = page("T", told)
+    assert markdown("T", sections) == "# T\n\n## Text\n\nx\n"
+    html = page("T", sections)
     assert "Empty" not in html
     assert "<figcaption>a plot</figcaption>" in html
 
 
-def test_the_page_asks_nothing_of_any_network():
+def test_the_page_needs_no_network():
     sound = Clip("data:audio/flac;base64,AAAA")
     html = page("T", [Section("S", (Disagreement("c1", "", (), (Stretch("好", True),), sound),))])
     read = Reader(html)
@@ -97,7 +97,7 @@ def test_the_page_asks_nothing_of_any_network():
     assert "http" not in html.replace("http-equiv", "")
 
 
-def test_what_differs_is_marked_by_more_than_colour():
+def test_differences_are_marked_by_more_than_colour():
     html = page("T", [Section("S", (Disagreement("c", "", (Stretch("同", True), Stretch("異", False)), (), Clip()),))])
     assert "同 <mark>異</mark>" in html
     assert "mark { " in html

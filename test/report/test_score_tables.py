@@ -1,4 +1,4 @@
-"""The paper's tables from counts worked out by hand; nothing is compared that was not scored alike."""
+"""The paper's tables from counts worked out by hand. Only scores with equal signatures are compared."""
 
 import math
 
@@ -47,7 +47,7 @@ def test_mer_with_reduction_best_and_gaps(bench):
     assert table.notes == ()
 
 
-def test_another_signature_is_marked_told_and_never_best_nor_reduced(bench):
+def test_a_row_with_another_signature_is_marked_and_not_compared(bench):
     write_score(bench.exp, "teacher", READ, mer=errors(20), signature="A")
     write_score(bench.exp, "kd_all-s1", READ, mer=errors(15), signature="A")
     write_score(bench.exp, "k2d_per-s1", READ, mer=errors(1), signature="B", speed=0.1)
@@ -110,7 +110,7 @@ def test_batched_speed_is_a_column_and_a_table_of_its_own(bench):
     assert speed_table(experiment, [TALK], "RTF", batched=True) is None
 
 
-def test_nothing_timed_makes_no_table_of_speed(bench):
+def test_without_times_there_is_no_table_of_speed(bench):
     write_score(bench.exp, "teacher", READ)
     assert speed_table(bench.read(), [READ], "RTF") is None
 
@@ -130,7 +130,7 @@ def test_kinds_of_errors_and_hallucinations(bench):
     assert texts(table) == [(READ, "teacher", "2.00", "1.00", "3.00", "110", "3", "2", "2")]
 
 
-def test_parts_that_a_set_lacks_are_no_columns(bench):
+def test_parts_that_a_set_lacks_have_no_columns(bench):
     parts = {"mixed": errors(10), "zh": errors(5), "en": figure(0, 0, 0, 0)}
     write_score(bench.exp, "teacher", READ, parts=parts, pier=errors(30), switch=errors(20))
     table = parts_table(bench.read(), [READ], "parts")

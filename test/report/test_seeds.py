@@ -17,6 +17,6 @@ def test_two_seeds_by_hand(bench):
     assert [row[2].best for row in table.rows] == [False, True]
 
 
-def test_one_seed_needs_no_table(bench):
+def test_one_seed_gives_no_table(bench):
     write_score(bench.exp, "kd_all-s1", "mini/lectures_test", 0.1)
     assert seeds_table(bench.read(), ["mini/lectures_test"], "by seeds") is None

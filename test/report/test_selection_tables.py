@@ -1,4 +1,4 @@
-"""What was kept and why the rest was not; what does not add up is said."""
+"""What was kept, the reasons for the rest, and reports of records that do not add up."""
 
 from made_experiment import amount, record, study, write_json, write_record
 
@@ -25,7 +25,7 @@ def small(bench, method="k2d_per", **changes):
     write_record(bench.exp, method, **{**made, **changes})
 
 
-def test_what_a_method_kept(bench):
+def test_the_amounts_that_a_method_kept(bench):
     small(bench, also=["blacklist"])
     write_record(bench.exp, "kd_all", auxiliary=None, alpha=None)
     kd_all, k2d_per = texts(selection_table(bench.read(), "kept"))
@@ -44,7 +44,7 @@ def test_reasons_with_their_hours(bench):
     assert table.notes == ()
 
 
-def test_a_record_that_does_not_add_up_is_told(bench):
+def test_a_record_that_does_not_add_up_is_reported(bench):
     small(bench, dropped={"loop": amount(1, 1.0)})
     notes = reasons_table(bench.read(), "reasons").notes
     assert notes == ("k2d_per: its record does not add up: in 10 chunks, kept and dropped 7.",)

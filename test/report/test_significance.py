@@ -1,4 +1,4 @@
-"""Which differences are real, in the sign of every other table: a reduction, better when positive."""
+"""Significant differences have the sign of all other tables: a reduction, better when positive."""
 
 import re
 
@@ -37,7 +37,7 @@ def test_a_better_system_has_a_positive_reduction(bench):
     assert table.notes[0].startswith("Reduction: points of MER fewer than what it is against, and the share of its MER")
 
 
-def test_every_table_tells_the_same_reduction(bench):
+def test_all_tables_have_the_same_reduction(bench):
     experiment = made(bench).read()
     brackets = re.findall(r"\(([−0-9.]+)\)", markdown("", [Section("", (mer_table(experiment, [READ, TALK], ""),))]))
     table = significance_table(bench.exp, bench.config, [READ, TALK], "")
@@ -51,16 +51,16 @@ def test_every_table_tells_the_same_reduction(bench):
 
 
 def test_the_published_page_has_the_header_and_the_sign_of_the_code(bench):
-    """Of every row: the lower MER of the two has the positive reduction, as the table of MERs tells it."""
+    """In each row, the lower MER of the two has the positive reduction, as in the table of MERs."""
     published = (PROJECT_ROOT / "RESULTS.md").read_text(encoding="utf-8").splitlines()
     assert f"| {' | '.join(HEADER)} |" in published
     assert significance_table(made(bench).exp, bench.config, [READ, TALK], "").notes[0] in published
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in published if line.startswith("| ")]
     header = next(row for row in rows if row[0] == "system" and "mini/lectures_test (in-domain)" in row)
     mers = {row[0]: row for row in rows if len(row) == len(header) and row[0] != "system"}
-    told = [row for row in rows if len(row) == len(HEADER) and row[0] == "teacher" and row[2] in mers]
-    assert len(told) > 50
-    for _, name, system, _, percent, *_ in told:
+    rows_of_teacher = [row for row in rows if len(row) == len(HEADER) and row[0] == "teacher" and row[2] in mers]
+    assert len(rows_of_teacher) > 50
+    for _, name, system, _, percent, *_ in rows_of_teacher:
         column = next(n for n, title in enumerate(header) if title.startswith(f"{name} "))
         bracket = re.search(r"\(([−0-9.]+)\)", mers[system][column])
         assert bracket is None or bracket[1] == percent, (name, system)

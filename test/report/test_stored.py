@@ -1,4 +1,4 @@
-"""What is there is read, what is missing is named, what is damaged is named and stepped over."""
+"""Existing files are read, missing ones are named, and damaged ones are named and skipped."""
 
 import pytest
 from made_experiment import (
@@ -18,7 +18,7 @@ from k2d.core.stamp import Recipe, write_stamp
 from k2d.score.rates import ErrorRate
 
 
-def test_an_empty_experiment_names_everything_that_is_not_there(bench):
+def test_for_an_empty_experiment_all_missing_parts_are_named(bench):
     found = bench.read()
     assert found.scores == {}
     students = ", ".join(f"{method}-s1" for method in METHODS)
@@ -30,8 +30,8 @@ def test_an_empty_experiment_names_everything_that_is_not_there(bench):
 
 
 @pytest.mark.slow
-def test_a_whole_experiment_lacks_nothing_and_comes_in_the_order_of_the_config(bench):
-    fabricate(bench.exp, n_chunks=20, n_heard=6)
+def test_a_complete_experiment_lacks_nothing_and_follows_the_order_of_the_config(bench):
+    fabricate(bench.exp, n_chunks=20, n_with_audio=6)
     found = bench.read()
     assert found.missing == ()
     assert found.systems == ("teacher", *(f"{method}-s1" for method in METHODS))
@@ -85,24 +85,24 @@ def test_a_damaged_file_is_named_and_the_others_are_read(bench):
     (bench.exp / "select/distances/base/distances.tsv").write_text("id\tmer\nx\t0.1\n")
     found = bench.read()
     assert list(found.scores) == [("teacher", "mini/talk_test")]
-    told = [line for line in found.missing if not line.startswith("not there yet")]
-    assert len(told) == 7
-    assert any("speed.json: cannot be read" in line and "--stage 11 --stop-stage 11" in line for line in told)
-    assert any("teacher/mini/read_test/score.json: cannot be read (JSONDecodeError" in line for line in told)
-    assert any("kd_all-s1/mini/talk_test/score.json: cannot be read (KeyError: 'zh_joint')" in line for line in told)
+    missing = [line for line in found.missing if not line.startswith("not there yet")]
+    assert len(missing) == 7
+    assert any("speed.json: cannot be read" in line and "--stage 11 --stop-stage 11" in line for line in missing)
+    assert any("teacher/mini/read_test/score.json: cannot be read (JSONDecodeError" in line for line in missing)
+    assert any("kd_all-s1/mini/talk_test/score.json: cannot be read (KeyError: 'zh_joint')" in line for line in missing)
     assert any(
         "counts that cannot be: n 2, s 3, d 0, i 0); make it again: ./run.sh --stage 12 --stop-stage 12" in line
-        for line in told
+        for line in missing
     )
     assert any(
         "k2d_mer/record.json: cannot be read (TypeError" in line and "--stage 8 --stop-stage 8 --force" in line
-        for line in told
+        for line in missing
     )
-    assert any("validator/base.json: cannot be read" in line for line in told)
-    assert any("distances.tsv:1: found the columns 'id mer'" in line for line in told)
+    assert any("validator/base.json: cannot be read" in line for line in missing)
+    assert any("distances.tsv:1: found the columns 'id mer'" in line for line in missing)
 
 
-def test_what_is_half_made_is_no_result(bench):
+def test_unfinished_folders_are_ignored(bench):
     write_json(bench.exp / "score/teacher/mini/.read_test.partial/score.json", score("teacher", "mini/read_test"))
     write_json(bench.exp / "select/.kd_all.replaced/record.json", record("kd_all"))
     found = bench.read()
@@ -118,7 +118,7 @@ def test_intervals_and_roles_may_be_null(bench):
     assert found.sets("out_domain") == ["x/y"]
 
 
-def test_stamps_tell_what_made_the_results_but_not_the_former_report(bench):
+def test_stamps_of_all_results_but_not_of_the_old_report_are_read(bench):
     for name in ("select/kd_all", "report"):
         (bench.exp / name).mkdir(parents=True)
         write_stamp(bench.exp / name, Recipe("select", 1, {}, {}), {}, {"command": "select --conf c.yaml"})

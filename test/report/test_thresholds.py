@@ -1,4 +1,4 @@
-"""What any threshold would keep, and which chunks are shown."""
+"""The share that each threshold would keep, and the chunks that are shown."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -31,7 +31,7 @@ def test_loops_count_in_the_composite_as_in_the_paper():
     assert dict(found.seconds_at["composite"]) == {1.0: 3600.0, 0.0: 3600.0, 0.3: 3600.0}
 
 
-def test_the_kinds_take_turns_and_the_worst_of_each_comes_first():
+def test_kinds_of_chunks_alternate_with_the_worst_of_each_first():
     rows = [chunk(f"t{n}", 5 + n, loops=(True, False)) for n in range(4)]
     rows += [chunk(f"n{n}", 1 + n) for n in range(4)]
     rows += [chunk("x", 0.9, loops=(False, True)), chunk("both", 9, loops=(True, True))]
@@ -43,11 +43,11 @@ def test_agreement_and_silence_are_not_listed():
     assert ids(summed_up(rows, 5)) == []
 
 
-def test_none_wanted_none_kept():
+def test_zero_examples_gives_none():
     assert ids(summed_up([chunk("a"), chunk("b")], 0)) == []
 
 
-def test_nothing_at_all():
+def test_an_empty_table_gives_nothing():
     found = summed_up([], 5)
     assert found.kept_share("mer", 0.5) == 0.0
 

@@ -1,4 +1,4 @@
-"""How models were trained, from the files beside them."""
+"""The trainings of models, from the files beside them."""
 
 import json
 
@@ -45,14 +45,14 @@ def test_a_curve_is_the_means_of_stretches(tmp_path):
 
 
 @pytest.mark.slow
-def test_curves_are_drawn_where_there_are_any():
+def test_curves_are_drawn_if_there_are_any():
     assert list(training_figures([training_of({**RECORD, "error_rates": {}}, "teacher")])) == []
     figures = list(training_figures([training_of(RECORD, "teacher", [(1.0, 5.0), (2.0, 4.0)])]))
     assert len(figures) == 2
     assert all("<svg" in figure.svg and "teacher" in figure.svg for figure in figures)
 
 
-def test_a_report_tells_of_trainings_and_of_curves_that_cannot_be_read(bench):
+def test_a_report_lists_trainings_and_unreadable_curves(bench):
     folder = bench.exp / "models" / "teacher"
     folder.mkdir(parents=True)
     (folder / "training.json").write_text(json.dumps(RECORD))

@@ -7,7 +7,7 @@ import pytest
 
 @pytest.fixture
 def texts(tmp_path):
-    """Write a `text` file from lines, and give its path: texts("ref", "u1 好")."""
+    """Write a `text` file from lines, and return its path: texts("ref", "u1 好")."""
 
     def write(name, *lines):
         path = tmp_path / name / "text"

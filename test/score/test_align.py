@@ -1,4 +1,4 @@
-"""The alignment: its cost, its edits, and how ties are parted."""
+"""The alignment: its cost, its edits, and how ties are resolved."""
 
 import pytest
 from hypothesis import given
@@ -52,7 +52,7 @@ def test_counts_worked_out_by_hand(ref, hyp, expected):
         ("abcd", "xyz", "sssd"),
     ],
 )
-def test_ties_are_parted_as_documented(ref, hyp, kinds):
+def test_ties_are_resolved_as_documented(ref, hyp, kinds):
     assert "".join(edit.kind for edit in edits(list(ref), list(hyp))) == kinds
 
 

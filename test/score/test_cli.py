@@ -13,7 +13,7 @@ HYP = ("s1-u1 我们用 CPU 跑", "s1-u2 今天好", "s2-u1 run it now please", 
 
 @pytest.fixture
 def score(texts, capsys):
-    """Score lines against lines; what is printed."""
+    """Score lines against lines, and return the output."""
 
     def run(*options, ref=REF, hyp=HYP):
         assert main(["--ref", str(texts("set", *ref)), "--hyp", str(texts("model", *hyp)), *options]) == 0
@@ -35,14 +35,14 @@ def test_json_has_every_figure(score):
     assert "|tok:default|" in found["signature"]
 
 
-def test_text_and_markdown_say_the_same(score):
+def test_text_and_markdown_have_the_same_figures(score):
     text, markdown = score().out, score("--format", "md").out
     assert any(line.split() == ["MER", "14", "1", "1", "1", "21.43"] for line in text.splitlines())
     assert "| MER | 14 | 1 | 1 | 1 | 21.43 |" in markdown
-    for said in (text, markdown):
-        assert "95% interval of the MER: " in said
-        assert "recall of English terms: 0.00 %, of 1 words in mixed utterances" in said
-        assert "signature: k2d-score:1|" in said
+    for printed in (text, markdown):
+        assert "95% interval of the MER: " in printed
+        assert "recall of English terms: 0.00 %, of 1 words in mixed utterances" in printed
+        assert "signature: k2d-score:1|" in printed
 
 
 def test_a_missing_hypothesis_is_named_and_counts_as_deletions(score):
@@ -59,14 +59,14 @@ def test_an_extra_hypothesis_is_an_error(score):
         score(hyp=(*HYP, "s9-u1 好"))
 
 
-def test_the_order_of_lines_does_not_matter_and_is_told(score):
+def test_the_order_of_lines_does_not_matter_and_is_reported(score):
     there, back = score("--format", "json"), score("--format", "json", ref=REF[::-1], hyp=HYP[::-1])
     assert json.loads(there.out) == json.loads(back.out)
     assert there.err == ""
     assert "set/text: normalised 1 × [unsorted]" in back.err
 
 
-def test_conventions_are_in_the_signature_and_decide(score):
+def test_conventions_change_the_score_and_the_signature(score):
     lines = {"ref": ("u1 說 3",), "hyp": ("u1 说 4",)}
     usual, paper = (
         json.loads(score("--format", "json", *words, **lines).out)
@@ -85,14 +85,14 @@ def test_the_test_set_is_in_the_signature_and_the_hypothesis_is_not(score):
     assert json.loads(score("--format", "json", ref=changed).out)["signature"] != one
 
 
-def test_times_beside_the_hypotheses_count(score, timing, tmp_path):
+def test_the_record_of_time_beside_the_hypotheses_is_used(score, timing, tmp_path):
     (tmp_path / "model").mkdir()
     timing(tmp_path / "model", 20, 30)
     assert json.loads(score("--format", "json").out)["rtf"]["mean"] == 0.25
     assert "real-time factor: 0.2500 (0.2000 to 0.3000 in 2 runs; cpu, fp32, batch 1, 2 threads)" in score().out
 
 
-def test_out_holds_what_the_score_was_counted_from(score, tmp_path):
+def test_out_contains_the_alignment_and_the_counts(score, tmp_path):
     printed = json.loads(score("--format", "json", "--out", str(tmp_path / "out")).out)
     folder = tmp_path / "out"
     assert sorted(path.name for path in folder.iterdir()) == [
@@ -113,7 +113,7 @@ def test_out_holds_what_the_score_was_counted_from(score, tmp_path):
     assert "REF:  run it now ******\nHYP:  run it now please\nEval:            I" in (folder / "align.txt").read_text()
 
 
-def test_a_wrong_call_is_told(score):
+def test_a_wrong_call_is_explained(score):
     with pytest.raises(SystemExit) as stopped:
         main(["--ref", "a"])
     assert stopped.value.code == 2

@@ -1,4 +1,4 @@
-"""Alignments, trn lines and tables: Han two columns wide; NIST's own tool reads what is written."""
+"""Alignments, trn lines and tables: Han are two columns wide, and NIST's own tool reads the trn files."""
 
 import shutil
 import subprocess
@@ -36,14 +36,14 @@ def test_an_alignment_in_sclites_manner():
 
 
 @given(st.lists(st.sampled_from(["我", "gpu", "カナ", "3"])), st.lists(st.sampled_from(["我", "run", "3"])))
-def test_every_column_stands_at_the_same_place(ref, hyp):
+def test_columns_are_aligned(ref, hyp):
     lines = alignment_block("u", align(mixed_tokens(" ".join(ref)), mixed_tokens(" ".join(hyp)))).split("\n")[2:4]
     starts = [[width(line[:at]) for at in range(1, len(line)) if line[at - 1] == " " != line[at]] for line in lines]
     assert starts[0] == starts[1]
 
 
 @given(st.lists(st.sampled_from(["我", "gpu", "don't", "3"])))
-def test_a_trn_line_gives_its_words_back(words):
+def test_a_trn_line_has_its_words(words):
     assert parse_trn_line(trn_line("spk_1-u1", mixed_tokens(" ".join(words)))) == ("spk_1-u1", words)
 
 

@@ -1,4 +1,4 @@
-"""python -m k2d compare: what may stand side by side, what is best, what is a real difference."""
+"""python -m k2d compare: which scores are comparable, which is best, and which differences are significant."""
 
 import json
 from types import SimpleNamespace
@@ -22,7 +22,7 @@ def hypothesis(n_wrong, n):
 
 @pytest.fixture
 def experiment(texts, timing, tmp_path, capsys):
-    """Make exp/NAME/score/MODEL/SET of hypotheses, and give the experiment's folder."""
+    """Make exp/NAME/score/MODEL/SET of hypotheses, and return the experiment's folder."""
 
     def make(name, models, *options, test="lab/test", run_s=None):
         n = 120
@@ -81,8 +81,8 @@ def test_speeds_are_compared_within_an_experiment_alone(experiment, tmp_path, ca
             main([str(tmp_path / "a")])
 
 
-def test_the_tests_agree_with_what_was_made(experiment):
-    """80 of 120 utterances better by 3 segments each, the other 40 alike, over 8 speakers."""
+def test_the_significance_tests_find_a_made_difference(experiment):
+    """80 of 120 utterances are better by 3 segments each, and 40 are equal, over 8 speakers."""
     systems = systems_in([experiment("a", {"teacher": 120, "k2d-s1": 40})])
     (found,) = against(systems)
     assert found.p_better == 1.0
@@ -102,13 +102,13 @@ def test_json_has_everything(experiment, capsys):
     assert [system["name"] for system in found["systems"]] == ["teacher", "k2d-s1"]
 
 
-def test_another_figure_can_be_asked_for(experiment, capsys):
+def test_another_measure_can_be_chosen(experiment, capsys):
     printed = compared(capsys, experiment("a", {"teacher": 120}), "--metric", "zh_joint")
     assert "Mandarin CER, joint (%)" in printed
     assert "*27.27*" in printed  # 3 of 11
 
 
-def test_systems_of_several_experiments_bear_their_names(experiment, capsys):
+def test_systems_of_several_experiments_have_the_experiments_names(experiment, capsys):
     printed = compared(capsys, experiment("a", {"teacher": 120}), experiment("b", {"k2d-s1": 40}))
     assert "a/teacher" in printed
     assert "b/k2d-s1" in printed
@@ -121,7 +121,7 @@ def test_sets_come_in_the_order_of_their_roles_and_those_without_one_last(tmp_pa
     assert sets_of([System("teacher", scores, tmp_path, {})]) == ["a", "c", "e", "d", "b"]
 
 
-def test_different_signatures_are_refused_unless_asked_for(experiment, capsys):
+def test_different_signatures_are_refused_without_an_option(experiment, capsys):
     folders = [experiment("a", {"teacher": 9}), experiment("b", {"k2d": 9}, "--mode", "paper")]
     with pytest.raises(K2DError, match="a/teacher on test and b/k2d on test differ in tok: default / paper"):
         main([str(folder) for folder in folders])
@@ -138,7 +138,7 @@ def test_sets_may_differ_in_the_set_alone(experiment, capsys):
         main([str(folder)])
 
 
-def test_no_score_and_a_broken_score_are_told(tmp_path):
+def test_missing_and_broken_scores_are_reported(tmp_path):
     (tmp_path / "exp").mkdir()
     with pytest.raises(K2DError, match=r"exp: no score.json below it; expected an experiment after stage 12"):
         main([str(tmp_path / "exp")])
@@ -147,7 +147,7 @@ def test_no_score_and_a_broken_score_are_told(tmp_path):
         main([str(tmp_path / "exp")])
 
 
-def test_files_that_are_gone_or_broken_cost_the_tests_or_are_told(experiment, capsys):
+def test_without_its_files_a_significance_test_is_omitted_and_broken_files_are_reported(experiment, capsys):
     folder = experiment("a", {"teacher": 120, "k2d-s1": 40})
     (path,) = folder.glob("score/k2d-s1/**/per_utt.jsonl")
     path.write_text(path.read_text().replace('"n": 13', '"n": 0', 1))
@@ -160,7 +160,7 @@ def test_files_that_are_gone_or_broken_cost_the_tests_or_are_told(experiment, ca
 
 
 def test_other_references_are_not_tested_against_each_other(experiment, capsys):
-    """The same set by name and size, one word of its references changed: other signatures, no paired test."""
+    """A set with the same name and size, but another word in its references: another signature, no paired test."""
     folder = experiment("a", {"teacher": 120, "k2d-s1": 40})
     (path,) = folder.glob("score/k2d-s1/**/ref.trn")
     path.write_text(path.read_text(encoding="utf-8").replace("gpu", "cpu", 1), encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Bootstrap and MAPSSWE: cases that can be worked out, and what must always hold."""
+"""Bootstrap and MAPSSWE: cases worked out by hand, and general properties."""
 
 import math
 
@@ -22,8 +22,8 @@ def differences(ref, first, second):
     return segment_differences(len(ref), edits(list(ref), list(first)), edits(list(ref), list(second)))
 
 
-def test_two_groups_give_the_three_rates_that_two_draws_can():
-    """One of 10 tokens without errors, one of 30 with 12: drawn (a, a), (a, b) or (b, b)."""
+def test_two_groups_give_three_possible_rates():
+    """Group a has 10 tokens without errors, group b 30 with 12. The draws are (a, a), (a, b) or (b, b)."""
     found = bootstrap([ErrorRate(10), ErrorRate(30, s=12)])
     assert (found.low, found.high) == (0.0, 40.0)
     narrow = bootstrap([ErrorRate(10), ErrorRate(30, s=12)], Draws(level=0.2))  # (a, b) comes half the time
@@ -38,8 +38,8 @@ def test_groups_and_not_utterances_are_drawn():
     assert (even.low, even.high) == (20.0, 20.0)
 
 
-def test_the_normal_interval_is_met_where_it_holds():
-    """400 groups of 100 tokens, errors 10 or 30: sd of the mean is 10 / sqrt(400) = 0.5 points."""
+def test_the_interval_matches_the_normal_approximation():
+    """400 groups of 100 tokens with 10 or 30 errors: the mean has a deviation of 10 / sqrt(400) = 0.5 points."""
     found = bootstrap([ErrorRate(100, s=10 if at % 2 else 30) for at in range(400)], Draws(resamples=4000))
     assert found.low == pytest.approx(20 - 1.96 * 0.5, abs=0.1)
     assert found.high == pytest.approx(20 + 1.96 * 0.5, abs=0.1)
@@ -55,7 +55,7 @@ def test_one_group_has_no_interval_and_the_seed_decides():
 
 @pytest.mark.parametrize("n_at_once", [1, 20, 41, 1000])
 def test_the_draws_are_the_same_however_many_are_in_memory(monkeypatch, n_at_once):
-    """20 groups: less than one draw of them, one, two and a bit, and all 30 at once."""
+    """20 groups: blocks of less than one draw, one draw, a little over two draws, and all 30 draws."""
     groups = of([(n, n / 40) for n in range(3, 23)])
     expected = bootstrap(groups, Draws(resamples=30))
     monkeypatch.setattr(confidence, "_DRAWN_AT_ONCE", n_at_once)
@@ -80,7 +80,7 @@ def test_improvement_is_certain_impossible_or_even():
 
 
 def test_improvement_by_hand():
-    """Two groups, one better by 1, one worse by 2: better only if the first is drawn twice, 1 time in 4."""
+    """Two groups, one better by 1 and one worse by 2: better only if the first is drawn twice, in 1 of 4 cases."""
     before, after = [ErrorRate(9, s=3), ErrorRate(9, s=3)], [ErrorRate(9, s=2), ErrorRate(9, s=5)]
     assert improvement(before, after, Draws(resamples=20_000)) == pytest.approx(0.25, abs=0.01)
 
@@ -122,7 +122,7 @@ def test_mapsswe_by_hand():
     assert found.p == pytest.approx(2 * (1 - 0.8413447), abs=1e-6)
 
 
-def test_mapsswe_at_its_edges():
+def test_mapsswe_in_extreme_cases():
     assert matched_pairs([]).p is None
     assert matched_pairs([3]).p is None
     assert matched_pairs([0, 0, 0]).p == 1.0

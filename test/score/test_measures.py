@@ -1,4 +1,4 @@
-"""Languages, points of interest, switch points: worked out by hand, and what must always hold."""
+"""Languages, points of interest and switch points: cases worked out by hand, and general properties."""
 
 import pytest
 from hypothesis import given
@@ -16,7 +16,7 @@ def measured(ref, hyp):
     return measures(align(mixed_tokens(ref), mixed_tokens(hyp)))
 
 
-def test_a_word_heard_in_the_other_language():
+def test_a_word_recognised_in_the_other_language():
     """One substitution on one alignment; a deletion and an insertion where the languages are aligned alone."""
     found = measured("我 用 gpu 跑", "我 用 居 跑")
     assert found["mer"] == ErrorRate(4, s=1)
@@ -33,7 +33,7 @@ def test_an_insertion_is_of_its_own_language():
     assert found["zh_joint"] == ErrorRate(2, i=1)
 
 
-def test_numbers_are_of_the_language_to_their_left_jointly_and_of_none_alone():
+def test_numbers_belong_to_the_language_before_them_only_in_joint_measures():
     found = measured("我 跑 3 個 model 5", "我 跑 4 個 model")
     assert found["mer"] == ErrorRate(6, s=1, d=1)
     assert found["zh_joint"] == ErrorRate(4, s=1)  # 我 跑 3 個

@@ -1,4 +1,4 @@
-"""Reading and joining: by id, strictly; what is missing is kept, what is too much or broken is refused."""
+"""Reading and joining by id: missing hypotheses are kept, and additional or broken ones are refused."""
 
 import pytest
 from hypothesis import given
@@ -29,7 +29,7 @@ def hypotheses(path, **rows):
     return Texts(path, rows, ())
 
 
-# --- reading: what is broken is told with its place (reliability 3, 5 to 8, 10, and an empty file) ---
+# --- reading: faults are reported with their place (reliability 3, 5 to 8, 10, and an empty file) ---
 
 
 @pytest.mark.parametrize(
@@ -56,11 +56,11 @@ def test_a_missing_file_is_named(tmp_path):
         read_texts(tmp_path / "hyp" / "text")
 
 
-def test_a_space_at_the_end_of_lines_is_told_as_such(tmp_path):
+def test_a_space_at_the_end_of_lines_is_reported(tmp_path):
     path = tmp_path / "text"
     path.write_text("".join(f"u{n:02} 好 \n" for n in range(40)), encoding="utf-8")
-    (told,) = read_texts(path).normalised
-    assert told == f"normalised 40 × [space_at_end], first {path}:1: white space at the end of the line"
+    (message,) = read_texts(path).normalised
+    assert message == f"normalised 40 × [space_at_end], first {path}:1: white space at the end of the line"
 
 
 def test_cr_bom_and_disorder_are_normalised_and_counted(tmp_path):
@@ -68,9 +68,9 @@ def test_cr_bom_and_disorder_are_normalised_and_counted(tmp_path):
     path.write_bytes("\ufeffu2 b\r\nu1  a\r\nu3\r\n".encode())
     found = read_texts(path)
     assert dict(found.rows) == {"u1": "a", "u2": "b", "u3": ""}
-    told = "\n".join(found.normalised)
+    message = "\n".join(found.normalised)
     for part in ("normalised 1 × [bom]", "normalised 3 × [crlf]", "normalised 1 × [unsorted]"):
-        assert part in told
+        assert part in message
 
 
 def test_a_million_characters_in_one_utterance(tmp_path):
@@ -82,11 +82,11 @@ def test_a_million_characters_in_one_utterance(tmp_path):
 # --- references and what is known of them ---
 
 
-def test_a_text_alone_has_words_and_nothing_else(texts):
+def test_a_text_without_a_data_directory_has_only_words(texts):
     assert read_references(read_texts(texts("ref", "u1 好", "u2"))) == [Spoken("u1", "好"), Spoken("u2", "")]
 
 
-def test_a_data_directory_tells_recordings_speakers_and_durations(tmp_path):
+def test_a_data_directory_has_recordings_speakers_and_durations(tmp_path):
     path = data_directory(
         tmp_path / "d", {"u1": "r1 0.5 2", "u2": "r2 1 4"}, {"u1": "好", "u2": "ok"}, {"u1": "spkA", "u2": "spkB"}
     )
@@ -96,7 +96,7 @@ def test_a_data_directory_tells_recordings_speakers_and_durations(tmp_path):
     ]
 
 
-def test_a_data_directory_that_is_not_sound_is_refused(tmp_path):
+def test_a_faulty_data_directory_is_refused(tmp_path):
     path = data_directory(tmp_path / "d", {"u1": "r1 0.5 2"}, {"u1": "好"})
     (path.parent / "segments").write_text("u1 r1 0,5 2\n")
     with pytest.raises(K2DError, match="the start time is '0,5'"):
@@ -114,13 +114,13 @@ def test_tables_that_do_not_fit_the_text_are_refused(tmp_path):
         read_references(read_texts(path))
 
 
-def test_the_audio_need_not_be_there(tmp_path):
+def test_the_audio_may_be_missing(tmp_path):
     path = data_directory(tmp_path / "d", None, {"u1": "好"})
     (path.parent / "wav.scp").write_text("u1 sph2pipe -f wav /elsewhere/u1.sph |\n")
     assert read_references(read_texts(path)) == [Spoken("u1", "好", speaker="spk", duration_s=10.0)]
 
 
-def test_utterances_of_a_recording_are_joined_in_the_order_of_time(tmp_path):
+def test_utterances_of_a_recording_are_joined_in_order_of_time(tmp_path):
     segments = {"a": "r1 6 8", "b": "r1 0.5 2", "c": "r2 0 1"}
     path = data_directory(tmp_path / "d", segments, {"a": "後", "b": "先", "c": "別"})
     assert whole_recordings(read_references(read_texts(path))) == [
@@ -132,7 +132,7 @@ def test_utterances_of_a_recording_are_joined_in_the_order_of_time(tmp_path):
 # --- joining ---
 
 
-def test_a_missing_hypothesis_stays_and_an_empty_one_is_another_thing(tmp_path):
+def test_a_missing_hypothesis_is_kept_and_differs_from_an_empty_one(tmp_path):
     found = joined([Spoken("u1", "好"), Spoken("u2", "ok")], hypotheses(tmp_path, u2=""), "ref")
     assert [(pair.id, pair.hypothesis) for pair in found.pairs] == [("u1", None), ("u2", "")]
 
@@ -145,7 +145,7 @@ def test_an_extra_hypothesis_is_an_error_that_names_it(tmp_path):
         joined([Spoken("u1", "好")], hypotheses(tmp_path, u1="好", **extra), "data/ref")
 
 
-def test_hypotheses_of_whole_recordings_meet_whole_references(tmp_path):
+def test_hypotheses_of_whole_recordings_are_compared_with_whole_references(tmp_path):
     path = data_directory(
         tmp_path / "d", {"u1": "r1 5 6", "u2": "r1 0 1", "u3": "r2 0 1"}, {"u1": "b", "u2": "a", "u3": "c"}
     )

@@ -1,4 +1,4 @@
-"""Counts of errors add; rates are quotients of sums."""
+"""Counts of errors are added, and rates are quotients of sums."""
 
 import pytest
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""From texts to figures: golden texts, hallucinations, sums."""
+"""From texts to scores: texts with known scores, hallucinations, sums."""
 
 from types import SimpleNamespace
 
@@ -61,11 +61,11 @@ def test_digits_are_english_in_paper_mode():
     assert theirs["en_joint"] == ErrorRate(1, s=1)
 
 
-def test_script_can_be_left_alone():
+def test_the_script_can_be_kept():
     assert mer("說", "说", Conventions("none")) == ErrorRate(1, s=1)
 
 
-def test_missing_empty_and_right_to_say_nothing():
+def test_missing_empty_and_correctly_empty_hypotheses():
     score = tallied(
         UtterancePair("a", "g", "好", None), UtterancePair("b", "g", "ok 好", ""), UtterancePair("c", "g", "", "")
     )
@@ -73,8 +73,8 @@ def test_missing_empty_and_right_to_say_nothing():
     assert (score.missing, score.empty, score.empty_references) == (("a",), 1, 1)
 
 
-def test_a_hallucination_is_seen_by_its_length_and_by_its_repetitions():
-    """謝謝觀看 ten times has 4 different 6-grams in turn; after 17 of its 35 the first comes a fifth time."""
+def test_hallucinations_are_found_by_length_and_by_repetitions():
+    """謝謝觀看 ten times repeats 4 different 6-grams. After 17 of its 35, the first one occurs a fifth time."""
     looping = UtterancePair("a", "g", "好", "謝謝觀看" * 10, duration_s=2.0)
     fine = UtterancePair("b", "g", "我們用 GPU", "我們用 GPU", duration_s=1.0)
     score = tallied(looping, fine)
@@ -83,7 +83,7 @@ def test_a_hallucination_is_seen_by_its_length_and_by_its_repetitions():
     assert (untimed.too_long, untimed.timed) == (0, 0)
 
 
-def test_parts_and_measures_are_sums_and_parts_lose_nothing():
+def test_parts_and_measures_are_sums_and_parts_are_complete():
     score = tallied(
         UtterancePair("a", "g1", "我 run", "我 ran"),
         UtterancePair("b", "g1", "我們", "我"),
@@ -136,7 +136,7 @@ def test_a_text_against_itself_has_no_errors(text):
 
 
 def test_three_alignments_make_all_figures_and_the_rest_grows_as_the_texts_do(monkeypatch):
-    """A looping hypothesis against a longer reference. Only an alignment costs the product of the two lengths."""
+    """A looping hypothesis with a longer reference. Only an alignment has the cost of the product of both lengths."""
     aligned = []
 
     def each_replaced(ref, hyp):

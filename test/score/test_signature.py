@@ -1,4 +1,4 @@
-"""The signature: what changes it, what does not, and how a difference is told."""
+"""The signature: what changes it, what does not, and how differences are described."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from k2d.score.signature import differing_fields, settings_digest, signature, te
 from k2d.text.normalise import Normaliser
 
 
-def test_everything_that_decides_is_in_it():
+def test_the_signature_contains_all_settings():
     line = signature(Normaliser(script="per_char"), "paper", "utterances-12ab", "beam-5-34cd")
     fields = dict(field.split(":", 1) for field in line.split("|"))
     assert list(fields) == ["k2d-score", "norm", "tok", "align", "set", "decode"]
@@ -24,7 +24,7 @@ def test_everything_that_decides_is_in_it():
         ([("u1", "ok")], False),
     ],
 )
-def test_a_test_set_is_its_ids_and_words(rows, is_same):
+def test_a_test_set_is_identified_by_its_ids_and_words(rows, is_same):
     assert (texts_digest(rows) == texts_digest([("u1", "ok"), ("u2", "好")])) is is_same
 
 
@@ -33,6 +33,6 @@ def test_settings_are_the_same_in_any_order():
     assert settings_digest({"beam": 1}) != settings_digest({"beam": 2})
 
 
-def test_a_field_that_only_one_has_is_told():
+def test_a_field_that_only_one_signature_has_is_reported():
     assert differing_fields("tok:default|decode:beam-1", "tok:default") == ["decode: beam-1 / –"]
     assert differing_fields("tok:default", "tok:default") == []

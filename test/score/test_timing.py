@@ -1,4 +1,4 @@
-"""Speed: read strictly, and compared only under equal conditions."""
+"""Records of speed are read strictly and compared only under equal conditions."""
 
 import pytest
 
@@ -28,7 +28,7 @@ def test_costs_add_by_mean_runs():
     assert summed([RUNS, Timing(1.0, (1.0,), 1, 8, "fp32", "cpu")]) is None
 
 
-def test_a_record_is_read(tmp_path, timing):
+def test_a_record_of_time_is_read(tmp_path, timing):
     timing(tmp_path, 20, 30)
     assert read_timing(tmp_path / "timing.json") == Timing(100.0, (20.0, 30.0), 1, 2, "fp32", "cpu")
 
@@ -50,7 +50,7 @@ def test_a_record_is_read(tmp_path, timing):
         ),
     ],
 )
-def test_what_is_no_record_is_refused(tmp_path, content, reason):
+def test_a_bad_record_is_refused(tmp_path, content, reason):
     (tmp_path / "timing.json").write_text(content)
     with pytest.raises(K2DError, match=f"timing.json: not a record of decoding times .*({reason})"):
         read_timing(tmp_path / "timing.json")

@@ -20,7 +20,7 @@ def kept(rows, rank, wanted_s):
 @pytest.mark.parametrize(
     ("wanted_s", "n_kept"), [(0, 0), (4.9, 0), (5.1, 1), (250, 25), (254, 25), (256, 26), (2000, 100)]
 )
-def test_the_hours_are_those_asked_for_to_half_a_chunk(wanted_s, n_kept):
+def test_the_hours_match_the_request_to_half_a_chunk(wanted_s, n_kept):
     assert len(kept(ROWS, drawn(1), wanted_s)) == n_kept
 
 

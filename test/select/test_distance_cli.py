@@ -13,7 +13,7 @@ B = "u1 我们用 model\nu2 謝謝\nu3 她再\nu4 好\n"
 
 @pytest.fixture
 def texts(tmp_path):
-    """Writes A/text and B/text, and gives the words that name them."""
+    """Write A/text and B/text, and return the arguments that name them."""
 
     def write(a=A, b=B):
         words = []
@@ -56,7 +56,7 @@ def test_a_line_for_each_utterance_with_a_header(texts, capsys):
     ],
 )
 @pytest.mark.slow
-def test_what_is_kept_is_decided_by_metric_and_options(texts, capsys, words, kept):
+def test_metric_and_options_decide_what_is_kept(texts, capsys, words, kept):
     assert "".join(row[-1] for row in run(capsys, *texts(), *words)[1:]) == kept
 
 
@@ -66,7 +66,7 @@ def test_the_order_of_lines_does_not_matter(texts, capsys):
     assert run(capsys, *texts(b=shuffled)) == straight
 
 
-def test_crlf_bom_and_a_missing_last_line_end_are_read_as_meant(texts, capsys):
+def test_crlf_bom_and_a_missing_last_line_end_are_accepted(texts, capsys):
     windows = ("\ufeff" + B.replace("\n", "\r\n")).removesuffix("\r\n")
     assert run(capsys, *texts(b=windows)) == run(capsys, *texts())
 
@@ -97,7 +97,7 @@ def test_five_ids_are_shown_of_many(texts):
         main(texts(b=B + many))
 
 
-def test_a_wrong_call_names_every_fault(texts):
+def test_a_wrong_call_lists_all_faults(texts):
     with pytest.raises(
         UsageError, match="--n 0: expected at least 1\n--alpha 1: expected 0 to below 1\n--empty 2: exp"
     ):
@@ -106,14 +106,14 @@ def test_a_wrong_call_names_every_fault(texts):
         main(["--a", "nowhere/text", "--b", "nowhere/text"])
 
 
-def test_a_megabyte_in_a_line_is_measured(texts, capsys):
+def test_a_line_of_a_megabyte_is_measured(texts, capsys):
     long = "今天的天氣很好我們去公園走一走" * 23_000
     rows = run(capsys, *texts(a=f"u1 {long}\n", b="u1 今天的天氣很好\n"))
     assert rows[1][1] == "1"
     assert float(rows[1][3]) > 10_000
 
 
-def test_ones_own_lexicon_wins(texts, capsys, tmp_path):
+def test_the_users_lexicon_has_priority(texts, capsys, tmp_path):
     lexicon = tmp_path / "lexicon.tsv"
     lexicon.write_text("kubeflow\tk u b\ncubeflow\tk u b\n")
     words = texts("u1 kubeflow\n", "u1 cubeflow\n")
@@ -122,7 +122,7 @@ def test_ones_own_lexicon_wins(texts, capsys, tmp_path):
     assert run(capsys, *words, "--lexicon", str(lexicon))[1][3:5] == ["1.0000", "1.0000"]
 
 
-def test_a_folder_or_a_pipe_is_not_missing(texts, tmp_path):
+def test_a_folder_or_a_pipe_is_not_reported_as_missing(texts, tmp_path):
     words = texts()
     with pytest.raises(K2DError, match="a: is a directory, not a file"):
         main([*words[:1], str(tmp_path / "a"), *words[2:]])

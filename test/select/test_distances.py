@@ -1,4 +1,4 @@
-"""Distances between two opinions, worked out by hand, and what must hold for any texts."""
+"""Distances between two opinions, worked out by hand, and properties for any texts."""
 
 import json
 
@@ -39,7 +39,7 @@ def test_mixed_errors_worked_out_by_hand(teacher, auxiliary, errors, n_auxiliary
     assert found["mer"] == (round(errors / n_auxiliary, 4) if n_auxiliary else 1.0)
 
 
-def test_phonemes_forgive_what_sounds_alike_and_nothing_else():
+def test_the_phoneme_distance_ignores_only_words_that_sound_alike():
     assert COMPARER.compare("他在", "她再")["per"] == 0.0
     # ㄊㄚ ㄗㄞ against ㄊㄚ ㄗㄠ: one of four
     assert COMPARER.compare("他在", "他早")["per"] == 0.25
@@ -48,7 +48,7 @@ def test_phonemes_forgive_what_sounds_alike_and_nothing_else():
 
 
 @pytest.mark.slow
-def test_an_unknown_english_word_costs_something_unless_it_is_dropped():
+def test_an_unknown_english_word_counts_unless_it_is_dropped():
     assert COMPARER.compare("我用 zzyzx", "我用")["per"] > 0
     drop = Comparer(Measuring(out_of_vocabulary="drop"))
     assert drop.compare("我用 zzyzxqq", "我用")["per"] == 0.0  # the authors' way: an error on it is free
@@ -62,7 +62,7 @@ def test_a_side_without_words_is_empty(nothing):
     assert (both.n_a, both.n_b, both["mer"], both["per"], both["composite"]) == (0, 0, 0.0, 0.0, 0.0)
 
 
-def test_an_empty_validator_is_kept_or_dropped_as_asked():
+def test_an_empty_opinion_is_kept_or_dropped_by_an_option():
     kept = Comparer(Measuring(empty_validator_distance=0.0)).compare("好的", "")
     assert (kept["mer"], kept["per"], kept["composite"]) == (0.0, 0.0, 0.0)
 
@@ -89,7 +89,7 @@ def test_script_is_an_option():
         (False, True, 0.9, 0.0),  # a looping auxiliary never causes a drop
     ],
 )
-def test_composite_is_the_formula_of_the_paper(loops_a, loops_b, per, expected):
+def test_the_composite_distance_follows_the_papers_formula(loops_a, loops_b, per, expected):
     assert far(loops_a, loops_b, 9, 9, 0.5, per)["composite"] == expected
 
 
@@ -101,7 +101,7 @@ def test_seven_repeats_against_five():
 
 
 def timed(*texts):
-    """A label with each text between two timestamps, as a teacher writes it."""
+    """A label with timestamps around each text, as a teacher writes it."""
     return "".join(f"<{n}.00>{text}<{n + 1}.00>" for n, text in enumerate(texts))
 
 
@@ -122,8 +122,8 @@ def timed(*texts):
         (" <0.00> " + "abcde " * 6 + "<9.00> ", False),
     ],
 )
-def test_ngrams_are_counted_as_the_papers_code_counts_them(label, expected):
-    """Each timestamp becomes a space, those at the ends go, then comes the normaliser, then counting."""
+def test_ngrams_are_counted_as_in_the_papers_code(label, expected):
+    """Each timestamp becomes a space, spaces at the ends are removed, then texts are normalised and counted."""
     assert COMPARER.compare(label, "").loops_a is expected
     assert COMPARER.compare("", label).loops_b is expected
 
@@ -144,14 +144,14 @@ def test_the_work_grows_as_a_label_does():
         assert grows_linearly(lambda n, piece=piece: COMPARER.compare(piece * n, "謝謝大家"), 50)
 
 
-def test_the_defaults_are_the_configs():
+def test_the_defaults_equal_those_of_the_config():
     section = settings_of(Select())
     measuring = json.loads(json.dumps({name: getattr(Measuring(), name) for name in Measuring.__slots__}))
     assert measuring == {name: section[name] for name in measuring}
     assert len(measuring) == 8
 
 
-def test_the_signature_names_all_that_decides():
+def test_the_signature_contains_all_settings():
     plain = Comparer(Measuring()).signature
     for other in (
         Measuring(ngram=5),
@@ -169,7 +169,7 @@ WORDS = st.lists(st.sampled_from([*"我你他她在再好的", " gpu ", " model 
 
 @settings(deadline=None)
 @given(WORDS.map("".join), WORDS.map("".join))
-def test_a_text_is_like_itself_and_errors_are_symmetric(a, b):
+def test_a_text_has_no_distance_to_itself_and_errors_are_symmetric(a, b):
     same, there, back = COMPARER.compare(a, a), COMPARER.compare(a, b), COMPARER.compare(b, a)
     assert (same["mer"], same["per"]) == (0.0, 0.0)
     if there.n_a and there.n_b:
@@ -189,11 +189,11 @@ def edits(a: str, b: str) -> int:
 
 
 @given(st.text("abc", min_size=1, max_size=12), st.text("abc", min_size=1, max_size=12))
-def test_the_error_rate_is_the_textbooks(a, b):
+def test_the_error_rate_equals_the_textbook_algorithm(a, b):
     assert error_rate(a, b, Measuring()) == round(edits(a, b) / len(b), 4)
 
 
-def test_order_and_company_of_pairs_do_not_matter():
+def test_a_pairs_distance_does_not_depend_on_other_pairs():
     pairs = [(teacher, auxiliary) for teacher, auxiliary, _, _ in GOLDEN]
     forward = Comparer(Measuring())
     backward = Comparer(Measuring())

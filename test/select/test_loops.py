@@ -1,4 +1,4 @@
-"""Loops by character n-grams, and the repetitions that the paper's evaluation counts."""
+"""Loops by character n-grams, and the repetitions that are counted in the paper's evaluation."""
 
 from collections import Counter
 
@@ -55,12 +55,12 @@ def test_length_and_count_are_options():
 
 # Few letters, of one and of two UTF-16 units, so that loops are common.
 @given(st.text(alphabet="ab 我𠮷", max_size=60), st.integers(1, 9), st.integers(1, 6))
-def test_it_is_what_counting_every_ngram_says(text, n, count):
+def test_it_equals_a_count_of_all_ngrams(text, n, count):
     assert ngram_loops(text, n, count) is loops_by_the_definition(text, n, count)
 
 
 @given(st.text(max_size=30), st.integers(1, 12), st.text(max_size=30))
-def test_it_is_what_counting_every_ngram_says_of_any_repeated_text(around, times, unit):
+def test_it_equals_a_count_of_all_ngrams_for_any_repeated_text(around, times, unit):
     text = around + unit * times + around
     assert ngram_loops(text) is loops_by_the_definition(text, 6, 5)
 

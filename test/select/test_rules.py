@@ -1,4 +1,4 @@
-"""Rules that keep or drop, on rows worked out by hand; and further rules on the label alone."""
+"""Rules that keep or drop, on rows worked out by hand, and rules that use only the label."""
 
 from typing import get_args, get_type_hints
 
@@ -44,8 +44,8 @@ def test_an_empty_label_is_dropped_by_every_rule(rule):
     assert judge(BOTH_EMPTY, RULES[rule], 0.4).reason == "empty_teacher"
 
 
-def test_a_rule_added_in_one_place_judges(monkeypatch):
-    """Keep what the auxiliary makes no longer: a method on what is known already is one function."""
+def test_a_rule_that_is_added_in_one_place_is_used(monkeypatch):
+    """Drop labels that are shorter than the auxiliary's text: a rule on known columns is one function."""
     monkeypatch.setitem(RULES, "not_longer", lambda chunk: Judgement(float(chunk.n_b > chunk.n_a), "longer"))
     assert judge(CLEAN, RULES["not_longer"], 0.4) == Judgement(0.0, "")
     assert judge(far(False, False, 9, 10, 0.1, 0.1), RULES["not_longer"], 0.4) == Judgement(1.0, "longer")
@@ -81,19 +81,19 @@ def test_rules_on_the_label(rule, label, keeps):
     assert LABEL_RULES[rule](label) is keeps
 
 
-def test_han_alone_upsets_no_rule():
-    """Peers part at spaces, or ask for lower-case letters: all of Mandarin falls."""
+def test_han_text_is_not_dropped_by_rules():
+    """Rules of other toolkits split at spaces or require lower-case letters, and so would drop all Mandarin text."""
     label = Label("c", "我们今天要讲的是深度学习里面最重要的一个方法", 6.0, mean_logprob=-0.2)
     assert objection(label, label_rules(LABEL_RULES)) == ""
 
 
-def test_the_first_rule_that_objects_gives_its_name():
+def test_the_reason_is_the_first_rule_that_drops_the_chunk():
     label = Label("c", "请不吝点赞" * 20, 60.0)
     assert objection(label, label_rules(["phrase_blacklist", "compression_ratio"])) == "phrase_blacklist"
     assert objection(label, label_rules(["compression_ratio", "phrase_blacklist"])) == "compression_ratio"
 
 
-def test_a_log_probability_that_is_not_known_is_an_error_and_not_a_verdict():
+def test_a_missing_log_probability_is_an_error():
     with pytest.raises(K2DError, match=r"c: the rule mean_logprob needs .* add a table utt2logprob"):
         LABEL_RULES["mean_logprob"](Label("c", "好", 1.0))
 
@@ -107,7 +107,7 @@ def test_every_rule_has_a_version_to_be_recorded():
     assert isinstance(labels.VERSION, int)
 
 
-def test_every_rule_is_shown_to_keep_and_to_drop():
+def test_each_rule_has_cases_that_keep_and_drop():
     cases = test_rules_on_the_label.pytestmark[0].args[1]
     for verdict in (True, False):
         assert {rule for rule, _, keeps in cases if keeps is verdict} == set(LABEL_RULES)

@@ -1,4 +1,4 @@
-"""What stage 8 stores: rows of distances, sums of a selection, and the sweep over α."""
+"""The files of stage 8: rows of distances, sums of a selection, and the sweep over α."""
 
 import pytest
 from hypothesis import given
@@ -47,7 +47,7 @@ def test_rows_are_read_as_they_were_written(tmp_path_factory, rows):
     assert list(read_distances(path)) == rows
 
 
-def test_the_columns_and_a_decision_are_these(tmp_path):
+def test_columns_and_decisions_have_not_changed(tmp_path):
     write_distances(tmp_path / "d", [])
     header = "id recording duration_s loops_teacher loops_auxiliary n_teacher n_auxiliary mer per composite"
     assert (tmp_path / "d").read_text() == header.replace(" ", "\t") + "\n"
@@ -65,7 +65,7 @@ def test_the_columns_and_a_decision_are_these(tmp_path):
         ("{header}a/b/c\tr1\tlong\t0\t0\t1\t1\t0\t0\t0\n", r":2: found 'a/b/c"),
     ],
 )
-def test_a_file_that_is_none_is_named_with_its_line(tmp_path, content, message):
+def test_a_bad_table_is_named_with_its_line(tmp_path, content, message):
     path = tmp_path / "distances.tsv"
     write_distances(path, [])
     path.write_text(content.format(header=path.read_text()))
@@ -101,7 +101,7 @@ def test_the_sweep_keeps_what_each_rule_keeps_at_each_alpha(rows):
 
 
 @pytest.mark.parametrize("text", ["0.1", "0.1:0.9", "a:b:c", "0.9:0.1:0.1", "0.1:1.0:0.1", "0.1:0.9:0", "nan:0.9:0.1"])
-def test_a_sweep_that_makes_no_sense_is_refused(text):
+def test_a_bad_sweep_is_refused(text):
     with pytest.raises(UsageError, match=f"--sweep: found '{text}', expected"):
         alphas_of(text)
 
@@ -151,8 +151,8 @@ def test_workers_give_a_line_for_every_pair():
 
 
 @pytest.mark.slow
-def test_an_interrupted_run_goes_on_from_its_blocks_and_other_settings_do_not_take_them(tmp_path):
-    """What a block has left is taken as it stands: marked here, so that it can be told from what is measured anew."""
+def test_an_interrupted_run_continues_from_its_blocks_only_with_the_same_settings(tmp_path):
+    """The file of a finished block is reused. It is marked here, to distinguish it from a new measurement."""
     pairs = [TextPair(f"a/b/{n}", "r", 1.5, "我們用 model", "我們") for n in range(3)]
     keeping = Keeping(blocks=tmp_path / "blocks")
     first = list(measured_lines(pairs, Measuring(), nj=1, total=3, keeping=keeping))
@@ -167,7 +167,7 @@ def test_an_interrupted_run_goes_on_from_its_blocks_and_other_settings_do_not_ta
 
 
 def test_a_metric_added_in_one_place_is_measured_written_read_swept_summed_and_studied(tmp_path, monkeypatch):
-    """By how many tokens the lengths differ: nothing else knows of it."""
+    """The difference of the lengths in tokens: a new metric, defined only here."""
 
     def length_gap(pair):
         return float(abs(len(pair.teacher.tokens) - len(pair.auxiliary.tokens)))

@@ -1,4 +1,4 @@
-"""Stage 6 on made-up hypotheses: what it writes for each reading of the duration, what it rejects, when it stops."""
+"""Stage 6 on artificial hypotheses: its output for each reading of the duration, rejected segments, and stops."""
 
 import json
 import shutil
@@ -7,6 +7,7 @@ from collections import Counter
 import numpy as np
 import pytest
 import soundfile
+from commands_here import ExperimentHere
 
 from k2d.config import load_config
 from k2d.core.errors import K2DError, MissingInput, UsageError
@@ -21,6 +22,8 @@ from k2d.pipeline.stage_list import BY_VERB
 from k2d.select.chunk_reader import Chunks
 from k2d.stages.second_opinion import chunk_items
 
+pytestmark = pytest.mark.usefixtures("forked_workers")
+
 DURATION_S = 12.0
 N_SAMPLES = round(DURATION_S * 16_000)
 HEARD = {
@@ -31,12 +34,12 @@ HEARD = {
 
 
 def ramp(n):
-    """Samples that tell where they were in the n-th recording."""
+    """Samples whose values give their place in the n-th recording."""
     return (np.arange(N_SAMPLES) + n).astype(np.int16)
 
 
 class Lab:
-    """A data directory of three recordings, and what the teacher heard in two of them."""
+    """A data directory of three recordings, and the teacher's hypotheses for two of them."""
 
     def __init__(self, folder):
         self.folder, self.data, self.pseudo = folder, folder / "data/lab/talks", folder / "exp/x/pseudo/lab/talks"
@@ -45,7 +48,7 @@ class Lab:
             each.mkdir(parents=True)
         (folder / "x.yaml").write_text("corpora: {unlabelled: [lab/talks]}\nmax_bad: 0.5\n")
         self.write_data(["r0", *HEARD])
-        self.write_heard(HEARD)
+        self.write_hypotheses(HEARD)
         (self.pseudo / "record.json").write_text('{"window_s": 6.0}')
 
     def write_data(self, recordings):
@@ -56,10 +59,10 @@ class Lab:
         (self.data / "utt2spk").write_text("".join(f"{key} {key}\n" for key in self.audio))
         (self.data / "reco2course").write_text("r0 algebra\nr1 音樂 history\n")
 
-    def write_heard(self, heard):
+    def write_hypotheses(self, by_recording):
         lines = (
             hypothesis_line(Hypothesis(key, DURATION_S, tuple(Segment(*row) for row in rows), ()))
-            for key, rows in heard.items()
+            for key, rows in by_recording.items()
         )
         (self.pseudo / "hyp.jsonl").write_text("".join(f"{line}\n" for line in lines))
 
@@ -112,7 +115,7 @@ def test_chunks_are_lines_in_segments_over_the_recordings(lab):
     assert not list(folder.glob(".*"))
 
 
-def test_what_is_left_out_is_told_and_the_counts_add_up(lab):
+def test_rejected_segments_are_reported_and_the_counts_add_up(lab):
     folder = lab.chunk()
     assert [(each.id, each.reason) for each in read_rejected(folder)] == [
         ("r2#0001", "bad_times"),
@@ -136,7 +139,7 @@ def test_what_is_left_out_is_told_and_the_counts_add_up(lab):
     assert by_length == {"from 1.2 s": 1, "from 3 s": 2, "from 4.8 s": 1}
 
 
-def test_stage_8_reads_what_this_stage_writes(lab, tmp_path):
+def test_stage_8_reads_the_output_of_this_stage(lab, tmp_path):
     chunks = Chunks("lab/talks", lab.chunk(), tmp_path / "scratch")
     pairs = list(chunks.pairs(None))
     assert [(pair.recording, pair.duration_s) for pair in pairs] == [("r1", 5.0), ("r1", 3.5), ("r2", 3.0), ("r2", 1.5)]
@@ -153,10 +156,12 @@ def test_stage_8_reads_what_this_stage_writes(lab, tmp_path):
     ],
 )
 @pytest.mark.slow
-def test_a_language_is_told_where_the_teacher_guesses_it(lab, teacher, languages):
-    """Most of the first chunk's seconds are English: 1.5 of its 4 are not."""
-    said = [(0.5, 2.0, "我們", None, False, "zh"), (3.0, 5.5, "so", None, False, "en")]
-    lab.write_heard({"r1": [*said, (5.5, 9.0, "再見", None, False, "zh")], "r2": [(1.0, 4.0, "甲", None, False, "zh")]})
+def test_chunks_have_a_language_if_the_teacher_guesses_it(lab, teacher, languages):
+    """Most of the first chunk is English: 2.5 of its 4 seconds."""
+    rows = [(0.5, 2.0, "我們", None, False, "zh"), (3.0, 5.5, "so", None, False, "en")]
+    lab.write_hypotheses(
+        {"r1": [*rows, (5.5, 9.0, "再見", None, False, "zh")], "r2": [(1.0, 4.0, "甲", None, False, "zh")]}
+    )
     folder = lab.chunk(f"teacher={teacher}")
     assert_valid(folder)
     assert (folder / "utt2lang").exists() is (languages is not None)
@@ -167,7 +172,7 @@ def test_a_language_is_told_where_the_teacher_guesses_it(lab, teacher, languages
 
 
 @pytest.mark.slow
-def test_sum_writes_audio_of_which_the_gaps_are_cut_out(lab):
+def test_sum_writes_audio_without_the_gaps(lab):
     folder = lab.chunk("chunk.duration=sum", nj=2)
     assert_valid(folder)
     assert not (folder / "segments").exists()
@@ -191,8 +196,8 @@ def test_sum_writes_audio_of_which_the_gaps_are_cut_out(lab):
     ]
 
 
-def test_chunks_that_were_cut_out_are_of_the_recording_and_course_that_they_were_cut_from(lab, tmp_path):
-    lab.write_heard({"r1": [(0.5, 2.0, "嗯"), (6.0, 7.0, "嗯"), (8.0, 9.5, "嗯"), (10.0, 12.0, "好")]})
+def test_chunks_with_their_own_audio_keep_recording_and_course(lab, tmp_path):
+    lab.write_hypotheses({"r1": [(0.5, 2.0, "嗯"), (6.0, 7.0, "嗯"), (8.0, 9.5, "嗯"), (10.0, 12.0, "好")]})
     chunks = Chunks("lab/talks", lab.chunk("chunk.duration=sum", "chunk.max_s=2"), tmp_path / "scratch")
     pairs = list(chunks.pairs(None))
     assert [(pair.recording, pair.duration_s) for pair in pairs] == [("r1", 1.5), ("r1", 1.0), ("r1", 1.5), ("r1", 2.0)]
@@ -203,13 +208,13 @@ def test_chunks_that_were_cut_out_are_of_the_recording_and_course_that_they_were
 
 
 @pytest.mark.parametrize(("duration", "seconds"), [("span", [5.0, 3.5, 3.0, 1.5]), ("sum", [4.0, 3.5, 3.0, 1.5])])
-def test_stage_7_knows_how_long_its_chunks_are(lab, duration, seconds):
+def test_stage_7_reads_the_durations_of_chunks(lab, duration, seconds):
     folder, tally = lab.chunk(f"chunk.duration={duration}"), DecodingTally()
     assert [item.length_s for item in chunk_items(folder, tally)] == seconds
     assert tally.audio_s == sum(seconds)
 
 
-def test_chunks_of_the_sum_made_before_their_sources_were_told_are_made_again(lab):
+def test_older_chunks_of_the_sum_without_sources_are_made_again(lab):
     lab.chunk("chunk.duration=sum")
     stamp = lab.chunks / "stamp.json"
     raw = json.loads(stamp.read_text())
@@ -228,14 +233,14 @@ def test_sum_rejects_the_segments_of_a_recording_that_is_damaged(lab):
 
 
 @pytest.mark.slow
-def test_sum_stops_at_a_recording_that_has_vanished_and_goes_on_when_it_is_back(lab):
-    """Not for its own fault would its segments be lost: stage 5 has heard it."""
+def test_sum_stops_at_a_missing_recording_and_continues_when_it_is_back(lab):
+    """Stage 5 has decoded the recording, so its segments must not be lost."""
     aside = lab.audio["r2"].rename(lab.folder / "aside")
-    with pytest.raises(K2DError) as told:
+    with pytest.raises(K2DError) as caught:
         lab.chunk("chunk.duration=sum", "max_bad=0.6")
-    assert "lab/talks: cutting the audio of chunks: 1 recording could not be read" in str(told.value)
-    assert "r2: " in str(told.value)
-    assert "there is no such file [missing]" in str(told.value)
+    assert "lab/talks: cutting the audio of chunks: 1 recording could not be read" in str(caught.value)
+    assert "r2: " in str(caught.value)
+    assert "there is no such file [missing]" in str(caught.value)
     assert not lab.chunks.exists()
     aside.rename(lab.audio["r2"])
     lab.chunk("chunk.duration=sum")
@@ -258,20 +263,20 @@ def test_sum_does_not_depend_on_the_number_of_processes(lab):
     assert made(2) == one
 
 
-def test_authors_windows_overlap_and_say_so(lab):
+def test_authors_windows_overlap_and_the_log_reports_it(lab):
     folder = lab.chunk("chunk.duration=authors")
     assert_valid(folder, AudioLevel.NONE)
     assert lab.lines("segments")[:2] == ["r1-0000000-0000600 r1 0.0 6.0", "r1-0000550-0001150 r1 5.5 11.5"]
-    lab.write_heard({"r1": [(0, 2, "甲"), (4, 8, "乙")]})
+    lab.write_hypotheses({"r1": [(0, 2, "甲"), (4, 8, "乙")]})
     lab.chunk("chunk.duration=authors", force=True)
     assert lab.lines("text") == ["r1-0000000-0000600 <0.00>甲<2.00><4.00>", "r1-0000400-0001000 <0.00>乙<4.00>"]
     assert json.loads((folder / "record.json").read_text())["chunks"]["continued"] == 1
 
 
-def test_ids_that_sort_oddly_end_in_order(lab):
+def test_outputs_are_sorted_by_id(lab):
     ids = ["a", "a+", "a-0", "a-0000000-0000100", "課"]
     lab.write_data(ids)
-    lab.write_heard({key: [(0, 1, "x"), (1, 6.5, "y")] for key in ids})
+    lab.write_hypotheses({key: [(0, 1, "x"), (1, 6.5, "y")] for key in ids})
     found = validate(lab.chunk(), Checks(audio=AudioLevel.NONE))
     assert found.report.count() == found.report.counts.total()
     assert {code for _, code in found.report.counts} <= {"speakers_unsorted"}
@@ -297,7 +302,7 @@ def test_the_window_of_the_teacher_is_the_longest_chunk(lab):
         lab.chunk()
 
 
-def test_done_is_skipped_and_what_decides_is_noticed(lab, capsys):
+def test_a_finished_unit_is_skipped_and_a_changed_setting_is_noticed(lab, capsys):
     lab.chunk()
     before = (lab.chunks / "stamp.json").read_bytes()
     assert json.loads(before)["recipe"]["settings"] == {"split": "lab/talks", "duration": "span", "max_s": 6.0}
@@ -306,37 +311,37 @@ def test_done_is_skipped_and_what_decides_is_noticed(lab, capsys):
     assert (lab.chunks / "stamp.json").read_bytes() == before
     with pytest.raises(K2DError, match='setting duration: "span" -> "authors"'):
         lab.chunk("chunk.duration=authors")
-    lab.write_heard({"r1": HEARD["r1"]})
+    lab.write_hypotheses({"r1": HEARD["r1"]})
     with pytest.raises(K2DError, match=r"pseudo/lab/talks/hyp\.jsonl has changed"):
         lab.chunk()
 
 
-def test_too_much_that_is_bad_stops_the_stage_with_examples(lab):
-    with pytest.raises(K2DError) as told:
+def test_too_many_bad_segments_stop_the_stage_with_examples(lab):
+    with pytest.raises(K2DError) as caught:
         lab.chunk("max_bad=0.2")
-    assert "lab/talks: 2 of 7 items are bad, more than max_bad (20.0%):" in str(told.value)
-    assert "bad_times 1, such as r2#0001: segment 1, 4.00 to 4.00 s, '錯': expected 0 <= start < end" in str(told.value)
+    assert "lab/talks: 2 of 7 items are bad, more than max_bad (20.0%):" in str(caught.value)
+    assert "bad_times 1, such as r2#0001: segment 1, 4.00 to 4.00 s, '錯': expected 0 <= start < end" in str(
+        caught.value
+    )
     assert not lab.chunks.exists()
 
 
-def test_nothing_to_make_a_chunk_of_is_an_error(lab):
-    lab.write_heard({"r1": [], "r2": []})
+def test_hypotheses_without_text_are_an_error(lab):
+    lab.write_hypotheses({"r1": [], "r2": []})
     with pytest.raises(K2DError, match="lab/talks: found no segment to make a chunk of: in 0 segments = kept 0; look"):
         lab.chunk()
 
 
 def test_a_hypothesis_of_an_unknown_recording_is_refused(lab):
-    lab.write_heard({"r1": [], "r2-old": []})
+    lab.write_hypotheses({"r1": [], "r2-old": []})
     with pytest.raises(K2DError, match=r"hyp\.jsonl: 'r2-old' is not a recording in .*wav\.scp; run stage 5"):
         lab.chunk()
 
 
 @pytest.mark.slow
-def test_from_the_command_line(project):
-    lab = Lab(project.root / "lab")
-    (project.root / "conf" / "x.yaml").write_text((lab.folder / "x.yaml").read_text())
-    words = (f"exp={lab.folder / 'exp'}", f"data={lab.folder / 'data'}", "name=x")
-    done = project.run("--conf", "conf/x.yaml", "--stage", "6", "--stop-stage", "6", *words)
+def test_from_the_command_line(tmp_path):
+    Lab(tmp_path)
+    done = ExperimentHere(tmp_path).k2d("chunk")
     assert done.returncode == 0, done.stderr
     assert "lab/talks: 4 chunks, 0.00 h, 3.2 s on average" in done.stdout
     assert "in 7 segments = kept 5 + bad_times 1 + empty 1" in done.stdout

@@ -1,4 +1,4 @@
-"""Stage 11: what is to be decoded, and whose speed is measured."""
+"""Stage 11: the models and sets that are decoded, and the models whose speed is measured."""
 
 from k2d.config import load_config
 from k2d.pipeline.runner import make_job
@@ -12,7 +12,7 @@ distill: {seeds: [4, 5]}
 """
 
 
-def test_ctc_rows_are_of_models_that_are_decoded_otherwise(tmp_path):
+def test_ctc_rows_are_added_only_for_models_decoded_in_another_mode(tmp_path):
     auxiliaries = "auxiliaries: {one: {language: [zho], decode: joint}, two: {language: [zho], decode: ctc}}\n"
     (tmp_path / "x.yaml").write_text(f"{CONF}{auxiliaries}decode: {{ctc_rows: true}}\n", encoding="utf-8")
     job = make_job(load_config(tmp_path / "x.yaml", [f"exp={tmp_path / 'exp'}", f"data={tmp_path / 'data'}"]))
@@ -35,7 +35,7 @@ def test_the_speed_of_a_network_is_measured_once_and_on_test_sets(tmp_path):
     assert not any("speed_runs" in unit.settings for unit in made_units(tmp_path, "score.speed_runs=0"))
 
 
-def test_a_model_that_joins_makes_the_race_anew_but_nothing_else(tmp_path):
+def test_a_new_model_repeats_only_the_timing(tmp_path):
     before, after = (
         made_units(tmp_path),
         made_units(tmp_path, "select.methods={all: {rule: none}, two: {rule: trivial}}"),

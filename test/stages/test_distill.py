@@ -1,4 +1,4 @@
-"""Stages 9 and 10 on tiny random models: what is taken, what learns, what is counted, and what is refused."""
+"""Stages 9 and 10 on tiny random models: reused outputs, trained parts, counts and refusals."""
 
 import json
 import shutil
@@ -95,8 +95,8 @@ def _write_kept(folder, root, chunks):
         (folder / name).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
 
 
-def test_controls_hear_new_windows_whatever_the_teacher_kept(tmp_path):
-    """The teacher's last phase keeps its encoder's outputs; a control that did so would hear silence after them."""
+def test_controls_train_on_new_windows_although_the_teacher_kept_encoder_outputs(tmp_path):
+    """The teacher's last phase keeps its encoder's outputs. A control that did so would train on silence after them."""
     from k2d.config import load_config
     from k2d.fitting.student_or_control import _pool_phase
     from k2d.pipeline.runner import make_job
@@ -153,8 +153,8 @@ def assert_chunks_are_counted(models):
 
 
 @pytest.mark.slow
-def test_two_processes_train_each_student_together_and_one_leaves_it(lab):
-    """As with --ngpu 2: the second process runs the command anew, for one student, while the first holds the locks."""
+def test_two_processes_train_each_student_and_one_saves_it(lab):
+    """As with --ngpu 2: the second process runs the command for one student, while the first holds the locks."""
     assert lab.run(9, 9).returncode == 0
     script = str(PROJECT_ROOT / "test" / "support" / "stage_two.py")
     words = ("distill", "--conf", "conf/x.yaml", "--nj", "1", f"name={lab.name}", "distill.controls=[]")
@@ -172,8 +172,8 @@ def test_two_processes_train_each_student_together_and_one_leaves_it(lab):
 
 
 @pytest.mark.slow
-def test_after_kill_9_the_same_student_is_learnt(lab):
-    """Stopped at some step of 40 and taken up again: losses and weights to the last bit as undisturbed."""
+def test_after_kill_9_the_same_student_is_trained(lab):
+    """Stopped at some step of 40 and continued: losses and weights are bit-identical to an undisturbed training."""
     few = ["distill.controls=[]", "select.methods.some=null", "distill.training.steps=40"]
     assert lab.run(9, 10, *few).returncode == 0
     student = lab.exp / "models" / "all-s1"
@@ -200,7 +200,7 @@ def test_after_kill_9_the_same_student_is_learnt(lab):
     ],
 )
 @pytest.mark.slow
-def test_layers_that_are_not_there_are_refused(laid_out, settings, message):
+def test_missing_layers_are_refused(laid_out, settings, message):
     here = ExperimentHere(laid_out.root)
     here.conf.write_text(CONF, encoding="utf-8")
     done = here.k2d("init_student", *settings)
@@ -218,7 +218,7 @@ def test_layers_that_are_not_there_are_refused(laid_out, settings, message):
     ],
 )
 @pytest.mark.slow
-def test_what_cannot_be_learnt_is_refused_at_once(tmp_path, settings, message):
+def test_impossible_trainings_are_refused_at_once(tmp_path, settings, message):
     here = ExperimentHere(tmp_path)
     here.conf.write_text(CONF, encoding="utf-8")
     done = here.k2d("distill", *(setting.format(exp=here.exp) for setting in settings))
@@ -227,7 +227,7 @@ def test_what_cannot_be_learnt_is_refused_at_once(tmp_path, settings, message):
 
 
 @pytest.mark.slow
-def test_another_experiments_work_is_taken_if_it_is_the_same(warm_project):
+def test_another_experiments_output_is_reused_if_it_is_the_same(warm_project):
     warm_project.without_stages()
     warm_project.add_toy_stage("tokens", "tokens")
     warm_project.add_toy_stage("teacher", "toy", reads=("tokens",))

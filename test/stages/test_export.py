@@ -48,7 +48,7 @@ def card_of(folder):
     return yaml.safe_load(block), text
 
 
-def test_the_first_seed_of_every_method_leaves_and_was_loaded_back(lab):
+def test_the_first_seed_of_each_method_is_exported_and_loaded_again(lab):
     done = export(lab)
     assert done.returncode == 0, done.stdout + done.stderr
     exports = lab.exp / "export"
@@ -67,7 +67,7 @@ def test_the_first_seed_of_every_method_leaves_and_was_loaded_back(lab):
     assert "done already, skipped" in export(lab).stdout
 
 
-def test_one_student_by_name_and_new_scores_make_a_new_card_unasked(lab):
+def test_one_student_can_be_named_and_new_scores_renew_its_card(lab):
     words = ("export.students=[k2d_composite-s5]", "export.teacher_licence=cc-by-4.0")
     assert export(lab, *words).returncode == 0
     folder = lab.exp / "export" / "k2d_composite-s5" / "espnet"
@@ -90,7 +90,7 @@ def test_one_student_by_name_and_new_scores_make_a_new_card_unasked(lab):
         ("decode.engine=ctranslate2", "expected torch, because ctranslate2 runs only whisper models"),
     ],
 )
-def test_what_does_not_fit_dies_at_once(lab, word, message):
+def test_unsupported_formats_are_refused_at_once(lab, word, message):
     done = export(lab, word)
     assert done.returncode == 2
     assert message in done.stderr.replace('"', "")

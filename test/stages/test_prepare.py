@@ -1,4 +1,4 @@
-"""Stage 1 from outside: what a corpus gives becomes data directories, checked and counted."""
+"""Stage 1 from outside: the data of a corpus become data directories, and are checked and counted."""
 
 import json
 import shutil
@@ -31,7 +31,7 @@ def write_table(root, numbers, name="train"):
 
 
 def prepare(warm_project, *words):
-    """A last word wins: the mini recipe allows more bad items than these tests do."""
+    """The last setting counts: the mini recipe allows more bad items than these tests."""
     return warm_project.run("--corpus", "lab", "--stage", "1", "--stop-stage", "1", "--nj", "2", "max_bad=0.01", *words)
 
 
@@ -40,7 +40,7 @@ def lines(path):
 
 
 @pytest.mark.slow
-def test_it_writes_what_the_corpus_says(warm_project, corpus):
+def test_it_writes_the_data_of_the_corpus(warm_project, corpus):
     done = prepare(warm_project)
     assert done.returncode == 0, done.stderr
     assert "in 20 utterances = kept 20" in done.stdout
@@ -53,7 +53,7 @@ def test_it_writes_what_the_corpus_says(warm_project, corpus):
 
 
 @pytest.mark.slow
-def test_bad_audio_is_set_aside_with_a_reason_and_too_much_of_it_stops_the_stage(warm_project, corpus):
+def test_bad_audio_is_rejected_with_a_reason_and_too_much_of_it_stops_the_stage(warm_project, corpus):
     (corpus / "train" / "u05.wav").write_bytes(b"")
     (corpus / "train" / "u06.wav").write_text("<html>not found</html>")
     (corpus / "train" / "u07.wav").unlink()
@@ -94,7 +94,7 @@ def test_counts_that_differ_from_the_card_stop_the_stage_unless_allowed(warm_pro
 
 
 @pytest.mark.slow
-def test_an_edited_recipe_is_seen_and_edited_words_are_not(warm_project, corpus):
+def test_edited_code_of_a_recipe_is_noticed_and_edited_comments_are_not(warm_project, corpus):
     prepare(warm_project)
     (warm_project.root / "egs" / "lab" / "README.md").write_text("# lab\nmore words\n")
     recipe = warm_project.root / "egs" / "lab" / "prepare.py"
@@ -121,7 +121,7 @@ def test_an_edited_recipe_is_seen_and_edited_words_are_not(warm_project, corpus)
     ],
 )
 @pytest.mark.slow
-def test_a_corpus_that_is_wrong_says_how(warm_project, corpus, change, message):
+def test_faults_of_a_corpus_are_explained(warm_project, corpus, change, message):
     change(corpus)
     done = prepare(warm_project)
     assert done.returncode == 1
@@ -130,7 +130,7 @@ def test_a_corpus_that_is_wrong_says_how(warm_project, corpus, change, message):
 
 
 @pytest.mark.slow
-def test_the_root_must_be_known_and_there(warm_project, corpus):
+def test_the_root_must_be_given_and_exist(warm_project, corpus):
     without = prepare(warm_project, "prepare.roots.lab=/no/such/folder")
     assert without.returncode == 2
     assert "the raw corpus /no/such/folder is not a folder" in without.stderr
@@ -148,8 +148,8 @@ def test_options_for_a_corpus_without_any_are_refused(warm_project, corpus):
 
 
 @pytest.mark.slow
-def test_segments_are_held_against_the_audio(warm_project, corpus):
-    """An end a little beyond the recording's is clamped, one far beyond it is set aside."""
+def test_segments_are_compared_with_the_audio(warm_project, corpus):
+    """An end slightly beyond the recording's is clamped, and an utterance far beyond it is rejected."""
     recipe = warm_project.root / "egs" / "lab" / "prepare.py"
     code = recipe.read_text().replace(
         'return Utterance(utterance_id, utterance_id, str(root / path), row["speaker"], row["text"])',

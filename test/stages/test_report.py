@@ -1,10 +1,11 @@
-"""Stage 13 from outside: made from stored files alone, made again when they change, honest about gaps."""
+"""Stage 13: made from stored files alone, made again when they change, honest about gaps."""
 
 import json
 import random
 import sys
 
 import pytest
+from commands_here import ExperimentHere
 from made_audio import speechlike, write_audio
 from made_experiment import (
     CONF,
@@ -22,15 +23,14 @@ from k2d.pipeline.runner import make_job
 from k2d.report.stored import read_experiment
 from k2d.stages.report import make, units
 
-pytestmark = pytest.mark.slow  # each test runs the command line several times
-
-EXP = "exp/made"
+pytestmark = pytest.mark.slow  # each test runs the stage several times
 
 
 @pytest.fixture
-def made(project):
-    (project.root / "conf/made.yaml").write_text(CONF)
-    return project
+def made(tmp_path):
+    found = ExperimentHere(tmp_path, "made")
+    found.conf.write_text(CONF)
+    return found
 
 
 def made_job(folder):
@@ -38,15 +38,15 @@ def made_job(folder):
     return make_job(load_config(folder / "made.yaml", [f"exp={folder / 'exp'}"]))
 
 
-def report(project, *words):
-    done = project.run("--conf", "conf/made.yaml", "--stage", "13", "--stop-stage", "13", *words)
-    folder = project.root / EXP / "report"
+def report(made, *words):
+    done = made.k2d("report", *words)
+    folder = made.exp / "report"
     texts = [(folder / name).read_text() if (folder / name).exists() else "" for name in ("RESULTS.md", "report.html")]
     return done, *texts
 
 
-def test_a_whole_experiment_in_both_forms(made):
-    fabricate(made.root / EXP, n_chunks=400, n_heard=8)
+def test_a_complete_experiment_as_markdown_and_html(made):
+    fabricate(made.exp, n_chunks=400, n_with_audio=8)
     done, results, page = report(made)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "in 30 scores = kept 30" in done.stdout
@@ -65,7 +65,7 @@ def test_a_whole_experiment_in_both_forms(made):
 
 
 def test_the_work_grows_as_the_number_of_chunks_does(tmp_path):
-    """From n to 2n and from 2n to 4n chunks: the second step adds twice as much, and four times if it is quadratic."""
+    """From n to 2n and from 2n to 4n chunks: the second step adds twice as much work, or four times if quadratic."""
     job = made_job(tmp_path)
     rows = [made_row(f"mini/lectures/c{n}", n, n < 8, random.Random(n)) for n in range(2000)]
     write_distances(job.layout.exp, rows[:1])
@@ -79,7 +79,7 @@ def test_the_work_grows_as_the_number_of_chunks_does(tmp_path):
 
 
 def n_calls(work):
-    """How many functions `work` calls, those in C included."""
+    """The number of functions that `work` calls, including those in C."""
     n = 0
 
     def count(_frame, event, _argument):
@@ -94,7 +94,7 @@ def n_calls(work):
     return n
 
 
-def test_nothing_yet_is_a_report_that_says_so(made):
+def test_the_report_of_an_empty_experiment_names_the_missing_parts(made):
     done, results, page = report(made)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "There are no scores yet: run stages 11 and 12." in results
@@ -103,12 +103,12 @@ def test_nothing_yet_is_a_report_that_says_so(made):
     assert "not there yet: scores of teacher, kd_all-s1, " in done.stdout
 
 
-def test_the_same_results_are_skipped_and_new_ones_are_reported_unasked(made):
-    write_score(made.root / EXP, "teacher", "mini/read_test", 0.1)
+def test_equal_results_are_skipped_and_new_ones_give_a_new_report(made):
+    write_score(made.exp, "teacher", "mini/read_test", 0.1)
     report(made)
     again, *_ = report(made)
-    assert f"{EXP}/report: done already, skipped" in again.stdout
-    write_score(made.root / EXP, "kd_all-s1", "mini/read_test", 0.05)
+    assert f"{made.exp}/report: done already, skipped" in again.stdout
+    write_score(made.exp, "kd_all-s1", "mini/read_test", 0.05)
     anew, results, _ = report(made)
     assert anew.returncode == 0
     assert "score/kd_all-s1/mini/read_test/score.json is new" in anew.stdout
@@ -130,8 +130,8 @@ def test_the_same_files_make_the_same_report(tmp_path):
 
 
 def test_a_damaged_score_does_not_stop_the_report(made):
-    write_score(made.root / EXP, "teacher", "mini/read_test", 0.1)
-    write_score(made.root / EXP, "teacher", "mini/talk_test", 0.2).write_text("{}")
+    write_score(made.exp, "teacher", "mini/read_test", 0.1)
+    write_score(made.exp, "teacher", "mini/talk_test", 0.2).write_text("{}")
     done, results, _ = report(made)
     assert done.returncode == 0
     assert "| teacher | – | – | – | **10.00** |" in results
@@ -140,7 +140,7 @@ def test_a_damaged_score_does_not_stop_the_report(made):
 
 def test_names_from_others_are_shown_as_text(made):
     evil = "<img src=x onerror=alert(1)>"
-    path = write_score(made.root / EXP, "teacher", "mini/read_test", 0.1, signature=evil)
+    path = write_score(made.exp, "teacher", "mini/read_test", 0.1, signature=evil)
     assert json.loads(path.read_text())["signature"] == evil
     _, results, page = report(made)
     assert evil not in results
@@ -148,15 +148,8 @@ def test_names_from_others_are_shown_as_text(made):
     assert "&lt;img src=x onerror=alert(1)&gt;" in page
 
 
-def test_commands_are_told(made):
-    made.add_toy_stage("tokens", "tokens")
-    assert made.run("--conf", "conf/made.yaml", "--stage", "2", "--stop-stage", "2").returncode == 0
-    _, results, _ = report(made)
-    assert "| tokens | python -m k2d tokens --conf conf/made.yaml" in results
-
-
-def test_texts_are_compared_as_in_selection(tmp_path):
-    """Traditional against simplified is no difference, and timestamps are none."""
+def test_texts_are_normalised_as_in_selection(tmp_path):
+    """Traditional and simplified characters are equal, and timestamps are ignored."""
     job = made_job(tmp_path)
     audio = write_audio(tmp_path / "a.wav", speechlike(11.0), subtype="PCM_16")
     write_chunks(job.layout.exp, {"c1": ("我們用 GPU", "我们用<4.20>Gpu")}, str(audio))
@@ -168,19 +161,19 @@ def test_texts_are_compared_as_in_selection(tmp_path):
 
 
 @pytest.mark.slow
-def test_what_stages_8_and_12_write_is_what_this_one_reads(made):
-    """The three stages in a row on a few lines of hand-made text."""
-    exp, data = made.root / EXP, made.root / "data/mini/read_test"
+def test_the_report_reads_the_output_of_stages_8_and_12(made):
+    """The three stages in a row on a few lines of hand-made text. Their commands are told."""
+    exp, data = made.exp, made.root / "data/mini/read_test"
     audio = write_audio(made.root / "lecture.wav", speechlike(31.0), subtype="PCM_16")
-    said = {
+    labels = {
         "r1-1": ("我們 用 GPU", "我們 用 CPU"),
         "r1-2": ("這個 model 很 好", "這個 model 很 好"),
         "r1-3": ("謝謝", ""),
     }
-    write_chunks(exp, said, str(audio))
+    write_chunks(exp, labels, str(audio))
     chunks = exp / "chunks/mini/lectures"
-    (chunks / "utt2spk").write_text("".join(f"{key} r1\n" for key in said))
-    (chunks / "spk2utt").write_text(f"r1 {' '.join(said)}\n")
+    (chunks / "utt2spk").write_text("".join(f"{key} r1\n" for key in labels))
+    (chunks / "spk2utt").write_text(f"r1 {' '.join(labels)}\n")
     (chunks / "reco2dur").write_text("r1 31.0\n")
     (chunks / "reco2course").write_text("r1 代數\n")
     data.mkdir(parents=True)
@@ -193,8 +186,8 @@ def test_what_stages_8_and_12_write_is_what_this_one_reads(made):
         (decoded / "text").write_text(f"u1 {hypothesis}\n")
         write_speed(exp, model, "mini/read_test", 0.1 if model == "teacher" else 0.02)
     small = ("corpora.dev=[]", "corpora.in_domain=[]", "corpora.out_domain=[mini/read_test]")
-    for stage in ("8", "12"):
-        done = made.run("--conf", "conf/made.yaml", "--stage", stage, "--stop-stage", stage, *small)
+    for verb in ("select", "score"):
+        done = made.k2d(verb, *small)
         assert done.returncode == 0, done.stdout + done.stderr
     done, results, page = report(made, *small)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -205,3 +198,5 @@ def test_what_stages_8_and_12_write_is_what_this_one_reads(made):
     assert "代數" in results
     assert "mini/lectures/r1-1" in page
     assert "<mark>gpu</mark>" in page
+    for verb in ("select", "score"):
+        assert f"| {verb} | python -m k2d {verb} --conf {made.conf} " in results

@@ -34,13 +34,13 @@ def lab(tmp_path):
     made = ExperimentHere(tmp_path, "lab")
     made.conf.write_text(CONF)
     segments = {"a-u1": "a 0 2", "a-u2": "a 3 5", "b-u1": "b 1 4"}
-    said = {"a-u1": "我們用 GPU", "a-u2": "跑 model", "b-u1": "今天好"}
+    texts = {"a-u1": "我們用 GPU", "a-u2": "跑 model", "b-u1": "今天好"}
     audio = {"a": "a.wav", "b": "b.wav"}
     speakers = {"a-u1": "a", "a-u2": "a", "b-u1": "b"}
     durations = {"a": 6.0, "b": 5.0}
     write(
         made.root / "data" / "lab" / "dev",
-        text=said, segments=segments, wav_scp=audio, utt2spk=speakers, reco2dur=durations,
+        text=texts, segments=segments, wav_scp=audio, utt2spk=speakers, reco2dur=durations,
     )  # fmt: skip
     far = {"u1": "run it", "u2": "好", "u3": "謝謝"}
     write(
@@ -50,7 +50,7 @@ def lab(tmp_path):
     decode = made.exp / "decode"
     write(decode / "teacher" / "lab" / "dev", text={"a": "<0.00>我们用 CPU<2.00><3.00>跑 model<5.00>", "b": "今天好"})
     write(decode / "teacher" / "far" / "test", text={"u1": "run it", "u3": ""})
-    write(decode / "k2d-s1" / "lab" / "dev", text=said)
+    write(decode / "k2d-s1" / "lab" / "dev", text=texts)
     write(decode / "k2d-s1" / "far" / "test", text=far)
     return made
 
@@ -85,7 +85,7 @@ def test_every_model_is_scored_on_every_set(lab):
     assert not (lab.exp / "score" / "validator").exists()  # no truth, no study
 
 
-def test_what_is_done_is_skipped_and_what_changed_is_refused(lab):
+def test_finished_units_are_skipped_and_changed_ones_are_refused(lab):
     score(lab)
     again = score(lab)
     assert again.stdout.count("done already, skipped") == 4
@@ -97,7 +97,7 @@ def test_what_is_done_is_skipped_and_what_changed_is_refused(lab):
     assert "|tok:paper|" in record(lab, "teacher", "lab", "dev", "score.json")["signature"]
 
 
-def test_sets_that_were_not_decoded_are_named_before_any_work(lab):
+def test_missing_sets_are_named_before_any_work(lab):
     shutil.rmtree(lab.exp / "decode" / "k2d-s1" / "far")
     stopped = score(lab)
     assert stopped.returncode != 0
@@ -105,7 +105,7 @@ def test_sets_that_were_not_decoded_are_named_before_any_work(lab):
     assert not (lab.exp / "score").exists()
 
 
-def test_before_anything_is_decoded_the_teacher_is_missed(lab):
+def test_before_any_decoding_the_missing_teacher_is_named(lab):
     shutil.rmtree(lab.exp / "decode")
     stopped = score(lab)
     assert stopped.returncode != 0
@@ -123,7 +123,7 @@ def test_an_extra_hypothesis_and_bad_utf8_stop_the_stage(lab):
     assert "invalid UTF-8 at byte offset 6 (0xff)" in score(lab).stderr
 
 
-def test_it_can_be_limited_to_a_corpus_even_one_that_the_config_does_not_name(lab):
+def test_the_stage_can_be_limited_to_a_corpus_even_outside_the_config(lab):
     done = score(lab, "--corpus", "far")
     assert done.returncode == 0, done.stderr
     assert not (lab.exp / "score" / "teacher" / "lab").exists()

@@ -168,7 +168,7 @@ def check_kept(lab, kept):
 
 
 @pytest.mark.slow
-def test_done_is_skipped_and_what_decides_is_noticed(lab):
+def test_a_finished_unit_is_skipped_and_a_changed_setting_is_noticed(lab):
     assert select(lab).returncode == 0
     again = select(lab)
     assert again.stdout.count("done already, skipped") == 7
@@ -270,7 +270,7 @@ def test_rules_that_need_no_second_opinion_need_no_auxiliary(lab):
 
 
 @pytest.mark.slow
-def test_ones_own_lexicon_is_an_input_and_a_missing_one_is_named(lab):
+def test_the_users_lexicon_is_an_input_and_a_missing_one_is_named(lab):
     lexicon = lab.root / "lexicon.tsv"
     missing = select(lab, f"select.lexicon={lexicon}")
     assert missing.returncode == 3

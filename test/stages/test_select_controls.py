@@ -134,7 +134,7 @@ def test_other_hours_or_another_truth_make_a_control_stale(lab):
         ("{rule: random, hours_of: near, also: [mean_logprob]}", 'also: found ["mean_logprob"], expected nothing'),
     ],
 )
-def test_a_control_that_cannot_be_is_refused(lab, method, message):
+def test_an_impossible_control_is_refused(lab, method, message):
     with pytest.raises(UsageError) as refused:
         load_config(lab / "x.yaml", [f"select.methods.other={method}"])
     assert f"select.methods.other.{message}" in str(refused.value)

@@ -1,4 +1,4 @@
-"""Stage 2: a vocabulary in which every text survives."""
+"""Stage 2: a vocabulary from which all texts can be restored."""
 
 import pytest
 import sentencepiece
@@ -38,7 +38,7 @@ def lab(tmp_path):
     return make
 
 
-def test_every_text_survives_and_every_symbol_is_one_token(lab, caplog):
+def test_all_texts_are_restored_and_each_symbol_is_one_token(lab, caplog):
     folder = lab(2, 2, options="vocab_size: 314")
     tokens = (folder / "tokens.txt").read_text(encoding="utf-8").split("\n")[:-1]
     pieces = sentencepiece.SentencePieceProcessor(model_file=str(folder / "bpe.model"))
@@ -52,7 +52,7 @@ def test_every_text_survives_and_every_symbol_is_one_token(lab, caplog):
     assert pieces.encode("<0.10>你好<1.20>", out_type=str)[-1] == "<1.20>"
 
 
-def test_it_is_the_same_again(lab, tmp_path):
+def test_the_vocabulary_is_reproducible(lab, tmp_path):
     first = (lab(2, options="vocab_size: 314") / "bpe.model").read_bytes()
     for name in ("exp", "data"):
         (tmp_path / name).rename(tmp_path / f"{name}.before")
@@ -66,5 +66,5 @@ def test_windows_that_differ_are_refused(lab):
         lab(2, 3)
 
 
-def test_where_nothing_is_trained_nothing_is_made(lab):
+def test_without_a_model_to_train_no_vocabulary_is_made(lab):
     assert not lab().exists()

@@ -1,4 +1,4 @@
-"""Stage 12's study in process: the truth of chunks is found by the recordings that they were made of."""
+"""Stage 12's study in this process: references of chunks are found by their recordings."""
 
 import json
 
@@ -35,9 +35,9 @@ def study(tmp_path):
     (tmp_path / "x.yaml").write_text(CONF)
     exp, data = tmp_path / "exp", tmp_path / "data"
     (exp / "x" / "decode" / "teacher").mkdir(parents=True)
-    spans, said = ({key: row[column] for key, row in TRUTH.items()} for column in (0, 1))
+    spans, texts = ({key: row[column] for key, row in TRUTH.items()} for column in (0, 1))
     speakers = dict.fromkeys(TRUTH, "a")
-    truth = {"wav.scp": {"a": "a.wav"}, "segments": spans, "text": said, "utt2spk": speakers}
+    truth = {"wav.scp": {"a": "a.wav"}, "segments": spans, "text": texts, "utt2spk": speakers}
     write(data / "lab" / "lectures_truth", truth)
     table = exp / "x" / "select" / "distances" / "base" / "distances.tsv"
     table.parent.mkdir(parents=True)
@@ -54,12 +54,12 @@ def study(tmp_path):
 
 
 @pytest.mark.parametrize(("duration", "tables"), [("span", IN_PLACE), ("sum", CUT_OUT)])
-def test_labels_are_judged_however_chunks_were_made(study, duration, tables):
+def test_labels_are_judged_for_all_kinds_of_chunks(study, duration, tables):
     found = study(duration, tables)
     assert (found["n_chunks"], found["n_bad"]) == (2, 1)
     assert found["by_metric"]["mer"]["recall"] == [1.0] * 7 + [0.0, 0.0]
 
 
-def test_chunks_of_the_sum_that_do_not_tell_their_sources_are_refused_before_any_work(study):
+def test_chunks_of_the_sum_without_sources_are_refused_before_any_work(study):
     with pytest.raises(MissingInput, match="chunks/lab/lectures/utt2source\nrun the stages before it first"):
         study("sum", {"wav.scp": CUT_OUT["wav.scp"]})

@@ -1,4 +1,4 @@
-"""A Whisper on the road: taken by stages 3 and 4, labelling, cut down, taught; the command line from outside."""
+"""A Whisper in all stages, from outside: loaded by stages 3 and 4, used for labels, and distilled."""
 
 import json
 
@@ -25,7 +25,7 @@ GUESSING = ["teacher.language=[]", "auxiliaries={}", "distill.keep_encoded=true"
 
 @pytest.fixture(scope="module")
 def lab(shared_project):
-    """The tiny Whisper that knows its recordings by heart, and these."""
+    """The tiny Whisper that was trained on its recordings, and these recordings."""
     root = shared_project.root
     (root / "conf" / "x.yaml").write_text(CONF, encoding="utf-8")
     (root / "models").mkdir()
@@ -62,10 +62,12 @@ def here(tmp_path):
 def test_from_checkpoint_to_a_student_that_openai_whisper_loads(walked):
     import whisper
 
-    heard = [json.loads(line) for line in (walked / "pseudo" / "lab" / "train" / "hyp.jsonl").open(encoding="utf-8")]
-    (long,) = (one for one in heard if one["id"] == "long")
-    (said,) = (talk.said for talk in talks() if talk.id == "long")
-    assert [s["text"] for s in long["segments"]] == [each.text for each in said]
+    hypotheses = [
+        json.loads(line) for line in (walked / "pseudo" / "lab" / "train" / "hyp.jsonl").open(encoding="utf-8")
+    ]
+    (long,) = (one for one in hypotheses if one["id"] == "long")
+    (spoken,) = (talk.sentences for talk in talks() if talk.id == "long")
+    assert [s["text"] for s in long["segments"]] == [each.text for each in spoken]
     assert {s["language"] for s in long["segments"]} == {"zh"}
     files = (walked / "models" / name / "model.pt" for name in ("teacher", "kd_all-s1"))
     teacher, student = (whisper.load_model(str(file), device="cpu") for file in files)
@@ -77,12 +79,12 @@ def test_from_checkpoint_to_a_student_that_openai_whisper_loads(walked):
 
 @pytest.mark.slow
 def test_another_systems_labels_teach_a_student_and_its_opinions_select(lab):
-    """The whole way from outside. The labels are the recordings' own words, and one recording has none."""
+    """All stages from outside. The labels are the recordings' own words, and one recording has none."""
     conf = CONF.replace("auxiliaries: {base: *whisper}", "auxiliaries: {other: {from: opinions.text}}")
     conf = conf.replace("{kd_all: {rule: none}}", "{near: {rule: mer}}").replace("distill: {", f"distill: {{{CE}, ")
     (lab.root / "conf" / "other.yaml").write_text(f"pseudo_label: {{from: labels.jsonl, made_by: Other}}\n{conf}")
     known = [talk for talk in talks() if talk.id != "pause"]
-    lines = [{"id": t.id, "segments": [_segment(said) for said in t.said]} for t in known]
+    lines = [{"id": t.id, "segments": [_segment(spoken) for spoken in t.sentences]} for t in known]
     (lab.root / "labels.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     assert "in 4 recordings = kept 3 + no_transcript 1" in run(lab, 3, 6, conf="other").stdout
     exp = lab.root / "exp" / "other"
@@ -92,9 +94,9 @@ def test_another_systems_labels_teach_a_student_and_its_opinions_select(lab):
     run(lab, 7, 14, "export.formats=[huggingface]", conf="other")
     kept = json.loads((exp / "select/near/record.json").read_text())
     assert (kept["kept"]["chunks"], kept["in"]["chunks"]) == (len(labels) - 1, len(labels))
-    told = "The labels are not the teacher's: Other made them, and they were read from labels.jsonl."
-    assert told in (exp / "report/RESULTS.md").read_text()
-    assert told in (exp / "export/near-s1/huggingface/README.md").read_text()
+    message = "The labels are not the teacher's: Other made them, and they were read from labels.jsonl."
+    assert message in (exp / "report/RESULTS.md").read_text()
+    assert message in (exp / "export/near-s1/huggingface/README.md").read_text()
     listed = lab.run("--conf", "conf/other.yaml", "--list").stdout
     assert "long recordings, labels.jsonl" in listed
     assert "chunks, opinions.text" in listed
@@ -103,8 +105,8 @@ def test_another_systems_labels_teach_a_student_and_its_opinions_select(lab):
 CE = "objective: {ce: 1.0}"
 
 
-def _segment(said):
-    return {"start_s": said.start_s, "end_s": said.end_s, "text": said.text}
+def _segment(spoken):
+    return {"start_s": spoken.start_s, "end_s": spoken.end_s, "text": spoken.text}
 
 
 @pytest.mark.slow
@@ -120,7 +122,7 @@ def test_a_teacher_that_guesses_its_language_teaches_it(lab):
 
 @pytest.mark.slow
 def test_a_student_that_learns_the_vocabulary_in_use_is_an_ordinary_one(lab, walked):
-    """Of the embedding only the rows in use change, and what they are is in the record."""
+    """Only the rows of the embedding that are in use change, and the record names them."""
     import whisper
 
     from k2d.models.registry import load_recogniser
@@ -140,16 +142,16 @@ def test_a_student_that_learns_the_vocabulary_in_use_is_an_ordinary_one(lab, wal
     assert has_changed_V.sum() == record["in_use"]
     assert has_changed_V[50_257:].all()
     codec = load_recogniser(models / "teacher", family="whisper", languages=("zh",)).codec
-    said = {token for talk in talks() for each in talk.said for token in codec.ids(each.text)}
-    assert has_changed_V[sorted(said)].all()
+    spoken = {token for talk in talks() for each in talk.sentences for token in codec.ids(each.text)}
+    assert has_changed_V[sorted(spoken)].all()
     assert f"training on {record['in_use']:,} of 51,865 tokens" in done.stdout + done.stderr
 
 
 @pytest.mark.slow
-def test_a_hugging_face_folder_is_taken_as_it_is(here):
+def test_a_hugging_face_folder_is_used_directly(here):
     import whisper
 
-    write_hugging_face(here.root / "face", language="<|zh|>")
+    write_hugging_face(here.root / "huggingface", language="<|zh|>")
     done = here.k2d("teacher", f"teacher.checkpoint={here.root / 'face'}", "teacher.language=[]")
     assert done.returncode == 0, done.stdout + done.stderr
     folder = here.exp / "models" / "teacher"
@@ -158,7 +160,7 @@ def test_a_hugging_face_folder_is_taken_as_it_is(here):
 
 
 @pytest.mark.slow
-def test_a_published_checkpoint_that_cannot_be_had_is_told_with_the_remedy(here, monkeypatch):
+def test_a_published_checkpoint_that_cannot_be_fetched_is_reported_with_a_remedy(here, monkeypatch):
     for name in ("https_proxy", "HTTPS_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     monkeypatch.setenv("no_proxy", "")
@@ -170,12 +172,12 @@ def test_a_published_checkpoint_that_cannot_be_had_is_told_with_the_remedy(here,
 
 
 @pytest.mark.slow
-def test_transcribe_knows_a_whisper_by_its_files(lab):
+def test_transcribe_recognises_a_whisper_by_its_files(lab):
     words = ["--model", "models/teacher.pt", "--language", "zh", "--format", "json", "audio/short.wav"]
     done = lab.k2d("transcribe", *words)
     assert done.returncode == 0, done.stderr
-    (said,) = (talk.said for talk in talks() if talk.id == "short")
-    assert [s["text"] for s in json.loads(done.stdout)["segments"]] == [each.text for each in said]
+    (spoken,) = (talk.sentences for talk in talks() if talk.id == "short")
+    assert [s["text"] for s in json.loads(done.stdout)["segments"]] == [each.text for each in spoken]
 
 
 @pytest.mark.parametrize(
@@ -186,7 +188,7 @@ def test_transcribe_knows_a_whisper_by_its_files(lab):
     ],
 )
 @pytest.mark.slow
-def test_a_whisper_from_nowhere_is_refused_at_once(here, settings, message):
+def test_a_missing_whisper_is_refused_at_once(here, settings, message):
     done = here.k2d("teacher", *settings)
     assert done.returncode == 2
     assert message in done.stderr

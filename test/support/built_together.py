@@ -10,9 +10,9 @@ LIMIT_S = 60  # for what hangs
 
 
 def opened_together(module, open_cache, monkeypatch):
-    """What two callers of `open_cache` get, and how often `module._make` was called.
+    """The results of two callers of `open_cache`, and the number of calls of `module._make`.
 
-    The first to make the cache goes on only when the second makes it as well, or says that it waits.
+    The first caller continues only when the second one also makes the cache, or logs that it waits.
     """
     is_second_there, n_made, real = threading.Event(), [], module._make
 

@@ -1,4 +1,4 @@
-"""CTranslate2 folders of tiny Whispers, packed byte by byte without its library, so that they can be wrong as well."""
+"""CTranslate2 folders of tiny Whispers, packed byte by byte without its library, so that they can have faults."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def write_ctranslate2(
     vocabulary: str = "vocabulary.json",
     **config: Any,
 ) -> Path:
-    """A whole folder as the converter writes it, in numbers of one type."""
+    """Write a folder as the converter does, in numbers of one type."""
     folder.mkdir(parents=True, exist_ok=True)
     made = records(dims, made_state(dims) if state is None else state, numbers)
     (folder / "model.bin").write_bytes(packed(made, revision=revision))
@@ -141,7 +141,7 @@ def _linear(name: str, state: Mapping[str, Tensor], *parts: str) -> dict[str, Te
 
 
 def _stored(name: str, tensor: Tensor, numbers: str) -> Records:
-    """In floating-point numbers of this type; of int8 and int16, weights in whole numbers with their scale."""
+    """Store a tensor in floating-point numbers of this type, or in int8 or int16 with a scale."""
     if numbers in FLOATS:
         return {name: record(tensor.to(FLOATS[numbers]))}
     if not name.endswith("weight"):

@@ -1,7 +1,7 @@
-"""A recogniser for tests of decoding: it reads its audio like a tape, and checks how it is called.
+"""A fake recogniser for tests of decoding: it reads symbols from its audio, and checks how it is called.
 
-A tape holds a symbol per 0.1 s: a letter is a constant of so many thousandths of full scale, silence is zero. What the
-recogniser says about a window is a function given by the test.
+A tape has a symbol for each 0.1 s: a letter is a constant value in thousandths of full scale, and silence is zero. The
+test gives the function that returns the text of a window.
 """
 
 import re
@@ -53,15 +53,15 @@ def ids_of(timed_text: str) -> list[int]:
     return ids
 
 
-def heard_on(tape: str) -> str:
-    """What a perfect recogniser says about a window: words with their times, the last one open if it is cut."""
+def text_of_tape(tape: str) -> str:
+    """The text of a perfect recogniser for a window: words with their times, the last one open if it is cut."""
     words = [(m.start(), m.end()) for m in re.finditer(r"[^_]+", tape)]
-    said = (f"<{a / 10:.2f}>{tape[a:b]}" + (f"<{b / 10:.2f}>" if b < len(tape) else "") for a, b in words)
-    return "".join(said)
+    parts = (f"<{a / 10:.2f}>{tape[a:b]}" + (f"<{b / 10:.2f}>" if b < len(tape) else "") for a, b in words)
+    return "".join(parts)
 
 
-def saying(script: Callable[[str], str]) -> NextLogits:
-    """A network that is sure to say what `script` says about a window's tape."""
+def writing_script(script: Callable[[str], str]) -> NextLogits:
+    """A network that writes the text that `script` returns for a window's tape, with high probability."""
 
     def next_logits(tape: str, prefix: tuple[int, ...]) -> Sequence[float]:
         ids = ids_of(script(tape.split("|")[-1]))
@@ -72,7 +72,7 @@ def saying(script: Callable[[str], str]) -> NextLogits:
 
 
 class FakeCodec:
-    """Letters and times; `read` pairs times as ESPnet does."""
+    """A codec of letters and times. `read` pairs times as ESPnet does."""
 
     eos_id = EOS
     vocabulary_hash = "fake"
@@ -103,7 +103,7 @@ class FakeCodec:
 
 
 class FakeDecoding:
-    """Every row as the tokens that it was given."""
+    """A decoding state that holds the tokens of each row."""
 
     def __init__(self, recogniser: "FakeRecogniser", tapes: list[str]) -> None:
         self.recogniser, self.rows, self.n_beams = recogniser, [(tape, ()) for tape in tapes], 1
@@ -135,7 +135,7 @@ class FakeDecoding:
 
 
 class FakeRecogniser:
-    """Counts what it is asked for: windows encoded, steps, rows of all steps, and the batches' sizes."""
+    """Counts its work: encoded windows, steps, rows of all steps, and sizes of batches."""
 
     family = "fake"
     window = WINDOW

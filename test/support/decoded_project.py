@@ -1,4 +1,4 @@
-"""A small experiment whose models are tiny and random: what the stages that decode are tried on."""
+"""A small experiment with tiny random models, for tests of the stages that decode."""
 
 from __future__ import annotations
 

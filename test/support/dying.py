@@ -1,4 +1,4 @@
-"""A function for workers that dies in the way that its item names, and things that do not travel between processes."""
+"""A function for workers that dies in the way that its item names, and objects that cannot be pickled."""
 
 import ctypes
 import os
@@ -7,21 +7,21 @@ import sys
 
 
 class NotRestored(Exception):
-    """Its constructor takes more than what pickle hands it: it can be sent, but not be read."""
+    """It can be pickled but not restored: its constructor needs more arguments."""
 
     def __init__(self, place, reason):
         super().__init__(f"{place}: {reason}")
 
 
 class Unreadable:
-    """It can be sent; reading it fails."""
+    """It can be pickled, and reading it fails."""
 
     def __reduce__(self):
         return int, ("no number",)
 
 
 class Unsendable:
-    """It cannot be sent, and is long to tell."""
+    """It cannot be pickled, and has a long repr."""
 
     def __repr__(self):
         return f"Unsendable({'x' * 10_000})"
@@ -31,7 +31,7 @@ class Unsendable:
 
 
 def die(how):
-    """Most names are signals; what is none of the names below comes back as it is."""
+    """Die in the named way: by a signal, or in another way below. Other items are returned."""
     if isinstance(how, str) and how.startswith("SIG"):
         os.kill(os.getpid(), getattr(signal, how))
     if how == "signal 36":

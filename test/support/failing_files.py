@@ -1,4 +1,4 @@
-"""A disk on which a run is killed, or fails, at the n-th system call of k2d/core/atomic.py; a power cut may follow."""
+"""A disk on which a run is killed or fails at the n-th system call of k2d/core/atomic.py, or loses power."""
 
 import contextlib
 import os
@@ -9,7 +9,7 @@ from k2d.core import file_calls
 
 
 class Killed(BaseException):
-    """The process is dead: nothing that it would have done after this is done."""
+    """The process was killed: nothing is done after this."""
 
 
 class Disk:
@@ -29,7 +29,7 @@ class Disk:
 
     @contextlib.contextmanager
     def mounted(self) -> Iterator["Disk"]:
-        """Put this disk under k2d/core/atomic.py."""
+        """Let k2d/core/atomic.py use this disk."""
         own = {
             "make_folder": self._plain("make_folder"),
             "open_new": self._plain("open_new"),
@@ -54,7 +54,7 @@ class Disk:
                 setattr(file_calls, name, call)
 
     def cut_power(self, folder: Path, *, renames_last: bool) -> None:
-        """Lose what was not synced: contents become zeros, and renames are undone if they did not last either."""
+        """Lose everything that was not synced: contents become zeros, and renames are undone."""
         if not renames_last:
             for _, undo in reversed(self.undo):
                 undo()
@@ -63,7 +63,7 @@ class Disk:
                 path.write_bytes(bytes(path.stat().st_size))
 
     def lasts(self, folder: Path) -> None:
-        """All that is in a folder now was synced long ago."""
+        """Mark the present content of a folder as synced."""
         self.synced |= {path.stat().st_ino for path in folder.rglob("*") if path.is_file()}
 
     def _step(self, name: str, where: object) -> None:
@@ -139,7 +139,7 @@ class Disk:
 
 
 def _swap(one: Path, other: Path) -> None:
-    """In one step for the code that is tested, also on a file system that has no such step."""
+    """An exchange that looks atomic to the tested code, also on a file system without one."""
     aside = other.with_name(f"{other.name}.aside")
     other.rename(aside)
     one.rename(other)

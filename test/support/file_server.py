@@ -1,4 +1,4 @@
-"""A file server on this machine with the ways and moods of real ones; it answers a bounded number of requests."""
+"""A file server on this machine with the faults of real ones. It answers a limited number of requests."""
 
 from __future__ import annotations
 

@@ -21,23 +21,23 @@ _CONTEXT = multiprocessing.get_context("forkserver")
 _CONTEXT.set_forkserver_preload(["train_fake", "train_ranks"])
 
 
-def started(function: str, *arguments: object, said: Path, **environment: str) -> BaseProcess:
+def started(function: str, *arguments: object, output: Path, **environment: str) -> BaseProcess:
     """A process that calls a function of a file in test/support, written `file:function`, with text as arguments.
 
-    What it says is written into a file. It looks to itself as if the file had been run.
+    Its output is written into a file. For the process itself it is as if the file in test/support had been run.
     """
     words = [str(each) for each in arguments]
-    process = _CONTEXT.Process(target=_carry_out, args=(function, words, said, environment))
+    process = _CONTEXT.Process(target=_carry_out, args=(function, words, output, environment))
     with patch.dict(os.environ, {"PYTHONPATH": PYTHONPATH}):  # the first call starts the server
         process.start()
     return process
 
 
-def _carry_out(function: str, words: list[str], said: Path, environment: dict[str, str]) -> None:
+def _carry_out(function: str, words: list[str], output: Path, environment: dict[str, str]) -> None:
     os.setsid()
     os.environ.update(environment)
     multiprocessing.set_start_method(None, force=True)  # its own children are not the server's
-    with said.open("w") as file:
+    with output.open("w") as file:
         for stream in (1, 2):
             os.dup2(file.fileno(), stream)
     sys.argv = [str(SUPPORT / f"{function.partition(':')[0]}.py"), *words]

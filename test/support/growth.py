@@ -1,4 +1,4 @@
-"""How the work of a function grows with its input, in a way that holds on a busy machine as well."""
+"""How the work of a function grows with its input, measured so that it also works on a busy machine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A bound for what must not wait for ever."""
+"""A time limit for functions that must not wait for ever."""
 
 import threading
 
@@ -6,7 +6,7 @@ import pytest
 
 
 def within(limit_s, function):
-    """What the function returns or raises; the test fails if it does neither in time."""
+    """Return or raise what the function does. The test fails if it does neither in time."""
     found = []
 
     def call():

@@ -1,4 +1,4 @@
-"""Decoding stages without processes: the real worker's code on a recogniser that reads its audio like a tape."""
+"""Decoding stages without processes: the real worker's code with the fake recogniser."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from decode_fake import FakeRecogniser, heard_on, saying, write_tape
+from decode_fake import FakeRecogniser, text_of_tape, write_tape, writing_script
 
 from k2d.config import load_config
 from k2d.core.workers import Outcome
@@ -24,11 +24,11 @@ from k2d.pipeline.job import Counts, Job
 from k2d.pipeline.runner import make_job
 
 Death = Callable[[Any], str]
-"""What a share's worker dies of, in the words of an outcome; empty: it lives."""
+"""The error of an outcome by which a share's worker dies. Empty: it does not die."""
 
 
 class OneProcess:
-    """In place of a crew: every task is carried out here, one after the other, by the worker's own function."""
+    """Replaces a worker pool: each task runs in this process, one after another, by the worker's own function."""
 
     size = 1
 
@@ -51,7 +51,7 @@ class OneProcess:
 
 
 class Bench:
-    """A set of tapes that is decoded as stage 5 does."""
+    """A set of tapes that is decoded as in stage 5."""
 
     def __init__(self, folder: Path, patch: pytest.MonkeyPatch, tapes: dict[str, str], **settings: Any) -> None:
         self.cache = folder / "exp" / "x" / "cache" / "pseudo" / "lab" / "talks" / "0123456789abcdef"
@@ -63,7 +63,7 @@ class Bench:
         self.rows = [Recording(key, str(path), len(tapes[key]) / 10) for key, path in self.audio.items()]
         self.work = DecodeJob(Path("exp/x/models/teacher"), "fake", (), {"batch_size": 2}, "fp32", None)
         self.dies: Death = lambda _: ""
-        self.recogniser = FakeRecogniser(saying(heard_on))
+        self.recogniser = FakeRecogniser(writing_script(text_of_tape))
         patch.setattr(worker, "_model_of", lambda *_: self.recogniser)
         patch.setattr(dispatch, "_crew", lambda *_: self._crew())
         self.shares: list[list[str]] = []
@@ -73,8 +73,8 @@ class Bench:
         crew.shares = self.shares
         return crew
 
-    def hear(self) -> Counts:
-        """Stage 5's work on the set; the folder is the unit's, before it is published."""
+    def decode(self) -> Counts:
+        """Decode the set as stage 5 does. The folder is the unit's, before it is published."""
         self.shares.clear()
         self.out = self.folder / "exp" / "x" / "pseudo" / "lab" / ".talks.partial"
         self.out.mkdir(parents=True, exist_ok=True)
@@ -91,7 +91,7 @@ class Bench:
 
 
 class Disk:
-    """A disk that gives an error for the first `n` looks at each of some files, and then works."""
+    """A disk that fails for the first `n` accesses to some files, and then works."""
 
     def __init__(self, patch: pytest.MonkeyPatch, ids: Iterable[str], n: int, code: int = errno.EIO) -> None:
         self.left = dict.fromkeys(ids, n)

@@ -1,4 +1,4 @@
-"""The commands that exist, to hold against them what messages and pages tell people to type."""
+"""The existing commands, with which commands in messages and pages are compared."""
 
 import argparse
 import importlib
@@ -18,7 +18,7 @@ COMMAND = re.compile(r"(?:python -m k2d |(?P<run>(?:\./|egs/\S+/)run\.sh))(?P<wo
 
 
 class _Seen(Exception):
-    """A command's parser, caught when it is about to read its words."""
+    """Raised with a command's parser when it is about to read its arguments."""
 
 
 @cache
@@ -49,7 +49,7 @@ def parser_of(*command: str) -> argparse.ArgumentParser:
 
 
 def named_commands(text: str) -> Iterator[tuple[tuple[str, ...], list[str]]]:
-    """Each command in a message, as its verb(s), and the options that stand behind it."""
+    """Each command in a message: its verbs and the options after it."""
     for found in COMMAND.finditer(text):
         options = OPTION.findall(found["words"])
         verb, *rest = [*re.findall(r"[^\s]+", found["words"]), "", ""]
@@ -69,7 +69,7 @@ def exists(command: tuple[str, ...]) -> bool:
 
 @cache
 def subverbs() -> frozenset[str]:
-    """Of `python -m k2d data`."""
+    """The verbs of `python -m k2d data`."""
     actions = parser_of("data")._actions
     return frozenset(verb for each in actions if isinstance(each, argparse._SubParsersAction) for verb in each.choices)
 

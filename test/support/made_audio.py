@@ -1,4 +1,4 @@
-"""Audio for tests: speech-like signals, WAV bytes by hand, and a check that dies on one file as a decoder would."""
+"""Audio for tests: speech-like signals, WAV files byte by byte, and a check that crashes on one file."""
 
 import ctypes
 import struct
@@ -22,7 +22,7 @@ def speechlike(duration_s: float, rate_hz: int = 16_000, seed: int = 0) -> np.nd
 
 
 def write_audio(path: Path, samples: np.ndarray, rate_hz: int = 16_000, **how: object) -> Path:
-    """Write with libsndfile, in blocks: one long call would crash its Vorbis encoder."""
+    """Write with libsndfile in blocks, because one long call would crash its Vorbis encoder."""
     n_channels = 1 if samples.ndim == 1 else samples.shape[1]
     path.parent.mkdir(parents=True, exist_ok=True)
     with soundfile.SoundFile(path, "w", rate_hz, n_channels, **how) as file:

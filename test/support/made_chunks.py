@@ -1,4 +1,4 @@
-"""Kept chunks made by hand: data directories, and what a student is to be shown of them, worked out the long way."""
+"""Kept chunks made by hand: data directories, and the expected batches of a student, computed in a simple way."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ NO_LOSS = -100
 
 @dataclass(frozen=True)
 class Made:
-    """A chunk as the test knows it: its segments in seconds from its own start."""
+    """A chunk of a test: its segments in seconds from its own start."""
 
     id: str
     recording: str
@@ -36,7 +36,7 @@ class Made:
 
 
 def draw_chunks(recordings: dict[str, str], n_each: int, seed: int, languages: tuple[str, ...] = ()) -> list[Made]:
-    """Chunks that follow one another, overlap, or lie far apart; every fifth is a loop that no decoder has room for."""
+    """Chunks that are adjacent, overlap, or are far apart. Each fifth is a loop that is too long for the decoder."""
     rng, made = Random(seed), []
     for name, audio in recordings.items():
         at = 0.0
@@ -56,7 +56,7 @@ def draw_chunks(recordings: dict[str, str], n_each: int, seed: int, languages: t
 
 
 def write_chunks(folder: Path, chunks: list[Made]) -> Path:
-    """Their data directory."""
+    """Write the data directory of chunks."""
     folder.mkdir(parents=True)
     recordings = {chunk.recording: chunk.audio for chunk in chunks}
     tables = {
@@ -75,7 +75,7 @@ def write_chunks(folder: Path, chunks: list[Made]) -> Path:
 
 @dataclass(frozen=True)
 class Wanted:
-    """How a student is to be shown the chunks of some folders."""
+    """The expected batches of the chunks of some folders."""
 
     folders: list[list[Made]]
     held_out: set[str]
@@ -88,7 +88,7 @@ class Wanted:
     token_noise: float = 0.0
 
     def learnt(self) -> list[tuple[Made, str]]:
-        """The chunks that fit, in their order, with what was said before each."""
+        """The chunks that fit, in order, each with its previous text."""
         found = []
         for chunks in self.folders:
             for n, chunk in enumerate(chunks):
@@ -97,7 +97,7 @@ class Wanted:
         return found
 
     def batch(self, seed: int, step: int) -> list[dict[str, object]]:
-        """The samples of a step, all processes' together."""
+        """The samples of a step, of all processes together."""
         learnt = self.learnt()
         lengths = [len(self.codec.ids(chunk.label)) for chunk, _ in learnt]
         numbers = numbers_of_step(lengths, self.batch_size, (seed, 0), step)
@@ -128,14 +128,14 @@ class Wanted:
 
 
 def _before(chunk: Made, other: Made) -> str:
-    """Those segments of the chunk before that begin before this one does."""
+    """The segments of the previous chunk that begin before this chunk."""
     if other.recording != chunk.recording or chunk.start_s - other.end_s >= 5.0:
         return ""
     return " ".join(text for start, _, text in other.segments if start < round(chunk.start_s - other.start_s, 2))
 
 
 def numbers_of_step(lengths: list[int], batch_size: int, key: tuple[int, ...], step: int) -> list[int]:
-    """Shuffled; twenty batches at a time sorted by length and cut; the batches shuffled."""
+    """Shuffle; sort twenty batches at a time by length and cut them; shuffle the batches."""
     size = min(batch_size, len(lengths))
     n_batches = len(lengths) // size
     rng = np.random.default_rng((*key, step // n_batches))

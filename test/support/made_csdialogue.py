@@ -1,4 +1,4 @@
-"""CS-Dialogue in small: its index, its scripts and its audio, unpacked or in an archive in parts."""
+"""A small CS-Dialogue: its index, its scripts and its audio, unpacked or in an archive in parts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""CSZS in small: pairs of clips in parquet, with file numbers that begin anew in each split."""
+"""A small CSZS: pairs of clips in parquet, with file numbers that start again in each split."""
 
 from __future__ import annotations
 

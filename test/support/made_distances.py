@@ -1,4 +1,4 @@
-"""Distances by hand, in the order of the columns."""
+"""Distances made by hand, in the order of the columns."""
 
 from k2d.select.chunk_row import PairDistances
 from k2d.select.metrics import Measuring, Opinion, OpinionPair, composite

@@ -1,4 +1,4 @@
-"""A made-up experiment for tests of the report: every stored file in its form, no figure in it measured.
+"""An artificial experiment for tests of the report: all stored files in their formats, with invented figures.
 
 `python test/support/made_experiment.py FOLDER` writes one to look at, with its report.
 """
@@ -160,7 +160,7 @@ def write_score(
 
 
 def write_speed(exp: Path, model: str, set_name: str, mean: float, way: str = "single", **changes: object) -> Path:
-    """Add a model to what stage 11 leaves of the race on a set: three runs, the middle one of the mean's length."""
+    """Add a model to stage 11's record of speed on a set: three runs, the middle one with the mean time."""
     path = exp / "speed" / set_name / "speed.json"
     found = json.loads(path.read_text()) if path.exists() else {"single": {}, "batched": {}}
     runs_s = [100 * mean * part for part in (0.95, 1.0, 1.05)]
@@ -206,7 +206,7 @@ SENTENCES = (
 )
 
 
-def fabricate(exp: Path, *, n_chunks: int = 3000, n_heard: int = 36) -> None:
+def fabricate(exp: Path, *, n_chunks: int = 3000, n_with_audio: int = 36) -> None:
     """The whole experiment, the same each time."""
     chance = random.Random(7)
     base = dict(zip(SETS, (0.15, 0.13, 0.09, 0.11, 0.24), strict=True))
@@ -218,20 +218,20 @@ def fabricate(exp: Path, *, n_chunks: int = 3000, n_heard: int = 36) -> None:
     for method in METHODS:
         write_record(exp, method)
     write_json(exp / "score" / "validator" / "base.json", study())
-    audio = write_audio(exp / "lecture.flac", speechlike(10.0 * n_heard + 1))
-    labels = {f"r1-{n:04d}": SENTENCES[n % len(SENTENCES)] for n in range(n_heard)}
+    audio = write_audio(exp / "lecture.flac", speechlike(10.0 * n_with_audio + 1))
+    labels = {f"r1-{n:04d}": SENTENCES[n % len(SENTENCES)] for n in range(n_with_audio)}
     write_chunks(exp, labels, str(audio))
-    rows = [made_row(f"mini/lectures/r1-{n:04d}", n, n < n_heard, chance) for n in range(n_chunks)]
+    rows = [made_row(f"mini/lectures/r1-{n:04d}", n, n < n_with_audio, chance) for n in range(n_chunks)]
     write_distances(exp, rows)
 
 
-def made_row(key: str, n: int, is_heard: bool, chance: random.Random) -> tuple:
-    """A line of distances.tsv; those that can be heard are the worst."""
-    mer = 1.2 + chance.random() if is_heard else min(1.0, chance.betavariate(1.6, 3.5))
+def made_row(key: str, n: int, has_audio: bool, chance: random.Random) -> tuple:
+    """A line of distances.tsv. Chunks with audio have the largest distances."""
+    mer = 1.2 + chance.random() if has_audio else min(1.0, chance.betavariate(1.6, 3.5))
     per = mer * chance.uniform(0.6, 1.0)
-    loops = (int(n % 6 == 2), int(n % 6 == 3)) if is_heard else (0, int(chance.random() < 0.03))
+    loops = (int(n % 6 == 2), int(n % 6 == 3)) if has_audio else (0, int(chance.random() < 0.03))
     composite = 1.0 if loops[0] else 0.0 if loops[1] else min(1.0, per)
-    n_teacher = 0 if not is_heard and chance.random() < 0.01 else 40
+    n_teacher = 0 if not has_audio and chance.random() < 0.01 else 40
     return key, "r1", "10.00", *loops, n_teacher, 38, f"{mer:.4f}", f"{per:.4f}", f"{composite:.4f}"
 
 

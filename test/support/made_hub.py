@@ -14,7 +14,7 @@ PAGE = 3
 
 
 def put_on_hub(served: Served, dataset: str, revision: str, files: Mapping[str, bytes]) -> str:
-    """Serve a data set as the Hub does: large files (.parquet) with their SHA-256; the address to ask."""
+    """Serve a data set as the Hub does, large files (.parquet) with their SHA-256. Returns the address."""
     entries = [{"type": "directory", "oid": "0" * 40, "size": 0, "path": "data"}]
     for name, content in files.items():
         served.at[f"/datasets/{dataset}/resolve/{revision}/{quote(name)}"] = content

@@ -1,4 +1,4 @@
-"""Folders of recordings as people have them, and what the recipe for them gives."""
+"""Typical folders of recordings, and the output of their recipe."""
 
 from __future__ import annotations
 

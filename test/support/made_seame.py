@@ -1,4 +1,4 @@
-"""LDC2015S04 and the repository SEAME-dev-set in small, with the faults of both."""
+"""A small LDC2015S04 and a small repository SEAME-dev-set, with the faults of both."""
 
 from __future__ import annotations
 

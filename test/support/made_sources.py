@@ -1,10 +1,11 @@
-"""Tables of sources, and wheels with parts of a checkpoint, for tests of fetching."""
+"""Tables of sources, and packages with parts of a checkpoint, for tests of fetching."""
 
 from __future__ import annotations
 
 import hashlib
 import io
 import json
+import tarfile
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -48,7 +49,7 @@ def on_hub(served: Served, repository: str, files: Mapping[str, bytes]) -> dict[
 
 
 def in_packages(files: Mapping[str, bytes], wheels: list[tuple[str, bytes, dict[str, str]]]) -> dict[str, Any]:
-    """A source of packages: of each wheel its name, its content, and what its members are."""
+    """A source of packages: the name, content and members of each wheel."""
     packages = [
         {"name": name, "version": "1.0.0", "members": members, **pinned(content)} for name, content, members in wheels
     ]
@@ -69,6 +70,17 @@ def made_wheel(name: str, members: Mapping[str, bytes]) -> bytes:
     return made.getvalue()
 
 
+def made_tgz(members: Mapping[str, bytes]) -> bytes:
+    """An archive as npm's registry has them."""
+    made = io.BytesIO()
+    with tarfile.open(fileobj=made, mode="w:gz") as archive:
+        for member, content in members.items():
+            info = tarfile.TarInfo(member)
+            info.size = len(content)
+            archive.addfile(info, io.BytesIO(content))
+    return made.getvalue()
+
+
 def wheel_file(name: str) -> str:
     return f"{name.replace('-', '_')}-1.0.0-py3-none-any.whl"
 
@@ -82,7 +94,7 @@ def put_on_index(served: Served, name: str, wheel: bytes) -> None:
 
 
 def write_table(path: Path, checkpoints: Mapping[str, Any]) -> Path:
-    """A table as a file: JSON is YAML."""
+    """Write a table as JSON, which is YAML as well."""
     path.write_text(json.dumps(checkpoints), encoding="utf-8")
     return path
 

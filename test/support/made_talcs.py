@@ -1,4 +1,4 @@
-"""TALCS in small, the same utterances in both layouts."""
+"""A small TALCS with the same utterances in both layouts."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LABELS = {
 
 
 def write_sets(root: Path) -> Path:
-    """Layout A: label lines parted by any white space; a recording without a label."""
+    """Layout A: label lines split at any white space, and a recording without a label."""
     for seed, (split, labels) in enumerate(LABELS.items()):
         folder = root / "TALCS_corpus" / f"{split}_set"
         for key in (*labels, f"{split}-unlabelled"):

@@ -1,4 +1,4 @@
-"""Measures held-out recordings in as many processes as take part: measure_two.py FOLDER RANK N_PROCESSES"""
+"""Measures held-out recordings in several processes: measure_two.py FOLDER RANK N_PROCESSES"""
 
 import json
 import sys
@@ -19,12 +19,12 @@ WORDS = ["我們", "today", "去", "park", "玩", "hello", "world"]
 
 
 def held(n=7):
-    """Recordings of many lengths; what is heard in each lacks some of its words, and has others."""
+    """Recordings of many lengths. The hypothesis of each lacks some of its words and has other ones."""
     sources = [Source(f"r{k}", f"r{k}.wav", 10.0 * (k % 4 + 1)) for k in range(n)]
     return Held(sources, {f"r{k}": " ".join(WORDS[k % 3 :] * (k % 4 + 1)) for k in range(n)})
 
 
-def heard_in(source):
+def hypothesis_of(source):
     number = int(source.id[1:])
     return " ".join(WORDS[number % 5 :] + ["park"] * (number % 2))
 
@@ -34,17 +34,17 @@ def main(folder, rank, n_processes):
     if n_processes != "1":
         store = f"file://{Path(folder).resolve()}/store"
         dist.init_process_group("gloo", init_method=store, rank=int(rank), world_size=int(n_processes))
-    heard = []
+    decoded = []
 
     def decode(_recogniser, sources, _options, is_loop=None):
         for source in sources:
-            heard.append(source.id)
-            segment = Segment(0.0, 1.0, heard_in(source))
+            decoded.append(source.id)
+            segment = Segment(0.0, 1.0, hypothesis_of(source))
             yield Hypothesis(source.id, source.duration_s, (segment,), ())
 
     with patch.object(long_recordings, "decode_recordings", decode):
         figure = measure_on(held(), Options())(SimpleNamespace(device=torch.device("cpu")))
-    Path(folder, f"{rank}.json").write_text(json.dumps({"figure": figure, "heard": heard}))
+    Path(folder, f"{rank}.json").write_text(json.dumps({"figure": figure, "decoded": decoded}))
     if dist.is_initialized():
         dist.destroy_process_group()
 

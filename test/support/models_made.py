@@ -67,7 +67,7 @@ def made_config(window: Window = MINI, **decoder: Any) -> dict[str, Any]:
 
 
 def made_recogniser(folder: Path, window: Window = MINI, *, seed: int = 0, **decoder: Any) -> Any:
-    """A recogniser of that config; its weights are large enough that what it writes depends on what it hears."""
+    """A recogniser of that config, with weights so large that its text depends on the audio."""
     import torch
 
     from k2d.models.espnet_s2t.loading import new_s2t

@@ -1,4 +1,4 @@
-"""It can be imported here and in no worker, like a library that one environment lacks."""
+"""It can be imported in the main process but in no worker, like a library that one environment lacks."""
 
 import multiprocessing
 

@@ -1,4 +1,4 @@
-"""A process with children of one kind, which say their numbers and are then busy for long: parents.py KIND"""
+"""A process with children of one kind, which print their numbers and are then busy for long: parents.py KIND"""
 
 import ctypes
 import os
@@ -21,7 +21,7 @@ def say():
 
 
 def busy(how):
-    """In C code that lets other threads run, in one that does not, or in Python."""
+    """Work in C code that releases the GIL, in C code that holds it, or in Python."""
     say()
     if how == "in C":
         time.sleep(LONG_S)
@@ -44,7 +44,7 @@ def workers():
 
 
 def workers_of_a_thread():
-    """They are not killed by the kernel, which would do that when the thread ends."""
+    """Workers that were started by a thread. The kernel must not kill them when the thread ends."""
     thread = threading.Thread(target=lambda: list(run_each(busy, ["in C", "in Python"], nj=2)), daemon=True)
     thread.start()
     thread.join()

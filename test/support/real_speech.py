@@ -1,4 +1,4 @@
-"""What the tests with real weights compare: segments of recordings, as K2D and as other libraries decode them."""
+"""Segments of recordings by K2D and by other libraries, which the tests with real weights compare."""
 
 from pathlib import Path
 
@@ -28,7 +28,7 @@ def our_segments(model, paths, **options):
 
 
 def whisper_segments(model, paths, language):
-    """The same by `whisper.transcribe`, whose last times may lie behind the recording's end."""
+    """The same by `whisper.transcribe`, whose last times may be after the recording's end."""
     found = {}
     for path in paths:
         speech_N, duration_s = samples(path)

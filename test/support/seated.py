@@ -1,11 +1,11 @@
-"""What the workers of a crew do in tests."""
+"""A function for the workers of a worker pool in tests."""
 
 import os
 import signal
 
 
 def at_seat(task):
-    """Say at which seat, in which process; `die` kills the process, `raise` fails."""
+    """Return the seat and the process. `die` kills the process, and `raise` raises an error."""
     seat, item = task
     if item == "die":
         os.kill(os.getpid(), signal.SIGKILL)

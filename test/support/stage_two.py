@@ -1,6 +1,6 @@
-"""`python -m k2d`, but a training takes two processes on the CPU: stage_two.py VERB WORD…
+"""`python -m k2d` with trainings in two processes on the CPU: stage_two.py VERB WORD…
 
-Every process that runs it adds a line with its rank to the file `ranks`.
+Each process that runs it adds a line with its rank to the file `ranks`.
 """
 
 import os

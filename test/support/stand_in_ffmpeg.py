@@ -1,4 +1,4 @@
-"""A program named ffmpeg for machines without it: it converts files that `in_container` made, and no others."""
+"""A program named ffmpeg for machines without it. It converts only files that `in_container` made."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ PROGRAM = """\
 
 
 def install(folder: Path, *, stated_s: float = 0.0) -> Path:
-    """Make the program in a folder (for PATH); the file in which it writes how it was called."""
+    """Make the program in a folder (for PATH), and return the file in which it writes its calls."""
     folder.mkdir(exist_ok=True)
     log = folder / "calls"
     code = textwrap.dedent(PROGRAM).format(python=sys.executable, log=str(log), heads=HEADS, stated_s=stated_s)
@@ -40,7 +40,7 @@ def install(folder: Path, *, stated_s: float = 0.0) -> Path:
 
 
 def in_container(path: Path, flac: bytes, container: str = "mov") -> Path:
-    """What the program takes for a recording in this container."""
+    """Write a file that the program treats as a recording in this container."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(HEADS[container] + flac)
     return path

@@ -59,15 +59,15 @@ def write_split(root: Path, split: str, recordings: tuple[str, ...], auxiliaries
     exp = root / "exp" / "x"
     n_wrong = (0, 0, 1, 2, 6)
     keys = [(name, at) for name in recordings for at in range(len(n_wrong))]
-    said = {f"{name}-{at}": WORDS[at : at + 10] for name, at in keys}
-    labels = {key: "錯" * n_wrong[int(key[-1])] + text[n_wrong[int(key[-1])] :] for key, text in said.items()}
+    message = {f"{name}-{at}": WORDS[at : at + 10] for name, at in keys}
+    labels = {key: "錯" * n_wrong[int(key[-1])] + text[n_wrong[int(key[-1])] :] for key, text in message.items()}
     spans = {f"{name}-{at}": f"{name} {10 * at} {10 * at + 10}" for name, at in keys}
     speakers = {f"{name}-{at}": name for name, at in keys}
     audio = {name: f"{name}.wav" for name in recordings}
     common = {"wav.scp": audio, "segments": spans, "utt2spk": speakers}
     timed = {key: f"<0.00>{text}<10.00>" for key, text in labels.items()}
-    logprobs = {key: f"{-0.1 - n_wrong[int(key[-1])] / 10:.2f}" for key in said}
-    _write(root / "data" / f"{split}_truth", {**common, "text": said})
+    logprobs = {key: f"{-0.1 - n_wrong[int(key[-1])] / 10:.2f}" for key in message}
+    _write(root / "data" / f"{split}_truth", {**common, "text": message})
     _write(exp / "chunks" / split, {**common, "text": timed, "utt2logprob": logprobs})
     _write_windows(exp / "pseudo" / split, recordings, n_wrong)
     for auxiliary in auxiliaries:

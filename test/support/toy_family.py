@@ -1,4 +1,4 @@
-"""A third family, as its folder would define it: a network that hears nothing, in files that end in .toy."""
+"""A third family, as its folder would define it. Its files end in .toy, and its network does nothing."""
 
 from pathlib import Path
 from types import SimpleNamespace

@@ -1,4 +1,4 @@
-"""A short road of stages in memory, run in this process: opinions are selected, learned from, decoded and scored."""
+"""A few stages in memory, run in this process: opinions are selected, trained on, decoded and scored."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from k2d.pipeline.stage_list import BY_VERB, Stage
 
 @dataclass
 class ToyStage:
-    """Writes the settings of each unit into `text`, and beside it a file that nobody reads."""
+    """Writes the settings of each unit to `text`, and a file beside it that is not used."""
 
     units: Callable[[Job], list[Unit]]
     VERSION: int = 1
@@ -36,7 +36,7 @@ class ToyStage:
 
 @dataclass
 class ToyRoad:
-    """The stages by verb, and an experiment `x` that they are run for."""
+    """The stages by verb, and an experiment `x` for which they run."""
 
     root: Path
     stages: dict[str, ToyStage]
@@ -51,7 +51,7 @@ class ToyRoad:
         return replace(make_job(config, force=force, corpus=corpus, verify=verify), words=overrides)
 
     def run(self, *verbs: str, overrides: tuple[str, ...] = (), **more: Any) -> list[str]:
-        """Run stages, each as a run of its own; the names of the units that were made."""
+        """Run stages, each as a run of its own, and return the names of the units that were made."""
         before = {verb: len(stage.made) for verb, stage in self.stages.items()}
         for verb in verbs or self.stages:
             run_stage(BY_VERB[verb], self.job(*overrides, **more))
@@ -64,7 +64,7 @@ def _config(*overrides: str) -> Config:
 
 
 def toy_road(root: Path, monkeypatch: pytest.MonkeyPatch) -> ToyRoad:
-    """Two methods select from the same opinions; the first one's choice is learned from, decoded and scored."""
+    """Two methods select from the same opinions. The first one's selection is trained on, decoded and scored."""
 
     def select(job: Job) -> list[Unit]:
         settings = {"alpha": job.config.select.alpha}

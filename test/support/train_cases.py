@@ -1,4 +1,4 @@
-"""Every way in which parts of a recogniser take part in a loss, for both families. Light: a test lists the cases."""
+"""All cases of parts of a recogniser in a loss, for both families. Imports nothing heavy, so tests can list them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Case:
     freeze_positions: bool = False
     keep_encoded: bool = False
     in_use_alone: bool = False
-    """Whether the tokens of the labels, control and time tokens, and a sample of the others alone take part."""
+    """Whether only the tokens of the labels, control and time tokens, and a sample of the others are used."""
 
 
 def _on_labels() -> dict[str, Case]:
@@ -38,11 +38,19 @@ def _on_labels() -> dict[str, Case]:
         "flat": {"train": "encoder", "flat_start": 0.5},
     }
     for layers in (None, 2):
-        told = f"{layers or 'all'}_layers"
+        name_of_layers = f"{layers or 'all'}_layers"
         for kept in (0, 1):
-            wants[f"decoder-{told}-kept{kept}"] = {"train": "decoder", "decoder_layers": layers, "keep_batches": kept}
+            wants[f"decoder-{name_of_layers}-kept{kept}"] = {
+                "train": "decoder",
+                "decoder_layers": layers,
+                "keep_batches": kept,
+            }
         for weight in (0.0, 0.3, 1.0):
-            wants[f"all-{told}-ctc{weight}"] = {"train": "all", "decoder_layers": layers, "ctc_weight": weight}
+            wants[f"all-{name_of_layers}-ctc{weight}"] = {
+                "train": "all",
+                "decoder_layers": layers,
+                "ctc_weight": weight,
+            }
     return {
         f"{family}-labels-{name}": Case(family, Phase(spec_augment=False, **{**common, **want}))
         for family in ("s2t", "whisper")

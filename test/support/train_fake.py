@@ -1,4 +1,4 @@
-"""A recogniser of two thousand weights that trains in moments, and a pool of tones for it."""
+"""A recogniser of two thousand weights that trains quickly, and a pool of tones for it."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ VOCABULARY = FIRST_LETTER + len(LETTERS)
 
 
 class FakeCodec:
-    """A token per letter and per tenth of a second."""
+    """A token for each letter and for each tenth of a second."""
 
     eos_id = EOS
     vocabulary_hash = hashlib.sha256(LETTERS.encode()).hexdigest()
@@ -142,7 +142,7 @@ def recipe_of(training):
 
 
 class StoppingRecogniser(FakeRecogniser):
-    """Sends its own process a signal while it makes a step: $STOP_AT, counted over all phases."""
+    """Sends its own process a signal during the step $STOP_AT, counted over all phases."""
 
     def ctc_log_probs(self, memory):
         self.n_seen = getattr(self, "n_seen", 0) + 1
@@ -153,7 +153,7 @@ class StoppingRecogniser(FakeRecogniser):
 
 
 def main(folder, n_workers):
-    """Train the two phases in a process of its own."""
+    """Train the two phases. This function runs in a process of its own."""
     torch.set_num_threads(1)
     training = Training(phases=PHASES, checkpoint_every_steps=3)
     setting = Setting(Path(folder), seed=5, n_workers=int(n_workers))

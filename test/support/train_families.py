@@ -35,7 +35,7 @@ STEPS = Steps(steps=2, batch_size=4, lr=1e-3, warmup_steps=0)
 
 
 class Families:
-    """The recognisers, made once; a case gets copies."""
+    """The recognisers, made once. Each case gets copies."""
 
     running = Running(checkpoint_every_steps=100)
 
@@ -50,7 +50,7 @@ class Families:
         self._pool = _pool()
 
     def made(self, case: Case) -> tuple[Any, PhasePlan]:
-        """Who learns in a case, and its phase."""
+        """The recogniser that learns in a case, and its phase."""
         if case.phase is None:
             return self._student(case)
         recogniser, phase = copy.deepcopy(self._new[case.family]), case.phase
@@ -78,7 +78,7 @@ class Families:
 
 
 def some_in_use(codec: Any) -> VocabularyInUse:
-    """The tokens of the texts, all that stand for no text, and every tenth of the others."""
+    """The tokens of the texts, all special tokens, and each tenth of the others."""
     special = set(codec.special_ids)
     words = {token for text in TEXTS for token in codec.ids(f"<0.00>{text}<1.20>")} - special
     others = sorted({*range(codec.n_tokens)} - words - special)
@@ -87,8 +87,10 @@ def some_in_use(codec: Any) -> VocabularyInUse:
 
 
 def _make_exact(recogniser: Any) -> None:
-    """In float64, as AdamW learns from a gradient that is rounding alone as much as from any other. Without dropout,
-    which each process draws for itself."""
+    """Convert to float64: AdamW learns from a gradient that is only rounding as much as from any other.
+
+    Dropout is turned off, because each process draws it for itself.
+    """
     recogniser.to("cpu", torch.float64)
     for module in recogniser.network.modules():
         if isinstance(module, nn.Dropout):
@@ -99,7 +101,7 @@ def _make_exact(recogniser: Any) -> None:
 
 
 class Shared(Dataset[list[Batch]]):
-    """The same samples in every step, one process's share of them; for `teacher`, with what it makes of them."""
+    """One process's share of the same samples in each step, with the teacher's outputs if there is a `teacher`."""
 
     def __init__(self, samples: Sequence[Sample], share: TrainingProcess, teacher: Any | None) -> None:
         own = collate(samples[share.rank :: share.world])
@@ -118,7 +120,7 @@ def _encoded(batch: Batch, teacher: Any) -> Batch:
 
 
 def _samples(recogniser: Any, texts: Sequence[str]) -> list[Sample]:
-    """Whole windows, as stage 10 makes them."""
+    """Whole windows, as in stage 10."""
     rng = np.random.default_rng(0)
     samples = []
     for n, text in enumerate(texts):
@@ -127,8 +129,8 @@ def _samples(recogniser: Any, texts: Sequence[str]) -> list[Sample]:
         targets = sequence[1:].copy()
         targets[: n_prompt - 1] = IGNORED
         speech = rng.standard_normal(recogniser.window.n_samples).astype(np.float32) * 0.1
-        said = np.array(recogniser.codec.ids(text), dtype=np.int64)
-        samples.append(Sample(str(n), speech, sequence[:-1], targets, said))
+        label_ids = np.array(recogniser.codec.ids(text), dtype=np.int64)
+        samples.append(Sample(str(n), speech, sequence[:-1], targets, label_ids))
     return samples
 
 

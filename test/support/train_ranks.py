@@ -1,6 +1,6 @@
-"""Two CPU processes that train the tiny recogniser together, slowly: train_ranks.py FOLDER
+"""Two CPU processes that slowly train the tiny recogniser together: train_ranks.py FOLDER
 
-Each writes its number to FOLDER/rank-N.pid when it begins its second step, and then works at $STEP_S a step.
+Each writes its number to FOLDER/rank-N.pid when it begins its second step, and then needs $STEP_S for each step.
 """
 
 import os

@@ -59,7 +59,7 @@ def carry_out(families: Families, folder: Path, rank: int | None) -> int:
 
 
 def one(families: Families, name: str, folder: Path, rank: int | None) -> dict[str, object]:
-    """The weights before and after the case's steps, or what went wrong."""
+    """The weights before and after the case's steps, or the error."""
     recogniser, phase = families.made(CASES[name])
     before = {key: value.clone() for key, value in recogniser.network.state_dict().items()}
     setting = Setting(folder / ("work-alone" if rank is None else "work-pair") / name, seed=5, n_workers=0)

@@ -1,4 +1,4 @@
-"""Functions for worker processes: some go well, some crash, raise, hang or are killed."""
+"""Functions for worker processes: some succeed, others crash, raise an error, hang or are killed."""
 
 import ctypes
 import errno
@@ -13,7 +13,7 @@ def square(n: int) -> int:
 
 
 def troubled(n: int) -> int:
-    """3 crashes as a C library does, 5 raises, 7 hangs, 8 is killed."""
+    """3 crashes as a C library does, 5 raises an error, 7 hangs, 8 is killed."""
     if n == 3:
         ctypes.string_at(0)
     if n == 5:
@@ -34,7 +34,7 @@ def unpicklable(_: int) -> object:
 
 
 def fails_at_first(asked: tuple[str, str]) -> int:
-    """How often this item was tried; the first try ends as the item says."""
+    """The number of tries of this item. The first try ends as the item says."""
     path, how = Path(asked[0]), asked[1]
     with path.open("a") as file:
         file.write("x")

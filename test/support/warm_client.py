@@ -1,4 +1,4 @@
-"""Run `python ARGUMENT…` through the warm server: warm_client.py ADDRESS ARGUMENT…   (imports next to nothing)"""
+"""Run `python ARGUMENT…` through the warm server: warm_client.py ADDRESS ARGUMENT…   (imports very little)"""
 
 import array
 import json

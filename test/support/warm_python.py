@@ -1,4 +1,4 @@
-"""A program that stands for `python` in tests: it runs `python -m k2d …` through a warm server (see warm_server.py)."""
+"""A program that replaces `python` in tests: it runs `python -m k2d …` through a warm server (see warm_server.py)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ HERE = Path(__file__).parent
 
 @contextmanager
 def warm_python() -> Iterator[str]:
-    """The path of the program; it works as long as the block lasts. Where Linux is not: Python itself."""
+    """The path of the program, which works during the block. On other systems than Linux: Python itself."""
     if not hasattr(os, "pidfd_open"):
         yield sys.executable
         return

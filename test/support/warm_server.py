@@ -87,14 +87,14 @@ def import_all(names: tuple[str, ...]) -> None:
 
 
 def reap() -> None:
-    """Take note of the ends of commands, so that no zombies remain."""
+    """Wait for ended commands, so that no zombies remain."""
     with contextlib.suppress(ChildProcessError):
         while os.waitpid(-1, os.WNOHANG)[0]:
             pass
 
 
 def received(connection: socket.socket) -> tuple[dict[str, Any], list[int]]:
-    """The command, and the three standard streams that it gets."""
+    """Receive the command and its three standard streams."""
     size = array.array("i").itemsize
     text, control, _, _ = connection.recvmsg(1 << 20, socket.CMSG_SPACE(3 * size))
     handles = array.array("i")
@@ -105,7 +105,7 @@ def received(connection: socket.socket) -> tuple[dict[str, Any], list[int]]:
 
 
 def attend(connection: socket.socket, request: dict[str, Any], streams: list[int]) -> None:
-    """Run the command in a process of its own, and send how it ended; it does not outlive its caller."""
+    """Run the command in a process of its own, and send its exit status. It ends with its caller."""
     child = os.fork()
     if child == 0:
         connection.close()

@@ -20,7 +20,7 @@ V3 = replace(TINY, n_mels=128, n_vocab=51_866)
 
 
 def made_state(dims: WhisperDims = TINY, seed: int = 0) -> dict[str, Tensor]:
-    """Weights so large that what is written depends on what is heard."""
+    """Weights so large that the text depends on the audio."""
     generator = torch.Generator().manual_seed(seed)
     state = {}
     for name, shape in shapes(dims).items():
@@ -38,8 +38,8 @@ def write_openai(path: Path, dims: WhisperDims = TINY, state: dict[str, Tensor] 
     return path
 
 
-def face_config(dims: WhisperDims) -> dict[str, Any]:
-    """The keys of a published config.json that say what the network is."""
+def huggingface_config(dims: WhisperDims) -> dict[str, Any]:
+    """The keys of a published config.json that describe the network."""
     return {
         "architectures": ["WhisperForConditionalGeneration"],
         "model_type": "whisper",
@@ -71,9 +71,9 @@ def write_hugging_face(
     n_files: int = 1,
     **generation: Any,
 ) -> Path:
-    """A folder as `save_pretrained` leaves it: one file of safetensors, or several with their index."""
+    """A folder as `save_pretrained` writes it: one file of safetensors, or several with an index."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "config.json").write_text(json.dumps(face_config(dims)))
+    (folder / "config.json").write_text(json.dumps(huggingface_config(dims)))
     if generation:
         (folder / "generation_config.json").write_text(json.dumps(generation))
     named = to_hugging_face(made_state(dims) if state is None else state)

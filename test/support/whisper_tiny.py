@@ -39,7 +39,7 @@ SENTENCES = [
 
 
 @dataclass(frozen=True)
-class Said:
+class Sentence:
     start_s: float
     end_s: float
     language: str
@@ -48,15 +48,15 @@ class Said:
 
 @dataclass(frozen=True)
 class Talk:
-    """A recording: what is said in it, and how long it lasts."""
+    """A recording: its sentences and its length."""
 
     id: str
     duration_s: float
-    said: tuple[Said, ...]
+    sentences: tuple[Sentence, ...]
 
 
 def talks() -> list[Talk]:
-    """Several windows, less than one, one that is cut off by the window, a long silence; always the same."""
+    """Recordings of several windows, of less than one, with a sentence cut by the window, and with a long silence."""
     rng = np.random.default_rng(7)
     made = []
     for name, n_said, tail_s, gap_s in (
@@ -65,24 +65,24 @@ def talks() -> list[Talk]:
         ("cut", 13, 0.0, 0.5),
         ("pause", 6, 2.0, 0.8),
     ):
-        said, now_s = [], 0.0 if name != "short" else 0.4
+        sentence, now_s = [], 0.0 if name != "short" else 0.4
         for n in range(n_said):
             language, text = SENTENCES[int(rng.integers(len(SENTENCES)))]
             length_s = 0.5 * len(text.split()) + float(rng.integers(0, 20)) / 50
-            said.append(Said(round(now_s, 2), round(now_s + length_s, 2), language, text))
+            sentence.append(Sentence(round(now_s, 2), round(now_s + length_s, 2), language, text))
             now_s += length_s + gap_s * float(rng.integers(0, 2))
             if name == "pause" and n == 2:
                 now_s = 60.5  # a window in which nobody speaks lies before
-        made.append(Talk(name, round(said[-1].end_s + tail_s, 2), tuple(said)))
+        made.append(Talk(name, round(sentence[-1].end_s + tail_s, 2), tuple(sentence)))
     return made
 
 
 def sound(talk: Talk) -> np.ndarray:
-    """Every word a chord of its own, all through its share of the sentence; noise beneath."""
-    samples = np.random.default_rng(len(talk.said)).standard_normal(round(talk.duration_s * RATE_HZ)) * 1e-3
-    for said in talk.said:
-        words = said.text.split()
-        borders = np.linspace(said.start_s, said.end_s, len(words) + 1)
+    """The samples: a chord for each word during its share of the sentence, with noise."""
+    samples = np.random.default_rng(len(talk.sentences)).standard_normal(round(talk.duration_s * RATE_HZ)) * 1e-3
+    for sentence in talk.sentences:
+        words = sentence.text.split()
+        borders = np.linspace(sentence.start_s, sentence.end_s, len(words) + 1)
         for word, start_s, end_s in zip(words, borders[:-1], borders[1:], strict=True):
             first, last = round(start_s * RATE_HZ), round(end_s * RATE_HZ)
             pitch = np.random.default_rng(list(word.encode())).uniform(200, 3500, 3)
@@ -100,14 +100,16 @@ def write_talks(folder: Path) -> list[Path]:
 
 
 def windows(talk: Talk) -> list[tuple[float, str, str]]:
-    """Start, language and label of every window that decoding looks at, if it says what it has learnt.
+    """Start, language and label of each window of decoding, if the texts are correct.
 
-    A segment that the window cuts leaves its start alone, so that the next window begins there.
+    Of a segment that the window cuts, only the start is in the label, and the next window begins there.
     """
     found, start_s = [], 0.0
     while start_s < talk.duration_s:
-        inside = [said for said in talk.said if start_s - 1e-6 <= said.start_s < start_s + WINDOW_S - 0.02]
-        whole = [said for said in inside if said.end_s <= start_s + WINDOW_S]
+        inside = [
+            sentence for sentence in talk.sentences if start_s - 1e-6 <= sentence.start_s < start_s + WINDOW_S - 0.02
+        ]
+        whole = [sentence for sentence in inside if sentence.end_s <= start_s + WINDOW_S]
         label = "".join(f"<{s.start_s - start_s:.2f}>{s.text}<{s.end_s - start_s:.2f}>" for s in whole)
         if not whole:
             found.append((start_s, "", ""))
@@ -125,7 +127,7 @@ def windows(talk: Talk) -> list[tuple[float, str, str]]:
 
 
 def tiny_checkpoint() -> Path:
-    """The trained checkpoint in OpenAI's format; trained on the first call of a machine."""
+    """The trained checkpoint in OpenAI's format. It is trained at the first call on a machine."""
     own = hashlib.sha256(
         b"".join(Path(__file__).with_name(n).read_bytes() for n in ("whisper_tiny.py", "whisper_made.py"))
     )
@@ -159,7 +161,7 @@ def _train(path: Path) -> None:
 
 
 def _beginning() -> dict[str, torch.Tensor]:
-    """Random weights; the encoder's own positions are those of every Whisper."""
+    """Random weights. The encoder's positions are the usual ones of Whisper."""
     from whisper.model import sinusoids
 
     state = made_state(DIMS, seed=1)
@@ -173,7 +175,7 @@ def _beginning() -> dict[str, torch.Tensor]:
 
 
 def _material(model) -> tuple[torch.Tensor, list[list[int]]]:
-    """What the encoder makes of every window, as it is in its recording; and prompt, label and end in one."""
+    """The encoder's output for each window in its recording, with the ids of prompt, label and end."""
     from k2d.models.codec import Request
     from k2d.models.interface import WindowInContext
     from k2d.models.whisper.library import MARGIN
@@ -186,7 +188,7 @@ def _material(model) -> tuple[torch.Tensor, list[list[int]]]:
             first = round(start_s * RATE_HZ)
             n_samples = min(round(talk.duration_s * RATE_HZ) - first, round(WINDOW_S * RATE_HZ))
             part = torch.from_numpy(speech[first : first + n_samples + 2 * MARGIN])
-            with torch.no_grad():  # as a part of its recording, and alone: other tools hear it so
+            with torch.no_grad():  # as a part of its recording, and alone as other tools encode it
                 states.append(model.encode_in_context([WindowInContext(part, n_samples, loudest)]).states_BTD[0])
                 states.append(model.encode(part[None, MARGIN : MARGIN + n_samples]).states_BTD[0])
             sot, no_speech = model.codec.tokenizer.sot, model.codec.tokenizer.no_speech
@@ -195,7 +197,7 @@ def _material(model) -> tuple[torch.Tensor, list[list[int]]]:
 
 
 def _fit(model, memory_NTD, rows, used, other) -> None:
-    """Cross-entropy among the tokens in use; all others are one, as likely as they are many."""
+    """Train with cross-entropy over the tokens in use. All other tokens are one class, with their joint probability."""
     decoder = model.network.decoder
     place = torch.full((DIMS.n_vocab,), len(used))
     place[used] = torch.arange(len(used))

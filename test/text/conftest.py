@@ -19,14 +19,14 @@ PIECES = ("<0.00>", "<2.40>", "[noise]", "(笑)", "（笑）", "3.14", "50%", "u
 
 @pytest.fixture(scope="session")
 def any_text():
-    """A strategy: random text, dense in special characters and in pieces that belong together."""
+    """A strategy for random text with many special characters and many pieces that belong together."""
     characters = st.characters(exclude_categories=["Cs"])
     return st.lists(st.one_of(st.sampled_from(SPECIAL), characters, st.sampled_from(PIECES))).map("".join)
 
 
 @pytest.fixture(scope="session")
 def lecture_lines():
-    """Real lines of the mini recipe's words: everyday sentences, lectures, read speech."""
+    """Real lines from the mini recipe's word files: everyday sentences, lectures, read speech."""
     files = sorted((PROJECT_ROOT / "egs" / "mini" / "words").rglob("*.txt"))
     lines = [line for path in files for line in path.read_text(encoding="utf-8").splitlines()]
     return [line for line in lines if line and line[0] not in "#["]

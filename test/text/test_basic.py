@@ -1,4 +1,4 @@
-"""`basic` against Whisper's own normaliser, which is loaded from its file: its package imports torch."""
+"""`basic` compared with Whisper's own normaliser, which is loaded from its file because its package imports torch."""
 
 import importlib.util
 import runpy
@@ -22,15 +22,15 @@ def whisper():
 @settings(max_examples=400, deadline=None)
 @given(data=st.data())
 @pytest.mark.slow
-def test_equals_whispers_and_changes_nothing_twice(whisper, any_text, data):
+def test_it_equals_whispers_normaliser_and_is_idempotent(whisper, any_text, data):
     text = data.draw(any_text)
     assert basic(text) == whisper(text)
     assert basic(basic(text)) == basic(text)
 
 
 @pytest.mark.slow
-def test_equals_whispers_on_every_character(whisper):
-    """In blocks, each character between two letters; about 1.1 million."""
+def test_it_equals_whispers_normaliser_for_each_character(whisper):
+    """About 1.1 million characters, each between two letters, in blocks."""
     points = [point for point in range(sys.maxunicode + 1) if not 0xD800 <= point < 0xE000]
     blocks = ["".join(f"a{chr(point)}b" for point in points[i : i + 65536]) for i in range(0, len(points), 65536)]
     for block in blocks:

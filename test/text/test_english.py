@@ -1,4 +1,4 @@
-"""English words: the lexicon, the model for what it lacks, and what is spelt."""
+"""English words: the lexicon, the model for other words, and words that are spelt."""
 
 import subprocess
 import sys
@@ -16,7 +16,7 @@ def test_lexicon_gives_the_first_pronunciation_without_stress(word, ipa):
     assert pronunciation(word) == tuple(ipa.split())
 
 
-def test_lexicon_says_what_it_has_not():
+def test_the_lexicon_reports_missing_words():
     assert pronunciation("softmax") is None
     assert pronunciation("課") is None
     assert pronunciation("' OR 1=1 --") is None
@@ -31,7 +31,7 @@ def test_spelling_names_the_letters():
 @pytest.mark.parametrize(
     ("word", "is_spelt"), [("gpu", True), ("ai", True), ("html", True), ("bert", False), ("rhythm", False)]
 )
-def test_what_looks_spelt(word, is_spelt):
+def test_words_that_look_spelt(word, is_spelt):
     assert looks_spelt(word) is is_spelt
 
 
@@ -41,7 +41,7 @@ def test_the_model_reads_unknown_words():
 
 
 @pytest.mark.slow
-def test_nothing_is_said_while_the_libraries_load():
+def test_nothing_is_printed_while_the_libraries_load():
     code = "from k2d.text.english import guess; import logging; logging.basicConfig(level=0); guess('softmax')"
     done = subprocess.run([sys.executable, "-W", "default", "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == ""

@@ -1,4 +1,4 @@
-"""Guesses on disk survive kills and many writers."""
+"""Guesses on disk are not damaged by kills or by several writers."""
 
 import subprocess
 import sys
@@ -17,10 +17,10 @@ def test_kept_for_the_next_process(tmp_path):
     first.add("soft", PHONEMES)
     assert first.get("soft") == PHONEMES
     assert Guesses(tmp_path / "cache", "v1").get("soft") == PHONEMES
-    assert Guesses(tmp_path / "cache", "v2").get("soft") is None  # another version guesses anew
+    assert Guesses(tmp_path / "cache", "v2").get("soft") is None  # another version guesses again
 
 
-def test_a_line_torn_anywhere_is_ignored_and_hurts_no_other(tmp_path):
+def test_a_truncated_line_is_ignored(tmp_path):
     guesses = Guesses(tmp_path, "v1")
     guesses.add("whole", PHONEMES)
     start = guesses.path.stat().st_size
@@ -35,7 +35,7 @@ def test_a_line_torn_anywhere_is_ignored_and_hurts_no_other(tmp_path):
         assert (read.get("whole"), read.get("next")) == (PHONEMES, ("n",))
 
 
-def test_many_writers_mix_no_lines(tmp_path):
+def test_several_writers_do_not_mix_lines(tmp_path):
     code = (
         "import sys; from pathlib import Path; from k2d.text.g2p_cache import Guesses\n"
         "guesses = Guesses(Path(sys.argv[1]), 'v1')\n"

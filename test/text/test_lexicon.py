@@ -1,4 +1,4 @@
-"""A user's lexicon: what is read, and every way in which a line is wrong."""
+"""A user's lexicon: accepted lines, and all faults of lines."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Han is read exactly as pypinyin reads it, run by run."""
+"""Runs of Han have exactly the readings of pypinyin."""
 
 import random
 import re
@@ -42,14 +42,14 @@ def test_polyphones(run, bopomofo):
     assert read_run(run) == bopomofo == by_pypinyin(run)
 
 
-def test_equals_pypinyin_on_every_phrase(phonemiser):
+def test_it_equals_pypinyin_for_all_phrases(phonemiser):
     wrong = [phrase for phrase in PHRASES[::7] if phonemiser.sounds(list(phrase)) != by_pypinyin(phrase)]
     assert wrong == []
     assert len(PHRASES) > 40_000
 
 
-def test_equals_pypinyin_on_runs_of_phrases_and_their_pieces(phonemiser):
-    """Pieces are where the matching fails and starts again, or meets the end of a run."""
+def test_it_equals_pypinyin_for_runs_of_phrases_and_their_pieces(phonemiser):
+    """In pieces of phrases, the matching fails and starts again, or reaches the end of a run."""
     rng = random.Random(4)
     polyphonic = sorted({phrase for phrase in PHRASES if polyphonic_pieces(phrase)})
     found = 0
@@ -65,11 +65,11 @@ def test_equals_pypinyin_on_runs_of_phrases_and_their_pieces(phonemiser):
 
 @settings(deadline=None)
 @given(st.text(st.characters(min_codepoint=0x3400, max_codepoint=0x2FFFF).filter(is_read), min_size=1))
-def test_equals_pypinyin_on_any_run(phonemiser, run):
+def test_it_equals_pypinyin_for_any_run(phonemiser, run):
     assert read_run(run) == by_pypinyin(run)
 
 
-def test_equals_pypinyin_on_real_runs(phonemiser, lecture_lines):
+def test_it_equals_pypinyin_for_real_runs(phonemiser, lecture_lines):
     runs = sorted({run for line in lecture_lines for run in RUN.findall(line) + RUN.findall(simplified(line))})
     wrong = [run for run in runs if phonemiser.sounds(list(run)) != by_pypinyin(run)]
     assert wrong == []

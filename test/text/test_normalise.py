@@ -1,4 +1,4 @@
-"""The whole normaliser: answers by hand, and what is normal stays as it is, whatever the options."""
+"""The whole normaliser: results worked out by hand, and normalised text that does not change with any options."""
 
 import subprocess
 import sys
@@ -65,13 +65,13 @@ def test_script(script, text, normal):
 @settings(max_examples=300, deadline=None)
 @given(data=st.data(), basic=st.booleans(), script=st.sampled_from(["t2s", "per_char", "none"]))
 @pytest.mark.slow
-def test_what_is_normal_stays(any_text, data, basic, script):
+def test_normalised_text_stays_the_same(any_text, data, basic, script):
     normalise = Normaliser(basic, script, data.draw(st.sampled_from(STEP_SETS)))
     once = normalise(data.draw(any_text))
     assert normalise(once) == once
 
 
-def test_real_lines_stay_when_normalised_twice(lecture_lines):
+def test_real_lines_stay_the_same_when_normalised_twice(lecture_lines):
     normalise = Normaliser(steps=tuple(STEPS))
     changed = [line for line in lecture_lines if normalise(normalise(line)) != normalise(line)]
     assert changed == []
@@ -92,7 +92,7 @@ def test_optional_steps(steps, text, normal):
     assert Normaliser(steps=steps)(text) == normal
 
 
-def test_signature_names_all_that_decides():
+def test_the_signature_names_all_options():
     signatures = {
         Normaliser(basic, script, steps).signature
         for basic in (True, False)
@@ -121,7 +121,7 @@ def test_the_work_grows_as_a_loop_does(piece):
 
 
 def test_imports_are_light():
-    """Neither torch nor the pronouncing libraries are paid for by who only normalises."""
+    """Normalising imports neither torch nor the libraries for pronunciation."""
     code = (
         "import sys; from k2d.text.normalise import Normaliser; from k2d.text.phonemes import Phonemiser; "
         "Normaliser()('我們 use GPU'); Phonemiser().signature; "

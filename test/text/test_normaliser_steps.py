@@ -1,4 +1,4 @@
-"""Each optional step alone: what it touches and what it leaves."""
+"""Each optional step alone: what it changes and what it keeps."""
 
 import pytest
 

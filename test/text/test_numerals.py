@@ -1,4 +1,4 @@
-"""Numbers read out, against answers by hand and against num2words."""
+"""Numbers in words, compared with results by hand and with num2words."""
 
 import pytest
 from hypothesis import given
@@ -61,8 +61,8 @@ _VALUES = {**{digit: value for value, digit in enumerate("零一二三四五六�
 
 
 @given(st.integers(0, 10**8 - 1))
-def test_mandarin_says_the_number(number):
-    """Read back: a digit counts as often as the place after it says, 十 alone once."""
+def test_the_mandarin_words_have_the_value_of_the_number(number):
+    """The value is computed from the words: a digit is multiplied by the unit after it, and 十 alone counts once."""
 
     def value(words):
         total, digit = 0, 0

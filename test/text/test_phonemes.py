@@ -1,4 +1,4 @@
-"""Phonemes of mixed text: answers by hand, the policy for unknown words, memory and cache."""
+"""Phonemes of mixed text: results by hand, the treatment of unknown words, memory and cache."""
 
 import multiprocessing
 
@@ -52,19 +52,19 @@ def test_golden(phonemiser, text, expected):
     assert spoken(phonemiser, text) == expected.strip()
 
 
-def test_drop_is_as_the_authors_do(tmp_path):
+def test_drop_works_as_in_the_authors_code(tmp_path):
     dropping = Phonemiser("drop")
     assert spoken(dropping, "我 softmax gpu 3 ひ model") == "ㄨ ㄛ m ɑ d ə l"
     assert dropping.unknown == {"softmax", "gpu", "3", "ひ"}
 
 
-def test_unknown_words_are_remembered():
+def test_guesses_for_unknown_words_are_cached():
     phonemiser = Phonemiser()
     phonemiser.phonemes(token_texts("我 model softmax 42 softmax ひ"))
     assert phonemiser.unknown == {"softmax", "42", "ひ"}
 
 
-def test_the_users_lexicon_wins(tmp_path):
+def test_the_users_lexicon_has_priority(tmp_path):
     lexicon = tmp_path / "lexicon.tsv"
     lexicon.write_text("Model\tM AO1\nsoftmax\tS M\n")
     for policy in ("letters", "drop"):
@@ -76,7 +76,7 @@ def test_the_users_lexicon_wins(tmp_path):
         Phonemiser(lexicon=lexicon).phonemes(["model"])
 
 
-def test_the_signature_names_all_that_decides(tmp_path):
+def test_the_signature_contains_all_settings(tmp_path):
     lexicon = tmp_path / "lexicon.tsv"
     lexicon.write_text("model\tM\n")
     one = Phonemiser(lexicon=lexicon).signature
@@ -87,7 +87,7 @@ def test_the_signature_names_all_that_decides(tmp_path):
     assert Phonemiser(cache=tmp_path).signature == lines[0]  # where guesses are kept decides nothing
 
 
-def test_sounds_are_the_phonemes_a_character_each(phonemiser, lecture_lines):
+def test_sounds_have_one_character_for_each_phoneme(phonemiser, lecture_lines):
     normalise = Normaliser()
     for line in lecture_lines[::20]:
         tokens = token_texts(normalise(line))
@@ -97,11 +97,11 @@ def test_sounds_are_the_phonemes_a_character_each(phonemiser, lecture_lines):
 
 @settings(max_examples=50, deadline=None)
 @given(data=st.data())
-def test_any_text_has_phonemes_and_always_the_same(phonemiser, any_text, data):
+def test_any_text_has_phonemes_and_they_are_reproducible(phonemiser, any_text, data):
     tokens = token_texts(Normaliser()(data.draw(any_text)))
     found = phonemiser.phonemes(tokens)
     assert found == phonemiser.phonemes(tokens)
-    assert len(found) >= len([token for token in tokens if token])  # nothing is said by silence
+    assert len(found) >= len([token for token in tokens if token])  # each token has a sound
     assert all(found)
 
 
@@ -122,7 +122,7 @@ def test_memory_is_bounded(monkeypatch):
 
 
 @pytest.mark.slow
-def test_it_can_be_sent_to_another_process(phonemiser):
+def test_a_phonemiser_can_be_sent_to_another_process(phonemiser):
     phonemiser.phonemes(["softmax"])
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         assert pool.apply(phonemiser.phonemes, (["软", "model"],)) == ["ㄖ", "ㄨ", "ㄢ", "m", "ɑ", "d", "ə", "l"]

@@ -1,4 +1,4 @@
-"""Timestamps part words: the mark is a space, and nothing else is touched."""
+"""Timestamps separate words: each becomes a space, and nothing else changes."""
 
 import pytest
 

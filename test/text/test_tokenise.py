@@ -1,4 +1,4 @@
-"""Mixed tokens: positive cases per class in both modes, and the borders between them."""
+"""Mixed tokens: cases of each class in both modes, and the borders between them."""
 
 import unicodedata
 
@@ -45,12 +45,12 @@ def test_tokens_and_their_scripts(text, tokens):
         ("- ' _ 😀", []),
     ],
 )
-def test_paper_mode_counts_as_the_authors_do(text, tokens):
+def test_paper_mode_counts_as_the_authors_code(text, tokens):
     assert [(token.text, token.script.value) for token in mixed_tokens(text, mode="paper")] == tokens
 
 
-def test_han_is_what_unicode_calls_so():
-    """Every ideograph by its name, and 々 and 〇; and no other letter of any script."""
+def test_han_follows_unicode():
+    """All characters named as ideographs, 々 and 〇, and no other letters of any script."""
     letters = [chr(point) for point in range(0x2E80, 0x32400) if chr(point).isalnum()]
     han = [c for c in letters if unicodedata.name(c, "").startswith(("CJK UNIFIED", "CJK COMPATIBILITY IDEOGRAPH"))]
     named = {*han, "々", "〇"}
@@ -60,7 +60,7 @@ def test_han_is_what_unicode_calls_so():
 
 @given(data=st.data(), mode=st.sampled_from(["default", "paper"]), normal=st.booleans())
 @pytest.mark.slow
-def test_the_fast_tokens_are_the_same(any_text, data, mode, normal):
+def test_the_fast_tokeniser_gives_the_same_tokens(any_text, data, mode, normal):
     text = data.draw(any_text)
     text = Normaliser()(text) if normal else text
     tokens = mixed_tokens(text, mode=mode)
@@ -68,7 +68,7 @@ def test_the_fast_tokens_are_the_same(any_text, data, mode, normal):
 
 
 @given(st.text(), st.sampled_from(["default", "paper"]))
-def test_no_letter_or_digit_is_lost_and_nothing_is_invented(text, mode):
+def test_tokens_have_exactly_the_letters_and_digits_of_the_text(text, mode):
     tokens = mixed_tokens(text, mode=mode)
     assert all(token.text in text for token in tokens)
     joined = "".join(token.text for token in tokens)

@@ -1,4 +1,4 @@
-"""The tiny recogniser, imported only where a test asks for it: torch and Lightning take seconds."""
+"""The tiny recogniser, imported only if a test uses it: torch and Lightning take seconds."""
 
 import pytest
 

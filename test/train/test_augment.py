@@ -1,4 +1,4 @@
-"""Noise, echo and loudness do what they say, and nothing else is random."""
+"""Noise, echo and loudness have their configured effect, and nothing else is random."""
 
 import numpy as np
 import pytest
@@ -15,14 +15,14 @@ def energy_db(samples):
 
 
 @pytest.mark.parametrize("snr_db", [-3.0, 0.0, 20.0])
-def test_noise_is_as_much_quieter_as_asked(snr_db):
+def test_noise_has_the_requested_level(snr_db):
     noise = np.random.default_rng(0).standard_normal(1500).astype(np.float32)
     mixed = add_noise(SPEECH, noise, snr_db)
     assert energy_db(SPEECH) - energy_db(mixed - SPEECH) == pytest.approx(snr_db, abs=1e-3)
 
 
 @pytest.mark.parametrize(("speech", "noise"), [(SPEECH, np.zeros_like(SPEECH)), (np.zeros_like(SPEECH), SPEECH)])
-def test_silence_takes_no_noise_and_gives_none(speech, noise):
+def test_no_noise_is_added_to_or_taken_from_silence(speech, noise):
     assert np.array_equal(add_noise(speech, noise, 10.0), speech)
 
 
@@ -37,7 +37,7 @@ def test_an_echo_begins_later_and_is_no_louder():
     assert energy_db(echoed) == pytest.approx(energy_db(click), abs=1e-3)
 
 
-def test_nothing_asked_for_changes_nothing():
+def test_without_settings_nothing_changes():
     augment = Augmenter(Augment(gain_db=0.0, noise=0.0, echo=0.0), make_pool())
     assert np.array_equal(augment(np.random.default_rng(0), SPEECH), SPEECH)
 

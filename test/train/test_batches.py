@@ -1,4 +1,4 @@
-"""Samples and batches: a function of seed, phase, step and position, whoever makes them."""
+"""Samples and batches depend only on seed, phase, step and position, in any process."""
 
 import doctest
 
@@ -42,7 +42,7 @@ def test_one_utterance_worked_out_by_hand(batches, fake):
     assert (batch.text_BC.tolist(), batch.n_text_B.tolist()) == ([[b, a]], [2])
 
 
-def test_a_longer_prompt_carries_no_loss_and_needs_no_times(batches, fake):
+def test_a_longer_prompt_has_no_loss_and_needs_no_times(batches, fake):
     made = batches(
         data="utterances", batch_size=1, timestamps=False, augment=PLAIN, pool={"texts": ["b"], "durations_s": [0.5]}
     )
@@ -52,21 +52,21 @@ def test_a_longer_prompt_carries_no_loss_and_needs_no_times(batches, fake):
     assert batch.targets_BL.tolist() == [[-100, b, fake.EOS]]
 
 
-def test_windows_sound_where_their_label_says(batches, fake):
+def test_windows_have_sound_at_the_times_of_their_label(batches, fake):
     made = batches(batch_size=8, augment=PLAIN, cut_share=1.0)
     for step in range(5):
         (batch,) = made[step]
         assert batch.speech_BN.shape == (8, fake.WINDOW.n_samples)
         for speech, targets in zip(batch.speech_BN.numpy(), batch.targets_BL.tolist(), strict=True):
             times = [t - fake.FIRST_TIME for t in targets if fake.FIRST_TIME <= t < fake.FIRST_LETTER]
-            heard = np.zeros(len(speech), bool)
+            has_sound = np.zeros(len(speech), bool)
             for start, end in zip(times[::2], times[1::2], strict=True):
-                heard[start * 100 : end * 100] = True
+                has_sound[start * 100 : end * 100] = True
                 assert np.abs(speech[start * 100 : start * 100 + 60]).max() > 0.1
-            assert not speech[~heard].any()
+            assert not speech[~has_sound].any()
 
 
-def test_shorter_windows_hold_what_fits_in_them(batches):
+def test_shorter_windows_contain_the_utterances_that_fit(batches):
     (batch,) = batches(batch_size=20, window_s=0.6, augment=PLAIN)[0]
     assert batch.speech_BN.shape == (20, 600)
     assert {key for ids in batch.ids for key in ids.split("+")} == {"u0", "u2", "u3"}  # not u1 (0.9 s), u4 (0.62 s)
@@ -89,7 +89,7 @@ def test_windows_shorter_than_all_utterances_are_refused(batches):
         batches(window_s=0.3)
 
 
-def test_parts_and_processes_share_out_the_same_samples(batches):
+def test_parts_and_processes_share_the_same_samples(batches):
     whole = batches(batch_size=12, token_noise=0.3)[7][0]
     parts = batches(batch_size=12, token_noise=0.3, accumulate=3)[7]
     assert [len(part.ids) for part in parts] == [4, 4, 4]
@@ -100,7 +100,7 @@ def test_parts_and_processes_share_out_the_same_samples(batches):
 
 
 @pytest.mark.parametrize("data", ["windows", "utterances"])
-def test_workers_make_what_the_process_itself_makes(batches, data):
+def test_workers_make_the_same_batches_as_the_process_itself(batches, data):
     from k2d.train.batches import StepLoader
 
     made = batches(batch_size=4, data=data)
@@ -112,7 +112,7 @@ def test_workers_make_what_the_process_itself_makes(batches, data):
 
 
 @pytest.mark.parametrize("data", ["windows", "utterances"])
-def test_kept_batches_come_again_with_other_noise_and_without_their_sound(batches, data):
+def test_kept_batches_are_repeated_with_other_noise_and_without_audio(batches, data):
     kept = {"batch_size": 4, "data": data, "train": "decoder", "keep_batches": 3, "token_noise": 0.5}
     made = batches(**kept)
     (first,), (again,), (other,) = made[1], made[4], made[2]
@@ -122,18 +122,18 @@ def test_kept_batches_come_again_with_other_noise_and_without_their_sound(batche
     assert not first.inputs_BL.equal(again.inputs_BL)
     assert first.speech_BN.shape[1] > 0
     assert again.speech_BN.shape[1] == 0
-    (resumed,) = batches(first_step=4, **kept)[4]  # what was kept is gone after a stop
+    (resumed,) = batches(first_step=4, **kept)[4]  # kept batches are lost after a stop
     assert resumed.speech_BN.equal(first.speech_BN)
     assert resumed.inputs_BL.equal(again.inputs_BL)
 
 
 @pytest.mark.parametrize("other", [{"seed": 2}, {"number": 1}])
-def test_seeds_and_phases_have_other_data(batches, other):
+def test_seeds_and_phases_have_different_data(batches, other):
     assert not same(batches(batch_size=4)[0][0], batches(batch_size=4, **other)[0][0])
     assert not same(batches(batch_size=4)[0][0], batches(batch_size=4)[1][0])
 
 
-def test_noise_replaces_words_alone(batches, fake):
+def test_token_noise_replaces_only_words(batches, fake):
     clean, noisy = (batches(batch_size=64, token_noise=share, augment=PLAIN)[0][0] for share in (0.0, 0.5))
     assert clean.targets_BL.equal(noisy.targets_BL)
     is_word = clean.inputs_BL >= fake.FIRST_LETTER

@@ -1,4 +1,4 @@
-"""Batches by length: no utterance twice in an epoch, little padding, and each step on its own."""
+"""Batches by length: no utterance twice in an epoch, little padding, and steps that do not depend on each other."""
 
 import tracemalloc
 
@@ -47,20 +47,20 @@ def test_a_batch_holds_utterances_of_like_length():
 
 
 @given(st.lists(st.integers(1, 9), min_size=1, max_size=200), st.integers(1, 5), st.integers(0, 99))
-def test_a_batch_is_what_shuffling_sorting_and_cutting_give(lengths, batch_size, seed):
+def test_a_batch_equals_shuffling_sorting_and_cutting(lengths, batch_size, seed):
     made = LengthBatches(np.array(lengths, np.int32), batch_size, (seed, 0))
     for step in (0, made.n_per_epoch - 1, made.n_per_epoch, 3 * made.n_per_epoch + made.n_per_epoch // 2):
         assert made.batch(step).tolist() == numbers_of_step(lengths, batch_size, (seed, 0), step)
 
 
 @pytest.mark.parametrize("step", [0, 2_999, 3_000, 5_000])
-def test_so_it_is_with_many(step):
+def test_a_batch_equals_shuffling_sorting_and_cutting_of_many_utterances(step):
     lengths = np.random.default_rng(1).integers(5, 300, 72_005)
     expected = numbers_of_step(lengths.tolist(), 24, (1, 0), step)
     assert LengthBatches(lengths, 24, (1, 0)).batch(step).tolist() == expected
 
 
-def test_an_epoch_costs_few_bytes_an_utterance():
+def test_an_epoch_needs_few_bytes_per_utterance():
     lengths = np.ones(100_000, np.int32)
     made = LengthBatches(lengths, 8, (1, 0))
     tracemalloc.start()

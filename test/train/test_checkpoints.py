@@ -1,4 +1,4 @@
-"""Checkpoints: whole or not there, the right ones kept, the one before taken when the last is damaged."""
+"""Checkpoints: complete or absent, the right ones are kept, and the previous one is used if the last is damaged."""
 
 import json
 import shutil
@@ -42,7 +42,7 @@ def test_the_last_two_and_the_best_are_kept(store, save, tmp_path):
     assert len(list((tmp_path / "checkpoints").iterdir())) == 8  # a seal each, and nothing else
 
 
-def test_the_best_of_an_earlier_phase_are_let_go(store, save):
+def test_the_best_checkpoints_of_an_earlier_phase_are_removed(store, save):
     for step in (1, 2, 3):
         save(step, 0.1, phase="first")
     for step in (4, 5, 6):
@@ -50,7 +50,7 @@ def test_the_best_of_an_earlier_phase_are_let_go(store, save):
     assert steps(store) == [5, 6]
 
 
-def test_of_equal_ones_the_later_is_better(store, save):
+def test_of_equal_checkpoints_the_later_one_is_better(store, save):
     for step in (1, 2, 3):
         save(step, 0.2)
     assert [seal.step for seal in store.best("all")] == [3, 2]
@@ -60,11 +60,11 @@ def test_of_equal_ones_the_later_is_better(store, save):
     "damage",
     [
         lambda path: path.write_bytes(path.read_bytes()[:-100]),
-        lambda path: path.write_bytes(bytes(len(path.read_bytes()))),  # what a power cut leaves
+        lambda path: path.write_bytes(bytes(len(path.read_bytes()))),  # the result of a power cut
         lambda path: path.unlink(),
     ],
 )
-def test_a_damaged_checkpoint_is_told_of_and_the_one_before_is_taken(store, save, tmp_path, damage, caplog):
+def test_a_damaged_checkpoint_is_reported_and_the_previous_one_is_used(store, save, tmp_path, damage, caplog):
     save(1)
     save(2)
     damage(tmp_path / "checkpoints" / "step-00000002.pt")
@@ -73,7 +73,7 @@ def test_a_damaged_checkpoint_is_told_of_and_the_one_before_is_taken(store, save
     assert caplog.text.strip().endswith("the checkpoint before it is used")
 
 
-def test_a_seal_that_is_cut_off_is_left_aside(store, save, tmp_path, caplog):
+def test_a_truncated_seal_is_ignored(store, save, tmp_path, caplog):
     save(1)
     save(2)
     (tmp_path / "checkpoints" / "step-00000002.json").write_text('{"step": 2, "ph')
@@ -81,18 +81,18 @@ def test_a_seal_that_is_cut_off_is_left_aside(store, save, tmp_path, caplog):
     assert "not the seal of a checkpoint" in caplog.text
 
 
-def test_when_all_are_damaged_it_says_so(store, save, tmp_path):
+def test_if_all_checkpoints_are_damaged_it_is_reported(store, save, tmp_path):
     save(1)
     (tmp_path / "checkpoints" / "step-00000001.pt").write_bytes(b"")
     with pytest.raises(K2DError, match="no checkpoint can be read; remove the folder to train again"):
         store.latest()
 
 
-def test_none_at_all_is_no_trouble(store):
+def test_no_checkpoint_is_no_error(store):
     assert store.latest() is None
 
 
-def test_a_write_that_is_cut_off_leaves_what_was(store, save, tmp_path, torch, monkeypatch):
+def test_an_interrupted_write_keeps_the_old_checkpoints(store, save, tmp_path, torch, monkeypatch):
     save(1)
     written = torch.save
 
@@ -122,7 +122,7 @@ def test_a_checkpoint_without_its_seal_was_never_finished(store, save, tmp_path)
     assert not list(folder.glob("*00000009*")) + list(folder.glob(".*"))
 
 
-def test_a_full_disk_is_told_before_anything_is_written(store, save, monkeypatch, tmp_path):
+def test_a_full_disk_is_reported_before_anything_is_written(store, save, monkeypatch, tmp_path):
     usage = type("Usage", (), {"free": 700})
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: usage)
     with pytest.raises(K2DError, match=r"0 MB free, 0 MB needed for a checkpoint; free some space and run"):

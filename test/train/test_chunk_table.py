@@ -1,4 +1,4 @@
-"""The table of chunks: written once, taken again only if it is what is wanted, mapped by every process."""
+"""The table of chunks: written once, reused only with the same settings, mapped by each process."""
 
 import pickle
 from itertools import count
@@ -40,20 +40,20 @@ def ids_of(table):
     return [table[number].id for number in range(len(table))]
 
 
-class Unasked:
-    """A codec that must not be asked for ids."""
+class Uncalled:
+    """A codec that must not be called."""
 
     spelling_hash = made_codec().spelling_hash
 
 
 @pytest.mark.slow
-def test_what_is_there_is_taken_and_what_differs_is_made_anew(kept, recordings, tmp_path):
+def test_an_existing_table_is_used_and_an_outdated_one_is_made_again(kept, recordings, tmp_path):
     cache = tmp_path / "cache"
     made = opened(cache, kept)
-    assert ids_of(opened(cache, kept, codec=Unasked())) == ids_of(made)
+    assert ids_of(opened(cache, kept, codec=Uncalled())) == ids_of(made)
     assert {key[:2] for key in ids_of(opened(cache, kept, {"r0"}))} == {"r1"}
     with pytest.raises(AttributeError, match="ids"):
-        opened(cache, kept, codec=Unasked())  # the table of the wish before is gone
+        opened(cache, kept, codec=Uncalled())  # the table of the earlier settings was removed
     assert len(opened(cache, kept, max_tokens=400)) == 22
     assert ids_of(opened(cache, kept)) == ids_of(made)
     (kept / "text").write_text((kept / "text").read_text().replace("today", "hello"))
@@ -61,7 +61,7 @@ def test_what_is_there_is_taken_and_what_differs_is_made_anew(kept, recordings, 
     assert "today" in "".join(labels_of(made)), "who has the old table open goes on with it"
 
 
-def test_a_table_that_was_cut_short_is_made_anew(kept, tmp_path):
+def test_a_truncated_table_is_made_again(kept, tmp_path):
     cache = tmp_path / "cache"
     wanted = ids_of(opened(cache, kept))
     with (cache / "texts.utf8").open("r+b") as file:
@@ -82,7 +82,7 @@ def test_a_pass_that_fails_leaves_no_table_and_names_the_chunk(kept, tmp_path):
 
 
 def test_chunks_are_read_one_at_a_time(tmp_path, monkeypatch):
-    """When a row is asked for, all before it but the last are written: there may be millions."""
+    """When a row is read, all earlier rows except the last are written, because there can be millions."""
     from k2d.data.chunk_sources import Source
     from k2d.data.rows import Utterance
     from k2d.train import chunk_writing
@@ -91,7 +91,7 @@ def test_chunks_are_read_one_at_a_time(tmp_path, monkeypatch):
 
     def rows(_folder):
         for number in range(300):
-            n_behind.append(number - codec.n_asked // 2)
+            n_behind.append(number - codec.n_calls // 2)
             yield Utterance(f"r-{number:03d}", "r", "r.wav", "r", "<0.00>hello<1.00>", float(number), number + 1.0)
 
     sources = [(f"r-{number:03d}", Source("r", ((float(number), number + 1.0),))) for number in range(300)]
@@ -102,17 +102,17 @@ def test_chunks_are_read_one_at_a_time(tmp_path, monkeypatch):
     assert max(n_behind) <= 1
 
 
-class CountingCodec(Unasked):
-    """Counts the texts that it spells, and spells them alike."""
+class CountingCodec(Uncalled):
+    """Counts the texts that it converts, and gives all the same ids."""
 
-    n_asked = 0
+    n_calls = 0
 
     def ids(self, text):
-        self.n_asked += 1
+        self.n_calls += 1
         return [1, 2, 3]
 
 
-def test_whole_files_and_silence_are_chunks_too(tmp_path):
+def test_whole_files_and_silence_can_be_chunks(tmp_path):
     folder = tmp_path / "kept"
     folder.mkdir()
     (folder / "wav.scp").write_text("a a.wav\nb b.wav\n")
@@ -129,7 +129,7 @@ def test_whole_files_and_silence_are_chunks_too(tmp_path):
     assert table.words.tolist() == sorted(codec.ids("你好"))
 
 
-def test_a_process_that_is_sent_the_batches_maps_the_files_itself(kept, tmp_path):
+def test_another_process_maps_the_files_of_the_batches(kept, tmp_path):
     from k2d.train.batches import TrainingProcess
     from k2d.train.chunk_batches import ChunkBatches, ChunkMaterial
 

@@ -1,4 +1,4 @@
-"""What a student learns from: kept chunks read by seeking, and terms from the one encoder that both decoders share."""
+"""The data and losses of students: kept chunks are read by seeking, and both decoders share one encoder."""
 
 import pickle
 
@@ -23,7 +23,7 @@ def teacher(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def chunks_folder(tmp_path_factory):
-    """Three chunks of a long recording, the third far from the others, and one of another."""
+    """Three chunks of a long recording, the third far from the others, and a chunk of another recording."""
     root = tmp_path_factory.mktemp("kept")
     write_audio(root / "r1.wav", speechlike(40.0))
     write_audio(root / "r2.wav", speechlike(8.0, seed=1))
@@ -63,10 +63,10 @@ def test_a_batch_is_the_chunks_audio_and_labels(chunks_folder, tmp_path):
     codec = made_codec()
     place = batch.ids.index("r1-b")
     whole, _ = soundfile.read(chunks_folder / "r1.wav", dtype="float32")
-    heard = batch.speech_BN[place].numpy()
-    assert heard.shape == (160_000,)
-    assert np.array_equal(heard[:88_000], whole[152_000:240_000])
-    assert not heard[88_000:].any()
+    samples_N = batch.speech_BN[place].numpy()
+    assert samples_N.shape == (160_000,)
+    assert np.array_equal(samples_N[:88_000], whole[152_000:240_000])
+    assert not samples_N[88_000:].any()
     label = codec.ids("<0.00>hello<5.50>")
     targets = [token for token in batch.targets_BL[place].tolist() if token != IGNORED]
     assert targets == [*label, codec.eos_id]
@@ -79,7 +79,7 @@ def _request():
     return Request()
 
 
-def test_times_and_previous_text_come_as_often_as_asked(chunks_folder, tmp_path):
+def test_times_and_previous_text_have_the_configured_frequency(chunks_folder, tmp_path):
     (plain,) = batches_of(chunks_folder, tmp_path, timestamps_probability=0.0)[0]
     codec = made_codec()
     times = set(range(codec.first_time_id, codec.last_time_id + 1))
@@ -91,7 +91,7 @@ def test_times_and_previous_text_come_as_often_as_asked(chunks_folder, tmp_path)
     assert began == {"r1-a": False, "r1-b": True, "r1-c": False, "r2-a": False}  # r1-c is too far behind r1-b
 
 
-def test_what_a_window_cuts_off_is_no_previous_text_of_the_window_that_begins_with_it(tmp_path):
+def test_a_segment_that_a_window_cuts_off_is_not_previous_text_of_the_next_window(tmp_path):
     from k2d.data.chunks import pack
     from k2d.data.rows import Hypothesis, Segment
 
@@ -115,15 +115,15 @@ def test_what_a_window_cuts_off_is_no_previous_text_of_the_window_that_begins_wi
     assert [table.ids_before(number, codec) for number in range(2)] == [[], codec.ids("你好")]
 
 
-def test_held_out_recordings_teach_nothing(chunks_folder, tmp_path):
+def test_held_out_recordings_are_not_trained_on(chunks_folder, tmp_path):
     found = table_of(chunks_folder, tmp_path, made_codec(), {"r1"})
     assert [found[number].id for number in range(len(found))] == ["r2-a"]
     with pytest.raises(K2DError, match="found no chunk for training"):
         table_of(chunks_folder, tmp_path, made_codec(), {"r1", "r2"})
 
 
-def test_chunks_with_audio_of_their_own_are_of_the_recording_that_they_were_cut_from(tmp_path):
-    """As `chunk.duration: sum` writes them: for every table but utt2source a chunk is a recording by itself."""
+def test_chunks_with_their_own_audio_belong_to_their_recording(tmp_path):
+    """As written by `chunk.duration: sum`: for all tables except utt2source, a chunk is a recording."""
     names = ["r1-a", "r1-b", "r1-c", "r2-a"]
     tables = {
         "wav.scp": [f"{name} {name}.flac" for name in names],
@@ -142,7 +142,7 @@ def test_chunks_with_audio_of_their_own_are_of_the_recording_that_they_were_cut_
     assert before == [[], codec.ids("你好 so"), [], []]  # r1-c begins 5.5 s after r1-b
 
 
-def test_a_student_with_all_layers_has_nothing_to_learn_from_its_teacher(teacher, chunks_folder, tmp_path):
+def test_a_student_with_all_layers_has_no_loss_against_its_teacher(teacher, chunks_folder, tmp_path):
     from k2d.objectives.objective import Objective
     from k2d.train.distillation import DistillationLoss, TeacherStudent
 
@@ -172,8 +172,8 @@ def test_a_student_with_all_layers_has_nothing_to_learn_from_its_teacher(teacher
     assert any(p.grad is not None for p in smaller.network.decoder.parameters())
 
 
-def test_the_teachers_decoder_rests_where_no_term_reads_it(teacher, chunks_folder, tmp_path, monkeypatch):
-    """As with labels of another system, which are learned by cross-entropy alone."""
+def test_the_teachers_decoder_does_not_run_if_no_term_needs_it(teacher, chunks_folder, tmp_path, monkeypatch):
+    """For example with labels of another system, where cross-entropy is the only term."""
     from k2d.objectives.objective import Objective
     from k2d.train.distillation import DistillationLoss, TeacherStudent
 
@@ -202,7 +202,7 @@ def _n_targets(batch):
     return int((batch.targets_BL != IGNORED).sum())
 
 
-def test_padding_never_leaks_into_the_loss(teacher, chunks_folder, tmp_path):
+def test_padding_does_not_affect_the_loss(teacher, chunks_folder, tmp_path):
     from k2d.objectives.objective import Objective
     from k2d.train.batches import singles
     from k2d.train.distillation import DistillationLoss, TeacherStudent
@@ -218,8 +218,8 @@ def test_padding_never_leaks_into_the_loss(teacher, chunks_folder, tmp_path):
         assert together[name].item() == pytest.approx(sum(one[name].item() for one in alone), rel=1e-4)
 
 
-def test_what_is_kept_is_what_the_teacher_gives(teacher, chunks_folder, tmp_path, monkeypatch):
-    """With it, the losses are the same, no audio is read, and neither encoder nor decoder of the teacher runs again."""
+def test_kept_outputs_equal_those_of_the_teacher(teacher, chunks_folder, tmp_path, monkeypatch):
+    """With kept outputs, losses are equal, no audio is read, and neither encoder nor decoder of the teacher runs."""
     from k2d.objectives.objective import Objective
     from k2d.train.batches import TrainingProcess
     from k2d.train.chunk_batches import ChunkBatches, ChunkMaterial, Labelling
@@ -242,7 +242,7 @@ def test_what_is_kept_is_what_the_teacher_gives(teacher, chunks_folder, tmp_path
         sums = DistillationLoss(pair, Objective({"ce": 1.0, "kl": 1.0}, 2.0), "token_mean").sums(batch)
         return batch, {name: value.item() for name, value in sums.items()}
 
-    heard, expected = losses()
+    samples_N, expected = losses()
     half, same = losses(encoded=encoded, labelling=Labelling(timestamps_probability=1 - 1e-12))
     assert half.teacher_hidden_BLD is None
     assert same == pytest.approx(expected, rel=1e-4)
@@ -252,7 +252,7 @@ def test_what_is_kept_is_what_the_teacher_gives(teacher, chunks_folder, tmp_path
             watched.setattr(part, "forward", lambda *_, **__: hearing.append("again"))
         kept, found = losses(encoded=encoded)
     assert hearing == []
-    assert kept.ids == heard.ids
+    assert kept.ids == samples_N.ids
     assert kept.speech_BN.shape[1] == 0
     assert found == pytest.approx(expected, rel=1e-4)
     open_encoded(whole, teacher, tmp_path / "encoded", made_from={"teacher": "another"}, batch_size=3)
@@ -291,8 +291,10 @@ def test_encoder_outputs_that_fp16_cannot_hold_are_refused(teacher, chunks_folde
         encoded.open_encoded(material, teacher, tmp_path / "e", made_from={}, batch_size=3, precision="fp16")
 
 
-def test_the_student_reads_other_words_and_is_to_say_what_was_there(teacher, chunks_folder, tmp_path, monkeypatch):
-    """All words replaced by others that occur; prompt, times and targets stay, and the teacher reads what was there."""
+def test_with_token_noise_the_student_reads_other_words_and_learns_the_label(
+    teacher, chunks_folder, tmp_path, monkeypatch
+):
+    """All words are replaced. Prompt, times and targets stay, and the teacher reads the original words."""
     from k2d.objectives.objective import Objective
     from k2d.train.batches import IGNORED, TrainingProcess
     from k2d.train.chunk_batches import ChunkBatches, ChunkMaterial, Labelling
@@ -329,7 +331,7 @@ def test_the_student_reads_other_words_and_is_to_say_what_was_there(teacher, chu
     assert (ids_BL == clean.inputs_BL).all()
 
 
-def test_processes_that_start_together_hear_the_chunks_once(teacher, chunks_folder, tmp_path, monkeypatch):
+def test_processes_that_start_together_encode_the_chunks_once(teacher, chunks_folder, tmp_path, monkeypatch):
     from built_together import opened_together
 
     from k2d.train import encoded

@@ -1,4 +1,4 @@
-"""ESPnet's own networks: the same losses as ESPnet's model computes, and every phase trains them."""
+"""ESPnet's own networks: the losses equal those of ESPnet's model, and all phases train the networks."""
 
 import numpy as np
 import pytest
@@ -36,7 +36,7 @@ def material(recogniser):
 
 
 @pytest.mark.parametrize(("data", "train"), [("utterances", "encoder"), ("windows", "all"), ("windows", "decoder")])
-def test_the_losses_are_those_of_espnets_model(recogniser, material, data, train):
+def test_the_losses_equal_those_of_espnets_model(recogniser, material, data, train):
     import torch
     from torch.nn.utils.rnn import pad_sequence
 
@@ -104,7 +104,7 @@ def test_three_phases(recogniser, material, tmp_path):
     assert set(names_of(recogniser, {"encoder", "ctc_head", "decoder", "output_layer"})) == set(before)
 
 
-def test_specaugment_is_for_encoders_that_learn(recogniser, material):
+def test_specaugment_is_only_used_for_encoders_that_learn(recogniser, material):
     import torch
 
     from k2d.train.trainable import set_modes
@@ -112,12 +112,12 @@ def test_specaugment_is_for_encoders_that_learn(recogniser, material):
     speech_BN = torch.from_numpy(material.pool.samples(1))[None]
     n_samples_B = torch.tensor([speech_BN.shape[1]])
 
-    def heard(learning):
+    def inputs_of(learning):
         set_modes(recogniser, learning)
         with torch.no_grad():
             return [recogniser.encode_unpadded(speech_BN, n_samples_B)[0].states_BTD for _ in range(2)]
 
-    one, other = heard({"decoder"})
+    one, other = inputs_of({"decoder"})
     assert one.equal(other)
-    one, other = heard({"encoder"})
+    one, other = inputs_of({"encoder"})
     assert not one.equal(other)

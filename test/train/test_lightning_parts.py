@@ -1,4 +1,4 @@
-"""Lightning is imported without the libraries of metrics that no training here computes."""
+"""Lightning is imported without libraries of metrics, which are not used."""
 
 import subprocess
 import sys
@@ -10,7 +10,7 @@ from k2d.core.layout import PROJECT_ROOT
 
 @pytest.mark.slow
 def test_training_imports_no_library_of_metrics():
-    """They take half of Lightning's import. The real torchmetrics can still be imported afterwards."""
+    """They take half of the time of Lightning's import. The real torchmetrics can still be imported afterwards."""
     code = (
         "import sys, k2d.train.engine\n"
         "from importlib.util import find_spec\n"

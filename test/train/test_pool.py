@@ -1,4 +1,4 @@
-"""The pool's audio in one file: the same samples as in the corpus, made once, nothing lost unsaid."""
+"""The pool's audio in one file: the same samples as in the corpus, made once, and all dropped utterances counted."""
 
 import numpy as np
 import pytest
@@ -38,7 +38,7 @@ def corpus(tmp_path):
     return make
 
 
-def test_the_samples_are_those_of_the_files(corpus, tmp_path):
+def test_the_samples_equal_those_of_the_files(corpus, tmp_path):
     folder = corpus("a", ["你好", "so what"], [0.5, 0.3])
     pool = open_pool([folder], tmp_path / "cache", rate_hz=RATE_HZ, max_s=10.0)
     assert (list(pool.ids), list(pool.texts)) == (["s-0", "s-1"], ["你好", "so what"])
@@ -60,7 +60,7 @@ def test_it_is_made_once_and_again_when_the_corpus_changes(corpus, tmp_path):
     assert (cache / "audio.int16").stat().st_mtime_ns != made_at
 
 
-def test_what_does_not_fit_is_counted(corpus, tmp_path):
+def test_utterances_that_do_not_fit_are_counted(corpus, tmp_path):
     folder = corpus("a", ["a", "b", "c", ""], [0.5, 0.8, 0.51, 0.3])
     pool = open_pool([folder], tmp_path / "cache", rate_hz=RATE_HZ, max_s=0.5)
     assert list(pool.ids) == ["s-0"]
@@ -86,7 +86,7 @@ def test_nothing_to_train_on_is_refused(corpus, tmp_path):
     assert not (tmp_path / "cache").exists()
 
 
-def test_background_voices_come_from_anywhere(corpus, tmp_path):
+def test_background_voices_come_from_all_utterances(corpus, tmp_path):
     pool = open_pool([corpus("a", ["a"], [0.2])], tmp_path / "cache", rate_hz=RATE_HZ, max_s=1.0)
     rng = np.random.default_rng(0)
     assert len({pool.anywhere(rng, 100).tobytes() for _ in range(20)}) == 20
@@ -107,7 +107,7 @@ def test_processes_that_start_together_make_it_once(corpus, tmp_path, monkeypatc
         assert np.array_equal(second.samples(number), samples)
 
 
-def test_what_a_killed_process_left_is_no_obstacle(corpus, tmp_path):
+def test_files_of_a_killed_process_are_no_obstacle(corpus, tmp_path):
     folder = corpus("a", ["a"], [0.5])
     (tmp_path / ".cache.partial").mkdir()
     (tmp_path / ".cache.partial" / "audio.int16").write_bytes(b"half")

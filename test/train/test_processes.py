@@ -1,4 +1,4 @@
-"""Two processes that share each batch learn what one does alone with all of it, whatever part of the network learns."""
+"""Two processes that share each batch give the same weights as one process, whichever part of the network learns."""
 
 import pytest
 from forked import started
@@ -11,19 +11,19 @@ TOLERANCE = 1e-7  # in float64, on weights that move by 1e-3
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
-    """What came of every case, alone and in two processes: started once, as each has to import ESPnet."""
+    """The results of all cases, alone and in two processes. They are started once, because each imports ESPnet."""
     import torch
 
     folder = tmp_path_factory.mktemp("two")
-    process = started("train_two:main", folder, said=folder / "said")
+    process = started("train_two:main", folder, output=folder / "output")
     process.join(600)
-    assert process.exitcode == 0, (folder / "said").read_text()
+    assert process.exitcode == 0, (folder / "output").read_text()
     names = ("alone", "rank-0", "rank-1")
     return folder, {name: torch.load(folder / f"{name}.pt", weights_only=True) for name in names}
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_two_processes_are_as_one(trained, name):
+def test_two_processes_give_the_result_of_one(trained, name):
     found = {who: cases[name] for who, cases in trained[1].items()}
     assert [f"{who}: {result['error']}" for who, result in found.items() if "error" in result] == []
     alone, first, second = (found[who]["weights"] for who in ("alone", "rank-0", "rank-1"))
@@ -34,7 +34,7 @@ def test_two_processes_are_as_one(trained, name):
 
 @pytest.mark.parametrize("name", CASES)
 def test_one_process_writes_the_curves(trained, name):
-    """The losses are over the whole batch in either way."""
+    """In both cases, the losses are over the whole batch."""
     alone, pair = (
         (trained[0] / kind / name / "curves.csv").read_text().splitlines()[1:] for kind in ("work-alone", "work-pair")
     )

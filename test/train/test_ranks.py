@@ -1,4 +1,4 @@
-"""Processes that train together: they end together, whichever of them ends, and a rerun goes on."""
+"""Processes that train together end together, whichever of them ends first, and a rerun continues."""
 
 import json
 import os
@@ -23,7 +23,7 @@ def start(folder, step_s, **of_cluster):
     """Start the first process, which starts the second: a fork of it, or in Slurm by running the command once more."""
     folder.mkdir(exist_ok=True)
     of_cluster = {**(of_cluster or {"FORKS": "1"}), "PYTHONPATH": PYTHONPATH, "STEP_S": step_s}
-    return started("train_ranks:main", folder, said=folder / "said", **of_cluster)
+    return started("train_ranks:main", folder, output=folder / "output", **of_cluster)
 
 
 def ranks(folder, leader):
@@ -31,7 +31,7 @@ def ranks(folder, leader):
     until = time.monotonic() + LIMIT_S
     numbers = [folder / f"rank-{rank}.pid" for rank in (0, 1)]
     while not all(path.exists() for path in numbers):
-        assert leader.exitcode is None, (folder / "said").read_text()
+        assert leader.exitcode is None, (folder / "output").read_text()
         assert time.monotonic() < until
         time.sleep(0.05)
     first, second = (int(path.read_text()) for path in numbers)
@@ -58,7 +58,7 @@ def code_of(process, limit_s=LIMIT_S):
 
 @pytest.fixture
 def ended(request):
-    """What was started is gone after the test, whatever came of it."""
+    """End all started processes after the test, with any result."""
     started = []
     yield started.append
     for process in started:
@@ -67,26 +67,26 @@ def ended(request):
         process.join()
 
 
-def test_a_rank_that_dies_ends_the_training_with_the_reason_and_a_rerun_goes_on(tmp_path, ended):
+def test_a_rank_that_dies_ends_the_training_with_the_reason_and_a_rerun_continues(tmp_path, ended):
     folder = tmp_path / "x"
     leader = start(folder, "0.3")
     ended(leader)
     _, second = ranks(folder, leader)
     while not last_checkpoint(folder):
-        assert leader.exitcode is None, (folder / "said").read_text()
+        assert leader.exitcode is None, (folder / "output").read_text()
         time.sleep(0.02)
     os.kill(second, signal.SIGKILL)
     assert code_of(leader, 60) == 1
-    said = (folder / "said").read_text()
+    output = (folder / "output").read_text()
     reason = "rank 1 of the training died (signal SIGKILL); its own messages, if any, are above; run the same command "
-    assert [line for line in said.splitlines() if "rank 1 of the training died" in line] == [
-        f"{'train_ranks: ' if 'train_ranks: ' in said else ''}{reason}again to continue from the last checkpoint"
+    assert [line for line in output.splitlines() if "rank 1 of the training died" in line] == [
+        f"{'train_ranks: ' if 'train_ranks: ' in output else ''}{reason}again to continue from the last checkpoint"
     ]
-    assert "Traceback" not in said
+    assert "Traceback" not in output
 
     again = start(folder, "0")
     ended(again)
-    assert code_of(again) == 0, (folder / "said").read_text()
+    assert code_of(again) == 0, (folder / "output").read_text()
     record = json.loads((folder / "training.json").read_text())
     assert len(record["resumed_after"]) == 1
     assert record["resumed_after"][0] >= 4
@@ -102,7 +102,7 @@ def test_a_rank_that_dies_ends_the_training_with_the_reason_and_a_rerun_goes_on(
         pytest.param("SIGKILL", -9, {}, id="kill -9"),
     ],
 )
-def test_the_others_end_with_the_first_and_what_can_be_is_saved(tmp_path, ended, name, code, of_cluster):
+def test_the_other_ranks_end_with_the_first_and_a_checkpoint_is_saved(tmp_path, ended, name, code, of_cluster):
     folder = tmp_path / "x"
     leader = start(folder, "0.3", **of_cluster)
     ended(leader)
@@ -118,15 +118,15 @@ def test_the_others_end_with_the_first_and_what_can_be_is_saved(tmp_path, ended,
         time.sleep(0.02)
     assert not is_alive(second)
     assert bool(last_checkpoint(folder)) == (name != "SIGKILL")
-    assert "Traceback" not in (folder / "said").read_text()
+    assert "Traceback" not in (folder / "output").read_text()
 
 
-def test_a_death_is_told_where_the_first_process_waits_for_ever(tmp_path, ended):
-    """As in a collective operation on GPUs, which notices nothing."""
-    waiting = started("train_ranks:wait_for_ever_while_the_second_dies", said=tmp_path / "said")
+def test_a_death_is_reported_although_the_first_process_waits_for_ever(tmp_path, ended):
+    """For example in a collective operation on GPUs, which does not notice it."""
+    waiting = started("train_ranks:wait_for_ever_while_the_second_dies", output=tmp_path / "output")
     ended(waiting)
     assert code_of(waiting) == 1
-    assert (tmp_path / "said").read_text().strip() == (
+    assert (tmp_path / "output").read_text().strip() == (
         "rank 2 of the training died (exit code 3); its own messages, if any, are above; "
         "run the same command again to continue from the last checkpoint"
     )

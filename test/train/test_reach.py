@@ -1,4 +1,4 @@
-"""What a loss does not depend on is frozen, and an objective that says otherwise is found out at the first step."""
+"""Parts that a loss does not depend on are frozen, and an objective with a wrong list of parts fails at step 1."""
 
 import pytest
 
@@ -12,7 +12,7 @@ PHASE = Phase(steps=2, batch_size=2, ctc_weight=1.0, augment=Augment(gain_db=0.0
 
 
 def train(fake, folder, *, reach=None, recogniser=None, ngpu=0):
-    """Train the tiny recogniser by CTC alone, with an objective that says what it reaches."""
+    """Train the tiny recogniser by CTC alone, with an objective that lists the parts it depends on."""
     from k2d.train.batches import StepBatches
     from k2d.train.engine import PhasePlan, Setting, train
     from k2d.train.supervised import SupervisedLoss
@@ -28,7 +28,7 @@ def train(fake, folder, *, reach=None, recogniser=None, ngpu=0):
 
 
 def test_a_weight_that_should_learn_and_gets_no_gradient_is_named(fake, tmp_path):
-    """In one process, too, which could go on without it."""
+    """Also in one process, which could continue without it."""
     from k2d.train.trainable import BY_CTC, BY_TOKENS, Reach
 
     message = r"step 1: decoder.embed.weight, decoder.rnn.weight_ih_l0, decoder.rnn.weight_hh_l0 and 4 more should"
@@ -37,7 +37,7 @@ def test_a_weight_that_should_learn_and_gets_no_gradient_is_named(fake, tmp_path
     assert not list(tmp_path.rglob("*.pt"))
 
 
-def test_layers_that_are_left_out_at_random_are_for_one_process(fake, tmp_path):
+def test_layers_skipped_at_random_are_refused_with_two_processes(fake, tmp_path):
     from k2d.train.trainable import BY_CTC, BY_TOKENS, Reach
 
     class Skipping(fake.FakeRecogniser):
@@ -49,8 +49,8 @@ def test_layers_that_are_left_out_at_random_are_for_one_process(fake, tmp_path):
     assert record.phases["one"].steps == 2
 
 
-def test_layers_that_take_no_part_are_frozen_and_come_back(tmp_path):
-    """Those between the first ones and the last; the next phase may use them all."""
+def test_unused_layers_are_frozen_and_can_be_used_later(tmp_path):
+    """The layers between the first ones and the last are frozen. The next phase may use them all."""
     from models_made import made_recogniser
 
     from k2d.train.trainable import let_learn
@@ -70,8 +70,8 @@ def test_layers_that_take_no_part_are_frozen_and_come_back(tmp_path):
     assert not any(p.requires_grad for p in recogniser.network.encoder.parameters())
 
 
-def test_espnets_parts(tmp_path):
-    """Each weight is in one part; a head that the encoder is conditioned on learns with it; skipped layers are seen."""
+def test_parts_of_espnets_networks(tmp_path):
+    """Each weight is in one part, a head that conditions the encoder learns with it, and skipped layers are noticed."""
     from models_made import made_recogniser
 
     recogniser = made_recogniser(tmp_path)

@@ -1,4 +1,4 @@
-"""Curves that go on where a training was stopped, and when it counts as undertrained."""
+"""Curves of a continued training, and the condition for an undertrained model."""
 
 import csv
 
@@ -14,7 +14,7 @@ def rows(path):
         return [(line["phase"], int(line["total_step"]), line["loss"], line["ctc"]) for line in csv.DictReader(file)]
 
 
-def test_curves_go_on_after_the_checkpoint(tmp_path):
+def test_curves_continue_after_the_checkpoint(tmp_path):
     path = tmp_path / "curves.csv"
     curves = Curves(path, ["loss", "ctc"])
     curves.resume(0)
@@ -58,12 +58,12 @@ def test_undertrained(error_rates, expected):
 
 
 @given(st.dictionaries(st.integers(0, 9999), st.floats(0, 2)), st.floats(0, 1e6))
-def test_a_record_survives_its_checkpoint(error_rates, train_s):
+def test_a_record_is_restored_from_its_checkpoint(error_rates, train_s):
     phase = PhaseRecord(3, train_s, 1.0, 2.0, {"loss": 2.0}, {"loss": 1.0})
     record = TrainingRecord({"one": phase}, error_rates, [3], [7, 9], 0.25, True)
     assert TrainingRecord.from_state(record.as_state()) == record
 
 
-def test_the_share_of_waiting():
+def test_the_share_of_time_spent_waiting():
     assert PhaseRecord(train_s=4.0, waiting_s=1.0).waiting_share == 0.25
     assert PhaseRecord().waiting_share == 0.0

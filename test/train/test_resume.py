@@ -1,4 +1,4 @@
-"""A training that is killed goes on exactly: the same losses, bit by bit, and the same weights."""
+"""A killed training is continued exactly: losses and weights are bit-identical."""
 
 import json
 import signal
@@ -14,13 +14,13 @@ pytestmark = pytest.mark.slow
 
 def exit_code(folder, n_workers=0, **environment):
     """Train in a process of its own, and return how that ended."""
-    process = started("train_fake:main", folder, n_workers, said=folder / "said", **environment)
+    process = started("train_fake:main", folder, n_workers, output=folder / "output", **environment)
     process.join(600)
     return process.exitcode
 
 
 def finish(folder, n_workers=0):
-    """Train to the end, in this process: the processes that were killed or asked to end are others."""
+    """Train to the end in this process. The killed and terminated processes are others."""
     import train_fake
 
     train_fake.main(folder, n_workers)
@@ -42,7 +42,7 @@ def same_result(folder, other):
 
 
 @pytest.mark.parametrize(("stop_at", "n_workers"), [(5, 0), (11, 0), (19, 2)])
-def test_killed_and_taken_up_again(undisturbed, tmp_path, stop_at, n_workers):
+def test_a_killed_training_is_continued_exactly(undisturbed, tmp_path, stop_at, n_workers):
     assert exit_code(tmp_path, n_workers, STOP_AT=str(stop_at), STOP_BY="KILL") == -signal.SIGKILL
     assert not (tmp_path / "training.json").exists()
     finish(tmp_path, n_workers)
@@ -53,7 +53,7 @@ def test_killed_and_taken_up_again(undisturbed, tmp_path, stop_at, n_workers):
 
 
 @pytest.mark.parametrize(("name", "n_workers"), [("TERM", 2), ("USR1", 0), ("INT", 0)])
-def test_asked_to_end_it_saves_first_and_loses_no_step(undisturbed, tmp_path, name, n_workers):
+def test_a_terminated_training_saves_first_and_loses_no_step(undisturbed, tmp_path, name, n_workers):
     assert exit_code(tmp_path, n_workers, STOP_AT="13", STOP_BY=name) == 128 + getattr(signal, f"SIG{name}")
     assert (tmp_path / "checkpoints" / "step-00000013.json").exists()
     finish(tmp_path)
@@ -72,13 +72,13 @@ def test_a_damaged_last_checkpoint_costs_only_the_steps_since_the_one_before(und
 def test_a_finished_training_is_not_done_again(undisturbed, tmp_path, fake):
     before = (undisturbed / "curves.csv").read_bytes()
     code = exit_code(undisturbed, STOP_AT="1", STOP_BY="KILL")  # the first step would be its last
-    assert code == 0, (undisturbed / "said").read_text()
+    assert code == 0, (undisturbed / "output").read_text()
     assert (undisturbed / "curves.csv").read_bytes() == before
     record = json.loads((undisturbed / "training.json").read_text())
     assert record["phases"]["all"]["steps"] == 12
 
 
-def test_other_settings_are_refused_by_name(undisturbed, fake):
+def test_other_settings_are_refused_and_named(undisturbed, fake):
     from k2d.train.engine import Setting
     from k2d.train.supervised import train_recogniser
 

@@ -1,4 +1,4 @@
-"""The learning rate by step, worked out by hand, and when a model is measured."""
+"""The learning rate of each step, worked out by hand, and the steps at which a model is measured."""
 
 import doctest
 

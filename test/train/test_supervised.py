@@ -1,4 +1,4 @@
-"""The losses, worked out by hand and against each other; what learns and what does not; what stops a training."""
+"""The losses, worked out by hand and compared with each other; trained and frozen parts; reasons to stop."""
 
 import math
 
@@ -14,7 +14,7 @@ STILL = {"augment": Augment(gain_db=0.0, noise=0.0, echo=0.0), "warmup_steps": 0
 
 @pytest.fixture
 def run(fake, tmp_path):
-    """Train the tiny recogniser in these phases; returns it, the record and the lines of its curves."""
+    """Train the tiny recogniser in these phases, and return it, the record and the lines of its curves."""
     from k2d.train.engine import Setting
     from k2d.train.supervised import train_recogniser
 
@@ -35,8 +35,8 @@ def run(fake, tmp_path):
     return run
 
 
-def test_a_flat_start_wants_each_token_about_its_place():
-    """One token in three frames: its place is the middle one; the others count by e^(-1/8) of it (2 frames = σ)."""
+def test_a_flat_start_expects_each_token_near_its_place():
+    """One token in three frames: its place is the middle one. The others have the weight e^(-1/8) (2 frames = σ)."""
     import torch
 
     from k2d.train.supervised import FLAT_FRAMES, flat_start
@@ -50,7 +50,7 @@ def test_a_flat_start_wants_each_token_about_its_place():
 
 
 def test_the_attention_loss_by_hand(fake):
-    """Two tokens and padding: the mean of -log p of what is said next, whatever stands behind."""
+    """Two tokens and padding: the mean of -log p of the next token, with any padding."""
     import torch
 
     from k2d.train.batches import IGNORED, Batch
@@ -71,7 +71,7 @@ def test_the_attention_loss_by_hand(fake):
 
 
 def test_the_ctc_loss_by_hand(fake):
-    """Two frames and one letter: a-, -a or aa."""
+    """Two frames and one letter give the paths a-, -a and aa."""
     import torch
 
     from k2d.train.supervised import SupervisedLoss
@@ -118,7 +118,7 @@ def test_ctc_over_the_classes_of_each_text_is_ctc_over_all():
 
 
 @pytest.mark.parametrize(("train", "still"), [("encoder", "decoder"), ("decoder", "encoder")])
-def test_only_what_is_to_learn_changes(run, fake, train, still):
+def test_only_selected_parts_change(run, fake, train, still):
     from k2d.train.trainable import names_of
 
     before = fake.FakeRecogniser(seed=3).network.state_dict()
@@ -137,7 +137,7 @@ def test_a_fixed_encoder_runs_once_a_step(run):
 
 
 @pytest.mark.parametrize(("learning", "encoder", "decoder"), [({"decoder"}, False, True), (set(), False, False)])
-def test_what_does_not_learn_is_in_inference(fake, learning, encoder, decoder):
+def test_frozen_parts_are_in_inference_mode(fake, learning, encoder, decoder):
     from k2d.train.trainable import set_modes
 
     recogniser = fake.FakeRecogniser()
@@ -147,8 +147,8 @@ def test_what_does_not_learn_is_in_inference(fake, learning, encoder, decoder):
     assert [module.training for module in recogniser.parts()["decoder"]] == [decoder] * 2
 
 
-def test_several_backward_passes_are_as_one(run):
-    """Also where their parts have different numbers of tokens: the loss is the mean over all of them."""
+def test_several_backward_passes_equal_one(run):
+    """Also if the passes have different numbers of tokens: the loss is the mean over all tokens."""
     phase = {"steps": 4, "batch_size": 6, "lr": 1e-2, **STILL}
     one = run({"one": Phase(**phase)}, "one")
     three = run({"one": Phase(accumulate=3, **phase)}, "three")
@@ -159,7 +159,7 @@ def test_several_backward_passes_are_as_one(run):
     assert all(a.allclose(b, atol=1e-5) for a, b in weights)
 
 
-def test_a_sum_stays_a_sum_in_however_many_passes(run, monkeypatch):
+def test_a_sum_does_not_depend_on_the_number_of_passes(run, monkeypatch):
     from k2d.train.supervised import SupervisedLoss
 
     monkeypatch.setattr(SupervisedLoss, "counts", lambda self, batch: dict.fromkeys(self.weights, 0))
@@ -171,7 +171,7 @@ def test_a_sum_stays_a_sum_in_however_many_passes(run, monkeypatch):
         assert float(a["gradient_norm"]) == pytest.approx(float(b["gradient_norm"]), rel=1e-5)
 
 
-def test_it_learns(run):
+def test_training_lowers_the_loss(run):
     phases = {
         "encoder": Phase(data="utterances", train="encoder", steps=60, batch_size=4, lr=2e-2, **STILL),
         "decoder": Phase(train="decoder", steps=60, batch_size=8, lr=2e-2, timestamps=False, **STILL),
@@ -193,7 +193,7 @@ def test_a_text_too_long_for_its_audio_stops_the_training_and_is_named(run, fake
         run(phases, material=fake.material(**pool))
 
 
-def test_when_the_weights_are_to_blame_the_whole_batch_is_named(run, fake, monkeypatch):
+def test_if_the_weights_are_broken_the_whole_batch_is_named(run, fake, monkeypatch):
     import torch
 
     from k2d.train.learner import Diverged
@@ -205,8 +205,8 @@ def test_when_the_weights_are_to_blame_the_whole_batch_is_named(run, fake, monke
         run(phases, material=fake.material(**pool))
 
 
-def test_the_best_are_averaged_where_that_is_better(run):
-    """Measured at 2, 4, 6, 8, 10; the two best are 8 and 4, and their mean is better still."""
+def test_the_best_checkpoints_are_averaged_if_that_is_better(run):
+    """Measured at steps 2, 4, 6, 8 and 10. The best two are 8 and 4, and their mean is even better."""
     rates = iter([0.6, 0.3, 0.5, 0.25, 0.4, 0.2])
     recogniser, record, _ = run(
         {"one": Phase(steps=10, batch_size=2, **STILL)},
@@ -219,7 +219,7 @@ def test_the_best_are_averaged_where_that_is_better(run):
     assert not recogniser.network.training
 
 
-def test_the_best_alone_is_taken_where_the_mean_is_worse(run, fake, tmp_path):
+def test_the_best_checkpoint_is_used_if_the_mean_is_worse(run, fake, tmp_path):
     import torch
 
     rates = iter([0.6, 0.3, 0.5, 0.25, 0.2, 0.7])
@@ -234,7 +234,7 @@ def test_the_best_alone_is_taken_where_the_mean_is_worse(run, fake, tmp_path):
 
 
 def test_measuring_does_not_disturb_the_training(run):
-    """It is done without dropout and gradients, and draws no random number that a step would miss."""
+    """It is done without dropout and gradients, and does not change the random numbers of the steps."""
     import torch
 
     seen = []
@@ -260,7 +260,7 @@ def test_the_mean_of_weights():
 
 
 def test_kept_batches_are_encoded_once(run):
-    """And the losses of a second round are those of batches encoded anew, as the encoder stays as it is."""
+    """The losses of a second round equal those of batches that are encoded again, because the encoder is frozen."""
     phase = {"data": "utterances", "train": "decoder", "steps": 7, "batch_size": 2, **STILL}
     n_encoded = []
     import train_fake

@@ -1,4 +1,4 @@
-"""Who starts the processes of a training: nobody but Lightning, unless torchrun did."""
+"""Lightning starts the processes of a training, unless torchrun has started them."""
 
 import json
 
@@ -23,7 +23,7 @@ def surroundings(monkeypatch):
 
 
 def trainer_for_two(folder, monkeypatch):
-    """The trainer for two GPUs, with two processes on the CPU in their place."""
+    """The trainer for two GPUs, which are replaced by two processes on the CPU."""
     from k2d.config.training import Training
     from k2d.train import trainer as k2d_trainer
 
@@ -41,14 +41,14 @@ def trainer_for_two(folder, monkeypatch):
         "SLURM_JOB_ID=7 SLURM_JOB_NAME=k2d SLURM_NTASKS=4 SLURM_NTASKS_PER_NODE=4 SLURM_PROCID=3 SLURM_LOCALID=3",
     ],
 )
-def test_lightning_starts_the_processes_whatever_slurm_started(tmp_path, monkeypatch, surroundings, variables):
+def test_lightning_starts_the_processes_in_a_slurm_job(tmp_path, monkeypatch, surroundings, variables):
     surroundings(f"{variables} SLURM_NODEID=0" if variables else "")
     trainer = trainer_for_two(tmp_path, monkeypatch)
     assert trainer.world_size == 2
     assert trainer.strategy.cluster_environment.creates_processes_externally is False
 
 
-def test_torchrun_starts_its_processes_itself_within_a_slurm_job_as_well(tmp_path, monkeypatch, surroundings):
+def test_torchrun_starts_its_processes_also_in_a_slurm_job(tmp_path, monkeypatch, surroundings):
     surroundings("SLURM_JOB_NAME=k2d SLURM_NTASKS=1 SLURM_PROCID=0 SLURM_LOCALID=0 SLURM_NODEID=0")
     surroundings("TORCHELASTIC_RUN_ID=none RANK=1 LOCAL_RANK=1 WORLD_SIZE=2")
     trainer = trainer_for_two(tmp_path, monkeypatch)
@@ -56,7 +56,7 @@ def test_torchrun_starts_its_processes_itself_within_a_slurm_job_as_well(tmp_pat
     assert trainer.strategy.cluster_environment.creates_processes_externally is True
 
 
-def test_each_task_of_a_slurm_step_saves_what_it_trains(tmp_path, monkeypatch, surroundings, fake):
+def test_each_task_of_a_slurm_step_saves_its_model(tmp_path, monkeypatch, surroundings, fake):
     from k2d.config.training import Phase, Training
     from k2d.train.engine import Setting
     from k2d.train.lightning_parts import rank_zero_only

@@ -1,4 +1,4 @@
-"""Which tokens take part in a training on the vocabulary in use."""
+"""The tokens of a training on the vocabulary in use."""
 
 import subprocess
 import sys
@@ -15,7 +15,7 @@ LABELS = ("<0.00>我們 today<1.00>", "<0.00>hello<1.20>")
 
 
 def table_of(tmp_path, codec, *, follow=True):
-    """Two chunks of a recording that follow one another."""
+    """Two adjacent chunks of a recording."""
     from k2d.train.chunk_writing import TableRequest, open_chunks
 
     segments = (((0.0, 1.0, "我們 today"),), ((0.0, 1.2, "hello"),))
@@ -40,7 +40,7 @@ def whisper_codec():
 
 
 @pytest.mark.parametrize("codec_of", [made_codec, whisper_codec])
-def test_the_tokens_of_all_labels_and_all_that_are_no_text(tmp_path, codec_of):
+def test_the_tokens_of_all_labels_and_all_special_tokens_are_used(tmp_path, codec_of):
     codec = codec_of()
     table = table_of(tmp_path, codec)
     found = chosen(table, codec, ["smart park"])
@@ -52,8 +52,8 @@ def test_the_tokens_of_all_labels_and_all_that_are_no_text(tmp_path, codec_of):
     assert found.record()["in_use"] == len(found.ids_K)
 
 
-def test_what_is_no_text():
-    """Of Whisper 1,608: the end, the start, 99 languages, six tasks and 1,501 times. Of ESPnet what has brackets."""
+def test_the_special_tokens():
+    """Whisper has 1,608: the end, the start, 99 languages, six tasks and 1,501 times. In ESPnet, they have brackets."""
     whisper, espnet = whisper_codec(), made_codec()
     assert len(whisper.special_ids) == 1608
     assert {whisper.eos_id, whisper.language_id("zh"), whisper.first_time_id, 51_864} <= set(whisper.special_ids)
@@ -80,8 +80,8 @@ def test_a_sample_of_the_others_is_drawn_once_by_the_seed(tmp_path):
     assert set(chosen(table, codec, n_sampled=10, seed=2).ids_K) != some
 
 
-def test_a_sampled_token_counts_for_as_many_as_it_stands_for(tmp_path):
-    """Half of the others stand for two each; if all take part, or none, every token is for itself."""
+def test_a_sampled_token_has_the_weight_of_those_that_it_represents(tmp_path):
+    """If half of the other tokens are sampled, each represents two. If all or none are, each represents itself."""
     codec = made_codec()
     table = table_of(tmp_path, codec)
     n_others = codec.n_tokens - len(chosen(table, codec).ids_K)
@@ -99,7 +99,7 @@ def test_a_sampled_token_counts_for_as_many_as_it_stands_for(tmp_path):
 
 @pytest.mark.slow
 def test_another_process_chooses_the_same(tmp_path):
-    """As a second rank, or a training that goes on."""
+    """For example a second rank, or a continued training."""
     codec = made_codec()
     here = chosen(table_of(tmp_path, codec), codec, ["park"], n_sampled=10).record()
     words = (
@@ -114,8 +114,8 @@ def test_another_process_chooses_the_same(tmp_path):
     assert there.stdout.strip() == here["sha256"]
 
 
-def test_the_previous_text_is_counted_as_it_is_shown(tmp_path, monkeypatch):
-    """It can end within a label, where its last word can have tokens that no whole label has."""
+def test_tokens_of_previous_text_are_counted(tmp_path, monkeypatch):
+    """It can end within a label, and then its last word can have tokens that no whole label has."""
     from k2d.train.chunk_table import ChunkTable
 
     codec = made_codec()
@@ -142,12 +142,14 @@ def test_a_chunk_with_another_token_is_refused_by_name(tmp_path):
     material = ChunkMaterial(table, codec, codec.layout.window, encoded=Nothing(), vocabulary=whole)
     ChunkBatches(material, 2, 1, (1, 0), TrainingProcess())[0]
     material = ChunkMaterial(table, codec, codec.layout.window, encoded=Nothing(), vocabulary=fewer)
-    with pytest.raises(K2DError, match=rf"chunk 'r-1': token {odd} is not among the {len(fewer.ids_K):,} that the"):
+    with pytest.raises(
+        K2DError, match=rf"chunk 'r-1': token {odd} is not among the {len(fewer.ids_K):,} tokens of the"
+    ):
         ChunkBatches(material, 2, 1, (1, 0), TrainingProcess())[0]
 
 
 class Nothing:
-    """The outputs of a teacher that nobody looks at."""
+    """Outputs of a teacher, which are not used."""
 
     def states(self, chunk):
         return np.zeros((1, 1), np.float32)
@@ -155,7 +157,7 @@ class Nothing:
     hidden = states
 
 
-def test_the_id_of_a_mixed_prompt_stands_for_tokens_that_take_part(tmp_path):
+def test_the_id_of_a_mixed_prompt_represents_tokens_in_use(tmp_path):
     codec = whisper_codec()
     found = chosen(table_of(tmp_path, codec), codec)
     assert codec.mixture_id not in found.ids_K

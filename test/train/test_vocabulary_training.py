@@ -1,4 +1,4 @@
-"""A training on a part of the vocabulary: exact where everything is in use, and nothing else moves where it is not."""
+"""A training on a part of the vocabulary: exact if all tokens are in use; otherwise other rows do not change."""
 
 import math
 from dataclasses import replace
@@ -33,7 +33,7 @@ def families(tmp_path_factory):
 
 
 class Stopping:
-    """Batches up to a step, at which the training dies."""
+    """Batches up to a step, at which an error stops the training."""
 
     def __init__(self, batches, at):
         self._batches, self._at = batches, at
@@ -54,7 +54,7 @@ def whole(codec):
 
 
 def train(families, case, folder, vocabulary_of=None, *, stop_at=None):
-    """The student after some steps, as it is saved, and its curves."""
+    """The saved student after some steps, and its curves."""
     import torch
 
     from k2d.train import engine
@@ -91,8 +91,8 @@ def trained(families, tmp_path_factory):
 
 
 @pytest.mark.parametrize("name", STUDENTS)
-def test_with_everything_in_use_it_is_the_training_on_all_bit_by_bit(families, trained, name, tmp_path):
-    """Losses, norms of gradients and weights, with weight decay."""
+def test_with_all_tokens_in_use_training_is_bit_identical(families, trained, name, tmp_path):
+    """Losses, norms of gradients and weights are compared, with weight decay."""
     student, curves = trained(name)
     same, same_curves = train(families, STUDENTS[name], tmp_path / "in_use", whole)
     assert curves == same_curves
@@ -111,7 +111,7 @@ def vocabulary_layers(student):
 
 @pytest.mark.parametrize("name", STUDENTS)
 def test_rows_that_are_not_in_use_stay_as_they_are(families, trained, name):
-    """Where all rows take part, weight decay moves every one of them."""
+    """If all rows are in use, weight decay changes each of them."""
     from train_families import some_in_use
 
     start, _ = families.made(STUDENTS[name])
@@ -130,7 +130,7 @@ def test_rows_that_are_not_in_use_stay_as_they_are(families, trained, name):
 
 @pytest.mark.parametrize("name", ["whisper", "s2t"])
 def test_the_loss_is_a_softmax_over_the_tokens_in_use(families, name):
-    """Worked out from the whole vocabulary's logits, token by token. A sampled one counts for about ten."""
+    """Computed from the logits of the whole vocabulary, token by token. A sampled token represents about ten."""
     import torch
     from train_families import some_in_use
 
@@ -150,7 +150,7 @@ def test_the_loss_is_a_softmax_over_the_tokens_in_use(families, name):
     for b, place in zip(*np.nonzero(batch.targets_BL.numpy() != IGNORED), strict=True):
 
         def weights(logits, t, at=(b, place)):
-            """What each token, and those that it stands for, have of a softmax, before it is normalised."""
+            """The share of each token, and of those that it represents, in a softmax before normalisation."""
             return [n * math.exp(logits[(*at, token)] / t) for token, n in zip(ids, n_each, strict=True)]
 
         q, q2, p2 = weights(ours, 1.0), weights(ours, 2.0), weights(theirs, 2.0)
@@ -165,7 +165,7 @@ def test_the_loss_is_a_softmax_over_the_tokens_in_use(families, name):
 
 
 @pytest.mark.parametrize("name", ["whisper", "s2t"])
-def test_a_training_that_died_goes_on_as_if_it_had_not(families, trained, name, tmp_path):
+def test_a_killed_training_is_continued_with_the_same_result(families, trained, name, tmp_path):
     from train_families import some_in_use
 
     student, curves = trained(name, some_in_use)
@@ -178,7 +178,7 @@ def test_a_training_that_died_goes_on_as_if_it_had_not(families, trained, name, 
     assert [name for name in weights if not weights[name].equal(same[name])] == []
 
 
-def test_it_does_not_go_on_with_other_tokens(families, tmp_path):
+def test_a_training_is_not_continued_with_other_tokens(families, tmp_path):
     from train_families import some_in_use
 
     from k2d.core.errors import K2DError
@@ -195,7 +195,7 @@ def test_it_does_not_go_on_with_other_tokens(families, tmp_path):
 
 @pytest.mark.parametrize("name", ["whisper", "s2t"])
 def test_checkpoints_are_measured_on_the_whole_vocabulary(families, name):
-    """Decoding in between knows every token, as the saved student does, and the rows that have learnt so far."""
+    """Decoding during the training uses all tokens, as the saved student does, with the rows trained so far."""
     import torch
     from train_families import some_in_use
 

@@ -1,4 +1,4 @@
-"""A Whisper that is trained from nothing: what it learns by, that it learns, and that what is saved is a Whisper."""
+"""A Whisper that is trained from random weights: its losses, its training, and the saved Whisper."""
 
 import math
 from dataclasses import replace
@@ -28,7 +28,7 @@ def new(seed=1, languages=("zh",)):
 
 
 def material(recogniser):
-    """Every word a tone of its own."""
+    """Utterances with a different tone for each word."""
     from k2d.models.codec import Request
     from k2d.train.batches import Material
 
@@ -42,7 +42,7 @@ def material(recogniser):
 
 
 def test_classes_give_the_loss_over_the_whole_vocabulary():
-    """-log p of each next token among 51,865 is that of its class among a few, plus log of how many share it."""
+    """-log p of each token among 51,865 equals that of its class, plus the log of the number of tokens in the class."""
     import torch
 
     from k2d.models.interface import Memory
@@ -65,7 +65,7 @@ def test_classes_give_the_loss_over_the_whole_vocabulary():
     assert torch.allclose(found_L, expected_L, atol=1e-4)
 
 
-def test_what_carries_no_loss_has_no_class():
+def test_ids_without_loss_have_no_class():
     import torch
 
     from k2d.train.batches import IGNORED
@@ -78,7 +78,7 @@ def test_what_carries_no_loss_has_no_class():
     assert recogniser.ctc_blank_id == 0
 
 
-def test_a_whole_window_is_heard_as_whisper_hears_it():
+def test_a_whole_window_is_encoded_as_by_whisper():
     import torch
 
     recogniser = new()
@@ -92,8 +92,8 @@ def test_a_whole_window_is_heard_as_whisper_hears_it():
     assert (shorter.states_BTD.shape[1], n_shorter_B.tolist()) == (50, [50])
 
 
-def test_the_end_of_a_recording_is_heard_as_in_use():
-    """A sound that ends at 1 s, in a recording that ends 0.4 s later: zeros behind, which are no silence."""
+def test_the_end_of_a_recording_has_the_features_of_decoding():
+    """A sound ends at 1 s, and the recording 0.4 s later. Then follow zero features, which differ from silence."""
     import torch
 
     from k2d.models.interface import WindowInContext
@@ -111,8 +111,8 @@ def test_the_end_of_a_recording_is_heard_as_in_use():
 
 
 @pytest.mark.parametrize(("head", "offset"), [(0, -3), (1, 4)])
-def test_a_new_encoder_listens_around_itself(head, offset):
-    """By the positions alone: the frame at this distance has the largest score."""
+def test_a_new_encoder_attends_to_near_frames(head, offset):
+    """With positions alone, the frame at this distance has the largest score."""
     import torch
     from torch import nn
     from whisper.model import MultiHeadAttention, sinusoids
@@ -130,7 +130,7 @@ def test_a_new_encoder_listens_around_itself(head, offset):
 
 
 @pytest.mark.slow
-def test_it_learns_and_what_is_saved_is_a_whisper(tmp_path):
+def test_a_new_whisper_learns_and_is_saved_as_a_whisper(tmp_path):
     import torch
     import whisper
 
@@ -164,7 +164,7 @@ def test_it_learns_and_what_is_saved_is_a_whisper(tmp_path):
 
 
 @pytest.mark.slow
-def test_taken_up_again_it_is_the_same_to_the_last_bit(tmp_path):
+def test_a_continued_training_is_bit_identical(tmp_path):
     from k2d.train.engine import Setting
     from k2d.train.supervised import train_recogniser
 

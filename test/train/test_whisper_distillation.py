@@ -1,4 +1,4 @@
-"""A tiny Whisper student learns from its teacher, from the one encoder that both share."""
+"""A tiny Whisper student learns from its teacher, and both share one encoder."""
 
 import numpy as np
 import pytest
@@ -27,7 +27,7 @@ def pair(request, tmp_path_factory):
 
 
 def batch(codec, previous=""):
-    """As stage 10 makes it: whole windows, and no loss on the prompt."""
+    """A batch as in stage 10: whole windows, and no loss on the prompt."""
     rng = np.random.default_rng(0)
     samples = []
     for n, label in enumerate(LABELS):
@@ -48,7 +48,7 @@ def distilling(teacher, student):
     )
 
 
-def test_a_student_fits_its_teacher(pair):
+def test_teacher_and_student_pass_the_check_of_a_pair(pair):
     check_pair(*pair)
 
 
@@ -76,7 +76,7 @@ def test_steps_lower_the_loss_and_the_encoder_runs_once(pair, monkeypatch):
 
 @pytest.mark.parametrize("freezes", [True, False])
 @pytest.mark.slow
-def test_positions_stay_as_they_are_if_they_are_to(pair, freezes):
+def test_frozen_positions_do_not_change(pair, freezes):
     teacher, student = pair
     student.freeze_positions = freezes
     objective = distilling(teacher, student)
@@ -87,48 +87,48 @@ def test_positions_stay_as_they_are_if_they_are_to(pair, freezes):
     student.network.zero_grad()
 
 
-def test_the_prompt_carries_no_loss_and_previous_text_none_either(pair):
-    """Every token of the text and the end, whatever stands before."""
+def test_prompt_and_previous_text_have_no_loss(pair):
+    """Only the tokens of the text and the end have a loss, with any text before them."""
     codec = pair[1].codec
     n_text = sum(len(codec.ids(label)) + 1 for label in LABELS)
-    for previous in ("", "what was said before"):
+    for previous in ("", "the previous text"):
         targets_BL = batch(codec, previous).targets_BL
         assert int((targets_BL != IGNORED).sum()) == n_text
-        assert int(targets_BL.max()) < codec.n_tokens, "the mixed languages' token is never to be said"
+        assert int(targets_BL.max()) < codec.n_tokens, "the token of mixed languages is never a target"
 
 
-class TestALanguageThatWasGuessed:
-    """The label has it in the prompt, and the student learns to guess it; nothing else of the prompt is learnt."""
+class TestGuessedLanguage:
+    """The prompt of the label has the language, and the student learns to guess it, but no other token of it."""
 
     @pytest.fixture
     def codec(self, tmp_path):
         return load_whisper(write_openai(tmp_path / "tiny.pt")).codec
 
     @staticmethod
-    def said(codec, language, languages=(), previous="", **how):
+    def sample(codec, language, languages=(), previous="", **how):
         label = LABELS[1]
         chunk = LabelledChunk("c", "c.wav", 0.0, 3.0, label, language, codec.ids(label), codec.ids("world"))
         return decoder_sequence(chunk, codec, languages, previous_ids=codec.ids(previous), **how)
 
     @pytest.mark.parametrize("previous", ["", "before"])
     @pytest.mark.parametrize("timestamps", [True, False])
-    def test_it_is_the_one_token_of_the_prompt_with_loss(self, codec, timestamps, previous):
-        said = self.said(codec, "en", timestamps=timestamps, previous=previous)
+    def test_only_this_token_of_the_prompt_has_loss(self, codec, timestamps, previous):
+        sample = self.sample(codec, "en", timestamps=timestamps, previous=previous)
         ids = codec.ids(LABELS[1] if timestamps else "world")
-        learnt = [token for token in said.targets.tolist() if token != IGNORED]
+        learnt = [token for token in sample.targets.tolist() if token != IGNORED]
         assert learnt == [codec.language_id("en"), *ids, codec.eos_id]
-        (place,) = np.flatnonzero(said.targets == codec.language_id("en"))
-        assert said.inputs[place] == codec.tokenizer.sot
-        assert said.inputs[place + 1] == codec.language_id("en")
-        assert said.inputs[said.n_prompt :].tolist() == ids
+        (place,) = np.flatnonzero(sample.targets == codec.language_id("en"))
+        assert sample.inputs[place] == codec.tokenizer.sot
+        assert sample.inputs[place + 1] == codec.language_id("en")
+        assert sample.inputs[sample.n_prompt :].tolist() == ids
 
-    def test_one_that_the_config_names_stands_instead_and_is_not_learnt(self, codec):
-        said = self.said(codec, "en", ("zh",))
-        assert codec.language_id("zh") in said.inputs
-        assert codec.language_id("en") not in said.inputs
-        assert not {codec.language_id("zh"), codec.language_id("en")} & set(said.targets.tolist())
+    def test_a_configured_language_replaces_it_and_has_no_loss(self, codec):
+        sample = self.sample(codec, "en", ("zh",))
+        assert codec.language_id("zh") in sample.inputs
+        assert codec.language_id("en") not in sample.inputs
+        assert not {codec.language_id("zh"), codec.language_id("en")} & set(sample.targets.tolist())
 
-    def test_a_model_of_one_language_has_none_to_guess(self, tmp_path):
+    def test_a_model_of_one_language_guesses_none(self, tmp_path):
         codec = load_whisper(write_openai(tmp_path / "english.pt", ENGLISH)).codec
-        said = self.said(codec, "en")
-        assert int((said.targets != IGNORED).sum()) == len(codec.ids(LABELS[1])) + 1
+        sample = self.sample(codec, "en")
+        assert int((sample.targets != IGNORED).sum()) == len(codec.ids(LABELS[1])) + 1

@@ -1,4 +1,4 @@
-"""Composed windows: whatever is drawn, times are exact and in order, and nothing but the last is cut."""
+"""Composed windows: for all random choices, times are exact and in order, and only the last utterance is cut."""
 
 from itertools import pairwise
 
@@ -51,7 +51,7 @@ def test_an_utterance_as_long_as_the_window_fills_it():
     assert placed == (Placed(0, 0, 100),)
 
 
-def test_less_than_half_a_second_is_not_worth_a_cut():
+def test_the_last_utterance_is_not_cut_to_less_than_half_a_second():
     layout = Layout(10.0, 0.1, 1.0, longest_pause_s=0.0)
     assert compose(np.random.default_rng(0), np.array([9.6]), layout) == (Placed(0, 0, 96),)
     assert len(compose(np.random.default_rng(0), np.array([9.5]), layout)) == 2
@@ -69,7 +69,7 @@ def test_a_short_window_is_the_beginning_of_a_full_one():
     assert len(lengths) > 2
 
 
-def test_pauses_reach_from_none_to_the_longest():
+def test_pauses_range_from_zero_to_the_maximum():
     layout = Layout(10.0, 0.1, longest_pause_s=0.5)
     pauses = set()
     for seed in range(60):
@@ -93,14 +93,14 @@ def test_the_label_of_a_cut_utterance_ends_with_the_window():
 
 
 @pytest.mark.parametrize(
-    ("text", "heard", "expected"),
+    ("text", "share_in_window", "expected"),
     [
         ("你好嗎", 2 / 3, "你好"),
         ("你好嗎", 0.65, "你"),
-        ("a bc", 0.75, "a"),  # a word is heard as a whole or not
+        ("a bc", 0.75, "a"),  # a word is kept as a whole or not
         ("it's fine", 0.5, "it's"),
         ("", 0.5, ""),
     ],
 )
-def test_words_that_are_over_when_it_is_cut(text, heard, expected):
-    assert heard_text(text, heard) == expected
+def test_words_that_end_before_the_cut_stay(text, share_in_window, expected):
+    assert heard_text(text, share_in_window) == expected

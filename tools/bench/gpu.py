@@ -1,13 +1,17 @@
-"""Labelling and distillation of Whisper on a GPU: speed, share of the device's limits, and memory against the plan.
+"""Measures labelling and distillation of Whisper on a GPU: speed, share of the device's limits, and memory.
 
     tools/bench/gpu.sh [--checkpoint FILE] [--profile] [--output gpu.json]
 
-Whisper base (real weights, if they are in the cache, can be fetched, or are given by --checkpoint) and a Whisper of
-large-v2's shape (random weights), in bf16, 64 windows. Labelling: long recordings of noise through the decoder of stage
-5; every window is forced to 150 tokens, as random weights never end a window. Distillation: steps of stage 10 (0.8 ce +
-kl, student with two decoder layers, labels of 150 tokens), with and without kept outputs of the teacher, and on the
-vocabulary in use; with two ranks as well where there are two GPUs. If a batch does not fit, labelling halves it and
-distillation doubles the backward passes. Each case is a process of its own. The results so far are written after each.
+The models are Whisper base (real weights if they are in the cache, can be fetched, or are given by --checkpoint) and a
+Whisper of large-v2's shape (random weights), in bf16 with 64 windows.
+
+- Labelling: the decoder of stage 5 on long recordings of noise. Each window is forced to 150 tokens, because random
+  weights never end a window.
+- Distillation: steps of stage 10 (0.8 ce + kl, student with two decoder layers, labels of 150 tokens), with and without
+  kept outputs of the teacher, and on the vocabulary in use. With two GPUs, also with two ranks.
+
+If a batch does not fit, labelling halves it and distillation doubles the backward passes. Each case runs in a process
+of its own. After each case, all results so far are written. The measured memory is compared with the plan's.
 """
 
 from __future__ import annotations
@@ -36,13 +40,13 @@ NEEDED = {
     "whisper": "openai-whisper",
     "yaml": "pyyaml",
 }
-"""Packages by the names under which they are imported."""
+"""Packages by the names of their modules."""
 PROBE_LIMIT_S, FETCH_LIMIT_S = 60.0, 30.0
 LOADING_S = 60.0
-"""What a case may take before and after measuring."""
+"""The time that a case may need before and after measuring."""
 OUT_OF_MEMORY = "OutOfMemoryError"
 LEAST_S = 15.0
-"""A case does not begin with less time."""
+"""A case is not started if less time is left."""
 
 
 def main() -> int:
@@ -120,7 +124,7 @@ class Run:
     until: float
 
     def devices(self) -> dict[str, Any]:
-        """The machine. Torch is imported in another process, which gives the GPU back."""
+        """Describe the machine. Torch is imported in another process, which frees the GPU when it ends."""
         done = Programs().run([sys.executable, str(HERE / "gpu_case.py"), "--devices"], PROBE_LIMIT_S)
         if done.returncode:
             raise SystemExit(f"gpu.py: torch does not start here:\n{done.stderr.decode(errors='replace')}")
@@ -128,7 +132,7 @@ class Run:
         return found
 
     def published_base(self) -> str | None:
-        """The checkpoint of Whisper base from the cache or its sources. None if it cannot be had in a short time."""
+        """The checkpoint of Whisper base, from the cache or fetched. None if it cannot be fetched in a short time."""
         fetch = "from k2d.models.whisper.family import FAMILY; print(FAMILY.fetched(Path('base')))"
         try:
             done = Programs().run([sys.executable, "-c", f"from pathlib import Path; {fetch}"], FETCH_LIMIT_S)
@@ -136,20 +140,21 @@ class Run:
             done = None
         if done is not None and not done.returncode:
             return done.stdout.decode().splitlines()[-1]
-        print("Whisper base: its weights cannot be had here (--checkpoint names them); random weights instead")
+        print("Whisper base: its weights cannot be fetched, random weights are used (give them by --checkpoint)")
         return None
 
     def all_cases(self, cases: Sequence[Case], checkpoint: str | None) -> Iterator[dict[str, Any]]:
-        """What was measured of each case, or why nothing was."""
+        """Yield the measurements of each case, or the reason why there are none."""
         for number, case in enumerate(cases):
             began = time.monotonic()
-            measuring = self._asked(case, checkpoint if case.size == "base" else None, len(cases) - number)
-            found = {"status": "out of time", "detail": "it did not begin"} if measuring is None else {}
+            measuring = self._plan(case, checkpoint if case.size == "base" else None, len(cases) - number)
+            found = {"status": "out of time", "detail": "not started"} if measuring is None else {}
             tried: list[str] = []
             while measuring is not None and (not found or found["status"] == "out of memory"):
                 found = self._measure(measuring)
                 if found["status"] == "out of memory":
-                    tried.append(_load_of(measuring, found))
+                    passes = measuring.accumulate or found.get("accumulate")
+                    tried.append(f"batch {measuring.batch_size}" + (f" in {passes} passes" if passes else ""))
                     smaller = _smaller(measuring, found)
                     if smaller is None or self.until - time.monotonic() < LEAST_S:
                         break
@@ -169,8 +174,8 @@ class Run:
                 **found,
             }
 
-    def _asked(self, case: Case, checkpoint: str | None, n_left: int) -> Measuring | None:
-        """The case with its share of the time that is left. None if that is too little."""
+    def _plan(self, case: Case, checkpoint: str | None, n_left: int) -> Measuring | None:
+        """The case with its share of the time that is left. None if too little time is left."""
         left = self.until - time.monotonic()
         if left < LEAST_S:
             return None
@@ -189,15 +194,15 @@ class Run:
         )
 
     def _measure(self, measuring: Measuring) -> dict[str, Any]:
-        """Measure in a process of its own, which is killed if it takes too long."""
+        """Measure in a separate process, which is killed if it takes too long."""
         limit_s = self.until - time.monotonic()
-        if measuring.device != "cpu":  # a CPU serves to try the benchmark, and may be slow
+        if measuring.device != "cpu":  # on a CPU, which only tests the benchmark, it may be slow
             limit_s = min(limit_s, measuring.seconds + LOADING_S * (1 + measuring.has_profile))
         with tempfile.TemporaryDirectory(prefix="k2d-bench-") as name:
-            asked, result = Path(name) / "asked.json", Path(name) / "result.json"
-            asked.write_text(measuring.to_json(), encoding="utf-8")
+            request, result = Path(name) / "request.json", Path(name) / "result.json"
+            request.write_text(measuring.to_json(), encoding="utf-8")
             try:
-                words = [sys.executable, str(HERE / "gpu_case.py"), str(asked), str(result)]
+                words = [sys.executable, str(HERE / "gpu_case.py"), str(request), str(result)]
                 done = Programs().run(words, max(limit_s, 1.0))
             except subprocess.TimeoutExpired:
                 return {"status": "out of time", "detail": f"stopped after {limit_s:.0f} s"}
@@ -205,16 +210,13 @@ class Run:
             found: dict[str, Any] = {"status": "failed", "detail": f"exit code {done.returncode}: {errors[-500:]}"}
             if result.is_file():
                 found = json.loads(result.read_text(encoding="utf-8"))
-        if found["status"] == "failed" and OUT_OF_MEMORY in errors:  # a second rank, which the first one only misses
+        if (
+            found["status"] == "failed" and OUT_OF_MEMORY in errors
+        ):  # of a second rank: the first one reports only that it ended
             return {**found, "status": "out of memory"}
         if found["status"] == "failed":
             print(errors, file=sys.stderr)
         return found
-
-
-def _load_of(measuring: Measuring, found: dict[str, Any]) -> str:
-    passes = measuring.accumulate or found.get("accumulate")
-    return f"batch {measuring.batch_size}" + (f" in {passes} passes" if passes else "")
 
 
 def _smaller(measuring: Measuring, found: dict[str, Any]) -> Measuring | None:

@@ -1,7 +1,7 @@
-"""Measures one case of gpu.py in a process of its own: gpu_case.py ASKED.json RESULT.json, or gpu_case.py --devices
+"""Measures one case of gpu.py in a separate process: gpu_case.py REQUEST.json RESULT.json, or gpu_case.py --devices
 
-A process for each case gives back all memory, and survives the faults of the others. Lightning starts the second rank
-of a training by running this command again.
+Each case has its own process, so all memory is freed and a failed case does not affect the others. Lightning starts the
+second rank of a training by running this command again.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ def main(words: list[str]) -> None:
     if words == ["--devices"]:
         print(json.dumps(devices()))
         return
-    asked, result = map(Path, words)
+    request, result = map(Path, words)
     warnings.filterwarnings("ignore")
-    leads = is_first(os.environ)
+    is_leader = is_first(os.environ)
     follow_leader()
-    measured = carry_out(Measuring.from_json(asked.read_text(encoding="utf-8")))
-    if leads:
+    measured = carry_out(Measuring.from_json(request.read_text(encoding="utf-8")))
+    if is_leader:
         write_text(result, json.dumps(measured))
 
 
 def devices() -> dict[str, Any]:
-    """The machine, as records name it."""
+    """Describe the machine for the record."""
     n_gpus = torch.cuda.device_count()
     return {
         "n_gpus": n_gpus,
@@ -52,7 +52,7 @@ def devices() -> dict[str, Any]:
 
 
 def carry_out(measuring: Measuring) -> dict[str, Any]:
-    """What was measured, or why nothing was."""
+    """Measure, and return the figures or the reason why there are none."""
     passes: dict[str, Any] = {}
     try:
         device = "cpu" if measuring.device == "cpu" else torch.cuda.get_device_name(0)
@@ -66,7 +66,7 @@ def carry_out(measuring: Measuring) -> dict[str, Any]:
         passes["accumulate"] = measuring.accumulate or fewest_passes(measuring)
         return {"status": "measured", **passes, **measure_distillation(measuring, passes["accumulate"], peak)}
     except torch.OutOfMemoryError as error:
-        traceback.print_exc()  # of a second rank, gpu.py sees only this
+        traceback.print_exc()  # the only output of a second rank that gpu.py can read
         return {"status": "out of memory", **passes, "detail": str(error).split(". ")[0]}
     except Exception as error:  # the other cases go on
         traceback.print_exc()

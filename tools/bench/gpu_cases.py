@@ -1,4 +1,4 @@
-"""What is measured on a GPU, and what is asked of the process that measures one case. Imports nothing heavy."""
+"""The cases that are measured on a GPU, and the request to the process that measures one. Imports nothing heavy."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SIZES: Mapping[str, WhisperDims] = {
     "large-v2": PUBLISHED["large-v2"],
     SMALL: WhisperDims(80, 1500, 64, 2, 2, 51_865, 448, 64, 2, 3),
 }
-"""The sizes that are measured; the last one is for tests of this benchmark."""
+"""The sizes that are measured. The last one is for tests of this benchmark."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class Case:
     work: Work
     size: str
     keep_encoded: bool = False
-    """Whether the teacher's outputs are computed before (distill.keep_encoded)."""
+    """Whether the teacher's outputs are computed once and kept (distill.keep_encoded)."""
     in_use: bool = False
     """Whether the student is trained on the vocabulary in use (distill.vocabulary)."""
     n_ranks: int = 1
@@ -44,7 +44,7 @@ class Case:
 
 
 def cases_of(sizes: Sequence[str], n_gpus: int) -> list[Case]:
-    """The cases of these sizes in the order of their importance, for a run that is cut."""
+    """The cases of these sizes, the most important ones first: a run can be cut short."""
     ways = ((False, False), (True, False), (False, True), (True, True))
     found = [Case("labelling", size) for size in sizes]
     found += [Case("distillation", size, kept, in_use) for kept, in_use in ways for size in sizes]
@@ -55,7 +55,7 @@ def cases_of(sizes: Sequence[str], n_gpus: int) -> list[Case]:
 
 @dataclass(frozen=True, slots=True)
 class Measuring:
-    """A case, and how the process is to measure it."""
+    """A case, and how it is measured."""
 
     case: Case
     device: str
@@ -64,7 +64,7 @@ class Measuring:
     """None: as few backward passes as the plan of memory allows."""
     precision: str
     seconds: float
-    """After so many seconds no further round begins."""
+    """No further round starts after this time."""
     checkpoint: str | None = None
     """None: random weights."""
     bandwidth: float | None = None

@@ -1,4 +1,4 @@
-"""Distillation as stage 10 does it: the project's training engine on windows with labels, all of the same length."""
+"""Measures distillation as in stage 10: the project's training engine on windows with labels of the same length."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ _WARM_STEPS, _PROFILED_STEPS, _MOST_STEPS = 3, 2, 100_000
 
 
 def measure_distillation(measuring: Measuring, accumulate: int, peak: Peak) -> dict[str, Any]:
-    """Steps of a student with the teacher's first and last decoder layer, until the time is used."""
+    """Measure steps of a student with the teacher's first and last decoder layers until the time is over."""
     case, device = measuring.case, device_of(measuring)
     step = _planned_step(measuring)
     teacher = load_or_make(measuring)
@@ -79,7 +79,7 @@ def measure_distillation(measuring: Measuring, accumulate: int, peak: Peak) -> d
 
 
 def _planned_step(measuring: Measuring, n_windows: int = 1) -> Distillation:
-    """The step as `python -m k2d plan` counts it, which does not know the vocabulary in use."""
+    """The step as `python -m k2d plan` counts it: always on the whole vocabulary."""
     teacher = shape_of(measuring)
     student = teacher.with_decoder_layers(_N_STUDENT_LAYERS)
     keep = measuring.case.keep_encoded
@@ -87,7 +87,7 @@ def _planned_step(measuring: Measuring, n_windows: int = 1) -> Distillation:
 
 
 def fewest_passes(measuring: Measuring) -> int:
-    """The smallest number of backward passes that fits by the plan, or one for each window if none does."""
+    """The smallest number of backward passes that fits according to the plan, or one for each window if none fits."""
     size, n_ranks, room = measuring.batch_size, measuring.case.n_ranks, memory_bytes(device_of(measuring))
     if room is None:
         return 1
@@ -97,7 +97,7 @@ def fewest_passes(measuring: Measuring) -> int:
 
 
 def _train(teacher: WhisperRecogniser, accumulate: int, timing: _Timing) -> int:
-    """Train until `timing` stops it. Returns how many tokens the output layers rate."""
+    """Train until `timing` stops it. Returns the number of tokens in the output layers."""
     measuring, device = timing.measuring, timing.device
     with device:
         student: Any = shrink(teacher, [0, teacher.n_decoder_layers - 1])
@@ -121,16 +121,13 @@ def _train(teacher: WhisperRecogniser, accumulate: int, timing: _Timing) -> int:
     ):
         setting = Setting(Path(name), 1, 0 if device.type == "cpu" else measuring.case.n_ranks, n_workers=0)
         plan = PhasePlan("distill", steps, "decoder", objective, batches)
-        engine.train(student, [plan], _running(measuring), setting, recipe=Recipe("bench", 1, {}, {}))
+        running = Running(precision="bf16" if measuring.precision == "bf16" else "fp32")
+        engine.train(student, [plan], running, setting, recipe=Recipe("bench", 1, {}, {}))
     return int(student.n_classes)
 
 
-def _running(measuring: Measuring) -> Running:
-    return Running(precision="bf16" if measuring.precision == "bf16" else "fp32")
-
-
 class _Repeated(Dataset[list[Batch]]):
-    """The same batches at every step."""
+    """The same batches at each step."""
 
     def __init__(self, parts: list[Batch]) -> None:
         self._parts = parts
@@ -140,7 +137,7 @@ class _Repeated(Dataset[list[Batch]]):
 
 
 def _batch(teacher: WhisperRecogniser, words_W: Tensor, n_windows: int, measuring: Measuring) -> Batch:
-    """Noise, or outputs of a teacher as they are kept, with labels of these words. In memory that a GPU copies from."""
+    """Make a batch of noise, or of random kept outputs of a teacher, with labels of these words, in pinned memory."""
     torch.manual_seed(0)
     dims, keep = teacher.dims, measuring.case.keep_encoded
     ids_BL = words_W[torch.randint(len(words_W), (n_windows, N_LABEL + 1))]
@@ -165,7 +162,7 @@ def _batch(teacher: WhisperRecogniser, words_W: Tensor, n_windows: int, measurin
 
 
 class _Timing(L.Callback):
-    """Times every step after the first ones, and ends the training when the time is used."""
+    """Times each step after the first ones, and ends the training when the time is over."""
 
     def __init__(self, measuring: Measuring, device: torch.device) -> None:
         self.measuring, self.device = measuring, device
@@ -178,7 +175,7 @@ class _Timing(L.Callback):
         self._n_profiled = 0
 
     def trainer(self, running: Running, folder: Path, ngpu: int, ours: list[L.Callback], first: int) -> L.Trainer:
-        """The engine's trainer. It saves no checkpoint: nobody needs the student."""
+        """Make the engine's trainer without checkpoints: the student is not used."""
         kept = [callback for callback in ours if not isinstance(callback, SavePoints)]
         return make_trainer(running, folder, ngpu, [*kept, self], first)
 

@@ -1,4 +1,4 @@
-"""Labelling as stage 5 does it: long recordings, one window after another, a batch across recordings."""
+"""Measures labelling as in stage 5: long recordings, window by window, with a batch across recordings."""
 
 from __future__ import annotations
 
@@ -41,12 +41,12 @@ from tools.bench.gpu_peaks import Peak
 from tools.bench.whisper_forced import LABELLING, N_TOKENS, TIMES_S, force_ours
 
 N_WINDOWS = 2
-"""Of each recording."""
+"""Windows of each recording."""
 _PROFILED_TOKENS = 16
 
 
 def measure_labelling(measuring: Measuring, peak: Peak) -> dict[str, Any]:
-    """Whole recordings, and then encoder and decoder alone, each until half of the time is used."""
+    """Measure whole recordings, then encoder and decoder alone, each for half of the time."""
     device = device_of(measuring)
     recogniser = load_or_make(measuring).to(device, getattr(torch, DTYPES[measuring.precision]))
     force_ours(recogniser)
@@ -56,7 +56,9 @@ def measure_labelling(measuring: Measuring, peak: Peak) -> dict[str, Any]:
     found |= memory(device, decoding_lines(work, on_gpu=device.type == "cuda"))
     found |= _alone(recogniser, measuring, peak, device)
     if measuring.has_profile:
-        found["kernels"] = _profile(recogniser, measuring, device)
+        with profiler(device) as profile:  # of a few tokens: a profile of all takes minutes to read
+            _one_batch(recogniser, measuring.batch_size, _PROFILED_TOKENS, device)
+        found["kernels"] = first_kernels(profile, device)
     return found
 
 
@@ -66,7 +68,7 @@ def _long_recordings(
     with tempfile.TemporaryDirectory(prefix="k2d-bench-") as name:
         once = [_noise(Path(name) / "one.wav", 1)] * options.batch_size
         sources = [_noise(Path(name) / "more.wav", N_WINDOWS)] * options.batch_size
-        _decode(recogniser, once, options, device)  # libraries and allocator are warm from here on
+        _decode(recogniser, once, options, device)  # warms up libraries and the allocator
         reset_peak(device)
         rounds_s: list[float] = []
         started = time.perf_counter()
@@ -82,7 +84,7 @@ def _long_recordings(
 
 
 def _noise(path: Path, n_windows: int) -> str:
-    """Noise that decoding reads in so many windows, each of which moves on by its last time."""
+    """Write noise that takes this number of windows, each of which moves on by its last timestamp."""
     n_samples = round(TIMES_S[N_TOKENS - 1] * RATE_HZ) * n_windows
     samples = np.random.default_rng(0).normal(0, 3000, n_samples).clip(-32_768, 32_767).astype("<i2")
     with wave.open(str(path), "wb") as file:
@@ -96,7 +98,7 @@ def _noise(path: Path, n_windows: int) -> str:
 def _decode(
     recogniser: WhisperRecogniser, audio: Sequence[str], options: Options, device: torch.device
 ) -> tuple[float, float]:
-    """The seconds for all recordings, and the seconds of their audio. Checks that all windows have their length."""
+    """The time for all recordings, and the length of their audio. Checks that each window has its number of tokens."""
     wait_for(device)
     started = time.perf_counter()
     sources = [Source(f"{n:04d}", path) for n, path in enumerate(audio)]
@@ -109,7 +111,7 @@ def _decode(
 
 
 def _alone(recogniser: WhisperRecogniser, measuring: Measuring, peak: Peak, device: torch.device) -> dict[str, Any]:
-    """The seconds of encoder, prompt and decoder for a batch, and the shares of the peak that they reach."""
+    """The times of encoder, prompt and decoder for a batch, and the shares of the peak that they reach."""
     shape, n = shape_of(measuring), measuring.batch_size
     turns: list[tuple[float, float, float]] = []
     started = time.perf_counter()
@@ -135,7 +137,7 @@ def _alone(recogniser: WhisperRecogniser, measuring: Measuring, peak: Peak, devi
 def _one_batch(
     recogniser: WhisperRecogniser, n_windows: int, n_tokens: int, device: torch.device
 ) -> tuple[float, float, float]:
-    """The seconds of encoder, prompt (with the keys and values of the frames) and decoder."""
+    """The times in seconds of encoder, prompt (with the keys and values of the frames) and decoder."""
     speech_BN = 0.1 * torch.randn(n_windows, recogniser.window.n_samples, device=device)
     request = Request(LANGUAGES)
     times = [_now(device)]
@@ -151,10 +153,3 @@ def _one_batch(
 def _now(device: torch.device) -> float:
     wait_for(device)
     return time.perf_counter()
-
-
-def _profile(recogniser: WhisperRecogniser, measuring: Measuring, device: torch.device) -> list[dict[str, Any]]:
-    """One batch with a few tokens: a profile of all takes minutes to read."""
-    with profiler(device) as profile:
-        _one_batch(recogniser, measuring.batch_size, _PROFILED_TOKENS, device)
-    return first_kernels(profile, device)

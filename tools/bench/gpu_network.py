@@ -1,4 +1,4 @@
-"""The Whisper that is measured on a GPU: its weights, its shape, and its device."""
+"""The Whisper that is measured on a GPU: its weights, its shape and its device."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ LANGUAGES = ("zh",)
 
 
 def device_of(measuring: Measuring) -> torch.device:
-    """The device of this process: Lightning gives each rank its number."""
+    """The device of this process. Lightning sets the number of each rank."""
     if measuring.device == "cpu":
         return torch.device("cpu")
     return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
@@ -34,7 +34,7 @@ def shape_of(measuring: Measuring) -> Shape:
 
 
 def load_or_make(measuring: Measuring) -> WhisperRecogniser:
-    """The checkpoint, if there is one; otherwise random weights, which are drawn on the device."""
+    """Load the checkpoint if there is one. Otherwise draw random weights on the device."""
     device = device_of(measuring)
     if measuring.checkpoint is not None:
         found = load_whisper(Path(measuring.checkpoint), LANGUAGES)
@@ -43,7 +43,7 @@ def load_or_make(measuring: Measuring) -> WhisperRecogniser:
         return found.to(device, torch.float32)
     dims = SIZES[measuring.case.size]
     torch.manual_seed(0)
-    with device:  # the large one takes half a minute on a CPU
+    with device:  # on a CPU, large-v2 takes half a minute
         network: Any = build_network(dims)
         _draw(network)
     return WhisperRecogniser(network, dims, WhisperCodec(dims, LANGUAGES), Generation())
@@ -51,14 +51,14 @@ def load_or_make(measuring: Measuring) -> WhisperRecogniser:
 
 @torch.no_grad()
 def _draw(network: Any) -> None:
-    """Weights of a size at which the output is finite and depends on the input."""
+    """Draw weights so large that the output depends on the input, and so small that it is finite."""
     for name, weight in network.named_parameters():
         is_norm = weight.ndim == 1 and name.endswith("weight")
         weight.normal_(0, 0.02 if weight.ndim == 1 else weight.shape[-1] ** -0.5).add_(float(is_norm))
 
 
 def wait_for(device: torch.device) -> None:
-    """Wait until the device has finished what it was given."""
+    """Wait until the device has finished all work."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
 
@@ -69,7 +69,7 @@ def reset_peak(device: torch.device) -> None:
 
 
 def memory(device: torch.device, planned: Sequence[Line]) -> dict[str, int | None]:
-    """The peak of the memory that torch allocated, and what the plan expects without CUDA's own."""
+    """The peak of the memory that torch allocated, and the plan's estimate without CUDA's own memory."""
     expected = sum(line.amount for line in planned if line.what != "CUDA")
     peak = torch.cuda.max_memory_allocated(device) if device.type == "cuda" else None
     return {"peak_memory_bytes": peak, "planned_memory_bytes": round(expected)}
@@ -88,10 +88,10 @@ def profiler(device: torch.device) -> Any:
 
 
 def first_kernels(profile: Any, device: torch.device, n: int = 10) -> list[dict[str, Any]]:
-    """The kernels that took most of the time: on a GPU its kernels, on a CPU torch's operators."""
+    """The slowest kernels of a GPU, or the slowest operators of torch on a CPU."""
     key = "self_device_time_total" if device.type == "cuda" else "self_cpu_time_total"
     events = [event for event in profile.key_averages() if getattr(event, key) > 0]
-    if device.type == "cuda":  # operators carry the time of their kernels as well
+    if device.type == "cuda":  # the times of operators contain those of their kernels
         events = [event for event in events if event.device_type.name == "CUDA"]
     total = sum(getattr(event, key) for event in events)
     events.sort(key=lambda event: -getattr(event, key))

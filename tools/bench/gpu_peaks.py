@@ -1,4 +1,4 @@
-"""What a GPU can do at most: the bytes it reads and the operations it makes in a second. Imports nothing heavy."""
+"""The limits of GPUs: bytes that they read and operations that they perform per second. Imports nothing heavy."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from k2d.plan.machines import MACHINES
 
 DECODING_GOAL, TRAINING_GOAL = 0.30, 0.40
-"""The shares of the bandwidth and of the operations that this project wants to reach."""
+"""This project's goals: shares of the bandwidth and of the operations per second."""
 
 
 @dataclass(frozen=True, slots=True)
 class Peak:
-    """The limits of one device. None: not known."""
+    """The limits of one device. None: unknown."""
 
     name: str
     bytes_per_s: float | None
@@ -41,11 +41,11 @@ _BY_NAME: tuple[tuple[str, Peak], ...] = (
     (r"L40S", _planned("l40s")),
     (r"RTX 4090(?! D| Laptop)", _planned("rtx4090")),
 )
-"""By the name that the driver gives; the first that is found counts."""
+"""By patterns for the name that the driver reports. The first match is used."""
 
 
 def peak_of(device: str, bytes_per_s: float | None = None, flops_per_s: float | None = None) -> Peak:
-    """The limits of a device by its name. Limits that are given replace those of the table.
+    """The limits of a device by its name. Given limits replace those of the table.
 
     >>> peak_of("NVIDIA H100 80GB HBM3").name, peak_of("NVIDIA H100 PCIe").bytes_per_s
     ('h100', 2000000000000.0)

@@ -1,8 +1,8 @@
-"""The table of a run on a GPU. Imports nothing heavy."""
+"""Formats the results of a run on a GPU as a table. Imports nothing heavy."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from k2d.plan.machines import GIB
@@ -15,13 +15,10 @@ def table(cases: Iterable[Mapping[str, Any]]) -> str:
     """A Markdown table, a line for each case."""
     rows = [HEAD, *map(_row, cases)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(HEAD))]
-    lines = [_line(row, widths) for row in rows]
+    cells = [[cell.ljust(width) for cell, width in zip(row, widths, strict=True)] for row in rows]
+    lines = [f"| {' | '.join(row)} |" for row in cells]
     lines.insert(1, "|".join(["", *("-" * (width + 2) for width in widths), ""]))
     return "\n".join(lines)
-
-
-def _line(row: Sequence[str], widths: Sequence[int]) -> str:
-    return "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |"
 
 
 def _row(case: Mapping[str, Any]) -> tuple[str, ...]:
@@ -47,7 +44,7 @@ def _gib(n_bytes: int | None) -> str:
 
 
 def kernels(cases: Iterable[Mapping[str, Any]]) -> Iterator[str]:
-    """The kernels of each case that was profiled, those that took longest first."""
+    """Yield lines with the kernels of each profiled case, the slowest first."""
     for case in cases:
         if found := case.get("kernels"):
             yield f"\n{case['name']}:"

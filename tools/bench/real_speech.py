@@ -1,13 +1,14 @@
-"""Whisper base's published weights on recorded speech: `transcribe` against the libraries that people use.
+"""Compares K2D with other libraries on recorded speech, with Whisper base's published weights.
 
-openai-whisper, transformers, and faster-whisper (one recording after another, and its batched pipeline), in fp32 and
-int8, on the same recordings, in turn. All decode greedily, without previous text and without fallback. Utterances of
-data directories are joined to recordings of two minutes, with half a second of silence between them.
+The libraries are openai-whisper, transformers, and faster-whisper (one recording after another, and its batched
+pipeline), in fp32 and int8. They decode the same recordings in turn, greedily, without previous text and without
+fallback. Utterances of data directories are joined to recordings of two minutes, with half a second of silence between
+them.
 
     PYTHONPATH=. .venv/bin/python tools/bench/real_speech.py --threads 2 --minutes 10 --language zh DIR [DIR ...]
 
-Prints for each way the times faster than real time and than openai-whisper, the error rate against the transcripts, and
-how much of its text differs from openai-whisper's.
+For each way, it prints the speed relative to real time and to openai-whisper, the error rate against the transcripts,
+and the share of text that differs from openai-whisper's.
 """
 
 from __future__ import annotations
@@ -52,12 +53,12 @@ UNGUARDED: Mapping[str, Any] = {"compression_ratio_threshold": None, "no_speech_
 
 Texts = dict[str, str]
 Way = Callable[[], Texts]
-"""Decodes all recordings; the texts by recording."""
+"""Decodes all recordings and returns their texts by recording."""
 
 
 @dataclass(frozen=True, slots=True)
 class Talk:
-    """A recording of joined utterances, with what was said."""
+    """A recording of joined utterances, with its reference."""
 
     id: str
     audio: Path
@@ -94,7 +95,7 @@ def parse_options() -> argparse.Namespace:
 
 
 def utterances(dirs: Sequence[Path]) -> Iterator[tuple[np.ndarray[Any, np.dtype[np.float32]], str]]:
-    """Samples and transcript of each utterance that has both."""
+    """Yield samples and transcript of each utterance that has both."""
     for folder in dirs:
         texts = columns(folder / "text")
         for key, audio in columns(folder / "wav.scp").items():
@@ -111,7 +112,7 @@ def columns(path: Path) -> dict[str, str]:
 def joined(
     found: Iterator[tuple[np.ndarray[Any, np.dtype[np.float32]], str]], folder: Path, limit_s: float
 ) -> Iterator[Talk]:
-    """Recordings of about two minutes until there are `limit_s` of them."""
+    """Yield recordings of about two minutes, until their length is `limit_s`."""
     gap_N = np.zeros(round(GAP_S * RATE_HZ), np.float32)
     parts: list[Any] = []
     texts: list[str] = []
@@ -134,7 +135,7 @@ def joined(
 
 
 def all_ways(talks: list[Talk], folder: Path, options: argparse.Namespace) -> dict[str, Way]:
-    """By name; models are loaded before the clock runs."""
+    """The ways by name. Models are loaded before the timing starts."""
     checkpoint = family_of(Path("base")).fetched(Path("base"))
     for name, module in (("openai", openai), ("huggingface", huggingface)):
         (folder / name).mkdir()
@@ -185,46 +186,46 @@ def openai_way(talks: list[Talk], path: Path, options: argparse.Namespace) -> Wa
     import whisper
 
     model = whisper.load_model(str(path), device="cpu")
-    wanted: dict[str, Any] = {"language": options.language, "logprob_threshold": None, "fp16": False}
+    settings: dict[str, Any] = {"language": options.language, "logprob_threshold": None, "fp16": False}
 
     def text(talk: Talk) -> str:
-        found = model.transcribe(talk.speech_N, **GREEDY, **UNGUARDED, **wanted)["segments"]
+        found = model.transcribe(talk.speech_N, **GREEDY, **UNGUARDED, **settings)["segments"]
         return " ".join(each["text"].strip() for each in found)
 
     return lambda: {talk.id: text(talk) for talk in talks}
 
 
 def faster_way(talks: list[Talk], folder: Path, numbers: str, options: argparse.Namespace, *, is_batched: bool) -> Way:
-    """Its batched pipeline cuts recordings by its own voice detector and writes no times."""
+    """faster-whisper. Its batched pipeline cuts recordings with its own voice detector and writes no times."""
     from faster_whisper import BatchedInferencePipeline, WhisperModel
 
     model: Any = WhisperModel(
         str(folder), device="cpu", compute_type=FASTER_TYPES[numbers], cpu_threads=options.threads
     )
-    wanted: dict[str, Any] = {"language": options.language, "beam_size": 1, "best_of": 1, "log_prob_threshold": None}
+    settings: dict[str, Any] = {"language": options.language, "beam_size": 1, "best_of": 1, "log_prob_threshold": None}
     if is_batched:
-        model, wanted = BatchedInferencePipeline(model), {**wanted, "batch_size": BATCH_SIZE}
+        model, settings = BatchedInferencePipeline(model), {**settings, "batch_size": BATCH_SIZE}
 
     def text(talk: Talk) -> str:
-        segments, _ = model.transcribe(talk.speech_N, **GREEDY, **UNGUARDED, **wanted)
+        segments, _ = model.transcribe(talk.speech_N, **GREEDY, **UNGUARDED, **settings)
         return " ".join(each.text.strip() for each in segments)
 
     return lambda: {talk.id: text(talk) for talk in talks}
 
 
 def transformers_way(talks: list[Talk], folder: Path, options: argparse.Namespace) -> Way:
-    """Its sequential long form, all recordings as one batch."""
+    """transformers with its sequential long-form decoding, all recordings in one batch."""
     from transformers import WhisperForConditionalGeneration, WhisperProcessor
 
     model: Any = WhisperForConditionalGeneration.from_pretrained(folder, attn_implementation="sdpa")
     processor: Any = WhisperProcessor.from_pretrained(folder)
     reading = {"truncation": False, "padding": "longest", "return_attention_mask": True, "return_tensors": "pt"}
-    wanted = {"language": options.language, "task": "transcribe", "return_timestamps": True, "temperature": 0.0}
+    settings = {"language": options.language, "task": "transcribe", "return_timestamps": True, "temperature": 0.0}
 
     def run() -> Texts:
         features: Any = processor([talk.speech_N for talk in talks], sampling_rate=RATE_HZ, **reading)
         with torch.inference_mode():
-            ids = model.generate(**features, **wanted, condition_on_prev_tokens=False)
+            ids = model.generate(**features, **settings, condition_on_prev_tokens=False)
         texts = processor.batch_decode(ids, skip_special_tokens=True)
         return {talk.id: text.strip() for talk, text in zip(talks, texts, strict=True)}
 
@@ -236,12 +237,12 @@ def transformers_way(talks: list[Talk], folder: Path, options: argparse.Namespac
 
 def print_table(times: dict[str, list[float]], texts: dict[str, Texts], talks: list[Talk], seconds: float) -> None:
     first = next(iter(times))
-    spoken = {talk.id: talk.text for talk in talks}
+    references = {talk.id: talk.text for talk in talks}
     print(f"| way | times real time | against {first} | MER | text unlike {first}'s |\n|---|---|---|---|---|")
     for name, runs_s in times.items():
         ratio = statistics.median(slow / fast for slow, fast in zip(times[first], runs_s, strict=True))
         speed = seconds / statistics.median(runs_s)
-        errors, unlike = error_percent(spoken, texts[name]), error_percent(texts[first], texts[name])
+        errors, unlike = error_percent(references, texts[name]), error_percent(texts[first], texts[name])
         print(f"| {name} | {speed:.1f} | {ratio:.2f} | {errors:.1f} % | {unlike:.1f} % |")
 
 

@@ -1,6 +1,6 @@
-"""The cache of published checkpoints: where the files of a source lie, and whether they are those that were published.
+"""The cache of published checkpoints: paths of a source's files, and whether they equal the published ones.
 
-A file is read once. After that its size, time and inode are compared with a record beside the checkpoint.
+A file is read once. After that, its size, time and inode are compared with a record beside the checkpoint.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ State = Literal["verified", "not verified yet", "damaged", "not there"]
 
 
 def cached_files(cache: Path, source: Source) -> dict[str, Path]:
-    """Where the files of a source lie in the cache, by their names."""
+    """The paths of a source's files in the cache, by their names."""
     folder = cache if source.folder is None else cache / source.folder
     return {name: folder / name for name in source.files}
 
 
 def find_cached(cache: Path, checkpoint: Checkpoint) -> Path | None:
-    """A checkpoint in the cache whose files are all as published, whichever source they came from."""
+    """A checkpoint in the cache whose files all equal the published ones, from any source."""
     for source in checkpoint.sources:
         state = state_of(cache, source)
         if state == "verified" or (state == "not verified yet" and verify(cache, source)):
@@ -34,7 +34,7 @@ def find_cached(cache: Path, checkpoint: Checkpoint) -> Path | None:
 
 
 def state_of(cache: Path, source: Source) -> State:
-    """The state of a source's files, by their sizes and the record: nothing is read."""
+    """The state of a source's files, from their sizes and the record. The files are not read."""
     found = _statuses(cached_files(cache, source))
     if found is None:
         return "not there"
@@ -57,10 +57,10 @@ def verify(cache: Path, source: Source) -> bool:
 
 
 def record(cache: Path, source: Source) -> None:
-    """Record that the files of a source are as published: they have just been read."""
+    """Record that the files of a source, which have just been read, equal the published ones."""
     found = _statuses(cached_files(cache, source)) or {}
     content = {name: [source.files[name].sha256, *status] for name, status in found.items()}
-    with suppress(OSError):  # a shared cache may be read-only; then the files are read every time
+    with suppress(OSError):  # a shared cache can be read-only; then the files are read each time
         write_text(_record_file(cache, source), json.dumps(content, indent=1) + "\n")
 
 
@@ -70,7 +70,7 @@ def are_published(source: Source, paths: Mapping[str, Path]) -> bool:
 
 
 def _statuses(paths: Mapping[str, Path]) -> dict[str, Status] | None:
-    """None unless all files are there."""
+    """The status of each file. None unless all files exist."""
     try:
         return {name: status_of(path) for name, path in paths.items()}
     except OSError:
@@ -82,7 +82,7 @@ def _record_file(cache: Path, source: Source) -> Path:
 
 
 def _recorded(cache: Path, source: Source) -> Mapping[str, Any]:
-    """What the record says of each file; nothing if it cannot be read."""
+    """The record's entry for each file. Empty if the record cannot be read."""
     try:
         found = json.loads(_record_file(cache, source).read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):

@@ -1,14 +1,15 @@
-"""python -m k2d fetch: published checkpoints into the cache, or into a folder."""
+"""python -m k2d fetch: fetches published checkpoints into the cache or into a folder."""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from k2d.core.errors import UsageError
 from k2d.core.layout import shown
-from k2d.models.family import Family, Publisher
+from k2d.models.family import Publisher
+from k2d.models.published import kokoro
 from k2d.models.published.cache import state_of
 from k2d.models.published.obtain import obtain, obtain_into
 from k2d.models.published.table import Checkpoint, Table, read_table
@@ -16,12 +17,11 @@ from k2d.models.registry import FAMILIES
 
 
 def main(argv: Sequence[str]) -> int:
-    """Fetch a checkpoint and print where it is, or list what there is."""
+    """Fetch a checkpoint and print its path, or list all published checkpoints."""
     options = parser().parse_args(argv)
     if options.list:
-        for family in _families():
-            table = read_table(options.sources or family.publisher().TABLE)
-            print("\n".join(_listed(family, table)))
+        for name, publisher in _publishers(options.sources).items():
+            print("\n".join(_listed(name, publisher, read_table(options.sources or publisher.TABLE))))
         return 0
     if options.name is None:
         raise UsageError("expected a NAME, or --list, which prints the names")
@@ -43,7 +43,7 @@ def parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     made.add_argument("name", nargs="?", metavar="NAME", help="such as base or whisper-base; see --list")
-    into = "put it into a folder of its own, to be named as a checkpoint (default: into the cache)"
+    into = "put it into a folder of its own, which can be given as a checkpoint (default: the cache)"
     made.add_argument("--to", type=Path, metavar="DIR", help=into)
     table = "a table of sources of your own, in the form of k2d/models/whisper/published.yaml (with --to)"
     made.add_argument("--sources", type=Path, metavar="FILE", help=table)
@@ -51,18 +51,18 @@ def parser() -> argparse.ArgumentParser:
     return made
 
 
-def _families() -> list[Family]:
-    """The families that have published checkpoints."""
-    return [family for family in FAMILIES.values() if family.published]
+def _publishers(sources: Path | None) -> Mapping[str, Publisher]:
+    """Those who know published checkpoints, by name: families of recognisers, and voices unless in a user's table."""
+    families = {name: family.publisher() for name, family in FAMILIES.items() if family.published}
+    return families if sources else {**families, "voices": kokoro}
 
 
 def _find(asked: str, sources: Path | None) -> tuple[str, Checkpoint, Publisher]:
-    """The checkpoint of a name, which may begin with that of its family."""
+    """The checkpoint with this name, which may begin with the name of its family."""
     known: list[str] = []
-    for family in _families():
-        publisher = family.publisher()
+    for publisher_name, publisher in _publishers(sources).items():
         table = read_table(sources or publisher.TABLE)
-        for name in (asked, asked.removeprefix(f"{family.name}-")):
+        for name in (asked, asked.removeprefix(f"{publisher_name}-")):
             if name in table.checkpoints:
                 return name, table[name], publisher
         known += table.checkpoints
@@ -73,10 +73,11 @@ def _find(asked: str, sources: Path | None) -> tuple[str, Checkpoint, Publisher]
 # --- the list ---
 
 
-def _listed(family: Family, table: Table) -> Iterator[str]:
-    """A line for each name, in columns."""
-    cache = family.publisher().cache_folder()
-    yield f"published checkpoints of the family {family.name}; the cache is {cache}"
+def _listed(publisher_name: str, publisher: Publisher, table: Table) -> Iterator[str]:
+    """Yield a line with columns for each name."""
+    cache = publisher.cache_folder()
+    of = f"the family {publisher_name}" if publisher_name in FAMILIES else publisher_name
+    yield f"published checkpoints of {of}; the cache is {cache}"
     rows = [("name", "size", "in the cache", "sources")]
     for name, checkpoint in table.checkpoints.items():
         if checkpoint.same_as is not None:

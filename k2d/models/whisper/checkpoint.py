@@ -18,12 +18,12 @@ from k2d.models.whisper.dims import N_AUDIO_CTX, N_MELS, N_VOCABULARY, WhisperDi
 
 @dataclass(frozen=True, slots=True)
 class Generation:
-    """What a checkpoint says about its decoding; None: as openai-whisper decodes."""
+    """A checkpoint's own settings for decoding. None: as in openai-whisper."""
 
     suppressed: tuple[int, ...] | None = None
-    """Ids that are never written."""
+    """Ids that the decoder never writes."""
     suppressed_first: tuple[int, ...] | None = None
-    """Ids that no text begins with."""
+    """Ids that it never writes first."""
     first_time_at_most: int | None = None
     """Largest first timestamp, in steps of the grid."""
     language: str | None = None
@@ -49,27 +49,29 @@ def checked(weights: WhisperWeights, where: str, config: str) -> WhisperWeights:
 
 
 def check_dims(dims: WhisperDims, where: str) -> None:
-    """All that is wrong with the sizes at once."""
+    """Refuse sizes that no Whisper has. The error lists all faults."""
     faults = []
     if dims.n_vocab not in N_VOCABULARY:
         known = ", ".join(f"{size} ({what})" for size, what in N_VOCABULARY.items())
-        faults.append(
-            f"a vocabulary of {dims.n_vocab}, expected {known}: take a model with Whisper's own, without added tokens"
-        )
+        faults.append(f"a vocabulary of {dims.n_vocab}, expected {known}: use a model without added tokens")
     if dims.n_mels not in N_MELS:
-        faults.append(f"{dims.n_mels} mels, expected 80 or 128 (large-v3): take a model on Whisper's own features")
+        faults.append(f"{dims.n_mels} mels, expected 80 or 128 (large-v3): use a model with Whisper's own features")
     if dims.n_audio_ctx != N_AUDIO_CTX:
         faults.append(f"{dims.n_audio_ctx} positions of audio, expected {N_AUDIO_CTX}: windows are 30 s")
     if min(dims.n_audio_layer, dims.n_text_layer) < 1:
-        faults.append(f"{dims.n_audio_layer} layers in the encoder and {dims.n_text_layer} in the decoder")
+        faults.append(
+            f"{dims.n_audio_layer} layers in the encoder and {dims.n_text_layer} in the decoder, expected at least 1"
+        )
     if dims.n_audio_state != dims.n_text_state:
-        faults.append(f"an encoder of width {dims.n_audio_state} and a decoder of {dims.n_text_state}, expected one")
+        faults.append(
+            f"widths {dims.n_audio_state} of the encoder and {dims.n_text_state} of the decoder, expected equal ones"
+        )
     for side, width, heads in (
         ("encoder", dims.n_audio_state, dims.n_audio_head),
         ("decoder", dims.n_text_state, dims.n_text_head),
     ):
         if heads < 1 or width % heads:
-            faults.append(f"{heads} heads in {side} of width {width}, expected a divisor")
+            faults.append(f"{heads} heads in the {side} of width {width}, expected a divisor of the width")
     if faults:
         raise K2DError(f"{where}: {'; '.join(faults)}")
 

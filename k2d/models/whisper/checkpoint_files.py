@@ -1,7 +1,7 @@
-"""Whisper checkpoints in the formats that exist, read into one form: sizes, and weights under OpenAI's names.
+"""Reads Whisper checkpoints of all formats into one form: sizes, and weights under OpenAI's names.
 
-OpenAI's `.pt` (read with `weights_only`), a Hugging Face folder (safetensors only), a CTranslate2 folder, a folder of
-ours.
+The formats are OpenAI's `.pt` (read with `weights_only`), a Hugging Face folder (safetensors only), a CTranslate2
+folder, and a folder that this toolkit has saved.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ from k2d.core.layout import shown
 from k2d.models.weights_file import read_torch_file
 from k2d.models.whisper.checkpoint import Generation, WhisperWeights, are_ids, check_dims, checked, read_json
 from k2d.models.whisper.ctranslate2_files import read_ctranslate2, read_ctranslate2_dims
-from k2d.models.whisper.dims import BINARY, FACE_CONFIG, WEIGHTS, WhisperDims
+from k2d.models.whisper.dims import BINARY, HUGGINGFACE_CONFIG, WEIGHTS, WhisperDims
 from k2d.models.whisper.huggingface_names import EMBEDDING, OUTPUT, openai_name
 
 RULES, PARAMETERS = "whisper.json", "params.json"
-"""Of a folder of ours: what `generation_config.json` said, where the checkpoint had one; numbers of parameters."""
-FACE_GENERATION = "generation_config.json"
-FACE_WEIGHTS, _FACE_INDEX = "model.safetensors", "model.safetensors.index.json"
+"""Files in a saved folder: the settings of `generation_config.json`, if there was one, and the parameter counts."""
+HUGGINGFACE_GENERATION = "generation_config.json"
+HUGGINGFACE_WEIGHTS, _HUGGINGFACE_INDEX = "model.safetensors", "model.safetensors.index.json"
 _NEVER, _NEVER_FIRST = "suppress_tokens", "begin_suppress_tokens"
 
 
 def read_whisper(path: Path) -> WhisperWeights:
-    """A checkpoint in any of the formats; every fault is told with its remedy."""
+    """Read a checkpoint in any of the formats. Each error names a remedy."""
     if path.name == BINARY and path.is_file():
         raise K2DError(f"{shown(path)}: name the folder of CTranslate2 as a whole, not the file in it")
     if path.is_file():
@@ -40,18 +40,18 @@ def read_whisper(path: Path) -> WhisperWeights:
         return WhisperWeights(found.dims, found.state, read_rules(path / RULES))
     if (path / BINARY).is_file():
         return read_ctranslate2(path)
-    if (path / FACE_CONFIG).is_file():
-        return _read_face(path)
+    if (path / HUGGINGFACE_CONFIG).is_file():
+        return _read_huggingface(path)
     if path.is_dir():
         raise K2DError(
-            f"{shown(path)}: no Whisper model: expected {WEIGHTS} (a folder of this toolkit), {FACE_CONFIG} and "
-            f"{FACE_WEIGHTS} (Hugging Face's), or {BINARY} and a vocabulary (CTranslate2's)"
+            f"{shown(path)}: no Whisper model: expected {WEIGHTS} (a folder of this toolkit), {HUGGINGFACE_CONFIG} and "
+            f"{HUGGINGFACE_WEIGHTS} (Hugging Face's), or {BINARY} and a vocabulary (CTranslate2's)"
         )
     raise K2DError(f"{shown(path)}: there is no such Whisper model; expected a .pt file or a model folder")
 
 
 def read_dims(path: Path) -> WhisperDims:
-    """The sizes alone, also of a model config under conf/models/: no weight is read."""
+    """Read the sizes alone, also from a model config under conf/models/. No weights are read."""
     file = path / WEIGHTS if path.is_dir() else path
     if file.suffix == ".yaml":
         dims = _config_dims(file)
@@ -59,15 +59,15 @@ def read_dims(path: Path) -> WhisperDims:
         dims, _ = _openai_parts(file, is_mapped=True)
     elif (path / BINARY).is_file():
         dims = read_ctranslate2_dims(path)
-    elif (path / FACE_CONFIG).is_file():
-        dims = _face_dims(path / FACE_CONFIG)
+    elif (path / HUGGINGFACE_CONFIG).is_file():
+        dims = _huggingface_dims(path / HUGGINGFACE_CONFIG)
     else:
-        return read_whisper(path).dims  # which says what is missing
+        return read_whisper(path).dims  # raises an error that names what is missing
     check_dims(dims, shown(path))
     return dims
 
 
-# --- OpenAI's ---
+# --- OpenAI's format ---
 
 
 def _read_openai(path: Path) -> WhisperWeights:
@@ -100,29 +100,29 @@ def _config_dims(path: Path) -> WhisperDims:
 
 
 def read_rules(path: Path) -> Generation:
-    """What a folder of ours keeps of a checkpoint's rules."""
+    """Read a checkpoint's settings for decoding from a saved folder."""
     if not path.is_file():
         return Generation()
     raw = read_json(path)
     known = {each.name for each in fields(Generation)}
     if unknown := sorted(raw.keys() - known):
         raise K2DError(f"{shown(path)}: unknown {', '.join(unknown)}; expected {', '.join(sorted(known))}")
-    said: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in raw.items()}
-    return Generation(**said)
+    stored: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in raw.items()}
+    return Generation(**stored)
 
 
-# --- Hugging Face's ---
+# --- Hugging Face's format ---
 
 
-def _read_face(folder: Path) -> WhisperWeights:
-    dims = _face_dims(folder / FACE_CONFIG)
-    check_dims(dims, shown(folder / FACE_CONFIG))  # before gigabytes are read
-    generation = _face_generation(folder, dims)
-    state = _renamed(_face_state(folder), folder)
-    return checked(WhisperWeights(dims, state, generation), shown(folder), f"its {FACE_CONFIG}")
+def _read_huggingface(folder: Path) -> WhisperWeights:
+    dims = _huggingface_dims(folder / HUGGINGFACE_CONFIG)
+    check_dims(dims, shown(folder / HUGGINGFACE_CONFIG))  # before gigabytes are read
+    generation = _huggingface_generation(folder, dims)
+    state = _renamed(_huggingface_state(folder), folder)
+    return checked(WhisperWeights(dims, state, generation), shown(folder), f"its {HUGGINGFACE_CONFIG}")
 
 
-_FACE_DIMS = {
+_HUGGINGFACE_DIMS = {
     "n_mels": "num_mel_bins",
     "n_audio_ctx": "max_source_positions",
     "n_audio_state": "d_model",
@@ -136,12 +136,12 @@ _FACE_DIMS = {
 }
 
 
-def _face_dims(path: Path) -> WhisperDims:
+def _huggingface_dims(path: Path) -> WhisperDims:
     config, where = read_json(path), shown(path)
     if config.get("model_type") != "whisper":
         raise K2DError(f"{where}: model_type is {config.get('model_type')!r}; expected 'whisper'")
-    if missing := [key for key in _FACE_DIMS.values() if type(config.get(key)) is not int]:
-        raise K2DError(f"{where}: {', '.join(dict.fromkeys(missing))}: expected whole numbers; take a whole config")
+    if missing := [key for key in _HUGGINGFACE_DIMS.values() if type(config.get(key)) is not int]:
+        raise K2DError(f"{where}: {', '.join(dict.fromkeys(missing))}: expected whole numbers; use a complete config")
     wide = 4 * config["d_model"]
     fixed = {
         "encoder_ffn_dim": wide,
@@ -155,50 +155,54 @@ def _face_dims(path: Path) -> WhisperDims:
         for key, value in fixed.items()
         if key in config and config[key] != value
     ]:
-        raise K2DError(f"{where}: {', '.join(odd)}: OpenAI's networks have no such variant; take a plain Whisper model")
-    return WhisperDims(**{ours: config[theirs] for ours, theirs in _FACE_DIMS.items()})
+        raise K2DError(f"{where}: {', '.join(odd)}: OpenAI's networks have no such variant; use a plain Whisper model")
+    return WhisperDims(**{ours: config[theirs] for ours, theirs in _HUGGINGFACE_DIMS.items()})
 
 
-def _face_state(folder: Path) -> dict[str, Tensor]:
-    """All tensors of the folder's safetensors, be it one file or several with an index."""
-    if (folder / FACE_WEIGHTS).is_file():
-        return _read_safetensors(folder / FACE_WEIGHTS)
-    if not (folder / _FACE_INDEX).is_file():
+def _huggingface_state(folder: Path) -> dict[str, Tensor]:
+    """Read all tensors of the folder: from one file of safetensors, or from several with an index."""
+    if (folder / HUGGINGFACE_WEIGHTS).is_file():
+        return _read_safetensors(folder / HUGGINGFACE_WEIGHTS)
+    if not (folder / _HUGGINGFACE_INDEX).is_file():
         others = ", ".join(sorted(path.name for path in folder.glob("*.bin"))) or "no weights"
         raise K2DError(
-            f"{shown(folder)}: expected {FACE_WEIGHTS} or {_FACE_INDEX}, found {others}; only safetensors are read, "
-            "as others can run code: save the model anew with transformers (save_pretrained), which writes them"
+            f"{shown(folder)}: expected {HUGGINGFACE_WEIGHTS} or {_HUGGINGFACE_INDEX}, found {others}; only "
+            "safetensors are read, because other files can run code: save the model again with transformers "
+            "(save_pretrained), which writes safetensors"
         )
-    places = read_json(folder / _FACE_INDEX).get("weight_map")
+    index = folder / _HUGGINGFACE_INDEX
+    places = read_json(index).get("weight_map")
     names = sorted(set(places.values())) if isinstance(places, dict) else []
     if not names or any(type(name) is not str or Path(name).name != name for name in names):
-        raise K2DError(f"{shown(folder / _FACE_INDEX)}: weight_map: expected the name of a file beside it per weight")
+        raise K2DError(f"{shown(index)}: weight_map: expected the name of a file beside it for each weight")
     if missing := [name for name in names if not (folder / name).is_file()]:
-        raise K2DError(f"{shown(folder)}: {', '.join(missing)} of {_FACE_INDEX} not there; copy the whole folder")
+        raise K2DError(f"{shown(folder)}: {', '.join(missing)} of {index.name} not found; copy the whole folder")
     return {key: tensor for name in names for key, tensor in _read_safetensors(folder / name).items()}
 
 
 def _read_safetensors(path: Path) -> dict[str, Tensor]:
     try:
         with safe_open(path, framework="pt", device="cpu") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no dict
+            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
     except (SafetensorError, OSError) as error:
         reason = "truncated, or not written by safetensors; copy or fetch it again"
         raise K2DError(f"{shown(path)}: cannot be read as safetensors: {reason} ({error})") from error
 
 
 def _renamed(state: dict[str, Tensor], folder: Path) -> dict[str, Tensor]:
-    """Under OpenAI's names, as far as they are known; the output layer must be the embedding."""
+    """Give weights OpenAI's names, where they have one. The output layer must equal the embedding."""
     output, embedding = state.pop(OUTPUT, None), state.get(EMBEDDING)
     if output is not None and embedding is not None and not output.equal(embedding):
-        raise K2DError(f"{shown(folder)}: {OUTPUT} is not the embedding once more; take a model with both tied")
+        raise K2DError(f"{shown(folder)}: {OUTPUT} differs from the embedding; use a model in which they are tied")
     return {openai_name(name) or name: tensor for name, tensor in state.items()}
 
 
-def _face_generation(folder: Path, dims: WhisperDims) -> Generation:
-    """generation_config.json, of which only what openai-whisper's rules know has a meaning here. An id beyond the
-    vocabulary would end a GPU's work without a word of why."""
-    path = folder / FACE_GENERATION
+def _huggingface_generation(folder: Path, dims: WhisperDims) -> Generation:
+    """Read those fields of generation_config.json that openai-whisper's rules have as well.
+
+    Ids outside the vocabulary are refused here. On a GPU they would cause an error that does not name them.
+    """
+    path = folder / HUGGINGFACE_GENERATION
     if not path.is_file():
         return Generation()
     raw = read_json(path)
@@ -211,6 +215,8 @@ def _face_generation(folder: Path, dims: WhisperDims) -> Generation:
     if latest is not None and (type(latest) is not int or latest < 0):
         faults.append(f"max_initial_timestamp_index: expected a whole number of steps, found {latest!r}")
     if faults:
-        raise K2DError(f"{shown(path)}: {'; '.join(faults)}; mend it, or remove the file to decode as openai-whisper")
+        raise K2DError(
+            f"{shown(path)}: {'; '.join(faults)}; correct it, or remove the file to decode as openai-whisper does"
+        )
     never, never_first = (None if raw.get(key) is None else tuple(raw[key]) for key in (_NEVER, _NEVER_FIRST))
     return Generation(never, never_first, latest, language.strip("<|>") if isinstance(language, str) else None)

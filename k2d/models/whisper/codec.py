@@ -1,4 +1,4 @@
-"""Whisper's codec: between timestamped text on the grid of 0.02 s and the ids of its vocabulary."""
+"""Whisper's codec: converts timestamped text, on a grid of 0.02 s, to ids of the vocabulary and back."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _WITHOUT_SPACES = re.compile(r"[\u3000-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\u
 
 
 class WhisperCodec:
-    """Text stands behind its timestamp with a space, as Whisper writes it, unless its script has none (Han, kana)."""
+    """Text follows its timestamp after a space, as Whisper writes it, unless its script uses no spaces (Han, kana)."""
 
     def __init__(self, dims: WhisperDims, languages: Sequence[str] = ()) -> None:
         self._dims, self._tokenizer = dims, vocabulary(dims)
@@ -35,9 +35,9 @@ class WhisperCodec:
             ids = self._tokenizer.all_language_tokens
             self._language_ids = dict(zip(self._tokenizer.all_language_codes, ids, strict=True))
         self.languages = tuple(language_code(language) for language in languages)
-        """In the prompt unless a request names others; several: the mean of their embeddings, as one token."""
+        """Used in the prompt unless a request names others. Several are one token: the mean of their embeddings."""
         self.mixture = tuple(self.language_id(each) for each in self.languages) if len(self.languages) > 1 else ()
-        """Ids of the languages whose mean stands behind `mixture_id`."""
+        """Ids of the languages whose mean is the embedding of `mixture_id`."""
         if self.languages:
             self._slot(self.languages)
 
@@ -51,34 +51,34 @@ class WhisperCodec:
 
     @property
     def special_ids(self) -> Sequence[int]:
-        """All behind the words: the end, languages, tasks and timestamps."""
+        """All ids after the words: the end, languages, tasks and timestamps."""
         return range(self.eos_id, self.n_tokens)
 
     @property
     def mixture_id(self) -> int:
-        """The id behind the vocabulary that stands for several languages in a prompt; it is never written."""
+        """The first id after the vocabulary. In a prompt it stands for several languages; it is never written."""
         return self.n_tokens
 
     @cached_property
     def vocabulary_hash(self) -> str:
-        """Whisper has three vocabularies; their sizes tell them apart."""
+        """Whisper has three vocabularies, which differ in size."""
         return hashlib.sha256(
             f"whisper {self.n_tokens} {WINDOW.time_step_s:g} {self.first_time_id}".encode()
         ).hexdigest()
 
     @property
     def spelling_hash(self) -> str:
-        """The same: each vocabulary has one tokenizer."""
+        """Equal to `vocabulary_hash`: each vocabulary has one tokenizer."""
         return self.vocabulary_hash
 
     @property
     def tokenizer(self) -> Any:
-        """openai-whisper's, for the rules."""
+        """The tokenizer of openai-whisper."""
         return self._tokenizer
 
     @property
     def language_ids(self) -> dict[str, int]:
-        """The languages' tokens by name; none of an English-only model."""
+        """The token of each language by its code. Empty for an English-only model."""
         return self._language_ids
 
     def language_id(self, language: str) -> int:
@@ -88,20 +88,20 @@ class WhisperCodec:
             raise UsageError(f"language {language!r} is not one of this model's ({known}, …)")
         return found
 
-    def asked(self, request: Request) -> tuple[str, ...]:
-        """The languages of a prompt, asked for or the default; none: the model is to guess."""
+    def prompt_languages(self, request: Request) -> tuple[str, ...]:
+        """The languages of a prompt: those of the request, or the default. Empty: the model guesses one."""
         return tuple(language_code(language) for language in request.languages) or self.languages
 
     def prompt(self, request: Request, previous_ids: Sequence[int] = (), language: int | None = None) -> list[int]:
-        """The ids that the decoder reads before it writes; `language` is the guessed one."""
+        """The ids that the decoder reads before it writes. `language` is the token of a guessed language."""
         tokenizer = self._tokenizer
         before = [tokenizer.sot_prev, *previous_ids[-(self.max_tokens // 2 - 1) :]] if previous_ids else []
         prompt = [tokenizer.sot]
         if self._dims.is_multilingual:
-            slot = self._slot(self.asked(request)) if language is None else language
+            slot = self._slot(self.prompt_languages(request)) if language is None else language
             prompt += [slot, tokenizer.transcribe]
         else:
-            self._slot(self.asked(request))
+            self._slot(self.prompt_languages(request))
         return before + prompt + ([] if request.timestamps else [tokenizer.no_timestamps])
 
     def _slot(self, languages: Sequence[str]) -> int:
@@ -120,7 +120,7 @@ class WhisperCodec:
         return self.mixture_id
 
     def ids(self, timed_text: str) -> list[int]:
-        """Text with or without timestamps to ids; a time off the grid goes to the nearest one on it."""
+        """Convert text with or without timestamps to ids. Times are rounded to the grid."""
         first, *marked = TIMESTAMP.split(timed_text)
         steps = [self._step(mark) for mark in marked[::2]]
         if backwards := next((pair for pair in pairwise(steps) if pair[1] < pair[0]), None):
@@ -156,37 +156,38 @@ class WhisperCodec:
         return written + self.text(words)
 
     def text(self, ids: Sequence[int]) -> str:
-        """Plain text in one line: no timestamp, no special token."""
+        """Plain text in one line, without timestamps and special tokens."""
         decoded: str = self._tokenizer.encoding.decode([token for token in ids if token < self.eos_id])
         return CONTROL_CHARACTERS.sub(" ", decoded).strip()
 
     def label(self, timed_text: str, request: Request, previous_text: str = "") -> tuple[list[int], int]:
-        """Prompt, text and end, and how many ids of it are prompt. Previous text loses its beginning where it must."""
+        """Prompt, text and end, and the number of ids in the prompt. Long previous text is cut at its start."""
         return self.sequence(self.ids(timed_text), request, self.ids(previous_text))
 
     def sequence(self, ids: Sequence[int], request: Request, previous_ids: Sequence[int] = ()) -> tuple[list[int], int]:
-        """The same from ids."""
+        """The same as `label`, from ids."""
         if not request.timestamps:
             ids = [token for token in ids if token < self.first_time_id]
         elif ids and ids[0] < self.first_time_id:
             text = self.timed_text(ids)[:60]
-            raise K2DError(f"a label with timestamps is asked for, and {text!r} does not begin with one")
-        unknown = self._tokenizer.sot if not ids and not self.asked(request) else None  # nothing is to be learnt
+            raise K2DError(f"expected a label that begins with a timestamp, found {text!r}")
+        # A label without words has no language to learn, so any token can stand in the prompt.
+        unknown = self._tokenizer.sot if not ids and not self.prompt_languages(request) else None
         label = [*self.prompt(request, language=unknown), *ids, self.eos_id]
         room = self.max_tokens - len(label)
         if room < 0:
             text = self.timed_text(ids)[:60]
-            raise K2DError(f"a label of {len(label)} tokens, the decoder has {self.max_tokens} places: {text!r}…")
+            raise K2DError(f"a label of {len(label)} tokens, expected at most {self.max_tokens}: {text!r}…")
         previous = previous_ids[-(room - 1) :] if room > 1 else []
         prompt = self.prompt(request, previous, language=unknown)
         return [*prompt, *ids, self.eos_id], len(prompt)
 
     def read(self, ids: Sequence[int], audio_s: float) -> Reading:
-        """As `whisper.transcribe`: two times in a row end a segment and begin the next one."""
+        """Split ids into segments as `whisper.transcribe` does: at two timestamps in a row."""
         is_time = [token >= self.first_time_id for token in ids]
         ends_on_single = is_time[-2:] == [False, True]
         borders = [n for n in range(1, len(ids)) if is_time[n - 1] and is_time[n]]
-        if not borders:  # one segment, from the window's start; its last time, where there is one, is its end
+        if not borders:  # one segment from the window's start to the last timestamp, or to the end of the audio
             times = [self._time_s(token) for token in ids if token > self.first_time_id]
             whole_s = math.floor(audio_s * _FRAMES_PER_S + 1e-6) / _FRAMES_PER_S
             return self._reading([(0.0, times[-1] if times else whole_s, ids)], None)
@@ -197,7 +198,7 @@ class WhisperCodec:
         return self._reading(segments, None if ends_on_single else self._time_s(ids[borders[-1] - 1]))
 
     def _reading(self, segments: Sequence[tuple[float, float, Sequence[int]]], advance_s: float | None) -> Reading:
-        """Segments that last and hold text."""
+        """Keep segments that have a length and text."""
         kept = (
             WindowSegment(start_s, end_s, words)
             for start_s, end_s, ids in segments
@@ -210,6 +211,6 @@ class WhisperCodec:
 
 
 def codec_of(dims: WhisperDims, generation: Generation, languages: Sequence[str] = ()) -> WhisperCodec:
-    """With these languages in its prompt, or else the one that the checkpoint names."""
-    said = generation.language
-    return WhisperCodec(dims, tuple(languages) or ((language_code(said),) if said else ()))
+    """A codec with these languages in its prompt, or with the one that the checkpoint names."""
+    own = generation.language
+    return WhisperCodec(dims, tuple(languages) or ((language_code(own),) if own else ()))

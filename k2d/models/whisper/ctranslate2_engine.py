@@ -1,7 +1,7 @@
-"""Whisper on CTranslate2 (faster-whisper's engine), which decodes whole windows and gives no logits.
+"""Whisper on CTranslate2 (faster-whisper's engine), which decodes whole windows and returns no logits.
 
-Features, prompts, rules and the way from window to window are those of the Whisper family in torch, so both engines
-give the same text.
+Features, prompts, rules and the choice of the next window are those of the Whisper family in torch, so both engines
+write the same text.
 """
 
 from __future__ import annotations
@@ -26,26 +26,26 @@ from k2d.models.whisper.checkpoint_files import RULES, read_rules, read_whisper
 from k2d.models.whisper.codec import WhisperCodec, codec_of
 from k2d.models.whisper.ctranslate2_files import read_ctranslate2_facts
 from k2d.models.whisper.dims import BINARY, WhisperDims, n_parameters
-from k2d.models.whisper.frontend import WhisperEars
+from k2d.models.whisper.frontend import WhisperFrontend
 from k2d.models.whisper.timestamp_rules import WhisperRules
 
 DIMS = "dims.json"
 COMPUTE_TYPES = {"fp32": "float32", "fp16": "float16", "int8": "int8", "int8_fp16": "int8_float16"}
-"""CTranslate2's names of ours."""
+"""CTranslate2's names, by those of the config."""
 
 
 def write_facts(folder: Path, model: Path) -> None:
-    """Write sizes and rules of a model, which its converted form does not hold, into the converted folder."""
+    """Write the sizes and rules of a model into the converted folder, whose own files do not hold them."""
     weights = read_whisper(model)
     write_text(folder / DIMS, json.dumps(weights.dims.as_dict()) + "\n")
     write_text(folder / RULES, json.dumps(weights.generation.as_dict()) + "\n")
 
 
 def is_converted(model: Path) -> bool:
-    """Whether the engine takes a model as it is: a CTranslate2 folder with what it needs of a config.
+    """Whether the engine can load a model without conversion: a CTranslate2 folder with a complete config.
 
-    It suppresses the first blank and guesses languages by the ids in `config.json`. Some converters left them out, or
-    took other tokens for languages.
+    The engine suppresses the first blank and guesses languages by the ids in `config.json`. Some converters did not
+    write these ids, or wrote wrong ones for the languages.
     """
     if not (model / BINARY).is_file():
         return False
@@ -54,7 +54,7 @@ def is_converted(model: Path) -> bool:
     return facts.generation.suppressed_first is not None and (not languages or languages == set(facts.language_ids))
 
 
-class CTranslate2Whisper(WhisperEars):
+class CTranslate2Whisper(WhisperFrontend):
     """A converted model with its codec."""
 
     family = "whisper"
@@ -77,9 +77,10 @@ class CTranslate2Whisper(WhisperEars):
         return None
 
     def encoded(self, features_MF: Sequence[Tensor]) -> Memory:
-        with _memory_told():
+        with _reporting_out_of_memory():
             states = self._model.encode(_storage(torch.stack(list(features_MF))))
-        return Memory(torch.as_tensor(states, device=self.device) if states.device == "cuda" else _on_cpu(states))
+        on_gpu = states.device == "cuda"
+        return Memory(torch.as_tensor(states, device=self.device) if on_gpu else torch.from_numpy(np.array(states)))
 
     def write(
         self,
@@ -90,7 +91,7 @@ class CTranslate2Whisper(WhisperEars):
         *,
         beam: int,
     ) -> list[Written]:
-        """Decode windows in groups with prompts of one length and one budget: CTranslate2 takes no others."""
+        """Decode windows in groups. CTranslate2 needs prompts of one length and one budget in a batch."""
         languages, guessed = self._languages(memory, request)
         prompts = [self.codec.prompt(request, ids, token) for ids, token in zip(previous, guessed, strict=True)]
         places = sorted(range(len(prompts)), key=lambda place: (len(prompts[place]), budgets[place]))
@@ -109,7 +110,7 @@ class CTranslate2Whisper(WhisperEars):
         return [found[place] for place in range(len(prompts))]
 
     def _generated(self, memory: Memory, prompts: Sequence[Sequence[int]], **options: Any) -> list[Any]:
-        with _memory_told():
+        with _reporting_out_of_memory():
             results: list[Any] = self._model.generate(
                 _storage(memory.states_BTD),
                 [list(prompt) for prompt in prompts],
@@ -121,27 +122,27 @@ class CTranslate2Whisper(WhisperEars):
         return results
 
     def _languages(self, memory: Memory, request: Request) -> tuple[list[str], list[int | None]]:
-        """Each window's language, and its token where it had to be guessed."""
-        asked, ids = self.codec.asked(request), self.codec.language_ids
-        if asked or not ids:
-            return ["+".join(asked) or "en"] * len(memory), [None] * len(memory)
-        with _memory_told():
+        """Each window's language, and its token if it was guessed."""
+        given, ids = self.codec.prompt_languages(request), self.codec.language_ids
+        if given or not ids:
+            return ["+".join(given) or "en"] * len(memory), [None] * len(memory)
+        with _reporting_out_of_memory():
             ranked = self._model.detect_language(_storage(memory.states_BTD))
         names = [each[0][0].strip("<|>") for each in ranked]
         return names, [ids[name] for name in names]
 
 
 def _written(result: Any, budget: int, language: str) -> Written:
-    """CTranslate2's score is a mean over what it wrote, without the end."""
+    """Convert a result. CTranslate2's score is the mean over the tokens that it wrote, without the end."""
     ids = tuple(result.sequences_ids[0])
     logprob = float(result.scores[0]) * max(1, len(ids))
     return Written(ids, len(ids) < budget, logprob, float(result.no_speech_prob), language)
 
 
 def max_length(n_tokens: int, n_prompt: int) -> int:
-    """What CTranslate2 must be told to write as many tokens.
+    """The `max_length` with which CTranslate2 writes at most this many tokens.
 
-    It halves the number, as Whisper halves its positions, or takes the prompt off, but for its last token.
+    It halves the number, as Whisper halves its positions, or subtracts the prompt without its last token.
 
     >>> max_length(224, 3), max_length(8, 20)
     (448, 27)
@@ -156,13 +157,9 @@ def _storage(tensor: Tensor) -> Any:
     return ctranslate2.StorageView.from_array(kept.numpy() if kept.device.type == "cpu" else kept)
 
 
-def _on_cpu(states: Any) -> Tensor:
-    return torch.from_numpy(np.array(states))
-
-
 @contextmanager
-def _memory_told() -> Iterator[None]:
-    """Raise torch's error when memory runs out, so that smaller batches are tried as in torch."""
+def _reporting_out_of_memory() -> Iterator[None]:
+    """Raise torch's error if memory runs out, so that smaller batches are tried as in torch."""
     try:
         yield
     except RuntimeError as error:
@@ -172,22 +169,22 @@ def _memory_told() -> Iterator[None]:
 
 
 def check_compute_type(compute_type: str, device: str, key: str) -> None:
-    """Refuse, before any work, numbers that the device cannot compute in; `key` is what the user set."""
+    """Refuse a compute type that the device does not support, before any work. `key` is the user's setting."""
     import ctranslate2
 
     kind = device.partition(":")[0]
     possible = ctranslate2.get_supported_compute_types(kind)
     if COMPUTE_TYPES[compute_type] not in possible:
         fitting = ", ".join(ours for ours, theirs in COMPUTE_TYPES.items() if theirs in possible)
-        raise UsageError(f"{key}: found {compute_type}, expected one that {kind} can here: {fitting}")
+        raise UsageError(f"{key}: found {compute_type}, expected a type that this {kind} supports: {fitting}")
 
 
 def load(
     folder: Path, device: str, compute_type: str, languages: Sequence[str] = (), n_threads: int = 0
 ) -> CTranslate2Whisper:
-    """Load a converted folder, or one that came so; CTranslate2 chooses the threads where none are given.
+    """Load a CTranslate2 folder, converted here or elsewhere. CTranslate2 chooses the number of threads if it is 0.
 
-    CTranslate2 computes in any type that the device can, whichever type the weights are stored in.
+    The weights can be stored in any type: CTranslate2 converts them to the compute type.
     """
     import ctranslate2
 
@@ -203,13 +200,13 @@ def load(
             intra_threads=n_threads,
         )
     except RuntimeError as error:
-        remedy = "remove the folder, it is made again" if (folder / DIMS).is_file() else "convert the model anew"
+        remedy = "remove the folder, it is made again" if (folder / DIMS).is_file() else "convert the model again"
         raise K2DError(f"{shown(folder)}: CTranslate2 cannot load it: {error}; {remedy}") from error
     return CTranslate2Whisper(model, codec_of(dims, generation, languages), dims, generation)
 
 
 def _facts(folder: Path) -> tuple[WhisperDims, Generation]:
-    """Sizes and rules, as they were written beside a conversion made here, or by the folder's own files."""
+    """Sizes and rules: from `write_facts` if the folder was converted here, otherwise from its own files."""
     if not (folder / DIMS).is_file():
         facts = read_ctranslate2_facts(folder)
         return facts.dims, facts.generation

@@ -1,6 +1,7 @@
-"""A folder of CTranslate2 (as faster-whisper takes it) as a checkpoint: sizes, weights under OpenAI's names, rules.
+"""Reads a CTranslate2 folder (as faster-whisper loads it) as a checkpoint: sizes, weights under OpenAI's names, rules.
 
-`model.bin` holds the network, `vocabulary.json` or `vocabulary.txt` its tokens, `config.json` what is never written.
+`model.bin` holds the network, `vocabulary.json` or `vocabulary.txt` its tokens, and `config.json` the tokens that are
+never written.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ from k2d.models.whisper.dims import BINARY, WhisperDims, n_parameters, shapes
 CONFIG = "config.json"
 _NEVER, _NEVER_FIRST, _LANGUAGES = "suppress_ids", "suppress_ids_begin", "lang_ids"
 _MOST_PARAMETERS_PER_BYTE = 4
-"""A weight is a byte at least. Aliases could name a small one often enough to fill any memory."""
+"""A weight takes at least a byte. Without a limit, many aliases of a small variable could fill the memory."""
 _SCALE = "_scale"
 
 _ANY_VALUE = {
@@ -44,44 +45,45 @@ _ANY_VALUE = {
     *("decoder/alibi_use_positive_positions", "decoder/scale_alibi"),  # without effect while decoder/alibi is 0
 }
 _VALUES = {"decoder/pre_norm": (1,), "decoder/activation": (1, 3)}
-"""Activation 3 is GELU. Early converters wrote 1, an approximation of it, for the same weights. All attributes that are
-not named here switch on what no Whisper has, so they must be 0."""
+"""Activation 3 is GELU. Early converters wrote 1, an approximation of it, for the same weights. All other attributes
+turn on features that no Whisper has, so they must be 0."""
 
 log = logging.getLogger("k2d")
 
 
 def read_ctranslate2(folder: Path) -> WhisperWeights:
-    """Read the whole checkpoint; every fault of its files is reported with its remedy."""
+    """Read the whole checkpoint. Each error names a remedy."""
     binary, dims = _read_header(folder)
     check_vocabulary(folder, dims)
     generation = _generation(_read_config(folder, dims))
-    state = {name: _weight(binary, name) for name in shapes(dims)}
+    places = {name: place_of(name) for name in shapes(dims)}
+    state = {name: _numbers(binary, binary.variables[at.variable], at.part, at.n_parts) for name, at in places.items()}
     _check_tied(binary)
     _check_key_biases(binary, dims)
     weights = checked(WhisperWeights(dims, state, generation), shown(binary.path), f"its {BINARY}")
-    if inexact := _quantised_types(binary):
-        numbers = " and ".join(inexact)
+    inexact = {each.type.name for each in binary.variables.values() if each.shape and each.type.is_quantised}
+    if inexact:
         log.warning(
-            "%s: its weights are %s numbers with scales, which are not exactly the trained ones; take the model "
+            "%s: its weights are %s numbers with scales, which are not exactly the trained ones; use the model "
             "in fp16 or fp32 if there is one",
             shown(folder),
-            numbers,
+            " and ".join(sorted(inexact)),
         )
     return weights
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What a folder says beside its weights."""
+    """Everything in a folder but its weights."""
 
     dims: WhisperDims
     generation: Generation
     language_ids: tuple[int, ...]
-    """The tokens among which CTranslate2 guesses a language."""
+    """The tokens from which CTranslate2 chooses when it guesses a language."""
 
 
 def read_ctranslate2_facts(folder: Path) -> Facts:
-    """Read everything but the weights, with all checks that need none."""
+    """Read everything but the weights, with all checks that do not need them."""
     _, dims = _read_header(folder)
     check_vocabulary(folder, dims)
     config = _read_config(folder, dims)
@@ -89,7 +91,7 @@ def read_ctranslate2_facts(folder: Path) -> Facts:
 
 
 def read_ctranslate2_dims(folder: Path) -> WhisperDims:
-    """The sizes alone."""
+    """Read the sizes alone."""
     return _read_header(folder)[1]
 
 
@@ -97,7 +99,7 @@ def read_ctranslate2_dims(folder: Path) -> WhisperDims:
 
 
 def _read_header(folder: Path) -> tuple[Binary, WhisperDims]:
-    """Read which variables the file stores and the sizes of their network, with all checks that need no weight."""
+    """Read which variables the file stores, and the sizes of the network, with all checks that need no weights."""
     binary = read_binary(folder / BINARY)
     dims, where = _dims(binary), shown(binary.path)
     check_dims(dims, where)
@@ -108,7 +110,7 @@ def _read_header(folder: Path) -> tuple[Binary, WhisperDims]:
 
 
 def _check_variables(binary: Binary, expected: Mapping[str, Sequence[int]]) -> None:
-    """Each variable is a weight of the network, the scale of one, or an attribute with a value that a Whisper has."""
+    """Check that each variable is a weight of the network, its scale, or an attribute with a value that Whisper has."""
     found, where = binary.variables, shown(binary.path)
     scales = {name + _SCALE for name in expected if name in found and found[name].type.is_quantised}
     attributes = {name for name, variable in found.items() if not variable.shape} - expected.keys() - scales
@@ -117,11 +119,11 @@ def _check_variables(binary: Binary, expected: Mapping[str, Sequence[int]]) -> N
     _check_types(binary, expected)
     values = {name: binary.numbers(found[name]).item() for name in sorted(attributes - _ANY_VALUE)}
     if odd := [f"{name} is {value:g}" for name, value in values.items() if value not in _VALUES.get(name, (0,))]:
-        raise K2DError(f"{where}: {', '.join(odd[:5])}: OpenAI's networks have no such variant; take a plain Whisper")
+        raise K2DError(f"{where}: {', '.join(odd[:5])}: OpenAI's networks have no such variant; use a plain Whisper")
 
 
 def _dims(binary: Binary) -> WhisperDims:
-    """The sizes of a network by the shapes of some of its weights."""
+    """The sizes of a network, from the shapes of some of its weights."""
     needed = {
         FIRST_CONVOLUTION: 3,
         EMBEDDING: 2,
@@ -131,8 +133,8 @@ def _dims(binary: Binary) -> WhisperDims:
     found = binary.variables
     if missing := [name for name, rank in needed.items() if name not in found or len(found[name].shape) != rank]:
         raise K2DError(
-            f"{shown(binary.path)}: not a Whisper network: {', '.join(missing)} not there, or of another number of "
-            "dimensions; take the folder that CTranslate2's converter wrote"
+            f"{shown(binary.path)}: not a Whisper network: {', '.join(missing)} missing, or with another number of "
+            "dimensions; use the folder that CTranslate2's converter wrote"
         )
     if fractions := [name for name in HEADS.values() if found[name].type.torch.is_floating_point]:
         raise K2DError(f"{shown(binary.path)}: {', '.join(fractions)}: expected a whole number; fetch the file again")
@@ -154,18 +156,18 @@ def _dims(binary: Binary) -> WhisperDims:
 
 
 def _check_types(binary: Binary, names: Iterable[str]) -> None:
-    """Weights are floating-point numbers, or small whole numbers with a scale: one, or one for each row."""
+    """Check that weights are floating-point numbers, or small whole numbers with one scale, or one for each row."""
     faults = []
     for variable in {binary.variables[name].name: binary.variables[name] for name in names}.values():
         scale = _scale(binary, variable)
         if variable.type.name == "int32":
             faults.append(f"{variable.name} holds int32 numbers")
         elif variable.type.is_quantised and (scale is None or not _fits(scale, variable)):
-            faults.append(f"{variable.name} holds {variable.type.name} numbers without a scale that fits")
+            faults.append(f"{variable.name} holds {variable.type.name} numbers without a matching scale")
     if faults:
         listed = "; ".join(faults[:5]) + ("; …" if len(faults) > 5 else "")
         known = ", ".join(each.name for each in TYPES if each.name != "int32")
-        raise K2DError(f"{shown(binary.path)}: {listed}; expected {known}; convert the model anew")
+        raise K2DError(f"{shown(binary.path)}: {listed}; expected {known}; convert the model again")
 
 
 def _scale(binary: Binary, variable: Variable) -> Variable | None:
@@ -176,14 +178,8 @@ def _fits(scale: Variable, variable: Variable) -> bool:
     return scale.type.torch.is_floating_point and scale.shape in ((), (1,), variable.shape[:1])
 
 
-def _weight(binary: Binary, name: str) -> Tensor:
-    """A weight by OpenAI's name."""
-    place = place_of(name)
-    return _numbers(binary, binary.variables[place.variable], place.part, place.n_parts)
-
-
 def _numbers(binary: Binary, variable: Variable, part: int = 0, n_parts: int = 1) -> Tensor:
-    """A variable or a part of it, in the numbers of the file, or in fp32 if those have a scale."""
+    """A variable or a part of it, in the type of the file, or in fp32 if it has a scale."""
     stored = binary.numbers(variable, part, n_parts)
     scale = _scale(binary, variable) if variable.type.is_quantised else None
     if scale is None:
@@ -195,27 +191,23 @@ def _numbers(binary: Binary, variable: Variable, part: int = 0, n_parts: int = 1
 def _check_tied(binary: Binary) -> None:
     output, embedding = binary.variables[OUTPUT], binary.variables[EMBEDDING]
     if output != embedding and not _numbers(binary, output).equal(_numbers(binary, embedding)):
-        raise K2DError(f"{shown(binary.path)}: {OUTPUT} is not the embedding once more; take a model with both tied")
+        raise K2DError(f"{shown(binary.path)}: {OUTPUT} differs from the embedding; use a model in which they are tied")
 
 
 def _check_key_biases(binary: Binary, dims: WhisperDims) -> None:
     for place in key_biases(dims):
         if _numbers(binary, binary.variables[place.variable], place.part, place.n_parts).any():
             raise K2DError(
-                f"{shown(binary.path)}: {place.variable}: keys have a bias, and OpenAI's networks have none there; "
-                "take a plain Whisper"
+                f"{shown(binary.path)}: {place.variable}: found a bias of keys, which OpenAI's networks do not have; "
+                "use a plain Whisper"
             )
-
-
-def _quantised_types(binary: Binary) -> list[str]:
-    return sorted({each.type.name for each in binary.variables.values() if each.shape and each.type.is_quantised})
 
 
 # --- its rules ---
 
 
 def _read_config(folder: Path, dims: WhisperDims) -> dict[str, Any]:
-    """config.json, whose lists of ids are checked; empty if it is not there."""
+    """Read config.json and check its lists of ids. Empty if there is no such file."""
     if not (folder / CONFIG).is_file():
         return {}
     raw = read_json(folder / CONFIG)
@@ -224,11 +216,13 @@ def _read_config(folder: Path, dims: WhisperDims) -> dict[str, Any]:
         for key in (_NEVER, _NEVER_FIRST, _LANGUAGES)
         if raw.get(key) is not None and not are_ids(raw[key], dims.n_vocab)
     ]:
-        raise K2DError(f"{shown(folder / CONFIG)}: {'; '.join(faults)}; correct it, or take the file of the converter")
+        raise K2DError(
+            f"{shown(folder / CONFIG)}: {'; '.join(faults)}; correct it, or use the file that the converter wrote"
+        )
     return raw
 
 
 def _generation(config: Mapping[str, Any]) -> Generation:
-    """What is never written. The largest first timestamp and a language are not in these files."""
+    """The tokens that are never written. These files hold no largest first timestamp and no language."""
     never, never_first = (None if config.get(key) is None else tuple(config[key]) for key in (_NEVER, _NEVER_FIRST))
     return Generation(never, never_first)

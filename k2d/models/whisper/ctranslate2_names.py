@@ -1,4 +1,4 @@
-"""What CTranslate2 calls the weights of a Whisper network, and how it joins them. Pure."""
+"""CTranslate2's names for the weights of a Whisper network, and how it joins them. Pure."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _LAYER = re.compile(r"(encoder|decoder)/layer_([0-9]{1,4})/")
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a weight lies: a variable, or one of the equal parts of which a variable is joined along its first axis."""
+    """Where a weight is stored: in a variable, or in one of its equal parts along the first axis."""
 
     variable: str
     part: int = 0
@@ -50,7 +50,7 @@ _LINEAR = {
 
 
 def place_of(name: str) -> Place:
-    """Where a weight under OpenAI's name lies.
+    """Where the weight with this name of OpenAI's is stored.
 
     >>> place_of("decoder.blocks.3.cross_attn.value.bias")
     Place(variable='decoder/layer_3/attention/linear_1/bias', part=1, n_parts=2)
@@ -73,7 +73,7 @@ def place_of(name: str) -> Place:
 
 
 def key_biases(dims: WhisperDims) -> list[Place]:
-    """Where the biases of keys lie, which OpenAI's networks do not have: joined with others, they are zeros."""
+    """Where biases of keys would be stored. OpenAI's networks have none, so these parts must be zeros."""
     keys = [name for name in shapes(dims) if name.endswith(".key.weight")]
     return [place_of(name.removesuffix("weight") + "bias") for name in keys]
 
@@ -88,7 +88,7 @@ def variable_shapes(dims: WhisperDims) -> dict[str, Shape]:
 
 
 def n_layers(variables: Mapping[str, object], side: str) -> int:
-    """As many layers as the largest number in a name says.
+    """The number of layers: one more than the largest layer number in a name.
 
     >>> n_layers({"encoder/layer_0/ffn/linear_0/weight": 0, "encoder/layer_3/ffn/linear_0/weight": 0}, "encoder")
     4

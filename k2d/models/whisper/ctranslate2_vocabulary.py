@@ -1,4 +1,4 @@
-"""The vocabulary in a folder of CTranslate2, held against Whisper's own tokens."""
+"""Compares the vocabulary in a CTranslate2 folder with Whisper's own tokens."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from k2d.models.visible_bytes import letters
 from k2d.models.whisper.dims import WhisperDims
 
 NAMES = ("vocabulary.json", "vocabulary.txt")
-"""Of the file, the present one first; early converters wrote the other."""
+"""Names of the file: the present one, and the one that early converters wrote."""
 _LARGEST = 2**24
 """Bytes. Whisper's vocabulary has about a million."""
 _SAME = {"<|nocaptions|>": "<|nospeech|>"}
-"""Early names of tokens."""
+"""Former names of tokens."""
 
 
 def check_vocabulary(folder: Path, dims: WhisperDims) -> None:
     """Refuse a folder whose tokens are not those of a Whisper of this size.
 
-    Timestamps are taken by their number alone: the first converters wrote them in another form.
+    Timestamps are not compared: the first converters wrote them in another form.
     """
     path = next((folder / name for name in NAMES if (folder / name).is_file()), None)
     if path is None:
@@ -30,15 +30,15 @@ def check_vocabulary(folder: Path, dims: WhisperDims) -> None:
     found, expected = _read(path), _expected(dims)
     if len(found) != dims.n_vocab:
         raise K2DError(
-            f"{shown(path)}: {len(found):,} tokens, and the network has {dims.n_vocab:,}; put the files of one model "
-            "together"
+            f"{shown(path)}: found {len(found):,} tokens, expected {dims.n_vocab:,} as in the network; use the files "
+            "of one model"
         )
     if found[: len(expected)] == expected:
         return
     for number, (token, own) in enumerate(zip(found, expected, strict=False)):
         if _SAME.get(token, token) != own:
             raise K2DError(
-                f"{shown(path)}: token {number} is {token[:40]!r}, expected {own!r}; take a model with Whisper's own "
+                f"{shown(path)}: token {number} is {token[:40]!r}, expected {own!r}; use a model with Whisper's own "
                 "tokens"
             )
 
@@ -59,7 +59,7 @@ def _read(path: Path) -> list[str]:
 @lru_cache(maxsize=3)
 def _expected(dims: WhisperDims) -> list[str]:
     """The tokens before the timestamps, as Hugging Face writes them."""
-    from k2d.models.whisper.library import vocabulary  # which imports openai-whisper
+    from k2d.models.whisper.library import vocabulary  # imports openai-whisper
 
     tokenizer, visible = vocabulary(dims), letters()
     words = [tokenizer.encoding.decode_single_token_bytes(number) for number in range(tokenizer.eot)]

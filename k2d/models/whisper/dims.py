@@ -1,4 +1,7 @@
-"""The sizes of Whisper networks: what is published, the shape of every weight, parameters by part. No torch here."""
+"""The sizes of Whisper networks: those that are published, the shape of each weight, the parameters of each part.
+
+Does not import torch.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +9,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from math import prod
 
-WEIGHTS, FACE_CONFIG, BINARY = "model.pt", "config.json", "model.bin"
-"""By which a folder of ours, one of Hugging Face's and one of CTranslate2's are recognised."""
+WEIGHTS, HUGGINGFACE_CONFIG, BINARY = "model.pt", "config.json", "model.bin"
+"""The files by which a saved folder, one of Hugging Face's format and one of CTranslate2's are recognised."""
 
 N_SAMPLES, RATE_HZ = 480_000, 16_000
 N_AUDIO_CTX = 1500
@@ -19,7 +22,7 @@ Shape = tuple[int, ...]
 
 @dataclass(frozen=True, slots=True)
 class WhisperDims:
-    """As OpenAI's checkpoints state them, under their names (`state` is the width, `ctx` the number of positions)."""
+    """The sizes under the names of OpenAI's checkpoints (`state` is the width, `ctx` the number of positions)."""
 
     n_mels: int
     n_audio_ctx: int
@@ -44,7 +47,7 @@ class WhisperDims:
 
     @property
     def n_languages(self) -> int:
-        """Language tokens in the vocabulary; English-only ones are there and never used."""
+        """Language tokens in the vocabulary. English-only models have them as well but do not use them."""
         return self.n_vocab - 51_765 - int(self.is_multilingual)
 
 
@@ -72,11 +75,11 @@ def _published() -> dict[str, WhisperDims]:
 
 
 PUBLISHED: Mapping[str, WhisperDims] = _published()
-"""By the names under which openai-whisper fetches them."""
+"""By openai-whisper's names."""
 
 
 def shapes(dims: WhisperDims) -> dict[str, Shape]:
-    """Every weight of a checkpoint in OpenAI's names and order, with its shape."""
+    """The shape of each weight of a checkpoint, by OpenAI's names and in their order."""
     audio, text = dims.n_audio_state, dims.n_text_state
     found: dict[str, Shape] = {
         "decoder.positional_embedding": (dims.n_text_ctx, text),
@@ -94,7 +97,7 @@ def shapes(dims: WhisperDims) -> dict[str, Shape]:
 
 
 def n_parameters(dims: WhisperDims) -> dict[str, int]:
-    """Parameters by part, adding up to the total. The encoder's positions are a table of sines and are not counted."""
+    """The parameters of each part. The encoder's positions are a table of sines and are not counted."""
     counts = {"encoder": 0, "decoder": 0}
     for name, shape in shapes(dims).items():
         if name != "encoder.positional_embedding":

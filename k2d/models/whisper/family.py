@@ -1,4 +1,4 @@
-"""Whisper as a family: what the rest of the toolkit needs to know of it. Importing this is light."""
+"""Whisper's entry in the registry of families. Does not import torch until a model is loaded."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from k2d.models.family import Family, NewModel, Speech
-from k2d.models.whisper.dims import BINARY, FACE_CONFIG, PUBLISHED, WEIGHTS
+from k2d.models.whisper.dims import BINARY, HUGGINGFACE_CONFIG, PUBLISHED, WEIGHTS
 
 if TYPE_CHECKING:
     import torch
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Whisper(Family):
-    """OpenAI's models, and those that are trained here with their sizes or smaller ones."""
+    """OpenAI's models, and models of the same or smaller sizes that are trained with this toolkit."""
 
     name = "whisper"
     published = tuple(PUBLISHED)
@@ -35,7 +35,7 @@ class Whisper(Family):
 
     def recognises(self, path: Path) -> bool:
         if path.is_dir():
-            return any((path / name).is_file() for name in (WEIGHTS, FACE_CONFIG, BINARY))
+            return any((path / name).is_file() for name in (WEIGHTS, HUGGINGFACE_CONFIG, BINARY))
         return path.suffix == ".pt" or path.name == BINARY or str(path) in PUBLISHED
 
     def load(
@@ -50,7 +50,7 @@ class Whisper(Family):
 
         return checkpoint_of(path, cache)
 
-    def knows_language(self, name: str) -> bool:
+    def supports_language(self, name: str) -> bool:
         from k2d.models.whisper.library import is_language
 
         return is_language(name)

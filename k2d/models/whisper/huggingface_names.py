@@ -1,4 +1,4 @@
-"""What OpenAI and Hugging Face call the same weights of a Whisper network, in both directions. Pure."""
+"""Converts names of a Whisper network's weights from OpenAI's to Hugging Face's and back. Pure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from k2d.core.errors import K2DError
 T = TypeVar("T")
 
 OUTPUT = "proj_out.weight"
-"""Hugging Face's name for the output layer, which is the token embedding once more."""
+"""Hugging Face's name for the output layer, which is tied to the token embedding."""
 EMBEDDING = "model.decoder.embed_tokens.weight"
 
 _WHOLE = {
@@ -34,12 +34,12 @@ _OF_BLOCK = {
 }
 _OPENAI_BLOCK = re.compile(r"(encoder|decoder)\.blocks\.([0-9]+)\.(.+)\.(weight|bias)")
 _OPENAI_SIDE = re.compile(r"(encoder|decoder)\.([a-z0-9_]+)\.(weight|bias)")
-_FACE_BLOCK = re.compile(r"model\.(encoder|decoder)\.layers\.([0-9]+)\.(.+)\.(weight|bias)")
-_FACE_SIDE = re.compile(r"model\.(encoder|decoder)\.([a-z0-9_]+)\.(weight|bias)")
+_HUGGINGFACE_BLOCK = re.compile(r"model\.(encoder|decoder)\.layers\.([0-9]+)\.(.+)\.(weight|bias)")
+_HUGGINGFACE_SIDE = re.compile(r"model\.(encoder|decoder)\.([a-z0-9_]+)\.(weight|bias)")
 
 
 def hugging_face_name(name: str) -> str | None:
-    """Hugging Face's name of a weight of OpenAI's; None: there is none.
+    """Hugging Face's name for a weight with a name of OpenAI's. None: there is none.
 
     >>> hugging_face_name("decoder.blocks.3.cross_attn.query.bias")
     'model.decoder.layers.3.encoder_attn.q_proj.bias'
@@ -55,30 +55,29 @@ def hugging_face_name(name: str) -> str | None:
 
 
 def openai_name(name: str) -> str | None:
-    """OpenAI's name of a weight of Hugging Face's; None: there is none.
+    """OpenAI's name for a weight with a name of Hugging Face's. None: there is none.
 
     >>> openai_name("model.encoder.layers.0.fc1.weight"), openai_name("model.encoder.layer_norm.bias")
     ('encoder.blocks.0.mlp.0.weight', 'encoder.ln_post.bias')
     """
     if name in _WHOLE_BACK:
         return _WHOLE_BACK[name]
-    if found := _FACE_BLOCK.fullmatch(name):
+    if found := _HUGGINGFACE_BLOCK.fullmatch(name):
         side, number, part, kind = found.groups()
         return f"{side}.blocks.{number}.{_OF_BLOCK_BACK[part]}.{kind}" if part in _OF_BLOCK_BACK else None
-    if (found := _FACE_SIDE.fullmatch(name)) and found[2] in _SIDES_BACK[found[1]]:
+    if (found := _HUGGINGFACE_SIDE.fullmatch(name)) and found[2] in _SIDES_BACK[found[1]]:
         return f"{found[1]}.{_SIDES_BACK[found[1]][found[2]]}.{found[3]}"
     return None
 
 
 def to_hugging_face(state: Mapping[str, T]) -> dict[str, T]:
-    """A state dict of OpenAI's under Hugging Face's names. The output layer, which is tied, is left out."""
-    return {_known(hugging_face_name(name), name): value for name, value in state.items()}
-
-
-def _known(found: str | None, name: str) -> str:
-    if found is None:
-        raise K2DError(f"{name}: no weight of a Whisper network has this name; take a plain Whisper model")
-    return found
+    """Give a state dict of OpenAI's the names of Hugging Face. The output layer, which is tied, is not part of it."""
+    renamed: dict[str, T] = {}
+    for name, value in state.items():
+        if (found := hugging_face_name(name)) is None:
+            raise K2DError(f"{name}: no weight of a Whisper network has this name; use a plain Whisper model")
+        renamed[found] = value
+    return renamed
 
 
 _WHOLE_BACK = {theirs: ours for ours, theirs in _WHOLE.items()}

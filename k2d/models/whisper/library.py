@@ -1,4 +1,4 @@
-"""The adapter of openai-whisper, the only module that imports it: network, vocabulary and mel filters."""
+"""The adapter of openai-whisper: network, vocabulary and mel filters. No other module imports that library."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from whisper.tokenizer import LANGUAGES, TO_LANGUAGE_CODE, get_tokenizer
 from k2d.models.whisper.dims import WhisperDims
 
 MARGIN = N_FFT // 2
-"""Samples on both sides of a frame's middle that it hears."""
+"""Samples on each side of a frame's middle that are part of it."""
 _TOO_QUIET = 1e-10
-_RANGE = 8.0  # decades below the loudest that are still told apart
+_RANGE = 8.0  # decades: lower powers are raised to this distance from the highest one
 
 
 def build_network(dims: WhisperDims) -> nn.Module:
     """Encoder and decoder with random weights."""
     network: nn.Module = whisper.model.Whisper(whisper.model.ModelDimensions(**dims.as_dict()))
-    del network.alignment_heads  # a sparse tensor for word times, which cannot be shared between processes
+    del network.alignment_heads  # a sparse tensor for word times: processes cannot share it
     return network
 
 
@@ -31,7 +31,7 @@ def vocabulary(dims: WhisperDims) -> Any:
 
 
 def language_code(name: str) -> str:
-    """`zh` for `Chinese`, `chinese` or `zh`; an unknown name is returned as it is."""
+    """`zh` for `Chinese`, `chinese` or `zh`. An unknown name is returned in lower case."""
     return str(TO_LANGUAGE_CODE.get(name.lower(), name.lower()))
 
 
@@ -44,19 +44,19 @@ def is_language(name: str) -> bool:
 
 
 def powers(speech_N: Tensor, n_mels: int, *, is_padded: bool = False) -> Tensor:
-    """Decadic logarithms of the power in each mel band, a frame every 10 ms: powers_MF.
+    """Logarithms to base 10 of the power in each mel band, with a frame every 10 ms: powers_MF.
 
-    `is_padded`: the speech has `MARGIN` samples more on both sides, which have no frames of their own.
+    `is_padded`: the speech has `MARGIN` more samples on each side, for which there are no frames.
     """
     window = torch.hann_window(N_FFT, device=speech_N.device)
     stft = torch.stft(speech_N, N_FFT, HOP_LENGTH, window=window, center=not is_padded, return_complex=True)
     power_KF = stft[..., :-1].abs() ** 2
     filters_MK: Tensor = mel_filters(speech_N.device, n_mels)
-    with torch.autocast(speech_N.device.type, enabled=False):  # a training in bf16 hears what decoding hears
+    with torch.autocast(speech_N.device.type, enabled=False):  # training in bf16 uses the same features as decoding
         return torch.clamp(filters_MK @ power_KF, min=_TOO_QUIET).log10()
 
 
 def features(powers_MF: Tensor, loudest: Tensor | float | None = None) -> Tensor:
-    """The encoder's input: powers relative to the loudest one of the recording, or of these frames alone."""
+    """The encoder's input: powers relative to the greatest one of the recording, or of these frames alone."""
     top = powers_MF.max() if loudest is None else torch.as_tensor(loudest, device=powers_MF.device)
     return (torch.maximum(powers_MF, top - _RANGE) + 4.0) / 4.0

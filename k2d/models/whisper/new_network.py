@@ -1,7 +1,8 @@
-"""A Whisper that is trained from random weights: its network in training, with a CTC head that is not saved.
+"""The network of a Whisper that is trained from random weights, with a CTC head that is not saved.
 
-A small pool has few of the 50,000 tokens in its texts. Tokens that are in no text and are no symbol or timestamp form
-one class with one vector. The loss is exactly that over the whole vocabulary, at the cost of the tokens in use.
+The texts of a small pool contain few of the 50,000 tokens. All tokens that are in no text, and are not symbols or
+timestamps, form one class with one vector. The loss equals that over the whole vocabulary, at the cost of the tokens in
+use.
 """
 
 from __future__ import annotations
@@ -26,11 +27,11 @@ from k2d.models.whisper.recogniser import WhisperRecogniser
 
 EMBEDDING = "decoder.token_embedding"
 _HEAD = "ctc"
-_END_FRAMES = 40  # of 10 ms, between the last sound and the end of a recording
+_END_FRAMES = 40  # of 10 ms: frames that are kept after the last sound
 
 
 class SharedEmbedding(nn.Module):
-    """An embedding with a vector for each word in use, symbol and timestamp; all other tokens share the first one."""
+    """An embedding with a vector for each word in use, symbol and timestamp. All other tokens share the first one."""
 
     class_V: Tensor
 
@@ -45,14 +46,14 @@ class SharedEmbedding(nn.Module):
 
     @property
     def weight(self) -> Tensor:
-        """As the finished network has it."""
+        """The whole embedding, as it is saved."""
         return self.vectors_CD[self.class_V]
 
     def forward(self, tokens: Tensor) -> Tensor:
         return nn.functional.embedding(self.class_V[tokens], self.vectors_CD)
 
     def logits(self, hidden_ND: Tensor) -> Tensor:
-        """Logits of the classes; the first class is as likely as all of its tokens together."""
+        """Logits of the classes. The first class is as likely as all of its tokens together."""
         # Its n tokens have the same vector v, so their probabilities add up to n exp(h·v) = exp(h·v + log n).
         logits_NC = nn.functional.linear(hidden_ND, self.vectors_CD)
         bias_C = logits_NC.new_zeros(logits_NC.shape[-1])
@@ -61,17 +62,17 @@ class SharedEmbedding(nn.Module):
 
 
 class NewWhisper(WhisperRecogniser):
-    """A Whisper with random weights, for training; what it saves is an ordinary one.
+    """A Whisper with random weights, for training. It is saved as an ordinary Whisper.
 
     `logits` and `ctc_log_probs` are over classes (see `classes`).
     """
 
     @classmethod
     def new(cls, dims: WhisperDims, texts: Iterable[str], languages: Sequence[str] = (), *, seed: int) -> NewWhisper:
-        """A network with random weights for a pool of these texts."""
+        """Make a network with random weights for a pool with these texts."""
         codec = WhisperCodec(dims, languages)
         words = sorted({token for text in texts for token in codec.ids(text)})
-        with torch.random.fork_rng(devices=[]):  # the seed decides the weights, whatever was drawn before
+        with torch.random.fork_rng(devices=[]):  # the weights depend on the seed alone
             torch.manual_seed(seed)
             network: Any = build_network(dims)
             embedding = SharedEmbedding(dims.n_vocab, words, codec.eos_id, dims.n_text_state)
@@ -84,25 +85,25 @@ class NewWhisper(WhisperRecogniser):
 
     @property
     def n_classes(self) -> int:
-        """The words in use, symbols and timestamps, and the class of all others."""
+        """The words in use, symbols, timestamps, and the class of all other tokens."""
         return len(self.network.decoder.token_embedding.vectors_CD)
 
     def classes(self, ids: Tensor) -> Tensor:
-        """Classes of tokens; negative ids, which carry no loss, stay as they are."""
+        """Convert tokens to classes. Negative ids, which have no loss, stay as they are."""
         classes: Tensor = self.network.decoder.token_embedding.class_V[ids.clamp(min=0)]
         return torch.where(ids < 0, ids, classes)
 
     @property
     def ctc_blank_id(self) -> int | None:  # type: ignore[override]
-        """The class of the tokens that no text of the pool has."""
+        """The class of the tokens that are in no text of the pool."""
         return 0
 
-    # --- hearing ---
+    # --- encoder ---
 
     def encode_unpadded(self, speech_BN: Tensor, n_samples_B: Tensor) -> tuple[Memory, Tensor]:
-        """Encode only as many frames as the longest utterance has; a saved Whisper always encodes 30 s.
+        """Encode only as many frames as the longest utterance has. A saved Whisper always encodes 30 s.
 
-        Positions are a fixed table of sines, so the first frames have the same ones in both.
+        Positions are a fixed table of sines, so the first frames have the same positions in both.
         """
         encoder = self.network.encoder
         n_padding = -speech_BN.shape[1] % (2 * HOP)
@@ -118,13 +119,14 @@ class NewWhisper(WhisperRecogniser):
     def _features(self, speech_N: Tensor) -> Tensor:
         """Features as decoding computes them.
 
-        Behind the end of a recording they are zeros, which is not the feature of silence. Training has to show such
-        frames, too: utterances end in zero samples, so what follows them by `_END_FRAMES` is taken as behind the end.
+        In decoding, features after the end of a recording are zeros, which differ from those of silence. Training must
+        contain such frames as well. Utterances end in zero samples, so all frames later than `_END_FRAMES` after the
+        last other sample are set to zero.
         """
         found_MF = features(powers(speech_N, self.dims.n_mels))
-        is_heard = speech_N != 0
-        n_behind = int(is_heard.flip(0).to(torch.int8).argmax()) if is_heard.any() else len(speech_N)
-        n_frames = (len(speech_N) - n_behind) // HOP + _END_FRAMES
+        is_sound = speech_N != 0
+        n_zeros = int(is_sound.flip(0).to(torch.int8).argmax()) if is_sound.any() else len(speech_N)
+        n_frames = (len(speech_N) - n_zeros) // HOP + _END_FRAMES
         found_MF[:, n_frames:] = 0.0
         return found_MF
 
@@ -144,7 +146,7 @@ class NewWhisper(WhisperRecogniser):
         return {**super().parts(), "ctc_head": [self.network.ctc]}
 
     def lean_on_ctc(self) -> None:
-        """Let a new decoder begin with what the encoder has learnt by CTC."""
+        """Let a new decoder use what the encoder has learnt by CTC."""
         lean_on_ctc(self.network)
 
     def save(self, folder: Path) -> None:

@@ -18,7 +18,7 @@ CACHE_VARIABLE = "K2D_WHISPER_CACHE"
 
 
 def cache_folder(chosen: str | None = None) -> Path:
-    """Where published checkpoints are kept: as the config says, or the environment, or where openai-whisper does."""
+    """The cache of published checkpoints: from the config, the environment, or the default of openai-whisper."""
     if chosen or os.environ.get(CACHE_VARIABLE):
         return Path(chosen or os.environ[CACHE_VARIABLE]).expanduser()
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
@@ -26,7 +26,7 @@ def cache_folder(chosen: str | None = None) -> Path:
 
 
 def obtain(name: str, cache: Path) -> Path:
-    """A published checkpoint by its name: from the cache, or fetched into it."""
+    """Return a published checkpoint by its name. It is fetched into the cache if it is not there."""
     if name not in PUBLISHED:
         known = ", ".join(PUBLISHED)
         raise K2DError(f"{name}: no published Whisper model has this name; expected one of {known}, a .pt or a folder")
@@ -42,9 +42,9 @@ def fetch_request(name: str, checkpoint: Checkpoint) -> FetchRequest:
 
 
 def weights_digest(path: Path) -> str:
-    """SHA-256 of the weights of a checkpoint, whatever its form: name, shape and numbers of each, sorted by name.
+    """SHA-256 of a checkpoint's weights in any format: name, shape and numbers of each, sorted by name.
 
-    Numbers are taken as fp16 where that is exact, as in the files of OpenAI, and else as fp32.
+    Numbers are converted to fp16 where that is exact, as in the files of OpenAI, and otherwise to fp32.
     """
     from k2d.models.whisper.checkpoint_files import read_whisper
 

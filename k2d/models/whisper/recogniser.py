@@ -1,4 +1,4 @@
-"""Whisper networks behind the one interface."""
+"""Whisper networks in torch, with the interface of all recognisers."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from k2d.models.whisper.checkpoint_files import read_whisper
 from k2d.models.whisper.codec import WhisperCodec, codec_of
 from k2d.models.whisper.dims import PUBLISHED, WhisperDims, n_parameters
 from k2d.models.whisper.folder import write_folder
-from k2d.models.whisper.frontend import HOP, WhisperEars
+from k2d.models.whisper.frontend import HOP, WhisperFrontend
 from k2d.models.whisper.library import build_network
 from k2d.models.whisper.published import cache_folder, obtain
 from k2d.models.whisper.timestamp_rules import WhisperRules
 from k2d.models.whisper.weights import weights_of
 
 
-class WhisperRecogniser(WhisperEars):
+class WhisperRecogniser(WhisperFrontend):
     """A Whisper network, its sizes and its codec."""
 
     family = "whisper"
@@ -37,8 +37,7 @@ class WhisperRecogniser(WhisperEars):
 
     def __init__(self, network: Any, dims: WhisperDims, codec: WhisperCodec, generation: Generation) -> None:
         self.network, self.dims, self.codec, self.generation = network.eval(), dims, codec, generation
-        self.spec_augment = False  # Whisper has none
-        self.skips_layers = False  # nor this
+        self.spec_augment = self.skips_layers = False  # Whisper has neither
         self.n_awake_layers: int | None = None  # in training; None: all
         self.freeze_positions = False  # in training
         self.max_tokens = dims.n_text_ctx
@@ -46,7 +45,7 @@ class WhisperRecogniser(WhisperEars):
 
     @classmethod
     def of(cls, weights: WhisperWeights, languages: Sequence[str] = ()) -> WhisperRecogniser:
-        """From a checkpoint; its weights are taken over as float32, in which published ones were trained."""
+        """Make a recogniser from a checkpoint. Its weights become float32, in which published ones were trained."""
         network = build_network(weights.dims)
         network.load_state_dict(dict(weights.state))
         codec = codec_of(weights.dims, weights.generation, languages)
@@ -64,25 +63,25 @@ class WhisperRecogniser(WhisperEars):
 
     @property
     def width(self) -> int:
-        """Features of the encoder's output, which are the decoder's too."""
+        """The number of features of the encoder's output, and of the decoder."""
         return self.dims.n_audio_state
 
     def to(self, device: str | torch.device, dtype: torch.dtype) -> WhisperRecogniser:
-        """Move the network. Its norms compute in float32 whatever the rest does."""
+        """Move the network. Its norms always compute in float32."""
         self.network.to(device=device, dtype=dtype)
         for module in self.network.modules():
             if isinstance(module, nn.LayerNorm):
                 module.float()
         return self
 
-    # --- hearing ---
+    # --- encoder ---
 
     def encode_unpadded(self, speech_BN: Tensor, n_samples_B: Tensor) -> tuple[Memory, Tensor]:
-        """Whisper encodes only whole windows; the frames behind an utterance are there, but are not counted."""
+        """Encode whole windows, as Whisper always does. Frames after an utterance are computed but not counted."""
         return self.encode(speech_BN), (n_samples_B + 2 * HOP - 1) // (2 * HOP)
 
     def encoded(self, features_MF: Sequence[Tensor]) -> Memory:
-        """Run the encoder; on a CPU one by one, which is as fast as a batch and takes gigabytes less."""
+        """Run the encoder. On a CPU, one window at a time is as fast as a batch and needs gigabytes less."""
         encoder = self.network.encoder
         size = len(features_MF) if self.device.type != "cpu" or torch.is_grad_enabled() else 1
         parts = [torch.stack(list(features_MF[n : n + size])) for n in range(0, len(features_MF), size)]
@@ -91,7 +90,7 @@ class WhisperRecogniser(WhisperEars):
     # --- teacher-forced ---
 
     def restrict_vocabulary(self, ids_K: Tensor) -> None:
-        """Let only these tokens take part in training."""
+        """Train on these tokens only."""
         decoder = self.network.decoder
         decoder.token_embedding = KeptEmbedding(decoder.token_embedding, ids_K)
 
@@ -102,16 +101,16 @@ class WhisperRecogniser(WhisperEars):
 
     @property
     def n_classes(self) -> int:
-        """The tokens that `output` rates."""
+        """The number of tokens for which `output` gives a logit."""
         return len(learnt_rows(self.network.decoder.token_embedding))
 
     def classes(self, tokens: Tensor) -> Tensor:
-        """Each token is a class of its own; if some take part in training, they are numbered anew."""
+        """Each token is a class of its own. After `restrict_vocabulary`, the tokens in use have new numbers."""
         embedding = self.network.decoder.token_embedding
         return embedding.classes(tokens) if isinstance(embedding, KeptRows) else tokens
 
     def embed(self, tokens: Tensor) -> Tensor:
-        """The vectors of tokens; that of `mixture_id` is the mean of its languages' vectors."""
+        """The vectors of tokens. That of `mixture_id` is the mean of its languages' vectors."""
         embedding, mixture = self.network.decoder.token_embedding, self.codec.mixture
         if not mixture:
             vectors: Tensor = embedding(tokens)
@@ -121,7 +120,7 @@ class WhisperRecogniser(WhisperEars):
         return torch.where(is_mixed, embedding(torch.tensor(mixture, device=tokens.device)).mean(0), plain)
 
     def hidden(self, memory: Memory, tokens_BL: Tensor) -> Tensor:
-        """As Whisper's decoder, but without the output layer, whose logits of a whole batch can be too large."""
+        """Run Whisper's decoder without its output layer: the logits of a whole batch can be too large."""
         decoder = self.network.decoder
         x_BLD = self.embed(tokens_BL) + decoder.positional_embedding[: tokens_BL.shape[1]]
         x_BLD = x_BLD.to(memory.states_BTD.dtype)
@@ -143,13 +142,13 @@ class WhisperRecogniser(WhisperEars):
 
     @torch.no_grad()
     def start(self, memory: Memory, request: Request, previous_ids: Sequence[Sequence[int]] | None = None) -> Started:
-        """Read the prompts into a new cache; where no language is asked for, guess each window's first."""
+        """Read the prompts into a new cache. If no language is given, guess each window's language first."""
         codec, n_windows = self.codec, len(memory)
         decoding = CachedDecoding(weights_of(self.network.decoder, self.embed), memory.states_BTD)
-        asked = codec.asked(request)
+        given = codec.prompt_languages(request)
         guessed: Sequence[int | None] = [None] * n_windows
-        if codec.language_ids and not asked:
-            guessed = self._guessed(decoding, n_windows)
+        if codec.language_ids and not given:
+            guessed = self._guess_languages(decoding, n_windows)
         before = previous_ids or [()] * n_windows
         prompts = [codec.prompt(request, ids, language) for ids, language in zip(before, guessed, strict=True)]
         hidden_BLD = decoding.prompt(prompts)
@@ -158,25 +157,25 @@ class WhisperRecogniser(WhisperEars):
             decoding,
             decoding.logits(hidden_BLD[:, -1]),
             decoding.logits(hidden_BLD[:, -n_prompt]).float().softmax(-1)[:, codec.tokenizer.no_speech],
-            self._named(asked, guessed),
+            self._language_names(given, guessed),
         )
 
-    def _guessed(self, decoding: CachedDecoding, n_windows: int) -> list[int]:
-        """The likeliest language's token for each window."""
+    def _guess_languages(self, decoding: CachedDecoding, n_windows: int) -> list[int]:
+        """The token of the likeliest language for each window."""
         ids = list(self.codec.language_ids.values())
         logits_BV = decoding.logits(decoding.prompt([[self.codec.tokenizer.sot]] * n_windows)[:, -1])
         decoding.forget()
         return [ids[place] for place in logits_BV[:, ids].argmax(-1).tolist()]
 
-    def _named(self, asked: Sequence[str], guessed: Sequence[int | None]) -> tuple[str, ...]:
+    def _language_names(self, given: Sequence[str], guessed: Sequence[int | None]) -> tuple[str, ...]:
         if not self.codec.language_ids:
             return ("en",) * len(guessed)
         names = {token: name for name, token in self.codec.language_ids.items()}
-        return tuple("+".join(asked) if token is None else names[token] for token in guessed)
+        return tuple("+".join(given) if token is None else names[token] for token in guessed)
 
     @torch.no_grad()
     def constrain(self, logits_RV: Tensor, generated_RL: Tensor, request: Request) -> Tensor:
-        """Whisper's timestamp rules, and what it suppresses."""
+        """Apply Whisper's timestamp rules, and suppress the tokens that are never written."""
         return self._rules.constrain(logits_RV, generated_RL, request.timestamps)
 
     # --- as a whole ---
@@ -185,7 +184,7 @@ class WhisperRecogniser(WhisperEars):
         return list(self.network.decoder.blocks)
 
     def parts(self) -> Mapping[Part, Sequence[nn.Module]]:
-        """The embedding, which is the output layer as well, belongs to the decoder."""
+        """The modules of each part. The embedding belongs to the decoder; it is the output layer as well."""
         return {
             "encoder": [self.network.encoder],
             "ctc_head": [],
@@ -208,7 +207,7 @@ class WhisperRecogniser(WhisperEars):
         return self.dims.n_text_layer
 
     def with_decoder_layers(self, layers: Sequence[int]) -> WhisperRecogniser:
-        """A copy that has only these layers of the decoder."""
+        """A copy with only these layers of the decoder."""
         dims = self.dims.with_text_layers(len(layers))
         places = {f"decoder.blocks.{old}.": f"decoder.blocks.{new}." for new, old in enumerate(layers)}
         network = build_network(dims)
@@ -217,21 +216,21 @@ class WhisperRecogniser(WhisperEars):
         return made.to(self.device, self.dtype)
 
     def save(self, folder: Path) -> None:
-        """Write a folder that loads here; the checkpoint in it loads in openai-whisper."""
+        """Write a folder that `load_whisper` loads. The checkpoint in it also loads in openai-whisper."""
         write_folder(folder, WhisperWeights(self.dims, self.network.state_dict(), self.generation))
 
 
 def load_whisper(path: Path | str, languages: Sequence[str] = (), cache: str | None = None) -> WhisperRecogniser:
-    """A checkpoint in any of the formats, or a published name, which is fetched."""
+    """Load a checkpoint in any of the formats, or fetch and load one by its published name."""
     found = checkpoint_of(path, cache)
     weights = read_whisper(found)
-    if found != Path(path):  # a published name decodes as openai-whisper does, whatever its source says of decoding
+    if found != Path(path):  # published models decode as in openai-whisper, whatever settings their source has
         weights = replace(weights, generation=Generation())
     return WhisperRecogniser.of(weights, languages)
 
 
 def checkpoint_of(path: Path | str, cache: str | None = None) -> Path:
-    """Where the weights lie: the path, or (it is a published name) the checkpoint of that name, which is fetched."""
+    """The path itself, or, for a published name, the path of that checkpoint, which is fetched."""
     path, name = Path(path), str(path)
     if not path.exists() and (name in PUBLISHED or not {"/", "\\", "."} & set(name)):
         return obtain(name, cache_folder(cache))
@@ -239,7 +238,7 @@ def checkpoint_of(path: Path | str, cache: str | None = None) -> Path:
 
 
 def _of_layers(state: Mapping[str, Tensor], places: Mapping[str, str]) -> dict[str, Tensor]:
-    """The decoder's blocks under their new numbers, those without one left out."""
+    """Give the decoder's blocks their new numbers. Blocks without one are left out."""
     kept = {}
     for name, tensor in state.items():
         block, dot, rest = name.partition(".blocks.")

@@ -1,4 +1,4 @@
-"""The sizes of a Whisper that decide what it costs."""
+"""The sizes of a Whisper from which its cost is computed."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from k2d.models.whisper.dims import N_SAMPLES, RATE_HZ, WhisperDims, n_parameter
 
 
 def whisper_shape(name: str, dims: WhisperDims) -> Shape:
-    """The shape of a Whisper, whose output layer is its embedding.
+    """The shape of a Whisper. Its output layer is tied to its embedding.
 
     >>> from k2d.models.whisper.dims import PUBLISHED
     >>> f"{whisper_shape('tiny', PUBLISHED['tiny']).parameters:,}"

@@ -22,7 +22,7 @@ _FIRST_TIME_AT_MOST_S = 1.0
 
 @dataclass(frozen=True, slots=True)
 class WhisperRules:
-    """The rules by ids. The vocabulary is in this order: text, `end`, symbols, timestamps from `first_time` on."""
+    """The rules by ids. The order of the vocabulary is: text, `end`, symbols, timestamps from `first_time` on."""
 
     suppressed: tuple[int, ...]
     suppressed_first: tuple[int, ...]
@@ -33,7 +33,7 @@ class WhisperRules:
 
     @classmethod
     def of(cls, codec: WhisperCodec, generation: Generation) -> WhisperRules:
-        """openai-whisper's, unless the checkpoint says others."""
+        """The rules of openai-whisper, except where the checkpoint has its own."""
         tokenizer = codec.tokenizer
         symbols = ("transcribe", "translate", "sot", "sot_prev", "sot_lm", "no_speech")
         never = {*_or(generation.suppressed, tokenizer.non_speech_tokens), *(getattr(tokenizer, s) for s in symbols)}
@@ -48,7 +48,7 @@ class WhisperRules:
         )
 
     def constrain(self, logits_RV: Tensor, generated_RL: Tensor, timestamps: bool) -> Tensor:
-        """Log-probabilities among what may come next, -inf for the rest. At least in float32."""
+        """Log-probabilities of the tokens that may come next, and -inf for all others. At least in float32."""
         scores_RV = logits_RV.to(torch.promote_types(logits_RV.dtype, torch.float32), copy=True)
         is_first = generated_RL.shape[1] == 0
         scores_RV.index_fill_(1, _index(self.suppressed, scores_RV.device), _NEVER)
@@ -58,7 +58,7 @@ class WhisperRules:
             return scores_RV.log_softmax(-1)
         scores_RV[:, self.no_times] = _NEVER
         if is_first:
-            # A text begins with a timestamp, and within the first second: a late one would skip speech before it.
+            # A text begins with a timestamp within the first second: a later one would skip speech.
             scores_RV[:, : self.first_time] = _NEVER
             scores_RV[:, self.first_time + self.first_time_at_most + 1 :] = _NEVER
             return scores_RV.log_softmax(-1)
@@ -66,7 +66,7 @@ class WhisperRules:
         return self._preferring_times(scores_RV.log_softmax(-1))
 
     def _pair(self, scores_RV: Tensor, generated_RL: Tensor) -> None:
-        """Times come in pairs, except before the end, and never go back; a segment has a length."""
+        """Times come in pairs, except before the end, and never go back. Each segment has a length."""
         is_time_RL = generated_RL >= self.first_time
         after_time_R = is_time_RL[:, -1]
         after_text_R = ~is_time_RL[:, -2] if generated_RL.shape[1] > 1 else torch.zeros_like(after_time_R)
@@ -80,15 +80,15 @@ class WhisperRules:
         earliest_R = torch.where(has_time_R, last_R + (~closes_R).long(), self.first_time) - self.first_time
         times_RT = scores_RV[:, self.first_time :]
         step_T = torch.arange(times_RT.shape[1], device=times_RT.device)
-        # After a start (a time behind a time, or the first token) there must be words before the next timestamp.
+        # After a start (a time after a time, or the first token) there must be words before the next timestamp.
         may_not_RT = (step_T < earliest_R.unsqueeze(1)) | (after_time_R & ~after_text_R).unsqueeze(1)
         times_RT.masked_fill_(may_not_RT, _NEVER)
 
     def _preferring_times(self, log_probs_RV: Tensor) -> Tensor:
-        """Where all timestamps together are likelier than the likeliest text token, only timestamps may follow.
+        """Allow only timestamps if all of them together are likelier than the likeliest text token.
 
-        The probability of "a segment ends here" is spread over many neighbouring timestamps, so each alone would lose
-        against a word although their sum wins.
+        The probability that a segment ends here is spread over many neighbouring timestamps. So a word can be likelier
+        than each timestamp although it is less likely than their sum.
         """
         text_RV, times_RT = log_probs_RV[:, : self.first_time], log_probs_RV[:, self.first_time :]
         of_times_R1 = times_RT.logsumexp(-1, keepdim=True)
@@ -100,9 +100,9 @@ class WhisperRules:
 
 @lru_cache(maxsize=8)
 def _index(ids: tuple[int, ...], device: torch.device) -> Tensor:
-    """On the device once, not at every step."""
+    """The ids on the device, copied once and not at every step."""
     return torch.tensor(ids, dtype=torch.long, device=device)
 
 
-def _or(said: Sequence[int] | None, default: Sequence[int]) -> Sequence[int]:
-    return default if said is None else said
+def _or(own: Sequence[int] | None, default: Sequence[int]) -> Sequence[int]:
+    return default if own is None else own

@@ -1,4 +1,4 @@
-"""The weights of Whisper's decoder, as they are kept for decoding."""
+"""The weights of Whisper's decoder in the form that cached decoding uses."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from k2d.models.decoder_weights import Affine, Layer, Weights, joined
 
 
 def weights_of(decoder: Any, embed: Callable[[Tensor], Tensor]) -> Weights:
-    """The weights as they are now; take them again after a training step."""
+    """The present weights. Call this again after a training step."""
     embedding = decoder.token_embedding.weight
     return Weights(
         layers=tuple(_layer(block) for block in decoder.blocks),
@@ -45,11 +45,11 @@ def _layer(block: Any) -> Layer:
 
 
 def _query(attention: Any) -> Affine:
-    """The projection of queries with the factor 1/√C in it, so that scores need not be scaled at every step."""
+    """The projection of queries, multiplied by 1/√C once, so that scores are not scaled at every step."""
     n_features = attention.query.weight.shape[0] // attention.n_head
     return Affine.of(attention.query).scaled(n_features**-0.5)
 
 
 def _norm(norm: Any, like: Tensor) -> Affine:
-    """A norm in the dtype of the other weights; the network keeps its own in float32."""
+    """A norm in the dtype of the other weights. The network's own norms stay in float32."""
     return Affine(norm.weight.to(like.dtype), norm.bias.to(like.dtype), norm.eps)

@@ -1,4 +1,4 @@
-"""Entries of Kaldi archives: as kaldiio and ESPnet write them, and what must never be loaded."""
+"""Entries of Kaldi archives as kaldiio and ESPnet write them, and entries that must never be loaded."""
 
 import os
 import pickle
@@ -19,7 +19,7 @@ PCM16 = (speechlike(2) * 32_767).astype(np.int16)
 
 @pytest.fixture
 def archive(tmp_path):
-    """Write entries with kaldiio; the wav.scp values it gives, by id."""
+    """Write entries with kaldiio, and return its values for wav.scp by id."""
 
     def make(entries, **how) -> dict[str, str]:
         ark, scp = tmp_path / "wav 語.ark", tmp_path / "wav.scp"
@@ -55,7 +55,7 @@ def test_entries_are_read_as_kaldiio_reads_them(archive, flavour):
 
 
 def test_a_bare_flac_in_an_archive(tmp_path):
-    """What a format_wav_scp of older kaldiio left: the FLAC file itself behind its id."""
+    """The output of format_wav_scp with older kaldiio: the FLAC file itself after its id."""
     import soundfile
 
     soundfile.write(tmp_path / "a.flac", PCM16, 16_000)
@@ -81,7 +81,7 @@ def test_stereo_and_8_bit_entries(archive):
 
 
 class Trap:
-    """Unpickling it writes a file."""
+    """An object that writes a file when it is unpickled."""
 
     def __init__(self, path):
         self.path = str(path)
@@ -112,7 +112,7 @@ def test_feature_matrices_are_refused(archive, how):
     assert error.remedy == "point wav.scp at audio; features belong in feats.scp"
 
 
-def test_an_offset_outside_or_beside_an_entry_is_told(archive):
+def test_an_offset_outside_or_beside_an_entry_is_reported(archive):
     value = archive({"utt1": (16_000, PCM16)})["utt1"]
     path, offset = value.rsplit(":", 1)
     assert offset == "5"
@@ -131,7 +131,7 @@ def test_a_truncated_archive(archive, flavour):
     assert refusal(value).reason == "truncated"
 
 
-def test_an_entry_whose_stated_length_is_absurd(tmp_path):
+def test_an_entry_with_an_absurd_stated_length_is_refused(tmp_path):
     (tmp_path / "wav.ark").write_bytes(b"a AUDIO\x08" + b"\xff" * 8 + bytes(100))
     assert refusal(f"{tmp_path}/wav.ark:2").reason == "truncated"
 

@@ -1,4 +1,4 @@
-"""Decoding everything: findings, the hash of the samples, and decoders that die."""
+"""Checks by decoding all audio: findings, the hash of the samples, and decoders that crash."""
 
 import random
 
@@ -81,7 +81,7 @@ def test_damage_in_the_middle_of_a_flac(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_file_that_crashes_the_decoder_takes_no_other_with_it(tmp_path):
+def test_a_file_that_crashes_the_decoder_affects_no_other_file(tmp_path):
     names = ["a", "b", "poison", "c", "d"]
     sources = [wav(tmp_path / f"{name}.wav", speechlike(0.2)) for name in names]
     (tmp_path / "d.wav").write_bytes(wav_bytes()[:-100])
@@ -104,7 +104,7 @@ FUZZED = {
 
 @pytest.mark.parametrize("kind", FUZZED)
 def test_fuzzed_files_are_good_or_have_a_named_reason(tmp_path, kind):
-    """Forty spoilt copies; anything but an AudioError would be raised here."""
+    """Forty damaged copies: an error other than an AudioError would fail this test."""
     whole = write_audio(tmp_path / "whole", speechlike(1), **FUZZED[kind]).read_bytes()
     reasons = set()
     for seed in range(40):

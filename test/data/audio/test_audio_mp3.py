@@ -1,4 +1,4 @@
-"""MP3: segments that equal the whole decode, lengths without a header, and no noise on the terminal."""
+"""MP3: segments equal the whole decode, lengths without a header are found, and nothing is printed by the decoder."""
 
 import os
 
@@ -26,13 +26,13 @@ def mp3(path, duration_s=8.0, rate_hz=44_100, mode="VARIABLE", level=0.5) -> Aud
 
 
 def without_length(content: bytes) -> bytes:
-    """Take away the first frame of a 44.1 kHz file, which holds the length and no audio."""
+    """Remove the first frame of a 44.1 kHz file, which has the length and no audio."""
     kbps = (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)[content[2] >> 4]
     return content[144_000 * kbps // 44_100 + (content[2] >> 1 & 1) :]
 
 
 def frame_starts(content: bytes) -> list[int]:
-    """Where the frames of a 44.1 kHz file begin."""
+    """The offsets of the frames of a 44.1 kHz file."""
     starts, at = [], 0
     while at + 4 <= len(content) and content[at] == 0xFF:
         starts.append(at)
@@ -42,7 +42,7 @@ def frame_starts(content: bytes) -> list[int]:
 
 @pytest.mark.parametrize(("rate_hz", "mode", "level"), BITRATES)
 @pytest.mark.slow
-def test_segments_equal_the_slice_of_a_whole_decode_and_say_nothing(tmp_path, capfd, rate_hz, mode, level):
+def test_segments_equal_the_slice_of_a_whole_decode_and_print_nothing(tmp_path, capfd, rate_hz, mode, level):
     source = mp3(tmp_path / "a.mp3", 12.0, rate_hz, mode, level)
     info = probe(source)
     whole, _ = soundfile.read(source.path, dtype="float32")  # one call, no seeking: the truth
@@ -56,7 +56,7 @@ def test_segments_equal_the_slice_of_a_whole_decode_and_say_nothing(tmp_path, ca
 
 @pytest.mark.slow
 def test_blocks_of_a_stream_do_not_lose_the_bit_reservoir(tmp_path):
-    """soundfile seeks after each read; in an MP3 that spoils the start of every block."""
+    """soundfile seeks after each read. In an MP3, this damages the start of each block."""
     source = mp3(tmp_path / "a.mp3", 20.0, 48_000, "VARIABLE", 0.99)
     whole, _ = soundfile.read(source.path, dtype="float32")
     np.testing.assert_allclose(np.concatenate(list(stream(source, 1, rate_hz=48_000))), whole, atol=1e-6)
@@ -67,7 +67,7 @@ def test_blocks_of_a_stream_do_not_lose_the_bit_reservoir(tmp_path):
 
 @pytest.mark.parametrize("tag_bytes", [10, 2_048, 200_000])
 @pytest.mark.slow
-def test_an_id3_tag_in_front_changes_nothing(tmp_path, tag_bytes):
+def test_an_id3_tag_before_the_audio_changes_nothing(tmp_path, tag_bytes):
     source = mp3(tmp_path / "a.mp3")
     plain = read(source)
     size = bytes([0, tag_bytes >> 14 & 127, tag_bytes >> 7 & 127, tag_bytes & 127])
@@ -95,7 +95,7 @@ def test_variable_rate_without_a_length_header_is_refused(tmp_path):
     assert caught.value.reason == "no_length"
 
 
-def test_a_cut_is_seen_without_a_length_header_too(tmp_path):
+def test_a_cut_is_also_found_without_a_length_header(tmp_path):
     source = mp3(tmp_path / "a.mp3", mode="CONSTANT")
     source.path.write_bytes(without_length(source.path.read_bytes())[:-1])
     with pytest.raises(AudioError, match="its last frame needs") as caught:
@@ -112,7 +112,7 @@ APE = b"APETAGEX" + (2_000).to_bytes(4, "little") + (40).to_bytes(4, "little") +
 )
 @pytest.mark.slow
 def test_files_joined_are_refused_with_both_lengths(tmp_path, between):
-    """The header of the first counts its own frames alone; libsndfile reads these and says nothing."""
+    """The header of the first counts only its own frames. libsndfile reads these and reports no error."""
     one, two = mp3(tmp_path / "1.mp3", 3.0), mp3(tmp_path / "2.mp3", 2.0)
     joined = AudioSource(tmp_path / "joined.mp3")
     joined.path.write_bytes(one.path.read_bytes() + between + two.path.read_bytes())
@@ -125,7 +125,7 @@ def test_files_joined_are_refused_with_both_lengths(tmp_path, between):
         check(joined)
 
 
-def test_a_very_short_file_joined_is_seen_by_its_own_header(tmp_path):
+def test_a_very_short_joined_file_is_found_by_its_header(tmp_path):
     one, two = mp3(tmp_path / "1.mp3", 3.0), mp3(tmp_path / "2.mp3", 0.05)
     one.path.write_bytes(one.path.read_bytes() + two.path.read_bytes())
     with pytest.raises(AudioError, match="a second file begins at byte") as caught:
@@ -144,7 +144,7 @@ def test_files_joined_without_length_headers_are_read_to_the_end(tmp_path):
 
 @pytest.mark.parametrize("n_kept", [3, 40, 100])
 @pytest.mark.slow
-def test_a_cut_between_two_frames_is_a_cut(tmp_path, n_kept):
+def test_a_cut_between_two_frames_is_found(tmp_path, n_kept):
     source = mp3(tmp_path / "a.mp3")
     content = source.path.read_bytes()
     source.path.write_bytes(content[: frame_starts(content)[n_kept]])
@@ -156,7 +156,7 @@ def test_a_cut_between_two_frames_is_a_cut(tmp_path, n_kept):
 @pytest.mark.parametrize("mode", ["CONSTANT", "VARIABLE"])
 @pytest.mark.slow
 def test_no_flipped_byte_makes_a_recording_shorter(tmp_path, mode):
-    """Refused, or as long as before: above all where it stands in the first frames, which state the length."""
+    """The file is refused or keeps its length, even if the byte is in the first frames, which state the length."""
     content = mp3(tmp_path / "whole.mp3", 4.0, mode=mode).path.read_bytes()
     n_frames = probe(AudioSource(tmp_path / "whole.mp3")).n_frames
     frames = frame_starts(content)
@@ -176,7 +176,7 @@ def test_no_flipped_byte_makes_a_recording_shorter(tmp_path, mode):
     assert n_read > 20
 
 
-def test_junk_after_the_frames_that_the_header_counts_is_no_damage(tmp_path):
+def test_junk_after_the_frames_of_the_header_is_accepted(tmp_path):
     source = mp3(tmp_path / "a.mp3")
     plain = read(source)
     source.path.write_bytes(source.path.read_bytes() + APE + ID3V1 + b"junk" * 20)
@@ -196,7 +196,7 @@ def test_damage_is_counted_and_not_printed(tmp_path, capfd):
     assert capfd.readouterr().err == ""
 
 
-def test_hushing_passes_on_what_others_write(capfd):
+def test_hushing_keeps_the_output_of_others(capfd):
     with hushed() as complaints:
         os.write(2, b"[src/libmpg123/layer3.c:1] error: part2_3_length\nWarning: Xing stream size off\n")
         os.write(2, b"something serious\n")
@@ -208,5 +208,5 @@ def test_hushing_passes_on_what_others_write(capfd):
 def test_hushing_ends_when_the_block_raises(capfd):
     with pytest.raises(KeyError), hushed():
         raise KeyError
-    os.write(2, b"heard\n")
-    assert capfd.readouterr().err == "heard\n"
+    os.write(2, b"output\n")
+    assert capfd.readouterr().err == "output\n"

@@ -1,4 +1,4 @@
-"""Ogg files of several streams are read to their end, and pages that the decoder would pass over are told."""
+"""Ogg files of several streams are read to their end, and pages that the decoder would skip are reported."""
 
 import random
 import struct
@@ -56,7 +56,7 @@ def test_files_joined_are_read_one_after_another(tmp_path, kind):
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.slow
 def test_a_segment_of_joined_files_is_the_slice_of_all(tmp_path, kind):
-    """Also without the facts of an earlier probe, and across the places where one stream follows another."""
+    """Also without the facts of an earlier probe, and across the borders of streams."""
     source, expected = joined(tmp_path, kind)
     info, rate_hz = probe(source), KINDS[kind][1]
     for start_s in (0.0, 1.2, 1.49, 1.5, 2.0, 3.6, 3.99, 4.0, 4.5):
@@ -84,8 +84,8 @@ def test_a_file_joined_to_itself_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_damaged_page_is_told_wherever_it_is(tmp_path, kind):
-    """libsndfile leaves such a page out: near an end the file is shorter and nothing is said."""
+def test_a_damaged_page_is_reported_at_any_place(tmp_path, kind):
+    """libsndfile skips such a page. Near an end, the file becomes shorter without an error."""
     content = encoded(tmp_path / "whole.ogg", 4, kind)[0]
     starts = page_starts(content)
     for at, end in zip(starts, [*starts[1:], len(content)], strict=True):
@@ -108,7 +108,7 @@ def test_no_flipped_byte_makes_a_recording_shorter(tmp_path, kind):
     assert probe(AudioSource(tmp_path / "whole.ogg")).n_frames == len(samples)
 
 
-def test_a_page_that_is_missing_is_told(tmp_path):
+def test_a_missing_page_is_reported(tmp_path):
     content = encoded(tmp_path / "whole.ogg", 4, "vorbis")[0]
     starts = page_starts(content)
     error = refusal(tmp_path, content[: starts[3]] + content[starts[4] :])
@@ -117,7 +117,7 @@ def test_a_page_that_is_missing_is_told(tmp_path):
 
 
 def test_a_recording_that_joined_a_running_broadcast_is_read(tmp_path):
-    """Its headers are followed by the page that was just being sent: nothing of the recording is missing."""
+    """Its headers are followed by the page that was being sent at that time. No part of the recording is missing."""
     content, samples = encoded(tmp_path / "whole.ogg", 4, "vorbis")
     starts = page_starts(content)
     (tmp_path / "late.ogg").write_bytes(content[: starts[2]] + content[starts[3] :])
@@ -129,21 +129,21 @@ def test_a_recording_that_joined_a_running_broadcast_is_read(tmp_path):
 @pytest.mark.parametrize(
     "tail", [b"TAG" + bytes(125), bytes(4_096), b"APETAGEX" + bytes(24)], ids=["tag", "zeros", "ape"]
 )
-def test_what_taggers_put_after_the_last_page_is_no_damage(tmp_path, tail):
+def test_tags_after_the_last_page_are_accepted(tmp_path, tail):
     content, samples = encoded(tmp_path / "whole.ogg", 1, "vorbis")
     (tmp_path / "a.ogg").write_bytes(content + tail)
     assert probe(AudioSource(tmp_path / "a.ogg")).n_frames == len(samples)
 
 
-def test_bytes_that_belong_to_no_page_are_told(tmp_path):
+def test_bytes_outside_of_pages_are_reported(tmp_path):
     content = encoded(tmp_path / "whole.ogg", 1, "vorbis")[0]
     error = refusal(tmp_path, content + b"RIFF" + bytes(range(200)))
     assert error.reason == "damaged"
     assert f"what follows byte {len(content):,} of {len(content) + 204:,} is no Ogg page" in error.message
 
 
-def test_the_checksum_of_a_page_is_the_one_of_the_format(tmp_path):
-    """A page by hand: its checksum, worked out bit by bit with the polynomial of RFC 3533, is accepted."""
+def test_the_checksum_of_a_page_follows_the_format(tmp_path):
+    """A page made by hand, with a checksum computed bit by bit with the polynomial of RFC 3533, is accepted."""
 
     def checksum(page: bytes) -> int:
         crc = 0

@@ -1,4 +1,4 @@
-"""Recognised by content, refused by name: what `probe` says of good and bad files."""
+"""Results of `probe` for good and bad files, which are recognised by their content."""
 
 import struct
 
@@ -11,7 +11,7 @@ from k2d.data.audio import AudioError, AudioSource, probe, read
 
 @pytest.fixture
 def refused(tmp_path):
-    """The AudioError that some bytes earn under a name."""
+    """The AudioError for a file with this content and name."""
 
     def refuse(content: bytes, name: str = "a.wav") -> AudioError:
         (tmp_path / name).write_bytes(content)
@@ -36,7 +36,7 @@ COMPRESSED = {
 }
 
 
-def test_probe_tells_the_facts(tmp_path):
+def test_probe_returns_the_facts(tmp_path):
     path = write_audio(tmp_path / "a.flac", speechlike(1.5, 22_050), 22_050)
     info = probe(AudioSource(path))
     assert (info.container, info.subtype, info.sample_rate_hz, info.n_channels) == ("flac", "PCM_16", 22_050, 1)
@@ -73,7 +73,7 @@ def test_a_truncated_compressed_file(refused, tmp_path, kind, kept):
 
 
 @pytest.mark.parametrize("kind", COMPRESSED)
-def test_one_byte_less_is_seen(refused, tmp_path, kind):
+def test_one_missing_byte_is_found(refused, tmp_path, kind):
     assert refused(encoded(tmp_path, **COMPRESSED[kind])[:-1]).reason == "truncated"
 
 
@@ -88,7 +88,7 @@ def test_one_byte_less_is_seen(refused, tmp_path, kind):
         (bytes(1_000), "is not WAV, FLAC, MP3 or Ogg"),
     ],
 )
-def test_what_is_no_audio_is_called_what_it_is(refused, content, words):
+def test_files_that_are_not_audio_are_named_by_their_kind(refused, content, words):
     error = refused(content)
     assert error.reason == "not_audio"
     assert words in error.message
@@ -99,7 +99,7 @@ def test_git_lfs_pointers_get_their_remedy(refused):
 
 
 @pytest.mark.parametrize("kind", COMPRESSED)
-def test_content_counts_not_the_name(tmp_path, kind):
+def test_the_content_decides_and_not_the_name(tmp_path, kind):
     path = tmp_path / "wrong.wav"
     path.write_bytes(encoded(tmp_path, **COMPRESSED[kind]))
     assert probe(AudioSource(path)).duration_s == pytest.approx(3, abs=1e-9)
@@ -108,7 +108,7 @@ def test_content_counts_not_the_name(tmp_path, kind):
 @pytest.mark.parametrize("n_tags", [1, 2, 3])
 @pytest.mark.parametrize("kind", [*COMPRESSED, "wav"])
 @pytest.mark.slow
-def test_id3_tags_in_front_are_passed_over(tmp_path, kind, n_tags):
+def test_id3_tags_before_the_audio_are_skipped(tmp_path, kind, n_tags):
     content = encoded(tmp_path, **COMPRESSED.get(kind, {"format": "WAV"}))
     tag = b"ID3\x04\x00\x00\0\0\x01\x02" + bytes(130)
     (tmp_path / "plain").write_bytes(content)
@@ -118,12 +118,12 @@ def test_id3_tags_in_front_are_passed_over(tmp_path, kind, n_tags):
     np.testing.assert_array_equal(read(tagged, 1.0, 2.0), read(plain, 1.0, 2.0))
 
 
-def test_tags_without_audio_are_called_so(refused):
+def test_tags_without_audio_are_reported(refused):
     error = refused(3 * (b"ID3\x04\x00\x00\0\0\0\x02" + bytes(2)))
     assert (error.reason, error.message) == ("no_samples", "holds ID3 tags and nothing else")
 
 
-def test_a_wav_called_mp3(tmp_path):
+def test_a_wav_file_named_mp3_is_read(tmp_path):
     (tmp_path / "a.mp3").write_bytes(wav_bytes())
     assert probe(AudioSource(tmp_path / "a.mp3")).container == "wav"
 
@@ -136,7 +136,7 @@ def test_absurd_rates(refused, rate_hz):
 
 
 @pytest.mark.parametrize("rate_hz", [4_000, 384_000])
-def test_the_outermost_rates_pass(tmp_path, rate_hz):
+def test_the_lowest_and_highest_rates_are_accepted(tmp_path, rate_hz):
     (tmp_path / "a.wav").write_bytes(wav_bytes(20_000, rate_hz=rate_hz))
     assert probe(AudioSource(tmp_path / "a.wav")).sample_rate_hz == rate_hz
 
@@ -177,7 +177,7 @@ def test_adpcm(tmp_path, subtype):
     np.testing.assert_allclose(samples[:8_000], speechlike(0.5), atol=0.1)
 
 
-def test_an_encoding_without_seeking_is_a_clear_refusal(refused, tmp_path):
+def test_an_encoding_without_seeking_is_refused(refused, tmp_path):
     error = refused(encoded(tmp_path, rate_hz=8_000, format="WAV", subtype="GSM610"))
     assert error.reason == "unsupported_encoding"
     assert "GSM610" in error.message
@@ -192,7 +192,7 @@ def test_a_wav_from_a_pipe_is_read_to_its_real_end(tmp_path, size):
 
 
 def rf64(content: bytes, data_bytes: int) -> bytes:
-    """The WAV file as RF64: 32-bit sizes all ones, the true ones in a ds64 chunk."""
+    """Convert a WAV file to RF64: all bits of the 32-bit sizes are set, and a ds64 chunk has the true sizes."""
     sizes = struct.pack("<4sIQQQI", b"ds64", 28, data_bytes + 72, data_bytes, data_bytes // 2, 0)
     body = content[12:].replace(b"data" + struct.pack("<I", data_bytes), b"data\xff\xff\xff\xff")
     return b"RF64\xff\xff\xff\xffWAVE" + sizes + body
@@ -243,7 +243,7 @@ def test_rare_containers_never_reach_the_decoder(refused, tmp_path, how):
     assert refused(encoded(tmp_path, 0.2, **how)).reason == "unsupported_container"
 
 
-def test_a_flac_from_a_pipe_states_no_length(refused, tmp_path):
+def test_a_flac_from_a_pipe_without_a_length_is_refused(refused, tmp_path):
     content = bytearray(encoded(tmp_path, format="FLAC"))
     content[21] &= 0xF0  # the 36 bits of STREAMINFO that hold the number of samples
     content[22:26] = bytes(4)

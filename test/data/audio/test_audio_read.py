@@ -1,4 +1,4 @@
-"""The samples themselves: segments, channels, rates, streams. However they are read, they are the same."""
+"""The samples: segments, channels, rates, streams. All ways of reading give the same samples."""
 
 import os
 import subprocess
@@ -53,7 +53,7 @@ def wav(tmp_path, samples, rate_hz=16_000, subtype="FLOAT", name="a.wav"):
 
 @pytest.mark.parametrize("name", FORMATS)
 @pytest.mark.slow
-def test_the_whole_file_is_what_libsndfile_and_soxr_give(recordings, name):
+def test_the_whole_file_equals_the_output_of_libsndfile_and_soxr(recordings, name):
     source, info, at_16k, native, _ = recordings[name]
     decoded, rate_hz = soundfile.read(source.path, dtype="float32")
     np.testing.assert_allclose(native, decoded, atol=1e-6)
@@ -80,7 +80,7 @@ def test_a_segment_is_the_slice_of_the_whole(recordings, name, start_s, length_s
 @pytest.mark.parametrize("duration_s", [0.2, 2.0, 10.0])
 @pytest.mark.slow
 def test_segments_near_the_end_of_a_vorbis_file(tmp_path, rate_hz, duration_s):
-    """libsndfile alone gives shifted samples for a seek into the last page."""
+    """libsndfile alone returns shifted samples after a seek into the last page."""
     samples = speechlike(duration_s, rate_hz)
     path = write_audio(tmp_path / "a.ogg", samples, rate_hz, format="OGG", subtype="VORBIS", compression_level=0.9)
     source, info = AudioSource(path), probe(AudioSource(path))
@@ -100,14 +100,14 @@ def test_any_rate_gives_segments_that_equal_slices(tmp_path_factory, rate_hz, st
 
 
 @pytest.mark.parametrize("rate_hz", [8_000, 44_100, 48_000])
-def test_other_rates_become_16_khz_without_shift_or_gain(tmp_path, rate_hz):
+def test_other_rates_are_resampled_without_shift_or_gain(tmp_path, rate_hz):
     time_s = np.arange(rate_hz) / rate_hz
     source = wav(tmp_path, 0.5 * np.sin(2 * np.pi * 1_000 * time_s), rate_hz)
     expected = 0.5 * np.sin(2 * np.pi * 1_000 * np.arange(16_000) / 16_000)
     np.testing.assert_allclose(read(source)[1_000:-1_000], expected[1_000:-1_000], atol=1e-3)
 
 
-def test_an_end_slightly_beyond_is_drawn_back(tmp_path):
+def test_an_end_slightly_beyond_the_file_is_clamped(tmp_path):
     source = wav(tmp_path, speechlike(2))
     np.testing.assert_array_equal(read(source, 1.0, 2.0 + END_TOLERANCE_S), read(source, 1.0))
     assert len(read(source, 1.0, 2.4)) == 16_000
@@ -124,7 +124,7 @@ def test_an_end_slightly_beyond_is_drawn_back(tmp_path):
         (0.0, float("inf"), "not in order"),
     ],
 )
-def test_times_that_do_not_fit_are_refused(tmp_path, start_s, end_s, words):
+def test_times_outside_the_file_are_refused(tmp_path, start_s, end_s, words):
     error = refusal(wav(tmp_path, speechlike(2)), start_s, end_s)
     assert error.reason == "segment_out_of_range"
     assert words in error.message
@@ -199,12 +199,12 @@ def test_a_stream_of_stereo_equals_its_read_although_a_channel_begins_late(tmp_p
     np.testing.assert_array_equal(np.concatenate(list(stream(source, 1))), read(source))
 
 
-def test_a_window_without_a_sample_is_a_mistake_of_the_caller(tmp_path):
+def test_a_window_without_a_sample_is_refused(tmp_path):
     with pytest.raises(ValueError, match="holds no sample"):
         next(stream(wav(tmp_path, speechlike(1)), 0.0))
 
 
-def test_a_changed_or_deleted_file_is_told(tmp_path):
+def test_a_changed_or_deleted_file_is_reported(tmp_path):
     source = wav(tmp_path, speechlike(1))
     info = probe(source)
     assert len(read(source, expect=info)) == 16_000
@@ -242,7 +242,7 @@ def test_damage_in_the_middle_of_a_flac_is_found_when_it_is_read(tmp_path):
 
 
 def test_long_recordings_are_not_decoded_for_a_segment(tmp_path):
-    """A second from the end of a 100 hour file, sparse on the disk: decoding it all would take minutes."""
+    """One second from the end of a sparse file of 100 hours. Decoding all of it would take minutes."""
     path, data_bytes = tmp_path / "long.wav", 100 * 3600 * 4_000 * 2
     header = wav_bytes(0, rate_hz=4_000, riff_size=data_bytes + 36, data_size=data_bytes)
     with path.open("wb") as file:

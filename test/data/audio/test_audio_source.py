@@ -1,4 +1,4 @@
-"""What wav.scp values mean, and files that are no files."""
+"""The meaning of values in wav.scp, and paths that are not regular files."""
 
 import os
 import pickle
@@ -45,7 +45,7 @@ def test_a_newline_is_refused(tmp_path):
     ],
     ids=["missing", "directory", "fifo", "dangling", "loop", "dev-zero", "socket"],
 )
-def test_what_is_no_regular_file_is_named_and_never_opened(tmp_path, monkeypatch, make, expected, words):
+def test_other_kinds_of_files_are_named_and_never_opened(tmp_path, monkeypatch, make, expected, words):
     monkeypatch.chdir(tmp_path)  # a socket's path has to be short, so it is bound by its bare name
     make(tmp_path / "a.wav")
     monkeypatch.setattr("io.FileIO", None)  # opening it would hang on a FIFO; here it would fail loudly
@@ -60,7 +60,7 @@ def test_a_link_to_a_good_file_is_followed(tmp_path):
     assert probe(resolve("b.wav", tmp_path)).n_frames == 1600
 
 
-def test_an_unreadable_file_says_why(tmp_path):
+def test_an_unreadable_file_is_reported_with_the_reason(tmp_path):
     error = from_os_error(PermissionError(13, "Permission denied"), AudioSource(tmp_path / "a.wav"))
     assert error.reason == "unreadable"
     assert str(error).endswith("a.wav: cannot be read: Permission denied [unreadable]; check permissions and the disk")
@@ -78,7 +78,7 @@ def test_pipes_are_refused_and_not_run(tmp_path, value):
     assert reason(value, tmp_path) == "pipe"
 
 
-def test_a_pipe_that_would_leave_a_trace_leaves_none(tmp_path):
+def test_a_pipe_command_is_never_run(tmp_path):
     assert reason(f"touch {tmp_path}/trace |", tmp_path) == "pipe"
     assert list(tmp_path.iterdir()) == []
 
@@ -99,7 +99,7 @@ def test_an_offset_makes_an_archive_entry(tmp_path):
     assert str(resolve("/x/wav.ark:1234", tmp_path)) == "/x/wav.ark:1234"
 
 
-def test_a_file_whose_name_ends_like_an_offset_wins(tmp_path):
+def test_an_existing_file_whose_name_ends_like_an_offset_is_read(tmp_path):
     write_audio(tmp_path / "t 12:30", speechlike(0.1), format="WAV", subtype="PCM_16")
     assert resolve("t 12:30", tmp_path) == AudioSource(tmp_path / "t 12:30")
     assert probe(resolve("t 12:30", tmp_path)).n_frames == 1600
@@ -116,7 +116,7 @@ def test_an_empty_value_is_refused(tmp_path, value):
     assert reason(value, tmp_path) == "missing"
 
 
-def test_an_error_travels_between_processes():
+def test_an_error_can_be_sent_between_processes():
     error = AudioError("truncated", "a b.wav", "is cut off", "fetch it again")
     twin = pickle.loads(pickle.dumps(error))  # noqa: S301 - our own bytes
     assert (twin.reason, twin.source, twin.message, twin.remedy) == (
@@ -129,7 +129,7 @@ def test_an_error_travels_between_processes():
 
 
 @pytest.mark.parametrize(("asked", "there"), [("NFC", "NFD"), ("NFD", "NFC")])
-def test_a_file_whose_name_looks_the_same_is_told(tmp_path, asked, there):
+def test_a_file_whose_name_looks_the_same_is_reported(tmp_path, asked, there):
     (tmp_path / unicodedata.normalize(there, "\u8ab2 caf\u00e9.wav")).write_bytes(wav_bytes())
     with pytest.raises(AudioError) as caught:
         probe(AudioSource(tmp_path / unicodedata.normalize(asked, "\u8ab2 caf\u00e9.wav")))

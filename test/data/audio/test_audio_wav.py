@@ -1,4 +1,4 @@
-"""WAV headers that say something else than the file holds: read to the end where that is safe, otherwise refused."""
+"""WAV headers that contradict the file: it is read to the end if that is safe, and refused otherwise."""
 
 import struct
 
@@ -31,7 +31,7 @@ def refusal(tmp_path, content: bytes) -> AudioError:
 
 
 @pytest.mark.parametrize("riff_size", [None, 1_036])
-def test_a_recorder_that_died_is_not_taken_for_a_short_recording(tmp_path, riff_size):
+def test_the_file_of_an_interrupted_recorder_is_refused(tmp_path, riff_size):
     error = refusal(tmp_path, wav_bytes(data_size=1_000, riff_size=riff_size))
     assert error.reason == "wrong_length"
     assert error.message == (
@@ -42,7 +42,7 @@ def test_a_recorder_that_died_is_not_taken_for_a_short_recording(tmp_path, riff_
 
 @pytest.mark.parametrize("after", [LIST, BEXT + LIST, ID3, LIST + ID3, LIST[:-7], b"TAG" + bytes(125), bytes(3_000)])
 @pytest.mark.parametrize("n_frames", [8_000, 7_999])
-def test_what_is_rightly_after_the_data_is_not_heard(tmp_path, after, n_frames):
+def test_chunks_after_the_data_are_not_read_as_audio(tmp_path, after, n_frames):
     source = source_of(tmp_path, wav_bytes(n_frames, after=after))
     assert probe(source).n_frames == n_frames
     np.testing.assert_array_equal(read(source), RAMP[:n_frames])
@@ -66,13 +66,13 @@ def test_a_header_without_a_size_is_read_to_the_end_of_the_file(tmp_path, size, 
 
 
 @pytest.mark.parametrize("riff_size", [None, 0, 36])
-def test_chunks_after_a_size_of_zero_are_not_taken_for_audio(tmp_path, riff_size):
+def test_chunks_after_a_size_of_zero_are_not_read_as_audio(tmp_path, riff_size):
     error = refusal(tmp_path, wav_bytes(0, after=BEXT + LIST, riff_size=riff_size))
     assert error.reason == "no_samples"
 
 
 def test_a_pipe_of_more_than_two_gigabytes_is_read_to_its_end(tmp_path):
-    """SoX and arecord write 0x7ffff000 for a length that they do not know; libsndfile would read just that much."""
+    """SoX and arecord write 0x7ffff000 for an unknown length. libsndfile would read only that many bytes."""
     path, header = tmp_path / "long.wav", wav_bytes(0, riff_size=0x7FFFF024, data_size=0x7FFFF000)
     path.write_bytes(header)
     with path.open("r+b") as file:
@@ -87,7 +87,7 @@ def test_two_wav_files_joined_are_refused(tmp_path):
     assert error.remedy == "cut it apart there, or make the file again"
 
 
-def test_two_data_chunks_are_refused_as_what_they_are(tmp_path):
+def test_two_data_chunks_are_refused(tmp_path):
     error = refusal(tmp_path, wav_bytes(after=b"data" + struct.pack("<I", 400) + bytes(400)))
     assert error.reason == "wrong_length"
     assert error.message == (
@@ -102,7 +102,7 @@ def spoilt_format(n_bits: int = 16, n_channels: int = 1, frame_bytes: int = 2) -
 
 @pytest.mark.parametrize("n_bits", [0, 1, 7, 9, 15, 17, 33, 64])
 def test_an_odd_number_of_bits_a_sample_is_refused(tmp_path, n_bits):
-    """Read as it says, 16-bit speech becomes noise."""
+    """Read according to the header, 16-bit speech would become noise."""
     error = refusal(tmp_path, spoilt_format(n_bits))
     assert error.reason == "bad_header"
     assert f"its header says {n_bits} bits a sample" in error.message

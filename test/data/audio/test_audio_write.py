@@ -1,4 +1,4 @@
-"""Written whole or not at all."""
+"""Audio files are written completely or not at all."""
 
 import subprocess
 import sys
@@ -15,7 +15,7 @@ from k2d.data.audio import AudioError, AudioSource, probe, read, write
 
 
 @pytest.mark.parametrize(("name", "container"), [("a.wav", "wav"), ("a.flac", "flac"), ("B.FLAC", "flac")])
-def test_what_is_written_is_read_back(tmp_path, name, container):
+def test_written_audio_is_read_back(tmp_path, name, container):
     path = tmp_path / "new folder" / name
     write(path, speechlike(6), 16_000)
     info = probe(AudioSource(path))
@@ -29,13 +29,13 @@ def test_ten_minutes_do_not_crash_the_encoder(tmp_path):
     assert probe(AudioSource(tmp_path / "a.flac")).duration_s == 600
 
 
-def test_what_exceeds_full_scale_is_clipped_not_wrapped(tmp_path):
+def test_samples_beyond_full_scale_are_clipped(tmp_path):
     write(tmp_path / "a.wav", np.full(1_000, 1.5, np.float32), 16_000)
     assert read(AudioSource(tmp_path / "a.wav")).min() == 32_767 / 32_768
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
-def test_nan_is_not_written_and_the_former_file_stays(tmp_path, bad):
+def test_nan_is_not_written_and_the_old_file_stays(tmp_path, bad):
     path = tmp_path / "a.wav"
     write(path, speechlike(1), 16_000)
     with pytest.raises(AudioError, match="is not written: some samples are NaN") as caught:
@@ -52,7 +52,7 @@ def test_only_one_channel_with_samples_is_written(tmp_path, shape):
 
 
 @pytest.mark.parametrize("name", ["a.mp3", "a.ogg", "a"])
-def test_other_formats_are_a_wrong_call(tmp_path, name):
+def test_other_formats_are_refused(tmp_path, name):
     with pytest.raises(UsageError, match=r"audio is written as \.flac or \.wav"):
         write(tmp_path / name, speechlike(1), 16_000)
 
@@ -72,8 +72,8 @@ FULL_DISK = """
 
 @pytest.mark.parametrize("name", ["a.wav", "a.flac"])
 @pytest.mark.slow
-def test_a_full_disk_leaves_the_former_file_and_no_part(tmp_path, name):
-    """A limit on the size of files stands for the full disk: writing fails in the middle."""
+def test_a_full_disk_leaves_the_old_file_and_no_partial_one(tmp_path, name):
+    """A limit on the size of files simulates a full disk: writing fails in the middle."""
     path = tmp_path / name
     write(path, speechlike(1), 16_000)
     command = [sys.executable, "-c", textwrap.dedent(FULL_DISK), str(path)]
@@ -83,7 +83,7 @@ def test_a_full_disk_leaves_the_former_file_and_no_part(tmp_path, name):
     assert soundfile.info(path).frames == 16_000
 
 
-def test_a_folder_that_cannot_be_written_says_so(tmp_path):
+def test_a_folder_that_cannot_be_written_is_reported(tmp_path):
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(AudioError, match="cannot be written") as caught:
         write(tmp_path / "file" / "a.wav", speechlike(1), 16_000)

@@ -1,4 +1,4 @@
-"""Rows in, files out, rows back: order, joins by id, refusals, kills, and what ESPnet's readers make of it."""
+"""Rows are written to files and read back: order, joins by id, refusals, kills, and reading by ESPnet."""
 
 import os
 import signal
@@ -53,7 +53,7 @@ def rows(draw):
 @settings(max_examples=30, deadline=None)
 @given(rows())
 @pytest.mark.slow
-def test_what_is_written_is_read_back_sorted(tmp_path_factory, made):
+def test_written_rows_are_read_back_sorted(tmp_path_factory, made):
     folder = tmp_path_factory.mktemp("d") / "data"
     durations = {row.recording_id: 25.0 for row in made}
     assert write_datadir(folder, made, durations_s=durations.items()) == len(made)
@@ -70,7 +70,7 @@ def row(key="a-1", **changes):
     return Utterance(**{"id": key, "recording_id": key, "audio": f"{key}.wav", "speaker": "a", "text": "x", **changes})
 
 
-def test_the_files_are_as_kaldi_wants_them(tmp_path, contents):
+def test_the_files_follow_kaldis_rules(tmp_path, contents):
     made = [
         row("b-1", recording_id="r", audio="my talk.flac", speaker="b", start_s=0.5, end_s=2.0),
         row("a-2", recording_id="r", audio="my talk.flac", start_s=2.0, end_s=2.25, text="你好"),
@@ -111,14 +111,14 @@ def test_the_files_are_as_kaldi_wants_them(tmp_path, contents):
         ),
     ],
 )
-def test_rows_that_may_not_be_written(tmp_path, made, fault):
+def test_bad_rows_are_refused(tmp_path, made, fault):
     with pytest.raises(InvalidData) as caught:
         write_datadir(tmp_path / "data", made)
     assert fault in str(caught.value)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_durations_are_for_every_recording_or_none(tmp_path):
+def test_durations_are_needed_for_all_recordings_or_none(tmp_path):
     with pytest.raises(InvalidData, match="recording 'b' has no duration, although others have one"):
         write_datadir(tmp_path / "data", [row("a"), row("b")], durations_s=[("a", 1.0)])
     with pytest.raises(InvalidData, match="recording 'c' has a duration but no audio"):
@@ -162,7 +162,7 @@ def test_rows_that_fail_half_way_leave_the_old_directory(tmp_path):
 
 @pytest.mark.parametrize("delay_s", [0.0, 0.05, 0.15])
 @pytest.mark.slow
-def test_a_kill_while_writing_leaves_nothing_that_looks_like_a_result(tmp_path, delay_s):
+def test_a_kill_while_writing_leaves_no_incomplete_result(tmp_path, delay_s):
     program = """
 import sys
 from pathlib import Path
@@ -183,7 +183,7 @@ write_datadir(Path(sys.argv[1]), rows())
         time.sleep(delay_s)
         process.send_signal(signal.SIGKILL)
     assert not target.exists()
-    write_datadir(target, [row("a")])  # what the kill left is in nobody's way
+    write_datadir(target, [row("a")])  # files left by the kill are no obstacle
     assert [path.name for path in target.parent.iterdir()] == ["data"]
 
 
@@ -224,7 +224,7 @@ def test_durations_of_whole_recordings_may_come_from_utt2dur(make_dir):
         ("whole", "utt2spk", None, "utt2spk: the file is missing"),
     ],
 )
-def test_reading_refuses_what_does_not_fit_together(make_dir, kind, name, content, message):
+def test_tables_that_contradict_each_other_are_refused(make_dir, kind, name, content, message):
     with pytest.raises(K2DError) as caught:
         list(read_utterances(make_dir(kind, {name: content})))
     assert message in str(caught.value)
@@ -236,7 +236,7 @@ def test_reading_a_missing_directory(tmp_path):
 
 
 @pytest.mark.slow
-def test_espnet_reads_what_is_written(tmp_path):
+def test_espnet_reads_the_written_directory(tmp_path):
     from espnet2.fileio.read_text import load_num_sequence_text, read_2columns_text
 
     made = [

@@ -18,7 +18,7 @@ from k2d.data.kaldi.tables import Table, open_table
 
 
 class Opened:
-    """A file as it was read, and what was told about it."""
+    """A file that was read, with the faults that were reported."""
 
     def __init__(self, folder: Path, name: str, content: str | bytes) -> None:
         self.path = folder / name
@@ -41,7 +41,7 @@ class Opened:
         return str(fault)
 
 
-def test_a_canonical_file_is_read_where_it_lies(tmp_path):
+def test_a_canonical_file_is_read_in_place(tmp_path):
     opened = Opened(tmp_path, "text", "a 你好\nb\nc x y\n")
     assert opened.table.file == opened.path
     assert opened.codes == {}
@@ -63,8 +63,8 @@ def test_duplicate_ids_are_refused(tmp_path):
         (lambda p: p.symlink_to("/dev/null"), "a character device"),
     ],
 )
-def test_what_is_no_file_is_called_what_it_is(tmp_path, make, kind):
-    """A pipe, as in `--ref <(…)`, has a size of 0 and is not empty; it can be read once, and a table is read twice."""
+def test_other_kinds_of_files_are_named_by_their_kind(tmp_path, make, kind):
+    """A pipe, as in `--ref <(…)`, has size 0 but is not empty. It can be read only once, and a table is read twice."""
     make(tmp_path / "text")
     report = FaultReport()
     assert open_table(tmp_path / "text", KINDS["text"], tmp_path, report) is None
@@ -88,7 +88,7 @@ def test_line_ends_are_normalised_and_counted(tmp_path):
     }
 
 
-def test_a_byte_order_mark_is_no_part_of_the_first_id(tmp_path):
+def test_a_byte_order_mark_is_not_part_of_the_first_id(tmp_path):
     opened = Opened(tmp_path, "text", b"\xef\xbb\xbfa x\nb y\n")
     assert opened.lines == ["a x", "b y"]
     assert opened.codes == {"bom": Treatment.NORMALISE}
@@ -130,20 +130,20 @@ def test_control_characters_in_text_are_refused(tmp_path, character, name):
         ("a x\ty", "word_spacing", "more than one space, or a tab, between words"),
     ],
 )
-def test_ascii_space_is_normalised_and_told_where_it_was(tmp_path, line, code, message):
+def test_ascii_space_is_normalised_and_reported(tmp_path, line, code, message):
     opened = Opened(tmp_path, "text", f"{line}\nb z\n")
     assert [each.replace(" y", "") for each in opened.lines] == ["a x", "b z"]
     assert opened.report.counts == {(Treatment.NORMALISE, code): 1}
     assert opened.only_fault() == f"{opened.path}:1: {message}"
 
 
-def test_an_empty_text_may_have_a_space_behind_its_id(tmp_path):
+def test_an_empty_text_may_have_a_space_after_its_id(tmp_path):
     opened = Opened(tmp_path, "text", "a \nb\nc x\n")
     assert opened.lines == ["a", "b", "c x"]
     assert opened.report.counts == {(Treatment.NORMALISE, "space_at_end"): 1}
 
 
-def test_all_of_them_are_told_of_one_line(tmp_path):
+def test_all_faults_of_a_line_are_reported(tmp_path):
     opened = Opened(tmp_path, "text", " c\tx  y \n")
     assert opened.lines == ["c x y"]
     codes = {code for _, code in opened.report.counts}
@@ -235,7 +235,7 @@ def test_ids_equal_up_to_case_are_two_ids(tmp_path):
 
 
 @pytest.mark.parametrize("symbol", ["<s>", "</s>", "#0"])
-def test_kaldis_own_symbols_are_no_words(tmp_path, symbol):
+def test_kaldis_own_symbols_are_refused_as_words(tmp_path, symbol):
     opened = Opened(tmp_path, "text", f"a x\nb {symbol} y\nc <0.00> x#0y <2.40>\n")
     assert opened.only_fault() == f"{opened.path}:2: the transcript has Kaldi's own symbol {symbol}; remove it"
 
@@ -260,8 +260,8 @@ def test_values_of_each_kind(name, good, bad):
     assert [value for value in bad if not KINDS[name].problem(value)] == []
 
 
-def test_a_fast_and_a_slow_reading_agree(tmp_path):
-    """What the fast scan lets through, the closer look leaves as it is."""
+def test_the_fast_and_the_slow_reading_agree(tmp_path):
+    """The slow reading changes no line that the fast scan accepts."""
     lines = [f"{key} {value}" for key in ("a", "é课", "x" * 64) for value in ("x", "你好 😀", "<0.00> a <1.20>")]
     for line in lines:
         assert canonical_line(line, KINDS["text"]) == (line, [])
@@ -272,7 +272,7 @@ WORDS = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\n
 
 @given(st.lists(st.tuples(WORDS, WORDS), max_size=20))
 @pytest.mark.slow
-def test_mending_twice_is_mending_once(pairs):
+def test_cleaning_twice_equals_cleaning_once(pairs):
     for key, value in pairs:
         for kind in (KINDS["text"], KINDS["wav.scp"], KINDS["utt2spk"]):
             once, _ = canonical_line(f"{key} {value}", kind)

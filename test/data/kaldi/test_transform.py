@@ -29,7 +29,7 @@ def rejected(folder):
     return {row["id"]: row["reason"] for row in map(json.loads, read(folder, "rejected.jsonl").splitlines())}
 
 
-def test_fix_keeps_what_all_files_have_and_tells_the_rest(make_dir, contents):
+def test_fix_keeps_ids_that_all_files_have_and_reports_the_others(make_dir, contents):
     folder = make_dir(
         "cut",
         {
@@ -70,7 +70,7 @@ def test_fix_keeps_what_all_files_have_and_tells_the_rest(make_dir, contents):
     )
 
 
-def test_fixing_twice_is_fixing_once(make_dir, contents):
+def test_fixing_twice_equals_fixing_once(make_dir, contents):
     folder = make_dir("cut", {"text": "b-1 yes\r\na-1 x\n", "spk2utt": "a a-1\n"})
     fix(folder, NO_AUDIO)
     once = contents(folder)
@@ -80,14 +80,14 @@ def test_fixing_twice_is_fixing_once(make_dir, contents):
     assert again.summary() == f"{folder}: in 2 = kept 2; nothing to change"
 
 
-def test_a_good_directory_is_left_alone(make_dir, contents):
+def test_a_good_directory_is_not_changed(make_dir, contents):
     folder = make_dir("whole", {"README": "notes\n"})
     before = contents(folder)
     assert fix(folder, NO_AUDIO).changed == []
     assert contents(folder) == before
 
 
-def test_what_an_earlier_fix_left_out_stays_told(make_dir):
+def test_rejected_items_of_an_earlier_fix_stay_recorded(make_dir):
     folder = make_dir("whole", {"text": "a-1 x\nb-1 y\n"})
     fix(folder, NO_AUDIO)
     (folder / "utt2dur").write_text("a-1 1\n")
@@ -105,7 +105,7 @@ def test_what_an_earlier_fix_left_out_stays_told(make_dir):
         ({"utt2spk": None}, "the file is missing"),
     ],
 )
-def test_fix_refuses_what_only_a_person_can_mend_and_changes_nothing(make_dir, contents, files, fault):
+def test_fix_refuses_faults_that_only_a_person_can_correct(make_dir, contents, files, fault):
     folder = make_dir("whole", files)
     before = contents(folder)
     with pytest.raises(InvalidData, match=fault):
@@ -113,7 +113,7 @@ def test_fix_refuses_what_only_a_person_can_mend_and_changes_nothing(make_dir, c
     assert contents(folder) == before
 
 
-def test_fix_refuses_to_leave_nothing(make_dir, contents):
+def test_fix_refuses_an_empty_result(make_dir, contents):
     folder = make_dir("whole", {"text": "x-1 x\n"})
     before = contents(folder)
     with pytest.raises(K2DError, match=r"in 4 = kept 0 .*no utterance would remain, so nothing was changed"):
@@ -210,7 +210,7 @@ def test_subsets_of_lists(twelve, tmp_path):
     assert made.n_unknown == 1
 
 
-def test_subsets_that_cannot_be_made(twelve, tmp_path, make_dir):
+def test_impossible_subsets_are_refused(twelve, tmp_path, make_dir):
     with pytest.raises(UsageError, match="has 12 utterances; expected at least 13 for this subset"):
         subset(twelve, tmp_path / "part", 13)
     with pytest.raises(UsageError, match="at least 1 utterance, found 0"):
@@ -243,7 +243,7 @@ def test_the_parts_combined_are_the_whole(tmp_path_factory, n, data):
     assert [name for name in names if read(folder / "again", name) != read(folder / "whole", name)] == []
 
 
-def test_combining_names_what_it_leaves_out(make_dir, tmp_path):
+def test_combining_names_the_files_that_it_drops(make_dir, tmp_path):
     one = make_dir("whole", {"utt2lang": "a-1 zh\na-2 zh\nb-1 zh\n", "notes": "x\n"}, "one")
     other = make_dir("whole", {}, "other")
     made = combine(tmp_path / "both", [one, other])

@@ -14,7 +14,7 @@ from k2d.data.kaldi.validation import AudioLevel, Checks
 
 
 def found(validation, *treatments):
-    """The codes that were found, those of warnings left out unless asked for."""
+    """The codes of the faults, and of warnings if requested."""
     wanted = treatments or (Treatment.REJECT, Treatment.QUARANTINE, Treatment.NORMALISE)
     return {code for treatment, code in validation.report.counts if treatment in wanted}
 
@@ -32,7 +32,7 @@ def test_a_good_directory_is_valid(check, kind):
     assert ": valid: 3 utterances, " in validation.summary()
 
 
-def test_every_known_table_may_be_there(check):
+def test_a_directory_may_have_all_known_tables(check):
     extra = {
         "utt2lang": "a-1 zh\na-2 en\nb-1 en\n",
         "utt2uniq": "a-1 x\na-2 y\nb-1 z\n",
@@ -71,7 +71,7 @@ def test_a_missing_directory_is_refused(tmp_path):
     assert found(validate(tmp_path / "nowhere")) == {"missing_folder"}
 
 
-def test_text_and_wav_may_be_missing_if_said_so(make_dir):
+def test_text_and_wav_may_be_missing_with_their_options(make_dir):
     folder = make_dir("whole", {"text": None, "wav.scp": None})
     assert validate(folder, Checks(audio=AudioLevel.NONE, need_text=False, need_wav=False)).is_sound
 
@@ -145,7 +145,7 @@ def test_times_of_segments(check, times, code):
     assert message(validation, code).startswith(f"{validation.folder}/segments:2: ")
 
 
-def test_says_how_to_write_a_decimal(check):
+def test_the_message_shows_how_to_write_a_decimal(check):
     validation = check("cut", {"segments": "a-1 r1 0 1\na-2 r1 0 1,5\nb-1 r2 0.5 2\n"})
     assert message(validation, "bad_time").endswith("segments:2: the end time is '1,5'; write seconds as 1.5")
 
@@ -215,7 +215,7 @@ def test_kaldi_gap_2_a_segment_from_minus_5_to_99999_is_refused(check):
     assert "bad_time" in found(check("cut", {"segments": "a-1 r1 -5 99999\na-2 r1 0 1\nb-1 r2 0.5 2\n"}))
 
 
-def test_the_same_audio_under_two_ids_is_told(check):
+def test_the_same_audio_under_two_ids_is_reported(check):
     validation = check("whole", {"wav.scp": "a-1 x.wav\na-2 y.wav\nb-1 x.wav\n"})
     assert found(validation, Treatment.WARN) == {"same_audio"}
     assert message(validation, "same_audio").endswith("wav.scp:3: 'b-1' has the same audio as 'a-1': x.wav")
@@ -252,7 +252,7 @@ def test_a_stated_duration_close_to_the_segments_is_fine(check):
     assert check("cut", {"utt2dur": "a-1 1.9\na-2 2.3\nb-1 1.9\n"}).report.counts == {}
 
 
-def test_all_faults_come_in_one_go_and_are_capped(check):
+def test_all_faults_are_reported_together_up_to_a_limit(check):
     lines = "".join(f"a-{i:03} r1 5 4\n" for i in range(500))
     validation = check("cut", {"segments": lines, "text": "a-1 \0\n../x y\n"})
     assert {"end_before_start", "control_character", "bad_id", "ids_differ"} <= found(validation)
@@ -278,9 +278,9 @@ def test_a_bad_id_never_touches_the_file_system(make_dir, tmp_path, contents):
 
 @pytest.mark.slow
 def test_a_third_of_a_million_lines_in_bounded_memory(tmp_path):
-    """The benchmark prints lines/s and the peak; here only the bound is held, sorted and shuffled.
+    """The benchmark prints lines/s and the peak. This test checks only the memory, for sorted and shuffled lines.
 
-    It is near the peak (35 and 42 MB): an id kept for each utterance would exceed it.
+    The limits are near the peaks (35 and 42 MB): an id kept for each utterance would exceed them.
     """
     script = PROJECT_ROOT / "tools" / "bench" / "validate_lines.py"
     command = [sys.executable, script, "--utterances", "83500"]  # four lines each

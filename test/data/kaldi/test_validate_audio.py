@@ -56,7 +56,7 @@ def cut(make_dir, tmp_path):
 
 @pytest.fixture
 def in_ark(make_dir, tmp_path):
-    """Audio in an archive, as ESPnet's format_wav_scp makes it (FLAC entries, utt2num_samples not ours)."""
+    """Audio in an archive, as ESPnet's format_wav_scp writes it (FLAC entries, its own utt2num_samples)."""
     target = tmp_path / "data_wav.ark"
     how = {"scp": str(tmp_path / "wav.scp"), "append": True, "write_function": "soundfile"}
     for seed, (key, seconds) in enumerate([("a-1", 1.5), ("a-2", 2.0), ("b-1", 0.75)]):
@@ -78,7 +78,7 @@ def test_directories_by_public_conventions_are_valid(request, convention, level)
 
 @pytest.mark.parametrize(("end", "codes"), [("10.4", {"segment_end"}), ("10.6", {"segment_beyond_end"})])
 @pytest.mark.slow
-def test_the_real_end_counts_more_than_the_stated_one(cut, end, codes):
+def test_the_real_end_overrules_the_stated_one(cut, end, codes):
     (cut / "reco2dur").unlink()
     (cut / "segments").write_text(f"a-1 r1 0 1\na-2 r1 1.5 {end}\nb-1 r2 0.5 2\n")
     validation = look(cut)
@@ -91,7 +91,7 @@ NAMES = ["with space.wav", 'it\'s "quoted".wav', "课堂 录音.wav", "😀.wav"
 
 
 @pytest.mark.slow
-def test_any_path_works(make_dir, tmp_path):
+def test_unusual_paths_work(make_dir, tmp_path):
     for seed, name in enumerate(NAMES):
         write_audio(tmp_path / name, 1.0, seed)
     ids = [f"u{i}" for i in range(len(NAMES))]
@@ -109,8 +109,8 @@ def test_any_path_works(make_dir, tmp_path):
 
 
 @pytest.mark.slow
-def test_what_is_no_file_is_rejected_and_never_opened(whole, tmp_path):
-    """Opening the named pipe or /dev/zero would never come back."""
+def test_other_kinds_of_files_are_rejected_and_never_opened(whole, tmp_path):
+    """Opening the named pipe or reading /dev/zero would never end."""
     (tmp_path / "folder").mkdir()
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "dangling").symlink_to("nowhere")
@@ -138,8 +138,8 @@ def test_a_file_without_permission(whole, tmp_path):
 
 
 @pytest.mark.slow
-def test_what_the_disk_does_not_give_is_told_and_never_left_out_by_fix(whole):
-    """/proc/self/mem is a regular file whose first byte gives an input/output error."""
+def test_an_input_output_error_is_reported_and_never_dropped_by_fix(whole):
+    """/proc/self/mem is a regular file. Reading its first byte gives an input/output error."""
     rows = (whole / "wav.scp").read_text().replace("a/1.wav", "/proc/self/mem")
     (whole / "wav.scp").write_text(rows)
     found = look(whole, "decode")
@@ -160,7 +160,7 @@ def test_relative_paths_start_at_the_root(whole, tmp_path):
 
 @pytest.mark.slow
 def test_bad_audio_is_rejected_with_its_reason(whole, tmp_path):
-    """Also Kaldi's gaps 3 and 4: it never opens audio, nor asks whether it is there."""
+    """Also Kaldi's gaps 3 and 4: Kaldi never opens audio and never checks that it exists."""
     (tmp_path / "a/1.wav").write_bytes(b"")
     (tmp_path / "a/2.wav").write_text("<!DOCTYPE html><html>404</html>" * 9)
     cut_off = (tmp_path / "b/1.wav").read_bytes()
@@ -193,7 +193,7 @@ def test_decoding_warns_of_odd_audio_and_finds_the_same_audio_in_another_format(
     assert warnings - {("b-2", "speakers_unsorted")} == {*odd, ("b-2", "same_audio")}
 
 
-def test_the_tolerance_is_the_readers():
+def test_the_tolerance_equals_that_of_the_reader():
     from k2d.data.audio import END_TOLERANCE_S
 
     assert TOLERANCE_S == END_TOLERANCE_S
@@ -209,7 +209,7 @@ def test_a_stated_duration_far_from_the_real_one_is_a_bad_item(whole, name):
 
 
 @pytest.mark.slow
-def test_a_copy_under_another_name_is_told(whole, tmp_path):
+def test_a_copy_under_another_name_is_reported(whole, tmp_path):
     shutil.copy(tmp_path / "a/1.wav", tmp_path / "b/1.wav")
     (whole / "utt2dur").unlink()
     validation = look(whole)
@@ -219,7 +219,7 @@ def test_a_copy_under_another_name_is_told(whole, tmp_path):
 
 
 @pytest.mark.slow
-def test_files_alike_at_start_middle_and_end_are_two(whole, tmp_path):
+def test_files_with_equal_start_middle_and_end_are_distinguished(whole, tmp_path):
     content = bytearray((tmp_path / "a/2.wav").read_bytes())
     content[len(content) // 4] ^= 1
     (tmp_path / "a/1.wav").write_bytes(content)
@@ -237,7 +237,7 @@ def test_the_report_does_not_depend_on_the_number_of_workers(whole, tmp_path):
 
 
 @pytest.mark.slow
-def test_fix_leaves_bad_audio_out_with_its_reason(cut, tmp_path):
+def test_fix_drops_bad_audio_with_its_reason(cut, tmp_path):
     (tmp_path / "lecture2.flac").unlink()
     fixed = fix(cut, Checks(root=tmp_path, nj=2))
     assert fixed.summary().startswith(f"{cut}: in 3 = kept 2 + missing 1; wrote rejected.jsonl, reco2dur, ")

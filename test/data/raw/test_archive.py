@@ -1,4 +1,4 @@
-"""Archives from others: what is sound is unpacked whole; of a hostile one nothing is written, anywhere."""
+"""Archives from others: good ones are unpacked completely, and nothing of a hostile one is written anywhere."""
 
 import gzip
 import io
@@ -41,7 +41,7 @@ def found(folder):
 
 @pytest.fixture
 def place(tmp_path):
-    """A folder in which only `archive` may be, whatever is unpacked to its `out/here`."""
+    """A folder that must contain only `archive`, whatever is unpacked to its `out/here`."""
     (tmp_path / "inner").mkdir()
     return tmp_path / "inner"
 
@@ -61,7 +61,7 @@ def test_a_zip_is_unpacked(place):
     assert found(place / "out") == CONTENT
 
 
-def test_an_archive_in_parts_is_given_as_its_parts(place):
+def test_an_archive_in_parts_is_unpacked_from_all_parts(place):
     whole = tar_of(place / "a.tar.gz", [entry(n, os.urandom(5000)) for n in "abcd"], "w:gz").read_bytes()
     parts = [place / f"a.tar.gz0{n}" for n in range(3)]
     for n, part in enumerate(parts):
@@ -101,7 +101,7 @@ def test_nothing_of_a_hostile_tar_is_written(place, bad, message):
     assert not (place / "out").exists()
 
 
-def test_all_faults_are_told_at_once_and_many_are_counted(place):
+def test_all_faults_are_reported_together_and_many_are_counted(place):
     evil = [entry(f"../{n}") for n in range(30)]
     archive = tar_of(place / "a.tar", [entry("set/good"), *evil, entry("s", kind=tarfile.SYMTYPE, link="x")])
     with pytest.raises(K2DError) as caught:
@@ -138,7 +138,7 @@ def test_a_name_of_gigabytes_is_not_read_into_memory(place):
         check(place / "a.tar")
 
 
-def test_a_negative_size_does_not_run_backwards_for_ever(place):
+def test_a_negative_size_causes_no_endless_loop(place):
     info = tarfile.TarInfo("back")
     header = bytearray(info.tobuf(tarfile.GNU_FORMAT))
     header[124:136] = b"\xff" * 10 + (-1024).to_bytes(2, "big", signed=True)
@@ -149,7 +149,7 @@ def test_a_negative_size_does_not_run_backwards_for_ever(place):
         check(place / "a.tar")
 
 
-def test_a_zip_with_links_ways_out_or_passwords_is_refused(place):
+def test_a_zip_with_links_outside_paths_or_passwords_is_refused(place):
     archive = place / "a.zip"
     with zipfile.ZipFile(archive, "w") as file:
         file.writestr("../evil", "x")
@@ -197,13 +197,13 @@ def test_a_changed_byte_in_a_zip_is_found_by_its_checksum(place):
 
 
 @pytest.mark.parametrize("content", [b"", b"<html>", bytes(10240), b"PK\x03\x04 and no more"])
-def test_what_is_no_archive_is_told(place, content):
+def test_a_file_that_is_not_an_archive_is_reported(place, content):
     (place / "a.tar.gz").write_bytes(content)
     with pytest.raises(K2DError, match=r"a\.tar\.gz: (is damaged, cut off, or no tar|nothing of it was unpacked)"):
         check(place / "a.tar.gz")
 
 
-def test_a_folder_that_is_there_is_not_touched(place):
+def test_an_existing_folder_is_not_changed(place):
     (place / "out").mkdir()
     (place / "out" / "mine").write_text("mine")
     with pytest.raises(K2DError, match="is there already"):
@@ -213,7 +213,7 @@ def test_a_folder_that_is_there_is_not_touched(place):
     assert found(place / "out") == {"mine": b"mine"}
 
 
-def test_a_disk_that_is_too_small_is_told_before_anything_is_written(place, monkeypatch):
+def test_a_disk_that_is_too_small_is_reported_before_anything_is_written(place, monkeypatch):
     archive = zip_of(place / "a.zip", CONTENT)
     monkeypatch.setattr("shutil.disk_usage", lambda _: os.terminal_size((0, 0)) and type("U", (), {"free": 100})())
     with pytest.raises(K2DError, match="3,003 bytes are needed, 100 are free"):
@@ -230,7 +230,7 @@ def test_a_disk_that_is_too_small_is_told_before_anything_is_written(place, monk
     ],
     ids=["3,000 deep", "900 deep", "long"],
 )
-def test_a_path_that_no_disk_takes_is_a_fault_of_its_member(place, name, message):
+def test_an_impossible_path_is_a_fault_of_its_member(place, name, message):
     for archive in (tar_of(place / "a.tar", [entry("good"), entry(name)]), zip_of(place / "a.zip", {name: b"x"})):
         with pytest.raises(K2DError, match=f"nothing of it was unpacked, because\n  .*{message}"):
             extract(archive, place / "out")
@@ -245,7 +245,7 @@ def test_a_hundred_folders_are_unpacked(place):
 @pytest.mark.parametrize("n_bytes", [10, 3_000_000])
 @pytest.mark.slow
 def test_two_tar_archives_joined_are_refused(place, mode, n_bytes):
-    """Of the second one nothing would be unpacked, and nothing said."""
+    """The second one would be ignored without an error."""
     parts = [tar_of(place / name, [entry(name, os.urandom(n_bytes))], mode).read_bytes() for name in "ab"]
     (place / "joined").write_bytes(b"".join(parts))
     with pytest.raises(K2DError, match="it goes on after its end mark: are two archives put together"):
@@ -259,7 +259,7 @@ def test_zeros_after_the_end_mark_of_a_tar_are_its_padding(place):
     assert extract(archive, place / "out") == 1
 
 
-def test_what_is_put_before_or_after_a_zip_is_not_ignored(place):
+def test_bytes_before_or_after_a_zip_are_refused(place):
     one, two = (zip_of(place / name, {name: b"x"}).read_bytes() for name in "ab")
     for content in (one + two, one + b"more", one + tar_of(place / "c", [entry("c")]).read_bytes()):
         (place / "joined").write_bytes(content)

@@ -1,4 +1,4 @@
-"""Captions as they are found: by hand, from YouTube, from players that roll lines; what is said, once, and when."""
+"""Captions written by hand, by YouTube and by players that roll lines: each text once, with its times."""
 
 from itertools import pairwise
 
@@ -68,11 +68,11 @@ about GPU
 """
 
 
-def said(text):
+def read_cues(text):
     return [(cue.start_s, cue.end_s, cue.text) for cue in parse_captions(text).cues]
 
 
-def test_srt_in_the_hand_of_people():
+def test_srt_as_people_write_it():
     made = parse_captions(SRT.removeprefix("\ufeff"))
     assert [(cue.start_s, cue.end_s, cue.text) for cue in made.cues] == [
         (1.0, 2.5, "大家好 welcome"),
@@ -84,7 +84,7 @@ def test_srt_in_the_hand_of_people():
 
 
 def test_vtt_with_styles_notes_names_and_settings():
-    assert said(VTT) == [(1.0, 2.5, "大家好 welcome"), (3600.0, 3601.0, "x < y and y > z")]
+    assert read_cues(VTT) == [(1.0, 2.5, "大家好 welcome"), (3600.0, 3601.0, "x < y and y > z")]
 
 
 @pytest.mark.parametrize(
@@ -109,21 +109,21 @@ def test_times_as_programs_write_them(line, times):
     assert made.dropped["bad_times"] == (not times)
 
 
-def test_lines_that_roll_on_are_said_once():
+def test_rolling_lines_are_read_once():
     made = parse_captions(ROLLING)
     assert [cue.text for cue in made.cues] == ["so today", "we talk", "about GPU"]
     assert [(cue.start_s, cue.end_s) for cue in made.cues] == [(0.0, 2.0), (2.01, 4.0), (4.01, 6.0)]
     assert dict(made.dropped) == {"shown_before": 2}
 
 
-def test_what_is_said_twice_is_not_taken_for_rolling():
+def test_repeated_text_is_not_mistaken_for_rolling_lines():
     text = "".join(
         f"00:00:0{n}.000 --> 00:00:0{n + 1}.000\n{word}\n\n" for n, word in enumerate(["對", "對", "好", "好"])
     )
-    assert [cue[2] for cue in said(text)] == ["對", "對", "好", "好"]
+    assert [cue[2] for cue in read_cues(text)] == ["對", "對", "好", "好"]
 
 
-def test_cues_that_overlap_end_where_the_next_one_starts_and_those_that_start_together_are_one():
+def test_overlapping_cues_are_cut_and_cues_with_equal_starts_are_joined():
     text = (
         "00:05.000 --> 00:08.000\nlater\n\n00:01.000 --> 00:04.000\nfirst\n\n"
         "00:03.000 --> 00:06.000\nsecond\n\n00:05.000 --> 00:07.000\nat once\n\n00:05.000 --> 00:09.000\nlater\n"
@@ -137,7 +137,7 @@ def test_cues_that_overlap_end_where_the_next_one_starts_and_those_that_start_to
     assert (made.n_in, made.n_merged, dict(made.dropped)) == (5, 2, {})
 
 
-def test_times_that_are_none_and_words_that_are_none_are_counted():
+def test_bad_times_and_empty_cues_are_counted():
     text = (
         "00:01.000 --> 00:01.000\nno time\n\n00:09.000 --> 00:02.000\nbackwards\n\nnow --> then\nodd\n\n"
         "00:02.000 --> 00:03.000\n[音樂]\n\n00:03.000 --> 00:04.000\n\n00:04.000 --> 00:05.000\n（笑）\n\n"
@@ -160,11 +160,11 @@ def test_times_that_are_none_and_words_that_are_none_are_counted():
         ("<" * 5000, "<" * 5000),
     ],
 )
-def test_a_line_is_cleaned_of_what_nobody_says(line, clean):
+def test_markup_and_sounds_are_removed_from_a_line(line, clean):
     assert clean_line(line) == clean
 
 
-def test_files_in_their_encodings(tmp_path):
+def test_files_in_other_encodings_are_read(tmp_path):
     for name, encoding in (("a.srt", "utf-8"), ("b.srt", "utf-16"), ("c.srt", "utf-8-sig")):
         (tmp_path / name).write_bytes(SRT.removeprefix("\ufeff").replace("\n", "\r\n").encode(encoding))
         assert read_captions(tmp_path / name).cues[0].text == "大家好 welcome"
@@ -173,7 +173,7 @@ def test_files_in_their_encodings(tmp_path):
         read_captions(tmp_path / "big5.srt")
 
 
-def test_a_file_that_is_no_captions_is_told_and_a_huge_one_is_not_read(tmp_path):
+def test_a_file_without_captions_is_reported_and_a_huge_one_is_not_read(tmp_path):
     (tmp_path / "a.vtt").write_text("<html>not found</html>")
     with pytest.raises(K2DError, match="expected SRT or WebVTT"):
         read_captions(tmp_path / "a.vtt")
@@ -194,17 +194,17 @@ segments = st.lists(
 @given(segments)
 @pytest.mark.parametrize("kind", ["srt", "vtt"])
 @pytest.mark.slow
-def test_our_own_subtitles_are_read_as_they_were_written(kind, heard):
-    """What subtitles.py writes comes back, but for lines it takes for rolling ones: here none are of several lines."""
-    written = FORMATS[kind](Hypothesis("r", 100.0, tuple(sorted(heard, key=lambda s: s.start_s)), ()))
+def test_subtitles_of_k2d_are_read_as_they_were_written(kind, spoken):
+    """The output of subtitles.py is restored. Cues of several lines, which could be read as rolling, are not tested."""
+    written = FORMATS[kind](Hypothesis("r", 100.0, tuple(sorted(spoken, key=lambda s: s.start_s)), ()))
     made = parse_captions(written)
     assert " ".join(cue.text for cue in made.cues) == " ".join(
-        " ".join(s.text.split()) for s in sorted(heard, key=lambda s: s.start_s)
+        " ".join(s.text.split()) for s in sorted(spoken, key=lambda s: s.start_s)
     )
 
 
 @given(st.text("WEBVTT:.,->0129\n <>[]好♪", max_size=300))
-def test_any_text_is_read_without_trouble_and_every_cue_is_accounted_for(text):
+def test_any_text_is_read_and_each_cue_is_counted(text):
     made = parse_captions(text)
     assert made.n_in == len(made.cues) + made.n_merged + made.dropped.total()
     assert all(cue.start_s < cue.end_s and cue.text for cue in made.cues)

@@ -1,4 +1,4 @@
-"""Stretches of recordings as files: sample for sample, once, and nothing bad hidden."""
+"""Stretches of recordings are written as files: sample by sample, once, and bad audio is reported."""
 
 import logging
 from pathlib import Path
@@ -24,7 +24,7 @@ def row(key, path, start_s, end_s):
     return Utterance(key, "r", str(path), "s", f"text of {key}", start_s, end_s, "zh")
 
 
-def test_an_utterance_is_its_stretch_sample_for_sample(recording, tmp_path):
+def test_an_utterance_equals_its_stretch_sample_by_sample(recording, tmp_path):
     path, samples = recording
     rows = list(cut_out([row("b", path, 1.0, 1.5), row("a", path, 0.25, 0.75)], tmp_path / "store", nj=1))
     assert [(r.id, r.recording_id, r.text, r.language, r.start_s) for r in rows] == [
@@ -38,7 +38,7 @@ def test_an_utterance_is_its_stretch_sample_for_sample(recording, tmp_path):
 
 
 @pytest.mark.slow
-def test_it_is_written_once_and_again_for_other_times_or_audio(recording, tmp_path):
+def test_a_cut_is_written_once_and_again_only_for_other_times_or_audio(recording, tmp_path):
     path, samples = recording
 
     def cut(start_s):
@@ -54,7 +54,7 @@ def test_it_is_written_once_and_again_for_other_times_or_audio(recording, tmp_pa
     assert not list((tmp_path / "store").glob(".*"))
 
 
-def test_what_cannot_be_cut_is_told_and_left_for_stage_1(recording, tmp_path, caplog):
+def test_audio_that_cannot_be_cut_is_reported_and_passed_to_stage_1(recording, tmp_path, caplog):
     caplog.set_level(logging.WARNING, logger="k2d")
     path, _ = recording
     (tmp_path / "bad.flac").write_bytes(b"<html>")
@@ -63,12 +63,12 @@ def test_what_cannot_be_cut_is_told_and_left_for_stage_1(recording, tmp_path, ca
     assert soundfile.info(whole.audio).frames == 8_000
     with pytest.raises(soundfile.LibsndfileError):
         soundfile.info(beyond.audio)
-    assert bad.audio == str(tmp_path / "bad.flac")  # stage 1 says what is wrong with it
+    assert bad.audio == str(tmp_path / "bad.flac")  # stage 1 reports its fault
     assert "1 of 2 utterances could not be cut out: " in caplog.text
     assert "long.flac" in caplog.text
 
 
-def test_a_recording_that_the_disk_does_not_give_stops(tmp_path):
-    """/proc/self/mem is a regular file whose first byte gives an input/output error."""
+def test_an_input_output_error_stops_the_command(tmp_path):
+    """/proc/self/mem is a regular file. Reading its first byte gives an input/output error."""
     with pytest.raises(K2DError, match=r"/proc/self/mem: cannot be read: Input/output error"):
         list(cut_out([row("a", "/proc/self/mem", 0.0, 1.0)], tmp_path / "store", nj=1))

@@ -29,17 +29,17 @@ def card(*files):
     return Card("x", "A corpus", ("zh",), "CC0", "https://example.org", "x_ROOT", tuple(files))
 
 
-def test_the_files_of_a_card_are_fetched_with_a_word_about_the_licence(server, tmp_path, capsys):
+def test_the_files_of_a_card_are_fetched_and_the_licence_is_printed(server, tmp_path, capsys):
     one = PublicFile("clips/a 1.bin", server.url, len(CONTENT), SHA256)
     download(card(one), tmp_path / "raw")
     assert (tmp_path / "raw/clips/a 1.bin").read_bytes() == CONTENT
-    told = capsys.readouterr().out
-    assert "licence: CC0" in told
-    assert "clips/a 1.bin: fetched, 30,000 bytes, as published" in told
-    assert f"next: x_ROOT={tmp_path / 'raw'} egs/x/run.sh --stage 1 --stop-stage 1" in told
+    message = capsys.readouterr().out
+    assert "licence: CC0" in message
+    assert "clips/a 1.bin: fetched, 30,000 bytes, as published" in message
+    assert f"next: x_ROOT={tmp_path / 'raw'} egs/x/run.sh --stage 1 --stop-stage 1" in message
 
 
-def test_a_card_cannot_write_elsewhere_and_an_empty_one_says_where_to_look(server, tmp_path):
+def test_a_card_cannot_write_elsewhere_and_without_files_its_page_is_named(server, tmp_path):
     evil = [PublicFile(name, server.url) for name in ("../a", "/tmp/b", "good")]
     with pytest.raises(K2DError, match=r"(?s)'\.\./a' has '\.\.' in its name.*'/tmp/b' has an absolute name"):
         download(card(*evil), tmp_path / "raw")
@@ -48,7 +48,7 @@ def test_a_card_cannot_write_elsewhere_and_an_empty_one_says_where_to_look(serve
         download(card(), tmp_path)
 
 
-def test_a_card_with_another_kind_of_checksum_says_which_are_known(tmp_path):
+def test_an_unknown_kind_of_checksum_in_a_card_is_refused(tmp_path):
     card = "name: x\ntitle: X\nlanguages: [zh]\nlicence: none\nsource: here\ndownload:\n"
     (tmp_path / "corpus.yaml").write_text(f"{card}- file: a.bin\n  url: https://example.org/a.bin\n  sha512: abc\n")
     with pytest.raises(K2DError) as caught:

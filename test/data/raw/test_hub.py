@@ -1,4 +1,4 @@
-"""A data set on a Hub on this machine: listed at one revision, fetched with its checksums, all that can be wrong."""
+"""A data set on a Hub on this machine: listed at one revision, fetched with checksums, and all possible errors."""
 
 import hashlib
 import sys
@@ -46,7 +46,7 @@ def card(files=WANTED):
     return Card("made", "A corpus", ("zh",), "MIT", "here", "MADE_ROOT", hub=files)
 
 
-def test_what_matches_is_listed_page_by_page_with_size_and_checksum(endpoint):
+def test_matching_files_are_listed_with_size_and_checksum(endpoint):
     found = listed(WANTED, endpoint)
     assert [name for name, _ in found] == [name for name in FILES if name.startswith(("data/dev", "data/test"))]
     for name, remote in found:
@@ -55,33 +55,33 @@ def test_what_matches_is_listed_page_by_page_with_size_and_checksum(endpoint):
         assert remote.digest == f"sha256:{hashlib.sha256(FILES[name]).hexdigest()}"
 
 
-def test_its_files_lie_below_the_folder_as_they_do_there_and_are_fetched_once(server, endpoint, tmp_path, capsys):
+def test_files_keep_their_paths_below_the_folder_and_are_fetched_once(server, endpoint, tmp_path, capsys):
     download(card(), tmp_path, endpoint=f"{endpoint}/")
     there = {str(path.relative_to(tmp_path)): path.read_bytes() for path in tmp_path.rglob("*.parquet")}
     assert there == {name: FILES[name] for name in FILES if name.startswith(("data/dev", "data/test"))}
-    told = capsys.readouterr().out
-    assert "licence: MIT" in told
-    assert "3 files, 0.0 GB" in told
-    assert f"next: MADE_ROOT={tmp_path} egs/made/run.sh --stage 1 --stop-stage 1" in told
+    message = capsys.readouterr().out
+    assert "licence: MIT" in message
+    assert "3 files, 0.0 GB" in message
+    assert f"next: MADE_ROOT={tmp_path} egs/made/run.sh --stage 1 --stop-stage 1" in message
     n_asked = len(server.asked)
     download(card(), tmp_path, endpoint=endpoint)
     assert all("/api/" in asked["path"] for asked in server.asked[n_asked:])
 
 
-def test_other_files_may_be_asked_for_also_such_as_lie_in_git_or_have_odd_names(endpoint, tmp_path):
+def test_other_files_can_be_selected_also_with_odd_names(endpoint, tmp_path):
     download(card(), tmp_path, ("*.md", "data/train*"), endpoint)
     there = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.suffix in (".md", ".parquet")}
     assert there == {"README.md", "data/train #1.parquet"}
 
 
-def test_a_file_that_is_another_one_than_was_listed_is_refused(server, endpoint, tmp_path):
+def test_a_file_that_differs_from_the_list_is_refused(server, endpoint, tmp_path):
     server.at[f"/datasets/somebody/a.corpus/resolve/{REVISION}/data/dev-00000-of-00001-a1.parquet"] = b"DEV" * 1000
     with pytest.raises(K2DError, match="it is damaged, or not the file that was published"):
         download(card(), tmp_path, endpoint=endpoint)
     assert list(tmp_path.rglob("*.parquet")) == []
 
 
-def test_a_pattern_that_matches_nothing_is_told_with_what_there_is(endpoint, tmp_path):
+def test_a_pattern_that_matches_nothing_is_reported_with_the_existing_files(endpoint, tmp_path):
     with pytest.raises(
         K2DError, match=r"found no file for data/valid-\*, expected one; there are README\.md, data/dev"
     ):
@@ -102,7 +102,7 @@ def test_a_list_cannot_write_elsewhere(server, tmp_path, name):
     [b"", b"<html>", b'{"error": "x"}', b"[1, 2]", b"[" * 200_000],
     ids=["", "page", "mapping", "odd", "deep"],
 )
-def test_what_is_no_list_of_files_is_told(server, endpoint, content):
+def test_a_bad_list_of_files_is_reported(server, endpoint, content):
     server.at = {path: content for path in server.at if "/api/" in path}
     with pytest.raises(K2DError, match="expected a list of files in JSON; is this the Hub"):
         listed(WANTED, endpoint)
@@ -111,13 +111,13 @@ def test_what_is_no_list_of_files_is_told(server, endpoint, content):
 @pytest.mark.parametrize(
     ("status", "words"), [(401, "sign in"), (403, "terms may have"), (404, "was moved"), (500, "500")]
 )
-def test_a_refusal_says_what_to_do(server, endpoint, status, words):
+def test_a_refusal_is_reported_with_a_remedy(server, endpoint, status, words):
     server.status = status
     with pytest.raises(K2DError, match=rf"/api/datasets/somebody/a\.corpus/tree/.*{words}"):
         listed(WANTED, endpoint)
 
 
-def test_a_list_without_end_or_on_another_machine_is_not_followed(server, endpoint, monkeypatch):
+def test_an_endless_list_or_one_on_another_machine_is_not_followed(server, endpoint, monkeypatch):
     monkeypatch.setattr(hub, "MAX_PAGES", 3)
     for path in list(server.links):
         server.links[path] = f'<{path}>; rel="next"'
@@ -128,7 +128,7 @@ def test_a_list_without_end_or_on_another_machine_is_not_followed(server, endpoi
         listed(WANTED, endpoint)
 
 
-def test_without_a_network_it_says_so(free_port):
+def test_a_missing_network_is_reported(free_port):
     with pytest.raises(K2DError, match=r"127\.0\.0\.1 cannot be reached .*is there a network here"):
         listed(WANTED, f"http://127.0.0.1:{free_port}")
 
@@ -139,14 +139,14 @@ def free_port():
         return int(served.url.split(":")[2].split("/")[0])
 
 
-def test_a_corpus_that_is_elsewhere_takes_no_patterns(tmp_path):
+def test_patterns_are_refused_for_a_corpus_that_is_not_on_the_hub(tmp_path):
     with pytest.raises(K2DError, match="made: --files is for corpora on the Hub"):
         download(card(None), tmp_path, ("x",))
 
 
 @pytest.mark.slow
-def test_the_command_of_a_recipe_from_outside_and_then_its_stage_1(project, server, tmp_path):
-    """`HF_ENDPOINT` names a mirror, as it does for Hugging Face's own tools."""
+def test_the_download_command_of_a_recipe_and_its_stage_1(project, server, tmp_path):
+    """`HF_ENDPOINT` names a mirror, as for Hugging Face's own tools."""
     wanted = read_card(PROJECT_ROOT / "egs" / "cszs" / "corpus.yaml").hub
     raw = write_cszs(tmp_path / "made")
     files = {str(path.relative_to(raw)): path.read_bytes() for path in sorted(raw.rglob("*.parquet"))}

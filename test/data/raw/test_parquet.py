@@ -1,4 +1,4 @@
-"""Parquet files of a corpus: what is read, and what is said of a file that cannot be."""
+"""Parquet files of a corpus: reading, and messages about files that cannot be read."""
 
 import pyarrow
 import pytest
@@ -19,7 +19,7 @@ def shard(tmp_path):
     return open_shard(write_shard(tmp_path / "test-00000-of-00001.parquet", rows(7), TYPES, group_rows=3))
 
 
-def test_rows_come_in_order_across_row_groups_with_the_columns_asked_for(shard):
+def test_rows_are_read_in_order_with_the_requested_columns(shard):
     assert (shard.group_rows, shard.n_rows) == ((3, 3, 1), 7)
     found = list(read_rows(shard, ["text", "id"]))
     assert found[0] == {"text": "第 0 句", "id": "00000"}
@@ -31,7 +31,7 @@ def test_the_audio_of_one_row_group(shard):
     assert clips == [Clip(clip(0.5, i)["bytes"], None) for i in (3, 4, 5)]
 
 
-def test_no_more_than_a_row_group_is_held(tmp_path):
+def test_at_most_one_row_group_is_in_memory(tmp_path):
     made = [{"id": str(i), "text": "", "seconds": 3.0, "audio": clip(3.0, i)} for i in range(80)]
     shard = open_shard(write_shard(tmp_path / "large.parquet", made, TYPES, group_rows=8))
     before, most = pyarrow.total_allocated_bytes(), 0
@@ -43,13 +43,13 @@ def test_no_more_than_a_row_group_is_held(tmp_path):
     assert 0 < most < bound < file_bytes
 
 
-def test_the_digest_tells_revisions_apart_and_not_places(tmp_path, shard):
+def test_the_digest_depends_on_the_revision_and_not_on_the_path(tmp_path, shard):
     copy = write_shard(tmp_path / "b" / "other.parquet", rows(7), TYPES, group_rows=3)
     assert open_shard(copy).digest == shard.digest
     assert open_shard(write_shard(copy, rows(6), TYPES, group_rows=3)).digest != shard.digest
 
 
-def test_all_columns_that_are_missing_or_of_another_kind_are_told_at_once(shard):
+def test_all_missing_or_wrong_columns_are_reported_together(shard):
     with pytest.raises(K2DError) as stopped:
         demand_columns([shard], {"id": int, "file": str, "speaker": int, "text": Clip, "seconds": float})
     assert str(stopped.value).splitlines() == [
@@ -89,7 +89,7 @@ def without_footer(content):
         (without_footer, "is damaged: "),
     ],
 )
-def test_what_is_wrong_with_a_file(shard, change, message):
+def test_faults_of_a_file_are_reported(shard, change, message):
     shard.path.write_bytes(change(shard.path.read_bytes()))
     with pytest.raises(K2DError, match=message) as stopped:
         open_shard(shard.path)
@@ -104,6 +104,6 @@ def test_damage_within_the_data_is_found_when_it_is_read(shard):
         list(read_rows(open_shard(shard.path), ["id"]))
 
 
-def test_a_file_that_is_not_there(tmp_path):
+def test_a_missing_file_is_reported(tmp_path):
     with pytest.raises(K2DError, match=r"none\.parquet: cannot be read: No such file"):
         open_shard(tmp_path / "none.parquet")

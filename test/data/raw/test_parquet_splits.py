@@ -16,7 +16,7 @@ def shard(root, name, types=TYPES):
     return write_shard(root / name, [{"id": "a", "audio": clip(0.1)}], types)
 
 
-def test_shards_come_by_split_and_in_order(tmp_path, caplog):
+def test_shards_are_sorted_by_split_and_number(tmp_path, caplog):
     for name in ("main/train-00001-of-00002.parquet", "main/train-00000-of-00002.parquet"):
         shard(tmp_path, name)
     shard(tmp_path, "main/test-00000-of-00001-0a1b2c.parquet")
@@ -31,7 +31,7 @@ def test_shards_come_by_split_and_in_order(tmp_path, caplog):
     }
 
 
-def test_a_shard_without_audio_is_left_out_and_told(tmp_path, caplog):
+def test_a_shard_without_audio_is_dropped_and_reported(tmp_path, caplog):
     shard(tmp_path, "test-00000-of-00001-aa.parquet")
     shard(tmp_path, "test-00000-of-00009-bb.parquet", {"id": pyarrow.string()})
     with caplog.at_level(logging.WARNING):
@@ -39,7 +39,7 @@ def test_a_shard_without_audio_is_left_out_and_told(tmp_path, caplog):
     assert "test-00000-of-00009-bb.parquet: left out, it has no column 'audio'" in caplog.text
 
 
-def test_missing_shards_and_two_sets_of_them_are_told_together(tmp_path):
+def test_missing_and_duplicate_shards_are_reported_together(tmp_path):
     for name in ("train-00001-of-00003.parquet", "test-00000-of-00001-aa.parquet", "test-00000-of-00001-bb.parquet"):
         shard(tmp_path, name)
     with pytest.raises(K2DError) as stopped:

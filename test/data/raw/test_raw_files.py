@@ -1,4 +1,4 @@
-"""Files of a raw corpus: found, or told what was to be there; an archive in parts unpacked once."""
+"""Files of a raw corpus are found, or the expected ones are named. An archive in parts is unpacked once."""
 
 import tarfile
 
@@ -14,7 +14,7 @@ def touch(path):
     return path
 
 
-def test_one_place_is_found_none_or_two_are_told(tmp_path):
+def test_one_match_is_returned_and_none_or_two_are_reported(tmp_path):
     with pytest.raises(K2DError, match=r"found nothing as \*\*/audio, expected one place with the release"):
         only_place(tmp_path, "**/audio", "the release")
     touch(tmp_path / "a/audio/x")
@@ -24,7 +24,7 @@ def test_one_place_is_found_none_or_two_are_told(tmp_path):
         only_place(tmp_path, "**/audio", "the release")
 
 
-def test_names_that_come_twice_are_told_together(tmp_path):
+def test_duplicate_names_are_reported_together(tmp_path):
     paths = [touch(tmp_path / name) for name in ("a/x.wav", "b/x.flac", "b/Y.wav", "a/y.wav", "z.wav")]
     assert set(by_name(paths[:1] + paths[2:])) == {"x", "Y", "y", "z"}
     with pytest.raises(K2DError) as caught:
@@ -35,7 +35,7 @@ def test_names_that_come_twice_are_told_together(tmp_path):
     assert "2 files are there twice; keep one of each" in message
 
 
-def test_an_archive_in_parts_is_unpacked_once_and_another_again(tmp_path):
+def test_an_archive_in_parts_is_unpacked_once_and_again_if_it_changes(tmp_path):
     root, store = tmp_path / "root", tmp_path / "store"
     touch(tmp_path / "corpus/label")
     with tarfile.open(tmp_path / "c.tar", "w") as archive:
@@ -53,14 +53,14 @@ def test_an_archive_in_parts_is_unpacked_once_and_another_again(tmp_path):
     assert unpacked(root, "*.tar*", store) != folder
 
 
-def test_a_cut_archive_leaves_nothing(tmp_path):
+def test_a_truncated_archive_leaves_no_files(tmp_path):
     (tmp_path / "c.tar").write_bytes(b"not an archive")
     with pytest.raises(K2DError):
         unpacked(tmp_path, "*.tar", tmp_path / "store")
     assert list((tmp_path / "store").glob("unpacked-*")) == []
 
 
-def test_checksums_are_no_archives_and_a_whole_one_goes_before_its_parts(tmp_path):
+def test_checksums_are_not_archives_and_a_whole_archive_is_preferred_to_its_parts(tmp_path):
     touch(tmp_path / "c.tar.md5")
     assert unpacked(tmp_path, "*.tar*", tmp_path / "store") is None
     for name in ("c.tar.part00", "c.tar.partaa", "c.tar.gz"):

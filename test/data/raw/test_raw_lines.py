@@ -1,4 +1,4 @@
-"""Text files of a corpus: read whoever wrote them, or refused with the place."""
+"""Text files of a corpus are read from any system, or refused with the place of the fault."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from k2d.core.errors import K2DError
 from k2d.data.raw.lines import entries, raw_lines
 
 
-def test_marks_line_ends_and_blank_lines_are_not_content(tmp_path):
+def test_byte_order_marks_line_ends_and_blank_lines_are_ignored(tmp_path):
     path = tmp_path / "label.txt"
     path.write_bytes("\ufeffa 你好\r\n\r\n \nb\tso what ".encode())
     assert [tuple(line) for line in raw_lines(path)] == [(1, "a 你好"), (4, "b\tso what ")]
@@ -19,7 +19,7 @@ def test_an_id_without_a_value_has_an_empty_one(tmp_path):
     assert [tuple(entry) for entry in entries(path)] == [(1, "a", ""), (2, "b", "x y")]
 
 
-def test_what_is_not_utf8_is_refused_with_its_place(tmp_path):
+def test_bytes_that_are_not_utf8_are_refused_with_their_place(tmp_path):
     path = tmp_path / "label.txt"
     path.write_bytes(b"a ok\nb \xc4\xe3\n")  # GBK
     with pytest.raises(K2DError, match=r"label\.txt:2: byte 2 of the line is not UTF-8; save the file as UTF-8"):
@@ -31,7 +31,7 @@ def test_a_missing_file_is_named(tmp_path):
         list(raw_lines(tmp_path / "label.txt"))
 
 
-def test_ids_that_come_twice_are_told_all_at_once_with_both_lines(tmp_path):
+def test_duplicate_ids_are_reported_together_with_both_lines(tmp_path):
     path = tmp_path / "text"
     path.write_text("a 1\nb 2\na 3\nb 2\n")
     with pytest.raises(K2DError) as caught:

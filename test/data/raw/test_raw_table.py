@@ -1,4 +1,4 @@
-"""Tables with a header: the same rows whatever order, case and form they have; faults with their places."""
+"""Tables with a header give the same rows for any order, case and format. Faults have their place."""
 
 import pytest
 
@@ -42,13 +42,13 @@ def test_rows_may_end_early_where_people_write_them(tmp_path):
         ("path,text,Text\n", "x.csv:1: found the columns path, text, text, expected text once"),
     ],
 )
-def test_a_header_that_is_no_use(tmp_path, content, message):
+def test_a_bad_header_is_refused(tmp_path, content, message):
     with pytest.raises(K2DError) as caught:
         rows(tmp_path / "x.csv", content, "path", "text")
     assert str(caught.value).endswith(message)
 
 
-def test_rows_that_are_wrong_are_told_all_at_once(tmp_path):
+def test_all_bad_rows_are_reported_together(tmp_path):
     with pytest.raises(K2DError) as caught:
         rows(tmp_path / "x.csv", 'path,text\na,b,c\n"open,b\nc,d\ne\n', "path")
     message = str(caught.value)

@@ -1,4 +1,4 @@
-"""Audio inside parquet becomes FLAC files, once; what cannot be decoded is left for stage 1 to set aside."""
+"""Audio inside parquet is written to FLAC files once. Audio that cannot be decoded is passed to stage 1."""
 
 import pyarrow
 import pyarrow.parquet
@@ -40,7 +40,7 @@ def test_every_clip_becomes_one_flac_file_named_by_its_row(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_rerun_writes_nothing_and_goes_on_where_it_was_stopped(tmp_path):
+def test_a_rerun_writes_nothing_again_and_continues_after_a_stop(tmp_path):
     shard = shard_of(tmp_path, [clip(0.5, n) for n in range(4)])
     paths = [path for *_, path in stored(tmp_path, shard)]
     before = [path.stat().st_mtime_ns for path in paths]
@@ -53,7 +53,7 @@ def test_a_rerun_writes_nothing_and_goes_on_where_it_was_stopped(tmp_path):
 
 
 @pytest.mark.slow
-def test_another_revision_is_not_taken_for_this_one(tmp_path):
+def test_another_revision_is_recognised(tmp_path):
     first = [path for *_, path in stored(tmp_path, shard_of(tmp_path, [clip(0.5, 1)]))]
     second = [path for *_, path in stored(tmp_path, shard_of(tmp_path, [clip(0.7, 2)]))]
     assert first != second
@@ -72,7 +72,7 @@ def test_other_rates_and_containers(tmp_path):
 
 
 @pytest.mark.slow
-def test_audio_beside_the_parquet_file_is_found_by_its_name_and_nothing_outside_is(tmp_path):
+def test_audio_files_are_found_beside_the_parquet_file_only(tmp_path):
     (tmp_path / "raw" / "clips").mkdir(parents=True)
     (tmp_path / "secret.wav").write_bytes(wav(tone(0.5)))
     (tmp_path / "raw" / "linked.wav").symlink_to(tmp_path / "secret.wav")
@@ -90,7 +90,7 @@ def test_audio_beside_the_parquet_file_is_found_by_its_name_and_nothing_outside_
     [(b"", "empty_file"), (b"<html>", "not_audio"), (clip(0.5)["bytes"][:9000], "truncated"), (None, "missing")],
 )
 @pytest.mark.slow
-def test_what_cannot_be_decoded_is_kept_as_it_came_with_its_reason(tmp_path, content, reason):
+def test_audio_that_cannot_be_decoded_is_kept_unchanged_with_its_reason(tmp_path, content, reason):
     shard = shard_of(tmp_path, [clip(0.5), {"bytes": content, "path": None}, clip(0.5)])
     paths = [path for *_, path in stored(tmp_path, shard)]
     with pytest.raises(AudioError) as refused:
@@ -100,7 +100,7 @@ def test_what_cannot_be_decoded_is_kept_as_it_came_with_its_reason(tmp_path, con
 
 
 @pytest.mark.slow
-def test_damage_within_a_row_group_is_told_and_what_is_done_is_kept(tmp_path):
+def test_damage_within_a_row_group_is_reported_and_finished_clips_are_kept(tmp_path):
     shard = shard_of(tmp_path, [clip(0.5, n) for n in range(4)])
     column = pyarrow.parquet.read_metadata(shard.path).row_group(1).column(1)
     at = column.dictionary_page_offset or column.data_page_offset
@@ -114,8 +114,8 @@ def test_damage_within_a_row_group_is_told_and_what_is_done_is_kept(tmp_path):
     assert whole == ["audio-00000"]
 
 
-def test_a_clip_that_a_full_disk_did_not_take_stops(tmp_path, monkeypatch):
-    """Not left as it came, as a clip is that cannot be decoded."""
+def test_a_full_disk_stops_the_command(tmp_path, monkeypatch):
+    """Unlike a clip that cannot be decoded, it is not kept unchanged."""
 
     def full(path, *_, **__):
         raise AudioError("unwritable", str(path), "cannot be written: No space left on device", cause=Cause.MACHINE)

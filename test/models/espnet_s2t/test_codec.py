@@ -1,4 +1,4 @@
-"""The codec of ESPnet S2T models: text to ids and back, prompts, and what the ids of a window say."""
+"""The codec of ESPnet S2T models: text to ids and back, prompts, and the segments of a window's ids."""
 
 import pickle
 import subprocess
@@ -40,7 +40,7 @@ PHRASE = st.lists(WORD, min_size=1, max_size=4).map(" ".join)
 
 @st.composite
 def timed_texts(draw):
-    """A timed text in its one way of writing, on the grid of 0.1 s."""
+    """A timed text in canonical form, on the grid of 0.1 s."""
     phrases = draw(st.lists(PHRASE, max_size=4))
     steps = sorted(draw(st.lists(st.integers(0, 100), min_size=2 * len(phrases), max_size=2 * len(phrases))))
     pairs = zip(steps[::2], steps[1::2], phrases, strict=True)
@@ -48,16 +48,16 @@ def timed_texts(draw):
 
 
 @given(timed_texts())
-def test_a_timed_text_survives_as_ids(text):
+def test_a_timed_text_is_restored_from_its_ids(text):
     assert codec().timed_text(codec().ids(text)) == text
 
 
 @given(st.text(st.characters(exclude_categories=["C", "Z"], exclude_characters="<▁"), max_size=20))
-def test_any_character_survives_even_if_no_text_of_the_training_had_it(word):
+def test_any_character_is_restored_even_if_no_training_text_had_it(word):
     assert codec().text(codec().ids(f"我 {word} today")) == f"我 {word} today".replace("  ", " ")
 
 
-def test_text_stands_behind_its_time_with_a_space():
+def test_text_follows_its_time_after_a_space():
     ids = codec().ids("<0.00>hello world<1.20><1.50>你 know<2.00>")
     assert tokens(ids)[0] == "<0.00>"
     assert "".join(tokens(ids)) == "<0.00>▁hello▁world<1.20><1.50>▁你▁know<2.00>"
@@ -71,15 +71,15 @@ def test_every_time_has_its_own_id_and_other_times_go_to_the_nearest():
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("<0.00>hello<10.20>", "timestamp <10.20> lies beyond the window of 10 s"),
         ("<2.00>hello<1.00>", "timestamps go backwards: <1.00> follows <2.00> in '<2.00>hello<1.00>'"),
         ("<0.00>hello <na> you<1.00>", "holds <na>, which is a symbol of the model"),
     ],
 )
-def test_what_is_no_label_is_refused_by_name(text, told):
-    with pytest.raises(K2DError, match=told):
+def test_bad_labels_are_refused_by_name(text, message):
+    with pytest.raises(K2DError, match=message):
         codec().ids(text)
 
 
@@ -102,8 +102,8 @@ def test_a_sequence_is_the_label_from_ids():
         assert codec().sequence(ids, request, before) == wanted
 
 
-def test_one_vocabulary_may_be_spelt_in_two_ways():
-    """The same tokens behind a sentencepiece model that is told to be a unigram model, and cuts texts elsewhere."""
+def test_two_codecs_of_one_vocabulary_can_split_texts_differently():
+    """The same tokens in a sentencepiece model of type unigram, which splits texts at other places."""
     names, model = made_vocabulary()
     before, kind, behind = model.rpartition(b"\x18\x02")
     assert kind, "the field that says bpe"
@@ -113,7 +113,7 @@ def test_one_vocabulary_may_be_spelt_in_two_ways():
     assert made_codec().spelling_hash == codec().spelling_hash != other.spelling_hash
 
 
-def test_a_prompt_has_one_language_that_the_model_knows():
+def test_a_prompt_has_one_language_of_the_model():
     with pytest.raises(UsageError, match=r"'fra' is not one of this model's \(zho, eng, …\)"):
         codec().prompt(Request(("fra",)))
     with pytest.raises(UsageError, match="takes one language, found zho, eng"):
@@ -122,7 +122,7 @@ def test_a_prompt_has_one_language_that_the_model_knows():
         made_codec(language=None).prompt(Request())
 
 
-def test_special_tokens_are_no_text():
+def test_special_tokens_are_not_part_of_the_text():
     ids = [id_of("<zho>"), *codec().ids("<0.00>hello<1.20>"), id_of("<unk>"), id_of("<eos>")]
     assert codec().text(ids) == "hello"
     assert codec().timed_text(ids) == "<0.00>hello<1.20>"
@@ -133,9 +133,9 @@ def test_bytes_cannot_break_a_line():
     assert codec().text(spelt) == "hello  you"
 
 
-def reading(*said, audio_s=10.0):
-    """Read a window that is written as times (float) and words (str)."""
-    ids = [token for part in said for token in ([a_time(part)] if isinstance(part, float) else codec().ids(part))]
+def reading(*parts, audio_s=10.0):
+    """Read a window that is given as times (float) and words (str)."""
+    ids = [token for part in parts for token in ([a_time(part)] if isinstance(part, float) else codec().ids(part))]
     return codec().read(ids, audio_s)
 
 
@@ -161,7 +161,7 @@ def test_a_start_without_end():
     assert reading(0.4, "hello", audio_s=3.0) == Reading((segment(0.4, 3.0, "hello"),), None)
 
 
-def test_without_times_the_text_lasts_as_long_as_the_audio_and_nothing_is_nothing():
+def test_without_times_a_text_has_the_length_of_the_audio():
     assert reading("hello world", audio_s=7.5) == Reading((segment(0.0, 7.5, "hello world"),), None)
     assert reading() == Reading((), None)
     assert reading(0.0, 4.0) == Reading((), 4.0)
@@ -192,19 +192,19 @@ def test_any_ids_can_be_read(ids, data):
     assert read.advance_s is None or 0 <= read.advance_s <= 10.0
 
 
-def test_vocabularies_that_mean_the_same_have_the_same_hash():
+def test_equal_vocabularies_have_the_same_hash():
     assert made_codec().vocabulary_hash == codec().vocabulary_hash
     assert codec(OWSM).vocabulary_hash != codec().vocabulary_hash
     assert codec(OWSM).n_tokens - codec().n_tokens == 1501 - 101
 
 
-def test_a_codec_goes_to_other_processes():
+def test_a_codec_can_be_sent_to_other_processes():
     sent = pickle.loads(pickle.dumps(codec()))  # noqa: S301 - our own
     assert sent.ids("<0.00>hello<1.00>") == codec().ids("<0.00>hello<1.00>")
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [
         (lambda names: [*names, names[9]], "a token occurs twice"),
         (lambda names: [n for n in names if n != "<sop>"], "it lacks <sop>"),
@@ -212,10 +212,10 @@ def test_a_codec_goes_to_other_processes():
         (lambda names: [n for n in names if n != "▁park"], r"1 of the sentencepiece model's pieces .* \(▁park\)"),
     ],
 )
-def test_tokens_that_do_not_fit_the_pieces_or_the_window_are_refused(change, told):
+def test_tokens_that_do_not_fit_the_pieces_or_the_window_are_refused(change, message):
     names, model = made_vocabulary()
     layout = layout_of({"preprocessor_conf": preprocessor_conf(MINI)})
-    with pytest.raises(K2DError, match=told):
+    with pytest.raises(K2DError, match=message):
         S2TCodec(change(names), model, layout)
 
 

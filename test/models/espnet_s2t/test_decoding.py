@@ -1,4 +1,4 @@
-"""The cached decoder says what the teacher-forced one says, whatever became of its rows."""
+"""The cached decoder gives the logits of the teacher-forced one, also after changes of its rows."""
 
 import copy
 
@@ -26,7 +26,7 @@ def some_tokens(recogniser, n_rows, n_tokens):
 
 
 def teacher_forced(recogniser, memory, prompts, generated_RL):
-    """Logits after all tokens, each window on its own."""
+    """Logits after all tokens, for each window separately."""
     import torch
 
     found = []
@@ -65,7 +65,7 @@ def test_every_step_equals_the_teacher_forced_logits(tiny64, memory, with_previo
             assert_equal(logits, teacher_forced(tiny64, memory, prompts, tokens[:, : n + 1]))
 
 
-def test_windows_can_be_taken_out(tiny64, memory):
+def test_windows_can_be_removed(tiny64, memory):
     import torch
 
     request = Request(("zho",))
@@ -81,7 +81,7 @@ def test_windows_can_be_taken_out(tiny64, memory):
     assert_equal(decoding.step(tokens[kept, 3]), teacher_forced(tiny64, memory.rows(kept), left, tokens[kept]))
 
 
-def test_beams_share_a_window_and_can_change_places(tiny64, memory):
+def test_beams_share_a_window_and_can_be_reordered(tiny64, memory):
     import torch
 
     request = Request(("zho",))
@@ -132,8 +132,8 @@ def test_decoding_follows_the_weights_of_a_network_in_training(tiny64, memory):
     assert_equal(after, teacher_forced(changed, memory, [changed.codec.prompt(request)] * 3, some_tokens(tiny64, 3, 0)))
 
 
-def test_whoever_speaks_is_not_silence(tiny64, memory):
-    """The probability of <nospeech> where the language stands in the prompt, whatever stands before."""
+def test_the_no_speech_probability_is_read_at_the_language(tiny64, memory):
+    """The probability of <nospeech> at the place of the language in the prompt, with any text before it."""
     import torch
 
     request, previous = Request(("zho",)), [tiny64.codec.ids(text) for text in PREVIOUS]

@@ -1,4 +1,4 @@
-"""The quicker encoder says what ESPnet's own says, and learns as it does."""
+"""The faster encoder gives the same output and gradients as ESPnet's own."""
 
 import copy
 
@@ -9,7 +9,7 @@ pytestmark = pytest.mark.slow
 
 
 def plain_copy(encoder):
-    """The encoder as ESPnet wrote it."""
+    """ESPnet's own encoder."""
     plain = copy.deepcopy(encoder)
     changed = [module for module in plain.modules() if "plain_forward" in vars(module)]
     assert changed
@@ -92,7 +92,7 @@ def decoder():
     return made
 
 
-def test_the_decoder_says_and_learns_the_same_behind_padding(decoder):
+def test_the_decoder_gives_the_same_output_and_gradients_with_padding(decoder):
     import torch
 
     torch.manual_seed(1)

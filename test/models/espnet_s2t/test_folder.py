@@ -1,4 +1,4 @@
-"""A model folder loads whole or not at all, and every refusal says what to do."""
+"""A model folder is loaded completely or refused with a remedy."""
 
 import json
 import shutil
@@ -23,7 +23,7 @@ def saved(tiny, tmp_path_factory):
 
 @pytest.fixture
 def folder(saved, tmp_path):
-    """A copy to be spoilt."""
+    """A copy that a test may damage."""
     return Path(shutil.copytree(saved, tmp_path / "teacher"))
 
 
@@ -39,7 +39,7 @@ def change_weights(folder, change):
     torch.save(change(state), folder / "model.pth")
 
 
-def test_what_is_saved_loads_with_equal_weights(tiny, saved):
+def test_a_saved_model_is_loaded_with_equal_weights(tiny, saved):
     import torch
 
     loaded = load_recogniser(saved, languages=("eng",))
@@ -60,7 +60,7 @@ def test_what_is_saved_loads_with_equal_weights(tiny, saved):
     ]
 
 
-def test_a_folder_in_the_making_names_its_files_as_they_will_be(tiny, tmp_path):
+def test_an_unfinished_folder_names_its_files_by_their_final_paths(tiny, tmp_path):
     tiny.save(tmp_path / "models" / ".teacher.partial")
     config = yaml.safe_load((tmp_path / "models" / ".teacher.partial" / "config.yaml").read_text())
     assert config["bpemodel"] == str(tmp_path / "models" / "teacher" / "bpe.model")
@@ -82,7 +82,7 @@ def test_truncated_weights_are_refused(folder):
             load_recogniser(folder)
 
 
-def test_other_bytes_in_the_place_of_a_file_are_named(folder):
+def test_a_file_with_other_content_is_named(folder):
     (folder / "bpe.model").write_bytes(bytes(range(256)))
     with pytest.raises(K2DError, match=r"bpe\.model: no sentencepiece model in its 256 bytes"):
         load_recogniser(folder)
@@ -108,7 +108,7 @@ def test_a_payload_is_refused_and_never_run(folder, tmp_path):
     assert not (tmp_path / "was run").exists()
 
 
-def test_a_whole_checkpoint_is_no_model(folder):
+def test_a_training_checkpoint_is_not_a_model(folder):
     change_weights(folder, lambda state: {"model": state, "epoch": 3})
     with pytest.raises(K2DError, match="not a plain state dict"):
         load_recogniser(folder)
@@ -116,8 +116,8 @@ def test_a_whole_checkpoint_is_no_model(folder):
 
 def test_missing_and_unexpected_weights_are_listed(folder):
     change_weights(folder, lambda state: {f"x.{n}" if "ctc" in n else n: t for n, t in state.items()})
-    told = r"2 missing \(ctc\.ctc_lo\.weight, ctc\.ctc_lo\.bias\); 2 unexpected \(x\.ctc\.ctc_lo\.weight, x\.ctc"
-    with pytest.raises(K2DError, match=told):
+    message = r"2 missing \(ctc\.ctc_lo\.weight, ctc\.ctc_lo\.bias\); 2 unexpected \(x\.ctc\.ctc_lo\.weight, x\.ctc"
+    with pytest.raises(K2DError, match=message):
         load_recogniser(folder)
 
 
@@ -129,12 +129,12 @@ def test_of_many_differences_five_are_listed(folder):
 
 def test_weights_of_another_size_are_refused_with_both_shapes(folder):
     change_config(folder, decoder_conf={"attention_heads": 2, "linear_units": 48, "num_blocks": 3})
-    told = r"9 of another shape \(decoder\.decoders\.0\.feed_forward\.w_1\.weight \(32, 16\) instead of \(48, 16\)"
-    with pytest.raises(K2DError, match=told):
+    message = r"9 of another shape \(decoder\.decoders\.0\.feed_forward\.w_1\.weight \(32, 16\) instead of \(48, 16\)"
+    with pytest.raises(K2DError, match=message):
         load_recogniser(folder)
 
 
-def test_weights_that_are_no_numbers_are_refused(folder):
+def test_weights_that_are_not_numbers_are_refused(folder):
     name = "decoder.after_norm.bias"
     change_weights(folder, lambda state: {**state, name: state[name] * float("nan")})
     with pytest.raises(K2DError, match=r"broken weights: 1 with NaN or infinity \(decoder\.after_norm\.bias\); take"):
@@ -145,8 +145,8 @@ def test_a_vocabulary_of_another_size_is_refused(folder):
     (folder / "tokens.txt").unlink()
     tokens = yaml.safe_load((folder / "config.yaml").read_text())["token_list"]
     change_config(folder, token_list=[*tokens, "more"])
-    told = rf"decoder\.embed\.0\.weight \({len(tokens)}, 16\) instead of \({len(tokens) + 1}, 16\)"
-    with pytest.raises(K2DError, match=told):
+    message = rf"decoder\.embed\.0\.weight \({len(tokens)}, 16\) instead of \({len(tokens) + 1}, 16\)"
+    with pytest.raises(K2DError, match=message):
         load_recogniser(folder)
 
 
@@ -166,13 +166,13 @@ def test_pieces_of_another_model_or_none_are_refused(folder):
         load_recogniser(folder)
     (folder / "bpe.model").unlink()
     change_config(folder, bpemodel="data/elsewhere.model")
-    told = r"its sentencepiece model is not there \(config.yaml names data/elsewhere.model\); put the file beside"
-    with pytest.raises(K2DError, match=told):
+    message = r"its sentencepiece model is not there \(config.yaml names data/elsewhere.model\); put the file beside"
+    with pytest.raises(K2DError, match=message):
         load_recogniser(folder)
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "message"),
     [
         ({"preprocessor": "s2t_ctc"}, "an OWSM-CTC model"),
         ({"encoder": "e_branchformer_ctc"}, "an OWSM-CTC model"),
@@ -185,9 +185,9 @@ def test_pieces_of_another_model_or_none_are_refused(folder):
         ({"encoder_conf": {"output_size": "wide"}}, "ESPnet cannot build the model of this config: Type"),
     ],
 )
-def test_other_kinds_of_model_are_refused_by_name(folder, changes, told):
+def test_other_kinds_of_model_are_refused_by_name(folder, changes, message):
     change_config(folder, **changes)
-    with pytest.raises(K2DError, match=told):
+    with pytest.raises(K2DError, match=message):
         load_recogniser(folder)
 
 
@@ -201,31 +201,31 @@ def test_a_config_that_would_run_code_is_not_read(folder, tmp_path):
         load_recogniser(folder)
 
 
-def test_a_model_that_is_not_there(tmp_path):
+def test_a_missing_model_is_reported(tmp_path):
     with pytest.raises(UsageError, match="nowhere: there is no such model; expected a model folder or a file of one"):
         load_recogniser(tmp_path / "nowhere")
 
 
 @pytest.mark.parametrize(
-    ("asked", "told"),
+    ("asked", "message"),
     [
         ({"precision": "fp8"}, "precision 'fp8': expected one of fp32, bf16, fp16, fp64"),
         ({"languages": ("fra",)}, "'fra' is not one of this model's"),
         ({"languages": ("zho", "eng")}, "takes one language, not zho, eng"),
     ],
 )
-def test_what_cannot_be_asked_for(saved, asked, told):
-    with pytest.raises(UsageError, match=told):
+def test_impossible_requests_are_refused(saved, asked, message):
+    with pytest.raises(UsageError, match=message):
         load_recogniser(saved, **asked)
 
 
-def test_a_gpu_that_is_not_there(saved, monkeypatch):
+def test_a_missing_gpu_is_reported(saved, monkeypatch):
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     with pytest.raises(UsageError, match="device cuda: no GPU can be used here; use cpu"):
         load_recogniser(saved, device="cuda")
 
 
-def test_a_config_to_train_from_may_leave_defaults_out_but_nothing_misspelt(tmp_path):
+def test_a_config_for_training_may_omit_defaults_but_not_misspell_keys(tmp_path):
     from k2d.models.espnet_s2t.loading import new_s2t
 
     tokens, model = made_vocabulary()

@@ -1,4 +1,4 @@
-"""How a new network begins: a deep decoder as a shallow one, and its words from the CTC head."""
+"""Initial weights of a new network: a deep decoder works like a shallow one, and its words come from the CTC head."""
 
 import pytest
 from models_made import made_recogniser
@@ -10,7 +10,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture
 def deep(tmp_path):
-    """A new network of six decoder layers, as training begins with it."""
+    """A new network of six decoder layers at the start of training."""
     from k2d.models.espnet_s2t.init import prepare
 
     made = made_recogniser(tmp_path, num_blocks=6)
@@ -28,7 +28,7 @@ def hidden(recogniser, n_awake=None):
         return recogniser.hidden(memory, tokens_BL)
 
 
-def test_sleeping_layers_pass_on_what_they_are_given(deep):
+def test_skipped_layers_pass_their_input_on(deep):
     import torch
 
     whole = hidden(deep)
@@ -37,8 +37,8 @@ def test_sleeping_layers_pass_on_what_they_are_given(deep):
     assert torch.equal(hidden(deep, n_awake=9), whole)
 
 
-def test_a_decoder_that_leans_on_ctc_says_the_token_of_the_frame_it_hears(deep):
-    """With nothing but the last layer's attention on one frame, its logits are the CTC head's, but for the blank's."""
+def test_a_decoder_that_leans_on_ctc_writes_the_token_of_the_attended_frame(deep):
+    """If only the last layer attends to one frame, the logits equal those of the CTC head, except for the blank."""
     import torch
 
     deep.lean_on_ctc()

@@ -1,4 +1,4 @@
-"""The adapter imports of ESPnet what S2T models need, and no more."""
+"""The adapter imports only those parts of ESPnet that S2T models need."""
 
 import subprocess
 import sys
@@ -23,7 +23,7 @@ print(scipy.signal.get_window("hann", 4).tolist())
 
 
 def test_a_model_loads_without_the_libraries_of_other_models(tmp_path):
-    """Each costs a second or more, in every process. What stood in for them is gone afterwards."""
+    """Each import takes a second or more in each process. The stand-ins are removed afterwards."""
     made_recogniser(tmp_path).save(tmp_path / "model")
     words = [sys.executable, "-c", BUILD, str(tmp_path / "model")]
     done = subprocess.run(words, cwd=PROJECT_ROOT, capture_output=True, text=True, check=True)

@@ -1,4 +1,4 @@
-"""Pieces are trained so that no character is unknown, and sizes that cannot be are named with those that can."""
+"""Pieces are trained so that no character is unknown. For an impossible size, the possible range is named."""
 
 import random
 
@@ -42,7 +42,7 @@ def test_the_token_list_is_in_owsms_order():
 
 
 @pytest.mark.slow
-def test_a_size_that_cannot_be_is_told_with_the_range():
+def test_an_impossible_size_is_reported_with_the_range():
     with pytest.raises(UsageError, match=r"vocab_size is 300; these texts allow (\d+) to (\d+) \(bpe") as low:
         train_pieces(TEXTS, SYMBOLS, vocab_size=300, model_type="bpe")
     least, most = (int(word) for word in str(low.value).split() if word.isdigit() and int(word) > 300)
@@ -66,7 +66,7 @@ def test_no_text_is_refused():
     ],
     ids=["random", "text", "empty"],
 )
-def test_a_file_that_is_no_sentencepiece_model_is_named(tmp_path, content, found):
+def test_a_file_that_is_not_a_sentencepiece_model_is_named(tmp_path, content, found):
     (tmp_path / "bpe.model").write_bytes(content)
     with pytest.raises(K2DError) as caught:
         read_pieces(tmp_path / "bpe.model")
@@ -76,7 +76,7 @@ def test_a_file_that_is_no_sentencepiece_model_is_named(tmp_path, content, found
 
 
 def test_a_model_cut_anywhere_is_refused_or_lacks_pieces(tmp_path):
-    """What is cut between two pieces is a model of fewer: the list of tokens tells that it is not the right one."""
+    """A file that is cut between two pieces is a model with fewer pieces, which the list of tokens reveals."""
     whole = train_pieces(TEXTS, SYMBOLS, vocab_size=SIZE, model_type="bpe")
     n_refused = 0
     for n_bytes in range(1, len(whole), 97):

@@ -1,4 +1,4 @@
-"""What this toolkit makes of an ESPnet S2T model is what ESPnet makes of it."""
+"""An ESPnet S2T model gives the same results in this toolkit and in ESPnet."""
 
 import copy
 
@@ -20,7 +20,7 @@ def speech(n_windows, seed=0, seconds=10.0):
 
 
 def greedy(recogniser, samples_N, request, previous_ids=(), longest=LONGEST):
-    """The plainest loop over start, constrain and step."""
+    """A simple loop over start, constrain and step."""
     import torch
 
     with torch.no_grad():
@@ -66,7 +66,7 @@ def test_a_saved_folder_gives_the_same_in_plain_espnet(tmp_path, seed, timestamp
     assert max(lengths) > 3
 
 
-def test_ids_are_those_of_espnets_preprocessor(tiny, tmp_path):
+def test_ids_equal_those_of_espnets_preprocessor(tiny, tmp_path):
     from espnet2.train.preprocessor import S2TPreprocessor
 
     tokens, model = made_vocabulary()
@@ -81,7 +81,7 @@ def test_ids_are_those_of_espnets_preprocessor(tiny, tmp_path):
     assert n_prompt == 3
 
 
-def test_teacher_forced_logits_are_those_of_espnets_decoder(tiny64):
+def test_teacher_forced_logits_equal_those_of_espnets_decoder(tiny64):
     import torch
 
     tokens_BL = torch.randint(0, len(tiny64.codec.tokens), (2, 9), generator=torch.Generator().manual_seed(0))
@@ -117,7 +117,7 @@ def test_short_audio_is_filled_up_with_silence_as_espnet_does(tiny64):
     assert memory.states_BTD.shape[1] < short.shape[1] / 3
 
 
-def test_training_reaches_every_weight_and_obeys_the_mode(tiny):
+def test_training_reaches_all_weights_and_follows_the_mode(tiny):
     import torch
 
     trained = copy.deepcopy(tiny)
@@ -134,7 +134,7 @@ def test_training_reaches_every_weight_and_obeys_the_mode(tiny):
     assert sum(trained.n_parameters().values()) == sum(p.numel() for p in trained.network.parameters())
 
 
-def test_ctc_log_probs_are_espnets(tiny64):
+def test_ctc_log_probs_equal_those_of_espnet(tiny64):
     import torch
 
     with torch.no_grad():
@@ -156,8 +156,8 @@ def test_bfloat16_stays_near_float32(tiny):
     assert half.constrain(started.logits_RV, torch.zeros(1, 0).long(), Request(("zho",))).dtype == torch.float32
 
 
-def test_a_folder_of_espnets_own_recipe_loads(tmp_path, monkeypatch):
-    """OWSM's way: 30 s, 0.02 s, features normalised by statistics, paths relative to the recipe."""
+def test_a_folder_of_espnets_own_recipe_is_loaded(tmp_path, monkeypatch):
+    """As for OWSM: 30 s, a grid of 0.02 s, features normalised by statistics, paths relative to the recipe."""
     import torch
     from espnet2.tasks.s2t import S2TTask
     from espnet2.utils.yaml_no_alias_safe_dump import yaml_no_alias_safe_dump

@@ -1,4 +1,4 @@
-"""The rules for timestamps, against ESPnet's own ScoreFilter."""
+"""The rules for timestamps, compared with ESPnet's own ScoreFilter."""
 
 import random
 
@@ -25,7 +25,7 @@ def score_filter(tiny):
 
 
 def prefix(codec, rng, length):
-    """Mostly times and words, sometimes the symbols that the filter looks for; most are illegal."""
+    """Mostly times and words, sometimes symbols that the filter handles. Most prefixes are illegal."""
     kinds = [
         lambda: rng.randint(codec.first_time_id, codec.last_time_id),
         lambda: rng.randint(codec.last_time_id + 1, len(codec.tokens) - 4),
@@ -35,7 +35,7 @@ def prefix(codec, rng, length):
 
 
 def legal_prefix(codec, rng, length):
-    """As a model that obeys writes: start, words, end, start, words, end, …"""
+    """The text of a model that follows the rules: start, words, end, start, words, end, …"""
     ids, time = [], codec.first_time_id
     while len(ids) < length:
         time = min(time + rng.randint(0, 9), codec.last_time_id - 1)
@@ -65,7 +65,7 @@ def test_scores_equal_those_of_the_score_filter(tiny, score_filter, make, timest
     assert n_compared > 1000
 
 
-def test_half_precision_is_judged_in_float32(tiny):
+def test_rules_compute_in_float32_for_half_precision(tiny):
     import torch
 
     found = tiny.constrain(torch.zeros(1, len(tiny.codec.tokens)).bfloat16(), torch.zeros(1, 0).long(), Request())

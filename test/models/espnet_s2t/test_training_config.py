@@ -1,10 +1,10 @@
-"""Files that a config names are found beside it first, and named so that plain ESPnet finds them."""
+"""Files that a config names are first searched beside it, and named so that plain ESPnet finds them."""
 
 from k2d.core.layout import PROJECT_ROOT
 from k2d.models.espnet_s2t.training_config import find_file, written_path
 
 
-def test_paths_are_relative_to_the_project_and_final():
+def test_paths_are_relative_to_the_project():
     assert (
         written_path(PROJECT_ROOT / "exp" / "mini" / ".teacher.partial" / "bpe.model") == "exp/mini/teacher/bpe.model"
     )

@@ -1,4 +1,4 @@
-"""The table of published checkpoints: K2D's own one, and everything that can be wrong with another."""
+"""The table of published checkpoints: K2D's own table, and faults in other tables."""
 
 import pytest
 from made_sources import REVISION, write_table
@@ -27,7 +27,7 @@ def test_every_published_name_has_its_sources():
     assert all(FAMILIES[name].publisher().TABLE for name in FAMILIES if FAMILIES[name].published)
 
 
-def test_openai_is_asked_first_under_the_addresses_of_openai_whisper():
+def test_the_first_source_has_the_addresses_of_openai_whisper():
     models = pytest.importorskip("whisper")._MODELS
     table = read_table(TABLE)
     for name, url in models.items():
@@ -37,22 +37,22 @@ def test_openai_is_asked_first_under_the_addresses_of_openai_whisper():
         assert first.form == url.rpartition("/")[2]
 
 
-def test_the_package_index_has_what_systran_has_on_the_hub():
+def test_the_packages_have_the_files_of_systran_on_the_hub():
     base = read_table(TABLE)["base"]
     of_hub, of_packages = (source for source in base.sources if source.form == "faster-whisper-base")
     assert (of_hub.hub, len(of_packages.packages)) == ("Systran/faster-whisper-base", 2)
     assert of_hub.files == of_packages.files
 
 
-def test_what_is_wrong_is_listed_at_once(tmp_path):
-    told = faults_of(tmp_path, {"files": {"../x": FILE, "a.pt": {"sha256": "abc"}}, "sha": SHA})
-    assert "base.sources.0.files.a.pt.sha256: found 'abc'" in told
-    assert "base.sources.0.files.../x" in told
-    assert "base.sources.0.sha: found an unknown key" in told
+def test_all_faults_of_a_table_are_reported_together(tmp_path):
+    message = faults_of(tmp_path, {"files": {"../x": FILE, "a.pt": {"sha256": "abc"}}, "sha": SHA})
+    assert "base.sources.0.files.a.pt.sha256: found 'abc'" in message
+    assert "base.sources.0.files.../x" in message
+    assert "base.sources.0.sha: found an unknown key" in message
 
 
 @pytest.mark.parametrize(
-    ("source", "told"),
+    ("source", "message"),
     [
         ({"files": {"a.pt": FILE}}, "expected one of: a url for each file, hub, or packages"),
         ({"files": {"a": {**FILE, "url": "u"}, "b": FILE}, "folder": "f"}, "a url for each file, found none for b"),
@@ -73,11 +73,11 @@ def test_what_is_wrong_is_listed_at_once(tmp_path):
         ({"files": {}, "hub": "me/model", "revision": REVISION}, "base.sources.0.files"),
     ],
 )
-def test_a_source_that_cannot_be_used_is_refused(tmp_path, source, told):
-    assert told in faults_of(tmp_path, source)
+def test_a_source_that_cannot_be_used_is_refused(tmp_path, source, message):
+    assert message in faults_of(tmp_path, source)
 
 
-def test_checkpoints_that_make_no_sense_together_are_refused(tmp_path):
+def test_contradictory_checkpoints_are_refused(tmp_path):
     a, b = {"a.pt": {**FILE, "url": "u"}}, {"a.pt": {**FILE, "sha256": "b" * 64, "url": "u"}}
     content = {
         "one": {"sources": [{"title": "T", "files": a}]},
@@ -88,7 +88,7 @@ def test_checkpoints_that_make_no_sense_together_are_refused(tmp_path):
     with pytest.raises(K2DError) as caught:
         read_table(write_table(tmp_path / "t.yaml", content))
     assert str(caught.value).splitlines() == [
-        f"{tmp_path}/t.yaml: two.sources.0: a.pt has other files in a source before; give it another folder",
+        f"{tmp_path}/t.yaml: two.sources.0: a.pt has other files in an earlier source; give it another folder",
         f"{tmp_path}/t.yaml: three: expected same_as alone, with the name of a checkpoint that has sources",
         f"{tmp_path}/t.yaml: five: expected sources or same_as",
     ]

@@ -1,4 +1,4 @@
-"""Checkpoints in their real formats, held against the libraries that own them; and what is told about broken ones."""
+"""Checkpoints in their real formats, compared with the libraries of these formats, and messages about broken ones."""
 
 import json
 import math
@@ -34,7 +34,7 @@ def test_a_hugging_face_folder_is_read_as_transformers_reads_it(n_files, tmp_pat
     import whisper
     from transformers import WhisperForConditionalGeneration
 
-    folder = write_hugging_face(tmp_path / "face", n_files=n_files)
+    folder = write_hugging_face(tmp_path / "huggingface", n_files=n_files)
     theirs, info = WhisperForConditionalGeneration.from_pretrained(folder, output_loading_info=True)
     assert not info["missing_keys"]
     assert not info["unexpected_keys"]
@@ -47,7 +47,7 @@ def test_a_hugging_face_folder_is_read_as_transformers_reads_it(n_files, tmp_pat
         assert torch.allclose(network(mel, ids), expected, atol=1e-4)
 
 
-def test_every_name_goes_there_and_back():
+def test_all_names_are_converted_there_and_back():
     for dims in (TINY, PUBLISHED["large-v2"]):
         state = dict.fromkeys(shapes(dims), 0)
         face = to_hugging_face(state)
@@ -67,13 +67,13 @@ def test_published_sizes_have_the_parameters_that_their_authors_state():
 
 
 def test_generation_config_is_respected(tmp_path):
-    said = {
+    settings = {
         "suppress_tokens": [1, 2],
         "begin_suppress_tokens": [220, 50257],
         "max_initial_timestamp_index": 50,
         "language": "<|zh|>",
     }
-    generation = read_whisper(write_hugging_face(tmp_path, **said)).generation
+    generation = read_whisper(write_hugging_face(tmp_path, **settings)).generation
     assert generation.suppressed == (1, 2)
     assert generation.suppressed_first == (220, 50257)
     assert (generation.first_time_at_most, generation.language) == (50, "zh")
@@ -89,21 +89,21 @@ def test_sizes_are_read_without_weights(tmp_path):
 
 
 def refused(path):
-    with pytest.raises(K2DError) as told:
+    with pytest.raises(K2DError) as caught:
         read_whisper(path)
-    return str(told.value)
+    return str(caught.value)
 
 
-def test_another_vocabulary_and_another_number_of_mels_are_told_at_once(tmp_path):
+def test_another_vocabulary_and_another_number_of_mels_are_reported_together(tmp_path):
     odd = replace(TINY, n_vocab=51_900, n_mels=40)
     message = refused(write_openai(tmp_path / "odd.pt", odd))
     assert "a vocabulary of 51900, expected 51864 (English-only)" in message
     assert "40 mels, expected 80 or 128" in message
-    assert "a vocabulary of 51900" in refused(write_hugging_face(tmp_path / "face", odd))
+    assert "a vocabulary of 51900" in refused(write_hugging_face(tmp_path / "huggingface", odd))
 
 
-def test_rules_that_name_no_token_are_told_at_once(tmp_path):
-    """Of these, a GPU would only say that an index is out of bounds."""
+def test_rules_with_unknown_tokens_are_reported_together(tmp_path):
+    """For these, a GPU would only report an index out of bounds."""
     odd = {"suppress_tokens": [-1, 5], "begin_suppress_tokens": [51_865], "max_initial_timestamp_index": "50"}
     message = refused(write_hugging_face(tmp_path, **odd))
     assert "generation_config.json: suppress_tokens: expected a list of ids from 0 to 51864, found [-1, 5]" in message
@@ -117,19 +117,19 @@ def test_missing_and_unexpected_keys_are_named(tmp_path):
     state["decoder.ln.gamma"] = state.pop("decoder.ln.weight")
     message = refused(write_openai(tmp_path / "odd.pt", state=state))
     assert "1 missing (decoder.ln.weight); 1 unexpected (decoder.ln.gamma)" in message
-    folder = write_hugging_face(tmp_path / "face")
+    folder = write_hugging_face(tmp_path / "huggingface")
     named = load_file(folder / "model.safetensors")
     del named["model.decoder.layer_norm.weight"]
     save_file(named, folder / "model.safetensors")
     assert "1 missing (decoder.ln.weight)" in refused(folder)
 
 
-@pytest.mark.parametrize("kind", ["openai", "face", "sharded"])
-def test_a_truncated_file_is_told_as_such(kind, tmp_path):
+@pytest.mark.parametrize("kind", ["openai", "huggingface", "sharded"])
+def test_a_truncated_file_is_reported(kind, tmp_path):
     if kind == "openai":
         path = file = write_openai(tmp_path / "tiny.pt")
     else:
-        path = write_hugging_face(tmp_path, n_files=1 if kind == "face" else 2)
+        path = write_hugging_face(tmp_path, n_files=1 if kind == "huggingface" else 2)
         file = sorted(path.glob("*.safetensors"))[-1]
     file.write_bytes(file.read_bytes()[:-1000])
     message = refused(path)
@@ -137,7 +137,7 @@ def test_a_truncated_file_is_told_as_such(kind, tmp_path):
     assert "truncated" in message
 
 
-def test_weights_that_are_no_safetensors_are_never_opened(tmp_path):
+def test_weights_in_other_formats_than_safetensors_are_never_opened(tmp_path):
     folder = write_hugging_face(tmp_path)
     (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
     message = refused(folder)
@@ -146,14 +146,14 @@ def test_weights_that_are_no_safetensors_are_never_opened(tmp_path):
 
 
 def test_an_index_cannot_name_files_elsewhere(tmp_path):
-    folder = write_hugging_face(tmp_path / "face", n_files=2)
+    folder = write_hugging_face(tmp_path / "huggingface", n_files=2)
     index = json.loads((folder / "model.safetensors.index.json").read_text())
     index["weight_map"]["model.encoder.conv1.weight"] = "../secret.safetensors"
     (folder / "model.safetensors.index.json").write_text(json.dumps(index))
     assert "the name of a file beside it" in refused(folder)
     index["weight_map"]["model.encoder.conv1.weight"] = "model-00009-of-00002.safetensors"
     (folder / "model.safetensors.index.json").write_text(json.dumps(index))
-    assert "model-00009-of-00002.safetensors of model.safetensors.index.json not there" in refused(folder)
+    assert "model-00009-of-00002.safetensors of model.safetensors.index.json not found" in refused(folder)
 
 
 def test_an_output_layer_of_its_own_is_refused(tmp_path):
@@ -164,10 +164,10 @@ def test_an_output_layer_of_its_own_is_refused(tmp_path):
     assert read_whisper(folder).dims == TINY
     named["proj_out.weight"] += 1
     save_file(named, folder / "model.safetensors")
-    assert "proj_out.weight is not the embedding once more" in refused(folder)
+    assert "proj_out.weight differs from the embedding" in refused(folder)
 
 
-def test_other_files_and_folders_are_told_from_a_model(tmp_path):
+def test_other_files_and_folders_are_refused(tmp_path):
     torch.save({"weights": torch.zeros(1)}, tmp_path / "other.pt")
     assert "expected `dims` and `model_state_dict`" in refused(tmp_path / "other.pt")
     (tmp_path / "empty").mkdir()
@@ -199,7 +199,7 @@ def test_a_model_config_holds_the_sizes_under_their_names(tmp_path):
         ({"n_layers": 2}, "tiny.yaml: its dims are not Whisper's: expected whole numbers n_mels, n_audio_ctx"),
     ],
 )
-def test_a_model_config_that_is_no_whisper_is_refused(changes, message, tmp_path):
+def test_a_model_config_of_another_family_is_refused(changes, message, tmp_path):
     path = tmp_path / "tiny.yaml"
     path.write_text("".join(f"{name}: {value}\n" for name, value in {**TINY.as_dict(), **changes}.items()))
     with pytest.raises(K2DError, match=message):

@@ -33,21 +33,21 @@ def test_text_is_written_as_whisper_writes_it():
         max_size=6,
     )
 )
-def test_timed_text_goes_there_and_back(parts):
+def test_timed_text_is_converted_there_and_back(parts):
     steps = sorted(step for step, _ in parts)
     timed = "".join(f"<{step / 50:.2f}>{text}" for step, (_, text) in zip(steps, parts, strict=True))
     assert CODEC.timed_text(CODEC.ids(timed)) == timed
     assert all(token < CODEC.eos_id or token >= T for token in CODEC.ids(timed))
 
 
-def test_what_cannot_be_a_label_is_refused():
+def test_bad_labels_are_refused():
     with pytest.raises(K2DError, match=r"<30\.02> lies beyond the window"):
         CODEC.ids("<0.00>a<30.02>")
     with pytest.raises(K2DError, match=r"timestamps go backwards: <1\.00> follows <2\.00>"):
         CODEC.ids("<2.00>a<1.00>")
-    with pytest.raises(K2DError, match="does not begin with one"):
+    with pytest.raises(K2DError, match="expected a label that begins with a timestamp, found "):
         CODEC.label("hello", Request())
-    with pytest.raises(K2DError, match="the decoder has 448 places"):
+    with pytest.raises(K2DError, match="expected at most 448"):
         CODEC.label("<0.00>" + "a b c d " * 200 + "<1.00>", Request())
 
 
@@ -68,7 +68,7 @@ def test_a_sequence_is_the_label_from_ids():
         assert CODEC.sequence(ids, request, before) == CODEC.label("<0.00>hi 你好<1.00>", request, "so far " * 200)
 
 
-def test_previous_text_loses_its_beginning_where_there_is_no_room():
+def test_previous_text_is_cut_at_its_start_if_it_is_long():
     ids, n_prompt = CODEC.label("<0.00>hi<1.00>", Request(), "word " * 400)
     assert n_prompt == 1 + 223 + 3
     ids, n_prompt = CODEC.label("<0.00>" + "hi " * 300 + "<1.00>", Request(), "word " * 400)
@@ -90,7 +90,7 @@ def test_a_label_without_its_language_is_refused():
     assert guessing.label("", Request())[1] == 3, "how long a prompt is can be asked without"
 
 
-def test_it_goes_to_other_processes():
+def test_a_codec_can_be_sent_to_other_processes():
     again = pickle.loads(pickle.dumps(CODEC))  # noqa: S301 - our own
     assert again.ids("<0.00>你好<1.00>") == CODEC.ids("<0.00>你好<1.00>")
 
@@ -102,23 +102,23 @@ class TestReading:
         reading = CODEC.read(CODEC.ids(timed), audio_s)
         return [(s.start_s, s.end_s, CODEC.text(s.ids)) for s in reading.segments], reading.advance_s
 
-    def test_pairs_are_segments_and_the_last_time_is_where_it_goes_on(self):
+    def test_pairs_are_segments_and_the_last_time_is_the_next_start(self):
         timed = "<0.00>你好<1.20><1.50>world<2.40><2.40>"
         assert self.read(timed) == ([(0.0, 1.2, "你好"), (1.5, 2.4, "world")], 2.4)
 
-    def test_what_is_open_at_the_end_is_heard_again(self):
+    def test_an_open_end_is_decoded_again(self):
         assert self.read("<0.00>你好<1.20><1.20>wor") == ([(0.0, 1.2, "你好")], 1.2)
 
-    def test_a_single_time_at_the_end_passes_the_window(self):
+    def test_a_single_time_at_the_end_completes_the_window(self):
         assert self.read("<0.00>你好<1.20><1.50>world<2.40>") == ([(0.0, 1.2, "你好"), (1.5, 2.4, "world")], None)
 
     def test_one_pair_begins_where_the_window_does(self):
-        """So does Whisper: without two times in a row the segment starts at the window's start."""
+        """As in Whisper: without two times in a row, the segment starts at the window's start."""
         assert self.read("<0.60>你好<1.20>") == ([(0.0, 1.2, "你好")], None)
 
-    def test_without_an_end_the_audio_is_it(self):
+    def test_without_an_end_a_segment_lasts_to_the_end_of_the_audio(self):
         assert self.read("<0.00>你好", 7.119) == ([(0.0, 7.11, "你好")], None)
 
-    def test_what_is_empty_or_has_no_length_is_left_out(self):
+    def test_segments_without_text_or_length_are_dropped(self):
         assert self.read("<0.00>你好<1.00><1.00><2.00><2.00>") == ([(0.0, 1.0, "你好")], 2.0)
         assert self.read("") == ([], None)

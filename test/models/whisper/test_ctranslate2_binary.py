@@ -1,4 +1,4 @@
-"""Files of CTranslate2 that claim wrong sizes, end early or hold nonsense: one sentence each, and little memory."""
+"""Files of CTranslate2 with wrong sizes, a missing end or random bytes give one message and need little memory."""
 
 import random
 import resource
@@ -24,7 +24,7 @@ LEEWAY = 2**28
 
 @contextmanager
 def little_memory():
-    """Whoever asks for much more than the files hold gets a MemoryError."""
+    """Limit the memory, so that allocating much more than the size of the files raises a MemoryError."""
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     before = resource.getrlimit(resource.RLIMIT_AS)
     resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + LEEWAY, before[1]))
@@ -35,9 +35,9 @@ def little_memory():
 
 
 def refused(path):
-    with pytest.raises(K2DError) as told, little_memory():
+    with pytest.raises(K2DError) as caught, little_memory():
         read_binary(path)
-    message = str(told.value)
+    message = str(caught.value)
     assert "\n" not in message
     assert message.isprintable()
     assert len(message) < 500
@@ -61,28 +61,28 @@ HUGE = 2**32 - 1
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "message"),
     [
-        (b"", "damaged at byte 0: 4 bytes for the version are claimed, and 0 are left: it is truncated"),
+        (b"", "damaged at byte 0: 4 bytes for the version are stated, and 0 are left: it is truncated"),
         (b"PK\3\4" + bytes(100), "not a file of CTranslate2's format 6"),
         (packed(GOOD, [], version=7), "format 6, in which Whisper models are written (its first number is 7)"),
         (packed(GOOD, [], specification="TransformerSpec"), "holds a model of TransformerSpec, expected WhisperSpec"),
-        (packed(GOOD, [], revision=1), "revision 1 of WhisperSpec, and 2 and 3 are known here"),
+        (packed(GOOD, [], revision=1), "revision 1 of WhisperSpec, expected 2 or 3"),
         (packed(GOOD, [], revision=4), "revision 4 of WhisperSpec"),
         (
             struct.pack("<I", 6) + word("WhisperSpec") + struct.pack("<II", 3, HUGE) + bytes(1000),
-            "4,294,967,295 variables are claimed, more than there is room for",
+            "4,294,967,295 variables are stated, more than the file has room for",
         ),
         (
             struct.pack("<I", 6) + word("WhisperSpec") + struct.pack("<II", 3, 100_001) + bytes(2_000_000),
-            "100,001 variables are claimed",
+            "100,001 variables are stated",
         ),
         (named(struct.pack("<H", 0)), "a name is b'', expected letters"),
         (named(struct.pack("<H", 1) + b"\0"), r"a name is b'\x00', expected letters"),
-        (named(struct.pack("<H", 3) + b"abc"), "a name is b'abc', expected letters, digits, _ and / with a zero"),
+        (named(struct.pack("<H", 3) + b"abc"), "a name is b'abc', expected letters, digits, _ and / followed by"),
         (named(struct.pack("<H", 6) + b"\x1b[31m\0"), r"a name is b'\x1b[31m\x00'"),
         (named(struct.pack("<H", 6) + b"../..\0"), "a name is b'../..\\x00'"),
-        (named(struct.pack("<H", 65_535)), "65,535 bytes for the name are claimed, and "),
+        (named(struct.pack("<H", 65_535)), "65,535 bytes for the name are stated, and "),
         (named(word("a"), variable(rank=200)), "a has 200 dimensions, expected 4 at most"),
         (
             named(word("a"), variable(4, (HUGE,) * 4)),
@@ -90,29 +90,29 @@ HUGE = 2**32 - 1
         ),
         (
             named(word("a"), variable(1, (HUGE // 4,), 0, HUGE - 3)),
-            "4,294,967,292 bytes for the numbers of a are claim",
+            "4,294,967,292 bytes for the numbers of a are stated",
         ),
         (named(word("a"), variable(1, (0,), 0, 0, b"")), "a of shape (0,) holds no number"),
         (named(word("a"), variable(number=6)), "a has numbers of type 6, expected 0 to 5"),
         (named(word("a"), variable(number=255)), "a has numbers of type 255, expected 0 to 5"),
         (named(word("a"), variable(n_bytes=5)), "a of shape (1,) has 5 bytes, expected 4"),
-        (packed({"a": scalar(1)}, [("b", "c")]), "the alias b of c, which no variable is called"),
-        (packed({"a": scalar(1)}, [("b", "b")]), "the alias b of b, which no variable is called"),
+        (packed({"a": scalar(1)}, [("b", "c")]), "the alias b refers to c, but no variable has this name"),
+        (packed({"a": scalar(1)}, [("b", "b")]), "the alias b refers to b, but no variable has this name"),
         (packed({"a": scalar(1)}, [("a", "a")]), "a is there twice"),
         (
             GOOD_FILE[: -len(word("a/weight")) - len(word("b/weight")) - 4] + struct.pack("<I", HUGE),
             "4,294,967,295 ali",
         ),
-        (GOOD_FILE + b"\0", "1 bytes behind the last alias"),
+        (GOOD_FILE + b"\0", "1 bytes after the last alias"),
     ],
 )
-def test_a_file_that_is_not_whole_is_told_with_its_place(content, told, tmp_path):
+def test_a_damaged_file_is_reported_with_its_place(content, message, tmp_path):
     path = tmp_path / "model.bin"
     path.write_bytes(content)
-    assert told in refused(path)
+    assert message in refused(path)
 
 
-def test_a_variable_that_is_there_twice_is_refused(tmp_path):
+def test_a_duplicate_variable_is_refused(tmp_path):
     path = tmp_path / "model.bin"
     twice = (
         struct.pack("<I", 6) + word("WhisperSpec") + struct.pack("<II", 3, 2) + 2 * (word("a") + scalar(1)) + bytes(4)
@@ -121,7 +121,7 @@ def test_a_variable_that_is_there_twice_is_refused(tmp_path):
     assert "a is there twice" in refused(path)
 
 
-def test_no_beginning_of_a_file_is_a_file(tmp_path):
+def test_each_truncated_file_is_refused(tmp_path):
     path = tmp_path / "model.bin"
     path.write_bytes(GOOD_FILE)
     assert set(read_binary(path).variables) == {"a/weight", "a/switch", "b/weight"}
@@ -130,7 +130,7 @@ def test_no_beginning_of_a_file_is_a_file(tmp_path):
         refused(path)
 
 
-def test_numbers_are_read_where_they_lie(tmp_path):
+def test_numbers_are_read_from_their_offset(tmp_path):
     path = tmp_path / "model.bin"
     rows = torch.arange(6.0).view(3, 2)
     stored = {"a": rows, "b": rows.half(), "c": rows.bfloat16(), "d": rows.to(torch.int8), "e": rows.to(torch.int32)}
@@ -142,12 +142,12 @@ def test_numbers_are_read_where_they_lie(tmp_path):
         assert torch.equal(read, each)
         assert torch.equal(binary.numbers(binary.variables[name], 1, 3), each[1:2])
     path.write_bytes(b"")
-    with pytest.raises(K2DError, match="has become shorter while it was read"):
+    with pytest.raises(K2DError, match="became shorter while it was read"):
         binary.numbers(binary.variables["a"])
 
 
 def test_a_small_file_cannot_hold_a_large_network_by_aliases(tmp_path):
-    """A decoder of 1,000 layers, each of which is the first one again, would take memory for all of them."""
+    """A decoder of 1,000 layers that are all aliases of the first one would need memory for all of them."""
     dims = WhisperDims(80, 1500, 64, 1, 1, 51_864, 8, 64, 1, 1)
     folder = write_ctranslate2(tmp_path, dims, numbers="int8")
     assert read_dims(folder) == dims
@@ -178,7 +178,7 @@ def whole(tmp_path_factory):
 
 
 def structure(content, made):
-    """The places of all bytes that are not numbers of a weight."""
+    """The offsets of all bytes that are not numbers of a weight."""
     numbers = set()
     for name, each in made.items():
         at = content.index(word(name) + each) + len(word(name))
@@ -214,7 +214,7 @@ def mutated(content, places, chance):
 
 
 def read_or_refused(folder):
-    """The shapes of a model, or the reason why there is none; that what is loaded is a whole model."""
+    """The shapes of a model, or the reason why it is refused. Checks that a loaded model is complete."""
     try:
         read = read_whisper(folder)
     except K2DError as error:

@@ -1,4 +1,4 @@
-"""CTranslate2 folders as checkpoints: what its converter makes of a model, read back; and files that are wrong."""
+"""CTranslate2 folders as checkpoints: outputs of its converter are read back, and wrong files are refused."""
 
 import json
 
@@ -34,8 +34,8 @@ def source(request, tmp_path_factory):
 
     folder = tmp_path_factory.mktemp(request.param)
     write_openai(folder / "model.pt", KINDS[request.param])
-    (folder / "face").mkdir()
-    huggingface.write(folder / "model.pt", ExportRequest("tiny"), folder / "face")
+    (folder / "huggingface").mkdir()
+    huggingface.write(folder / "model.pt", ExportRequest("tiny"), folder / "huggingface")
     return folder
 
 
@@ -45,7 +45,7 @@ def converted(source):
         from ctranslate2.converters import TransformersConverter
 
         folder = source / quantization
-        TransformersConverter(str(source / "face")).convert(str(folder), quantization=quantization)
+        TransformersConverter(str(source / "huggingface")).convert(str(folder), quantization=quantization)
         return read_whisper(source / "model.pt"), read_whisper(folder)
 
     return convert
@@ -79,7 +79,7 @@ def test_a_converted_model_of_small_whole_numbers_is_read_within_half_a_step(num
 
 
 def step(tensor, numbers, state, name):
-    """A row's own in int8; in int16 that of the whole variable, in which queries, keys and values are joined."""
+    """The step between numbers: in int8 of a row, in int16 of the whole variable (queries, keys and values)."""
     if numbers != "int16":
         rows = tensor.view(len(tensor), -1).abs().amax(1)
         return rows.view(-1, *(1,) * (tensor.ndim - 1)) / 127
@@ -109,7 +109,7 @@ def test_an_export_of_this_toolkit_is_a_checkpoint(source):
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("numbers", ["fp32", "fp16", "bf16"])
-def test_every_weight_has_its_place(kind, numbers, tmp_path):
+def test_each_weight_has_its_place(kind, numbers, tmp_path):
     dims = KINDS[kind]
     folder = write_ctranslate2(tmp_path, dims, numbers=numbers, suppress_ids=[1, 2], suppress_ids_begin=[220])
     read = read_whisper(folder)
@@ -132,7 +132,7 @@ def test_whole_numbers_are_divided_by_their_scale(numbers, tmp_path):
 
 
 def test_a_folder_of_an_early_converter_is_read(tmp_path):
-    """Revision 2 approximated GELU, wrote lines, named one token otherwise, and had another form of times."""
+    """Revision 2 approximated GELU, wrote tokens as lines, renamed one token, and had another form of times."""
     folder = write_ctranslate2(tmp_path, revision=2, vocabulary="vocabulary.txt")
     words = folder / "vocabulary.txt"
     words.write_text(words.read_text().replace("<|nospeech|>", "<|nocaptions|>").replace("<|0.02|>", "<|0.020000|>"))
@@ -145,7 +145,7 @@ def test_a_folder_of_an_early_converter_is_read(tmp_path):
 
 
 def test_variables_that_are_equal_are_stored_once(tmp_path):
-    """As the converter writes a network whose norms have not been trained."""
+    """For example, in the output of the converter for a network whose norms were not trained."""
     state = made_state()
     twin, own = "encoder.blocks.1.mlp_ln.weight", "encoder.blocks.0.mlp_ln.weight"
     state[twin] = state[own]
@@ -169,11 +169,11 @@ def test_an_output_layer_that_is_stored_again_is_the_embedding(tmp_path):
     assert read_whisper(folder).dims == TINY
     made["decoder/projection/weight_scale"] = record(torch.ones(TINY.n_vocab))
     (folder / "model.bin").write_bytes(packed(made, []))
-    assert "decoder/projection/weight is not the embedding once more" in refused(folder)
+    assert "decoder/projection/weight differs from the embedding" in refused(folder)
 
 
 def test_sizes_are_read_without_weights(tmp_path):
-    """Behind its header, each variable is passed over: what lies there is not looked at."""
+    """After its header, each variable is skipped, and its numbers are not read."""
     folder = write_ctranslate2(tmp_path)
     state = {name: torch.full_like(tensor, torch.nan) for name, tensor in made_state().items()}
     (folder / "model.bin").write_bytes(packed(records(TINY, state)))
@@ -191,16 +191,16 @@ def test_a_student_of_such_a_teacher_is_saved_in_fp32(tmp_path):
 
 
 def refused(path):
-    with pytest.raises(K2DError) as told:
+    with pytest.raises(K2DError) as caught:
         read_whisper(path)
-    message = str(told.value)
+    message = str(caught.value)
     assert "\n" not in message
     assert len(message) < 1000
     return message
 
 
 def changed(folder, **changes):
-    """The folder with some variables in place of others; None: without one."""
+    """The folder with some variables replaced, or removed (None)."""
     made = records(TINY, made_state())
     for name, value in changes.items():
         key = name.replace("__", "/")
@@ -217,27 +217,27 @@ def folder(tmp_path):
     return write_ctranslate2(tmp_path / "model")
 
 
-def test_the_file_is_named_by_its_folder(folder):
+def test_a_checkpoint_is_given_by_its_folder(folder):
     assert "name the folder of CTranslate2 as a whole" in refused(folder / "model.bin")
     with pytest.raises(K2DError, match="name the folder of CTranslate2 as a whole"):
         load_recogniser(folder / "model.bin")
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "message"),
     [
         ({"decoder__pre_norm": scalar(0)}, "decoder/pre_norm is 0: OpenAI's networks have no such variant"),
         ({"decoder__alibi": scalar(1)}, "decoder/alibi is 1: OpenAI's networks have no such variant"),
         ({"decoder__new_switch": scalar(1)}, "decoder/new_switch is 1: OpenAI's networks have no such variant"),
-        ({"encoder__num_heads": scalar(3)}, "3 heads in encoder of width 16, expected a divisor"),
-        ({"encoder__num_heads": scalar(0)}, "0 heads in encoder"),
+        ({"encoder__num_heads": scalar(3)}, "3 heads in the encoder of width 16, expected a divisor"),
+        ({"encoder__num_heads": scalar(0)}, "0 heads in the encoder"),
         ({"encoder__num_heads": scalar(torch.nan, torch.float16)}, "encoder/num_heads: expected a whole number"),
         (
             {"decoder__new_switch": scalar(torch.nan, torch.float16)},
             "decoder/new_switch is nan: OpenAI's networks have",
         ),
-        ({"encoder__num_heads": None}, "not a Whisper network: encoder/num_heads not there"),
-        ({"encoder__conv1__weight": record(torch.zeros(16, 80))}, "encoder/conv1/weight not there, or of another numb"),
+        ({"encoder__num_heads": None}, "not a Whisper network: encoder/num_heads missing, or"),
+        ({"encoder__conv1__weight": record(torch.zeros(16, 80))}, "encoder/conv1/weight missing, or with another"),
         ({"encoder__conv1__weight": record(torch.zeros(16, 40, 3))}, "40 mels, expected 80 or 128"),
         ({"decoder__embeddings__weight": record(torch.zeros(51_900, 16))}, "a vocabulary of 51900, expected 51864"),
         ({"encoder__conv2__bias": None}, "1 missing (encoder/conv2/bias)"),
@@ -252,14 +252,14 @@ def test_the_file_is_named_by_its_folder(folder):
         ),
         (
             {"encoder__conv2__weight": record(torch.ones(16, 16, 3, dtype=torch.int8))},
-            "encoder/conv2/weight holds int8 numbers without a scale that fits",
+            "encoder/conv2/weight holds int8 numbers without a matching scale",
         ),
         (
             {
                 "encoder__conv2__weight": record(torch.ones(16, 16, 3, dtype=torch.int8)),
                 "encoder__conv2__weight_scale": record(torch.ones(5)),
             },
-            "encoder/conv2/weight holds int8 numbers without a scale that fits",
+            "encoder/conv2/weight holds int8 numbers without a matching scale",
         ),
         (
             {
@@ -270,19 +270,19 @@ def test_the_file_is_named_by_its_folder(folder):
         ),
         (
             {"encoder__layer_0__self_attention__linear_0__bias": record(torch.ones(48))},
-            "encoder/layer_0/self_attention/linear_0/bias: keys have a bias",
+            "encoder/layer_0/self_attention/linear_0/bias: found a bias of keys",
         ),
     ],
 )
-def test_a_network_that_is_no_whisper_is_refused(changes, told, folder):
-    assert told in refused(changed(folder, **changes))
+def test_another_kind_of_network_is_refused(changes, message, folder):
+    assert message in refused(changed(folder, **changes))
 
 
 @pytest.mark.parametrize(
-    ("files", "told"),
+    ("files", "message"),
     [
         ({"vocabulary.json": None}, "expected vocabulary.json or vocabulary.txt in it, found none"),
-        ({"vocabulary.json": "[]"}, "0 tokens, and the network has 51,865; put the files of one model together"),
+        ({"vocabulary.json": "[]"}, "found 0 tokens, expected 51,865 as in the network; use the files of one model"),
         ({"vocabulary.json": "{"}, "vocabulary.json: cannot be read as a list of tokens"),
         ({"vocabulary.json": "[" * 100_000}, "vocabulary.json: cannot be read as a list of tokens"),
         ({"vocabulary.json": '{"a": 1}'}, "vocabulary.json: expected a list of tokens"),
@@ -295,10 +295,10 @@ def test_a_network_that_is_no_whisper_is_refused(changes, told, folder):
         ({"config.json": "[" * 100_000}, "config.json: not a JSON file"),
     ],
 )
-def test_files_beside_the_network_that_do_not_go_with_it_are_refused(files, told, folder):
+def test_wrong_files_beside_the_network_are_refused(files, message, folder):
     for name, content in files.items():
         (folder / name).unlink() if content is None else (folder / name).write_text(content)
-    assert told in refused(folder)
+    assert message in refused(folder)
 
 
 def test_other_tokens_are_refused_by_the_first_of_them(folder):
@@ -312,4 +312,4 @@ def test_other_tokens_are_refused_by_the_first_of_them(folder):
 def test_a_vocabulary_of_another_whisper_is_refused(folder, tmp_path):
     other = write_ctranslate2(tmp_path / "v3", V3)
     (other / "vocabulary.json").replace(folder / "vocabulary.json")
-    assert "51,866 tokens, and the network has 51,865" in refused(folder)
+    assert "found 51,866 tokens, expected 51,865" in refused(folder)

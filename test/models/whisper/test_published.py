@@ -24,7 +24,7 @@ def server(monkeypatch):
 
 @pytest.fixture
 def sources(tmp_path, monkeypatch):
-    """Let these be the sources of `base`."""
+    """Set the sources of `base`."""
 
     def put(*listed, **more):
         table = write_table(tmp_path / "published.yaml", {"base": {"sources": list(listed), **more}})
@@ -41,8 +41,8 @@ def test_a_published_name_is_fetched_once_into_the_cache_of_the_config(server, s
     assert len(server.asked) == 1
 
 
-def test_a_name_decodes_alike_whatever_its_source_says_of_decoding(server, sources, tmp_path, capsys):
-    """A stamp holds the name alone, so the source may not decide."""
+def test_a_published_name_ignores_the_sources_settings_for_decoding(server, sources, tmp_path, capsys):
+    """A stamp contains only the name, so the result must not depend on the source."""
     made = write_hugging_face(tmp_path / "made", suppress_tokens=[7], max_initial_timestamp_index=3)
     files = {path.name: path.read_bytes() for path in made.iterdir()}
     sources(on_hub(server, "me/base", files), weights=weights_digest(write_openai(tmp_path / "same.pt")))
@@ -52,27 +52,27 @@ def test_a_name_decodes_alike_whatever_its_source_says_of_decoding(server, sourc
     assert "digest" not in capsys.readouterr().err
 
 
-def test_the_digest_is_of_the_weights_and_not_of_the_file(tmp_path):
+def test_the_digest_depends_on_the_weights_and_not_on_the_file(tmp_path):
     half = {name: tensor.half() for name, tensor in made_state().items()}
     whole = {name: tensor.float() for name, tensor in half.items()}
     digest = weights_digest(write_openai(tmp_path / "half.pt", state=half))
     assert weights_digest(write_openai(tmp_path / "whole.pt", state=whole)) == digest
-    assert weights_digest(write_hugging_face(tmp_path / "face", state=half)) == digest
+    assert weights_digest(write_hugging_face(tmp_path / "huggingface", state=half)) == digest
     whole["decoder.ln.bias"][0] = torch.nextafter(whole["decoder.ln.bias"][0], torch.tensor(9.0))
     assert weights_digest(write_openai(tmp_path / "other.pt", state=whole)) != digest
 
 
-def test_without_a_network_the_remedy_is_told(server, sources, tmp_path):
+def test_without_a_network_the_remedy_is_reported(server, sources, tmp_path):
     source = at_address(server, "large-v2.pt", b"x")
     server.at.pop("/weights/large-v2.pt")
     sources(source)
     with pytest.raises(K2DError) as caught:
         load_whisper("base", cache=str(tmp_path / "models"))
-    told = str(caught.value)
-    assert "Whisper base: no source could be used:\n  the maker: the file is not there (HTTP 404)" in told
-    assert f"put it as {tmp_path}/models/large-v2.pt ({server.url.rpartition('/')[0]}/weights/large-v2.pt, " in told
-    assert "or call `python -m k2d fetch base --to DIR` there, copy DIR and name it as the checkpoint" in told
-    assert "or set K2D_WHISPER_CACHE to a folder that has it" in told
+    message = str(caught.value)
+    assert "Whisper base: no source could be used:\n  the maker: the file is not there (HTTP 404)" in message
+    assert f"put it as {tmp_path}/models/large-v2.pt ({server.url.rpartition('/')[0]}/weights/large-v2.pt, " in message
+    assert "or call `python -m k2d fetch base --to DIR` there, copy DIR and name it as the checkpoint" in message
+    assert "or set K2D_WHISPER_CACHE to a folder that has it" in message
 
 
 def test_the_cache_is_chosen_by_the_config_the_environment_or_openai_whisper(tmp_path, monkeypatch):

@@ -1,4 +1,4 @@
-"""The Whisper recogniser held against openai-whisper on the same weights."""
+"""The Whisper recogniser compared with openai-whisper on the same weights."""
 
 import pytest
 import torch
@@ -15,7 +15,7 @@ CASES = {"multilingual": (TINY, ("zh",)), "english": (ENGLISH, ()), "v3": (V3, (
 
 @pytest.fixture(scope="module", params=CASES)
 def pair(request, tmp_path_factory):
-    """Ours and theirs, and the language that ours is asked for."""
+    """K2D's network, openai-whisper's, and the language of requests to K2D's."""
     dims, languages = CASES[request.param]
     path = write_openai(tmp_path_factory.mktemp("whisper") / "tiny.pt", dims)
     return load_whisper(path, languages), whisper.load_model(str(path), device="cpu"), languages
@@ -31,7 +31,7 @@ def mel(speech_BN, n_mels):
 
 
 @pytest.mark.slow
-def test_the_encoder_hears_what_theirs_hears(pair):
+def test_the_encoder_equals_that_of_openai_whisper(pair):
     ours, theirs, _ = pair
     with torch.no_grad():
         expected = theirs.encoder(mel(speech(), theirs.dims.n_mels))
@@ -39,7 +39,7 @@ def test_the_encoder_hears_what_theirs_hears(pair):
 
 
 @pytest.mark.slow
-def test_teacher_forced_and_stepwise_logits_are_theirs(pair):
+def test_teacher_forced_and_stepwise_logits_equal_those_of_openai_whisper(pair):
     """One token at a time, as beams of a window, some windows kept and rows reordered."""
     ours, theirs, languages = pair
     memory, prompt = ours.encode(speech()), ours.codec.prompt(Request(languages))
@@ -62,7 +62,7 @@ def test_teacher_forced_and_stepwise_logits_are_theirs(pair):
 
 @pytest.mark.parametrize("timestamps", [True, False])
 @pytest.mark.slow
-def test_greedy_text_and_confidence_are_theirs(pair, timestamps):
+def test_greedy_text_and_confidence_equal_those_of_openai_whisper(pair, timestamps):
     from k2d.decode.greedy import greedy
     from k2d.decode.search import Search
 
@@ -82,8 +82,8 @@ def test_greedy_text_and_confidence_are_theirs(pair, timestamps):
     assert [one.mean_with_end for one in found] == pytest.approx([one.avg_logprob for one in expected], abs=1e-4)
 
 
-def test_the_rules_are_theirs_at_every_state(pair):
-    """Against openai-whisper's own filters, on logits in which anything may win."""
+def test_the_rules_equal_those_of_openai_whisper_in_each_state(pair):
+    """Compared with openai-whisper's own filters, on random logits in which any token can be the best."""
     from whisper.decoding import ApplyTimestampRules, SuppressBlank, SuppressTokens
 
     ours, theirs, languages = pair
@@ -113,7 +113,7 @@ def test_a_language_is_guessed_for_each_window(tmp_path):
     assert ours.start(memory, Request(("de",))).languages == ("de",) * 3
 
 
-def test_previous_text_stands_before_the_prompt_as_theirs(tmp_path):
+def test_previous_text_is_put_before_the_prompt_as_in_openai_whisper(tmp_path):
     path = write_openai(tmp_path / "tiny.pt")
     ours, theirs = load_whisper(path, ("zh",)), whisper.load_model(str(path), device="cpu")
     memory, before = ours.encode(speech(2)), [list(range(1000, 1300)), [11, 12]]
@@ -128,8 +128,8 @@ def test_previous_text_stands_before_the_prompt_as_theirs(tmp_path):
 
 
 class TestMixedLanguages:
-    def test_their_token_is_the_mean_of_theirs(self, tmp_path):
-        """A model in which Chinese has that mean for its embedding says the same with Chinese alone."""
+    def test_the_vector_of_several_languages_is_their_mean(self, tmp_path):
+        """A model in which the embedding of Chinese is that mean writes the same text with Chinese alone."""
         path = write_openai(tmp_path / "tiny.pt")
         mixed, plain = load_whisper(path, ("zh", "en")), load_whisper(path, ("zh",))
         zh, en = (plain.codec.language_id(name) for name in ("zh", "en"))
@@ -149,7 +149,7 @@ class TestMixedLanguages:
             assert torch.allclose(started.logits_RV[0, keep], ours[0, 2], atol=1e-4)
         assert started.languages == ("zh+en",)
 
-    def test_both_learn_from_it(self, tmp_path):
+    def test_the_vectors_of_both_languages_learn(self, tmp_path):
         mixed = load_whisper(write_openai(tmp_path / "tiny.pt"), ("zh", "en"))
         ids, _ = mixed.codec.label("", Request())
         mixed.hidden(mixed.encode(speech(1)), torch.tensor([ids])).sum().backward()
@@ -159,16 +159,16 @@ class TestMixedLanguages:
         assert torch.equal(gradient[zh], gradient[en])
         assert gradient[de].abs().sum() == 0
 
-    def test_others_than_the_model_was_loaded_for_are_refused(self, tmp_path):
+    def test_other_languages_than_the_loaded_ones_are_refused(self, tmp_path):
         mixed = load_whisper(write_openai(tmp_path / "tiny.pt"), ("zh", "en"))
         with pytest.raises(UsageError, match="the model was loaded for zh, en; name these there"):
             mixed.codec.prompt(Request(("zh", "de")))
         assert mixed.codec.prompt(Request(("en", "zh"))) == mixed.codec.prompt(Request())
 
 
-def test_what_a_folder_is_saved_as_loads_here_and_in_openai_whisper(tmp_path):
-    said = {"suppress_tokens": [7], "begin_suppress_tokens": [220, 50257], "language": "chinese"}
-    ours = load_recogniser(write_hugging_face(tmp_path / "face", **said), family="whisper")
+def test_a_saved_folder_is_loaded_here_and_in_openai_whisper(tmp_path):
+    settings = {"suppress_tokens": [7], "begin_suppress_tokens": [220, 50257], "language": "chinese"}
+    ours = load_recogniser(write_hugging_face(tmp_path / "huggingface", **settings), family="whisper")
     ours.save(tmp_path / "ours")
     again = load_recogniser(tmp_path / "ours")
     theirs = whisper.load_model(str(tmp_path / "ours" / "model.pt"), device="cpu")
@@ -185,9 +185,9 @@ def test_what_a_folder_is_saved_as_loads_here_and_in_openai_whisper(tmp_path):
     assert masked[8] > -torch.inf, "the checkpoint's list is in place of Whisper's own"
 
 
-def test_generation_config_decides_the_rules(tmp_path):
-    said = {"suppress_tokens": [1, 2], "begin_suppress_tokens": [3], "max_initial_timestamp_index": 10}
-    ours = load_whisper(write_hugging_face(tmp_path, **said), ("zh",))
+def test_the_rules_follow_the_generation_config(tmp_path):
+    settings = {"suppress_tokens": [1, 2], "begin_suppress_tokens": [3], "max_initial_timestamp_index": 10}
+    ours = load_whisper(write_hugging_face(tmp_path, **settings), ("zh",))
     first = ours.constrain(torch.zeros(1, TINY.n_vocab), torch.zeros(1, 0, dtype=torch.long), Request())[0]
     times = ours.codec.first_time_id
     assert (first > -torch.inf).nonzero().flatten().tolist() == list(range(times, times + 11))
@@ -210,7 +210,7 @@ def test_a_student_with_fewer_layers_has_the_teachers_others(tmp_path):
 
 
 @pytest.mark.slow
-def test_half_the_precision_gives_nearly_the_same(tmp_path):
+def test_half_precision_gives_nearly_the_same(tmp_path):
     path = write_openai(tmp_path / "tiny.pt")
     whole, half = load_recogniser(path, languages=("zh",)), load_recogniser(path, precision="bf16", languages=("zh",))
     assert half.dtype == torch.bfloat16
@@ -227,27 +227,27 @@ def test_half_the_precision_gives_nearly_the_same(tmp_path):
         load_recogniser(path, precision="fp16")
 
 
-def test_training_in_bf16_hears_what_decoding_hears(tmp_path):
-    """Mel bands of mixed precision would be another front end than the one that is used later."""
+def test_training_in_bf16_uses_the_features_of_decoding(tmp_path):
+    """Mel bands in mixed precision would differ from the features used in decoding."""
     model = load_recogniser(write_openai(tmp_path / "tiny.pt"), languages=("zh",))
-    heard = []
-    model.encoded = lambda features_MF: heard.append(torch.stack(list(features_MF)))
+    features = []
+    model.encoded = lambda features_MF: features.append(torch.stack(list(features_MF)))
     model.encode(speech())
     with torch.autocast("cpu", dtype=torch.bfloat16):
         model.encode(speech())
-    assert heard[1].equal(heard[0])
+    assert features[1].equal(features[0])
 
 
 # --- names, and what is refused ---
 
 
-def test_the_family_is_told_by_the_files(tmp_path):
+def test_the_family_is_recognised_by_the_files(tmp_path):
     assert family_of(write_openai(tmp_path / "a" / "tiny.pt")).name == "whisper"
-    assert family_of(write_hugging_face(tmp_path / "face")).name == "whisper"
+    assert family_of(write_hugging_face(tmp_path / "huggingface")).name == "whisper"
     assert family_of(tmp_path).name == "espnet_s2t"
 
 
-def test_an_unknown_name_is_told_with_the_known_ones(tmp_path):
+def test_an_unknown_name_is_reported_with_the_known_ones(tmp_path):
     with pytest.raises(
         K2DError, match="large-v9: no published Whisper model has this name; expected one of tiny, base"
     ):
