@@ -65,5 +65,5 @@ def test_processes_share_the_recordings_and_get_one_figure(tmp_path, warm_python
     alone, *both = (json.loads((tmp_path / f"{name}.json").read_text()) for name in ("alone", "0", "1"))
     assert 0 < alone["figure"] < 1
     assert [found["figure"] for found in both] == [alone["figure"]] * 2
-    assert sorted(both[0]["heard"] + both[1]["heard"]) == sorted(alone["heard"])
-    assert abs(len(both[0]["heard"]) - len(both[1]["heard"])) <= 1
+    assert sorted(both[0]["decoded"] + both[1]["decoded"]) == sorted(alone["decoded"])
+    assert abs(len(both[0]["decoded"]) - len(both[1]["decoded"])) <= 1
