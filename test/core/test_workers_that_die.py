@@ -2,6 +2,7 @@
 
 import errno
 import os
+from functools import cache
 from multiprocessing.context import SpawnProcess
 
 import pytest
@@ -42,17 +43,26 @@ def by_crew(items):
     return [*crew.map(items), *crew.map(["afterwards"])]
 
 
+@cache
+def outcomes_of_all_ways(call):
+    """What becomes of an item for each way to die, with another between two of them; by item."""
+    items = ["before", *(item for how in WAYS for item in (how, f"after {how}"))]
+    return {o.item: o for o in within(LIMIT_S, lambda: call(items))}
+
+
 @pytest.mark.parametrize("how", WAYS)
 @pytest.mark.parametrize("call", [by_run_each, by_crew])
 @pytest.mark.slow
 def test_a_death_costs_only_its_item_and_is_reported(how, call):
-    outcomes = {o.item: o for o in within(LIMIT_S, lambda: call(["before", how, "after"]))}
-    assert {"before", how, "after"} <= set(outcomes)
+    outcomes = outcomes_of_all_ways(call)
     message, answered = WAYS[how]
     assert outcomes[how].error.startswith(message)
     assert outcomes[how].answered is answered
     assert outcomes[how].value is None
-    assert {item: o.value for item, o in outcomes.items() if item != how} == {i: i for i in outcomes if i != how}
+    others = {item: outcome.value for item, outcome in outcomes.items() if item not in WAYS}
+    assert {"before", f"after {how}"} <= set(others)
+    assert ("afterwards" in others) == (call is by_crew)
+    assert others == {item: item for item in others}
 
 
 def test_an_exception_is_returned_or_its_text_if_it_cannot_be_pickled():

@@ -1,16 +1,14 @@
 """Data directories of long recordings, from outside: exact samples, and references that give the right score."""
 
 import json
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 import soundfile
 from made_parquet import tone
 
+from k2d.__main__ import main
 from k2d.core.errors import K2DError
-from k2d.core.layout import PROJECT_ROOT
 from k2d.data.kaldi.datadir import read_utterances
 from k2d.data.longform import ByTime, Concatenate
 from k2d.data.longform_datadir import lengthen_datadir
@@ -39,9 +37,19 @@ def short(tmp_path):
     return folder
 
 
-def data(*words):
-    command = [sys.executable, "-m", "k2d", *map(str, words)]
-    return subprocess.run(command, cwd=PROJECT_ROOT, capture_output=True, text=True)
+@pytest.fixture
+def k2d(capsys):
+    """python -m k2d WORD…: its exit code, and what it prints to either stream."""
+
+    def k2d(*words):
+        try:
+            code = main([*map(str, words)])
+        except SystemExit as stop:  # argparse's way
+            code = stop.code
+        printed = capsys.readouterr()
+        return code, printed.out, printed.err
+
+    return k2d
 
 
 def samples(path):
@@ -83,15 +91,15 @@ def test_segments_of_a_recording_are_a_session_of_their_own(short, tmp_path):
 
 
 @pytest.mark.slow
-def test_the_command_and_its_references(short, tmp_path):
+def test_the_command_and_its_references(short, tmp_path, k2d):
     long = tmp_path / "long"
-    done = data("data", "longform", short, long, "--mode", "by_time", "--audio", tmp_path / "audio")
-    assert done.returncode == 0, done.stderr
-    assert f"{long}: 3 utterances in 1 recordings, 0.00 h" in done.stdout
-    assert data("data", "validate", long).returncode == 0
+    code, out, errors = k2d("data", "longform", short, long, "--mode", "by_time", "--audio", tmp_path / "audio")
+    assert code == 0, errors
+    assert f"{long}: 3 utterances in 1 recordings, 0.00 h" in out
+    assert k2d("data", "validate", long)[0] == 0
     (tmp_path / "hyp").write_text("ses1 我們用 GPU 壞 跑 model\n", encoding="utf-8")
-    done = data("score", "--ref", long / "text", "--hyp", tmp_path / "hyp", "--out", tmp_path / "score")
-    assert done.returncode == 0, done.stderr
+    code, _, errors = k2d("score", "--ref", long / "text", "--hyp", tmp_path / "hyp", "--out", tmp_path / "score")
+    assert code == 0, errors
     score = json.loads((tmp_path / "score" / "score.json").read_text())
     assert score["mer"] == {"n": 7, "s": 1, "d": 0, "i": 0, "percent": 14.2857}  # 好 recognised as 壞, in its place
 
@@ -111,7 +119,6 @@ def test_an_utterance_without_a_row_is_reported(short, tmp_path):
     assert not (tmp_path / "long").exists()
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -120,7 +127,7 @@ def test_an_utterance_without_a_row_is_reported(short, tmp_path):
         (["--mode", "other"], "invalid choice: 'other'"),
     ],
 )
-def test_a_wrong_call(short, tmp_path, words, message):
-    done = data("data", "longform", short, tmp_path / "long", *words)
-    assert done.returncode == 2
-    assert message in done.stderr
+def test_a_wrong_call(short, tmp_path, k2d, words, message):
+    code, _, errors = k2d("data", "longform", short, tmp_path / "long", *words)
+    assert code == 2
+    assert message in errors

@@ -1,6 +1,7 @@
 """The engine CTranslate2 and torch, on a trained Whisper: the same segments, times and texts."""
 
 from dataclasses import replace
+from functools import cache, partial
 
 import pytest
 from whisper_tiny import tiny_checkpoint, write_talks
@@ -51,6 +52,18 @@ def decoded(model, talks, options, is_loop=None):
     return {key: found[key] for key in sorted(found)}
 
 
+@pytest.fixture(scope="module")
+def ours(torchs, talks):
+    """What torch hears in the talks, by options."""
+    return cache(partial(decoded, torchs, talks))
+
+
+@pytest.fixture(scope="module")
+def theirs(engine, talks):
+    """What CTranslate2 hears in the talks, by options."""
+    return cache(partial(decoded, engine, talks))
+
+
 def times_and_texts(hypotheses):
     return {key: [(s.start_s, s.end_s, s.text) for s in each.segments] for key, each in hypotheses.items()}
 
@@ -72,8 +85,8 @@ def ways(hypotheses):
     ],
     ids=["zh", "guessed", "no times", "previous text", "small budget", "silence"],
 )
-def test_both_engines_write_the_same_text(engine, torchs, talks, options):
-    theirs, ours = decoded(engine, talks, options), decoded(torchs, talks, options)
+def test_both_engines_write_the_same_text(theirs, ours, options):
+    theirs, ours = theirs(options), ours(options)
     assert times_and_texts(theirs) == times_and_texts(ours)
     assert ways(theirs) == ways(ours)
     assert sum(len(each.segments) for each in ours.values()) >= 4
@@ -103,16 +116,15 @@ def test_a_loop_is_cut_where_the_search_in_torch_would_stop(engine, torchs, talk
     assert ways(theirs) == ways(ours)
 
 
-def test_texts_do_not_depend_on_the_batch(engine, talks):
-    alone = decoded(engine, talks, replace(OPTIONS, batch_size=1))
-    assert times_and_texts(decoded(engine, talks, replace(OPTIONS, batch_size=4))) == times_and_texts(alone)
+def test_texts_do_not_depend_on_the_batch(theirs):
+    alone = theirs(replace(OPTIONS, batch_size=1))
+    assert times_and_texts(theirs(OPTIONS)) == times_and_texts(alone)
 
 
-def test_int8_writes_the_same_sentences(converted, torchs, talks):
-    model = load(converted["int8"], "cpu", "int8", ("zh",), n_threads=1)
-    theirs, ours = decoded(model, talks, OPTIONS), decoded(torchs, talks, OPTIONS)
-    for key, each in ours.items():
-        assert [s.text for s in theirs[key].segments] == [s.text for s in each.segments]
+def test_int8_writes_the_same_sentences(converted, ours, talks):
+    found = decoded(load(converted["int8"], "cpu", "int8", ("zh",), n_threads=1), talks, OPTIONS)
+    for key, each in ours(OPTIONS).items():
+        assert [s.text for s in found[key].segments] == [s.text for s in each.segments]
 
 
 def test_an_unsupported_compute_type_is_refused(converted):

@@ -3,6 +3,7 @@
 import importlib.util
 import sys
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pytest
@@ -58,14 +59,19 @@ def tones(rng, n_samples):
     return wave.astype(np.float32)
 
 
+@cache
+def loaded(folder, precision):
+    from k2d.models.registry import load_recogniser
+
+    return load_recogniser(folder, precision=precision, languages=("zho",))
+
+
 def decoded_here(folder, audio, precision="fp64", batch_size=N_WINDOWS, **options):
     """The text of each window, with the sum of its log-probabilities."""
     from k2d.decode.options import Options
     from k2d.decode.window_batch import WindowDecoder, WindowInput
-    from k2d.models.registry import load_recogniser
 
-    recogniser = load_recogniser(folder, precision=precision, languages=("zho",))
-    hearing = WindowDecoder(recogniser, Options(max_tokens=MAX_TOKENS, languages=("zho",), **options))
+    hearing = WindowDecoder(loaded(folder, precision), Options(max_tokens=MAX_TOKENS, languages=("zho",), **options))
     batches = [audio[n : n + batch_size] for n in range(0, len(audio), batch_size)]
     return [decoded for batch in batches for decoded in hearing([WindowInput(samples) for samples in batch])]
 

@@ -1,6 +1,7 @@
 """Long-form decoding compared with `whisper.transcribe`, on a trained checkpoint."""
 
 from dataclasses import replace
+from functools import cache
 
 import pytest
 import soundfile
@@ -14,7 +15,7 @@ from k2d.models.whisper.recogniser import load_whisper
 pytestmark = pytest.mark.slow  # a minute of training, once per machine
 whisper = pytest.importorskip("whisper")
 
-UNGUARDED = Options(min_advance_s=0.02, min_window_s=0.01)
+UNGUARDED = Options(min_advance_s=0.02, min_window_s=0.01, languages=("zh",))
 PLAIN = {
     "temperature": 0.0,
     "condition_on_previous_text": False,
@@ -40,49 +41,61 @@ def theirs(checkpoint):
     return whisper.load_model(str(checkpoint), device="cpu")
 
 
-def ours(checkpoint, files, options=UNGUARDED, languages=("zh",)):
+@pytest.fixture(scope="module")
+def model(checkpoint):
+    return load_whisper(checkpoint)
+
+
+def ours(model, files, options=UNGUARDED):
     """Start, end and text of each recording's segments."""
     sources = [Source(name, str(path)) for name, path in files.items()]
-    hypotheses = decode_recordings(load_whisper(checkpoint, languages), sources, options)
+    hypotheses = decode_recordings(model, sources, options)
     return {h.recording_id: [(round(s.start_s, 2), round(s.end_s, 2), s.text) for s in h.segments] for h in hypotheses}
 
 
-def expected(theirs, files, **changed):
+@pytest.fixture(scope="module")
+def expected(theirs, files):
     """The same for `whisper.transcribe`. Its times after the recording's end, which it does not check, are cut."""
-    found = {}
-    for talk in talks():
-        audio, _ = soundfile.read(files[talk.id], dtype="float32")
-        segments = theirs.transcribe(audio, **{**PLAIN, "language": "zh", **changed})["segments"]
-        found[talk.id] = [
-            (round(s["start"], 2), round(min(s["end"], talk.duration_s), 2), s["text"].strip())
-            for s in segments
-            if s["text"]
-        ]
-    return found
+
+    @cache
+    def expected(**changed):
+        found = {}
+        for talk in talks():
+            audio, _ = soundfile.read(files[talk.id], dtype="float32")
+            segments = theirs.transcribe(audio, **{**PLAIN, "language": "zh", **changed})["segments"]
+            found[talk.id] = [
+                (round(s["start"], 2), round(min(s["end"], talk.duration_s), 2), s["text"].strip())
+                for s in segments
+                if s["text"]
+            ]
+        return found
+
+    return expected
 
 
-def test_the_checkpoint_transcribes_correctly(theirs, files):
+def test_the_checkpoint_transcribes_correctly(expected):
     """Otherwise the other tests would compare nothing."""
-    found = expected(theirs, files)
+    found = expected()
     for name in ("long", "short"):
         (talk,) = (talk for talk in talks() if talk.id == name)
         assert found[name] == [(s.start_s, s.end_s, s.text) for s in talk.sentences]
 
 
 @pytest.mark.parametrize("batch_size", [1, 3, 16])
-def test_segments_equal_those_of_whisper_with_any_batch(checkpoint, theirs, files, batch_size):
-    found = ours(checkpoint, files, replace(UNGUARDED, batch_size=batch_size))
-    assert found == expected(theirs, files)
+def test_segments_equal_those_of_whisper_with_any_batch(model, expected, files, batch_size):
+    found = ours(model, files, replace(UNGUARDED, batch_size=batch_size))
+    assert found == expected()
     assert len(found["long"]) == 26, "three windows, one of which ends in a cut segment"
 
 
-def test_guards_change_nothing_if_they_do_not_trigger(checkpoint, theirs, files):
-    assert ours(checkpoint, files, Options()) == expected(theirs, files)
+def test_guards_change_nothing_if_they_do_not_trigger(model, expected, files):
+    assert ours(model, files, Options(languages=("zh",))) == expected()
 
 
-def test_each_segment_has_the_language_that_whisper_guesses(checkpoint, theirs, files):
+def test_each_segment_has_the_language_that_whisper_guesses(model, theirs, files):
     files = {name: files[name] for name in ("cut", "short")}
-    hypotheses = decode_recordings(load_whisper(checkpoint), [Source(n, str(p)) for n, p in files.items()], UNGUARDED)
+    sources = [Source(n, str(p)) for n, p in files.items()]
+    hypotheses = decode_recordings(model, sources, replace(UNGUARDED, languages=()))
     languages = {h.recording_id: [s.language for s in h.segments] for h in hypotheses}
     for name, path in files.items():
         audio, _ = soundfile.read(path, dtype="float32")
@@ -100,33 +113,33 @@ def test_each_segment_has_the_language_that_whisper_guesses(checkpoint, theirs, 
     ],
     ids=str,
 )
-def test_the_no_speech_rule_equals_that_of_whisper(checkpoint, theirs, files, rule):
+def test_the_no_speech_rule_equals_that_of_whisper(model, expected, files, rule):
     options = replace(
         UNGUARDED,
         silence_threshold=rule["no_speech_threshold"],
         logprob_threshold=rule.get("logprob_threshold"),
     )
-    found = ours(checkpoint, files, options)
-    assert found == expected(theirs, files, **rule)
+    found = ours(model, files, options)
+    assert found == expected(**rule)
     spoken = [start_s for start_s, _, _ in found["pause"] if 30.0 <= start_s < 60.0]
     assert bool(spoken) == (rule.get("logprob_threshold") == -1.0), "sure of its text, it is not taken for silence"
 
 
-def test_previous_text_prompts_the_next_window_as_in_whisper(checkpoint, theirs, files):
+def test_previous_text_prompts_the_next_window_as_in_whisper(model, expected, files):
     conditioned = replace(UNGUARDED, condition_on_previous_text=True)
-    found = ours(checkpoint, files, conditioned)
-    assert found["short"] == expected(theirs, files, condition_on_previous_text=True)["short"]
-    assert found["long"][:12] == expected(theirs, files, condition_on_previous_text=True)["long"][:12]
+    found = ours(model, files, conditioned)
+    assert found["short"] == expected(condition_on_previous_text=True)["short"]
+    assert found["long"][:12] == expected(condition_on_previous_text=True)["long"][:12]
 
 
 class TestFallback:
-    def test_a_text_that_is_never_good_enough_uses_the_last_temperature(self, checkpoint, files):
+    def test_a_text_that_is_never_good_enough_uses_the_last_temperature(self, model, files):
         """No text is likely enough, so each window is sampled at 1.0, with the same result in any batch."""
         doubtful = replace(UNGUARDED, temperatures=(0.0, 0.5, 1.0), logprob_threshold=-1e-9)
-        alone = ours(checkpoint, files, replace(doubtful, batch_size=1))
-        assert ours(checkpoint, files, replace(doubtful, batch_size=4)) == alone
-        assert alone == ours(checkpoint, files, replace(UNGUARDED, temperatures=(1.0,)))
+        alone = ours(model, files, replace(doubtful, batch_size=1))
+        assert ours(model, files, replace(doubtful, batch_size=4)) == alone
+        assert alone == ours(model, files, replace(UNGUARDED, temperatures=(1.0,)))
 
-    def test_a_likely_text_is_not_decoded_again(self, checkpoint, files):
+    def test_a_likely_text_is_not_decoded_again(self, model, files):
         sure = replace(UNGUARDED, temperatures=(0.0, 0.4, 0.8), logprob_threshold=-1.0, compression_ratio_threshold=2.4)
-        assert ours(checkpoint, {"short": files["short"]}, sure) == ours(checkpoint, {"short": files["short"]})
+        assert ours(model, {"short": files["short"]}, sure) == ours(model, {"short": files["short"]})

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from functools import cached_property
 
 import numpy as np
 import pytest
@@ -44,12 +45,20 @@ class Exported:
         chosen = {"language": self.language, "temperature": 0.0, "fp16": False, "sample_len": N_TOKENS, **options}
         return whisper.decode(self.network, mel, whisper.DecodingOptions(**chosen))
 
+    @cached_property
     def transcribed(self):
         """openai-whisper's segments of the whole recording."""
         plain = dict.fromkeys(("no_speech_threshold", "compression_ratio_threshold", "logprob_threshold"))
         options = {"condition_on_previous_text": False, "fp16": False, **plain}
         result = whisper.transcribe(self.network, SAMPLES, language=self.language, temperature=0.0, **options)
         return within([(each["start"], each["end"], each["text"]) for each in result["segments"]])
+
+    @cached_property
+    def in_transformers(self):
+        """The network as transformers loads it, and what it says of the loading."""
+        from transformers import WhisperForConditionalGeneration
+
+        return WhisperForConditionalGeneration.from_pretrained(self.folder / "huggingface", output_loading_info=True)
 
 
 def within(segments):
@@ -71,15 +80,14 @@ def test_openai_loads_the_same_weights(exported):
 
 def test_the_text_of_the_checkpoint_is_worth_comparing(exported):
     assert len(set(exported.decoded().tokens)) > 3
-    assert len(exported.transcribed()) > 3
+    assert len(exported.transcribed) > 3
 
 
 def test_transformers_gives_the_same_logits_and_greedy_text(exported):
-    from transformers import WhisperForConditionalGeneration, WhisperProcessor
+    from transformers import WhisperProcessor
 
-    folder = exported.folder / "huggingface"
-    network = WhisperForConditionalGeneration.from_pretrained(folder).eval()
-    processor = WhisperProcessor.from_pretrained(folder)
+    network = exported.in_transformers[0].eval()
+    processor = WhisperProcessor.from_pretrained(exported.folder / "huggingface")
     assert network.dtype == torch.float32
     features = processor(SAMPLES[: 30 * 16_000], sampling_rate=16_000, return_tensors="pt").input_features
     tokens = torch.randint(exported.dims.n_vocab, (1, 50), generator=torch.Generator().manual_seed(1))
@@ -96,11 +104,7 @@ def test_transformers_gives_the_same_logits_and_greedy_text(exported):
 
 
 def test_transformers_finds_exactly_its_weights(exported):
-    from transformers import WhisperForConditionalGeneration
-
-    _, found = WhisperForConditionalGeneration.from_pretrained(
-        exported.folder / "huggingface", output_loading_info=True
-    )
+    _, found = exported.in_transformers
     assert not found["missing_keys"]
     assert not found["unexpected_keys"]
     assert not found["mismatched_keys"]
@@ -131,7 +135,7 @@ def test_faster_whisper_writes_the_same_text(exported):
     plain = dict.fromkeys(("no_speech_threshold", "compression_ratio_threshold", "log_prob_threshold"))
     options = {"condition_on_previous_text": False, **plain}
     segments, _ = model.transcribe(SAMPLES, language=exported.language, beam_size=1, temperature=0.0, **options)
-    assert within([(each.start, each.end, each.text) for each in segments]) == exported.transcribed()
+    assert within([(each.start, each.end, each.text) for each in segments]) == exported.transcribed
 
 
 def test_an_export_is_read_as_the_exported_checkpoint(exported):

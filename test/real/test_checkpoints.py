@@ -17,28 +17,28 @@ N_PARAMETERS = 71_825_920
 
 
 @pytest.fixture(scope="module")
-def fetched(checkpoint):
-    return load_whisper(checkpoint, ("zh",))
-
-
-@pytest.fixture(scope="module")
 def probe(fetched):
     return make_probe(fetched, ("zh",))
 
 
+@pytest.fixture(scope="module")
+def logits(fetched, probe):
+    return probe_logits(fetched, probe)
+
+
 @pytest.mark.parametrize("form", FORMS)
-def test_each_form_loads_as_the_same_weights_with_the_same_logits(fetched, probe, exported, form):
+def test_each_form_loads_as_the_same_weights_with_the_same_logits(fetched, probe, logits, exported, form):
     model = load_whisper(exported[form], ("zh",))
     ours, theirs = fetched.network.state_dict(), model.network.state_dict()
     assert ours.keys() == theirs.keys()
     assert [name for name in ours if not torch.equal(ours[name], theirs[name])] == []
-    assert torch.equal(probe_logits(model, probe), probe_logits(fetched, probe))
+    assert torch.equal(probe_logits(model, probe), logits)
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_the_library_that_reads_an_export_gives_the_same_logits(fetched, probe, exported, form):
+def test_the_library_that_reads_an_export_gives_the_same_logits(fetched, probe, logits, exported, form):
     folder = exported[form] if exported[form].is_dir() else exported[form].parent
-    agreed = FORMS[form].loaded_back(folder, ExportRequest("base"), probe, probe_logits(fetched, probe))
+    agreed = FORMS[form].loaded_back(folder, ExportRequest("base"), probe, logits)
     assert agreed.difference <= TOLERANCE
 
 

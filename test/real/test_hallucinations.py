@@ -10,14 +10,16 @@ import soundfile
 from k2d.decode.long_recordings import decode_recordings
 from k2d.decode.options import Options
 from k2d.decode.sources import Source
-from k2d.models.whisper.recogniser import load_whisper
+from k2d.models.whisper.codec import codec_of
+from k2d.models.whisper.recogniser import WhisperRecogniser
 from k2d.select.loops import ngram_loops
 from k2d.text.normalise import Normaliser
 from k2d.text.script import simplified
 
 RATE_HZ = 16_000
 LENGTH_S = 30
-BUDGET = Options().max_tokens
+MANDARIN = Options(languages=("zh",))
+BUDGET = MANDARIN.max_tokens
 
 
 def chords() -> np.ndarray:
@@ -42,11 +44,6 @@ def not_speech(tmp_path_factory):
     return [Source(name, str(folder / f"{name}.flac")) for name in sounds]
 
 
-@pytest.fixture(scope="module")
-def mandarin(checkpoint):
-    return load_whisper(checkpoint, ("zh",))
-
-
 def is_loop(text: str) -> bool:
     return ngram_loops(Normaliser()(text))
 
@@ -57,14 +54,15 @@ def decoded(model, sources, options, stops_loops):
 
 
 @pytest.fixture(scope="module")
-def unguarded(mandarin, not_speech):
-    """Only silence and noise, because loops without a guard take long."""
-    return decoded(mandarin, not_speech[:2], Options(), stops_loops=False)
+def unguarded(fetched, not_speech):
+    """Only silence and noise, one window of each, up to 150 tokens, because loops without a guard take long."""
+    options = replace(MANDARIN, max_tokens=150, min_advance_s=LENGTH_S)
+    return decoded(fetched, not_speech[:2], options, stops_loops=False)
 
 
 @pytest.fixture(scope="module")
-def guarded(mandarin, not_speech):
-    return decoded(mandarin, not_speech, Options(), stops_loops=True)
+def guarded(fetched, not_speech):
+    return decoded(fetched, not_speech, MANDARIN, stops_loops=True)
 
 
 def loops(hypothesis):
@@ -100,10 +98,10 @@ def test_selection_still_finds_a_loop_that_was_cut(guarded):
     assert all(loops(each) for each in looped)
 
 
-def test_the_silence_rule_keeps_only_likely_texts(mandarin, not_speech, guarded):
+def test_the_silence_rule_keeps_only_likely_texts(fetched, not_speech, guarded):
     """Loops have a high probability, so Whisper's rule keeps them. It does not replace the guard."""
-    rule = replace(Options(), silence_threshold=0.6, logprob_threshold=-1.0)
-    found = decoded(mandarin, not_speech, rule, stops_loops=True)
+    rule = replace(MANDARIN, silence_threshold=0.6, logprob_threshold=-1.0)
+    found = decoded(fetched, [each for each in not_speech if each.id != "room"], rule, stops_loops=True)
     windows = [window for each in found.values() for window in each.windows]
     silent = [window for window in windows if window.ended == "silence"]
     assert silent
@@ -111,7 +109,7 @@ def test_the_silence_rule_keeps_only_likely_texts(mandarin, not_speech, guarded)
     assert any(window.ended == "loop" for window in windows)
 
 
-def test_languages_of_real_speech_are_guessed(checkpoint, speech):
+def test_languages_of_real_speech_are_guessed(fetched, speech):
     some = (
         "aishell1_764",
         "aishell3_0018",
@@ -122,15 +120,16 @@ def test_languages_of_real_speech_are_guessed(checkpoint, speech):
     )
     spoken = [speech[key] for key in some]
     sources = [Source(each.id, str(each.audio)) for each in spoken]
-    found = decoded(load_whisper(checkpoint), sources, Options(), stops_loops=False)
+    found = decoded(fetched, sources, Options(max_tokens=8), stops_loops=False)
     assert {key: hypothesis.segments[0].language for key, hypothesis in found.items()} == {
         each.id: each.language for each in spoken
     }
 
 
-def test_a_prompt_of_two_languages_transcribes_both_and_translates_neither(checkpoint, speech):
+def test_a_prompt_of_two_languages_transcribes_both_and_translates_neither(fetched, speech):
     pair = [speech[key] for key in ("aishell1_764", "librivox_sense_0880")]
-    model = load_whisper(checkpoint, ("zh", "en"))
+    codec = codec_of(fetched.dims, fetched.generation, ("zh", "en"))
+    model = WhisperRecogniser(fetched.network, fetched.dims, codec, fetched.generation)
     found = decoded(model, [Source(each.id, str(each.audio)) for each in pair], Options(), stops_loops=False)
     chinese, english = (" ".join(s.text for s in found[each.id].segments) for each in pair)
     assert simplified(chinese).startswith("甚至出现交易几乎停")

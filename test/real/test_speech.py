@@ -1,14 +1,13 @@
 """Real weights on recorded speech: the same text and times as in other libraries, and error rates below a bar."""
 
-import subprocess
-import sys
+import json
 
 import pytest
+from made_once import made_once
 from real_speech import faster_whisper_segments, our_segments, whisper_segments
 
-from k2d.core.layout import PROJECT_ROOT
+from k2d.__main__ import main
 from k2d.models.whisper.ctranslate2_engine import load
-from k2d.models.whisper.recogniser import load_whisper
 from k2d.score.pairing import UtterancePair
 from k2d.score.rates import total
 from k2d.score.scoring import Conventions, score_pair
@@ -19,12 +18,40 @@ COMPARED = {"zh": "", "en": "earnings"}
 
 
 @pytest.fixture(scope="module")
-def by_torch(checkpoint, speech):
+def by_torch(checkpoint, speech, tmp_path_factory, request):
     """Segments of all recordings, decoded in torch with the spoken language."""
+
+    def decode(folder):
+        model = request.getfixturevalue("fetched")
+        found = {
+            language: our_segments(model, paths_of(speech, language), languages=(language,)) for language in LANGUAGES
+        }
+        (folder / "segments.json").write_text(json.dumps(found))
+
+    found = json.loads((made_once(tmp_path_factory, "by_torch", decode) / "segments.json").read_text())
     return {
-        language: our_segments(load_whisper(checkpoint, (language,)), paths_of(speech, language))
-        for language in LANGUAGES
+        language: {key: [tuple(segment) for segment in segments] for key, segments in of_language.items()}
+        for language, of_language in found.items()
     }
+
+
+@pytest.fixture(scope="module")
+def in_ctranslate2(exported):
+    return load(exported["ctranslate2"], "cpu", "fp32", n_threads=1)
+
+
+@pytest.fixture(scope="module")
+def openai_whisper(exported):
+    import whisper
+
+    return whisper.load_model(str(exported["openai"]), device="cpu")
+
+
+@pytest.fixture(scope="module")
+def faster_whisper(exported):
+    from faster_whisper import WhisperModel
+
+    return WhisperModel(str(exported["ctranslate2"]), device="cpu", compute_type="float32", cpu_threads=1)
 
 
 def paths_of(speech, language, beginning=""):
@@ -32,24 +59,20 @@ def paths_of(speech, language, beginning=""):
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_segments_equal_those_of_openai_whisper(exported, speech, by_torch, language):
-    import whisper
-
-    theirs = whisper.load_model(str(exported["openai"]), device="cpu")
+def test_segments_equal_those_of_openai_whisper(openai_whisper, speech, by_torch, language):
     paths = paths_of(speech, language, COMPARED[language])
-    assert {path.stem: by_torch[language][path.stem] for path in paths} == whisper_segments(theirs, paths, language)
+    theirs = whisper_segments(openai_whisper, paths, language)
+    assert {path.stem: by_torch[language][path.stem] for path in paths} == theirs
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_segments_in_ctranslate2_equal_those_of_faster_whisper_and_of_torch(exported, speech, by_torch, language):
-    from faster_whisper import WhisperModel
-
+def test_segments_in_ctranslate2_equal_those_of_faster_whisper_and_of_torch(
+    in_ctranslate2, faster_whisper, speech, by_torch, language
+):
     paths = paths_of(speech, language, COMPARED[language])
-    folder = exported["ctranslate2"]
-    ours = our_segments(load(folder, "cpu", "fp32", n_threads=1), paths, languages=(language,))
+    ours = our_segments(in_ctranslate2, paths, languages=(language,))
     assert ours == {path.stem: by_torch[language][path.stem] for path in paths}
-    theirs = WhisperModel(str(folder), device="cpu", compute_type="float32", cpu_threads=1)
-    assert ours == faster_whisper_segments(theirs, paths, language)
+    assert ours == faster_whisper_segments(faster_whisper, paths, language)
 
 
 def test_the_recordings_have_windows_and_segments_to_compare(by_torch):
@@ -71,11 +94,9 @@ def error_rate(spoken, segments):
     return score_pair(UtterancePair(spoken.id, spoken.id, spoken.text, hypothesis), Conventions()).rates["mer"]
 
 
-def test_transcribe_accepts_a_published_name(checkpoint, speech, by_torch):
+def test_transcribe_accepts_a_published_name(checkpoint, speech, by_torch, capsys):
     audio = speech["librispeech_1995"].audio
     words = ["transcribe", "--model", "base", "--language", "en", "--threads", "1", audio]
-    done = subprocess.run(
-        [sys.executable, "-m", "k2d", *map(str, words)], cwd=PROJECT_ROOT, capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.split() == " ".join(text for _, _, text in by_torch["en"]["librispeech_1995"]).split()
+    assert main([*map(str, words)]) == 0
+    expected = " ".join(text for _, _, text in by_torch["en"]["librispeech_1995"])
+    assert capsys.readouterr().out.split() == expected.split()

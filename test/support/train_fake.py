@@ -1,4 +1,4 @@
-"""A recogniser of two thousand weights that trains quickly, and a pool of tones for it. Also run as a process."""
+"""A recogniser of two thousand weights that trains quickly, and a pool of tones for it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import hashlib
 import math
 import os
 import signal
-import sys
 from pathlib import Path
 
 import torch
@@ -161,7 +160,3 @@ def main(folder, n_workers):
     recogniser = StoppingRecogniser(seed=5)
     train_recogniser(recogniser, training, material(), setting, recipe=recipe_of(training))
     torch.save(recogniser.network.state_dict(), Path(folder) / "final.pt")
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])

@@ -1,4 +1,4 @@
-"""Trains tiny real recognisers alone and in two processes that share each batch: train_two.py FOLDER
+"""Trains tiny real recognisers alone and in two processes that share each batch.
 
 One Python imports everything and is then split in three, as the imports take seconds: the ranks of a pair,
 and a process that trains alone. Each goes through all cases and writes what came of them to `alone.pt` or `rank-N.pt`:
@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 import os
-import sys
 from datetime import timedelta
 from pathlib import Path
 from unittest.mock import patch
@@ -75,7 +74,3 @@ def one(families: Families, name: str, folder: Path, rank: int | None) -> dict[s
         if dist.is_initialized():
             dist.destroy_process_group()
     return {"before": before, "weights": recogniser.network.state_dict()}
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1]))

@@ -1,13 +1,8 @@
 """Two processes that share each batch give the same weights as one process, whichever part of the network learns."""
 
-import os
-import subprocess
-import sys
-
 import pytest
+from forked import started
 from train_cases import CASES
-
-from k2d.core.layout import PROJECT_ROOT
 
 pytestmark = pytest.mark.slow
 
@@ -20,11 +15,9 @@ def trained(tmp_path_factory):
     import torch
 
     folder = tmp_path_factory.mktemp("two")
-    support = PROJECT_ROOT / "test" / "support"
-    environment = {**os.environ, "PYTHONPATH": f"{PROJECT_ROOT}:{support}"}
-    words = [sys.executable, str(support / "train_two.py"), str(folder)]
-    done = subprocess.run(words, env=environment, timeout=600, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    process = started("train_two:main", folder, output=folder / "output")
+    process.join(600)
+    assert process.exitcode == 0, (folder / "output").read_text()
     names = ("alone", "rank-0", "rank-1")
     return folder, {name: torch.load(folder / f"{name}.pt", weights_only=True) for name in names}
 

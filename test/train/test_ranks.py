@@ -3,19 +3,14 @@
 import json
 import os
 import signal
-import subprocess
-import sys
-import textwrap
 import time
 from pathlib import Path
 
 import pytest
-
-from k2d.core.layout import PROJECT_ROOT
+from forked import PYTHONPATH, started
 
 pytestmark = pytest.mark.slow
 
-SUPPORT = PROJECT_ROOT / "test" / "support"
 LIMIT_S = 300  # for the start: a loaded machine imports for minutes
 
 
@@ -25,12 +20,10 @@ IN_SLURM |= {"SLURM_JOB_ID": "7", "SLURM_JOB_NAME": "k2d", "SLURM_NTASKS": "1"}
 
 
 def start(folder, step_s, **of_cluster):
+    """Start the first process, which starts the second: a fork of it, or in Slurm by running the command once more."""
     folder.mkdir(exist_ok=True)
-    environment = {**os.environ, "PYTHONPATH": f"{PROJECT_ROOT}:{SUPPORT}", "OMP_NUM_THREADS": "1", "STEP_S": step_s}
-    environment |= of_cluster
-    words = [sys.executable, str(SUPPORT / "train_ranks.py"), str(folder)]
-    with (folder / "output").open("w") as output:
-        return subprocess.Popen(words, env=environment, stdout=output, stderr=output, start_new_session=True)
+    of_cluster = {**(of_cluster or {"FORKS": "1"}), "PYTHONPATH": PYTHONPATH, "STEP_S": step_s}
+    return started("train_ranks:main", folder, output=folder / "output", **of_cluster)
 
 
 def ranks(folder, leader):
@@ -38,7 +31,7 @@ def ranks(folder, leader):
     until = time.monotonic() + LIMIT_S
     numbers = [folder / f"rank-{rank}.pid" for rank in (0, 1)]
     while not all(path.exists() for path in numbers):
-        assert leader.poll() is None, (folder / "output").read_text()
+        assert leader.exitcode is None, (folder / "output").read_text()
         assert time.monotonic() < until
         time.sleep(0.05)
     first, second = (int(path.read_text()) for path in numbers)
@@ -57,15 +50,21 @@ def last_checkpoint(folder):
     return max((path.name for path in (folder / "checkpoints").glob("*.json")), default="")
 
 
+def code_of(process, limit_s=LIMIT_S):
+    """How a process ended, once it has."""
+    process.join(limit_s)
+    return process.exitcode
+
+
 @pytest.fixture
 def ended(request):
     """End all started processes after the test, with any result."""
     started = []
     yield started.append
     for process in started:
-        if process.poll() is None:
+        if process.exitcode is None:
             os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+        process.join()
 
 
 def test_a_rank_that_dies_ends_the_training_with_the_reason_and_a_rerun_continues(tmp_path, ended):
@@ -74,10 +73,10 @@ def test_a_rank_that_dies_ends_the_training_with_the_reason_and_a_rerun_continue
     ended(leader)
     _, second = ranks(folder, leader)
     while not last_checkpoint(folder):
-        assert leader.poll() is None, (folder / "output").read_text()
+        assert leader.exitcode is None, (folder / "output").read_text()
         time.sleep(0.02)
     os.kill(second, signal.SIGKILL)
-    assert leader.wait(60) == 1
+    assert code_of(leader, 60) == 1
     output = (folder / "output").read_text()
     reason = "rank 1 of the training died (signal SIGKILL); its own messages, if any, are above; run the same command "
     assert [line for line in output.splitlines() if "rank 1 of the training died" in line] == [
@@ -87,7 +86,7 @@ def test_a_rank_that_dies_ends_the_training_with_the_reason_and_a_rerun_continue
 
     again = start(folder, "0")
     ended(again)
-    assert again.wait(LIMIT_S) == 0, (folder / "output").read_text()
+    assert code_of(again) == 0, (folder / "output").read_text()
     record = json.loads((folder / "training.json").read_text())
     assert len(record["resumed_after"]) == 1
     assert record["resumed_after"][0] >= 4
@@ -112,8 +111,8 @@ def test_the_other_ranks_end_with_the_first_and_a_checkpoint_is_saved(tmp_path, 
     if number == signal.SIGINT:
         os.killpg(leader.pid, number)
     else:
-        leader.send_signal(number)
-    assert leader.wait(60) == code
+        os.kill(leader.pid, number)
+    assert code_of(leader, 60) == code
     until = time.monotonic() + 2.0
     while is_alive(second) and time.monotonic() < until:
         time.sleep(0.02)
@@ -122,25 +121,12 @@ def test_the_other_ranks_end_with_the_first_and_a_checkpoint_is_saved(tmp_path, 
     assert "Traceback" not in (folder / "output").read_text()
 
 
-def test_a_death_is_reported_although_the_first_process_waits_for_ever():
+def test_a_death_is_reported_although_the_first_process_waits_for_ever(tmp_path, ended):
     """For example in a collective operation on GPUs, which does not notice it."""
-    script = """
-        import subprocess, sys, time
-        from lightning.pytorch.strategies.launchers import subprocess_script
-        from k2d.train import ranks
-        ranks.GRACE_S = 0.1
-        with ranks.watching_ranks():
-            command = "import sys; sys.stdin.read(1); sys.exit(3)"
-            processes = [subprocess.Popen([sys.executable, "-c", command], stdin=subprocess.PIPE) for _ in range(2)]
-            subprocess_script._launch_process_observer(processes)
-            processes[1].communicate(b"x")
-            time.sleep(3000)
-    """
-    done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(script)], capture_output=True, text=True, timeout=LIMIT_S
-    )
-    assert done.returncode == 1
-    assert done.stderr.strip() == (
+    waiting = started("train_ranks:wait_for_ever_while_the_second_dies", output=tmp_path / "output")
+    ended(waiting)
+    assert code_of(waiting) == 1
+    assert (tmp_path / "output").read_text().strip() == (
         "rank 2 of the training died (exit code 3); its own messages, if any, are above; "
         "run the same command again to continue from the last checkpoint"
     )

@@ -1,25 +1,22 @@
 """A killed training is continued exactly: losses and weights are bit-identical."""
 
 import json
-import os
 import signal
-import subprocess
-import sys
 
 import pytest
+from forked import started
 
 from k2d.config.training import Training
 from k2d.core.errors import K2DError
-from k2d.core.layout import PROJECT_ROOT
 
 pytestmark = pytest.mark.slow
 
 
-def start(folder, n_workers=0, **environment):
-    support = PROJECT_ROOT / "test" / "support"
-    environment = {**os.environ, "PYTHONPATH": f"{PROJECT_ROOT}:{support}", **environment}
-    words = [sys.executable, str(support / "train_fake.py"), str(folder), str(n_workers)]
-    return subprocess.Popen(words, env=environment, stderr=subprocess.PIPE, text=True)
+def exit_code(folder, n_workers=0, **environment):
+    """Train in a process of its own, and return how that ended."""
+    process = started("train_fake:main", folder, n_workers, output=folder / "output", **environment)
+    process.join(600)
+    return process.exitcode
 
 
 def finish(folder, n_workers=0):
@@ -46,9 +43,7 @@ def same_result(folder, other):
 
 @pytest.mark.parametrize(("stop_at", "n_workers"), [(5, 0), (11, 0), (19, 2)])
 def test_a_killed_training_is_continued_exactly(undisturbed, tmp_path, stop_at, n_workers):
-    process = start(tmp_path, n_workers, STOP_AT=str(stop_at), STOP_BY="KILL")
-    process.communicate(timeout=600)
-    assert process.returncode == -signal.SIGKILL
+    assert exit_code(tmp_path, n_workers, STOP_AT=str(stop_at), STOP_BY="KILL") == -signal.SIGKILL
     assert not (tmp_path / "training.json").exists()
     finish(tmp_path, n_workers)
     same_result(undisturbed, tmp_path)
@@ -59,9 +54,7 @@ def test_a_killed_training_is_continued_exactly(undisturbed, tmp_path, stop_at, 
 
 @pytest.mark.parametrize(("name", "n_workers"), [("TERM", 2), ("USR1", 0), ("INT", 0)])
 def test_a_terminated_training_saves_first_and_loses_no_step(undisturbed, tmp_path, name, n_workers):
-    process = start(tmp_path, n_workers, STOP_AT="13", STOP_BY=name)
-    process.communicate(timeout=600)
-    assert process.returncode == 128 + getattr(signal, f"SIG{name}")
+    assert exit_code(tmp_path, n_workers, STOP_AT="13", STOP_BY=name) == 128 + getattr(signal, f"SIG{name}")
     assert (tmp_path / "checkpoints" / "step-00000013.json").exists()
     finish(tmp_path)
     same_result(undisturbed, tmp_path)
@@ -69,8 +62,7 @@ def test_a_terminated_training_saves_first_and_loses_no_step(undisturbed, tmp_pa
 
 
 def test_a_damaged_last_checkpoint_costs_only_the_steps_since_the_one_before(undisturbed, tmp_path):
-    process = start(tmp_path, STOP_AT="11", STOP_BY="KILL")
-    process.communicate(timeout=600)
+    assert exit_code(tmp_path, STOP_AT="11", STOP_BY="KILL") == -signal.SIGKILL
     last = max((tmp_path / "checkpoints").glob("*.pt"))
     last.write_bytes(last.read_bytes()[:-7])
     finish(tmp_path)
@@ -79,9 +71,8 @@ def test_a_damaged_last_checkpoint_costs_only_the_steps_since_the_one_before(und
 
 def test_a_finished_training_is_not_done_again(undisturbed, tmp_path, fake):
     before = (undisturbed / "curves.csv").read_bytes()
-    process = start(undisturbed, STOP_AT="1", STOP_BY="KILL")  # the first step would be its last
-    _, errors = process.communicate(timeout=600)
-    assert process.returncode == 0, errors
+    code = exit_code(undisturbed, STOP_AT="1", STOP_BY="KILL")  # the first step would be its last
+    assert code == 0, (undisturbed / "output").read_text()
     assert (undisturbed / "curves.csv").read_bytes() == before
     record = json.loads((undisturbed / "training.json").read_text())
     assert record["phases"]["all"]["steps"] == 12

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from k2d.core.stamp import Recipe
 pytestmark = pytest.mark.slow
 
 RUNNING = Running(weight_decay=0.3, checkpoint_every_steps=2)
+N_STEPS = 4
 STUDENTS = {
     "whisper": Case("whisper", terms=("ce", "kl")),
     "whisper-dkd-encoded": Case("whisper", terms=("ce", "dkd"), keep_encoded=True),
@@ -51,7 +53,7 @@ def whole(codec):
     return VocabularyInUse(np.arange(codec.n_tokens), codec.n_tokens, n_words, n_special, nobody)
 
 
-def train(families, case, folder, vocabulary_of=None, *, stop_at=None, n_steps=4, number_format="float32"):
+def train(families, case, folder, vocabulary_of=None, *, stop_at=None):
     """The saved student after some steps, and its curves."""
     import torch
 
@@ -61,15 +63,15 @@ def train(families, case, folder, vocabulary_of=None, *, stop_at=None, n_steps=4
     student, plan = families.made(case)
     teacher = plan.objective._pair.teacher
     for each in (student, teacher):
-        each.to("cpu", getattr(torch, number_format))
-        each.network.to(getattr(torch, number_format))
+        each.to("cpu", torch.float32)
+        each.network.float()
     if vocabulary_of is not None:
         plan.objective.restrict_vocabulary(vocabulary_of(student.codec))
     _, of_case = families.made(case)
     batches = of_case.batches
     if stop_at is not None:
         plan = replace(plan, batches=lambda share, first: Stopping(batches(share, first), stop_at))
-    plan = replace(plan, steps=replace(plan.steps, steps=n_steps))
+    plan = replace(plan, steps=replace(plan.steps, steps=N_STEPS))
     setting = Setting(folder, seed=5, n_workers=0)
     engine.train(student, [plan], RUNNING, setting, recipe=Recipe("case", 1, {}, {}))
     if vocabulary_of is not None:
@@ -77,12 +79,22 @@ def train(families, case, folder, vocabulary_of=None, *, stop_at=None, n_steps=4
     return student, (folder / "curves.csv").read_text()
 
 
+@pytest.fixture(scope="module")
+def trained(families, tmp_path_factory):
+    """The trainings that several tests look at: of a student, on the whole vocabulary or on a part."""
+
+    @cache
+    def trained(name, vocabulary_of=None):
+        return train(families, STUDENTS[name], tmp_path_factory.mktemp("trained"), vocabulary_of)
+
+    return trained
+
+
 @pytest.mark.parametrize("name", STUDENTS)
-def test_with_all_tokens_in_use_training_is_bit_identical(families, name, tmp_path):
+def test_with_all_tokens_in_use_training_is_bit_identical(families, trained, name, tmp_path):
     """Losses, norms of gradients and weights are compared, with weight decay."""
-    case = STUDENTS[name]
-    student, curves = train(families, case, tmp_path / "all")
-    same, same_curves = train(families, case, tmp_path / "in_use", whole)
+    student, curves = trained(name)
+    same, same_curves = train(families, STUDENTS[name], tmp_path / "in_use", whole)
     assert curves == same_curves
     weights, same_weights = student.network.state_dict(), same.network.state_dict()
     assert list(weights) == list(same_weights)
@@ -98,17 +110,16 @@ def vocabulary_layers(student):
 
 
 @pytest.mark.parametrize("name", STUDENTS)
-def test_rows_that_are_not_in_use_stay_as_they_are(families, name, tmp_path):
+def test_rows_that_are_not_in_use_stay_as_they_are(families, trained, name):
     """If all rows are in use, weight decay changes each of them."""
     from train_families import some_in_use
 
-    case = STUDENTS[name]
-    start, _ = families.made(case)
+    start, _ = families.made(STUDENTS[name])
     start.network.float()
-    student, _ = train(families, case, tmp_path / "in_use", some_in_use)
+    student, _ = trained(name, some_in_use)
     in_use = some_in_use(student.codec).ids_K
     others = sorted({*range(student.codec.n_tokens)} - {*in_use.tolist()})
-    on_all, _ = train(families, case, tmp_path / "all")
+    on_all, _ = trained(name)
     for layer, before in vocabulary_layers(start).items():
         after = vocabulary_layers(student)[layer]
         assert after.shape == before.shape
@@ -144,7 +155,8 @@ def test_the_loss_is_a_softmax_over_the_tokens_in_use(families, name):
 
         q, q2, p2 = weights(ours, 1.0), weights(ours, 2.0), weights(theirs, 2.0)
         ce -= math.log(q[ids.index(int(batch.targets_BL[b, place]))] / sum(q))
-        pairs = ((x / sum(p2), y / sum(q2)) for x, y in zip(p2, q2, strict=True))
+        sum_p2, sum_q2 = sum(p2), sum(q2)
+        pairs = ((x / sum_p2, y / sum_q2) for x, y in zip(p2, q2, strict=True))
         kl += 4.0 * sum(x * math.log(x / y) for x, y in pairs)
     loss.restrict_vocabulary(vocabulary)
     sums = loss.sums(batch)
@@ -153,14 +165,14 @@ def test_the_loss_is_a_softmax_over_the_tokens_in_use(families, name):
 
 
 @pytest.mark.parametrize("name", ["whisper", "s2t"])
-def test_a_killed_training_is_continued_with_the_same_result(families, name, tmp_path):
+def test_a_killed_training_is_continued_with_the_same_result(families, trained, name, tmp_path):
     from train_families import some_in_use
 
-    student, curves = train(families, STUDENTS[name], tmp_path / "unbroken", some_in_use, n_steps=5)
+    student, curves = trained(name, some_in_use)
     with pytest.raises(KeyError, match="killed"):
-        train(families, STUDENTS[name], tmp_path / "broken", some_in_use, n_steps=5, stop_at=3)
-    assert len(list((tmp_path / "broken").rglob("step-*.pt"))) == 1
-    resumed, same_curves = train(families, STUDENTS[name], tmp_path / "broken", some_in_use, n_steps=5)
+        train(families, STUDENTS[name], tmp_path, some_in_use, stop_at=3)
+    assert len(list(tmp_path.rglob("step-*.pt"))) == 1
+    resumed, same_curves = train(families, STUDENTS[name], tmp_path, some_in_use)
     assert curves == same_curves
     weights, same = student.network.state_dict(), resumed.network.state_dict()
     assert [name for name in weights if not weights[name].equal(same[name])] == []

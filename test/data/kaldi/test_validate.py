@@ -3,7 +3,6 @@
 import itertools
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -278,24 +277,27 @@ def test_a_bad_id_never_touches_the_file_system(make_dir, tmp_path, contents):
 
 
 @pytest.mark.slow
-def test_a_million_lines_in_bounded_memory():
+def test_a_third_of_a_million_lines_in_bounded_memory(tmp_path):
     """The benchmark prints lines/s and the peak. This test checks only the memory, for sorted and shuffled lines.
 
-    The limit is near the peaks (55 and 65 MB): a number and an id kept for each utterance would exceed it.
+    The limits are near the peaks (35 and 42 MB): an id kept for each utterance would exceed them.
     """
     script = PROJECT_ROOT / "tools" / "bench" / "validate_lines.py"
-    command = [sys.executable, script, "--utterances", "334000"]  # four lines each
-    result = subprocess.run(command, check=True, capture_output=True, text=True)
+    command = [sys.executable, script, "--utterances", "83500"]  # four lines each
+    result = subprocess.run(command, check=True, capture_output=True, text=True, cwd=tmp_path)
+    assert result.stdout.count("lines/s") == 2
     counts = [int(line.split(" lines")[0].split()[-1].replace(",", "")) for line in result.stdout.splitlines()[1:]]
     peaks = [int(line.split(" MB peak")[0].split()[-1]) for line in result.stdout.splitlines() if "peak" in line]
     assert len(peaks) == len(counts) == 2
-    assert min(counts) > 1_000_000
-    assert max(peaks) < 80
+    assert min(counts) > 333_000
+    of_sorted, of_shuffled = peaks
+    assert of_sorted < 40
+    assert of_shuffled < 47
 
 
 @pytest.mark.slow
 def test_memory_does_not_grow_with_one_long_line_per_speaker(tmp_path):
-    n = 400_000
+    n = 100_000
     ids = [f"spk-{i:08}" for i in range(n)]
     (tmp_path / "wav.scp").write_text("".join(f"{key} {key}.wav\n" for key in ids))
     (tmp_path / "utt2spk").write_text("".join(f"{key} spk\n" for key in ids))
@@ -312,12 +314,4 @@ print(next(line.split()[1] for line in open("/proc/self/status") if line.startsw
     environment = {"PYTHONPATH": str(PROJECT_ROOT)}
     command = [sys.executable, "-c", program, str(tmp_path)]
     result = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
-    assert int(result.stdout) / 1024 < 150
-
-
-@pytest.mark.slow
-def test_the_benchmark_runs(tmp_path):
-    script = PROJECT_ROOT / "tools" / "bench" / "validate_lines.py"
-    command = [sys.executable, script, "--utterances", "1000"]
-    result = subprocess.run(command, check=True, capture_output=True, text=True, cwd=Path(tmp_path))
-    assert result.stdout.count("lines/s") == 2
+    assert int(result.stdout) / 1024 < 50, "35 MB, of which 20 are for the program itself"
