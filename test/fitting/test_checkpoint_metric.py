@@ -26,7 +26,7 @@ def test_checkpoints_are_measured_without_a_beam_and_otherwise_as_configured(mon
 
     monkeypatch.setattr(long_recordings, "decode_recordings", decode)
     measure = measure_on(Held((), {"a": "你好 hello"}), Options(beam=3, mode="joint", ctc_weight=0.4))
-    assert measure("the model") == 1.0  # nothing heard: every token is missing
+    assert measure("the model") == 1.0  # an empty hypothesis: all tokens are missing
     assert asked == [("the model", Options(beam=1, mode="joint", ctc_weight=0.4))]
 
 
