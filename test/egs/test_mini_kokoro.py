@@ -145,11 +145,11 @@ def heard(monkeypatch) -> Heard:
 
 def test_the_row_of_a_voice_is_the_number_of_tokens(voices, heard):
     samples, rate = Kokoro(voices).say("你好", Voice("xiaobei", 50, 160), 175)
-    message = tokens("ni↓xau↓.")
-    assert heard.given["tokens"].tolist() == [[0, *message, 0]]
+    token_ids = tokens("ni↓xau↓.")
+    assert heard.given["tokens"].tolist() == [[0, *token_ids, 0]]
     assert heard.given["tokens"].dtype == np.int64
     assert heard.given["style"].shape == (1, 256)
-    assert set(heard.given["style"].ravel()) == {len(message)} == {8}
+    assert set(heard.given["style"].ravel()) == {len(token_ids)} == {8}
     assert heard.given["speed"] == np.float32([1.0])
     assert (len(samples), rate) == (2400, 24000)
 

@@ -125,7 +125,7 @@ def is_one_syllable(heard: str) -> bool:
 
 def test_the_next_tests_check_finds_unknown_characters(phonemes: Callable[[str], str]):
     assert is_one_syllable(phonemes("課"))
-    assert not is_one_syllable(phonemes("𠀀"))  # not in its dictionary: said in several words
+    assert not is_one_syllable(phonemes("𠀀"))  # not in its dictionary: spoken as several words
     assert not is_one_syllable(phonemes("熊"))  # in it, but with a syllable that eSpeak takes for English
 
 

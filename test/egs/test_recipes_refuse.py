@@ -1,4 +1,4 @@
-"""What is wrong with a raw corpus, told by stage 1: where, what was found, expected, and what to do."""
+"""Faults of a raw corpus, reported by stage 1: place, found, expected, and remedy."""
 
 import pytest
 from made_csdialogue import write, write_csdialogue

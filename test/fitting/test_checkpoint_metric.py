@@ -26,7 +26,7 @@ def test_checkpoints_are_measured_without_a_beam_and_otherwise_as_configured(mon
 
     monkeypatch.setattr(long_recordings, "decode_recordings", decode)
     measure = measure_on(Held((), {"a": "你好 hello"}), Options(beam=3, mode="joint", ctc_weight=0.4))
-    assert measure("the model") == 1.0  # nothing heard: every token is missing
+    assert measure("the model") == 1.0  # an empty hypothesis: all tokens are missing
     assert asked == [("the model", Options(beam=1, mode="joint", ctc_weight=0.4))]
 
 
@@ -65,5 +65,5 @@ def test_processes_share_the_recordings_and_get_one_figure(tmp_path, warm_python
     alone, *both = (json.loads((tmp_path / f"{name}.json").read_text()) for name in ("alone", "0", "1"))
     assert 0 < alone["figure"] < 1
     assert [found["figure"] for found in both] == [alone["figure"]] * 2
-    assert sorted(both[0]["heard"] + both[1]["heard"]) == sorted(alone["heard"])
-    assert abs(len(both[0]["heard"]) - len(both[1]["heard"])) <= 1
+    assert sorted(both[0]["decoded"] + both[1]["decoded"]) == sorted(alone["decoded"])
+    assert abs(len(both[0]["decoded"]) - len(both[1]["decoded"])) <= 1

@@ -150,7 +150,7 @@ def test_after_kill_9_only_missing_recordings_are_decoded(lab, verb, kind):
 
     part = sorted(exp(lab, "cache", kind).rglob("part-*.lines"))[0]
     first, *rest = part.read_text().splitlines(keepends=True)
-    marked = re.sub(r'"s": [0-9.]+', '"s": 1000.0', first)  # its cost is in the record: it was taken as it is
+    marked = re.sub(r'"s": [0-9.]+', '"s": 1000.0', first)  # its cost is in the record, so it was not decoded again
     part.write_text("".join([marked, *rest, f"{before[0]} {{half a li"]))
     lab.stages(number, number, "--nj", "1")
     assert {name: (output.parent / name).read_bytes() for name in undisturbed} == undisturbed

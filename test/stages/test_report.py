@@ -162,7 +162,7 @@ def test_texts_are_normalised_as_in_selection(tmp_path):
 
 @pytest.mark.slow
 def test_the_report_reads_the_output_of_stages_8_and_12(made):
-    """The three stages in a row on a few lines of hand-made text. Their commands are told."""
+    """The three stages in order, on a few lines of hand-made text. Their commands are listed."""
     exp, data = made.exp, made.root / "data/mini/read_test"
     audio = write_audio(made.root / "lecture.wav", speechlike(31.0), subtype="PCM_16")
     labels = {
