@@ -18,12 +18,12 @@ def kokoro(voices) -> Kokoro:
 
 
 @pytest.fixture(scope="module")
-def message(kokoro) -> tuple[np.ndarray, float]:
+def sentence(kokoro) -> tuple[np.ndarray, float]:
     return kokoro.say(TEXT, Voice("xiaoyi-sky", 50, SPEED_WPM), SPEED_WPM)
 
 
-def test_a_sentence_is_as_long_as_a_person_would_take(message):
-    samples, rate = message
+def test_a_sentence_is_as_long_as_a_person_would_take(sentence):
+    samples, rate = sentence
     assert rate == 24000
     assert samples.dtype == np.float32
     assert 0.1 < np.abs(samples).max() < 1.0
@@ -32,11 +32,11 @@ def test_a_sentence_is_as_long_as_a_person_would_take(message):
     assert rms(samples[:2400]) < 0.01 * rms(samples)
 
 
-def test_the_same_sentence_is_the_same_in_one_process(kokoro, caught):
-    """So a unit is the same however often it is made, and whatever was said before."""
+def test_the_same_sentence_is_the_same_in_one_process(kokoro, sentence):
+    """So a unit is the same however often it is made, and whatever was synthesised before."""
     kokoro.say("好", Voice("yunxia", 45, SPEED_WPM), SPEED_WPM)
     again, _ = kokoro.say(TEXT, Voice("xiaoyi-sky", 50, SPEED_WPM), SPEED_WPM)
-    assert np.array_equal(again, caught[0])
+    assert np.array_equal(again, sentence[0])
 
 
 def test_every_speaker_has_its_rows(voices):

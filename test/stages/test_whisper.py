@@ -152,7 +152,7 @@ def test_a_hugging_face_folder_is_used_directly(here):
     import whisper
 
     write_hugging_face(here.root / "huggingface", language="<|zh|>")
-    done = here.k2d("teacher", f"teacher.checkpoint={here.root / 'face'}", "teacher.language=[]")
+    done = here.k2d("teacher", f"teacher.checkpoint={here.root / 'huggingface'}", "teacher.language=[]")
     assert done.returncode == 0, done.stdout + done.stderr
     folder = here.exp / "models" / "teacher"
     assert json.loads((folder / "whisper.json").read_text())["language"] == "zh"
