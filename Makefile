@@ -16,7 +16,7 @@ SIDE_BY_SIDE := $(PYTHON) -m pytest -n auto --dist worksteal
 
 test: environment
 	$(MAKE) -j 2 lint types-k2d types-rest
-	$(MAKE) -j 2 -Oline side-by-side whisper smoke
+	$(MAKE) -j 3 -Oline side-by-side whisper smoke
 
 # With the plus, make shows at once what pytest prints. The output of the roads comes command by command.
 side-by-side: environment
