@@ -23,6 +23,10 @@ import pytest
 
 from k2d.core.layout import PROJECT_ROOT
 
+# What a shell starts in the background ignores Ctrl-C, and so would all processes that the tests start.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
 LIMIT_S = 600  # for tests that hang: on a loaded machine, seconds become minutes
 
 TOY_STAGE = """
