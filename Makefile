@@ -12,15 +12,18 @@ unexport PYTHONDONTWRITEBYTECODE
 # A process a core; each begins with the files of its share, so that what the tests of a file share is made once.
 SIDE_BY_SIDE := $(PYTHON) -m pytest -n auto --dist worksteal
 
-.PHONY: test test-fast test-real side-by-side smoke whisper environment lint types types-k2d types-rest format
+.PHONY: test test-fast test-real side-by-side roads smoke whisper environment lint types types-k2d types-rest format
 
 test: environment
 	$(MAKE) -j 2 lint types-k2d types-rest
-	$(MAKE) -j 3 -Oline side-by-side whisper smoke
+	$(MAKE) -j 3 side-by-side roads
 
-# With the plus, make shows at once what pytest prints. The output of the roads comes command by command.
 side-by-side: environment
-	+$(SIDE_BY_SIDE)
+	$(SIDE_BY_SIDE)
+
+# Their output comes command by command, so that it does not mix.
+roads:
+	$(MAKE) -Oline whisper smoke
 
 test-fast: lint
 	$(SIDE_BY_SIDE) -m "not slow"

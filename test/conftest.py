@@ -58,12 +58,11 @@ TOY_STAGE = """
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Report in one line that the tests with real weights were skipped; without it, dots would hide it."""
     # Here and not in test/real: with several processes, the one that reports collects no tests and loads no other file.
-    skipped = [
-        each for each in terminalreporter.stats.get("skipped", []) if "Whisper base cannot" in str(each.longrepr)
-    ]
-    if skipped:
-        why = "Whisper base cannot be had here (python -m k2d fetch base shows why; with K2D_REAL=1 they fail)"
-        terminalreporter.write_line(f"test/real: {len(skipped)} tests are skipped: {why}")
+    skipped = [str(each.longrepr) for each in terminalreporter.stats.get("skipped", [])]
+    for name, title in (("base", "Whisper base"), ("kokoro", "Kokoro-82M")):
+        if n_skipped := sum(f"{title} cannot be had here" in reason for reason in skipped):
+            why = f"{title} cannot be had here (python -m k2d fetch {name} shows why; with K2D_REAL=1 they fail)"
+            terminalreporter.write_line(f"test/real: {n_skipped} tests are skipped: {why}")
 
 
 @dataclass
