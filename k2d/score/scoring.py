@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
 
+from k2d.config.schema import Score
 from k2d.score.align import Alignment, align
 from k2d.score.confidence import USUAL, Draws, Interval, bootstrap
 from k2d.score.measures import MEASURES, PARTS, Measure, Part, measures, part_of
@@ -31,6 +32,11 @@ class Conventions:
     script: ScriptConversion = "t2s"
     tokens: TokenMode = "default"
     steps: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, score: Score) -> Conventions:
+        """Those of an experiment."""
+        return cls(score.script, score.tokens, score.steps)
 
     @cached_property
     def normaliser(self) -> Normaliser:

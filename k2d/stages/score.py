@@ -17,8 +17,8 @@ from k2d.core.layout import SCORED_ROLES, TEACHER, VALIDATOR, shown
 from k2d.data.chunk_sources import FILE as SOURCES
 from k2d.inference.decode_job import compute_type_of
 from k2d.pipeline.job import Counts, Job, Unit
-from k2d.pipeline.true_texts import errors_of_labels, truth_tables
 from k2d.score.confidence import Draws
+from k2d.score.label_errors import TRUTH_TABLES, errors_of_labels
 from k2d.score.rates import ErrorRate
 from k2d.score.scored_files import Task, score_files
 from k2d.score.scoring import Conventions
@@ -58,7 +58,7 @@ class SystemScore:
             "role": self.role,
             "seed": self.config.seed,
             "score": score,
-            "normaliser": _conventions(self.config.score).normaliser.signature,
+            "normaliser": Conventions.of(self.config.score).normaliser.signature,
             "decode": self.decode,
         }
 
@@ -77,7 +77,7 @@ class ValidatorStudy:
             "splits": list(self.splits),
             "auxiliaries": list(self.auxiliaries),
             "bad_label_mer": self.score.bad_label_mer,
-            "normaliser": _conventions(self.score).normaliser.signature,
+            "normaliser": Conventions.of(self.score).normaliser.signature,
             "tokens": self.score.tokens,
         }
 
@@ -135,10 +135,6 @@ def _score_unit(model: str, split: str, role: str, job: Job) -> Unit[SystemScore
     )
 
 
-def _conventions(score: ScoreConfig) -> Conventions:
-    return Conventions(score.script, score.tokens, score.steps)
-
-
 def _decode(model: str, job: Job) -> str:
     """The settings of decoding that determine results, for the signature. Settings for speed are left out."""
     by_name = {TEACHER: job.config.teacher, **job.config.auxiliaries}
@@ -168,7 +164,7 @@ def _make_score(asked: SystemScore, job: Job, folder: Path) -> Counts:
         model,
         split,
         role,
-        _conventions(score),
+        Conventions.of(score),
         Draws(score.bootstrap_resamples, score.confidence, job.config.seed),
         decode=asked.decode,
     )
@@ -196,7 +192,7 @@ def _study_units(job: Job) -> list[Unit[ValidatorStudy]]:
     content = ValidatorStudy(tuple(splits), tuple(tables), job.config.score)
     where = SOURCES if job.config.chunk.duration == "sum" else "segments"
     chunks = [job.layout.chunks(split) / name for split in splits for name in ("text", where)]
-    truth = [path for split in splits for path in truth_tables(split, job)]
+    truth = [job.layout.truth(split) / name for split in splits for name in TRUTH_TABLES]
     timings = [path for name in tables for split in splits if (path := _timing(name, split, job)).exists()]
     inputs = (*tables.values(), *chunks, *truth, *timings)
     return [Unit(job.layout.validator_study, content, inputs)]
@@ -211,8 +207,9 @@ def _timing(auxiliary: str, split: str, job: Job) -> Path:
 
 
 def _make_study(asked: ValidatorStudy, job: Job, folder: Path) -> Counts:
-    splits, conventions = asked.splits, _conventions(asked.score)
-    errors = dict(chain.from_iterable(errors_of_labels(split, job, conventions) for split in splits))
+    splits, conventions = asked.splits, Conventions.of(asked.score)
+    found = (errors_of_labels(s, job.layout.chunks(s), job.layout.truth(s), conventions) for s in splits)
+    errors = dict(chain.from_iterable(found))
     for auxiliary in asked.auxiliaries:
         distances = {row.id: row for row in read_distances(_table(auxiliary, job)) if row.split in splits}
         _demand_same_chunks(errors, distances, _table(auxiliary, job))

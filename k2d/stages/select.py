@@ -22,7 +22,7 @@ from k2d.core.errors import K2DError, UsageError
 from k2d.core.layout import KEPT, PROJECT_ROOT, RECORD
 from k2d.data.kaldi.external_sort import sort_lines
 from k2d.pipeline.job import Counts, Job, Unit
-from k2d.pipeline.true_texts import errors_of_labels, truth_tables
+from k2d.score.label_errors import TRUTH_TABLES, errors_of_labels
 from k2d.score.scoring import Conventions
 from k2d.select import controls
 from k2d.select.chunk_reader import Chunks
@@ -173,13 +173,19 @@ def _method_unit(name: str, method: Method, job: Job) -> Unit[Content]:
 
 def _control_unit(name: str, control: Method, job: Job) -> Unit[Content]:
     assert control.hours_of is not None, "the config refuses it"
-    splits, score = job.config.corpora.unlabelled, job.config.score
+    splits = job.config.corpora.unlabelled
     auxiliary = job.config.select.methods[control.hours_of].auxiliary or _auxiliaries(job)[0]
-    conventions = Conventions(score.script, score.tokens, score.steps)
-    content = ControlChunks(name, control.rule, control.hours_of, control.draw, auxiliary, conventions)
-    truth = [path for split in splits for path in truth_tables(split, job)] if control.rule == "oracle" else []
+    content = ControlChunks(
+        name, control.rule, control.hours_of, control.draw, auxiliary, Conventions.of(job.config.score)
+    )
+    truth = [job.layout.truth(split) / table for split in splits for table in TRUTH_TABLES]
     chunks = (job.layout.chunks(split) for split in splits)
-    inputs = (job.layout.distances(auxiliary), job.layout.selection(control.hours_of), *chunks, *truth)
+    inputs = (
+        job.layout.distances(auxiliary),
+        job.layout.selection(control.hours_of),
+        *chunks,
+        *(truth if control.rule == "oracle" else ()),
+    )
     return Unit(job.layout.selection(name), content, inputs)
 
 
@@ -265,8 +271,10 @@ def _by_rule(asked: KeptChunks, rows: Iterator[ChunkRow], chunks: list[Chunks]) 
 
 def _true_error(asked: ControlChunks, job: Job, chunks: list[Chunks]) -> controls.Rank:
     """The true error rate of each label. Where nothing was spoken, each word of the label counts as a whole error."""
-    errors = chain.from_iterable(errors_of_labels(each.split, job, asked.conventions) for each in chunks)
-    rate_of = {key: found.errors / max(found.n, 1) for key, found in errors}
+    errors = (
+        errors_of_labels(each.split, each.folder, job.layout.truth(each.split), asked.conventions) for each in chunks
+    )
+    rate_of = {key: found.errors / max(found.n, 1) for key, found in chain.from_iterable(errors)}
     return lambda row: rate_of[row.id]
 
 

@@ -16,8 +16,8 @@ from k2d.data.hypotheses import read_hypotheses
 from k2d.data.kaldi.datadir import read_utterances
 from k2d.data.kaldi.external_sort import read_lines
 from k2d.data.kaldi.joins import split_row
+from k2d.score.label_errors import TRUTH_TABLES, errors_of_labels
 from k2d.score.scoring import Conventions
-from k2d.score.validator import true_errors, truth_of
 from k2d.select.chunk_reader import LOGPROBS
 from k2d.select.chunk_row import ChunkRow
 from k2d.select.table_files import DISTANCES, read_distances
@@ -45,7 +45,7 @@ def missing(splits: Sequence[str], truths: Mapping[str, Path], config: Config, l
         yield from _absent(layout.pseudo_labels(split) / HYPOTHESES, "run stage 5 (pseudo_label) first")
         for name in ("text", where):
             yield from _absent(layout.chunks(split) / name, "run stage 6 (chunk) first")
-        for name in ("text", "segments"):
+        for name in TRUTH_TABLES:
             yield from _absent(truths[split] / name, "the true text of recordings needs it")
     for auxiliary in config.auxiliaries:
         yield from _absent(
@@ -81,10 +81,9 @@ def _table(path: Path, splits: Mapping[str, Path]) -> Table:
 def _chunks_of(
     split: str, truth: Path, tables: Mapping[str, Table], config: Config, layout: Layout
 ) -> Iterator[StudiedChunk]:
-    folder, score = layout.chunks(split), config.score
-    conventions = Conventions(score.script, score.tokens, score.steps)
+    folder, conventions = layout.chunks(split), Conventions.of(config.score)
     sources = dict(read_sources(folder))
-    said = dict(truth_of(sources.items(), read_utterances(truth)))
+    errors = dict(errors_of_labels(split, folder, truth, conventions))
     windows = {each.recording_id: each.windows for each in read_hypotheses(layout.pseudo_labels(split) / HYPOTHESES)}
     logprobs = _logprobs(folder / LOGPROBS)
     for row in read_utterances(folder):
@@ -98,7 +97,7 @@ def _chunks_of(
             duration_s=source.duration_s,
             distances=distances,
             doubt=doubt_of(conventions.normaliser(label), n_tokens, source.ranges, heard, logprobs.get(row.id)),
-            errors=true_errors(said[row.id], label, conventions),
+            errors=errors[key],
         )
 
 

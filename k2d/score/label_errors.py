@@ -1,0 +1,27 @@
+"""Reads chunks and the true text of their split, `<corpus>/<split>_truth`, and counts the errors in each label.
+
+For what studies labels. The true text never trains a model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from k2d.data.chunk_sources import read_sources
+from k2d.data.kaldi.datadir import read_utterances
+from k2d.score.rates import ErrorRate
+from k2d.score.scoring import Conventions
+from k2d.score.validator import true_errors, truth_of
+
+TRUTH_TABLES = ("text", "segments")
+"""The files that are read of a data directory with true text."""
+
+
+def errors_of_labels(
+    split: str, chunks: Path, truth: Path, conventions: Conventions
+) -> Iterator[tuple[str, ErrorRate]]:
+    """Each chunk of a split, by <corpus>/<split>/<chunk id>, with the true errors in its label."""
+    labels = {row.id: row.text or "" for row in read_utterances(chunks)}
+    for key, text in truth_of(read_sources(chunks), read_utterances(truth)):
+        yield f"{split}/{key}", true_errors(text, labels[key], conventions)
