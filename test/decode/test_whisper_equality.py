@@ -5,6 +5,7 @@ from functools import cache
 
 import pytest
 import soundfile
+from encoded_once import encoding_once, openai_encoding_once
 from whisper_tiny import talks, tiny_checkpoint, write_talks
 
 from k2d.decode.long_recordings import decode_recordings
@@ -38,12 +39,12 @@ def files(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def theirs(checkpoint):
-    return whisper.load_model(str(checkpoint), device="cpu")
+    return openai_encoding_once(whisper.load_model(str(checkpoint), device="cpu"))
 
 
 @pytest.fixture(scope="module")
 def model(checkpoint):
-    return load_whisper(checkpoint)
+    return encoding_once(load_whisper(checkpoint))
 
 
 def ours(model, files, options=UNGUARDED):
