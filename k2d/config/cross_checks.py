@@ -54,6 +54,10 @@ def _method_faults(key: str, method: Method, config: Config) -> Iterator[tuple[s
         yield f"{key}.hours_of", method.hours_of, "only with the rules random and oracle"
     if method.rule not in RULES_OF_THE_LABEL_ALONE and not config.auxiliaries:
         yield f"{key}.rule", method.rule, "at least one entry in auxiliaries for a second opinion"
+    elif method.rule == "alignment":
+        name = method.auxiliary or next(iter(config.auxiliaries))
+        if name in config.auxiliaries and not config.auxiliaries[name].alignment:
+            yield f"{key}.rule", method.rule, f"auxiliaries.{name}.alignment: true beside it"
 
 
 def _control_faults(key: str, method: Method, config: Config) -> Iterator[tuple[str, object, str]]:
@@ -85,6 +89,8 @@ def _transcript_faults(config: Config) -> Iterator[tuple[str, object, str]]:
         yield from _file_faults(f"auxiliaries.{key}.from", auxiliary.from_, unlabelled)
         if auxiliary.from_ is not None:
             yield from _unused_faults(f"auxiliaries.{key}", auxiliary)
+        if auxiliary.alignment and (auxiliary.from_ is not None or not FAMILIES[auxiliary.family].has_ctc_head):
+            yield f"auxiliaries.{key}.alignment", True, "false, as only a model with a CTC head can align labels"
 
 
 _NO_DISTRIBUTION = (

@@ -126,6 +126,9 @@ class Auxiliary(Recogniser):
     from_: Transcripts | None = Field(default=None, alias="from")
     """File with a text for each chunk, made elsewhere (docs/recognisers.md); nothing is decoded here then. For several
     unlabelled splits, a file for each."""
+    alignment: bool = False
+    """Whether stage 7 also aligns each label with its audio by this auxiliary's CTC head, for the rule `alignment` and
+    the study of judges."""
 
 
 @dataclass(frozen=True, config=STRICT_WITH_ALIAS)
@@ -161,7 +164,7 @@ class Chunk:
 class Method:
     """A method of selection: a row of the table, and a student per seed."""
 
-    rule: Literal["none", "trivial", "mer", "per", "composite", "random", "oracle"]
+    rule: Literal["none", "trivial", "mer", "per", "composite", "alignment", "random", "oracle"]
     alpha: Alpha | None = None
     """Largest distance that is kept. Default: select.alpha."""
     auxiliary: Name | None = None

@@ -69,6 +69,11 @@ class WindowDecoder:
                 decoded[place] = Decoded((), "silence", language=each.language)
         return decoded
 
+    @torch.inference_mode()
+    def ctc_log_probs(self, windows: Sequence[WindowInput]) -> tuple[Tensor, int]:
+        """The CTC head's log_probs_BTV of the windows, and its blank. UsageError if the model has no such head."""
+        return self._ctc(self._encode(windows))
+
     def _decode(
         self, windows: Sequence[WindowInput], memory: Memory, temperature: float
     ) -> tuple[list[Decoded], list[float]]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from k2d.select.chunk_row import PairDistances
+from k2d.select.chunk_row import ALIGNMENT, PairDistances
 from k2d.select.metrics import METRICS
 
 EMPTY_TEACHER = "empty_teacher"
@@ -52,6 +52,7 @@ RULES: dict[str, Rule] = {
     "trivial": trivial,
     **{name: by_metric(name) for name in METRICS},
     "composite": composite,
+    ALIGNMENT: by_metric(ALIGNMENT),
 }
 
 

@@ -19,14 +19,14 @@ from typing import Any
 from k2d.config.schema import Method, Select
 from k2d.core.atomic import write_text
 from k2d.core.errors import K2DError, UsageError
-from k2d.core.layout import KEPT, PROJECT_ROOT, RECORD
+from k2d.core.layout import KEPT, PROJECT_ROOT, RECORD, shown
 from k2d.data.kaldi.external_sort import sort_lines
 from k2d.pipeline.job import Counts, Job, Unit
 from k2d.score.label_errors import TRUTH_TABLES, errors_of_labels
 from k2d.score.scoring import Conventions
 from k2d.select import controls
 from k2d.select.chunk_reader import Chunks
-from k2d.select.chunk_row import ChunkRow, Decision
+from k2d.select.chunk_row import ALIGNMENT, ChunkRow, Decision, with_alignment
 from k2d.select.controls import VERSION as CONTROLS_VERSION
 from k2d.select.distance_workers import Keeping, measured_lines
 from k2d.select.distances import VERSION as MEASURING_VERSION
@@ -36,7 +36,15 @@ from k2d.select.labels import Label, label_rules, objection
 from k2d.select.metrics import Measuring
 from k2d.select.record import SelectionTally
 from k2d.select.rules import RULES, judge
-from k2d.select.table_files import DECISIONS, DISTANCES, read_distances, write_decisions, write_distances
+from k2d.select.table_files import (
+    ALIGNMENTS,
+    DECISIONS,
+    DISTANCES,
+    read_alignments,
+    read_distances,
+    write_decisions,
+    write_distances,
+)
 
 VERSION = 1
 
@@ -167,8 +175,10 @@ def _method_unit(name: str, method: Method, job: Job) -> Unit[Content]:
     auxiliary = method.auxiliary or _auxiliaries(job)[0]
     alpha = select.alpha if method.alpha is None else method.alpha
     content = KeptChunks(name, method.rule, alpha, auxiliary, method.also, _measuring(select))
-    chunks = (job.layout.chunks(split) for split in job.config.corpora.unlabelled)
-    return Unit(job.layout.selection(name), content, (job.layout.distances(auxiliary), *chunks))
+    splits = job.config.corpora.unlabelled
+    chunks = (job.layout.chunks(split) for split in splits)
+    aligned = (job.layout.alignments(auxiliary, split) for split in splits if method.rule == ALIGNMENT)
+    return Unit(job.layout.selection(name), content, (job.layout.distances(auxiliary), *chunks, *aligned))
 
 
 def _control_unit(name: str, control: Method, job: Job) -> Unit[Content]:
@@ -249,11 +259,27 @@ def _decisions(asked: KeptChunks | ControlChunks, job: Job, chunks: list[Chunks]
     """The decision on each chunk, by id."""
     table = job.layout.distances(asked.auxiliary) / DISTANCES
     if isinstance(asked, KeptChunks):
-        return _by_rule(asked, read_distances(table), chunks)
+        rows = read_distances(table)
+        return _by_rule(
+            asked, _aligned(rows, asked.auxiliary, job, chunks) if asked.rule == ALIGNMENT else rows, chunks
+        )
     rank = controls.drawn(asked.draw) if asked.rule == "random" else _true_error(asked, job, chunks)
     record = json.loads((job.layout.selection(asked.hours_of) / RECORD).read_text(encoding="utf-8"))
     wanted_s = 3600 * float(record["kept"]["hours"])
     return controls.decisions(lambda: read_distances(table), rank, wanted_s, controls.REASONS[asked.rule])
+
+
+def _aligned(rows: Iterator[ChunkRow], auxiliary: str, job: Job, chunks: list[Chunks]) -> Iterator[ChunkRow]:
+    """The rows with their distances by alignment. Both are in the order of ids."""
+    for each in chunks:
+        path = job.layout.alignments(auxiliary, each.split) / ALIGNMENTS
+        for found in read_alignments(path):
+            row = next(rows, None)
+            if row is None or row.id != f"{each.split}/{found.chunk_id}":
+                expected = "no further chunk" if row is None else row.id
+                message = f"{shown(path)}: found {found.chunk_id}, expected {expected}, as in the distances"
+                raise K2DError(f"{message}; run stages 7 and 8 again")
+            yield with_alignment(row, found.distance)
 
 
 def _by_rule(asked: KeptChunks, rows: Iterator[ChunkRow], chunks: list[Chunks]) -> Iterator[Decision]:

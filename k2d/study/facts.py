@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from k2d.score.rates import ErrorRate
 from k2d.score.validator import is_bad_label
-from k2d.select.chunk_row import PairDistances
+from k2d.select.chunk_row import ALIGNMENT, PairDistances
 from k2d.select.metrics import METRICS
 from k2d.study.doubt import Doubt
 from k2d.study.ranking import Array
@@ -28,6 +28,8 @@ class StudiedChunk:
     """By auxiliary."""
     doubt: Doubt
     errors: ErrorRate
+    alignments: Mapping[str, float] = field(default_factory=dict)
+    """The distance by alignment, by auxiliary, where stage 7 has aligned the labels."""
 
     @property
     def split(self) -> str:
@@ -72,12 +74,19 @@ def facts_of(chunks: Sequence[StudiedChunk]) -> dict[str, Array]:
         stated[column_of(LOOPS, auxiliary)] = [float(chunk.distances[auxiliary].loops_b) for chunk in chunks]
         for metric in METRICS:
             stated[column_of(metric, auxiliary)] = [chunk.distances[auxiliary][metric] for chunk in chunks]
+        aligned = [chunk.alignments.get(auxiliary) for chunk in chunks]
+        if any(distance is not None for distance in aligned):
+            stated[column_of(ALIGNMENT, auxiliary)] = aligned
     return {name: np.array(values, dtype=np.float64) for name, values in stated.items() if None not in values}
 
 
 def unknown_facts(chunks: Sequence[StudiedChunk]) -> list[str]:
     """The facts that are not stored for every chunk."""
-    return [name for name in (LOGPROB, LOWEST_WINDOW, FAILED_WINDOWS) if name not in facts_of(chunks)]
+    aligned = [
+        column_of(ALIGNMENT, name) for name in auxiliaries_of(chunks) if any(name in c.alignments for c in chunks)
+    ]
+    known = facts_of(chunks)
+    return [name for name in (LOGPROB, LOWEST_WINDOW, FAILED_WINDOWS, *aligned) if name not in known]
 
 
 def auxiliaries_of(chunks: Sequence[StudiedChunk]) -> list[str]:

@@ -20,7 +20,7 @@ from k2d.score.label_errors import TRUTH_TABLES, errors_of_labels
 from k2d.score.scoring import Conventions
 from k2d.select.chunk_reader import LOGPROBS
 from k2d.select.chunk_row import ChunkRow
-from k2d.select.table_files import DISTANCES, read_distances
+from k2d.select.table_files import ALIGNMENTS, DISTANCES, read_alignments, read_distances
 from k2d.study.doubt import doubt_of
 from k2d.study.facts import StudiedChunk
 
@@ -86,6 +86,7 @@ def _chunks_of(
     errors = dict(errors_of_labels(split, folder, truth, conventions))
     windows = {each.recording_id: each.windows for each in read_hypotheses(layout.pseudo_labels(split) / HYPOTHESES)}
     logprobs = _logprobs(folder / LOGPROBS)
+    alignments = _alignments(split, config, layout)
     for row in read_utterances(folder):
         key, source, label = f"{split}/{row.id}", sources[row.id], row.text or ""
         distances = {auxiliary: _row(key, table, auxiliary, layout).distances for auxiliary, table in tables.items()}
@@ -96,9 +97,29 @@ def _chunks_of(
             recording=f"{split}/{source.recording_id}",
             duration_s=source.duration_s,
             distances=distances,
+            alignments={
+                auxiliary: _aligned(row.id, found, auxiliary, split, layout) for auxiliary, found in alignments.items()
+            },
             doubt=doubt_of(conventions.normaliser(label), n_tokens, source.ranges, heard, logprobs.get(row.id)),
             errors=errors[key],
         )
+
+
+def _alignments(split: str, config: Config, layout: Layout) -> dict[str, Mapping[str, float]]:
+    """The distances by alignment of each chunk, by auxiliary, where stage 7 has made them."""
+    paths = {auxiliary: layout.alignments(auxiliary, split) / ALIGNMENTS for auxiliary in config.auxiliaries}
+    return {
+        auxiliary: {row.chunk_id: row.distance for row in read_alignments(path)}
+        for auxiliary, path in paths.items()
+        if path.exists()
+    }
+
+
+def _aligned(chunk_id: str, found: Mapping[str, float], auxiliary: str, split: str, layout: Layout) -> float:
+    if chunk_id not in found:
+        path = shown(layout.alignments(auxiliary, split) / ALIGNMENTS)
+        raise K2DError(f"{path}: the chunk {chunk_id} is missing; run stage 7 (second_opinion) again")
+    return found[chunk_id]
 
 
 def _logprobs(path: Path) -> dict[str, float]:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from k2d.select.chunk_row import ALIGNMENT
 from k2d.select.metrics import METRICS
 from k2d.study.facts import COMPRESSION, FAILED_WINDOWS, LOGPROB, LOOPS, LOWEST_WINDOW, TOKENS_PER_S, column_of
 from k2d.study.ranking import (
@@ -89,6 +90,8 @@ def _of_distances(facts: Mapping[str, Array], auxiliaries: Sequence[str]) -> Ite
         for metric in METRICS:
             name = column_of(metric, auxiliary)
             yield Judge(name, f"{METRICS[metric].title} between label and {auxiliary}", facts[name])
+        if (name := column_of(ALIGNMENT, auxiliary)) in facts:
+            yield Judge(name, f"how well the label fits the audio, by the CTC head of {auxiliary}", facts[name])
     if len(auxiliaries) > 1:
         for metric in METRICS:
             distances = np.array([facts[column_of(metric, auxiliary)] for auxiliary in auxiliaries])
