@@ -54,7 +54,9 @@ def _method_faults(key: str, method: Method, config: Config) -> Iterator[tuple[s
         yield f"{key}.hours_of", method.hours_of, "only with the rules random and oracle"
     if method.rule not in RULES_OF_THE_LABEL_ALONE and not config.auxiliaries:
         yield f"{key}.rule", method.rule, "at least one entry in auxiliaries for a second opinion"
-    elif method.rule == "alignment":
+    if method.rule in RULES_OF_THE_LABEL_ALONE and method.weight != "none":
+        yield f"{key}.weight", method.weight, f"none: the rule {method.rule} gives all chunks that it keeps distance 0"
+    if method.rule == "alignment" and config.auxiliaries:
         name = method.auxiliary or next(iter(config.auxiliaries))
         if name in config.auxiliaries and not config.auxiliaries[name].alignment:
             yield f"{key}.rule", method.rule, f"auxiliaries.{name}.alignment: true beside it"
@@ -66,6 +68,8 @@ def _control_faults(key: str, method: Method, config: Config) -> Iterator[tuple[
     if method.hours_of not in others:
         known = ", ".join(others) or "none is defined"
         yield f"{key}.hours_of", method.hours_of, f"the method whose hours the rule {method.rule} keeps ({known})"
+    if method.weight != "none":
+        yield f"{key}.weight", method.weight, f"none: the rule {method.rule} gives no distance"
     for name in ("alpha", "auxiliary", "also"):
         if found := getattr(method, name):
             yield f"{key}.{name}", found, f"nothing: the rule {method.rule} depends on hours_of alone"

@@ -175,6 +175,8 @@ class Method:
     """With `random` and `oracle`, which are controls: the method that keeps as many hours."""
     draw: Count = 1
     """With `random`: another number draws other chunks."""
+    weight: Literal["none", "distance"] = "none"
+    """`distance`: in training, the loss of a chunk has the weight 1 - its distance by the rule (over the mean)."""
 
     @property
     def is_control(self) -> bool:

@@ -131,5 +131,14 @@ def parse_alignment_line(line: str) -> AlignmentRow:
     return AlignmentRow(chunk_id, float(distance), logprob, own_logprob)
 
 
+def parse_decision_line(line: str) -> Decision:
+    """
+    >>> parse_decision_line("lab/train/c1\tdropped\tloop\t1.0000\n")
+    Decision(id='lab/train/c1', reason='loop', distance=1.0)
+    """
+    key, _, reason, distance = line.split("\t")
+    return Decision(key, reason, float(distance))
+
+
 def decision_line(row: Decision) -> str:
     return f"{row.id}\t{'dropped' if row.reason else 'kept'}\t{row.reason}\t{distance_text(row.distance)}"

@@ -19,6 +19,7 @@ from k2d.select.chunk_row import (
     distance_columns,
     parse_alignment_line,
     parse_chunk_line,
+    parse_decision_line,
 )
 from k2d.select.metrics import METRICS
 
@@ -63,6 +64,11 @@ def read_distances(path: Path) -> Iterator[ChunkRow]:
 def read_alignments(path: Path) -> Iterator[AlignmentRow]:
     """The rows of an alignments.tsv, one at a time. K2DError names a line that is invalid."""
     return _read(path, ALIGNMENT_COLUMNS, parse_alignment_line, "stage 7")
+
+
+def read_decisions(path: Path) -> Iterator[Decision]:
+    """The rows of a decisions.tsv, one at a time. K2DError names a line that is invalid."""
+    return _read(path, DECISION_COLUMNS, parse_decision_line, "stage 8")
 
 
 def _read(path: Path, columns: Sequence[str], parse: Callable[[str], R], stage: str) -> Iterator[R]:
