@@ -27,6 +27,9 @@ def faults_between_fields(config: Config) -> Iterator[tuple[str, object, str]]:
             )
         yield from _training_faults(f"{key}.training", model.training)
     yield from _transcript_faults(config)
+    for split in config.select.fit:
+        if split not in config.corpora.unlabelled:
+            yield "select.fit", split, "one of corpora.unlabelled, so that its labels have second opinions"
     if config.teacher.decode == "ctc" and config.corpora.unlabelled and config.pseudo_label.from_ is None:
         yield "teacher.decode", "ctc", "joint or attention, because labels need timestamps, which CTC does not give"
     for name, method in config.select.methods.items():

@@ -164,9 +164,9 @@ class Chunk:
 class Method:
     """A method of selection: a row of the table, and a student per seed."""
 
-    rule: Literal["none", "trivial", "mer", "per", "composite", "alignment", "random", "oracle"]
+    rule: Literal["none", "trivial", "mer", "per", "composite", "alignment", "estimated_error", "random", "oracle"]
     alpha: Alpha | None = None
-    """Largest distance that is kept. Default: select.alpha."""
+    """Largest distance that is kept. Default: select.alpha, or select.max_error for the rule estimated_error."""
     auxiliary: Name | None = None
     """The auxiliary that gives the opinions. Default: the first one."""
     also: tuple[Name, ...] = ()
@@ -189,6 +189,11 @@ class Select:
     """Stage 8: which chunks the students learn from."""
 
     alpha: Alpha = 0.4
+    max_error: Share = 0.2
+    """The largest share of wrong words that a label may have, as the rule `estimated_error` estimates it."""
+    fit: tuple[SplitName, ...] = ()
+    """Unlabelled splits that have a true text (<split>_truth), on which the rule `estimated_error` learns to estimate.
+    Default: it uses no truth, and estimates the distance to an opinion."""
     ngram: Count = 6
     """Length in characters of the n-grams of the loop test."""
     ngram_count: Count = 5

@@ -15,6 +15,8 @@ from k2d.select.metrics import METRICS
 EMPTY_TEACHER = "empty_teacher"
 LOOP = "loop"
 DISTANCE = "distance"
+ESTIMATED_ERROR = "estimated_error"
+"""The rule that keeps labels with a small estimated error. It looks at all chunks together, so it has no function."""
 
 
 class Judgement(NamedTuple):

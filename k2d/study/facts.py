@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -16,8 +16,8 @@ from k2d.study.ranking import Array
 
 
 @dataclass(frozen=True, slots=True)
-class StudiedChunk:
-    """A chunk with everything that is stored about its label, and the true errors in the label."""
+class LabelFacts:
+    """A chunk with everything that is stored about its label."""
 
     id: str
     """<corpus>/<split>/<chunk id>"""
@@ -27,8 +27,7 @@ class StudiedChunk:
     distances: Mapping[str, PairDistances]
     """By auxiliary."""
     doubt: Doubt
-    errors: ErrorRate
-    alignments: Mapping[str, float] = field(default_factory=dict)
+    alignments: Mapping[str, float]
     """The distance by alignment, by auxiliary, where stage 7 has aligned the labels."""
 
     @property
@@ -38,6 +37,18 @@ class StudiedChunk:
     @property
     def loops(self) -> bool:
         return next(iter(self.distances.values())).loops_a
+
+    @property
+    def n_tokens(self) -> int:
+        """The number of mixed tokens of the label."""
+        return next(iter(self.distances.values())).n_a
+
+
+@dataclass(frozen=True, slots=True)
+class StudiedChunk(LabelFacts):
+    """The same with the true errors in the label."""
+
+    errors: ErrorRate
 
 
 def amounts_of(chunks: Sequence[StudiedChunk], bad_label_mer: float) -> Array:
@@ -60,7 +71,7 @@ LOOPS, LOGPROB, LOWEST_WINDOW = "loops", "mean_logprob", "lowest_window"
 FAILED_WINDOWS, COMPRESSION, TOKENS_PER_S = "failed_windows", "compression", "tokens_per_s"
 
 
-def facts_of(chunks: Sequence[StudiedChunk]) -> dict[str, Array]:
+def facts_of(chunks: Sequence[LabelFacts]) -> dict[str, Array]:
     """A column for each fact that is known of every chunk: those about the label, then those of each auxiliary."""
     stated: dict[str, list[float | None]] = {
         LOOPS: [float(chunk.loops) for chunk in chunks],
@@ -80,7 +91,7 @@ def facts_of(chunks: Sequence[StudiedChunk]) -> dict[str, Array]:
     return {name: np.array(values, dtype=np.float64) for name, values in stated.items() if None not in values}
 
 
-def unknown_facts(chunks: Sequence[StudiedChunk]) -> list[str]:
+def unknown_facts(chunks: Sequence[LabelFacts]) -> list[str]:
     """The facts that are not stored for every chunk."""
     aligned = [
         column_of(ALIGNMENT, name) for name in auxiliaries_of(chunks) if any(name in c.alignments for c in chunks)
@@ -89,7 +100,7 @@ def unknown_facts(chunks: Sequence[StudiedChunk]) -> list[str]:
     return [name for name in (LOGPROB, LOWEST_WINDOW, FAILED_WINDOWS, *aligned) if name not in known]
 
 
-def auxiliaries_of(chunks: Sequence[StudiedChunk]) -> list[str]:
+def auxiliaries_of(chunks: Sequence[LabelFacts]) -> list[str]:
     return list(chunks[0].distances)
 
 

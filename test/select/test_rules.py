@@ -11,7 +11,7 @@ from k2d.core.errors import K2DError, UsageError
 from k2d.select import labels
 from k2d.select.controls import REASONS
 from k2d.select.labels import LABEL_RULES, Label, label_rules, objection
-from k2d.select.rules import RULES, Judgement, judge
+from k2d.select.rules import ESTIMATED_ERROR, RULES, Judgement, judge
 
 #                          loops_a, loops_b, n_a, n_b, mer, per
 CLEAN = far(False, False, 9, 9, 0.4, 0.3)
@@ -54,7 +54,7 @@ def test_a_rule_that_is_added_in_one_place_is_used(monkeypatch):
 
 
 def test_the_config_offers_these_rules():
-    assert get_args(get_type_hints(Method)["rule"]) == (*RULES, *REASONS)
+    assert get_args(get_type_hints(Method)["rule"]) == (*RULES, ESTIMATED_ERROR, *REASONS)
 
 
 @pytest.mark.parametrize(
