@@ -67,7 +67,7 @@ def true_shares(chunks: Sequence[StudiedChunk]) -> tuple[Array, Array]:
     return np.minimum(errors / words, 1.0), words
 
 
-LOOPS, LOGPROB, LOWEST_WINDOW = "loops", "mean_logprob", "lowest_window"
+LOOPS, LOGPROB, LOWEST_WINDOW, NO_SPEECH = "loops", "mean_logprob", "lowest_window", "no_speech"
 FAILED_WINDOWS, COMPRESSION, TOKENS_PER_S = "failed_windows", "compression", "tokens_per_s"
 
 
@@ -77,6 +77,7 @@ def facts_of(chunks: Sequence[LabelFacts]) -> dict[str, Array]:
         LOOPS: [float(chunk.loops) for chunk in chunks],
         LOGPROB: [chunk.doubt.mean_logprob for chunk in chunks],
         LOWEST_WINDOW: [chunk.doubt.lowest_logprob for chunk in chunks],
+        NO_SPEECH: [chunk.doubt.highest_no_speech for chunk in chunks],
         FAILED_WINDOWS: [chunk.doubt.failed_share for chunk in chunks],
         COMPRESSION: [chunk.doubt.compression for chunk in chunks],
         TOKENS_PER_S: [chunk.doubt.tokens_per_s for chunk in chunks],

@@ -11,7 +11,16 @@ import numpy as np
 
 from k2d.select.chunk_row import ALIGNMENT
 from k2d.select.metrics import METRICS
-from k2d.study.facts import COMPRESSION, FAILED_WINDOWS, LOGPROB, LOOPS, LOWEST_WINDOW, TOKENS_PER_S, column_of
+from k2d.study.facts import (
+    COMPRESSION,
+    FAILED_WINDOWS,
+    LOGPROB,
+    LOOPS,
+    LOWEST_WINDOW,
+    NO_SPEECH,
+    TOKENS_PER_S,
+    column_of,
+)
 from k2d.study.ranking import (
     ERRORS,
     WORDS,
@@ -80,6 +89,8 @@ def _of_doubt(facts: Mapping[str, Array]) -> Iterator[Judge]:
         yield Judge(LOGPROB, "the teacher: mean log-probability", -facts[LOGPROB])
     if LOWEST_WINDOW in facts:
         yield Judge(LOWEST_WINDOW, "the teacher: log-probability of the worst window", -facts[LOWEST_WINDOW])
+    if NO_SPEECH in facts:
+        yield Judge(NO_SPEECH, "the teacher: highest probability of a window that nobody speaks", facts[NO_SPEECH])
     if FAILED_WINDOWS in facts:
         yield Judge(FAILED_WINDOWS, "the teacher: share in windows that ended badly", facts[FAILED_WINDOWS])
 

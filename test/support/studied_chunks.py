@@ -27,7 +27,7 @@ def chunk(n_errors, distance, *, at=0, recording="r1", words=10, loops=(False, F
         name: PairDistances(*loops, 10, 10, {"mer": far, "per": far, "composite": 1.0 if loops[0] else far})
         for name, far in distances.items()
     }
-    doubt = Doubt(logprob, logprob, 0.0, 1.2, 1.0)
+    doubt = Doubt(logprob, logprob, None, 0.0, 1.2, 1.0)
     insertions = max(0, n_errors - words)
     errors = ErrorRate(words, s=n_errors - insertions, i=insertions)
     made = StudiedChunk(
