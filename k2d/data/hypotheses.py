@@ -219,5 +219,6 @@ _READERS: Mapping[type, Mapping[str, _Reader]] = {
         "ended": _text,
         "moved_by": _text,
         "mean_logprob": _finite_or_none,
+        "no_speech": _finite_or_none,
     },
 }
