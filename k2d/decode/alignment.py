@@ -34,17 +34,18 @@ class AlignedLabel:
 
     @property
     def distance(self) -> float:
-        """One minus the ratio of both probabilities, per token: 0 if the label is as likely as the head's own text.
+        """How much less likely the label is than the head's own text: d / (1 + d), with d in nats per token.
 
-        >>> AlignedLabel("c1", 3.0, 2, 1, logprob=-2.0 * math.log(2), own_logprob=0.0).distance
+        >>> AlignedLabel("c1", 3.0, 2, 1, logprob=-5.0, own_logprob=-3.0).distance
         0.5
         >>> AlignedLabel("c1", 3.0, 2, 1, logprob=-1.0, own_logprob=-3.0).distance
         0.0
         """
         if self.logprob is None:
             return 1.0
-        per_token = (self.own_logprob - self.logprob) / max(self.n_tokens, self.n_own_tokens, 1)
-        return -math.expm1(-max(per_token, 0.0))
+        per_token = max(self.own_logprob - self.logprob, 0.0) / max(self.n_tokens, self.n_own_tokens, 1)
+        # Weak heads are tens of nats away from every label. A ratio of probabilities would be 0 for all of them.
+        return per_token / (1 + per_token)
 
 
 def align_labels(

@@ -21,7 +21,7 @@ def test_two_frames_by_hand():
     # The best path spells word 1: in both frames, or in one of them beside a blank. So does word 2 as a label.
     assert math.exp(found.own_logprob) == pytest.approx(9 / 16 + 2 * 3 / 32)
     assert math.exp(found.logprob) == pytest.approx(1 / 64 + 2 / 64)
-    assert found.distance == pytest.approx(1 - (3 / 64) / (24 / 32))
+    assert found.distance == pytest.approx(math.log(16) / (1 + math.log(16)))  # 3/64 is a sixteenth of 3/4
     assert (found.n_tokens, found.n_own_tokens) == (1, 1)
 
 
@@ -40,7 +40,7 @@ def test_a_label_with_more_tokens_than_frames_is_as_far_as_can_be():
 
 
 @pytest.mark.parametrize(
-    ("logprob", "own_logprob", "distance"), [(-4.0, -4.0, 0.0), (-3.0, -4.0, 0.0), (-4.0 - 2 * math.log(4), -4.0, 0.75)]
+    ("logprob", "own_logprob", "distance"), [(-4.0, -4.0, 0.0), (-3.0, -4.0, 0.0), (-10.0, -4.0, 0.75)]
 )
 def test_the_distance_is_per_token_and_never_below_zero(logprob, own_logprob, distance):
     assert AlignedLabel("c1", 1.0, 2, 1, logprob, own_logprob).distance == pytest.approx(distance)
