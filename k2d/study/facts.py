@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -49,6 +49,8 @@ class StudiedChunk(LabelFacts):
     """The same with the true errors in the label."""
 
     errors: ErrorRate
+    error_kinds: Mapping[str, int] = field(default_factory=dict)
+    """How many of the errors are of each kind (k2d/score/error_kinds.py)."""
 
 
 def amounts_of(chunks: Sequence[StudiedChunk], bad_label_mer: float) -> Array:

@@ -16,7 +16,8 @@ from k2d.data.hypotheses import read_hypotheses
 from k2d.data.kaldi.datadir import read_utterances
 from k2d.data.kaldi.external_sort import read_lines
 from k2d.data.kaldi.joins import split_row
-from k2d.score.label_errors import TRUTH_TABLES, errors_of_labels
+from k2d.score.error_kinds import kinds_of
+from k2d.score.label_errors import TRUTH_TABLES, aligned_labels
 from k2d.score.scoring import Conventions
 from k2d.select.chunk_reader import LOGPROBS
 from k2d.select.chunk_row import ChunkRow
@@ -81,8 +82,9 @@ def _table(path: Path, splits: Mapping[str, Path]) -> Table:
 def _chunks_of(
     split: str, truth: Path, tables: Mapping[str, Table], config: Config, layout: Layout
 ) -> Iterator[StudiedChunk]:
-    errors = dict(errors_of_labels(split, layout.chunks(split), truth, Conventions.of(config.score)))
+    alignments = dict(aligned_labels(split, layout.chunks(split), truth, Conventions.of(config.score)))
     for facts in _facts_about(split, tables, config, layout):
+        alignment = alignments[facts.id]
         yield StudiedChunk(
             facts.id,
             facts.recording,
@@ -90,7 +92,8 @@ def _chunks_of(
             facts.distances,
             facts.doubt,
             facts.alignments,
-            errors[facts.id],
+            alignment.counts,
+            kinds_of(alignment, loops=facts.loops),
         )
 
 

@@ -54,6 +54,17 @@ def test_alignments_are_judges_if_stage_7_has_made_them(experiment):
     assert study(experiment) == 1
 
 
+def test_errors_are_counted_by_kind_and_the_dropped_share_of_each_is_shown(experiment):
+    """Every wrong character is 錯. The fifth chunk of a lecture has six of nine, the fourth two, the third one."""
+    assert study(experiment) == 0
+    assert written(experiment)["error_kinds"] == {"other character": 36}
+    lines = (experiment / "exp" / "x" / "study" / "STUDY.md").read_text(encoding="utf-8").splitlines()
+    cells = {line.split("|")[1].strip(): line.split("|")[2].strip() for line in lines if line.startswith("| ")}
+    assert cells["errors per 100 true words, all labels"] == "18.0"
+    assert cells["dropped by composite:base"] == "66.7 %"
+    assert cells["dropped by random"] == "40.0 %"
+
+
 def test_all_forms_are_written(experiment):
     study(experiment)
     folder = experiment / "exp" / "x" / "study"
