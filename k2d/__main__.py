@@ -58,6 +58,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     missing.
     """
     words = list(sys.argv[1:] if argv is None else argv)
+    # onnxruntime (which speaks for egs/mini, and finds speech for faster-whisper) would send data on its use to its
+    # makers. Worker processes inherit this.
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     try:
         return _run(words)
     except Ended as ended:

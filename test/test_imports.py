@@ -75,7 +75,7 @@ EDGES = {
     "k2d/select/sweep.py": "a verb",
     "k2d/select/chunk_reader.py": "reads data directories of chunks",
     "k2d/select/distance_workers.py": "measures in worker processes, and keeps the blocks of an interrupted run",
-    "k2d/select/table_files.py": "distances.tsv and decisions.tsv",
+    "k2d/select/table_files.py": "alignments.tsv, distances.tsv and decisions.tsv",
     "k2d/score/cli.py": "a verb",
     "k2d/score/scored_files.py": "a hypothesis file against a reference file",
     "k2d/score/store.py": "a score on disk",

@@ -27,6 +27,9 @@ def faults_between_fields(config: Config) -> Iterator[tuple[str, object, str]]:
             )
         yield from _training_faults(f"{key}.training", model.training)
     yield from _transcript_faults(config)
+    for split in config.select.fit:
+        if split not in config.corpora.unlabelled:
+            yield "select.fit", split, "one of corpora.unlabelled, so that its labels have second opinions"
     if config.teacher.decode == "ctc" and config.corpora.unlabelled and config.pseudo_label.from_ is None:
         yield "teacher.decode", "ctc", "joint or attention, because labels need timestamps, which CTC does not give"
     for name, method in config.select.methods.items():
@@ -54,6 +57,12 @@ def _method_faults(key: str, method: Method, config: Config) -> Iterator[tuple[s
         yield f"{key}.hours_of", method.hours_of, "only with the rules random and oracle"
     if method.rule not in RULES_OF_THE_LABEL_ALONE and not config.auxiliaries:
         yield f"{key}.rule", method.rule, "at least one entry in auxiliaries for a second opinion"
+    if method.rule in RULES_OF_THE_LABEL_ALONE and method.weight != "none":
+        yield f"{key}.weight", method.weight, f"none: the rule {method.rule} gives all chunks that it keeps distance 0"
+    if method.rule == "alignment" and config.auxiliaries:
+        name = method.auxiliary or next(iter(config.auxiliaries))
+        if name in config.auxiliaries and not config.auxiliaries[name].alignment:
+            yield f"{key}.rule", method.rule, f"auxiliaries.{name}.alignment: true beside it"
 
 
 def _control_faults(key: str, method: Method, config: Config) -> Iterator[tuple[str, object, str]]:
@@ -62,6 +71,8 @@ def _control_faults(key: str, method: Method, config: Config) -> Iterator[tuple[
     if method.hours_of not in others:
         known = ", ".join(others) or "none is defined"
         yield f"{key}.hours_of", method.hours_of, f"the method whose hours the rule {method.rule} keeps ({known})"
+    if method.weight != "none":
+        yield f"{key}.weight", method.weight, f"none: the rule {method.rule} gives no distance"
     for name in ("alpha", "auxiliary", "also"):
         if found := getattr(method, name):
             yield f"{key}.{name}", found, f"nothing: the rule {method.rule} depends on hours_of alone"
@@ -85,6 +96,8 @@ def _transcript_faults(config: Config) -> Iterator[tuple[str, object, str]]:
         yield from _file_faults(f"auxiliaries.{key}.from", auxiliary.from_, unlabelled)
         if auxiliary.from_ is not None:
             yield from _unused_faults(f"auxiliaries.{key}", auxiliary)
+        if auxiliary.alignment and (auxiliary.from_ is not None or not FAMILIES[auxiliary.family].has_ctc_head):
+            yield f"auxiliaries.{key}.alignment", True, "false, as only a model with a CTC head can align labels"
 
 
 _NO_DISTRIBUTION = (

@@ -126,6 +126,9 @@ class Auxiliary(Recogniser):
     from_: Transcripts | None = Field(default=None, alias="from")
     """File with a text for each chunk, made elsewhere (docs/recognisers.md); nothing is decoded here then. For several
     unlabelled splits, a file for each."""
+    alignment: bool = False
+    """Whether stage 7 also aligns each label with its audio by this auxiliary's CTC head, for the rule `alignment` and
+    the study of judges."""
 
 
 @dataclass(frozen=True, config=STRICT_WITH_ALIAS)
@@ -161,9 +164,9 @@ class Chunk:
 class Method:
     """A method of selection: a row of the table, and a student per seed."""
 
-    rule: Literal["none", "trivial", "mer", "per", "composite", "random", "oracle"]
+    rule: Literal["none", "trivial", "mer", "per", "composite", "alignment", "estimated_error", "random", "oracle"]
     alpha: Alpha | None = None
-    """Largest distance that is kept. Default: select.alpha."""
+    """Largest distance that is kept. Default: select.alpha, or select.max_error for the rule estimated_error."""
     auxiliary: Name | None = None
     """The auxiliary that gives the opinions. Default: the first one."""
     also: tuple[Name, ...] = ()
@@ -172,6 +175,8 @@ class Method:
     """With `random` and `oracle`, which are controls: the method that keeps as many hours."""
     draw: Count = 1
     """With `random`: another number draws other chunks."""
+    weight: Literal["none", "distance"] = "none"
+    """`distance`: in training, the loss of a chunk has the weight 1 - its distance by the rule (over the mean)."""
 
     @property
     def is_control(self) -> bool:
@@ -184,6 +189,11 @@ class Select:
     """Stage 8: which chunks the students learn from."""
 
     alpha: Alpha = 0.4
+    max_error: Share = 0.2
+    """The largest share of wrong words that a label may have, as the rule `estimated_error` estimates it."""
+    fit: tuple[SplitName, ...] = ()
+    """Unlabelled splits that have a true text (<split>_truth), on which the rule `estimated_error` learns to estimate.
+    Default: it uses no truth, and estimates the distance to an opinion."""
     ngram: Count = 6
     """Length in characters of the n-grams of the loop test."""
     ngram_count: Count = 5

@@ -88,6 +88,14 @@ class Layout:
         """An auxiliary's hypotheses for the chunks of an unlabelled split."""
         return self.all_opinions / auxiliary / split
 
+    @property
+    def all_alignments(self) -> Path:
+        return self.exp / "alignments"
+
+    def alignments(self, auxiliary: str, split: str) -> Path:
+        """How well the labels of an unlabelled split's chunks fit the audio, by an auxiliary's CTC head."""
+        return self.all_alignments / auxiliary / split
+
     def distances(self, auxiliary: str) -> Path:
         """The distances of an auxiliary's opinions to the teacher's labels, for all methods."""
         return self.exp / SELECTIONS / DISTANCES / auxiliary

@@ -106,15 +106,15 @@ _NESTED: dict[str, Any] = {"download": PublicFile, "hub": HubFiles, "expected": 
 # For each corpus here: digests of earlier versions of its recipe that make the same data of the same options, and last
 # the present `code`. The first is of bytes, from before modules were renamed.
 _FORMER = {
-    "ascend": ("eb01ca03da067439", "0804815cd444389a"),
-    "commonvoice": ("e29e869481d2cc7e", "1a82426ac1bc1f38"),
-    "csdialogue": ("85b91098517129ab", "878d64805e77514a"),
-    "cszs": ("561d4573cddc76d6", "11e2b877d8122170"),
-    "lectures": ("d55a7a73e10d2f2b", "1a296f7b0bccbee5"),
-    "mini": ("2d25190db920d5e5", "70c442cbb3ff5f99", "9e3d8e5e1d814028"),
-    "ntuml2021": ("922791ef07df65dd", "63eb0d60bf26ba60"),
-    "seame": ("fe7fd651a98fd1e8", "a2209a05c2dba2e1"),
-    "talcs": ("45df1e8a77e4df9b", "8228c02885b1e51a"),
+    "ascend": ("eb01ca03da067439", "0804815cd444389a", "9fa786c76e8adc72"),
+    "commonvoice": ("e29e869481d2cc7e", "1a82426ac1bc1f38", "2da720b3850fd6b0"),
+    "csdialogue": ("85b91098517129ab", "878d64805e77514a", "aefbd812df9c8143"),
+    "cszs": ("561d4573cddc76d6", "11e2b877d8122170", "9b2f9bf9dd2e220e"),
+    "lectures": ("d55a7a73e10d2f2b", "1a296f7b0bccbee5", "75defa36a01fa4a7"),
+    "mini": ("2d25190db920d5e5", "70c442cbb3ff5f99", "9e3d8e5e1d814028", "630defb1ec4a7317"),
+    "ntuml2021": ("922791ef07df65dd", "63eb0d60bf26ba60", "3946a0b152ec510c"),
+    "seame": ("fe7fd651a98fd1e8", "a2209a05c2dba2e1", "dcebab90846579a4"),
+    "talcs": ("45df1e8a77e4df9b", "8228c02885b1e51a", "2bfb37b578533760"),
 }
 
 

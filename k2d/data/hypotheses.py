@@ -39,13 +39,19 @@ def hypothesis_line(hypothesis: Hypothesis) -> str:
 
 def hypothesis_record(hypothesis: Hypothesis) -> Record:
     """A hypothesis as a JSON object, with times in milliseconds' precision."""
-    windows = hypothesis.windows
     return {
         "id": hypothesis.recording_id,
         "duration_s": _rounded(hypothesis.duration_s),
         "segments": [segment_record(segment) for segment in hypothesis.segments],
-        "windows": [{**asdict(w), "start_s": _rounded(w.start_s), "advance_s": _rounded(w.advance_s)} for w in windows],
+        "windows": [_window_record(window) for window in hypothesis.windows],
     }
+
+
+def _window_record(window: DecodedWindow) -> Record:
+    record = {**asdict(window), "start_s": _rounded(window.start_s), "advance_s": _rounded(window.advance_s)}
+    if window.no_speech is None:
+        del record["no_speech"]
+    return record
 
 
 def segment_record(segment: Segment) -> Record:
@@ -213,5 +219,6 @@ _READERS: Mapping[type, Mapping[str, _Reader]] = {
         "ended": _text,
         "moved_by": _text,
         "mean_logprob": _finite_or_none,
+        "no_speech": _finite_or_none,
     },
 }

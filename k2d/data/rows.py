@@ -68,6 +68,8 @@ class DecodedWindow:
     moved_by: str
     """`timestamps`, `window` (the whole window), `minimum` (the timestamps gave less than the smallest advance)."""
     mean_logprob: float | None = None
+    no_speech: float | None = None
+    """The model's probability that nobody speaks in the window, if its family has one."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,7 +49,7 @@ def decode_clips(
         found: dict[int, ClipText | Failed] = {}
         windows: dict[int, WindowInput] = {}
         for place, clip in enumerate(pool):
-            read = _read(clip, recogniser)
+            read = read_clip(clip, recogniser)
             if isinstance(read, Failed):
                 found[place] = read
             else:
@@ -61,7 +61,8 @@ def decode_clips(
         yield from (found[place] for place in range(len(pool)))
 
 
-def _read(clip: Clip, recogniser: Recogniser) -> WindowInput | Failed:
+def read_clip(clip: Clip, recogniser: Recogniser) -> WindowInput | Failed:
+    """The samples of a clip, or the reason why they cannot be read."""
     window = recogniser.window
     try:
         audio = OpenAudio.of(clip)

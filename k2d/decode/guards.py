@@ -49,6 +49,7 @@ def place_window(decoded: Decoded, codec: Codec, place: WindowPlace) -> PlacedWi
         ended=ended,
         moved_by=moved_by,
         mean_logprob=decoded.mean_logprob,
+        no_speech=decoded.no_speech,
     )
     return PlacedWindow(window, segments, tuple(token for segment in reading.segments for token in segment.ids))
 

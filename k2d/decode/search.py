@@ -36,6 +36,8 @@ class Decoded:
     """The sum over the ids, and over the end token if the model wrote one."""
     language: str = ""
     temperature: float = 0.0
+    no_speech: float | None = None
+    """The model's probability that nobody speaks, rounded as the confidence is. None: it has none."""
 
     @property
     def mean_with_end(self) -> float:

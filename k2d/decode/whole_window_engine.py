@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 from k2d.core.errors import UsageError
@@ -42,7 +42,7 @@ class EngineWindowDecoder(WindowDecoder):
             _cut_at_loop(each, watch, place) if place in chosen else Decoded((), "silence", language=each.language)
             for place, each in enumerate(written)
         ]
-        return decoded, silence
+        return [replace(each, no_speech=round(p, 2)) for each, p in zip(decoded, silence, strict=True)], silence
 
 
 def _cut_at_loop(written: Written, watch: LoopWatch | None, window: int) -> Decoded:

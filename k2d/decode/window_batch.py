@@ -66,8 +66,13 @@ class WindowDecoder:
                 decoded[place] = each
         for place, each in enumerate(decoded):
             if each.ended != "silence" and is_silent(each, silence[place], options):
-                decoded[place] = Decoded((), "silence", language=each.language)
+                decoded[place] = Decoded((), "silence", language=each.language, no_speech=each.no_speech)
         return decoded
+
+    @torch.inference_mode()
+    def ctc_log_probs(self, windows: Sequence[WindowInput]) -> tuple[Tensor, int]:
+        """The CTC head's log_probs_BTV of the windows, and its blank. UsageError if the model has no such head."""
+        return self._ctc(self._encode(windows))
 
     def _decode(
         self, windows: Sequence[WindowInput], memory: Memory, temperature: float
@@ -83,8 +88,9 @@ class WindowDecoder:
             for place, each in zip(chosen, found, strict=True):
                 decoded[place] = each
         languages = started.languages or [""] * len(windows)
-        pairs = zip(decoded, languages, strict=True)
-        return [replace(each, language=language, temperature=temperature) for each, language in pairs], silence
+        stated = [None] * len(windows) if started.silence_B is None else [round(p, 2) for p in silence]
+        rows = zip(decoded, languages, stated, strict=True)
+        return [replace(each, language=lang, temperature=temperature, no_speech=p) for each, lang, p in rows], silence
 
     @property
     def _request(self) -> Request:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import enum
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from k2d.config import settings_of
-from k2d.core.layout import STUDENT, TEACHER
+from k2d.core.layout import STUDENT, TEACHER, shown
 from k2d.data.hypotheses import FILE as HYPOTHESES
 from k2d.data.hypotheses import plain_text, read_hypotheses
 from k2d.data.kaldi.datadir import read_recordings
@@ -19,6 +19,7 @@ from k2d.fitting.new_model import setting_of
 from k2d.fitting.save_model import save_trained
 from k2d.inference.decode_job import loop_test, plan_long_recordings
 from k2d.pipeline.job import Counts, Job
+from k2d.select.table_files import read_decisions
 
 if TYPE_CHECKING:
     from torch.utils.data import Dataset
@@ -71,6 +72,25 @@ SELF_TRAINING = {"ce": 1.0}
 
 
 @dataclass(frozen=True, slots=True)
+class KeptData:
+    """The chunks that a method keeps."""
+
+    folders: Mapping[str, Path]
+    """Data directories by split."""
+    weighed_by: Path | None = None
+    """The method's decisions, whose distances weight the losses. None: all weights are 1."""
+
+    def distances(self) -> Iterator[tuple[str, float]]:
+        """Id and distance of each kept chunk, split by split."""
+        assert self.weighed_by is not None
+        for split in self.folders:
+            for decision in read_decisions(self.weighed_by):
+                at, _, chunk_id = decision.id.rpartition("/")
+                if at == split and not decision.reason:
+                    yield chunk_id, decision.distance
+
+
+@dataclass(frozen=True, slots=True)
 class Lesson:
     """What is trained, with which objective and data."""
 
@@ -83,9 +103,9 @@ class Lesson:
 
 
 def train_student_or_control(
-    kind: TrainingKind, name: str, seed: int, kept: Mapping[str, Path], recipe: Recipe, job: Job, folder: Path
+    kind: TrainingKind, name: str, seed: int, kept: KeptData, recipe: Recipe, job: Job, folder: Path
 ) -> Counts:
-    """Train one and write its folder. `kept` has the chunks of a method by split; `recipe` is that of the unit."""
+    """Train one and write its folder. `recipe` is that of the unit."""
     import torch
 
     from k2d.train.engine import PhasePlan, train
@@ -111,9 +131,7 @@ def train_student_or_control(
     return lesson.counts
 
 
-def _lesson(
-    kind: TrainingKind, seed: int, kept: Mapping[str, Path], heldout: Mapping[str, frozenset[str]], job: Job
-) -> Lesson:
+def _lesson(kind: TrainingKind, seed: int, kept: KeptData, heldout: Mapping[str, frozenset[str]], job: Job) -> Lesson:
     from k2d.models.student import check_pair
     from k2d.objectives.objective import Objective as Terms
     from k2d.train.distillation import DistillationLoss, TeacherStudent
@@ -128,16 +146,22 @@ def _lesson(
     terms = SELF_TRAINING if kind is TrainingKind.TEACHER_SELF else distill.objective
     objective = DistillationLoss(pair, Terms(terms, distill.temperature), distill.reduction)
     if not kind.is_of_pool:
-        return _from_chunks(pair, objective, seed, {kept[s]: heldout[s] for s in kept}, job)
+        return _from_chunks(pair, objective, seed, kept, heldout, job)
     material, phase = _pool(teacher, job), _pool_phase(job)
     return Lesson(student, objective, _windows(material, phase, seed), _counts_of(material))
 
 
 def _from_chunks(
-    pair: TeacherStudent, objective: DistillationLoss, seed: int, folders: Mapping[Path, frozenset[str]], job: Job
+    pair: TeacherStudent,
+    objective: DistillationLoss,
+    seed: int,
+    kept: KeptData,
+    heldout: Mapping[str, frozenset[str]],
+    job: Job,
 ) -> Lesson:
     """A student trained on the chunks that a method kept. Chunks of held-out recordings are counted as left out."""
     from k2d.train.chunk_batches import ChunkBatches, ChunkMaterial, Labelling
+    from k2d.train.chunk_weights import weights_of
 
     distill = job.config.distill
     labelling = Labelling(
@@ -146,13 +170,15 @@ def _from_chunks(
         tuple(job.config.teacher.language),
         distill.token_noise,
     )
-    table = _table(folders, pair.student, job)
+    table = _table({folder: heldout[split] for split, folder in kept.folders.items()}, pair.student, job)
+    weights_N = None if kept.weighed_by is None else weights_of(table, kept.distances(), shown(kept.weighed_by))
     encoded = _encoded(pair.teacher, labelling, job) if distill.keep_encoded else None
     vocabulary = _vocabulary(table, pair.student, seed, job) if distill.vocabulary == "in_use" else None
     if vocabulary is not None:
         log.info("%s", vocabulary)
         objective.restrict_vocabulary(vocabulary)
-    material = ChunkMaterial(table, pair.student.codec, pair.student.window, labelling, encoded, vocabulary)
+    student = pair.student
+    material = ChunkMaterial(table, student.codec, student.window, labelling, encoded, vocabulary, weights_N)
     training = distill.training
 
     def batches(process: TrainingProcess, _first_step: int) -> ChunkBatches:

@@ -41,6 +41,8 @@ class DecodeJob:
     loop: LoopTest | None
     clips: bool = False
     """Whether the items are clips of one window each, not recordings."""
+    aligns_labels: bool = False
+    """Whether the clips are aligned with their labels by the CTC head, instead of decoded."""
     compute_type: ComputeType | None = None
     """The precision of CTranslate2, for a model that is decoded in converted form. None: it is decoded in torch."""
 
@@ -63,6 +65,8 @@ class Item:
     start_s: float | None = None
     end_s: float | None = None
     duration_s: float | None = None
+    label: str = ""
+    """The text that is aligned with a clip."""
 
     @property
     def length_s(self) -> float:
@@ -92,7 +96,24 @@ def plan_decoding(model: str, recogniser: Recogniser, job: Job, *, clips: bool =
         chosen["ctc_weight"] = decode.ctc_weight
     folder, compute_type = job.layout.model(model), compute_type_of(decode)
     precision = decode.precision if compute_type is None else "fp32"  # not used by CTranslate2
-    return DecodeJob(folder, recogniser.family, recogniser.language, chosen, precision, loop, clips, compute_type)
+    return DecodeJob(
+        folder, recogniser.family, recogniser.language, chosen, precision, loop, clips, compute_type=compute_type
+    )
+
+
+def plan_alignment(model: str, recogniser: Recogniser, job: Job) -> DecodeJob:
+    """How an auxiliary aligns labels with their clips. Its CTC head runs in torch, whatever decodes its opinions."""
+    decode = job.config.decode_of(recogniser)
+    return DecodeJob(
+        job.layout.model(model),
+        recogniser.family,
+        recogniser.language,
+        {"batch_size": decode.batch_size},
+        decode.precision,
+        loop=None,
+        clips=True,
+        aligns_labels=True,
+    )
 
 
 def compute_type_of(decode: Decode) -> ComputeType | None:
@@ -118,6 +139,8 @@ def decode_settings(decode_job: DecodeJob) -> dict[str, Any]:
     settings = asdict(decode_job)
     for other in ("model", "languages"):  # the model is an input of the unit; the languages are in the options
         del settings[other]
+    if not decode_job.aligns_labels:
+        del settings["aligns_labels"]
     if decode_job.compute_type is None:
         del settings["compute_type"]
     else:

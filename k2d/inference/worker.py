@@ -90,9 +90,7 @@ def _in_smaller_batches(task: DecodeTask, device: WorkerDevice, decoded: Decoded
             left, decode_job=replace(task.decode_job, options={**task.decode_job.options, "batch_size": batch_size})
         )
         try:
-            for item_id, found in (
-                _clips(left, device, decoded) if task.decode_job.clips else _recordings(left, device, decoded)
-            ):
+            for item_id, found in _results(left, device, decoded):
                 over.add(item_id)
                 yield item_id, found
             return
@@ -104,6 +102,12 @@ def _in_smaller_batches(task: DecodeTask, device: WorkerDevice, decoded: Decoded
         batch_size = max(1, batch_size // 2)
         decoded.restart()
         _free_memory()
+
+
+def _results(task: DecodeTask, device: WorkerDevice, decoded: DecodedAudio) -> Found:
+    if task.decode_job.aligns_labels:
+        return _alignments(task, device, decoded)
+    return _clips(task, device, decoded) if task.decode_job.clips else _recordings(task, device, decoded)
 
 
 def _free_memory() -> None:
@@ -194,6 +198,26 @@ def _clips(task: DecodeTask, device: WorkerDevice, decoded: DecodedAudio) -> Fou
         else:
             decoded.settle(length_s[result.id], length_s[result.id])
             yield result.id, asdict(result)
+
+
+def _alignments(task: DecodeTask, device: WorkerDevice, decoded: DecodedAudio) -> Found:
+    from k2d.decode.alignment import align_labels
+    from k2d.decode.sources import Clip, Failed
+
+    model, labels = _model_of(task, device), {item.id: item.label for item in task.items}
+    clips = [Clip(item.id, item.audio, item.start_s, item.end_s) for item in task.items]
+    length_s = {item.id: item.length_s for item in task.items}
+    for result in align_labels(
+        model,
+        clips,
+        labels,
+        task.decode_job.options["batch_size"],
+        on_clip=lambda clip: decoded.settle(length_s[clip.id], 0.0),
+    ):
+        if isinstance(result, Failed):
+            yield result.recording_id, result
+        else:
+            yield result.id, {**asdict(result), "distance": result.distance}
 
 
 def _sources(items: Iterable[Item]) -> list[Source]:

@@ -30,6 +30,8 @@ class Sides:
     """How many tokens the output layers rate."""
     log_counts_V: Tensor | None = None
     """How many tokens of the vocabulary each of these stands for, as a logarithm; None: each for itself."""
+    weights_N: Tensor | None = None
+    """The weight of each place's loss. None: 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,4 +93,7 @@ class Objective:
             teacher_logits = sides.teacher_output(teacher) if reads_teacher else nothing
         targets, log_counts = sides.targets_N[rows], sides.log_counts_V
         tokens = Tokens(targets, student, student_logits, teacher, teacher_logits, self.temperature, log_counts)
-        return [TERMS[name].loss(tokens).sum() for name in self.token_terms]
+        losses = [TERMS[name].loss(tokens) for name in self.token_terms]
+        if sides.weights_N is None:
+            return [loss_N.sum() for loss_N in losses]
+        return [(sides.weights_N[rows] * loss_N).sum() for loss_N in losses]

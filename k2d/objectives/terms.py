@@ -151,7 +151,7 @@ def term_names() -> tuple[str, ...]:
 
 
 def ctc(log_probs_BTV: Tensor, labels: list[Tensor], blank_id: int) -> Tensor:
-    """-log Σ_π Π_t q_t(π_t) over all alignments π of a label, summed over the batch: the student's CTC head.
+    """-log Σ_π Π_t q_t(π_t) over all alignments π of each label: the student's CTC head.
 
     Labels have no timestamps here, because CTC is trained without them.
     """
@@ -166,6 +166,6 @@ def ctc(log_probs_BTV: Tensor, labels: list[Tensor], blank_id: int) -> Tensor:
         n_frames,
         n_labels,
         blank=blank_id,
-        reduction="sum",
+        reduction="none",
         zero_infinity=True,  # a label that is longer than its audio allows has no alignment, and must not end the run
     )

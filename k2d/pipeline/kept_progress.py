@@ -14,7 +14,8 @@ def describe_kept(output: Path, layout: Layout) -> str:
     parts = ["finished units"]
     n_answers = _n_answers(layout.answers(output)) if output.is_relative_to(layout.exp) else 0
     if n_answers:
-        what = "chunks" if output.is_relative_to(layout.all_opinions) else "recordings"
+        of_chunks = any(output.is_relative_to(each) for each in (layout.all_opinions, layout.all_alignments))
+        what = "chunks" if of_chunks else "recordings"
         parts.append(f"{n_answers:,} finished {what} of {output.name}")
     step = _last_step(layout.training_work(output.name) / "checkpoints")
     if step is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from k2d.config import Config
-from k2d.core.layout import PROJECT_ROOT, TEACHER, TEST_ROLES
+from k2d.core.layout import PROJECT_ROOT, SCORED_ROLES, TEACHER, TEST_ROLES
 from k2d.report.comparable import pooled, teacher_speed_up
 from k2d.report.document import Block, Bullets, Paragraph, Section, Table, names
 from k2d.report.figures import cost_figures, interval_figures, selection_figures
@@ -13,6 +13,7 @@ from k2d.report.origins import origins
 from k2d.report.score_tables import (
     ROLES,
     interval_table,
+    invention_table,
     kinds_table,
     language_table,
     mer_table,
@@ -57,6 +58,8 @@ def sections(experiment: Experiment, config: Config, differences: Table | None =
     if sets:
         yield Section("Kinds of errors (Table 4)", (kinds_table(experiment, sets, "Errors by kind, hallucinations"),))
         yield Section("Parts of the sets", (parts_table(experiment, sets, "Mixed and monolingual utterances"),))
+    if silent := experiment.sets_without_speech(*SCORED_ROLES):
+        yield Section("Without speech", (invention_table(experiment, silent, "Words written where nobody speaks"),))
     yield Section("Speed", tuple(_speed(experiment)))
     yield Section("Selection", tuple(_selection(experiment, config)))
     if experiment.studies:

@@ -95,6 +95,25 @@ def term_table(experiment: Experiment, sets: Sequence[str], caption: str) -> Tab
     return Table(caption, header, tuple(_set_rows(experiment, having, _terms)), n_names=2, notes=notes)
 
 
+def invention_table(experiment: Experiment, sets: Sequence[str], caption: str) -> Table:
+    """The words that systems write where nobody speaks. `sets` have no reference words."""
+    notes = (
+        "Words in recordings without speech, which are all invented. With text: recordings with at least one word.",
+        *signature_notes(experiment, sets),
+    )
+    header = ("set", "system", "recordings", "with text", "words", "minutes", "words a minute")
+    return Table(caption, header, tuple(_set_rows(experiment, sets, _invented)), n_names=2, notes=notes)
+
+
+def _invented(score: Score) -> Iterator[str]:
+    found = score.invention
+    if found is None:
+        return iter((NOTHING,) * 5)
+    minutes = None if found.seconds is None else found.seconds / 60
+    counts = (f"{n:,}" for n in (found.n_utterances, found.n_with_text, found.n_tokens))
+    return iter((*counts, number(minutes, 1), number(found.per_minute)))
+
+
 def _n_terms(experiment: Experiment, system: str, set_name: str) -> int:
     score = experiment.scores.get((system, set_name))
     return 0 if score is None or score.terms is None else score.terms.n

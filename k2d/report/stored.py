@@ -63,8 +63,13 @@ class Experiment:
     """What the config asks for and has not been made yet."""
 
     def sets(self, *roles: str) -> list[str]:
-        """The sets of these roles that have at least one score."""
-        scored = {name for _, name in self.scores}
+        """The sets of these roles that have at least one score, and words to recognise."""
+        scored = {name for (_, name), score in self.scores.items() if score.mer.n or not score.invention}
+        return [name for name, role in self.roles.items() if role in roles and name in scored]
+
+    def sets_without_speech(self, *roles: str) -> list[str]:
+        """The sets of these roles that have a score, but no words in their references."""
+        scored = {name for (_, name), score in self.scores.items() if score.invention and not score.mer.n}
         return [name for name, role in self.roles.items() if role in roles and name in scored]
 
     def speed(self, system: str, set_name: str, *, batched: bool = False) -> RealTimeFactor | None:

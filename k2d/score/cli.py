@@ -15,6 +15,7 @@ from k2d.core.limits import MOST_RESAMPLES, whole_number
 from k2d.data.kaldi.validation import N_LISTED, listed
 from k2d.score.columns import markdown_table, text_table
 from k2d.score.confidence import RESAMPLES, Draws
+from k2d.score.invention import stored_invention
 from k2d.score.scored_files import Task, score_files
 from k2d.score.scoring import Conventions
 from k2d.score.store import Record
@@ -133,6 +134,11 @@ def remarks(record: Record) -> Iterator[str]:
     too_long = f"{record['too_long']:,} of {record['timed']:,}" if record["timed"] else "not known, without durations"
     yield f"empty hypotheses: {record['empty']:,}; longer than the audio allows: {too_long}"
     yield f"repetitions: {record['repetitions']:,}; references without words: {record['empty_references']:,}"
+    invention = stored_invention(record.get("invented"))
+    if invention is not None:
+        rate = "" if invention.per_minute is None else f", {invention.per_minute:.2f} a minute"
+        where = f"{invention.n_with_text:,} of {invention.n_utterances:,} {record['unit']} without speech have text"
+        yield f"{where}: {invention.n_tokens:,} words{rate}"
     if record["rtf"]:
         factor = record["rtf"]
         spread = f"{factor['min']:.4f} to {factor['max']:.4f} in {factor['runs']} runs"

@@ -10,6 +10,7 @@ from typing import Literal
 from k2d.config.schema import Score
 from k2d.score.align import Alignment, align
 from k2d.score.confidence import USUAL, Draws, Interval, bootstrap
+from k2d.score.invention import Invention, invented
 from k2d.score.measures import MEASURES, PARTS, Measure, Part, measures, part_of
 from k2d.score.pairing import UtterancePair
 from k2d.score.rates import ErrorRate
@@ -61,6 +62,8 @@ class ScoredUtterance:
     """The hypothesis has no token, although the reference has."""
     is_too_long: bool | None
     """The hypothesis has more tokens than can be spoken in the time. None if the time is unknown."""
+    invention: Invention | None
+    """What was invented, if the reference has no words."""
 
 
 def scored(pairs: Iterable[UtterancePair], conventions: Conventions) -> Iterator[ScoredUtterance]:
@@ -85,6 +88,7 @@ def score_pair(pair: UtterancePair, conventions: Conventions) -> ScoredUtterance
         is_missing=pair.hypothesis is None,
         is_empty=pair.hypothesis is not None and bool(ref) and not hyp,
         is_too_long=None if pair.duration_s is None else is_too_long(len(hyp), pair.duration_s),
+        invention=None if ref else invented(len(hyp), pair.duration_s),
     )
 
 
@@ -112,7 +116,12 @@ class SetScore:
     timed: int
     """The number of references with a known duration, among which `too_long` is counted."""
     missing: tuple[str, ...]
-    empty_references: int
+    invention: Invention
+    """Over the utterances whose reference has no words."""
+
+    @property
+    def empty_references(self) -> int:
+        return self.invention.n_utterances
 
 
 @dataclass
@@ -131,7 +140,7 @@ class ScoreTally:
     too_long: int = 0
     timed: int = 0
     missing: list[str] = field(default_factory=list)
-    empty_references: int = 0
+    invention: Invention = field(default_factory=Invention)
 
     def add(self, utterance: ScoredUtterance) -> None:
         mer = utterance.rates["mer"]
@@ -144,7 +153,8 @@ class ScoreTally:
         self.term_groups[utterance.group] = of_terms
         self.repetitions += utterance.repetitions
         self.empty += utterance.is_empty
-        self.empty_references += mer.n == 0
+        if utterance.invention is not None:
+            self.invention += utterance.invention
         self.too_long += utterance.is_too_long or 0
         self.timed += utterance.is_too_long is not None
         if utterance.is_missing:
@@ -163,5 +173,5 @@ class ScoreTally:
             self.too_long,
             self.timed,
             tuple(self.missing),
-            self.empty_references,
+            self.invention,
         )

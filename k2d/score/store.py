@@ -62,6 +62,7 @@ def record_of(score: SetScore, heading: Heading) -> Record:
         "timed": score.timed,
         "missing": list(score.missing),
         "empty_references": score.empty_references,
+        **({"invented": score.invention.as_json()} if score.empty_references else {}),
         "rtf": asdict(heading.rtf) if heading.rtf else None,
     }
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from k2d.score.invention import Invention, stored_invention
 from k2d.score.measures import MEASURES
 from k2d.score.rates import ErrorRate
 from k2d.score.term_recall import TermRecall, stored_recall
@@ -44,6 +45,8 @@ class Score:
     empty: int
     too_long: int
     missing: tuple[str, ...]
+    invention: Invention | None
+    """What was invented in utterances without speech. None if there are none."""
     rtf: RealTimeFactor | None
     """The speed of decoding, if a timing was beside the hypotheses."""
 
@@ -68,6 +71,7 @@ def score_of(raw: Raw) -> Score:
         empty=int(raw["empty"]),
         too_long=int(raw["too_long"]),
         missing=tuple(map(str, raw["missing"])),
+        invention=stored_invention(raw.get("invented")),
         rtf=RealTimeFactor(**raw["rtf"]) if raw.get("rtf") else None,
     )
 

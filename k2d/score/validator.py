@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from k2d.core.errors import K2DError
 from k2d.data.chunk_sources import Source
 from k2d.data.rows import Utterance
-from k2d.score.align import align
+from k2d.score.align import Alignment, align
 from k2d.score.rates import ErrorRate
 from k2d.score.scoring import Conventions
 from k2d.select.chunk_row import ChunkRow
@@ -88,10 +88,15 @@ def is_bad_label(errors: ErrorRate, bad_label_mer: float) -> bool:
     return errors.errors > bad_label_mer * errors.n
 
 
+def true_alignment(truth: str, label: str, conventions: Conventions) -> Alignment:
+    """A label, aligned with what was spoken."""
+    ref, hyp = (mixed_tokens(conventions.normaliser(text), mode=conventions.tokens) for text in (truth, label))
+    return align(ref, hyp)
+
+
 def true_errors(truth: str, label: str, conventions: Conventions) -> ErrorRate:
     """The errors in a label."""
-    ref, hyp = (mixed_tokens(conventions.normaliser(text), mode=conventions.tokens) for text in (truth, label))
-    return align(ref, hyp).counts
+    return true_alignment(truth, label, conventions).counts
 
 
 def study(chunks: Sequence[JudgedChunk], bad_label_mer: float) -> dict[str, Any]:

@@ -5,7 +5,7 @@ decisions.tsv.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from k2d.select.metrics import DECIMALS, METRICS
@@ -47,6 +47,18 @@ class ChunkRow(NamedTuple):
         return self.id.rpartition("/")[2]
 
 
+class AlignmentRow(NamedTuple):
+    """A line of alignments.tsv: how well a chunk's label fits its audio, by the CTC head of an auxiliary."""
+
+    chunk_id: str
+    distance: float
+    """0 if the label is as likely as the head's own text, up to 1."""
+    logprob: float | None
+    """Of the label. None: it does not fit into the chunk, or the chunk could not be read."""
+    own_logprob: float | None
+    """Of the head's own text."""
+
+
 class Decision(NamedTuple):
     """A line of decisions.tsv. `reason` is empty for a kept chunk."""
 
@@ -57,6 +69,9 @@ class Decision(NamedTuple):
 
 _CHUNK_COLUMNS = ("id", "recording", "duration_s", "loops_teacher", "loops_auxiliary", "n_teacher", "n_auxiliary")
 DECISION_COLUMNS = ("id", "decision", "reason", "distance")
+ALIGNMENT = "alignment"
+"""The name of the distance by alignment, which is no metric of two texts, and of its rule."""
+ALIGNMENT_COLUMNS = ("id", "distance", "logprob", "own_logprob")
 
 
 def distance_columns() -> tuple[str, ...]:
@@ -90,6 +105,39 @@ def parse_chunk_line(line: str, metrics: tuple[str, ...]) -> ChunkRow:
     by_metric = dict(zip(metrics, map(float, far), strict=True))
     distances = PairDistances(loops_a == "1", loops_b == "1", int(n_a), int(n_b), by_metric)
     return ChunkRow(key, recording, float(duration_s), distances)
+
+
+def with_alignment(row: ChunkRow, distance: float) -> ChunkRow:
+    """The row with the distance by alignment beside the metrics."""
+    return row._replace(distances=replace(row.distances, by_metric={**row.distances.by_metric, ALIGNMENT: distance}))
+
+
+def alignment_line(row: AlignmentRow) -> str:
+    """
+    >>> alignment_line(AlignmentRow("c1", 1 / 3, -2.5, None)).split("\t")
+    ['c1', '0.3333', '-2.5000', '']
+    """
+    logprobs = ("" if value is None else f"{value:.4f}" for value in (row.logprob, row.own_logprob))
+    return "\t".join([row.chunk_id, distance_text(row.distance), *logprobs])
+
+
+def parse_alignment_line(line: str) -> AlignmentRow:
+    """
+    >>> parse_alignment_line("c1\t0.3333\t-2.5000\t\n")
+    AlignmentRow(chunk_id='c1', distance=0.3333, logprob=-2.5, own_logprob=None)
+    """
+    chunk_id, distance, *logprobs = line.rstrip("\n").split("\t")
+    logprob, own_logprob = (float(value) if value else None for value in logprobs)
+    return AlignmentRow(chunk_id, float(distance), logprob, own_logprob)
+
+
+def parse_decision_line(line: str) -> Decision:
+    """
+    >>> parse_decision_line("lab/train/c1\tdropped\tloop\t1.0000\n")
+    Decision(id='lab/train/c1', reason='loop', distance=1.0)
+    """
+    key, _, reason, distance = line.split("\t")
+    return Decision(key, reason, float(distance))
 
 
 def decision_line(row: Decision) -> str:

@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from k2d.select.chunk_row import PairDistances
+from k2d.select.chunk_row import ALIGNMENT, PairDistances
 from k2d.select.metrics import METRICS
 
 EMPTY_TEACHER = "empty_teacher"
 LOOP = "loop"
 DISTANCE = "distance"
+ESTIMATED_ERROR = "estimated_error"
+"""The rule that keeps labels with a small estimated error. It looks at all chunks together, so it has no function."""
 
 
 class Judgement(NamedTuple):
@@ -52,6 +54,7 @@ RULES: dict[str, Rule] = {
     "trivial": trivial,
     **{name: by_metric(name) for name in METRICS},
     "composite": composite,
+    ALIGNMENT: by_metric(ALIGNMENT),
 }
 
 

@@ -1,24 +1,38 @@
-"""Write and read distances.tsv and decisions.tsv, which have a line for each chunk."""
+"""Write and read alignments.tsv, distances.tsv and decisions.tsv, which have a line for each chunk."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from k2d.core.errors import K2DError
 from k2d.core.layout import shown
 from k2d.select.chunk_row import (
+    ALIGNMENT_COLUMNS,
     DECISION_COLUMNS,
+    AlignmentRow,
     ChunkRow,
     Decision,
+    alignment_line,
     decision_line,
     distance_columns,
+    parse_alignment_line,
     parse_chunk_line,
+    parse_decision_line,
 )
 from k2d.select.metrics import METRICS
 
+ALIGNMENTS = "alignments.tsv"
 DISTANCES = "distances.tsv"
 DECISIONS = "decisions.tsv"
+
+R = TypeVar("R")
+
+
+def write_alignments(path: Path, rows: Iterable[AlignmentRow]) -> int:
+    """Write alignments.tsv, and return the number of rows."""
+    return _write(path, ALIGNMENT_COLUMNS, map(alignment_line, rows))
 
 
 def write_distances(path: Path, lines: Iterable[str]) -> int:
@@ -44,14 +58,28 @@ def _write(path: Path, columns: Sequence[str], lines: Iterable[str]) -> int:
 def read_distances(path: Path) -> Iterator[ChunkRow]:
     """The rows of a distances.tsv, one at a time. K2DError names a line that is invalid."""
     metrics = tuple(METRICS)
+    return _read(path, distance_columns(), lambda line: parse_chunk_line(line, metrics), "stage 8")
+
+
+def read_alignments(path: Path) -> Iterator[AlignmentRow]:
+    """The rows of an alignments.tsv, one at a time. K2DError names a line that is invalid."""
+    return _read(path, ALIGNMENT_COLUMNS, parse_alignment_line, "stage 7")
+
+
+def read_decisions(path: Path) -> Iterator[Decision]:
+    """The rows of a decisions.tsv, one at a time. K2DError names a line that is invalid."""
+    return _read(path, DECISION_COLUMNS, parse_decision_line, "stage 8")
+
+
+def _read(path: Path, columns: Sequence[str], parse: Callable[[str], R], stage: str) -> Iterator[R]:
+    remedy = f"remove the folder and run {stage} again"
     with path.open(encoding="utf-8", newline="\n") as file:
-        found, expected = next(file, "").rstrip("\n").replace("\t", " "), " ".join(distance_columns())
+        found, expected = next(file, "").rstrip("\n").replace("\t", " "), " ".join(columns)
         if found != expected:
-            message = f"{shown(path)}:1: found the columns {found[:200]!r}, expected {expected!r}"
-            raise K2DError(f"{message}; remove the folder and run stage 8 again")
+            raise K2DError(f"{shown(path)}:1: found the columns {found[:200]!r}, expected {expected!r}; {remedy}")
         for number, line in enumerate(file, 2):
             try:
-                yield parse_chunk_line(line, metrics)
+                yield parse(line)
             except ValueError:
                 message = f"{shown(path)}:{number}: found {line[:80]!r}, expected one value for each column"
-                raise K2DError(f"{message}; remove the folder and run stage 8 again") from None
+                raise K2DError(f"{message}; {remedy}") from None

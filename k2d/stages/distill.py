@@ -13,12 +13,14 @@ from k2d.core.layout import STUDENT, TEACHER
 from k2d.fitting.student_or_control import (
     CONTROLS,
     SELF_TRAINING,
+    KeptData,
     TrainingKind,
     pool_phase_settings,
     train_student_or_control,
 )
 from k2d.pipeline.job import Counts, Job, Unit
 from k2d.pipeline.unit_status import recipe_of
+from k2d.select.table_files import DECISIONS
 from k2d.train.sharing import check_batch
 
 VERSION = 2
@@ -74,7 +76,14 @@ class TrainedSystem:
             "decode": {name: value for name, value in settings_of(config.decode).items() if name not in _NOT_DECIDING},
             **({} if self.pool_phase is None else {"pool_phase": self.pool_phase}),
             **({} if self.method == self.name else {"method": self.method}),
+            **({"weight": self.weight} if self.weight != "none" else {}),
         }
+
+    @property
+    def weight(self) -> str:
+        """How the losses of the method's chunks are weighted."""
+        methods = self.config.select.methods
+        return methods[self.method].weight if self.method in methods else "none"
 
 
 def units(job: Job) -> list[Unit[TrainedSystem]]:
@@ -107,6 +116,8 @@ def make(unit: Unit[TrainedSystem], job: Job, folder: Path) -> Counts:
     """Train one student or control."""
     system = unit.content
     splits = sorted(job.config.corpora.unlabelled)  # the order in the config is not part of the recipe
-    kept = {split: job.layout.kept(system.method, split) for split in splits}
+    folders = {split: job.layout.kept(system.method, split) for split in splits}
+    decisions = job.layout.selection(system.method) / DECISIONS
+    kept = KeptData(folders, decisions if system.weight == "distance" else None)
     recipe = recipe_of("distill", VERSION, unit, job)
     return train_student_or_control(system.kind, system.model, system.seed, kept, recipe, job, folder)

@@ -176,7 +176,11 @@ def _make_score(asked: SystemScore, job: Job, folder: Path) -> Counts:
         named = ", ".join(done.score.missing[:5])
         log.warning("%s on %s: %d hypotheses are missing and count as deletions: %s", model, split, n_missing, named)
     percent = done.score.rates["mer"].percent
-    log.info("%s on %s: MER %s %%", model, split, "–" if percent is None else f"{percent:.2f}")
+    invention = done.score.invention
+    if percent is None and invention.per_minute is not None:
+        log.info("%s on %s: %.2f words a minute, where nobody speaks", model, split, invention.per_minute)
+    else:
+        log.info("%s on %s: MER %s %%", model, split, "–" if percent is None else f"{percent:.2f}")
     return Counts(done.score.n_utterances, done.score.n_utterances, {}, done.record["unit"])
 
 

@@ -19,14 +19,14 @@ from typing import Any
 from k2d.config.schema import Method, Select
 from k2d.core.atomic import write_text
 from k2d.core.errors import K2DError, UsageError
-from k2d.core.layout import KEPT, PROJECT_ROOT, RECORD
+from k2d.core.layout import KEPT, PROJECT_ROOT, RECORD, shown
 from k2d.data.kaldi.external_sort import sort_lines
 from k2d.pipeline.job import Counts, Job, Unit
 from k2d.score.label_errors import TRUTH_TABLES, errors_of_labels
 from k2d.score.scoring import Conventions
 from k2d.select import controls
 from k2d.select.chunk_reader import Chunks
-from k2d.select.chunk_row import ChunkRow, Decision
+from k2d.select.chunk_row import ALIGNMENT, ChunkRow, Decision, with_alignment
 from k2d.select.controls import VERSION as CONTROLS_VERSION
 from k2d.select.distance_workers import Keeping, measured_lines
 from k2d.select.distances import VERSION as MEASURING_VERSION
@@ -35,8 +35,19 @@ from k2d.select.labels import VERSION as LABELS_VERSION
 from k2d.select.labels import Label, label_rules, objection
 from k2d.select.metrics import Measuring
 from k2d.select.record import SelectionTally
-from k2d.select.rules import RULES, judge
-from k2d.select.table_files import DECISIONS, DISTANCES, read_distances, write_decisions, write_distances
+from k2d.select.rules import ESTIMATED_ERROR, RULES, judge
+from k2d.select.table_files import (
+    ALIGNMENTS,
+    DECISIONS,
+    DISTANCES,
+    read_alignments,
+    read_distances,
+    write_decisions,
+    write_distances,
+)
+from k2d.study.estimating import VERSION as ESTIMATE_VERSION
+from k2d.study.estimating import decisions_by_estimate, demand_labelled, estimated_errors
+from k2d.study.gathering import facts_about, gather
 
 VERSION = 1
 
@@ -108,7 +119,43 @@ class ControlChunks:
         }
 
 
-Content = ChunkDistances | KeptChunks | ControlChunks
+@dataclass(frozen=True, slots=True)
+class EstimatedChunks:
+    """The chunks whose labels have an estimated error below a limit."""
+
+    method: str
+    max_error: float
+    fit: tuple[str, ...]
+    """The splits on whose truth the model is fitted. None: no truth is used."""
+    auxiliaries: tuple[str, ...]
+    conventions: Conventions
+    """How the errors of the splits to fit on are counted, and how labels are normalised."""
+
+    @property
+    def rule(self) -> str:
+        return ESTIMATED_ERROR
+
+    @property
+    def auxiliary(self) -> str:
+        """Its table of distances is read for what it says of the chunks."""
+        return self.auxiliaries[0]
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        return {
+            "method": self.method,
+            "rule": self.rule,
+            "max_error": self.max_error,
+            "fit": list(self.fit),
+            "auxiliaries": list(self.auxiliaries),
+            "normaliser": self.conventions.normaliser.signature,
+            "tokens": self.conventions.tokens,
+            "estimate_version": ESTIMATE_VERSION,
+        }
+
+
+Content = ChunkDistances | KeptChunks | ControlChunks | EstimatedChunks
+Selecting = KeptChunks | ControlChunks | EstimatedChunks
 
 
 def units(job: Job) -> list[Unit[Content]]:
@@ -125,7 +172,7 @@ def units(job: Job) -> list[Unit[Content]]:
             raise UsageError(f"select.methods.{name}.{error}") from None
     return [
         *(_distances_unit(auxiliary, job) for auxiliary in _auxiliaries(job)),
-        *(_method_unit(name, method, job) for name, method in methods.items() if not method.is_control),
+        *(_method_or_estimate(name, method, job) for name, method in methods.items() if not method.is_control),
         *(_control_unit(name, method, job) for name, method in methods.items() if method.is_control),
     ]
 
@@ -162,13 +209,34 @@ def _distances_unit(auxiliary: str, job: Job) -> Unit[Content]:
     return Unit(job.layout.distances(auxiliary), content, tuple(inputs))
 
 
+def _method_or_estimate(name: str, method: Method, job: Job) -> Unit[Content]:
+    return (_estimate_unit if method.rule == ESTIMATED_ERROR else _method_unit)(name, method, job)
+
+
+def _estimate_unit(name: str, method: Method, job: Job) -> Unit[Content]:
+    layout, select, splits = job.layout, job.config.select, job.config.corpora.unlabelled
+    limit = select.max_error if method.alpha is None else method.alpha
+    content = EstimatedChunks(name, limit, select.fit, tuple(job.config.auxiliaries), Conventions.of(job.config.score))
+    aligning = [auxiliary for auxiliary, each in job.config.auxiliaries.items() if each.alignment]
+    inputs = (
+        *(layout.distances(auxiliary) for auxiliary in content.auxiliaries),
+        *(layout.alignments(auxiliary, split) for auxiliary in aligning for split in splits),
+        *(layout.chunks(split) for split in splits),
+        *(layout.pseudo_labels(split) for split in splits),
+        *(layout.truth(split) / table for split in select.fit for table in TRUTH_TABLES),
+    )
+    return Unit(layout.selection(name), content, inputs)
+
+
 def _method_unit(name: str, method: Method, job: Job) -> Unit[Content]:
     select = job.config.select
     auxiliary = method.auxiliary or _auxiliaries(job)[0]
     alpha = select.alpha if method.alpha is None else method.alpha
     content = KeptChunks(name, method.rule, alpha, auxiliary, method.also, _measuring(select))
-    chunks = (job.layout.chunks(split) for split in job.config.corpora.unlabelled)
-    return Unit(job.layout.selection(name), content, (job.layout.distances(auxiliary), *chunks))
+    splits = job.config.corpora.unlabelled
+    chunks = (job.layout.chunks(split) for split in splits)
+    aligned = (job.layout.alignments(auxiliary, split) for split in splits if method.rule == ALIGNMENT)
+    return Unit(job.layout.selection(name), content, (job.layout.distances(auxiliary), *chunks, *aligned))
 
 
 def _control_unit(name: str, control: Method, job: Job) -> Unit[Content]:
@@ -220,7 +288,7 @@ def _measure_chunks(asked: ChunkDistances, job: Job, chunks: list[Chunks], folde
 # --- methods and controls ---
 
 
-def _keep_chunks(asked: KeptChunks | ControlChunks, job: Job, chunks: list[Chunks], folder: Path) -> Counts:
+def _keep_chunks(asked: Selecting, job: Job, chunks: list[Chunks], folder: Path) -> Counts:
     tally = SelectionTally()
     rows = read_distances(job.layout.distances(asked.auxiliary) / DISTANCES)
     with ExitStack() as stack:
@@ -245,15 +313,33 @@ def _keep_chunks(asked: KeptChunks | ControlChunks, job: Job, chunks: list[Chunk
     return Counts(tally.all.total.n_chunks, tally.all.kept.n_chunks, tally.n_dropped(), "chunks")
 
 
-def _decisions(asked: KeptChunks | ControlChunks, job: Job, chunks: list[Chunks]) -> Iterator[Decision]:
+def _decisions(asked: Selecting, job: Job, chunks: list[Chunks]) -> Iterator[Decision]:
     """The decision on each chunk, by id."""
     table = job.layout.distances(asked.auxiliary) / DISTANCES
     if isinstance(asked, KeptChunks):
-        return _by_rule(asked, read_distances(table), chunks)
+        rows = read_distances(table)
+        return _by_rule(
+            asked, _aligned(rows, asked.auxiliary, job, chunks) if asked.rule == ALIGNMENT else rows, chunks
+        )
+    if isinstance(asked, EstimatedChunks):
+        return _by_estimate(asked, read_distances(table), job, chunks)
     rank = controls.drawn(asked.draw) if asked.rule == "random" else _true_error(asked, job, chunks)
     record = json.loads((job.layout.selection(asked.hours_of) / RECORD).read_text(encoding="utf-8"))
     wanted_s = 3600 * float(record["kept"]["hours"])
     return controls.decisions(lambda: read_distances(table), rank, wanted_s, controls.REASONS[asked.rule])
+
+
+def _aligned(rows: Iterator[ChunkRow], auxiliary: str, job: Job, chunks: list[Chunks]) -> Iterator[ChunkRow]:
+    """The rows with their distances by alignment. Both are in the order of ids."""
+    for each in chunks:
+        path = job.layout.alignments(auxiliary, each.split) / ALIGNMENTS
+        for found in read_alignments(path):
+            row = next(rows, None)
+            if row is None or row.id != f"{each.split}/{found.chunk_id}":
+                expected = "no further chunk" if row is None else row.id
+                message = f"{shown(path)}: found {found.chunk_id}, expected {expected}, as in the distances"
+                raise K2DError(f"{message}; run stages 7 and 8 again")
+            yield with_alignment(row, found.distance)
 
 
 def _by_rule(asked: KeptChunks, rows: Iterator[ChunkRow], chunks: list[Chunks]) -> Iterator[Decision]:
@@ -269,6 +355,17 @@ def _by_rule(asked: KeptChunks, rows: Iterator[ChunkRow], chunks: list[Chunks]) 
         yield Decision(row.id, reason, distance)
 
 
+def _by_estimate(
+    asked: EstimatedChunks, rows: Iterator[ChunkRow], job: Job, chunks: list[Chunks]
+) -> Iterator[Decision]:
+    labelled = []
+    if asked.fit:
+        labelled = gather({split: job.layout.truth(split) for split in asked.fit}, job.config, job.layout).chunks
+        demand_labelled(labelled, asked.fit)
+    facts = facts_about([each.split for each in chunks], job.config, job.layout)
+    return decisions_by_estimate(rows, estimated_errors(facts, labelled), asked.max_error)
+
+
 def _true_error(asked: ControlChunks, job: Job, chunks: list[Chunks]) -> controls.Rank:
     """The true error rate of each label. Where nothing was spoken, each word of the label counts as a whole error."""
     errors = (
@@ -278,9 +375,12 @@ def _true_error(asked: ControlChunks, job: Job, chunks: list[Chunks]) -> control
     return lambda row: rate_of[row.id]
 
 
-def _nothing_kept(tally: SelectionTally, asked: KeptChunks | ControlChunks) -> str:
+def _nothing_kept(tally: SelectionTally, asked: Selecting) -> str:
     dropped = ", ".join(f"{reason} {n:,}" for reason, n in tally.n_dropped().items()) or "none"
-    how = f"alpha {asked.alpha:g}" if isinstance(asked, KeptChunks) else f"the hours of {asked.hours_of}"
+    if isinstance(asked, EstimatedChunks):
+        how = f"max_error {asked.max_error:g}"
+    else:
+        how = f"alpha {asked.alpha:g}" if isinstance(asked, KeptChunks) else f"the hours of {asked.hours_of}"
     found = f"the method {asked.method} (rule {asked.rule}, {how}) keeps nothing"
     remedy = (
         "look at the distances (python -m k2d select --sweep 0.1:0.9:0.1), or continue with select.allow_empty=true"
@@ -288,11 +388,16 @@ def _nothing_kept(tally: SelectionTally, asked: KeptChunks | ControlChunks) -> s
     return f"{found} of {tally.all.total.n_chunks:,} chunks: dropped {dropped}; {remedy}"
 
 
-def _record(asked: KeptChunks | ControlChunks, job: Job) -> dict[str, Any]:
+def _record(asked: Selecting, job: Job) -> dict[str, Any]:
     """The record without its sums."""
     measuring = _measuring(job.config.select)
     record: dict[str, Any] = {"method": asked.method, "rule": asked.rule, "alpha": None, "auxiliary": None, "also": []}
     signature = Comparer(measuring).signature
+    if isinstance(asked, EstimatedChunks):
+        learnt = ",".join(asked.fit) or "no truth"
+        signature = f"k2d-estimate:{ESTIMATE_VERSION}|fit:{learnt}|of:{','.join(asked.auxiliaries)}|{signature}"
+        limit = {"alpha": asked.max_error, "fit": list(asked.fit)}
+        return {**record, **limit, "settings": asdict(measuring), "signature": signature}
     if isinstance(asked, ControlChunks):
         which = {"hours_of": asked.hours_of, "draw": asked.draw if asked.rule == "random" else None}
         signature = f"k2d-control:{CONTROLS_VERSION}|{asked.rule}|hours of {asked.hours_of}|{signature}"

@@ -7,8 +7,18 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from k2d.select.chunk_row import ALIGNMENT
 from k2d.select.metrics import METRICS
-from k2d.study.facts import COMPRESSION, FAILED_WINDOWS, LOGPROB, LOOPS, LOWEST_WINDOW, TOKENS_PER_S, column_of
+from k2d.study.facts import (
+    COMPRESSION,
+    FAILED_WINDOWS,
+    LOGPROB,
+    LOOPS,
+    LOWEST_WINDOW,
+    NO_SPEECH,
+    TOKENS_PER_S,
+    column_of,
+)
 from k2d.study.logistic import fitted, log_odds
 from k2d.study.ranking import Array
 
@@ -24,7 +34,7 @@ def model_inputs(facts: Mapping[str, Array], auxiliaries: Sequence[str]) -> dict
     tempo = tempo - np.median(tempo)
     found = {
         LOOPS: facts[LOOPS],
-        **{name: facts[name] for name in (LOGPROB, LOWEST_WINDOW, FAILED_WINDOWS) if name in facts},
+        **{name: facts[name] for name in (LOGPROB, LOWEST_WINDOW, NO_SPEECH, FAILED_WINDOWS) if name in facts},
         COMPRESSION: np.log(facts[COMPRESSION]),
         TOKENS_PER_S: tempo,
         f"|{TOKENS_PER_S}|": np.abs(tempo),
@@ -35,6 +45,8 @@ def model_inputs(facts: Mapping[str, Array], auxiliaries: Sequence[str]) -> dict
         for metric in METRICS:
             # Distances are shares, as the error is. As log odds, the model can take them for the error unchanged.
             found[column_of(metric, auxiliary)] = log_odds(facts[column_of(metric, auxiliary)], _MARGIN)
+        if (aligned := column_of(ALIGNMENT, auxiliary)) in facts:
+            found[aligned] = log_odds(facts[aligned], _MARGIN)
     return found
 
 

@@ -22,6 +22,8 @@ class Doubt:
     """The mean over the label's segments, from the chunks' table utt2logprob."""
     lowest_logprob: float | None
     """The lowest mean of a window that overlaps the chunk."""
+    highest_no_speech: float | None
+    """The highest probability that nobody speaks, of a window that overlaps the chunk."""
     failed_share: float | None
     """The share of the chunk in windows that ended by a loop, by too many tokens, or without text."""
     compression: float
@@ -34,11 +36,11 @@ def doubt_of(
 ) -> Doubt:
     """The figures of a label. `text` is normalised; `windows` are those of the chunk's recording.
 
-    >>> stated = [(0.0, 6.0, 9, "end", "window", -0.2), (6.0, 9.0, 30, "loop", "window", -1.5)]
+    >>> stated = [(0.0, 6.0, 9, "end", "window", -0.2, 0.3), (6.0, 9.0, 30, "loop", "window", -1.5, 0.1)]
     >>> windows = [DecodedWindow(*each) for each in stated]
     >>> found = doubt_of("我 们 用 gpu", 4, [(4.0, 12.0)], windows, -0.7)
-    >>> found.lowest_logprob, found.failed_share, found.tokens_per_s
-    (-1.5, 0.75, 0.5)
+    >>> found.lowest_logprob, found.highest_no_speech, found.failed_share, found.tokens_per_s
+    (-1.5, 0.3, 0.75, 0.5)
     """
     overlaps_s = [_overlap_s(window, ranges) for window in windows]
     heard = [(window, overlap_s) for window, overlap_s in zip(windows, overlaps_s, strict=True) if overlap_s > 0]
@@ -49,6 +51,7 @@ def doubt_of(
     return Doubt(
         mean_logprob=mean_logprob,
         lowest_logprob=min(logprobs, default=None),
+        highest_no_speech=max((w.no_speech for w, _ in heard if w.no_speech is not None), default=None),
         failed_share=failed_s / total_s if heard else None,
         compression=n_bytes / n_compressed,
         tokens_per_s=n_tokens / sum(end_s - start_s for start_s, end_s in ranges),

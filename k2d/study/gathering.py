@@ -16,13 +16,14 @@ from k2d.data.hypotheses import read_hypotheses
 from k2d.data.kaldi.datadir import read_utterances
 from k2d.data.kaldi.external_sort import read_lines
 from k2d.data.kaldi.joins import split_row
-from k2d.score.label_errors import TRUTH_TABLES, errors_of_labels
+from k2d.score.error_kinds import kinds_of
+from k2d.score.label_errors import TRUTH_TABLES, aligned_labels
 from k2d.score.scoring import Conventions
 from k2d.select.chunk_reader import LOGPROBS
 from k2d.select.chunk_row import ChunkRow
-from k2d.select.table_files import DISTANCES, read_distances
+from k2d.select.table_files import ALIGNMENTS, DISTANCES, read_alignments, read_distances
 from k2d.study.doubt import doubt_of
-from k2d.study.facts import StudiedChunk
+from k2d.study.facts import LabelFacts, StudiedChunk
 
 _NAMED = 5  # ids in a message
 
@@ -68,7 +69,7 @@ def gather(truths: Mapping[str, Path], config: Config, layout: Layout) -> Gather
             path, named = shown(layout.distances(auxiliary) / DISTANCES), ", ".join(others[:_NAMED])
             message = f"{path}: {len(others):,} chunks are not among those of stage 6: {named}"
             raise K2DError(f"{message}; run stage 8 (select) again")
-    has_words = [chunk for chunk in found if next(iter(chunk.distances.values())).n_a]
+    has_words = [chunk for chunk in found if chunk.n_tokens]
     if not has_words:
         raise K2DError(f"no chunk of {', '.join(truths)} has a word in its label, so there is nothing to judge")
     return Gathered(has_words, len(found) - len(has_words))
@@ -81,24 +82,66 @@ def _table(path: Path, splits: Mapping[str, Path]) -> Table:
 def _chunks_of(
     split: str, truth: Path, tables: Mapping[str, Table], config: Config, layout: Layout
 ) -> Iterator[StudiedChunk]:
-    folder, conventions = layout.chunks(split), Conventions.of(config.score)
+    alignments = dict(aligned_labels(split, layout.chunks(split), truth, Conventions.of(config.score)))
+    for facts in _facts_about(split, tables, config, layout):
+        alignment = alignments[facts.id]
+        yield StudiedChunk(
+            facts.id,
+            facts.recording,
+            facts.duration_s,
+            facts.distances,
+            facts.doubt,
+            facts.alignments,
+            alignment.counts,
+            kinds_of(alignment, loops=facts.loops),
+        )
+
+
+def facts_about(splits: Sequence[str], config: Config, layout: Layout) -> list[LabelFacts]:
+    """What is stored about each label that has words, without any truth. By split, in the order of ids."""
+    named = dict.fromkeys(splits, Path())
+    tables = {auxiliary: _table(layout.distances(auxiliary) / DISTANCES, named) for auxiliary in config.auxiliaries}
+    return [facts for split in splits for facts in _facts_about(split, tables, config, layout) if facts.n_tokens]
+
+
+def _facts_about(split: str, tables: Mapping[str, Table], config: Config, layout: Layout) -> Iterator[LabelFacts]:
+    folder, normalise = layout.chunks(split), Conventions.of(config.score).normaliser
     sources = dict(read_sources(folder))
-    errors = dict(errors_of_labels(split, folder, truth, conventions))
     windows = {each.recording_id: each.windows for each in read_hypotheses(layout.pseudo_labels(split) / HYPOTHESES)}
     logprobs = _logprobs(folder / LOGPROBS)
+    alignments = _alignments(split, config, layout)
     for row in read_utterances(folder):
         key, source, label = f"{split}/{row.id}", sources[row.id], row.text or ""
         distances = {auxiliary: _row(key, table, auxiliary, layout).distances for auxiliary, table in tables.items()}
         n_tokens = next(iter(distances.values())).n_a
         heard = windows.get(source.recording_id, ())
-        yield StudiedChunk(
+        yield LabelFacts(
             id=key,
             recording=f"{split}/{source.recording_id}",
             duration_s=source.duration_s,
             distances=distances,
-            doubt=doubt_of(conventions.normaliser(label), n_tokens, source.ranges, heard, logprobs.get(row.id)),
-            errors=errors[key],
+            doubt=doubt_of(normalise(label), n_tokens, source.ranges, heard, logprobs.get(row.id)),
+            alignments={
+                auxiliary: _aligned(row.id, found, auxiliary, split, layout) for auxiliary, found in alignments.items()
+            },
         )
+
+
+def _alignments(split: str, config: Config, layout: Layout) -> dict[str, Mapping[str, float]]:
+    """The distances by alignment of each chunk, by auxiliary, where stage 7 has made them."""
+    paths = {auxiliary: layout.alignments(auxiliary, split) / ALIGNMENTS for auxiliary in config.auxiliaries}
+    return {
+        auxiliary: {row.chunk_id: row.distance for row in read_alignments(path)}
+        for auxiliary, path in paths.items()
+        if path.exists()
+    }
+
+
+def _aligned(chunk_id: str, found: Mapping[str, float], auxiliary: str, split: str, layout: Layout) -> float:
+    if chunk_id not in found:
+        path = shown(layout.alignments(auxiliary, split) / ALIGNMENTS)
+        raise K2DError(f"{path}: the chunk {chunk_id} is missing; run stage 7 (second_opinion) again")
+    return found[chunk_id]
 
 
 def _logprobs(path: Path) -> dict[str, float]:

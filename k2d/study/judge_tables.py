@@ -10,6 +10,7 @@ from k2d.report.wording import number, plural, share
 from k2d.study.comparing import SHARES, Row
 from k2d.study.judge_figures import curve_figure, reliability_figure
 from k2d.study.judging import Study
+from k2d.study.kind_tables import kinds_table
 from k2d.study.ranking import BAD, ERRORS, SECONDS, WORDS
 from k2d.study.reliability import Group, Reliability
 
@@ -24,6 +25,8 @@ def sections(study: Study, left_out: Sequence[str] = ()) -> Iterator[Section]:
     """The sections of the study. `left_out` has lines on what was not judged."""
     yield Section("About", tuple(_about(study, left_out)))
     yield Section("Judges at equal hours", (_judge_table(study), _ahead_table(study)))
+    if (kinds := kinds_table(study)) is not None:
+        yield Section("Kinds of errors", (kinds,))
     yield Section("Label error by the share of hours kept", (curve_figure(study), _curve_table(study)))
     yield Section("Estimated label error", tuple(_reliability_blocks(study)))
 

@@ -9,8 +9,18 @@ from typing import NamedTuple
 
 import numpy as np
 
+from k2d.select.chunk_row import ALIGNMENT
 from k2d.select.metrics import METRICS
-from k2d.study.facts import COMPRESSION, FAILED_WINDOWS, LOGPROB, LOOPS, LOWEST_WINDOW, TOKENS_PER_S, column_of
+from k2d.study.facts import (
+    COMPRESSION,
+    FAILED_WINDOWS,
+    LOGPROB,
+    LOOPS,
+    LOWEST_WINDOW,
+    NO_SPEECH,
+    TOKENS_PER_S,
+    column_of,
+)
 from k2d.study.ranking import (
     ERRORS,
     WORDS,
@@ -79,6 +89,8 @@ def _of_doubt(facts: Mapping[str, Array]) -> Iterator[Judge]:
         yield Judge(LOGPROB, "the teacher: mean log-probability", -facts[LOGPROB])
     if LOWEST_WINDOW in facts:
         yield Judge(LOWEST_WINDOW, "the teacher: log-probability of the worst window", -facts[LOWEST_WINDOW])
+    if NO_SPEECH in facts:
+        yield Judge(NO_SPEECH, "the teacher: highest probability of a window that nobody speaks", facts[NO_SPEECH])
     if FAILED_WINDOWS in facts:
         yield Judge(FAILED_WINDOWS, "the teacher: share in windows that ended badly", facts[FAILED_WINDOWS])
 
@@ -89,6 +101,8 @@ def _of_distances(facts: Mapping[str, Array], auxiliaries: Sequence[str]) -> Ite
         for metric in METRICS:
             name = column_of(metric, auxiliary)
             yield Judge(name, f"{METRICS[metric].title} between label and {auxiliary}", facts[name])
+        if (name := column_of(ALIGNMENT, auxiliary)) in facts:
+            yield Judge(name, f"how well the label fits the audio, by the CTC head of {auxiliary}", facts[name])
     if len(auxiliaries) > 1:
         for metric in METRICS:
             distances = np.array([facts[column_of(metric, auxiliary)] for auxiliary in auxiliaries])

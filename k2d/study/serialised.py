@@ -9,6 +9,7 @@ from typing import Any
 
 from k2d.study.comparing import SHARES, Row
 from k2d.study.judging import FittedModel, Study
+from k2d.study.kind_tables import error_kinds
 from k2d.study.ranking import BAD, ERRORS, SECONDS, WORDS, Figures
 
 
@@ -40,6 +41,7 @@ def as_json(study: Study) -> dict[str, Any]:
         "kept_hours": study.kept_hours,
         "true_words": int(total[WORDS]),
         "true_errors": int(total[ERRORS]),
+        "error_kinds": dict(error_kinds(study)),
         "shares": list(SHARES),
         "judges": {row.judge.name: _judge(row) for row in study.rows},
         "reliability": {name: asdict(value) for name, value in study.reliability.items()},

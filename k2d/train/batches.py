@@ -56,6 +56,8 @@ class Batch(NamedTuple):
     """The inputs without replaced words, for the teacher."""
     teacher_hidden_BLD: Tensor | None = None
     """The teacher's last hidden states on the inputs, if they were computed before."""
+    weights_B: Tensor | None = None
+    """The weight of each sample's loss. None: 1."""
     kept_as: tuple[int, int] | None = None
     """The key under which the encoder's output is kept, for batches that are repeated with other noise on the inputs.
     They have speech only the first time."""

@@ -49,6 +49,8 @@ class ChunkMaterial:
     """If given, these are read, and neither the audio nor the teacher is needed."""
     vocabulary: VocabularyInUse | None = None
     """If given, no chunk may have another token."""
+    weights_N: NDArray[np.float32] | None = None
+    """The weight of each chunk's loss, by number."""
 
 
 class TeacherOutputs(Protocol):
@@ -106,6 +108,9 @@ class ChunkBatches(Dataset[list[Batch]]):
         batch = collate(
             [self._sample(step, place, int(numbers[place]), c) for place, c in zip(places, chunks, strict=True)]
         )
+        if self._material.weights_N is not None:
+            weights_B = self._material.weights_N[[int(numbers[place]) for place in places]]
+            batch = batch._replace(weights_B=torch.from_numpy(weights_B))
         encoded = self._material.encoded
         return batch if encoded is None else self._with_encoded(batch, chunks, encoded)
 

@@ -120,6 +120,11 @@ class ChunkTable:
             plain_ids=self._plain_ids(row),
         )
 
+    def id_of(self, number: int) -> str:
+        """The id of a chunk, without the rest."""
+        row = self._rows[self._learnt[number]]
+        return self._text(int(row["text_at"]), int(row["id_size"]))
+
     def ids_before(self, number: int, codec: Codec) -> list[int]:
         """The ids of the text before a chunk in its recording, without times; empty if it has no neighbour there."""
         # A chunk that was cut by the clock may end within a segment and still have the whole segment in its label. The

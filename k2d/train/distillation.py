@@ -113,6 +113,7 @@ class DistillationLoss:
             teacher.output,
             student.n_classes,
             None if self._log_counts_K is None else self._log_counts_K.to(student.device),
+            None if batch.weights_B is None else batch.weights_B.unsqueeze(1).expand_as(counted_BL)[counted_BL],
         )
 
     def _ctc(self, memory: Memory, batch: Batch) -> Tensor:
@@ -120,4 +121,5 @@ class DistillationLoss:
         assert log_probs_BTV is not None
         assert blank_id is not None
         labels = [text[:n] for text, n in zip(batch.text_BC, batch.n_text_B.tolist(), strict=True)]
-        return ctc(log_probs_BTV, labels, blank_id)
+        losses_B = ctc(log_probs_BTV, labels, blank_id)
+        return (losses_B if batch.weights_B is None else losses_B * batch.weights_B).sum()

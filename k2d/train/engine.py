@@ -185,9 +185,11 @@ class _TrainingRun:
         record = self._record.phases.setdefault(phase.name, PhaseRecord())
         n_before = self._steps_before(number)
         bookkeeping = Bookkeeping(phase.name, n_before, record, self._curves)
+        # A checkpoint without an error rate cannot be chosen. It only serves a resume, as those of `every` do.
+        measured = phase.measured if self._measure is not None else frozenset()
         save_points = SavePoints(
             bookkeeping,
-            phase.measured | {phase.steps.steps},
+            measured | {phase.steps.steps},
             self._running.checkpoint_every_steps,
             lambda learner: self._measure_and_save(number, learner),
         )

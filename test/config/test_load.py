@@ -117,7 +117,8 @@ def test_all_faults_are_reported_together_each_with_its_line(tmp_path):
         f"{path}:3: select.aplha: found an unknown key, expected a known one; did you mean select.alpha?",
         f"{path}:4: select.ngram: found 0, expected at least 1",
         f'{path}:6: select.methods.a.rule: found "compsite", '
-        "expected one of 'none', 'trivial', 'mer', 'per', 'composite', 'random' or 'oracle'",
+        "expected one of 'none', 'trivial', 'mer', 'per', 'composite', 'alignment', 'estimated_error', 'random' or "
+        "'oracle'",
         f'{path}:9: corpora.in_domain: found "mini/a", expected one role per split (it is dev already)',
         f"{path}:10: chnk: found an unknown key, expected a known one; did you mean chunk?",
         "command line: student.n_decoder_layers: found 0, expected at least 1",

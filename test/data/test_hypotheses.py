@@ -30,7 +30,10 @@ times = st.integers(0, 10**8).map(lambda milliseconds: milliseconds / 1000)
 logprobs = st.none() | st.integers(-900, 0).map(lambda hundredths: hundredths / 100)
 words = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 segments = st.builds(Segment, times, times, words, logprobs, st.booleans(), st.none() | st.just("en"))
-windows = st.builds(DecodedWindow, times, times, st.integers(0, 448), st.just("end"), st.just("window"), logprobs)
+no_speech = st.none() | st.integers(0, 100).map(lambda hundredths: hundredths / 100)
+windows = st.builds(
+    DecodedWindow, times, times, st.integers(0, 448), st.just("end"), st.just("window"), logprobs, no_speech
+)
 hypotheses = st.builds(
     Hypothesis, ids, times, st.lists(segments, max_size=4).map(tuple), st.lists(windows, max_size=3).map(tuple)
 )

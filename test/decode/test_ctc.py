@@ -1,34 +1,17 @@
 """CTC: the best path, and prefix scores compared with all paths and with ESPnet."""
 
-import itertools
 import math
 
 import pytest
 import torch
+from enumerated_ctc import BLANK, log_probs, total
 from espnet.nets.ctc_prefix_score import CTCPrefixScoreTH
 from hypothesis import given
 from hypothesis import strategies as st
 
 from k2d.decode.ctc import PrefixScorer, best_paths, collapsed
 
-BLANK, EOS = 0, 3
-
-
-def log_probs(n_windows: int, n_frames: int, n_ids: int, seed: int = 0) -> torch.Tensor:
-    generator = torch.Generator().manual_seed(seed)
-    logits = 2 * torch.randn(n_windows, n_frames, n_ids, generator=generator, dtype=torch.double)
-    return logits.log_softmax(-1)
-
-
-def total(log_probs_TV: torch.Tensor, is_meant) -> float:
-    """The probability of all paths whose text meets a condition, by enumeration."""
-    n_frames, n_ids = log_probs_TV.shape
-    paths = itertools.product(range(n_ids), repeat=n_frames)
-    return sum(
-        math.exp(sum(log_probs_TV[t, token].item() for t, token in enumerate(path)))
-        for path in paths
-        if is_meant(collapsed(list(path), BLANK))
-    )
+EOS = 3
 
 
 @given(st.lists(st.integers(1, 4), max_size=6), st.data())

@@ -44,20 +44,21 @@ def recordings(tmp_path_factory):
     return [{f"r{n}": str(root / f"r{n}.wav") for n in numbers} for numbers in ((0, 1), (2, 3))]
 
 
-def lesson_of(tmp_path, folders, student, *settings, held_out=()):
+def lesson_of(tmp_path, folders, student, *settings, held_out=(), weighed_by=None):
     """The result of `_from_chunks` for two splits, as in a training."""
-    from k2d.fitting.student_or_control import _from_chunks
+    from k2d.fitting.student_or_control import KeptData, _from_chunks
     from k2d.pipeline.runner import make_job
 
     (tmp_path / "x.yaml").write_text(CONF, encoding="utf-8")
     job = make_job(load_config(tmp_path / "x.yaml", [f"exp={tmp_path / 'exp'}", *settings]))
     kept = job.layout.exp / "select" / "all" / "kept" / "lab"
-    paths = [kept / name for name in ("one", "two")]
-    for path, chunks in zip(paths, folders, strict=True):
+    paths = {f"lab/{name}": kept / name for name in ("one", "two")}
+    for path, chunks in zip(paths.values(), folders, strict=True):
         if not path.exists():
             write_chunks(path, chunks)
     pair = SimpleNamespace(student=student, teacher=student)
-    return _from_chunks(pair, None, 3, dict.fromkeys(paths, frozenset(held_out)), job)
+    held_out_of = dict.fromkeys(paths, frozenset(held_out))
+    return _from_chunks(pair, None, 3, KeptData(paths, weighed_by), held_out_of, job)
 
 
 def mini_student(max_tokens=60):
@@ -190,3 +191,51 @@ def test_a_training_without_chunks_is_refused_with_a_remedy(tmp_path, recordings
         lesson_of(tmp_path, folders, mini_student(), "teacher.language=[zho]", held_out={"r0", "r1", "r2", "r3"})
     with pytest.raises(K2DError, match=r"every label of 12 chunks is longer than the decoder's 8 tokens"):
         lesson_of(tmp_path, folders, mini_student(8), "teacher.language=[zho]")
+
+
+def decisions_on(path, folders, distance_of):
+    """A decisions.tsv of all chunks of both splits, and a dropped chunk before each."""
+    rows = []
+    for name, chunks in zip(("one", "two"), folders, strict=True):
+        for key in sorted(chunk.id for chunk in chunks):
+            rows += [
+                f"lab/{name}/{key}-0\tdropped\tdistance\t0.9000",
+                f"lab/{name}/{key}\tkept\t\t{distance_of(key):.4f}",
+            ]
+    path.write_text("\n".join(["id\tdecision\treason\tdistance", *rows]) + "\n", encoding="utf-8")
+    return path
+
+
+def test_the_loss_of_a_chunk_has_the_weight_that_its_distance_gives(recordings, tmp_path):
+    folders = [draw_chunks(audio, 5, seed=n) for n, audio in enumerate(recordings)]
+    ids = sorted(chunk.id for chunks in folders for chunk in chunks)
+    distance_of = {key: number / len(ids) for number, key in enumerate(ids)}
+    table = decisions_on(tmp_path / "decisions.tsv", folders, distance_of.get)
+    student = mini_student(max_tokens=400)
+    lesson = lesson_of(tmp_path, folders, student, held_out=("r1",), weighed_by=table)
+    weight_of = {}
+    batches = lesson.batches(process(), 0)
+    for step in range(8):
+        for batch in batches[step]:
+            weight_of |= dict(zip(batch.ids, batch.weights_B.tolist(), strict=True))
+    assert {key[:2] for key in weight_of} == {"r0", "r2", "r3"}
+    mean = np.mean([1 - distance_of[key] for key in weight_of])
+    assert weight_of == pytest.approx({key: (1 - distance_of[key]) / mean for key in weight_of}, abs=1e-3)
+
+
+def test_a_chunk_without_a_decision_and_weights_of_nothing_but_zero_are_refused(recordings, tmp_path):
+    folders = [draw_chunks(audio, 2, seed=n) for n, audio in enumerate(recordings)]
+    student, table = mini_student(max_tokens=400), tmp_path / "decisions.tsv"
+    decisions_on(table, folders, lambda key: 1.0)
+    with pytest.raises(K2DError, match="have a distance of 1, so all of their weights are 0"):
+        lesson_of(tmp_path, folders, student, weighed_by=table)
+    lines = table.read_text().splitlines()
+    table.write_text("\n".join(lines[:-1]) + "\n")
+    with pytest.raises(K2DError, match=r"found no decision on the chunk .* run stage 8"):
+        lesson_of(tmp_path, folders, student, weighed_by=table)
+
+
+def process():
+    from k2d.train.batches import TrainingProcess
+
+    return TrainingProcess()

@@ -252,6 +252,20 @@ def test_the_stamp_names_the_vocabulary_only_if_a_part_of_it_is_used(tmp_path):
         assert in_part[name] == {**usual[name], **({} if is_control else named)}, name
 
 
+def test_the_stamp_names_a_weight_only_if_the_method_has_one(tmp_path):
+    lab = Lab(tmp_path)
+
+    def settings_of(*changes):
+        return {unit.output.name: unit.settings for unit in distill.units(lab.job("auxiliaries.ear={}", *changes))}
+
+    before = settings_of("select.methods.all.rule=per")
+    assert not any("weight" in settings for settings in before.values())
+    after = settings_of("select.methods.all={rule: per, weight: distance}")
+    for name, settings in after.items():
+        learns_from_it = name in ("all-s1", "teacher_self-s1")
+        assert settings == {**before[name], **({"weight": "distance"} if learns_from_it else {})}
+
+
 def test_without_development_sets_the_stamp_lacks_the_decoding(tmp_path):
     lab = Lab(tmp_path)
     (unit,) = teacher.units(lab.job("corpora.dev=[]"))
@@ -266,7 +280,7 @@ def test_the_order_of_splits_changes_nothing(tmp_path, monkeypatch):
         job = lab.job(f"corpora.unlabelled={splits}")
         system = distill.TrainedSystem("all", 1, job.config, None)
         distill.make(Unit(tmp_path / "all-s1", system, ()), job, tmp_path)
-    kept = [list(arguments[3]) for arguments in seen]
+    kept = [list(arguments[3].folders) for arguments in seen]
     assert kept[0] == kept[1] == ["lab/other", "lab/train"]
 
 

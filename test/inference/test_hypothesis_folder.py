@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import signal
+import statistics
 import time
 from pathlib import Path
 
@@ -64,6 +65,7 @@ def test_from_recordings_to_second_opinions_and_scores(lab):
     timing = json.loads(exp(lab, "opinions", "base", "lab", "train", "timing.json").read_text())
     assert timing["runs_s"][0] > 0
     assert "done already" in lab.stages(5, 7, "--nj", "1")
+    labels_are_aligned(lab)
 
     message = lab.stages(11, 12, "--nj", "1")
     assert "teacher on lab/test: MER" in message
@@ -72,6 +74,28 @@ def test_from_recordings_to_second_opinions_and_scores(lab):
         assert list(speed[way]) == ["teacher", "base"]
         for timing in speed[way].values():
             assert (timing["audio_s"], timing["batch_size"], len(timing["runs_s"])) == (23.0, batch_size, 2)
+
+
+def labels_are_aligned(lab):
+    """Asking for alignments adds a unit to stage 7, keeps the opinions, and a rule of stage 8 reads them."""
+    opinions = exp(lab, "opinions", "base", "lab", "train", "hyp.jsonl")
+    before = opinions.stat().st_mtime_ns
+    refused = lab.k2d("select", "select.methods={fits: {rule: alignment}}")
+    assert "auxiliaries.base.alignment: true beside it" in refused.stderr
+    lab.stages(7, 7, "--nj", "1", "auxiliaries.base.alignment=true")
+    assert opinions.stat().st_mtime_ns == before
+    rows = exp(lab, "alignments", "base", "lab", "train", "alignments.tsv").read_text().splitlines()
+    distance_of = {key: distance for key, distance, *_ in (line.split("\t") for line in rows[1:])}
+    chunks = exp(lab, "chunks", "lab", "train", "text").read_text().splitlines()
+    assert list(distance_of) == [line.split()[0] for line in chunks]
+    alpha = statistics.median(map(float, distance_of.values()))
+    fits = f"select.methods={{fits: {{rule: alignment, alpha: {alpha}}}}}"
+    lab.stages(8, 8, "--nj", "1", "auxiliaries.base.alignment=true", fits)
+    decisions = exp(lab, "select", "fits", "decisions.tsv").read_text().splitlines()[1:]
+    for line in decisions:
+        key, decision, reason, distance = line.split("\t")
+        assert distance == distance_of[key.removeprefix("lab/train/")]
+        assert (decision == "kept") == (not reason) == (reason != "empty_teacher" and float(distance) <= alpha)
 
 
 def test_the_number_of_processes_and_the_batch_change_nothing(lab):

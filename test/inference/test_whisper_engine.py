@@ -43,6 +43,11 @@ def texts_of(folder):
     return {row["id"]: [(s["start_s"], s["end_s"], s["text"]) for s in row["segments"]] for row in rows}
 
 
+def no_speech_of(folder):
+    rows = [json.loads(line) for line in (folder / "hyp.jsonl").read_text(encoding="utf-8").splitlines()]
+    return [window["no_speech"] for row in rows for window in row["windows"]]
+
+
 def test_labels_and_opinions_by_both_engines_and_their_records(lab):
     lab.stages(5, 7)
     by_engine = ("decode.engine=ctranslate2", "name=y")
@@ -52,6 +57,8 @@ def test_labels_and_opinions_by_both_engines_and_their_records(lab):
     torchs, engines = (lab.root / "exp" / name / "pseudo" / "lab" / "train" for name in ("x", "y"))
     assert texts_of(engines) == texts_of(torchs)
     assert sum(map(len, texts_of(torchs).values())) >= 4
+    assert all(0 <= p <= 1 for p in no_speech_of(torchs))
+    assert no_speech_of(engines) == pytest.approx(no_speech_of(torchs), abs=0.011)
     record = json.loads((engines / "record.json").read_text())
     assert record["engine"].startswith("ctranslate2-4.")
     assert record["precision"] == "fp32 (ctranslate2)"

@@ -158,6 +158,24 @@ def test_computed_in_pieces_it_equals_the_naive_formula_in_value_and_gradient(we
         assert mine is None or torch.allclose(mine, theirs, atol=1e-5)
 
 
+@pytest.mark.parametrize("n_tokens_per_piece", [4, 1000])
+def test_a_weight_multiplies_the_loss_of_its_place(n_tokens_per_piece):
+    """A place of weight 2 counts as two places, and one of weight 0 as none."""
+    both, _ = sides(n=9)
+    objective = Objective(ALL, 2.0, chunk_elements=n_tokens_per_piece * both.n_vocabulary)
+    weights_N = torch.tensor([2.0, 0.0, 1.0] * 3)
+    places = [n for n, weight in enumerate(weights_N.tolist()) for _ in range(int(weight))]
+    repeated = replace(
+        both,
+        targets_N=both.targets_N[places],
+        student_hidden_ND=both.student_hidden_ND[places],
+        teacher_hidden_ND=both.teacher_hidden_ND[places],
+    )
+    found, expected = objective.sums(replace(both, weights_N=weights_N)), objective.sums(repeated)
+    for name in ALL:
+        assert found[name].item() == pytest.approx(expected[name].item(), rel=1e-5)
+
+
 def weighted(objective, both):
     return sum(objective.weights[name] * value for name, value in objective.sums(both).items())
 

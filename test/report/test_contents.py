@@ -50,6 +50,18 @@ def test_a_teacher_that_is_best_is_reported_as_best(bench):
     )
 
 
+def test_a_set_without_speech_has_a_table_of_its_own_and_no_part_in_error_rates(bench):
+    """Five words in two minutes; the other set has 10 errors of 100 words."""
+    invented = {"utterances": 2, "with_text": 1, "tokens": 5, "seconds": 120.0}
+    write_score(bench.exp, "teacher", "mini/talk_test", mer=figure(0, 0, 0, 5), invented=invented)
+    write_score(bench.exp, "teacher", "mini/read_test", mer=figure(100, 10, 0, 0))
+    found = content(bench)
+    (table,) = found["Without speech"]
+    assert [getattr(cell, "text", cell) for cell in table.rows[0]][1:] == ["teacher", "2", "1", "5", "2.0", "2.50"]
+    assert "out-of-domain (mini/read_test): teacher has the lowest MER, 10.00 %" in str(found["Summary"])
+    assert "talk_test" not in str(found["Mixed error rate (Table 2)"])
+
+
 def test_sections_without_anything_are_empty(bench):
     blocks = content(bench)
     assert [title for title, found in blocks.items() if found] == ["Summary"]

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from k2d.score import align
 from k2d.score.confidence import Draws
+from k2d.score.invention import Invention, stored_invention
 from k2d.score.pairing import UtterancePair
 from k2d.score.rates import ErrorRate
 from k2d.score.scoring import Conventions, ScoreTally, score_pair, scored
@@ -155,3 +156,25 @@ def test_three_alignments_make_all_figures_and_the_rest_grows_as_the_texts_do(mo
     assert score(1000) == ErrorRate(9000, s=8000, d=1000)
     assert aligned == [(9000, 8000), (7000, 8000), (2000, 0)]  # all tokens, the Mandarin ones, the English ones
     assert grows_linearly(score, 100)
+
+
+def test_words_without_speech_are_counted_with_their_minutes():
+    """The utterance with a reference has no part in it."""
+    score = tallied(
+        UtterancePair("a", "g", "", "謝謝 ok", 40.0),
+        UtterancePair("b", "g", "。", "", 20.0),
+        UtterancePair("c", "g", "好", "好 的", 99.0),
+    )
+    assert score.invention == Invention(2, 1, 3, 60.0)
+    assert (score.invention.per_minute, score.empty_references) == (3.0, 2)
+    unknown = tallied(UtterancePair("a", "g", "", "謝謝", 40.0), UtterancePair("b", "g", "", "", None))
+    assert (unknown.invention, unknown.invention.per_minute) == (Invention(2, 1, 2, None), None)
+
+
+@pytest.mark.parametrize("change", [{"with_text": 3}, {"tokens": 0}, {"with_text": -1}])
+def test_stored_counts_that_cannot_be_are_refused(change):
+    raw = {"utterances": 2, "with_text": 1, "tokens": 5, "seconds": None}
+    assert stored_invention(raw) == Invention(2, 1, 5, None)
+    assert stored_invention(None) is None
+    with pytest.raises(ValueError, match="cannot be"):
+        stored_invention({**raw, **change})

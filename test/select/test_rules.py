@@ -1,5 +1,6 @@
 """Rules that keep or drop, on rows worked out by hand, and rules that use only the label."""
 
+from dataclasses import replace
 from typing import get_args, get_type_hints
 
 import pytest
@@ -10,7 +11,7 @@ from k2d.core.errors import K2DError, UsageError
 from k2d.select import labels
 from k2d.select.controls import REASONS
 from k2d.select.labels import LABEL_RULES, Label, label_rules, objection
-from k2d.select.rules import RULES, Judgement, judge
+from k2d.select.rules import ESTIMATED_ERROR, RULES, Judgement, judge
 
 #                          loops_a, loops_b, n_a, n_b, mer, per
 CLEAN = far(False, False, 9, 9, 0.4, 0.3)
@@ -40,8 +41,9 @@ def test_each_rule_of_the_paper_at_its_alpha(rule, clean, far, looping_teacher, 
 
 @pytest.mark.parametrize("rule", RULES)
 def test_an_empty_label_is_dropped_by_every_rule(rule):
-    assert judge(EMPTY_TEACHER, RULES[rule], 0.4).reason == "empty_teacher"
-    assert judge(BOTH_EMPTY, RULES[rule], 0.4).reason == "empty_teacher"
+    for row in (EMPTY_TEACHER, BOTH_EMPTY):
+        aligned = replace(row, by_metric={**row.by_metric, "alignment": 0.0})
+        assert judge(aligned, RULES[rule], 0.4).reason == "empty_teacher"
 
 
 def test_a_rule_that_is_added_in_one_place_is_used(monkeypatch):
@@ -52,7 +54,7 @@ def test_a_rule_that_is_added_in_one_place_is_used(monkeypatch):
 
 
 def test_the_config_offers_these_rules():
-    assert get_args(get_type_hints(Method)["rule"]) == (*RULES, *REASONS)
+    assert get_args(get_type_hints(Method)["rule"]) == (*RULES, ESTIMATED_ERROR, *REASONS)
 
 
 @pytest.mark.parametrize(

@@ -129,12 +129,18 @@ def test_other_hours_or_another_truth_make_a_control_stale(lab):
         ("{rule: random}", "hours_of: found null, expected the method whose hours the rule random keeps (near)"),
         ("{rule: oracle, hours_of: random_2}", 'hours_of: found "random_2", expected the method whose hours'),
         ("{rule: oracle, hours_of: near, alpha: 0.3}", "alpha: found 0.3, expected nothing: the rule oracle"),
+        (
+            "{rule: oracle, hours_of: near, weight: distance}",
+            'weight: found "distance", expected none: the rule oracle',
+        ),
+        ("{rule: none, weight: distance}", 'weight: found "distance", expected none: the rule none gives all chunks'),
+        ("{rule: alignment}", 'rule: found "alignment", expected auxiliaries.base.alignment: true beside it'),
         ("{rule: oracle, hours_of: near, draw: 2}", "draw: found 2, expected only with the rule random"),
         ("{rule: mer, hours_of: near}", 'hours_of: found "near", expected only with the rules random and oracle'),
         ("{rule: random, hours_of: near, also: [mean_logprob]}", 'also: found ["mean_logprob"], expected nothing'),
     ],
 )
-def test_an_impossible_control_is_refused(lab, method, message):
+def test_an_impossible_method_is_refused(lab, method, message):
     with pytest.raises(UsageError) as refused:
         load_config(lab / "x.yaml", [f"select.methods.other={method}"])
     assert f"select.methods.other.{message}" in str(refused.value)

@@ -38,6 +38,33 @@ def test_the_figures_of_an_experiment_by_hand(experiment, capsys):
     assert "study/STUDY.md" in printed
 
 
+def test_alignments_are_judges_if_stage_7_has_made_them(experiment):
+    chunks = (experiment / "exp/x/chunks/lab/lectures/text").read_text().splitlines()
+    keys = [line.split()[0] for line in chunks]
+    folder = experiment / "exp/x/alignments/base/lab/lectures"
+    folder.mkdir(parents=True)
+    # The label of the last chunk of a lecture, in which six words are wrong, fits badly.
+    rows = [f"{key}\t{0.9 if key.endswith('4') else 0.1:.4f}\t-1.0000\t-1.0000" for key in keys]
+    table = folder / "alignments.tsv"
+    table.write_text("\n".join(["id\tdistance\tlogprob\town_logprob", *rows]) + "\n")
+    assert study(experiment) == 0
+    figures = written(experiment)["judges"]["alignment:base"]["figures"]
+    assert (figures["recall"], figures["area"]) == (1.0, 1.0)
+    table.write_text("\n".join(["id\tdistance\tlogprob\town_logprob", *rows[1:]]) + "\n")
+    assert study(experiment) == 1
+
+
+def test_errors_are_counted_by_kind_and_the_dropped_share_of_each_is_shown(experiment):
+    """Every wrong character is 錯. The fifth chunk of a lecture has six of nine, the fourth two, the third one."""
+    assert study(experiment) == 0
+    assert written(experiment)["error_kinds"] == {"other character": 36}
+    lines = (experiment / "exp" / "x" / "study" / "STUDY.md").read_text(encoding="utf-8").splitlines()
+    cells = {line.split("|")[1].strip(): line.split("|")[2].strip() for line in lines if line.startswith("| ")}
+    assert cells["errors per 100 true words, all labels"] == "18.0"
+    assert cells["dropped by composite:base"] == "66.7 %"
+    assert cells["dropped by random"] == "40.0 %"
+
+
 def test_all_forms_are_written(experiment):
     study(experiment)
     folder = experiment / "exp" / "x" / "study"

@@ -27,11 +27,11 @@ def chunk(n_errors, distance, *, at=0, recording="r1", words=10, loops=(False, F
         name: PairDistances(*loops, 10, 10, {"mer": far, "per": far, "composite": 1.0 if loops[0] else far})
         for name, far in distances.items()
     }
-    doubt = Doubt(logprob, logprob, 0.0, 1.2, 1.0)
+    doubt = Doubt(logprob, logprob, None, 0.0, 1.2, 1.0)
     insertions = max(0, n_errors - words)
     errors = ErrorRate(words, s=n_errors - insertions, i=insertions)
     made = StudiedChunk(
-        f"lab/lectures/{recording}-{at}", f"lab/lectures/{recording}", 10.0, by_auxiliary, doubt, errors
+        f"lab/lectures/{recording}-{at}", f"lab/lectures/{recording}", 10.0, by_auxiliary, doubt, {}, errors
     )
     return replace(made, **more)
 
@@ -64,7 +64,8 @@ def write_split(root: Path, split: str, recordings: tuple[str, ...], auxiliaries
     spans = {f"{name}-{at}": f"{name} {10 * at} {10 * at + 10}" for name, at in keys}
     speakers = {f"{name}-{at}": name for name, at in keys}
     audio = {name: f"{name}.wav" for name in recordings}
-    common = {"wav.scp": audio, "segments": spans, "utt2spk": speakers}
+    utterances = {name: " ".join(key for key in sorted(speakers) if speakers[key] == name) for name in recordings}
+    common = {"wav.scp": audio, "segments": spans, "utt2spk": speakers, "spk2utt": utterances}
     timed = {key: f"<0.00>{text}<10.00>" for key, text in labels.items()}
     logprobs = {key: f"{-0.1 - n_wrong[int(key[-1])] / 10:.2f}" for key in message}
     _write(root / "data" / f"{split}_truth", {**common, "text": message})

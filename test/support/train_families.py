@@ -53,7 +53,7 @@ class Families:
         """The recogniser that learns in a case, and its phase."""
         if case.phase is None:
             return self._student(case)
-        recogniser, phase = copy.deepcopy(self._new[case.family]), case.phase
+        recogniser, phase = _copied(self._new[case.family]), case.phase
         material = Material(self._pool, recogniser.codec, recogniser.window, Request())
 
         def batches(share: TrainingProcess, first: int) -> StepBatches:
@@ -62,7 +62,7 @@ class Families:
         return recogniser, PhasePlan("labels", phase, phase.train, SupervisedLoss(recogniser, phase), batches)
 
     def _student(self, case: Case) -> tuple[Any, PhasePlan]:
-        teacher = copy.deepcopy(self._teachers[case.family])
+        teacher = _copied(self._teachers[case.family])
         student: Any = shrink(teacher, [0, 2])
         _make_exact(student)
         student.spec_augment, student.freeze_positions = False, case.freeze_positions
@@ -84,6 +84,13 @@ def some_in_use(codec: Any) -> VocabularyInUse:
     others = sorted({*range(codec.n_tokens)} - words - special)
     ids_K = np.array(sorted({*words, *special, *others[::10]}))
     return VocabularyInUse(ids_K, codec.n_tokens, len(words), len(special), np.isin(ids_K, others))
+
+
+def _copied(recogniser: Any) -> Any:
+    """A copy with weights of its own. To copy the codec, which nobody changes, takes longer than a step."""
+    made = copy.copy(recogniser)
+    made.network = copy.deepcopy(recogniser.network)
+    return made
 
 
 def _make_exact(recogniser: Any) -> None:

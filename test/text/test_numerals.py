@@ -1,7 +1,7 @@
 """Numbers in words, compared with results by hand and with num2words."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from num2words import num2words
 
@@ -33,6 +33,7 @@ def test_golden(text, read):
     assert read_numbers(text) == read
 
 
+@settings(deadline=None)
 @given(st.integers(0, 10**8 - 1))
 def test_english_equals_num2words(number):
     expected = num2words(number).replace("-", " ").replace(",", "").replace(" and ", " ")

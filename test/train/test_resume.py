@@ -41,15 +41,15 @@ def same_result(folder, other):
     assert all(one[name].equal(two[name]) for name in one)
 
 
-@pytest.mark.parametrize(("stop_at", "n_workers"), [(5, 0), (11, 0), (19, 2)])
-def test_a_killed_training_is_continued_exactly(undisturbed, tmp_path, stop_at, n_workers):
+@pytest.mark.parametrize(("stop_at", "saved_at", "n_workers"), [(5, 3, 0), (11, 8, 0), (19, 17, 2)])
+def test_a_killed_training_is_continued_exactly(undisturbed, tmp_path, stop_at, saved_at, n_workers):
+    """From the last of its checkpoints: after each third step of a phase, and at its end."""
     assert exit_code(tmp_path, n_workers, STOP_AT=str(stop_at), STOP_BY="KILL") == -signal.SIGKILL
     assert not (tmp_path / "training.json").exists()
     finish(tmp_path, n_workers)
     same_result(undisturbed, tmp_path)
     record = json.loads((tmp_path / "training.json").read_text())
-    (resumed_after,) = record["resumed_after"]
-    assert stop_at - 3 < resumed_after < stop_at
+    assert record["resumed_after"] == [saved_at]
 
 
 @pytest.mark.parametrize(("name", "n_workers"), [("TERM", 2), ("USR1", 0), ("INT", 0)])

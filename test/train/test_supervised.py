@@ -233,6 +233,12 @@ def test_the_best_checkpoint_is_used_if_the_mean_is_worse(run, fake, tmp_path):
     assert all(value.equal(state[name]) for name, value in recogniser.network.state_dict().items())
 
 
+def test_without_a_measurement_no_checkpoint_is_saved_for_it(run, tmp_path):
+    run({"one": Phase(steps=10, batch_size=2, **STILL)}, checkpoint_every_steps=7)
+    saved = sorted(path.stem for path in (tmp_path / "run" / "checkpoints").glob("*.pt"))
+    assert saved == ["step-00000007", "step-00000010"]
+
+
 def test_measuring_does_not_disturb_the_training(run):
     """It is done without dropout and gradients, and does not change the random numbers of the steps."""
     import torch

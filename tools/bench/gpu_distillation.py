@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-import lightning as L
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
@@ -27,6 +26,7 @@ from k2d.train.batches import Batch, TrainingProcess
 from k2d.train.callbacks import SavePoints
 from k2d.train.distillation import DistillationLoss, TeacherStudent
 from k2d.train.engine import PhasePlan, Setting
+from k2d.train.lightning_parts import Callback, Trainer
 from k2d.train.sharing import most_per_pass, parts_of
 from k2d.train.trainer import make_trainer
 from tools.bench.gpu_arithmetic import share, training_flops
@@ -161,7 +161,7 @@ def _batch(teacher: WhisperRecogniser, words_W: Tensor, n_windows: int, measurin
     return batch._replace(**pinned)
 
 
-class _Timing(L.Callback):
+class _Timing(Callback):
     """Times each step after the first ones, and ends the training when the time is over."""
 
     def __init__(self, measuring: Measuring, device: torch.device) -> None:
@@ -174,12 +174,12 @@ class _Timing(L.Callback):
         self._profile: Any = None
         self._n_profiled = 0
 
-    def trainer(self, running: Running, folder: Path, ngpu: int, ours: list[L.Callback], first: int) -> L.Trainer:
+    def trainer(self, running: Running, folder: Path, ngpu: int, ours: list[Callback], first: int) -> Trainer:
         """Make the engine's trainer without checkpoints: the student is not used."""
         kept = [callback for callback in ours if not isinstance(callback, SavePoints)]
         return make_trainer(running, folder, ngpu, [*kept, self], first)
 
-    def on_train_batch_end(self, trainer: L.Trainer, *_: Any) -> None:
+    def on_train_batch_end(self, trainer: Trainer, *_: Any) -> None:
         wait_for(self.device)
         now, loader = time.perf_counter(), trainer.train_dataloader
         self._n_done += 1
@@ -200,7 +200,7 @@ class _Timing(L.Callback):
             else:
                 trainer.should_stop = True
 
-    def _end_profile(self, trainer: L.Trainer) -> None:
+    def _end_profile(self, trainer: Trainer) -> None:
         self._n_profiled += 1
         if self._n_profiled == _PROFILED_STEPS:
             self._profile.__exit__(None, None, None)

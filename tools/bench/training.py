@@ -25,7 +25,6 @@ from unittest.mock import patch
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(PROJECT_ROOT))
 
-import lightning as L  # noqa: E402
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
 from torch import Tensor, nn  # noqa: E402
@@ -37,6 +36,7 @@ from k2d.models.interface import Memory, Part  # noqa: E402
 from k2d.train import engine  # noqa: E402
 from k2d.train.batches import Batch, Material  # noqa: E402
 from k2d.train.engine import Setting  # noqa: E402
+from k2d.train.lightning_parts import Callback, Trainer  # noqa: E402
 from k2d.train.pool import Pool, PoolIndex  # noqa: E402
 from k2d.train.supervised import train_recogniser  # noqa: E402
 from k2d.train.trainer import make_trainer  # noqa: E402
@@ -112,7 +112,7 @@ class PlainRecogniser:
         return {"total": sum(parameter.numel() for parameter in self.network.parameters())}
 
 
-class Pairs(L.Callback):
+class Pairs(Callback):
     """Times a whole step, from the end of the one before, then only the arithmetic of the same batch."""
 
     def __init__(self) -> None:
@@ -120,10 +120,10 @@ class Pairs(L.Callback):
         self.bare_s: list[float] = []
         self._mark = 0.0
 
-    def on_train_batch_start(self, trainer: L.Trainer, *_: Any) -> None:
+    def on_train_batch_start(self, trainer: Trainer, *_: Any) -> None:
         self._mark = self._mark or time.perf_counter()
 
-    def on_train_batch_end(self, trainer: L.Trainer, learner: Any, outputs: Any, parts: list[Batch], _: int) -> None:
+    def on_train_batch_end(self, trainer: Trainer, learner: Any, outputs: Any, parts: list[Batch], _: int) -> None:
         now = time.perf_counter()
         self.step_s.append(now - self._mark)
         weights = learner.objective.weights
@@ -153,11 +153,11 @@ def main() -> None:
         print(f"{train}: waiting for data {100 * _train(phase, []):.1f} % of the time", flush=True)
 
 
-def _train(phase: Phase, callbacks: list[L.Callback]) -> float:
+def _train(phase: Phase, callbacks: list[Callback]) -> float:
     """Train for a few steps. Returns the share of waiting."""
     recogniser: Any = PlainRecogniser()
 
-    def with_callbacks(running: Running, folder: Path, ngpu: int, ours: list[L.Callback], first: int) -> L.Trainer:
+    def with_callbacks(running: Running, folder: Path, ngpu: int, ours: list[Callback], first: int) -> Trainer:
         return make_trainer(running, folder, ngpu, [*ours, *callbacks], first)
 
     with tempfile.TemporaryDirectory() as folder, patch.object(engine, "make_trainer", with_callbacks):
