@@ -31,7 +31,7 @@ test-fast: lint
 test-real: environment
 	$(PYTHON) -m pytest test/real
 
-# The second road takes stages 1 to 5 from the first. Both are small, so one process takes the least time of processors.
+# The second road takes stages 1 to 5 from the first. All are small, so one process takes the least time of processors.
 smoke: environment
 	./run.sh --nj 1 --conf conf/smoke.yaml
 	$(PYTHON) -m pytest test/check_smoke.py
@@ -39,7 +39,7 @@ smoke: environment
 	$(PYTHON) -m pytest test/check_smoke_sum.py
 
 whisper: environment
-	./run.sh --conf conf/whisper_tiny.yaml
+	./run.sh --nj 1 --conf conf/whisper_tiny.yaml
 	$(PYTHON) -m pytest test/check_whisper_tiny.py
 
 environment:
