@@ -65,7 +65,7 @@ def test_config_prints_the_settings_in_force():
     assert k2d(*apart).stdout == "0.25\n"
     wrong = k2d("config", "--get", "select.alhpa")
     assert wrong.returncode == 2
-    assert "unknown key 'alhpa'; the known ones are: alpha, ngram" in wrong.stderr
+    assert "unknown key 'alhpa'; the known ones are: alpha, max_error, fit, ngram" in wrong.stderr
 
 
 @pytest.mark.slow
