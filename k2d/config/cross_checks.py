@@ -59,6 +59,15 @@ def _method_faults(key: str, method: Method, config: Config) -> Iterator[tuple[s
         yield f"{key}.rule", method.rule, "at least one entry in auxiliaries for a second opinion"
     if method.rule in RULES_OF_THE_LABEL_ALONE and method.weight != "none":
         yield f"{key}.weight", method.weight, f"none: the rule {method.rule} gives all chunks that it keeps distance 0"
+    if method.rule == "estimated_error":
+        for name in ("auxiliary", "also"):
+            if found := getattr(method, name):
+                shown = found if isinstance(found, str) else list(found)
+                yield (
+                    f"{key}.{name}",
+                    shown,
+                    "nothing: the rule estimated_error uses all auxiliaries and facts together",
+                )
     if method.rule == "alignment" and config.auxiliaries:
         name = method.auxiliary or next(iter(config.auxiliaries))
         if name in config.auxiliaries and not config.auxiliaries[name].alignment:

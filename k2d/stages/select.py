@@ -340,6 +340,9 @@ def _aligned(rows: Iterator[ChunkRow], auxiliary: str, job: Job, chunks: list[Ch
                 message = f"{shown(path)}: found {found.chunk_id}, expected {expected}, as in the distances"
                 raise K2DError(f"{message}; run stages 7 and 8 again")
             yield with_alignment(row, found.distance)
+    if (row := next(rows, None)) is not None:
+        path = job.layout.alignments(auxiliary, row.split) / ALIGNMENTS
+        raise K2DError(f"{shown(path)}: {row.chunk_id} is missing, which the distances have; run stages 7 and 8 again")
 
 
 def _by_rule(asked: KeptChunks, rows: Iterator[ChunkRow], chunks: list[Chunks]) -> Iterator[Decision]:

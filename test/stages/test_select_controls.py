@@ -133,6 +133,14 @@ def test_other_hours_or_another_truth_make_a_control_stale(lab):
             "{rule: oracle, hours_of: near, weight: distance}",
             'weight: found "distance", expected none: the rule oracle',
         ),
+        (
+            "{rule: estimated_error, auxiliary: base}",
+            'auxiliary: found "base", expected nothing: the rule estimated_error',
+        ),
+        (
+            "{rule: estimated_error, also: [mean_logprob]}",
+            'also: found ["mean_logprob"], expected nothing: the rule estimated_error uses all',
+        ),
         ("{rule: none, weight: distance}", 'weight: found "distance", expected none: the rule none gives all chunks'),
         ("{rule: alignment}", 'rule: found "alignment", expected auxiliaries.base.alignment: true beside it'),
         ("{rule: oracle, hours_of: near, draw: 2}", "draw: found 2, expected only with the rule random"),
