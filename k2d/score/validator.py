@@ -94,11 +94,6 @@ def true_alignment(truth: str, label: str, conventions: Conventions) -> Alignmen
     return align(ref, hyp)
 
 
-def true_errors(truth: str, label: str, conventions: Conventions) -> ErrorRate:
-    """The errors in a label."""
-    return true_alignment(truth, label, conventions).counts
-
-
 def study(chunks: Sequence[JudgedChunk], bad_label_mer: float) -> dict[str, Any]:
     """The recall of bad labels and the share of the audio kept, for each metric and alpha."""
     bad = [chunk for chunk in chunks if chunk.is_bad(bad_label_mer)]

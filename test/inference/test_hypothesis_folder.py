@@ -96,6 +96,11 @@ def labels_are_aligned(lab):
         key, decision, reason, distance = line.split("\t")
         assert distance == distance_of[key.removeprefix("lab/train/")]
         assert (decision == "kept") == (not reason) == (reason != "empty_teacher" and float(distance) <= alpha)
+    table = exp(lab, "alignments", "base", "lab", "train", "alignments.tsv")
+    table.write_text("".join(f"{line}\n" for line in rows[:-1]))
+    short = lab.k2d("select", "--force", "auxiliaries.base.alignment=true", fits)
+    assert short.returncode == 1
+    assert "alignments.tsv" in short.stderr
 
 
 def test_the_number_of_processes_and_the_batch_change_nothing(lab):

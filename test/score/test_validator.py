@@ -7,7 +7,7 @@ from k2d.data.chunk_sources import Source
 from k2d.data.rows import Utterance
 from k2d.score.rates import ErrorRate
 from k2d.score.scoring import Conventions
-from k2d.score.validator import ALPHAS, JudgedChunk, study, true_errors, truth_of
+from k2d.score.validator import ALPHAS, JudgedChunk, study, true_alignment, truth_of
 from k2d.select.chunk_row import ChunkRow, PairDistances
 
 
@@ -80,7 +80,7 @@ def test_references_without_times_are_refused():
     ],
 )
 def test_a_label_is_bad_above_the_limit(truth, label, is_bad):
-    judged = chunk("c", 0.0, true_errors(truth, label, Conventions()))
+    judged = chunk("c", 0.0, true_alignment(truth, label, Conventions()).counts)
     assert judged.is_bad(0.4) is is_bad
 
 
