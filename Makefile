@@ -12,7 +12,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # A process a core; each begins with the files of its share, so that what the tests of a file share is made once.
 SIDE_BY_SIDE := $(PYTHON) -m pytest -n auto --dist worksteal
 
-.PHONY: test test-fast test-real side-by-side roads smoke whisper environment lint types types-k2d types-rest format
+.PHONY: test test-fast test-real side-by-side roads smoke smoke-sum whisper environment lint types types-k2d types-rest format
 
 test: environment
 	$(MAKE) -j 2 lint types-k2d types-rest
@@ -23,7 +23,7 @@ side-by-side: environment
 
 # Their output comes command by command, so that it does not mix.
 roads:
-	$(MAKE) -Oline whisper smoke
+	$(MAKE) -Oline smoke-sum whisper
 
 test-fast: lint
 	$(SIDE_BY_SIDE) -m "not slow"
@@ -31,14 +31,17 @@ test-fast: lint
 test-real: environment
 	$(PYTHON) -m pytest test/real
 
-# The second road takes stages 1 to 5 from the first. All are small, so one process takes the least time of processors.
+# The other two roads take from the first: stages 1 to 5, or the auxiliary. All are small, so one process takes the least
+# time of processors.
 smoke: environment
 	./run.sh --nj 1 --conf conf/smoke.yaml
 	$(PYTHON) -m pytest test/check_smoke.py
+
+smoke-sum: smoke
 	./run.sh --nj 1 --conf conf/smoke_sum.yaml
 	$(PYTHON) -m pytest test/check_smoke_sum.py
 
-whisper: environment
+whisper: smoke
 	./run.sh --nj 1 --conf conf/whisper_tiny.yaml
 	$(PYTHON) -m pytest test/check_whisper_tiny.py
 

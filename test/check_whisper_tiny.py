@@ -7,27 +7,31 @@ EXPERIMENT = FinishedExperiment("whisper_tiny")
 STUDENTS = ("kd_all-s1", "k2d_composite-s1")
 
 
-def test_each_model_is_a_whisper_of_the_configured_size():
+def test_teacher_and_students_are_whispers_of_the_configured_size():
     import whisper
 
     sizes = {
         name: whisper.load_model(str(EXPERIMENT.exp / "models" / name / "model.pt"), device="cpu").dims
-        for name in ("teacher", "base", *STUDENTS)
+        for name in ("teacher", *STUDENTS)
     }
     assert {dims.n_vocab for dims in sizes.values()} == {51_865}
     assert {name: dims.n_text_layer for name, dims in sizes.items()} == {
         "teacher": 4,
-        "base": 2,
         "kd_all-s1": 2,
         "k2d_composite-s1": 2,
     }
+
+
+def test_the_auxiliary_is_of_another_family():
+    assert EXPERIMENT.config.auxiliaries["base"].family != EXPERIMENT.config.teacher.family
+    assert (EXPERIMENT.exp / "models" / "base" / "model.pth").is_file()
 
 
 def test_chunks_were_kept_and_dropped():
     EXPERIMENT.assert_chunks_were_kept_and_dropped("k2d_composite")
 
 
-@pytest.mark.parametrize("model", ["teacher", "base", *STUDENTS])
+@pytest.mark.parametrize("model", ["teacher", *STUDENTS])
 def test_losses_fell(model):
     EXPERIMENT.assert_losses_fell(model)
 

@@ -80,7 +80,7 @@ def ways(hypotheses):
         replace(OPTIONS, languages=()),
         replace(OPTIONS, timestamps=False),
         replace(OPTIONS, condition_on_previous_text=True),
-        replace(OPTIONS, max_tokens=12),
+        replace(OPTIONS, max_tokens=32),
         replace(OPTIONS, silence_threshold=0.6),
     ],
     ids=["zh", "guessed", "no times", "previous text", "small budget", "silence"],

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 import torch
+from torch import nn
 from torch.nn import functional as F
 from whisper_made import made_state
 
@@ -148,13 +149,9 @@ def _train(path: Path) -> None:
     model = WhisperRecogniser.of(WhisperWeights(DIMS, _beginning()))
     memory_NTD, rows = _material(model)
     used = torch.tensor(sorted({token for row in rows for token in row} | set(range(50_257, DIMS.n_vocab))))
-    other = int(next(n for n in range(1000, 2000) if n not in set(used.tolist())))  # stands for all that is not used
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        _fit(model, memory_NTD, rows, used, other)
-    embedding_VD = model.network.decoder.token_embedding.weight.detach()
-    is_other = torch.ones(DIMS.n_vocab, dtype=torch.bool).index_fill(0, used, False)
-    embedding_VD[is_other] = embedding_VD[other].clone()
+        _fit(model, memory_NTD, rows, used)
     partial = path.with_suffix(".partial")
     torch.save({"dims": DIMS.as_dict(), "model_state_dict": model.network.state_dict()}, partial)
     partial.rename(path)
@@ -196,31 +193,35 @@ def _material(model) -> tuple[torch.Tensor, list[list[int]]]:
     return torch.stack(states), rows
 
 
-def _fit(model, memory_NTD, rows, used, other) -> None:
+def _fit(model, memory_NTD, rows, used) -> None:
     """Train with cross-entropy over the tokens in use. All other tokens are one class, with their joint probability."""
     decoder = model.network.decoder
-    place = torch.full((DIMS.n_vocab,), len(used))
-    place[used] = torch.arange(len(used))
+    whole_VD = decoder.token_embedding.weight.detach()
+    class_V = torch.full((DIMS.n_vocab,), len(used))
+    class_V[used] = torch.arange(len(used))
+    other = int((class_V == len(used)).nonzero()[1000])  # stands for all that is not used
+    # Only these rows are trained: gradients and optimiser of the whole vocabulary would take most of the time.
+    decoder.token_embedding = nn.Embedding.from_pretrained(whole_VD[[*used.tolist(), other]], freeze=False)
     bias = torch.zeros(len(used) + 1)
     bias[-1] = float(np.log(DIMS.n_vocab - len(used)))
     longest = max(map(len, rows))
     ids_NL = torch.tensor([row + [50_257] * (longest - len(row)) for row in rows])
     is_real_NL = torch.tensor([[n < len(row) for n in range(longest)] for row in rows])
-    optimizer = torch.optim.AdamW(decoder.parameters(), lr=3e-3, weight_decay=0.0)
+    optimizer = torch.optim.AdamW(decoder.parameters(), lr=3e-3, weight_decay=0.0, fused=True)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 4e-3, total_steps=N_STEPS)
     for _ in range(N_STEPS):
         chosen = torch.randperm(len(rows))[:BATCH]
         width = int(is_real_NL[chosen].sum(1).max())
-        ids_BL, is_real_BL = ids_NL[chosen, :width], is_real_NL[chosen, 1:width]
+        classes_BL, is_real_BL = class_V[ids_NL[chosen, :width]], is_real_NL[chosen, 1:width]
         heard_BTD = memory_NTD[chosen]
         heard_BTD = heard_BTD + NOISE * torch.randn_like(heard_BTD)
-        hidden_BLD = model.hidden(Memory(heard_BTD), ids_BL[:, :-1])
-        output = decoder.token_embedding.weight[torch.cat([used, torch.tensor([other])])]
-        logits = hidden_BLD[is_real_BL] @ output.T + bias
-        loss = F.cross_entropy(logits, place[ids_BL[:, 1:][is_real_BL]])
+        hidden_BLD = model.hidden(Memory(heard_BTD), classes_BL[:, :-1])
+        logits = hidden_BLD[is_real_BL] @ decoder.token_embedding.weight.T + bias
+        loss = F.cross_entropy(logits, classes_BL[:, 1:][is_real_BL])
         optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(decoder.parameters(), 1.0)
         optimizer.step()
         schedule.step()
     assert loss.item() < 0.05, f"the tiny Whisper has not learnt its recordings: its loss is {loss.item():.3f}"
+    decoder.token_embedding = nn.Embedding.from_pretrained(decoder.token_embedding.weight.detach()[class_V])
