@@ -199,7 +199,7 @@ def _fit(model, memory_NTD, rows, used) -> None:
     whole_VD = decoder.token_embedding.weight.detach()
     class_V = torch.full((DIMS.n_vocab,), len(used))
     class_V[used] = torch.arange(len(used))
-    other = int((class_V == len(used)).nonzero()[1000])  # stands for all that is not used
+    other = next(n for n in range(1000, DIMS.n_vocab) if class_V[n] == len(used))  # stands for all that is not used
     # Only these rows are trained: gradients and optimiser of the whole vocabulary would take most of the time.
     decoder.token_embedding = nn.Embedding.from_pretrained(whole_VD[[*used.tolist(), other]], freeze=False)
     bias = torch.zeros(len(used) + 1)
