@@ -12,10 +12,10 @@ unexport PYTHONDONTWRITEBYTECODE
 # A process a core; each begins with the files of its share, so that what the tests of a file share is made once.
 SIDE_BY_SIDE := $(PYTHON) -m pytest -n auto --dist worksteal
 
-.PHONY: test test-fast test-real side-by-side roads smoke smoke-sum whisper environment lint types types-k2d types-rest format
+.PHONY: test test-fast test-real side-by-side roads smoke smoke-sum whisper environment lint types format
 
 test: environment
-	$(MAKE) -j 2 lint types-k2d types-rest
+	$(MAKE) lint types
 	$(MAKE) -j 3 side-by-side roads
 
 side-by-side: environment
@@ -53,13 +53,8 @@ lint: environment
 	$(PYTHON) -m ruff format --check .
 	"$$($(PYTHON) -c 'import sysconfig; print(sysconfig.get_path("scripts"))')"/shellcheck -x $(SCRIPTS)
 
-types: types-k2d types-rest
-
-types-k2d: environment
-	$(PYTHON) -m mypy
-
-types-rest: environment
-	$(PYTHON) -m mypy --explicit-package-bases --cache-dir .mypy_cache/rest egs tools
+types: environment
+	$(PYTHON) -m mypy --num-workers 2
 
 format: environment
 	$(PYTHON) -m ruff check --fix .

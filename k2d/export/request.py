@@ -40,6 +40,6 @@ def quietly() -> Iterator[None]:
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     from transformers.utils import logging as theirs
 
-    theirs.disable_progress_bar()  # type: ignore[no-untyped-call]
+    theirs.disable_progress_bar()
     theirs.set_verbosity(logging.ERROR)
     yield

@@ -49,7 +49,7 @@ def transformers_way(checkpoint: Path, speech: list[Any]) -> Callable[[], Any]:
     processor = WhisperProcessor.from_pretrained(folder)
     rows: dict[int, Tensor] = {}
 
-    class Forced(LogitsProcessor):
+    class Forced(LogitsProcessor):  # type: ignore[misc]  # mypy does not read transformers
         def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
             forced: Tensor = scores + added(input_ids.shape[1] - _N_PROMPT, scores.shape[1], rows)
             return forced
