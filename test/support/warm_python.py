@@ -1,4 +1,7 @@
-"""A program that replaces `python` in tests: it runs `python -m k2d …` through a warm server (see warm_server.py)."""
+"""A program that replaces `python` in tests: it runs `python -m k2d …` through a warm server (see warm_server.py).
+
+    python test/support/warm_python.py ./run.sh …    runs a command that uses this program
+"""
 
 from __future__ import annotations
 
@@ -38,3 +41,9 @@ def warm_python() -> Iterator[str]:
             yield str(program)
         finally:
             server.communicate()
+
+
+if __name__ == "__main__":
+    with warm_python() as path:
+        code = subprocess.call(sys.argv[1:], env={**os.environ, "K2D_PYTHON": path})
+    sys.exit(code)
