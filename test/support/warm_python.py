@@ -1,6 +1,6 @@
 """A program that replaces `python` in tests: it runs `python -m k2d …` through a warm server (see warm_server.py).
 
-    python test/support/warm_python.py ./run.sh …    runs a command that uses this program
+python test/support/warm_python.py ./run.sh …    runs a command that uses this program
 """
 
 from __future__ import annotations
