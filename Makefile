@@ -1,5 +1,5 @@
 # make test       everything: lint, types, all tests, the smoke run, it again with the paper's chunks, the same road with Whispers
-# make test-fast  the same without what takes more than seconds
+# make test-fast  lint and the tests that take less than about 0.3 s each, with few examples of each property
 # make test-real  only the tests on published weights, which are fetched; with K2D_REAL=1 they must be there
 PYTHON := $(if $(K2D_PYTHON),$(K2D_PYTHON),.venv/bin/python)
 SCRIPTS := run.sh $(wildcard utils/*.sh tools/*.sh egs/*/run.sh)
@@ -21,12 +21,12 @@ test: environment
 side-by-side: environment
 	$(SIDE_BY_SIDE)
 
-# Their output comes command by command, so that it does not mix.
+# Their output comes command by command, so that it does not mix. A second thread would take the core of a test.
 roads:
-	$(MAKE) -Oline smoke-sum whisper
+	OMP_NUM_THREADS=1 $(MAKE) -Oline smoke-sum whisper
 
 test-fast: lint
-	$(SIDE_BY_SIDE) -m "not slow"
+	$(SIDE_BY_SIDE) -m "not slow" --hypothesis-profile few
 
 test-real: environment
 	$(PYTHON) -m pytest test/real

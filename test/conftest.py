@@ -20,6 +20,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # onnxruntime reports its use to its makers otherwise
 
+import hypothesis
 import pytest
 
 from k2d.core.layout import PROJECT_ROOT
@@ -27,6 +28,8 @@ from k2d.core.layout import PROJECT_ROOT
 # What a shell starts in the background ignores Ctrl-C, and so would all processes that the tests start.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+hypothesis.settings.register_profile("few", max_examples=10)  # `make test-fast`
 
 LIMIT_S = 600  # for tests that hang: on a loaded machine, seconds become minutes
 

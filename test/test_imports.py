@@ -134,6 +134,7 @@ def imported_room(module: str) -> str | None:
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 
+@pytest.mark.slow
 def test_imports_go_downward_only():
     strays, higher, n_checked = [], set(), 0
     for path in FILES:
@@ -202,6 +203,7 @@ def test_a_circle_of_imports_is_found_and_printed():
     assert circle_in({"a": {"b", "c"}, "b": {"c"}, "c": set()}) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("folders", [["k2d"], ["tools/bench"]], ids=str)
 def test_no_circle_of_imports(folders):
     circle = circle_in(imported_by(modules_of(*(PROJECT_ROOT / folder for folder in folders))))
@@ -249,6 +251,7 @@ def test_pure_rooms_open_no_file_and_start_no_process():
     assert sorted(set(EDGES) - set(found)) == [], "these open nothing (any more), so they are no edge"
 
 
+@pytest.mark.slow
 def test_a_foreign_library_has_one_adapter():
     for path in FILES:
         name = str(path.relative_to(PROJECT_ROOT))
@@ -258,6 +261,7 @@ def test_a_foreign_library_has_one_adapter():
     assert len(FILES) >= 20
 
 
+@pytest.mark.slow
 def test_nothing_unsafe_is_imported_or_called():
     for path in FILES:
         assert not {"pickle", "dill", "marshal", "shelve"} & set(imports(path)), path
@@ -292,6 +296,7 @@ def test_light_verbs_import_nothing_heavy(words):
     assert done.stderr.strip() == "heavy: none"
 
 
+@pytest.mark.slow
 def test_all_stage_modules_have_the_interface_and_are_light():
     built = [stage for stage in STAGES if stage.is_built]
     for stage in built:

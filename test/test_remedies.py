@@ -114,6 +114,7 @@ def readers(path: str) -> list[tuple[str, ...]]:
     return [("run.sh",), *((verb,) for verb in verbs)]
 
 
+@pytest.mark.slow
 def test_all_names_in_messages_exist():
     texts = [message for message in messages() if not is_argument(message.text)]
     assert [fault for message in texts for fault in faults_of(message)] == []

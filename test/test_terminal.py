@@ -75,6 +75,7 @@ def test_a_message_with_han_characters_is_printed_in_an_ascii_locale(tmp_path):
     assert done.returncode == 1
 
 
+@pytest.mark.slow
 def test_a_name_that_is_not_utf_8_is_reported(tmp_path):
     """Its bytes are printed if the terminal accepts them, and escaped otherwise."""
     folder = tmp_path / os.fsdecode(b"\xff")
@@ -89,6 +90,7 @@ def test_a_name_that_is_not_utf_8_is_reported(tmp_path):
         assert shown in done.stdout + done.stderr
 
 
+@pytest.mark.slow
 def test_a_terminal_of_another_encoding_gets_the_characters_that_it_has():
     done = k2d("--help", PYTHONIOENCODING="latin-1")
     assert done.returncode == 0

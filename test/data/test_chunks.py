@@ -115,6 +115,11 @@ def test_a_chunk_has_the_figures_of_its_segments():
     assert (second.mean_logprob, second.loop, second.n_segments) == (None, False, 1)
 
 
+def test_the_mean_log_probability_of_a_chunk_has_two_digits():
+    (chunk,) = pack(hypothesis_of(Segment(0, 1, "a", -0.1), Segment(1, 3, "b", -0.45)), 10.0).chunks
+    assert chunk.mean_logprob == -0.33  # (-0.1 - 0.9) / 3
+
+
 def test_a_chunk_has_the_language_of_most_of_its_time():
     """Five seconds of English beside one of Mandarin. Of equal shares the first; none if no segment has one."""
     rows = [(0, 1, "甲", "zh"), (1, 6, "b", "en"), (20, 21, "丙", "zh"), (21, 22, "d", "en"), (40, 41, "e", None)]

@@ -46,6 +46,7 @@ def test_the_distance_is_per_token_and_never_below_zero(logprob, own_logprob, di
     assert AlignedLabel("c1", 1.0, 2, 1, logprob, own_logprob).distance == pytest.approx(distance)
 
 
+@pytest.mark.slow
 def test_clips_are_aligned_in_their_order_whatever_the_batch(tmp_path, recogniser):
     generator = np.random.default_rng(1)
     for name, seconds in (("a", 2.0), ("b", 5.0), ("c", 3.0)):

@@ -50,6 +50,7 @@ def test_the_silence_rule_can_require_an_uncertain_text():
     assert not is_silent(SURE, 0.7, Options())
 
 
+@pytest.mark.slow
 def test_tokens_are_drawn_by_their_probability_at_the_temperature():
     log_probs_RV = torch.tensor([[0.5, 0.25, 0.25, 0.0]]).log()
     for temperature, first in ((1.0, 0.5), (0.5, 0.25 / 0.375)):

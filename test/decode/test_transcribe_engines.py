@@ -88,6 +88,7 @@ def test_a_ctranslate2_folder_with_a_complete_config_needs_no_conversion(tmp_pat
     assert is_converted(write_ctranslate2(tmp_path / "ct2", **config)) == is_taken
 
 
+@pytest.mark.slow
 def test_an_english_model_needs_no_languages(tmp_path):
     assert is_converted(write_ctranslate2(tmp_path / "ct2", ENGLISH, suppress_ids_begin=[220, 50256], lang_ids=[50258]))
     assert not is_converted(tmp_path)

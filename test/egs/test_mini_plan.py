@@ -52,6 +52,7 @@ def test_there_are_enough_characters_words_and_acronyms(lines):
     assert len({w for w in WORD.findall(pool) if len(w) > 1 and w.isupper()}) >= 15
 
 
+@pytest.mark.slow
 def test_every_character_and_letter_occurs_often_in_the_pool(lines):
     pool = Counter("".join(texts(lines, "pool")))
     for split in lines:
@@ -75,6 +76,7 @@ def test_half_of_the_pool_is_random_words(lines):
     )
 
 
+@pytest.mark.slow
 def test_random_words_use_every_word_about_equally_often():
     units = plan(Options(pool=2600, random_share=1.0))
     spoken = " ".join(line.text for u in units if u.split == "pool" for r in u.recordings for line in r.lines).split()
@@ -204,6 +206,7 @@ def test_recordings_are_as_many_and_as_long_as_configured(units):
     assert max(len(unit.recordings) for unit in units) <= 50
 
 
+@pytest.mark.slow
 def test_ids_are_plain_and_begin_with_the_speaker(units):
     seen = []
     for unit in units:

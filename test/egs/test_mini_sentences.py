@@ -129,6 +129,7 @@ def test_the_next_tests_check_finds_unknown_characters(phonemes: Callable[[str],
     assert not is_one_syllable(phonemes("熊"))  # in it, but with a syllable that eSpeak takes for English
 
 
+@pytest.mark.slow
 def test_espeak_can_read_every_character(phonemes: Callable[[str], str]):
     characters = set(re.findall("[\u4e00-\u9fff]", all_text()))
     assert len(characters) >= 400
@@ -154,6 +155,7 @@ def test_acronyms_are_spelt(phonemes: Callable[[str], str]):
     assert {a: sounds(spoken(a)) for a in acronyms} == letters
 
 
+@pytest.mark.slow
 def test_all_words_of_a_deck_sound_different(phonemes: Callable[[str], str]):
     """Random words have no context, so they must differ in sound."""
     for name in ("mandarin", "english", "smoke"):
@@ -163,6 +165,7 @@ def test_all_words_of_a_deck_sound_different(phonemes: Callable[[str], str]):
         assert [same for same in by_sound.values() if len(same) > 1] == []
 
 
+@pytest.mark.slow
 def test_there_are_homophones(phonemes: Callable[[str], str]):
     characters = sorted(set(re.findall("[\u4e00-\u9fff]", all_text())))
     sounds = Counter(phonemes(c) for c in characters)

@@ -206,6 +206,7 @@ def decisions_on(path, folders, distance_of):
     return path
 
 
+@pytest.mark.slow
 def test_the_loss_of_a_chunk_has_the_weight_that_its_distance_gives(recordings, tmp_path):
     folders = [draw_chunks(audio, 5, seed=n) for n, audio in enumerate(recordings)]
     ids = sorted(chunk.id for chunks in folders for chunk in chunks)

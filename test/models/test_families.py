@@ -35,6 +35,7 @@ def outside_of_families():
             yield name, ast.parse(path.read_text(encoding="utf-8"))
 
 
+@pytest.mark.slow
 def test_only_files_in_a_familys_folder_name_it():
     names, folders = set(FAMILIES), tuple(f"k2d.models.{family}" for family in FAMILIES)
     for path, tree in outside_of_families():

@@ -43,6 +43,7 @@ def test_an_embedding_gives_kept_rows_with_a_gradient_and_others_without():
     assert layer.weight.grad is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bias", [True, False])
 def test_only_kept_rows_change_whatever_the_decay(bias):
     layer = nn.Linear(4, 6, bias=bias)

@@ -128,6 +128,16 @@ def sides(n=37, d=8, v=11):
     return Sides(torch.randint(v, (n,)), hidden, student, torch.randn(n, d), teacher, v), student
 
 
+def test_the_teachers_decoder_runs_only_for_terms_that_read_it():
+    """Cross-entropy alone, the cheapest objective, needs no teacher."""
+    assert {name: each.reads_teacher for name, each in TERMS.items()} == {
+        "ce": False,
+        "kl": True,
+        "hidden_mse": True,
+        "dkd": True,
+    }
+
+
 def test_a_term_added_from_outside_is_part_of_the_sum(monkeypatch):
     """The entropy of the student: a new term on its logits, defined only here."""
 
@@ -240,6 +250,7 @@ print("torch" in sys.modules)
 """
 
 
+@pytest.mark.slow
 def test_the_config_accepts_registered_terms_without_torch():
     """One decorated function is enough: the config accepts its name, and lists it if a name is unknown."""
     conf = str(PROJECT_ROOT / "conf" / "smoke.yaml")

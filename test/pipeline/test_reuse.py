@@ -82,6 +82,7 @@ def test_reused_chunks_keep_their_audio_after_the_other_experiment_is_removed(la
     assert lab.state("z").is_done
 
 
+@pytest.mark.slow
 def test_reused_chunks_have_the_fingerprint_of_the_original_ones(lab):
     """Otherwise, outputs that another experiment made from them could not be reused."""
     made, reused = lab.chunk("x"), lab.chunk("y", reuse="x")

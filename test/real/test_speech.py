@@ -13,7 +13,7 @@ from k2d.score.rates import total
 from k2d.score.scoring import Conventions, score_pair
 
 LANGUAGES = ("zh", "en")
-COMPARED = {"zh": "", "en": "earnings"}
+COMPARED = {"zh": ("aishell1", "fleurs"), "en": ("earnings",)}
 """How the ids of the recordings begin that other libraries decode as well: the English one has two windows."""
 
 
@@ -54,7 +54,7 @@ def faster_whisper(exported):
     return WhisperModel(str(exported["ctranslate2"]), device="cpu", compute_type="float32", cpu_threads=1)
 
 
-def paths_of(speech, language, beginning=""):
+def paths_of(speech, language, beginning=("",)):
     return [each.audio for each in speech.values() if each.language == language and each.id.startswith(beginning)]
 
 

@@ -50,6 +50,7 @@ def test_a_teacher_that_is_best_is_reported_as_best(bench):
     )
 
 
+@pytest.mark.slow
 def test_a_set_without_speech_has_a_table_of_its_own_and_no_part_in_error_rates(bench):
     """Five words in two minutes; the other set has 10 errors of 100 words."""
     invented = {"utterances": 2, "with_text": 1, "tokens": 5, "seconds": 120.0}

@@ -82,6 +82,7 @@ def test_without_intervals_no_plot_of_them(bench):
     assert list(interval_figures(bench.read())) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rows", [[], [("lab/a/c1", "r1", "5.0", 1, 0, 9, 0, "31.0000", "40.0000", "1.0000")]])
 def test_extreme_distances_can_be_drawn(bench, rows):
     write_distances(bench.exp, rows)

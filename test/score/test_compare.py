@@ -89,6 +89,7 @@ def test_the_significance_tests_find_a_made_difference(experiment):
     assert found.is_significant()
     assert found.pairs.n_segments == 360
     assert found.pairs.mean == pytest.approx(-240 / 360)
+    assert found.note == ""
     (back,) = against(systems[::-1])
     assert (back.p_better, back.pairs.mean) == (0.0, pytest.approx(240 / 360))
     assert back.is_significant()

@@ -136,6 +136,7 @@ def test_a_text_against_itself_has_no_errors(text):
     assert mer(text, text).errors == 0
 
 
+@pytest.mark.slow
 def test_three_alignments_make_all_figures_and_the_rest_grows_as_the_texts_do(monkeypatch):
     """A looping hypothesis with a longer reference. Only an alignment has the cost of the product of both lengths."""
     aligned = []

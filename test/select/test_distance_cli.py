@@ -60,6 +60,7 @@ def test_metric_and_options_decide_what_is_kept(texts, capsys, words, kept):
     assert "".join(row[-1] for row in run(capsys, *texts(), *words)[1:]) == kept
 
 
+@pytest.mark.slow
 def test_the_order_of_lines_does_not_matter(texts, capsys):
     straight = run(capsys, *texts())
     shuffled = "".join(line + "\n" for line in reversed(B.splitlines()))
@@ -106,6 +107,7 @@ def test_a_wrong_call_lists_all_faults(texts):
         main(["--a", "nowhere/text", "--b", "nowhere/text"])
 
 
+@pytest.mark.slow
 def test_a_line_of_a_megabyte_is_measured(texts, capsys):
     long = "今天的天氣很好我們去公園走一走" * 23_000
     rows = run(capsys, *texts(a=f"u1 {long}\n", b="u1 今天的天氣很好\n"))

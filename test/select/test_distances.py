@@ -105,6 +105,7 @@ def timed(*texts):
     return "".join(f"<{n}.00>{text}<{n + 1}.00>" for n, text in enumerate(texts))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("label", "expected"),
     [

@@ -132,6 +132,7 @@ def test_the_sweep_prints_what_is_kept_per_alpha_and_metric(tmp_path, capsys):
     ]
 
 
+@pytest.mark.slow
 def test_blocks_are_bounded_by_pairs_and_by_characters():
     pairs = [TextPair(str(n), "r", 1.0, "好" * 700_000 * (n == 3), "") for n in range(4501)]
     found = list(blocks(pairs))

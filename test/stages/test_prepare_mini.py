@@ -34,8 +34,11 @@ def audio_of(warm_project):
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
+SMALL = "prepare.options.mini.pool=40"
+
+
 def prepare(warm_project, *words):
-    return warm_project.run("--conf", "conf/smoke.yaml", "--stop-stage", "1", *words)
+    return warm_project.run("--conf", "conf/smoke.yaml", "--stop-stage", "1", SMALL, *words)
 
 
 @pytest.mark.slow
@@ -53,7 +56,7 @@ def test_a_killed_preparation_is_continued_with_the_same_result(warm_project):
         assert checked.returncode == 0, checked.stdout
 
     shutil.rmtree(warm_project.root / "data")
-    command = [str(warm_project.root / "run.sh"), "--conf", "conf/smoke.yaml", "--stop-stage", "1", "--nj", "1"]
+    command = [str(warm_project.root / "run.sh"), "--conf", "conf/smoke.yaml", "--stop-stage", "1", "--nj", "1", SMALL]
     run = subprocess.Popen(command, env=warm_project.environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     made = warm_project.root / "data" / "smoke" / "raw" / "mini" / "units"
     while run.poll() is None and len(list(made.rglob("*.json"))) < 4:

@@ -99,6 +99,7 @@ def test_a_label_without_true_words_counts():
     assert rows_of(study)["oracle"].figures.area == 1.0
 
 
+@pytest.mark.slow
 def test_labels_that_are_all_good_leave_dashes():
     study = studied([chunk(0, at / 10, at=at, recording=f"r{at % 2}") for at in range(6)], [], TERMS)
     found = rows_of(study)["composite:base"].figures
@@ -109,6 +110,7 @@ def test_labels_that_are_all_good_leave_dashes():
     json.dumps(as_json(study), allow_nan=False)
 
 
+@pytest.mark.slow
 def test_the_best_judge_is_bold_but_never_the_oracle():
     tables = [b for s in sections(studied(two_witnesses(6), [], TERMS)) for b in s.blocks if isinstance(b, Table)]
     bold = {row[0].text for row in tables[0].rows if row[2].best}

@@ -8,6 +8,8 @@ from studied_chunks import settings, write_split
 
 from k2d.__main__ import main
 
+pytestmark = pytest.mark.slow
+
 
 def study(root, *words):
     return main(["study", *settings(root), *words])
@@ -162,7 +164,6 @@ def test_labels_without_a_word_are_left_out_and_counted(experiment, capsys):
     assert "left out: 1 chunk without a word in its label" in capsys.readouterr().out
 
 
-@pytest.mark.slow
 def test_the_command_from_outside(experiment, untouched_project):
     done = untouched_project.k2d("study", *settings(experiment), "score.bad_label_mer=0.1")
     assert (done.returncode, done.stderr) == (0, "")

@@ -3,9 +3,12 @@
 import doctest
 import importlib
 
+import pytest
+
 from k2d.core.layout import PROJECT_ROOT
 
 
+@pytest.mark.slow
 def test_examples():
     modules = sorted(path.stem for path in (PROJECT_ROOT / "k2d" / "text").glob("[!_]*.py"))
     results = [doctest.testmod(importlib.import_module(f"k2d.text.{name}")) for name in modules]

@@ -35,6 +35,7 @@ def test_words_that_look_spelt(word, is_spelt):
     assert looks_spelt(word) is is_spelt
 
 
+@pytest.mark.slow
 def test_the_model_reads_unknown_words():
     assert guess("softmax") == ("s", "ɔ", "f", "t", "m", "æ", "k", "s")
     assert guess("overfitting")[-2:] == ("ɪ", "ŋ")

@@ -42,12 +42,14 @@ def test_polyphones(run, bopomofo):
     assert read_run(run) == bopomofo == by_pypinyin(run)
 
 
+@pytest.mark.slow
 def test_it_equals_pypinyin_for_all_phrases(phonemiser):
     wrong = [phrase for phrase in PHRASES[::7] if phonemiser.sounds(list(phrase)) != by_pypinyin(phrase)]
     assert wrong == []
     assert len(PHRASES) > 40_000
 
 
+@pytest.mark.slow
 def test_it_equals_pypinyin_for_runs_of_phrases_and_their_pieces(phonemiser):
     """In pieces of phrases, the matching fails and starts again, or reaches the end of a run."""
     rng = random.Random(4)
@@ -69,6 +71,7 @@ def test_it_equals_pypinyin_for_any_run(phonemiser, run):
     assert read_run(run) == by_pypinyin(run)
 
 
+@pytest.mark.slow
 def test_it_equals_pypinyin_for_real_runs(phonemiser, lecture_lines):
     runs = sorted({run for line in lecture_lines for run in RUN.findall(line) + RUN.findall(simplified(line))})
     wrong = [run for run in runs if phonemiser.sounds(list(run)) != by_pypinyin(run)]

@@ -49,6 +49,7 @@ def test_paper_mode_counts_as_the_authors_code(text, tokens):
     assert [(token.text, token.script.value) for token in mixed_tokens(text, mode="paper")] == tokens
 
 
+@pytest.mark.slow
 def test_han_follows_unicode():
     """All characters named as ideographs, 々 and 〇, and no other letters of any script."""
     letters = [chr(point) for point in range(0x2E80, 0x32400) if chr(point).isalnum()]

@@ -61,6 +61,7 @@ def test_an_existing_table_is_used_and_an_outdated_one_is_made_again(kept, recor
     assert "today" in "".join(labels_of(made)), "who has the old table open goes on with it"
 
 
+@pytest.mark.slow
 def test_a_truncated_table_is_made_again(kept, tmp_path):
     cache = tmp_path / "cache"
     wanted = ids_of(opened(cache, kept))

@@ -41,6 +41,7 @@ def material(recogniser):
     return Material(pool, recogniser.codec, recogniser.window, Request(("zh",)))
 
 
+@pytest.mark.slow
 def test_classes_give_the_loss_over_the_whole_vocabulary():
     """-log p of each token among 51,865 equals that of its class, plus the log of the number of tokens in the class."""
     import torch

@@ -76,6 +76,7 @@ def test_an_id3_tag_before_the_audio_changes_nothing(tmp_path, tag_bytes):
     np.testing.assert_array_equal(read(source), plain)
 
 
+@pytest.mark.slow
 def test_constant_rate_without_a_length_header_is_counted(tmp_path):
     source = mp3(tmp_path / "a.mp3", mode="CONSTANT")
     source.path.write_bytes(without_length(source.path.read_bytes()) + b"TAG" + bytes(125))
@@ -95,6 +96,7 @@ def test_variable_rate_without_a_length_header_is_refused(tmp_path):
     assert caught.value.reason == "no_length"
 
 
+@pytest.mark.slow
 def test_a_cut_is_also_found_without_a_length_header(tmp_path):
     source = mp3(tmp_path / "a.mp3", mode="CONSTANT")
     source.path.write_bytes(without_length(source.path.read_bytes())[:-1])
@@ -184,6 +186,7 @@ def test_junk_after_the_frames_of_the_header_is_accepted(tmp_path):
     np.testing.assert_array_equal(read(source), plain)
 
 
+@pytest.mark.slow
 def test_damage_is_counted_and_not_printed(tmp_path, capfd):
     source = mp3(tmp_path / "a.mp3", mode="CONSTANT")
     assert check(source).n_complaints == 0

@@ -181,6 +181,7 @@ def test_floats_beyond_full_scale_are_kept(tmp_path):
     assert read(wav(tmp_path, 4 * speechlike(1))).max() == pytest.approx(4 * speechlike(1).max())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FORMATS)
 @pytest.mark.parametrize("window_s", [0.37, 3.0, 60.0])
 def test_windows_of_a_stream_put_together_equal_one_read(recordings, name, window_s):

@@ -15,6 +15,7 @@ CODEC = WhisperCodec(TINY, ("zh",))
 T = CODEC.first_time_id
 
 
+@pytest.mark.slow
 def test_text_is_written_as_whisper_writes_it():
     words = CODEC.tokenizer.encode
     assert CODEC.ids("<0.00>hello 你好<1.20>") == [T, *words(" hello 你好"), T + 60]

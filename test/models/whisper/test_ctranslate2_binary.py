@@ -146,6 +146,7 @@ def test_numbers_are_read_from_their_offset(tmp_path):
         binary.numbers(binary.variables["a"])
 
 
+@pytest.mark.slow
 def test_a_small_file_cannot_hold_a_large_network_by_aliases(tmp_path):
     """A decoder of 1,000 layers that are all aliases of the first one would need memory for all of them."""
     dims = WhisperDims(80, 1500, 64, 1, 1, 51_864, 8, 64, 1, 1)

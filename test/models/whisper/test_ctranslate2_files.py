@@ -107,6 +107,7 @@ def test_an_export_of_this_toolkit_is_a_checkpoint(source):
 # --- the same format, packed here ---
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("numbers", ["fp32", "fp16", "bf16"])
 def test_each_weight_has_its_place(kind, numbers, tmp_path):
@@ -223,6 +224,7 @@ def test_a_checkpoint_is_given_by_its_folder(folder):
         load_recogniser(folder / "model.bin")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
