@@ -1,6 +1,7 @@
 """A copy of the project under a path with spaces, whose commands are run from outside."""
 
 import fcntl
+import gc
 import json
 import multiprocessing
 import os
@@ -57,6 +58,12 @@ TOY_STAGE = """
         (folder / "result").write_text(str(unit.settings["seed"]))
         return Counts(3, 2, {{"too_short": 1}}, "toys")
 """
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """All modules and tests that are loaded now stay: the garbage collector need not look at them again."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
