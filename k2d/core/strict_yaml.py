@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -82,7 +81,7 @@ def read(path: Path, shown: str) -> Document:
         document.fault("too_large", f"has {len(raw):,} bytes, expected at most {MAX_BYTES:,}", "is it a config?")
         return document
     try:
-        node = _composed(raw.decode("utf-8-sig"))
+        node = yaml.compose(raw.decode("utf-8-sig"), Loader=_Loader)
     except UnicodeDecodeError as error:
         document.fault("not_utf8", f"byte {error.start} is not UTF-8", "save the file as UTF-8")
         return document
@@ -96,12 +95,6 @@ def read(path: Path, shown: str) -> Document:
         return document
     _Reader(document).mapping(node, ())
     return document
-
-
-@lru_cache(maxsize=32)
-def _composed(text: str) -> yaml.Node | None:
-    """Nodes of a file's text, which nobody changes. One process reads a base of configs many times."""
-    return yaml.compose(text, Loader=_Loader)
 
 
 def parse_value(text: str) -> Any:
