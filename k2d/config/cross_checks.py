@@ -8,7 +8,7 @@ from pathlib import PurePath
 from k2d.config.fields import Transcripts
 from k2d.config.schema import Auxiliary, Config, Corpora, Method, Recogniser
 from k2d.config.training import Steps, Training
-from k2d.core.layout import ROLES, TEACHER
+from k2d.core.layout import ROLES, TEACHER, TEST_ROLES
 from k2d.models.registry import FAMILIES, families_of_engine
 from k2d.objectives.terms import terms_with_teacher
 
@@ -34,6 +34,10 @@ def faults_between_fields(config: Config) -> Iterator[tuple[str, object, str]]:
         yield "teacher.decode", "ctc", "joint or attention, because labels need timestamps, which CTC does not give"
     for name, method in config.select.methods.items():
         yield from _method_faults(f"select.methods.{name}", method, config)
+    tests = [split for split, role in config.corpora.roles().items() if role in TEST_ROLES]
+    for split in config.score.speed_sets:
+        if split not in tests:
+            yield "score.speed_sets", split, f"one of the test sets ({', '.join(tests) or 'none is defined'})"
     if len(set(config.distill.seeds)) < len(config.distill.seeds):
         yield "distill.seeds", list(config.distill.seeds), "each seed once"
     yield from _distill_faults(config)
@@ -105,6 +109,8 @@ def _transcript_faults(config: Config) -> Iterator[tuple[str, object, str]]:
         yield from _file_faults(f"auxiliaries.{key}.from", auxiliary.from_, unlabelled)
         if auxiliary.from_ is not None:
             yield from _unused_faults(f"auxiliaries.{key}", auxiliary)
+            if auxiliary.speed != 1.0:
+                yield f"auxiliaries.{key}.speed", auxiliary.speed, "1.0, as the texts are read from a file"
         if auxiliary.alignment and (auxiliary.from_ is not None or not FAMILIES[auxiliary.family].has_ctc_head):
             yield f"auxiliaries.{key}.alignment", True, "false, as only a model with a CTC head can align labels"
 

@@ -126,6 +126,9 @@ class Auxiliary(Recogniser):
     from_: Transcripts | None = Field(default=None, alias="from")
     """File with a text for each chunk, made elsewhere (docs/recognisers.md); nothing is decoded here then. For several
     unlabelled splits, a file for each."""
+    speed: Annotated[float, Field(ge=1, le=2)] = 1.0
+    """Speed at which it hears the chunks, with a higher pitch. With the teacher's own weights, the distance then shows
+    which labels the teacher would not write again."""
     alignment: bool = False
     """Whether stage 7 also aligns each label with its audio by this auxiliary's CTC head, for the rule `alignment` and
     the study of judges."""
@@ -230,7 +233,9 @@ class Score:
     bootstrap_resamples: Resamples = 1000
     confidence: Annotated[float, Field(gt=0, lt=1)] = 0.95
     speed_runs: SpeedRuns = 5
-    """How often the decoding of a part of every test set is timed for each model (stage 11). 0: never."""
+    """How often the decoding of a part of a test set is timed for each model (stage 11). 0: never."""
+    speed_sets: tuple[SplitName, ...] = ()
+    """The test sets on which the models are timed. Default: all. With a slow model, one may be enough."""
 
 
 @dataclass(frozen=True, config=STRICT)

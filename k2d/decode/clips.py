@@ -55,7 +55,7 @@ def decode_clips(
             else:
                 windows[place] = read
         for place, decoded in _decode_by_length(decode, windows):
-            duration_s = len(windows[place].samples) / recogniser.window.rate_hz
+            duration_s = pool[place].speed * len(windows[place].samples) / recogniser.window.rate_hz
             found[place] = _clip_text(pool[place].id, duration_s, decoded, recogniser)
             on_clip(pool[place])
         yield from (found[place] for place in range(len(pool)))
@@ -70,7 +70,9 @@ def read_clip(clip: Clip, recogniser: Recogniser) -> WindowInput | Failed:
             length = f"{audio.duration_s:.2f} s, longer than the model's window of {window.length_s:g} s"
             detail = f"{clip.audio}: the clip lasts {length}; split it, or decode it as a recording"
             return Failed(clip.id, "too_long", detail)
-        return WindowInput(audio.samples(0.0, audio.duration_s, window.rate_hz), key=clip.id)
+        # Samples at a lower rate that count as samples at the model's rate are a faster recording.
+        rate_hz = round(window.rate_hz / clip.speed)
+        return WindowInput(audio.samples(0.0, audio.duration_s, rate_hz), key=clip.id)
     except AudioError as error:
         return Failed.of(clip.id, error)
 

@@ -29,6 +29,8 @@ class Clip:
     audio: str
     start_s: float | None = None
     end_s: float | None = None
+    speed: float = 1.0
+    """At which it is played, at least 1, so that it still fits. A higher speed also has a higher pitch."""
 
 
 @dataclass(frozen=True, slots=True)

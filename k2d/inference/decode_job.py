@@ -43,6 +43,8 @@ class DecodeJob:
     """Whether the items are clips of one window each, not recordings."""
     aligns_labels: bool = False
     """Whether the clips are aligned with their labels by the CTC head, instead of decoded."""
+    speed: float = 1.0
+    """At which clips are played."""
     compute_type: ComputeType | None = None
     """The precision of CTranslate2, for a model that is decoded in converted form. None: it is decoded in torch."""
 
@@ -141,6 +143,8 @@ def decode_settings(decode_job: DecodeJob) -> dict[str, Any]:
         del settings[other]
     if not decode_job.aligns_labels:
         del settings["aligns_labels"]
+    if decode_job.speed == 1.0:
+        del settings["speed"]
     if decode_job.compute_type is None:
         del settings["compute_type"]
     else:

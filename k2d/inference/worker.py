@@ -183,7 +183,7 @@ def _clips(task: DecodeTask, device: WorkerDevice, decoded: DecodedAudio) -> Fou
     from k2d.decode.sources import Clip, Failed
 
     decode_job, model = task.decode_job, _model_of(task, device)
-    clips = [Clip(item.id, item.audio, item.start_s, item.end_s) for item in task.items]
+    clips = [Clip(item.id, item.audio, item.start_s, item.end_s, decode_job.speed) for item in task.items]
     length_s = {item.id: item.length_s for item in task.items}
     results = decode_clips(
         model,

@@ -53,8 +53,10 @@ def units(job: Job) -> list[Unit[Hypotheses | SpeedRace]]:
         log.info("no student has been trained yet: only the teacher and the auxiliaries are decoded")
     decode_jobs = {model: plan_long_recordings(*row, job) for model, row in found.items()}
     decoded = [_unit(model, decode_job, split, job) for model, decode_job in decode_jobs.items() for split in asked]
-    tests = [split for split, role in asked.items() if role in TEST_ROLES] if job.config.score.speed_runs else []
-    return [*decoded, *(speed_unit(_timed(decode_jobs, job), split, job) for split in tests)]
+    score = job.config.score
+    tests = [split for split, role in asked.items() if role in TEST_ROLES] if score.speed_runs else []
+    timed = [split for split in tests if not score.speed_sets or split in score.speed_sets]
+    return [*decoded, *(speed_unit(_timed(decode_jobs, job), split, job) for split in timed)]
 
 
 def models(job: Job) -> dict[str, tuple[str, Recogniser]]:

@@ -50,7 +50,7 @@ class SystemScore:
     @property
     def settings(self) -> dict[str, Any]:
         score = settings_of(self.config.score)
-        for other in ("bad_label_mer", "speed_runs"):  # settings of the validator study and of timing
+        for other in ("bad_label_mer", "speed_runs", "speed_sets"):  # settings of the validator study and of timing
             del score[other]
         return {
             "model": self.system,

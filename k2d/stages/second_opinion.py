@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -101,6 +101,7 @@ def _unit(auxiliary: str, split: str, job: Job) -> Unit[Content]:
         file = external_file(f"auxiliaries.{auxiliary}.from", recogniser.from_, split)
         return Unit(output, ExternalOpinions(auxiliary, split, file), (file, chunks))
     decode_job = plan_decoding(auxiliary, recogniser, job, clips=True, timestamps=False, mode=recogniser.decode)
+    decode_job = replace(decode_job, speed=recogniser.speed)
     return Unit(output, Opinions(auxiliary, split, decode_job), (decode_job.model, chunks))
 
 

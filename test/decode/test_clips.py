@@ -3,12 +3,14 @@
 import math
 from dataclasses import replace
 
+import numpy as np
 import pytest
+import soundfile
 import torch
 from decode_fake import FIRST_LETTER, N_IDS, FakeRecogniser, write_tape, writing_script
 
 from k2d.core.errors import UsageError
-from k2d.decode.clips import _clip_text, decode_clips
+from k2d.decode.clips import _clip_text, decode_clips, read_clip
 from k2d.decode.options import Options
 from k2d.decode.search import Decoded
 from k2d.decode.sources import Clip, Failed
@@ -32,6 +34,20 @@ def test_clips_keep_their_order_and_their_text(tmp_path):
     assert found[6].duration_s == pytest.approx(0.7)
     assert (found[6].n_tokens, found[6].ended) == (8, "end")
     assert set(recogniser.batch_sizes) == {3}
+
+
+def test_at_a_higher_speed_a_clip_is_shorter_and_higher_and_keeps_its_duration(tmp_path):
+    """A tone of 400 Hz that lasts 1.5 s, at speed 1.25: 500 Hz for 1.2 s."""
+    path, recogniser = str(tmp_path / "tone.wav"), FakeRecogniser(writing_script(letters))
+    rate_hz = recogniser.window.rate_hz
+    time_N = np.arange(2 * rate_hz) / rate_hz
+    soundfile.write(path, 0.5 * np.sin(2 * np.pi * 400 * time_N), rate_hz)
+    clip = Clip("tone", path, 0.25, 1.75, speed=1.25)
+    samples = read_clip(clip, recogniser).samples
+    assert len(samples) == pytest.approx(1.2 * rate_hz, abs=1)
+    assert np.abs(np.fft.rfft(samples)).argmax() / 1.2 == pytest.approx(500, abs=1)
+    (found,) = decode_clips(recogniser, [clip], PLAIN)
+    assert found.duration_s == pytest.approx(1.5, abs=0.001)
 
 
 def test_a_clip_that_cannot_be_read_is_reported_in_its_place(tmp_path):

@@ -12,6 +12,7 @@ from k2d.inference.speed import speed_unit
 from k2d.pipeline.runner import make_job
 from k2d.stages.decode import models
 from k2d.stages.score import _decode
+from k2d.stages.second_opinion import units
 
 CONF = """
 teacher: {family: whisper, checkpoint: tiny.pt, language: [zh]}
@@ -156,3 +157,22 @@ def test_unsupported_settings_of_models_are_all_reported_with_their_keys(tmp_pat
     ]
     with pytest.raises(UsageError, match=r"teacher\.decoding\.batch_size: found 0, expected at least 1"):
         job_of(tmp_path, "teacher.decoding.batch_size=0", conf=TWO)
+
+
+def test_an_auxiliary_hears_chunks_at_a_speed_and_nothing_else(tmp_path):
+    """Its opinions get another stamp. That of speed 1 has no new key, and test sets are not played faster."""
+    plain, fast = (
+        job_of(tmp_path, "corpora.unlabelled=[lab/talks]", *words, conf=TWO)
+        for words in ((), ("auxiliaries.base.speed=1.1",))
+    )
+    before, after = ([unit.content.settings for unit in units(job)] for job in (plain, fast))
+    assert [settings.pop("speed", None) for settings in after] == [1.1, None]
+    assert after == before
+    assert work_by_name(fast) == work_by_name(plain)
+    for words, fault in (
+        (["auxiliaries.base.speed=0.9"], "auxiliaries.base.speed: found 0.9, expected at least 1"),
+        (["auxiliaries.base={from: x.text, speed: 1.1}"], "auxiliaries.base.speed: found 1.1, expected 1.0, as the"),
+    ):
+        with pytest.raises(UsageError) as caught:
+            job_of(tmp_path, *words, conf=TWO)
+        assert fault in str(caught.value)

@@ -1,8 +1,13 @@
 """Stage 11: the models and sets that are decoded, and the models whose speed is measured."""
 
+import pytest
+
 from k2d.config import load_config
+from k2d.core.errors import UsageError
+from k2d.inference.speed import SpeedRace
 from k2d.pipeline.runner import make_job
 from k2d.stages.decode import models, units
+from k2d.stages.score import SystemScore
 
 CONF = """
 corpora: {unlabelled: [lab/train], dev: [lab/dev], in_domain: [lab/test]}
@@ -33,6 +38,19 @@ def test_the_speed_of_a_network_is_measured_once_and_on_test_sets(tmp_path):
     decoded = [(unit.settings["model"], unit.settings["set"]) for unit in found if "model" in unit.settings]
     assert decoded == [(model, name) for model in ("teacher", "all-s4", "all-s5") for name in ("lab/dev", "lab/test")]
     assert not any("speed_runs" in unit.settings for unit in made_units(tmp_path, "score.speed_runs=0"))
+
+
+def test_speed_can_be_measured_on_some_test_sets_which_changes_no_score(tmp_path):
+    two = "corpora.out_domain=[lab/talks]"
+    every, some = made_units(tmp_path, two), made_units(tmp_path, two, "score.speed_sets=[lab/talks]")
+    names = [[unit.content.set for unit in units if isinstance(unit.content, SpeedRace)] for units in (every, some)]
+    assert names == [["lab/test", "lab/talks"], ["lab/talks"]]
+    configs = (load_config(tmp_path / "x.yaml", words) for words in ([], ["score.speed_sets=[lab/test]"]))
+    plain, limited = (SystemScore("teacher", "lab/test", "in_domain", config, "").settings for config in configs)
+    assert plain == limited
+    message = r"score\.speed_sets: found .*lab/dev.*, expected one of the test sets \(lab/test\)"
+    with pytest.raises(UsageError, match=message):
+        made_units(tmp_path, "score.speed_sets=[lab/dev]")
 
 
 def test_a_new_model_repeats_only_the_timing(tmp_path):
