@@ -25,10 +25,10 @@ _HUM_HZ = 50.0
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid", strict=True))
 class Options:
-    """The amount of audio. The defaults are an hour."""
+    """The amount of audio. The defaults are an hour for each split."""
 
     recordings: Annotated[int, Field(ge=1)] = 10
-    """Recordings of each kind."""
+    """Recordings of each kind, in each split."""
     length_s: Annotated[float, Field(gt=0)] = 60.0
     """The length of a recording."""
     seed: Annotated[int, Field(ge=0)] = 1
@@ -60,17 +60,18 @@ KINDS: Mapping[str, Callable[[int, np.random.Generator], Samples]] = {
 def prepare(root: Path, options: Options, nj: int) -> Iterator[tuple[str, Utterance]]:
     """Make missing files under `root`, then yield every recording."""
     folder = root.resolve() / "audio" / hashlib.sha256(inventory(root, options).encode()).hexdigest()[:12]
-    for kind, number in _recordings(options):
-        path = folder / f"{kind}-{number:03d}.flac"
+    for split, kind, number in _recordings(options):
+        path = folder / f"{_id(split, kind, number)}.flac"
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
-            write(path, sound(kind, number, options), SAMPLE_RATE)
-        yield "test", Utterance(path.stem, path.stem, str(path), path.stem, "")
+            write(path, sound(kind, number, options, split), SAMPLE_RATE)
+        yield split, Utterance(path.stem, path.stem, str(path), path.stem, "")
 
 
-def sound(kind: str, number: int, options: Options) -> Samples:
+def sound(kind: str, number: int, options: Options, split: str = "test") -> Samples:
     """The samples of a recording, which depend on nothing else. Each one of a kind is louder than the one before."""
-    rng = np.random.default_rng([options.seed, list(KINDS).index(kind), number])
+    own = [] if split == "test" else [1]
+    rng = np.random.default_rng([options.seed, list(KINDS).index(kind), number, *own])
     softest_db, loudest_db = LEVELS_DB
     share = number / max(options.recordings - 1, 1)
     level_db = SILENCE_DB if kind == "silence" else softest_db + share * (loudest_db - softest_db)
@@ -82,8 +83,8 @@ def sound(kind: str, number: int, options: Options) -> Samples:
 
 def tables(root: Path, options: Options) -> Iterator[tuple[str, str, str, str]]:
     """The kind of each recording, `reco2kind`."""
-    for kind, number in _recordings(options):
-        yield "test", "reco2kind", f"{kind}-{number:03d}", kind
+    for split, kind, number in _recordings(options):
+        yield split, "reco2kind", _id(split, kind, number), kind
 
 
 def variant(options: Options) -> str | None:
@@ -96,7 +97,12 @@ def inventory(root: Path, options: Options) -> str:
     return f"{options} {made_by}"
 
 
-def _recordings(options: Options) -> Iterator[tuple[str, int]]:
-    for kind in KINDS:
-        for number in range(options.recordings):
-            yield kind, number
+def _recordings(options: Options) -> Iterator[tuple[str, str, int]]:
+    for split in ("train", "test"):
+        for kind in KINDS:
+            for number in range(options.recordings):
+                yield split, kind, number
+
+
+def _id(split: str, kind: str, number: int) -> str:
+    return f"{kind}-{number:03d}" if split == "test" else f"{split}-{kind}-{number:03d}"

@@ -140,8 +140,19 @@ def _unused_faults(key: str, auxiliary: Auxiliary) -> Iterator[tuple[str, object
             yield f"{key}.{name}", shown, f"nothing, as the texts are read from a file ({key}.from)"
 
 
+def _nonspeech_faults(config: Config) -> Iterator[tuple[str, object, str]]:
+    n_silent, size, splits = config.distill.nonspeech_per_batch, config.distill.training.batch_size, config.corpora
+    if splits.nonspeech and not splits.unlabelled:
+        yield "corpora.nonspeech", list(splits.nonspeech), "corpora.unlabelled beside it, whose chunks teach the words"
+    if splits.nonspeech and n_silent >= size:
+        yield "distill.nonspeech_per_batch", n_silent, f"less than distill.training.batch_size ({size})"
+    if not splits.nonspeech and n_silent != 1:
+        yield "distill.nonspeech_per_batch", n_silent, "corpora.nonspeech beside it: recordings in which nobody speaks"
+
+
 def _distill_faults(config: Config) -> Iterator[tuple[str, object, str]]:
     yield from _steps_faults("distill.training", config.distill.training)
+    yield from _nonspeech_faults(config)
     if config.distill.keep_encoded and not config.student.freeze_encoder:
         yield "distill.keep_encoded", True, "false, because the encoder is trained (student.freeze_encoder)"
     if config.distill.encoded_precision != "fp32" and not config.distill.keep_encoded:

@@ -91,10 +91,13 @@ def distill_settings(distill: Distill) -> dict[str, Any]:
     Settings that stamps of earlier versions do not know are left out while they change nothing.
 
     >>> from k2d.config.students import Distill
-    >>> {"vocabulary", "sampled_tokens", "encoded_precision", "teacher_self_of"} & set(distill_settings(Distill()))
+    >>> new = {"vocabulary", "sampled_tokens", "encoded_precision", "teacher_self_of", "nonspeech_per_batch"}
+    >>> new & set(distill_settings(Distill()))
     set()
     """
     settings: dict[str, Any] = settings_of(distill)
+    if distill.nonspeech_per_batch == 1:
+        del settings["nonspeech_per_batch"]
     if distill.vocabulary == "all":
         del settings["vocabulary"], settings["sampled_tokens"]
     if distill.encoded_precision == "fp32":

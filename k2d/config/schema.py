@@ -49,6 +49,8 @@ class Corpora:
     """Speech with transcripts: the training data of teacher and auxiliaries."""
     unlabelled: tuple[SplitName, ...] = ()
     """Long recordings without transcripts: the training data of the students."""
+    nonspeech: tuple[SplitName, ...] = ()
+    """Recordings in which nobody speaks: students learn to write nothing there (distill.nonspeech_per_batch)."""
     dev: tuple[SplitName, ...] = ()
     """Development sets: for all tuning."""
     in_domain: tuple[SplitName, ...] = ()

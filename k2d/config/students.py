@@ -56,6 +56,9 @@ class Distill:
     encoded_precision: Literal["fp32", "fp16"] = "fp32"
     """Precision of the encoder's output that `keep_encoded` stores. fp16 halves the file and what a step reads; the
     outputs are rounded to it, to about three digits."""
+    nonspeech_per_batch: Count = 1
+    """With `corpora.nonspeech`: how many chunks of a batch are without words. The student's target there is the end of
+    the text, and the terms that read the teacher are left out, because the teacher may invent words."""
     seeds: Annotated[tuple[Whole, ...], Field(min_length=1)] = (1,)
     """One student per method and seed."""
     controls: tuple[Literal["teacher_more", "teacher_self", "student_pool"], ...] = ()

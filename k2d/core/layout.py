@@ -32,7 +32,7 @@ DISTANCES = "distances"
 
 TEST_ROLES = ("in_domain", "out_domain")
 SCORED_ROLES = ("dev", *TEST_ROLES)
-ROLES = ("labelled", "unlabelled", *SCORED_ROLES)
+ROLES = ("labelled", "unlabelled", "nonspeech", *SCORED_ROLES)
 """The use of a set. Test sets are reported. Development sets are scored, too, and are used to choose checkpoints."""
 
 RECORD = "record.json"

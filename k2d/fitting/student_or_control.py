@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import logging
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from k2d.models.interface import Recogniser, Trainable
     from k2d.models.student import Shrinkable
     from k2d.train.batches import Batch, Material, TrainingProcess
-    from k2d.train.chunk_batches import Labelling
+    from k2d.train.chunk_batches import Labelling, Nonspeech
     from k2d.train.chunk_table import ChunkTable
     from k2d.train.distillation import DistillationLoss, TeacherStudent
     from k2d.train.encoded import StoredOutputs
@@ -177,15 +178,28 @@ def _from_chunks(
     if vocabulary is not None:
         log.info("%s", vocabulary)
         objective.restrict_vocabulary(vocabulary)
-    student = pair.student
-    material = ChunkMaterial(table, student.codec, student.window, labelling, encoded, vocabulary, weights_N)
+    student, silent = pair.student, _nonspeech(pair.student, job)
+    material = ChunkMaterial(table, student.codec, student.window, labelling, encoded, vocabulary, weights_N, silent)
     training = distill.training
 
     def batches(process: TrainingProcess, _first_step: int) -> ChunkBatches:
         return ChunkBatches(material, training.batch_size, training.accumulate, (seed, 0), process)
 
-    counts = Counts(table.index.n_in, table.index.kept, dict(table.index.dropped), "chunks")
+    tables = [table.index, *([] if silent is None else [silent.chunks.index])]
+    dropped = sum((Counter(index.dropped) for index in tables), Counter[str]())
+    counts = Counts(sum(i.n_in for i in tables), sum(i.kept for i in tables), dict(dropped), "chunks")
     return Lesson(pair.student, objective, batches, counts, vocabulary)
+
+
+def _nonspeech(student: Recogniser, job: Job) -> Nonspeech | None:
+    """The chunks without words of stage 6."""
+    from k2d.train.chunk_batches import Nonspeech
+
+    folders = [job.layout.chunks(split) for split in job.config.corpora.nonspeech]
+    if not folders:
+        return None
+    table = _table(dict.fromkeys(folders, frozenset[str]()), student, job)
+    return Nonspeech(table, job.config.distill.nonspeech_per_batch)
 
 
 def _vocabulary(table: ChunkTable, student: Recogniser, seed: int, job: Job) -> VocabularyInUse:
@@ -225,7 +239,8 @@ def _encoded(teacher: Recogniser, labelling: Labelling, job: Job) -> StoredOutpu
     from k2d.train.chunk_batches import ChunkMaterial
     from k2d.train.encoded import open_encoded
 
-    splits = [job.layout.chunks(split) for split in job.config.corpora.unlabelled]
+    corpora = job.config.corpora
+    splits = [job.layout.chunks(split) for split in (*corpora.unlabelled, *corpora.nonspeech)]
     table = _table(dict.fromkeys(splits, frozenset[str]()), teacher, job)
     return open_encoded(
         ChunkMaterial(table, teacher.codec, teacher.window, labelling),

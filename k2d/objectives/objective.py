@@ -32,6 +32,8 @@ class Sides:
     """How many tokens of the vocabulary each of these stands for, as a logarithm; None: each for itself."""
     weights_N: Tensor | None = None
     """The weight of each place's loss. None: 1."""
+    is_taught_N: Tensor | None = None
+    """Where the terms that read the teacher count. None: everywhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +95,9 @@ class Objective:
             teacher_logits = sides.teacher_output(teacher) if reads_teacher else nothing
         targets, log_counts = sides.targets_N[rows], sides.log_counts_V
         tokens = Tokens(targets, student, student_logits, teacher, teacher_logits, self.temperature, log_counts)
-        losses = [TERMS[name].loss(tokens) for name in self.token_terms]
-        if sides.weights_N is None:
-            return [loss_N.sum() for loss_N in losses]
-        return [(sides.weights_N[rows] * loss_N).sum() for loss_N in losses]
+        return [self._summed(name, TERMS[name].loss(tokens), sides, rows) for name in self.token_terms]
+
+    def _summed(self, name: str, loss_N: Tensor, sides: Sides, rows: slice) -> Tensor:
+        if sides.is_taught_N is not None and TERMS[name].reads_teacher:
+            loss_N = loss_N.masked_fill(~sides.is_taught_N[rows], 0.0)
+        return (loss_N if sides.weights_N is None else sides.weights_N[rows] * loss_N).sum()

@@ -34,6 +34,7 @@ from k2d.data.kaldi.external_sort import read_lines, sort_lines
 from k2d.data.kaldi.joins import look_up, split_row
 from k2d.data.kaldi.selection import write_lines
 from k2d.data.label_segments import segment_id
+from k2d.data.nonspeech_chunks import LABEL, write_nonspeech_chunks
 from k2d.data.rows import Hypothesis, Rejected, Utterance
 from k2d.pipeline.job import Counts, Job, Unit
 from k2d.pipeline.rejected_items import check_bad, write_rejected
@@ -84,12 +85,37 @@ class Chunking:
         }
 
 
-def units(job: Job) -> list[Unit[Chunking]]:
-    """Each split of long recordings is a unit."""
-    return [_unit(split, job) for split in job.config.corpora.unlabelled]
+@dataclass(frozen=True, slots=True)
+class NonspeechChunking:
+    """The chunks of a split in which nobody speaks: windows of its recordings."""
+
+    split: str
+    max_s: float | None
+    """As of the other chunks."""
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        return {"split": self.split, "max_s": self.max_s, "label": LABEL}
 
 
-def _unit(split: str, job: Job) -> Unit[Chunking]:
+def units(job: Job) -> list[Unit[Chunking | NonspeechChunking]]:
+    """Each split of long recordings is a unit, and each split without words."""
+    corpora = job.config.corpora
+    return [
+        *(_unit(split, job) for split in corpora.unlabelled),
+        *(_nonspeech_unit(split, job) for split in corpora.nonspeech),
+    ]
+
+
+def _nonspeech_unit(split: str, job: Job) -> Unit[Chunking | NonspeechChunking]:
+    record = job.layout.pseudo_labels(job.config.corpora.unlabelled[0]) / RECORD
+    is_known = record.exists()
+    content = NonspeechChunking(split, _max_s(record, job) if is_known else job.config.chunk.max_s)
+    inputs = (job.layout.split(split) / "wav.scp", *(() if is_known else (record,)))
+    return Unit(job.layout.chunks(split), content, inputs)
+
+
+def _unit(split: str, job: Job) -> Unit[Chunking | NonspeechChunking]:
     pseudo, data = job.layout.pseudo_labels(split), job.layout.split(split)
     record, courses = pseudo / RECORD, data / COURSES
     inputs = [pseudo / HYPOTHESES, data / "wav.scp", *([courses] if courses.exists() else [])]
@@ -118,8 +144,14 @@ def _max_s(record: Path, job: Job) -> float:
 # --- making one ---
 
 
-def make(unit: Unit[Chunking], job: Job, folder: Path) -> Counts:
-    """Pack the segments of one split and write the chunks."""
+def make(unit: Unit[Chunking | NonspeechChunking], job: Job, folder: Path) -> Counts:
+    """Pack the segments of one split, or cut recordings without words, and write the chunks."""
+    if isinstance(unit.content, NonspeechChunking):
+        return _cut_nonspeech(unit.content, job, folder)
+    return _pack(Unit(unit.output, unit.content), job, folder)
+
+
+def _pack(unit: Unit[Chunking], job: Job, folder: Path) -> Counts:
     split, tally = unit.content.split, Tally(_known_max_s(unit.content))
     with tempfile.TemporaryDirectory(prefix=".scratch-", dir=folder) as made:
         scratch = Path(made)
@@ -139,7 +171,14 @@ def make(unit: Unit[Chunking], job: Job, folder: Path) -> Counts:
     return counts
 
 
-def _known_max_s(chunking: Chunking) -> float:
+def _cut_nonspeech(asked: NonspeechChunking, job: Job, folder: Path) -> Counts:
+    n_in, n_kept = write_nonspeech_chunks(job.layout.split(asked.split), _known_max_s(asked), folder)
+    record = {**asked.settings, "chunks": {"n": n_kept}}
+    write_text(folder / RECORD, json.dumps(record, ensure_ascii=False, indent=1) + "\n")
+    return Counts(n_in, n_kept, {"too_short": n_in - n_kept} if n_in > n_kept else {}, "windows")
+
+
+def _known_max_s(chunking: Chunking | NonspeechChunking) -> float:
     assert chunking.max_s is not None, "the record of stage 5 is an input of this stage"
     return chunking.max_s
 

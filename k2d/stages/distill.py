@@ -77,7 +77,13 @@ class TrainedSystem:
             **({} if self.pool_phase is None else {"pool_phase": self.pool_phase}),
             **({} if self.method == self.name else {"method": self.method}),
             **({"weight": self.weight} if self.weight != "none" else {}),
+            **({"nonspeech": sorted(self.nonspeech)} if self.nonspeech else {}),
         }
+
+    @property
+    def nonspeech(self) -> tuple[str, ...]:
+        """The splits without words that it learns from as well."""
+        return () if self.kind.is_of_pool else self.config.corpora.nonspeech
 
     @property
     def weight(self) -> str:
@@ -106,7 +112,7 @@ def _unit(name: str, seed: int, job: Job) -> Unit[TrainedSystem]:
         if not data:
             raise UsageError(f"distill.controls: {name} learns from labelled data; name a split in corpora.labelled")
     else:
-        data = [layout.selection(system.method)]
+        data = [layout.selection(system.method), *(layout.chunks(split) for split in system.nonspeech)]
     pseudo = [layout.pseudo_labels(split) for split in config.corpora.unlabelled]  # the held-out recordings' labels
     models = [layout.model(TEACHER), *([] if system.kind.is_teacher else [layout.model(STUDENT)])]
     return Unit(layout.model(system.model), system, (*models, *data, *pseudo), added=frozenset({"pool_phase"}))

@@ -58,6 +58,8 @@ class Batch(NamedTuple):
     """The teacher's last hidden states on the inputs, if they were computed before."""
     weights_B: Tensor | None = None
     """The weight of each sample's loss. None: 1."""
+    is_taught_B: Tensor | None = None
+    """Whether the terms that read the teacher count in a sample. None: in all."""
     kept_as: tuple[int, int] | None = None
     """The key under which the encoder's output is kept, for batches that are repeated with other noise on the inputs.
     They have speech only the first time."""

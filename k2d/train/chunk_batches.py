@@ -16,7 +16,7 @@ from torch.utils.data import Dataset
 from k2d.data.audio import read, resolve
 from k2d.models.interface import Codec, Request, Window
 from k2d.train.batches import IGNORED, Batch, Sample, TrainingProcess, collate, with_noise
-from k2d.train.bucketing import LengthBatches, Numbers
+from k2d.train.bucketing import LengthBatches
 from k2d.train.chunk_table import ChunkTable, LabelledChunk
 from k2d.train.keys import StepKey
 from k2d.train.sharing import check_data, parts_of
@@ -51,6 +51,16 @@ class ChunkMaterial:
     """If given, no chunk may have another token."""
     weights_N: NDArray[np.float32] | None = None
     """The weight of each chunk's loss, by number."""
+    nonspeech: Nonspeech | None = None
+    """If given, a part of each batch."""
+
+
+@dataclass(frozen=True, slots=True)
+class Nonspeech:
+    """Chunks in which nobody speaks."""
+
+    chunks: ChunkTable
+    n_per_batch: int
 
 
 class TeacherOutputs(Protocol):
@@ -88,6 +98,14 @@ def speech_of(chunk: LabelledChunk, rate_hz: int, n_samples: int) -> NDArray[np.
 _SILENT = np.zeros(0, np.float32)
 
 
+class _Drawn(NamedTuple):
+    """A chunk of a batch: its table, and its number there."""
+
+    table: ChunkTable
+    number: int
+    has_speech: bool = True
+
+
 class ChunkBatches(Dataset[list[Batch]]):
     """Item `step` is this process's share of the step's batch, in as many parts as it has backward passes."""
 
@@ -95,22 +113,35 @@ class ChunkBatches(Dataset[list[Batch]]):
         self, material: ChunkMaterial, batch_size: int, accumulate: int, key: tuple[int, int], process: TrainingProcess
     ) -> None:
         self._material, self._accumulate, self._process, self._key = material, accumulate, process, key
-        self._by_length = LengthBatches(material.chunks.lengths, batch_size, key)
-        check_data(min(batch_size, len(material.chunks)), process.world)
+        n_silent = material.nonspeech.n_per_batch if material.nonspeech else 0
+        self._by_length = LengthBatches(material.chunks.lengths, batch_size - n_silent, key)
+        self._silent = LengthBatches(material.nonspeech.chunks.lengths, n_silent, key) if material.nonspeech else None
+        check_data(len(self._drawn(0)), process.world)
 
     def __getitem__(self, step: int) -> list[Batch]:
-        numbers = self._by_length.batch(step)
-        parts = parts_of(len(numbers), self._process.rank, self._process.world, self._accumulate)
-        return [self._batch(step, numbers, part) for part in parts]
+        drawn = self._drawn(step)
+        parts = parts_of(len(drawn), self._process.rank, self._process.world, self._accumulate)
+        return [self._batch(step, [drawn[place] for place in part], part) for part in parts]
 
-    def _batch(self, step: int, numbers: Numbers, places: range) -> Batch:
-        chunks = [self._material.chunks[int(numbers[place])] for place in places]
-        batch = collate(
-            [self._sample(step, place, int(numbers[place]), c) for place, c in zip(places, chunks, strict=True)]
-        )
-        if self._material.weights_N is not None:
-            weights_B = self._material.weights_N[[int(numbers[place]) for place in places]]
-            batch = batch._replace(weights_B=torch.from_numpy(weights_B))
+    def _drawn(self, step: int) -> list[_Drawn]:
+        """The chunks of the whole batch. Those without speech come last."""
+        material = self._material
+        drawn = [_Drawn(material.chunks, int(number)) for number in self._by_length.batch(step)]
+        if material.nonspeech is not None and self._silent is not None:
+            silent = material.nonspeech.chunks
+            drawn += [_Drawn(silent, int(number), has_speech=False) for number in self._silent.batch(step)]
+        return drawn
+
+    def _batch(self, step: int, drawn: Sequence[_Drawn], places: range) -> Batch:
+        chunks = [each.table[each.number] for each in drawn]
+        samples = zip(places, drawn, chunks, strict=True)
+        batch = collate([self._sample(step, place, each, chunk) for place, each, chunk in samples])
+        weights_N = self._material.weights_N
+        if weights_N is not None:
+            weights = [float(weights_N[each.number]) if each.has_speech else 1.0 for each in drawn]
+            batch = batch._replace(weights_B=torch.tensor(weights))
+        if self._silent is not None:
+            batch = batch._replace(is_taught_B=torch.tensor([each.has_speech for each in drawn]))
         encoded = self._material.encoded
         return batch if encoded is None else self._with_encoded(batch, chunks, encoded)
 
@@ -121,7 +152,7 @@ class ChunkBatches(Dataset[list[Batch]]):
         hidden = [torch.from_numpy(encoded.hidden(chunk)) for chunk in chunks]
         return batch._replace(teacher_hidden_BLD=pad_sequence(hidden, batch_first=True))
 
-    def _sample(self, step: int, place: int, number: int, chunk: LabelledChunk) -> Sample:
+    def _sample(self, step: int, place: int, drawn: _Drawn, chunk: LabelledChunk) -> Sample:
         """A chunk with the prompt, the timestamps and the noise that are drawn for this step."""
         material = self._material
         rng = StepKey(*self._key, step).generator(place)
@@ -130,7 +161,7 @@ class ChunkBatches(Dataset[list[Batch]]):
         labelling = material.labelling
         timestamps = rng.random() < labelling.timestamps_probability
         has_previous = rng.random() < labelling.previous_text_probability
-        previous_ids = material.chunks.ids_before(number, material.codec) if has_previous else []
+        previous_ids = drawn.table.ids_before(drawn.number, material.codec) if has_previous else []
         label = decoder_sequence(chunk, material.codec, labelling.languages, timestamps, previous_ids)
         if material.vocabulary is not None:
             material.vocabulary.check(np.append(label.inputs, label.targets[-1]), chunk.id)

@@ -12,7 +12,7 @@ from torch import Tensor
 from k2d.core.errors import UsageError
 from k2d.models.interface import Memory, Trainable
 from k2d.objectives.objective import Objective, Sides
-from k2d.objectives.terms import CTC, ctc
+from k2d.objectives.terms import CTC, ctc, terms_with_teacher
 from k2d.train.batches import IGNORED, Batch
 from k2d.train.trainable import BY_CTC, BY_TOKENS, Reach
 from k2d.train.vocabulary import VocabularyInUse
@@ -64,8 +64,11 @@ class DistillationLoss:
         """
         if self._reduction == "sum":
             return dict.fromkeys(self.weights, 0)
-        n_tokens = int((batch.targets_BL != IGNORED).sum())
-        return {name: int(batch.n_text_B.sum()) if name == CTC else n_tokens for name in self.weights}
+        counted_BL = batch.targets_BL != IGNORED
+        taught = counted_BL if batch.is_taught_B is None else counted_BL & batch.is_taught_B.unsqueeze(1)
+        with_teacher = terms_with_teacher(self.weights)
+        counts = {name: int((taught if name in with_teacher else counted_BL).sum()) for name in self.weights}
+        return {name: int(batch.n_text_B.sum()) if name == CTC else n for name, n in counts.items()}
 
     def sums(self, batch: Batch) -> dict[str, Tensor]:
         """The terms of the loss, summed over the batch's tokens."""
@@ -113,7 +116,8 @@ class DistillationLoss:
             teacher.output,
             student.n_classes,
             None if self._log_counts_K is None else self._log_counts_K.to(student.device),
-            None if batch.weights_B is None else batch.weights_B.unsqueeze(1).expand_as(counted_BL)[counted_BL],
+            _by_place(batch.weights_B, counted_BL),
+            _by_place(batch.is_taught_B, counted_BL),
         )
 
     def _ctc(self, memory: Memory, batch: Batch) -> Tensor:
@@ -123,3 +127,8 @@ class DistillationLoss:
         labels = [text[:n] for text, n in zip(batch.text_BC, batch.n_text_B.tolist(), strict=True)]
         losses_B = ctc(log_probs_BTV, labels, blank_id)
         return (losses_B if batch.weights_B is None else losses_B * batch.weights_B).sum()
+
+
+def _by_place(values_B: Tensor | None, counted_BL: Tensor) -> Tensor | None:
+    """The value of each sample, at each of its places that carry loss."""
+    return None if values_B is None else values_B.unsqueeze(1).expand_as(counted_BL)[counted_BL]

@@ -25,6 +25,7 @@ def test_a_sound_has_its_length_and_level_and_depends_on_the_seed_alone(kind):
     expected = [SILENCE_DB] * 3 if kind == "silence" else [LEVELS_DB[0], sum(LEVELS_DB) / 2, LEVELS_DB[1]]
     assert levels_db == pytest.approx(expected, abs=0.5)
     assert np.array_equal(made[1], sound(kind, 1, options))
+    assert not np.array_equal(made[1], sound(kind, 1, options, "train"))
     if kind != "hum":
         assert not np.array_equal(made[0] / rooms.rms(made[0]), made[1] / rooms.rms(made[1]))
 
@@ -40,6 +41,8 @@ def test_from_the_sounds_to_the_invented_words(tmp_path):
     assert ids == sorted(f"{kind}-{number:03d}" for kind in KINDS for number in range(2))
     assert (data / "text").read_text() == "".join(f"{key}\n" for key in ids)
     assert dict(line.split() for line in (data / "reco2kind").read_text().splitlines())["music-001"] == "music"
+    others = [line.split()[0] for line in (data.parent / "train" / "text").read_text().splitlines()]
+    assert others == sorted(f"train-{key}" for key in ids)
     audio = dict(line.split(maxsplit=1) for line in (data / "wav.scp").read_text().splitlines())
     assert soundfile.info(audio["hum-000"]).duration == 3.0
 

@@ -11,7 +11,10 @@ from commands_here import ExperimentHere
 from decoded_project import write_models, write_set
 from made_audio import speechlike, write_audio
 
+from k2d.config import load_config
+from k2d.core.errors import UsageError
 from k2d.core.layout import PROJECT_ROOT
+from k2d.core.stamp import read_stamp
 
 CONF = """
 max_bad: 0.5
@@ -97,7 +100,6 @@ def _write_kept(folder, root, chunks):
 
 def test_controls_train_on_new_windows_although_the_teacher_kept_encoder_outputs(tmp_path):
     """The teacher's last phase keeps its encoder's outputs. A control that did so would train on silence after them."""
-    from k2d.config import load_config
     from k2d.fitting.student_or_control import _pool_phase
     from k2d.pipeline.runner import make_job
 
@@ -128,6 +130,52 @@ def test_students_and_controls_are_trained(lab):
     assert_chunks_are_counted(models)
     again = lab.run(9, 10)
     assert again.stdout.count("done already") == 6
+
+
+@pytest.mark.slow
+def test_students_learn_from_recordings_without_words_too(lab):
+    """Stage 6 cuts them; students and the teacher that trains itself learn from them, controls of the pool do not."""
+    (lab.exp / "pseudo/lab/train/record.json").write_text('{"window_s": 10.0}')
+    quiet = lab.project.root / "data" / "lab" / "quiet"
+    if not quiet.exists():
+        write_set(lab.project.root, "lab/quiet", {"qa": 21.5, "qb": 10.5})
+    silent = "corpora.nonspeech=[lab/quiet]"
+    done = lab.run(6, 6, silent)
+    assert "in 5 windows = kept 4 + too_short 1" in done.stdout + done.stderr
+    done = lab.run(9, 10, silent)
+    assert done.returncode == 0, done.stdout + done.stderr
+    stamps = {
+        name: read_stamp(lab.exp / "models" / name).recipe.settings
+        for name in ("all-s1", "teacher_self-s1", "student_pool-s1")
+    }
+    assert {name: stamp.get("nonspeech") for name, stamp in stamps.items()} == {
+        "all-s1": ["lab/quiet"],
+        "teacher_self-s1": ["lab/quiet"],
+        "student_pool-s1": None,
+    }
+    assert "models/all-s1: in 8 chunks = kept" in done.stdout
+    changed = lab.run(10, 10)
+    assert changed.returncode != 0
+    assert "nonspeech" in changed.stdout + changed.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["distill.nonspeech_per_batch=2"], "distill.nonspeech_per_batch: found 2, expected corpora.nonspeech beside"),
+        (
+            ["corpora.nonspeech=[lab/quiet]", "distill.nonspeech_per_batch=2"],
+            "distill.nonspeech_per_batch: found 2, expected less than distill.training.batch_size (2)",
+        ),
+        (["corpora={nonspeech: [lab/quiet], unlabelled: []}"], "corpora.unlabelled beside it, whose chunks teach"),
+        (["corpora.nonspeech=[lab/pool]"], "one role per split"),
+    ],
+)
+def test_settings_for_recordings_without_words_are_checked(tmp_path, words, message):
+    (tmp_path / "x.yaml").write_text(CONF, encoding="utf-8")
+    with pytest.raises(UsageError) as caught:
+        load_config(tmp_path / "x.yaml", words)
+    assert message in str(caught.value)
 
 
 def assert_only_decoders_changed(models):
