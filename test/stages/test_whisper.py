@@ -2,9 +2,11 @@
 
 import json
 
+import numpy as np
 import pytest
 from commands_here import ExperimentHere
 from decoded_project import write_tables
+from made_audio import write_audio
 from whisper_made import write_hugging_face, write_openai
 from whisper_tiny import talks, tiny_checkpoint, write_talks
 
@@ -111,8 +113,14 @@ def _segment(spoken):
 
 @pytest.mark.slow
 def test_a_teacher_that_guesses_its_language_teaches_it(lab):
-    run(lab, 3, 10, "name=guess", *GUESSING)
+    """And that there is none where nobody speaks."""
+    audio = lab.root / "audio" / "quiet.wav"
+    write_audio(audio, 0.01 * np.random.default_rng(0).standard_normal(16_000 * 33).astype(np.float32))
+    write_tables(lab.root / "data" / "lab" / "quiet", {"quiet": audio}, {"quiet": 33.0})
+    done = run(lab, 3, 10, "name=guess", "corpora.nonspeech=[lab/quiet]", *GUESSING)
     exp = lab.root / "exp" / "guess"
+    kept = [line.split()[1] for line in (exp / "select/kd_all/kept/lab/train/segments").read_text().splitlines()]
+    assert f"models/kd_all-s1: in {len(kept) + 2} chunks" in done.stdout
     guessed = (exp / "chunks" / "lab" / "train" / "utt2lang").read_text().splitlines()
     assert {line.split()[1] for line in guessed} == {"zh", "en"}
     kept = exp / "select" / "kd_all" / "kept" / "lab" / "train" / "utt2lang"

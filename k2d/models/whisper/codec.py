@@ -172,7 +172,8 @@ class WhisperCodec:
             text = self.timed_text(ids)[:60]
             raise K2DError(f"expected a label that begins with a timestamp, found {text!r}")
         # A label without words has no language to learn, so any token can stand in the prompt.
-        unknown = self._tokenizer.sot if not ids and not self.prompt_languages(request) else None
+        has_words = any(token < self.first_time_id for token in ids)
+        unknown = None if has_words or self.prompt_languages(request) else self._tokenizer.sot
         label = [*self.prompt(request, language=unknown), *ids, self.eos_id]
         room = self.max_tokens - len(label)
         if room < 0:

@@ -63,6 +63,13 @@ def test_a_label_has_its_prompt_and_its_end():
     assert ids[:n_prompt] == [50_361, *CODEC.ids("so far"), sot, 50_260, task]
 
 
+def test_a_label_without_words_needs_no_language():
+    codec, time_0 = WhisperCodec(CODEC._dims), CODEC.ids("<0.00>")[0]
+    assert codec.label("<0.00>", Request()) == ([50_258, 50_258, 50_359, time_0, 50_257], 3)
+    assert codec.label("", Request(timestamps=False)) == ([50_258, 50_258, 50_359, 50_363, 50_257], 4)
+    assert CODEC.label("<0.00>", Request())[0][1] == 50_260, "a language that the config names is in the prompt"
+
+
 def test_a_sequence_is_the_label_from_ids():
     ids, before = CODEC.ids("<0.00>hi 你好<1.00>"), CODEC.ids("so far " * 200)
     for request in (Request(), Request(("en",), timestamps=False)):
