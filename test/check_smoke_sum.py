@@ -5,7 +5,7 @@ import math
 from finished_experiment import FinishedExperiment
 
 from k2d.data.chunk_sources import read_sources
-from k2d.fitting.student_or_control import heldout_of
+from k2d.fitting.chunk_tables import heldout_of
 from k2d.pipeline.runner import make_job
 
 EXPERIMENT = FinishedExperiment("smoke_sum")

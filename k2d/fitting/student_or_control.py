@@ -16,6 +16,7 @@ from k2d.data.hypotheses import FILE as HYPOTHESES
 from k2d.data.hypotheses import plain_text, read_hypotheses
 from k2d.data.kaldi.datadir import read_recordings
 from k2d.fitting.checkpoint_metric import Held
+from k2d.fitting.chunk_tables import heldout_of, nonspeech_chunks, table_of, teacher_outputs, tokens_in_use
 from k2d.fitting.new_model import setting_of
 from k2d.fitting.save_model import save_trained
 from k2d.inference.decode_job import loop_test, plan_long_recordings
@@ -27,13 +28,10 @@ if TYPE_CHECKING:
 
     from k2d.config.training import Phase
     from k2d.core.stamp import Recipe
-    from k2d.models.interface import Recogniser, Trainable
+    from k2d.models.interface import Trainable
     from k2d.models.student import Shrinkable
     from k2d.train.batches import Batch, Material, TrainingProcess
-    from k2d.train.chunk_batches import Labelling, Nonspeech
-    from k2d.train.chunk_table import ChunkTable
     from k2d.train.distillation import DistillationLoss, TeacherStudent
-    from k2d.train.encoded import StoredOutputs
     from k2d.train.learner import Objective
     from k2d.train.vocabulary import VocabularyInUse
 
@@ -171,14 +169,14 @@ def _from_chunks(
         tuple(job.config.teacher.language),
         distill.token_noise,
     )
-    table = _table({folder: heldout[split] for split, folder in kept.folders.items()}, pair.student, job)
+    table = table_of({folder: heldout[split] for split, folder in kept.folders.items()}, pair.student, job)
     weights_N = None if kept.weighed_by is None else weights_of(table, kept.distances(), shown(kept.weighed_by))
-    encoded = _encoded(pair.teacher, labelling, job) if distill.keep_encoded else None
-    vocabulary = _vocabulary(table, pair.student, seed, job) if distill.vocabulary == "in_use" else None
+    encoded = teacher_outputs(pair.teacher, labelling, job) if distill.keep_encoded else None
+    vocabulary = tokens_in_use(table, pair.student, seed, job) if distill.vocabulary == "in_use" else None
     if vocabulary is not None:
         log.info("%s", vocabulary)
         objective.restrict_vocabulary(vocabulary)
-    student, silent = pair.student, _nonspeech(pair.student, job)
+    student, silent = pair.student, nonspeech_chunks(pair.student, job)
     material = ChunkMaterial(table, student.codec, student.window, labelling, encoded, vocabulary, weights_N, silent)
     training = distill.training
 
@@ -189,70 +187,6 @@ def _from_chunks(
     dropped = sum((Counter(index.dropped) for index in tables), Counter[str]())
     counts = Counts(sum(i.n_in for i in tables), sum(i.kept for i in tables), dict(dropped), "chunks")
     return Lesson(pair.student, objective, batches, counts, vocabulary)
-
-
-def _nonspeech(student: Recogniser, job: Job) -> Nonspeech | None:
-    """The chunks without words of stage 6."""
-    from k2d.train.chunk_batches import Nonspeech
-
-    folders = [job.layout.chunks(split) for split in job.config.corpora.nonspeech]
-    if not folders:
-        return None
-    table = _table(dict.fromkeys(folders, frozenset[str]()), student, job)
-    return Nonspeech(table, job.config.distill.nonspeech_per_batch)
-
-
-def _vocabulary(table: ChunkTable, student: Recogniser, seed: int, job: Job) -> VocabularyInUse:
-    """The tokens of the chunks and of the held-out recordings' labels, which choose the checkpoints, and a sample."""
-    from k2d.train.vocabulary import vocabulary_in_use
-
-    held_out = [
-        segment.text
-        for split, names in heldout_of(job).items()
-        for hypothesis in read_hypotheses(job.layout.pseudo_labels(split) / HYPOTHESES, names)
-        for segment in hypothesis.segments
-    ]
-    distill = job.config.distill
-    return vocabulary_in_use(
-        table,
-        student.codec,
-        held_out,
-        has_previous_text=distill.previous_text_probability > 0,
-        n_sampled=distill.sampled_tokens,
-        seed=seed,
-    )
-
-
-def _table(folders: Mapping[Path, frozenset[str]], reader: Recogniser, job: Job) -> ChunkTable:
-    """The chunks of these folders with labels for `reader`'s decoder, in the experiment's cache. Several folders become
-    one table, which has the name of the first folder.
-    """
-    from k2d.train.chunk_writing import TableRequest, open_chunks
-
-    name = next((folder.relative_to(job.layout.exp) for folder in folders), Path("empty"))
-    return open_chunks(TableRequest(folders, reader.codec, reader.max_tokens), job.layout.cache / "tables" / name)
-
-
-def _encoded(teacher: Recogniser, labelling: Labelling, job: Job) -> StoredOutputs:
-    """The teacher's encoder output for every chunk of stage 6 that fits into its window, for all students."""
-    from k2d.core.stamp import fingerprint
-    from k2d.train.chunk_batches import ChunkMaterial
-    from k2d.train.encoded import open_encoded
-
-    corpora = job.config.corpora
-    splits = [job.layout.chunks(split) for split in (*corpora.unlabelled, *corpora.nonspeech)]
-    table = _table(dict.fromkeys(splits, frozenset[str]()), teacher, job)
-    return open_encoded(
-        ChunkMaterial(table, teacher.codec, teacher.window, labelling),
-        teacher,
-        job.layout.cache / "encoded",
-        made_from={
-            "teacher": fingerprint(job.layout.model(TEACHER)),
-            "audio": [fingerprint(folder) for folder in splits],  # a corpus may be made again with the same paths
-        },
-        batch_size=job.config.decode_of(job.config.teacher).batch_size,
-        precision=job.config.distill.encoded_precision,
-    )
 
 
 def _more_of_the_teacher(teacher: Trainable, seed: int, job: Job) -> Lesson:
@@ -316,16 +250,6 @@ def _load(name: str, job: Job) -> Any:
 
 
 # --- held-out recordings ---
-
-
-def heldout_of(job: Job) -> dict[str, frozenset[str]]:
-    """The recordings of each unlabelled split that no student learns from, the same for all methods and seeds."""
-    from k2d.train.chunk_batches import heldout_recordings
-
-    splits = job.config.corpora.unlabelled
-    names = [f"{split}/{row.id}" for split in splits for row in read_recordings(job.layout.split(split))]
-    held = heldout_recordings(names, job.config.distill.heldout_share, job.config.seed)
-    return {split: frozenset(n[len(split) + 1 :] for n in held if n.startswith(f"{split}/")) for split in splits}
 
 
 def _measure(heldout: Mapping[str, frozenset[str]], job: Job) -> Any:

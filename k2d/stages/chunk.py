@@ -91,7 +91,7 @@ class NonspeechChunking:
 
     split: str
     max_s: float | None
-    """As of the other chunks."""
+    """The length of a window. None: as in Chunking."""
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -148,7 +148,7 @@ def make(unit: Unit[Chunking | NonspeechChunking], job: Job, folder: Path) -> Co
     """Pack the segments of one split, or cut recordings without words, and write the chunks."""
     if isinstance(unit.content, NonspeechChunking):
         return _cut_nonspeech(unit.content, job, folder)
-    return _pack(Unit(unit.output, unit.content), job, folder)
+    return _pack(Unit(unit.output, unit.content), job, folder)  # again as a Unit: now its type is Unit[Chunking]
 
 
 def _pack(unit: Unit[Chunking], job: Job, folder: Path) -> Counts:
@@ -175,7 +175,7 @@ def _cut_nonspeech(asked: NonspeechChunking, job: Job, folder: Path) -> Counts:
     n_in, n_kept = write_nonspeech_chunks(job.layout.split(asked.split), _known_max_s(asked), folder)
     record = {**asked.settings, "chunks": {"n": n_kept}}
     write_text(folder / RECORD, json.dumps(record, ensure_ascii=False, indent=1) + "\n")
-    return Counts(n_in, n_kept, {"too_short": n_in - n_kept} if n_in > n_kept else {}, "windows")
+    return Counts(n_in, n_kept, {"too_short": n_in - n_kept}, "windows")
 
 
 def _known_max_s(chunking: Chunking | NonspeechChunking) -> float:

@@ -58,8 +58,8 @@ class TrainedSystem:
         """What decides the result: data, initial weights, objective, and the measure that chooses checkpoints."""
         config = self.config
         section = replace(config.distill, teacher_self_of=None)  # part of the settings of one control alone, see below
-        if self.kind.is_of_pool:  # trained on the whole vocabulary in any case
-            section = replace(section, vocabulary="all")
+        if self.kind.is_of_pool:  # trained on the whole vocabulary and on speech alone in any case
+            section = replace(section, vocabulary="all", nonspeech_per_batch=1)
         if self.kind is TrainingKind.TEACHER_SELF:
             section = replace(section, objective=SELF_TRAINING)
         distill = distill_settings(section)

@@ -11,7 +11,7 @@ import pytest
 from k2d.config import load_config
 from k2d.core.errors import K2DError
 from k2d.core.stamp import write_stamp
-from k2d.fitting import student_or_control, teacher_or_auxiliary
+from k2d.fitting import chunk_tables, student_or_control, teacher_or_auxiliary
 from k2d.pipeline import runner
 from k2d.pipeline.job import Counts, Unit
 from k2d.pipeline.stage_list import BY_VERB
@@ -290,7 +290,7 @@ def test_kept_encodings_belong_to_one_teacher_and_its_audio(tmp_path, fake, monk
     from k2d.train import chunk_batches, encoded
 
     lab, keys = Lab(tmp_path), []
-    monkeypatch.setattr(student_or_control, "_table", lambda *_: [])
+    monkeypatch.setattr(chunk_tables, "table_of", lambda *_: [])
     monkeypatch.setattr(encoded, "open_encoded", lambda *_, made_from, **__: keys.append(made_from))
     cut = tmp_path / "exp" / "x" / "chunks" / "lab" / "train" / "wav.scp"
     cut.parent.mkdir(parents=True)
@@ -298,5 +298,5 @@ def test_kept_encodings_belong_to_one_teacher_and_its_audio(tmp_path, fake, monk
     for changed in (None, cut, tmp_path / "exp" / "x" / "models" / "teacher" / "model.pth"):
         if changed is not None:
             changed.write_text("another")
-        student_or_control._encoded(fake.FakeRecogniser(), chunk_batches.Labelling(), lab.job())
+        chunk_tables.teacher_outputs(fake.FakeRecogniser(), chunk_batches.Labelling(), lab.job())
     assert len({str(key) for key in keys}) == 3

@@ -15,6 +15,7 @@ from k2d.config import load_config
 from k2d.core.errors import UsageError
 from k2d.core.layout import PROJECT_ROOT
 from k2d.core.stamp import read_stamp
+from k2d.stages.distill import TrainedSystem
 
 CONF = """
 max_bad: 0.5
@@ -137,8 +138,10 @@ def test_students_learn_from_recordings_without_words_too(lab):
     """Stage 6 cuts them; students and the teacher that trains itself learn from them, controls of the pool do not."""
     (lab.exp / "pseudo/lab/train/record.json").write_text('{"window_s": 10.0}')
     quiet = lab.project.root / "data" / "lab" / "quiet"
-    if not quiet.exists():
-        write_set(lab.project.root, "lab/quiet", {"qa": 21.5, "qb": 10.5})
+    write_set(lab.project.root, "lab/quiet", {"qa": 21.5, "qb": 10.5})
+    spoken = lab.run(6, 6, "corpora.nonspeech=[lab/quiet]")
+    assert "'qa' has words ('我們 today'), but the role of this split is corpora.nonspeech" in spoken.stderr
+    (quiet / "text").write_text("qa\nqb\n")
     silent = "corpora.nonspeech=[lab/quiet]"
     done = lab.run(6, 6, silent)
     assert "in 5 windows = kept 4 + too_short 1" in done.stdout + done.stderr
@@ -290,3 +293,12 @@ def test_another_experiments_output_is_reused_if_it_is_the_same(warm_project):
     changed = warm_project.run("--conf", "conf/x.yaml", *stages, "name=z", "reuse=exp/x", "seed=2")
     assert "taken from" not in changed.stdout  # the copies have other inputs
     assert (warm_project.root / "exp" / "z" / "toy" / "result").read_text() == "2"
+
+
+def test_controls_of_the_pool_do_not_depend_on_recordings_without_words(tmp_path):
+    (tmp_path / "x.yaml").write_text(CONF, encoding="utf-8")
+    silent, more = ["corpora.nonspeech=[lab/quiet]", "distill.training.batch_size=4"], "distill.nonspeech_per_batch=2"
+    configs = [load_config(tmp_path / "x.yaml", words) for words in (silent, [*silent, more])]
+    for name, is_changed in (("all", True), ("teacher_self", True), ("student_pool", False), ("teacher_more", False)):
+        one, two = (TrainedSystem(name, 1, config, None).settings for config in configs)
+        assert (one != two) == is_changed, name

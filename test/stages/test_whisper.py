@@ -117,6 +117,7 @@ def test_a_teacher_that_guesses_its_language_teaches_it(lab):
     audio = lab.root / "audio" / "quiet.wav"
     write_audio(audio, 0.01 * np.random.default_rng(0).standard_normal(16_000 * 33).astype(np.float32))
     write_tables(lab.root / "data" / "lab" / "quiet", {"quiet": audio}, {"quiet": 33.0})
+    (lab.root / "data" / "lab" / "quiet" / "text").write_text("quiet\n")
     done = run(lab, 3, 10, "name=guess", "corpora.nonspeech=[lab/quiet]", *GUESSING)
     exp = lab.root / "exp" / "guess"
     kept = [line.split()[1] for line in (exp / "select/kd_all/kept/lab/train/segments").read_text().splitlines()]

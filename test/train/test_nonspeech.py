@@ -5,6 +5,7 @@ import pytest
 from made_audio import speechlike, write_audio
 from models_made import made_recogniser
 
+from k2d.core.errors import K2DError
 from k2d.data.nonspeech_chunks import write_nonspeech_chunks
 
 WINDOW_S = 10.0
@@ -85,6 +86,18 @@ def test_windows_are_written_as_a_data_directory_that_says_nothing(folders):
         "hum-0002000-0002300 <0.00>",
     ]
     assert (folders[1] / "segments").read_text().splitlines()[-1].split()[1:] == ["hum", "20.0", "23.0"]
+
+
+def test_speech_is_refused_and_so_is_a_split_without_a_second_of_audio(tmp_path):
+    write_audio(tmp_path / "a.wav", np.zeros(8_000, np.float32))
+    names = {"wav.scp": [f"a {tmp_path / 'a.wav'}"], "utt2spk": ["a a"], "spk2utt": ["a a"]}
+    write_tables(tmp_path / "short", {**names, "text": ["a"]})
+    write_tables(tmp_path / "spoken", {**names, "text": ["a 我們 today"]})
+    for name, message in (("short", "no recording of a second or more"), ("spoken", "'a' has words ('我們 today')")):
+        (tmp_path / f"{name}-out").mkdir()
+        with pytest.raises(K2DError) as caught:
+            write_nonspeech_chunks(tmp_path / name, WINDOW_S, tmp_path / f"{name}-out")
+        assert message in str(caught.value)
 
 
 @pytest.mark.slow
